@@ -1,0 +1,97 @@
+import type { DashboardFrame, DashboardHello } from '../src/dashboard/dashboard-frame.interface.js';
+
+/** How the page stands to the server. */
+export type LinkState = 'connecting' | 'live' | 'closing' | 'lost';
+
+/** Who is told of what arrives. */
+export interface LinkListener {
+  hello(hello: DashboardHello): void;
+  frame(frame: DashboardFrame): void;
+  link(state: LinkState): void;
+}
+
+/** Pauses between tries after the browser itself gave up, in milliseconds. */
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 10_000;
+/** Without a frame for so long the connection is dead, though nobody said so. */
+const SILENCE_MS = 8000;
+
+/** The connection to the events: lives through restarts, proxies that cut it, and sleep. */
+export class EventLink {
+  readonly #listener: LinkListener;
+  #source: EventSource | undefined;
+  #ledger: string | undefined;
+  #lastId = '';
+  #hasHello = false;
+  #pauseMs = FIRST_PAUSE_MS;
+  #retry: number | undefined;
+  #silence: number | undefined;
+
+  constructor(listener: LinkListener) {
+    this.#listener = listener;
+  }
+
+  /** Connects anew, to another ledger if one is named. */
+  open(ledger?: string): void {
+    if (ledger !== undefined && ledger !== this.#ledger) this.#lastId = '';
+    this.#ledger = ledger ?? this.#ledger;
+    this.close();
+    this.#hasHello = false;
+    const source = new EventSource(this.#address());
+    this.#source = source;
+    this.#listener.link('connecting');
+    source.addEventListener('hello', (event: MessageEvent<string>) => this.#take(event, 'hello'));
+    source.addEventListener('frame', (event: MessageEvent<string>) => this.#take(event, 'frame'));
+    source.addEventListener('closing', () => this.#listener.link('closing'));
+    source.addEventListener('error', () => this.#failed(source));
+    this.#expectFrame();
+  }
+
+  close(): void {
+    this.#source?.close();
+    window.clearTimeout(this.#retry);
+    window.clearTimeout(this.#silence);
+  }
+
+  /** The page's own query stays, since a guard may go by it. */
+  #address(): string {
+    const query = new URLSearchParams(location.search);
+    if (this.#ledger !== undefined) query.set('ledger', this.#ledger);
+    if (this.#lastId !== '') query.set('after', this.#lastId);
+    const folder = location.pathname.replace(/\/+$/, '');
+    return `${folder}/ledger-events?${query.toString()}`;
+  }
+
+  #take(event: MessageEvent<string>, type: 'hello' | 'frame'): void {
+    this.#lastId = event.lastEventId;
+    this.#pauseMs = FIRST_PAUSE_MS;
+    this.#expectFrame();
+    this.#listener.link('live');
+    if (type === 'hello') {
+      this.#hasHello = true;
+      this.#listener.hello(JSON.parse(event.data) as DashboardHello);
+    } else if (this.#hasHello) {
+      this.#listener.frame(JSON.parse(event.data) as DashboardFrame);
+    }
+  }
+
+  /** The browser tries again by itself unless the answer was no stream at all. */
+  #failed(source: EventSource): void {
+    this.#listener.link('lost');
+    if (source.readyState === EventSource.CLOSED) this.#tryLater();
+  }
+
+  #tryLater(): void {
+    window.clearTimeout(this.#retry);
+    this.#retry = window.setTimeout(() => this.open(), this.#pauseMs);
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 1.6);
+  }
+
+  #expectFrame(): void {
+    window.clearTimeout(this.#silence);
+    this.#silence = window.setTimeout(() => {
+      this.#listener.link('lost');
+      this.open();
+    }, SILENCE_MS);
+  }
+}

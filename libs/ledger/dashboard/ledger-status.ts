@@ -1,0 +1,80 @@
+import type { DashboardNow } from '../src/dashboard/dashboard-frame.interface.js';
+import { byId, fill, setData, setText } from './elements.js';
+import type { LinkState } from './event-link.js';
+import { clockText, durationText, sentence } from './format.js';
+
+/** How bad it is, for colours. `calm`: nothing is wrong, but it is not business as usual. */
+type Level = 'up' | 'degraded' | 'down' | 'calm' | 'off';
+
+interface Status {
+  readonly level: Level;
+  readonly label: string;
+  /** Title of the banner; empty: no banner. */
+  readonly title: string;
+  readonly text: string;
+}
+
+const LINKS: Readonly<Record<LinkState, { level: Level; label: string }>> = {
+  connecting: { level: 'off', label: 'connecting' },
+  live: { level: 'up', label: 'live' },
+  closing: { level: 'off', label: 'stopping' },
+  lost: { level: 'down', label: 'reconnecting' },
+};
+
+/** Fills the pills, the banner and what screen readers are told. */
+export function showStatus(now: DashboardNow): void {
+  const status = statusOf(now);
+  const pill = byId('state');
+  setText(pill, status.label);
+  setData(pill, 'level', status.level);
+  const banner = byId('banner');
+  banner.hidden = status.title === '';
+  setData(banner, 'level', status.level);
+  fill('bannerTitle', status.title);
+  fill('bannerText', status.text);
+  announce(`The ledger is ${status.label}.`);
+  fill('run', now.run);
+  const seconds = Math.max(1, Math.floor((now.at - now.since) / 1000));
+  fill('since', `${now.state} for ${durationText(seconds * 1000)}`);
+}
+
+/** Shows whether the page is up to date. */
+export function showLink(state: LinkState, lastAt: number | undefined): void {
+  const { level, label } = LINKS[state];
+  fill('link', label);
+  setData(byId('link'), 'level', level);
+  const isStale = state === 'lost' || state === 'closing';
+  document.body.classList.toggle('stale', isStale);
+  if (!isStale) return;
+  const banner = byId('banner');
+  banner.hidden = false;
+  setData(banner, 'level', state === 'lost' ? 'down' : 'calm');
+  fill('bannerTitle', state === 'lost' ? 'No connection.' : 'The process stops.');
+  const when = lastAt === undefined ? '' : ` These figures are of ${clockText(lastAt)}.`;
+  fill('bannerText', `Trying again by itself.${when}`);
+  announce(state === 'lost' ? 'Connection lost, trying again.' : 'The process stops.');
+}
+
+/** Told once for each change, and never the figures. */
+function announce(text: string): void {
+  setText(byId('announcer'), text);
+}
+
+function statusOf(now: DashboardNow): Status {
+  const { state, health, database, healthReason, reason } = now;
+  const text = sentence(healthReason ?? reason ?? '');
+  if (state === 'draining') {
+    return { level: 'calm', label: 'draining', title: 'Draining.', text };
+  }
+  if (state === 'sealed') return { level: 'calm', label: 'sealed', title: 'Sealed.', text };
+  if (state === 'halted') return { level: 'down', label: 'halted', title: 'Halted.', text };
+  if (database === 'away') {
+    const title = 'The database is away.';
+    const fate = now.saturation < 1 ? 'Entries are kept.' : 'No room is left for new entries.';
+    return { level: 'down', label: 'database away', title, text: `${fate} ${text}` };
+  }
+  if (state === 'starting') return { level: 'calm', label: 'starting', title: 'Starting.', text };
+  if (health === 'up') return { level: 'up', label: 'running', title: '', text: '' };
+  const title = health === 'down' ? 'Down.' : 'Degraded.';
+  return { level: health, label: health, title, text };
+}

@@ -1,0 +1,102 @@
+import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
+import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { Clock, Timer } from '../writer/clock.js';
+import { adviseLedger } from './advise-ledger.js';
+import type { AdviceEnvironment, Evidence, Finding, FindingRule } from './finding.interface.js';
+import { StatsWindow } from './stats-window.js';
+
+/** A look every ten seconds costs nothing; the guide's figures are of seconds, not of less. */
+const SAMPLE_MS = 10_000;
+/** What was, is forgotten after this, so that a burst is over before it counts as lasting. */
+const WINDOW_MS = 30_000;
+/** Looks in a row, one minute, after which a finding persists; as many without it end its episode. */
+const PERSISTENT_LOOKS = 6;
+
+/** Told once at boot already, from the settings alone. */
+const TOLD_AT_BOOT: ReadonlySet<FindingRule> = new Set(['workers-above-limit']);
+
+/** What the watch looks at and writes to. */
+export interface AdviceWatchParts {
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+  readonly stats: () => LedgerStats;
+  readonly environment: () => AdviceEnvironment;
+}
+
+interface Episode {
+  /** Looks in a row that saw it; below 0: that did not. */
+  looks: number;
+  isTold: boolean;
+}
+
+/**
+ * Looks at a ledger now and then, and says in the log what persists: once an episode, which is over
+ * when the finding was gone for as long as it took to be told.
+ *
+ * @internal
+ */
+export class AdviceWatch {
+  readonly #parts: AdviceWatchParts;
+  readonly #window = new StatsWindow(WINDOW_MS);
+  readonly #episodes = new Map<FindingRule, Episode>();
+  #timer: Timer | undefined;
+
+  constructor(parts: AdviceWatchParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to look; starting twice is allowed. */
+  start(): void {
+    this.#timer ??= this.#next();
+  }
+
+  /** Looks no more until it is started again; stopping twice is allowed. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #next(): Timer {
+    return this.#parts.clock.after(SAMPLE_MS, () => {
+      this.#timer = this.#next();
+      this.#look();
+    });
+  }
+
+  #look(): void {
+    const { clock, stats, environment } = this.#parts;
+    this.#window.add(clock.monotonic(), stats());
+    const findings = adviseLedger(this.#window.samples, environment());
+    const seen = new Set(findings.map(({ rule }) => rule));
+    for (const [rule, episode] of this.#episodes) {
+      if (!seen.has(rule)) this.#noteAbsence(rule, episode);
+    }
+    for (const finding of findings) this.#notePresence(finding);
+  }
+
+  #noteAbsence(rule: FindingRule, episode: Episode): void {
+    episode.looks = Math.min(0, episode.looks) - 1;
+    if (!episode.isTold || episode.looks <= -PERSISTENT_LOOKS) this.#episodes.delete(rule);
+  }
+
+  #notePresence(finding: Finding): void {
+    const episode = this.#episodes.get(finding.rule) ?? { looks: 0, isTold: false };
+    episode.looks = Math.max(0, episode.looks) + 1;
+    this.#episodes.set(finding.rule, episode);
+    if (episode.isTold || episode.looks < PERSISTENT_LOOKS) return;
+    episode.isTold = true;
+    if (!TOLD_AT_BOOT.has(finding.rule)) this.#tell(finding);
+  }
+
+  #tell({ summary, remedy, evidence, severity }: Finding): void {
+    const { logger } = this.#parts;
+    const line = `${summary}: ${remedy} (${evidence.map(wordsOf).join(', ')})`;
+    if (severity === 'warning') logger.warn(`WARNING: ${line}`);
+    else logger.log(`advice: ${line}`);
+  }
+}
+
+function wordsOf({ name, value, unit }: Evidence): string {
+  const figure = value.toLocaleString('en-US');
+  return unit === '' ? `${name} ${figure}` : `${name} ${figure} ${unit}`;
+}

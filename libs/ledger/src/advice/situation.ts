@@ -1,0 +1,74 @@
+import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
+import {
+  ALWAYS_FULL_SHARE,
+  CONNECTIONS_PER_WORKER,
+  MIN_BATCHES,
+  SPARE_CONNECTIONS,
+} from './advice-thresholds.js';
+import type { AdviceEnvironment, ChangedSetting } from './finding.interface.js';
+import type { WindowFacts } from './stats-window.js';
+
+/** Settings of the ledger that advice may change. */
+export type LedgerKnob = Exclude<ChangedSetting, 'max_connections' | 'instances'>;
+
+/** What all rules look at: a window, the surroundings, and what follows from both. @internal */
+export interface Situation {
+  readonly window: WindowFacts;
+  readonly environment: AdviceEnvironment;
+  /** Values in force; workers as they run, not as they were asked for. */
+  readonly settings: Readonly<Record<LedgerKnob, number>>;
+  /** Entries a second that the ledger is to take: the target, if it is above the offer. */
+  readonly demandPerSecond: number;
+  readonly peakPerSecond: number;
+  /** Entries a second that a worker writes while it is busy; 0 if none was seen to write. */
+  readonly workerPerSecond: number;
+  /** The guide's `min(cores, max_connections / 10)`, at least 1; undefined if neither is known. */
+  readonly workerLimit: number | undefined;
+  readonly instances: number;
+  /** Connections of one process. */
+  readonly poolSize: number;
+  readonly isAlwaysFull: boolean;
+  /** No write was committed, though it was tried. */
+  readonly isOutage: boolean;
+}
+
+/** @internal */
+export function situationOf(window: WindowFacts, environment: AdviceEnvironment): Situation {
+  const { last, batches, batchCount, flushMs, entriesPerFlush, flushes } = window;
+  const settings = {
+    batchSize: settingIn(window, 'batchSize'),
+    flushMs: settingIn(window, 'flushMs'),
+    bufferSize: last.capacity,
+    bufferMaxBytes: settingIn(window, 'bufferMaxBytes'),
+    numWorkers: last.workers.total,
+  };
+  const { targetRate = 0, instances = 1 } = environment;
+  const retries = Object.values(window.retries).reduce((sum, count) => sum + count, 0);
+  return {
+    window,
+    environment,
+    settings,
+    demandPerSecond: Math.max(targetRate, window.demandPerSecond),
+    peakPerSecond: Math.max(targetRate, window.peakPerSecond),
+    workerPerSecond: flushMs === 0 ? 0 : (entriesPerFlush * 1000) / flushMs,
+    workerLimit: workerLimitOf(environment),
+    instances,
+    poolSize: environment.poolSize ?? settings.numWorkers + SPARE_CONNECTIONS,
+    isAlwaysFull: batchCount >= MIN_BATCHES && batches.full >= batchCount * ALWAYS_FULL_SHARE,
+    isOutage: last.state === 'halted' || (flushes === 0 && retries > 0),
+  };
+}
+
+function settingIn({ last }: WindowFacts, name: 'batchSize' | 'flushMs' | 'bufferMaxBytes') {
+  const inForce = last.settings[name]?.value;
+  return typeof inForce === 'number' ? inForce : LEDGER_SETTINGS[name].default;
+}
+
+function workerLimitOf({ cores, maxConnections, instances = 1 }: AdviceEnvironment) {
+  if (cores === undefined && maxConnections === undefined) return undefined;
+  const byServer =
+    maxConnections === undefined
+      ? Number.POSITIVE_INFINITY
+      : maxConnections / CONNECTIONS_PER_WORKER / instances;
+  return Math.max(1, Math.floor(Math.min(cores ?? Number.POSITIVE_INFINITY, byServer)));
+}

@@ -1,0 +1,108 @@
+import type { Slab } from '../codec/slab.js';
+import type { RowBatch } from '../sink/ledger-sink.interface.js';
+
+/** Rows `from` to `to` - 1 of a slab, whose first has this position in the channel. @internal */
+export interface RowRange {
+  readonly slab: Slab;
+  readonly from: number;
+  readonly to: number;
+  /** Position in the channel of row `from`: 0 for the first entry of the run. */
+  readonly position: number;
+}
+
+/**
+ * Rows that a worker took: views on slabs, nothing is copied. A batch is never changed; setting a
+ * row aside or halving makes new batches over the same rows.
+ *
+ * @internal
+ */
+export class Batch implements RowBatch {
+  readonly count: number;
+  readonly bytes: number;
+
+  /** @param ranges at least one, in order, none empty */
+  constructor(readonly ranges: readonly RowRange[]) {
+    let count = 0;
+    let bytes = 0;
+    for (const { slab, from, to } of ranges) {
+      count += to - from;
+      bytes += slab.endOf(to - 1) - slab.startOf(from);
+    }
+    this.count = count;
+    this.bytes = bytes;
+  }
+
+  /** Position in the channel of the first row. */
+  get position(): number {
+    return this.ranges[0]!.position;
+  }
+
+  /** Monotonic milliseconds when the first row was appended. */
+  get oldestAt(): number {
+    const { slab, from } = this.ranges[0]!;
+    return slab.appendedAt(from);
+  }
+
+  slices(): Buffer[] {
+    return this.ranges.map(({ slab, from, to }) =>
+      slab.bytes.subarray(slab.startOf(from), slab.endOf(to - 1)),
+    );
+  }
+
+  row(index: number): Buffer {
+    const { slab, row } = this.#locate(index);
+    return slab.bytes.subarray(slab.startOf(row), slab.endOf(row));
+  }
+
+  /** Position in the channel of a row. */
+  positionOf(index: number): number {
+    return this.#locate(index).position;
+  }
+
+  /** Whether the row at a position of the channel is one of these. */
+  holds(position: number): boolean {
+    return this.ranges.some(
+      (range) => position >= range.position && position < range.position + range.to - range.from,
+    );
+  }
+
+  /** Monotonic milliseconds when a row was appended. */
+  appendedAt(index: number): number {
+    const { slab, row } = this.#locate(index);
+    return slab.appendedAt(row);
+  }
+
+  /** Rows `from` to `to` - 1 as a batch; undefined if there are none. */
+  part(from: number, to: number): Batch | undefined {
+    const ranges: RowRange[] = [];
+    let start = 0;
+    for (const range of this.ranges) {
+      const first = Math.max(from - start, 0);
+      const last = Math.min(to - start, range.to - range.from);
+      if (first < last) ranges.push(cut(range, first, last));
+      start += range.to - range.from;
+    }
+    return ranges.length === 0 ? undefined : new Batch(ranges);
+  }
+
+  /** All rows but one; undefined if that was the only one. */
+  without(index: number): Batch | undefined {
+    const before = this.part(0, index)?.ranges ?? [];
+    const behind = this.part(index + 1, this.count)?.ranges ?? [];
+    return before.length + behind.length === 0 ? undefined : new Batch([...before, ...behind]);
+  }
+
+  #locate(index: number): { slab: Slab; row: number; position: number } {
+    let start = index;
+    for (const { slab, from, to, position } of this.ranges) {
+      if (start < to - from) return { slab, row: from + start, position: position + start };
+      start -= to - from;
+    }
+    throw new RangeError(`row ${index} of a batch of ${this.count}`);
+  }
+}
+
+function cut(range: RowRange, first: number, last: number): RowRange {
+  const { slab, from, position } = range;
+  return { slab, from: from + first, to: from + last, position: position + first };
+}

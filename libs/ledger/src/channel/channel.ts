@@ -1,0 +1,206 @@
+import { Slab, SLAB_FOOTPRINT_BYTES } from '../codec/slab.js';
+import { Batch, type RowRange } from './batch.js';
+
+/** Bounds of a channel; whichever is met first counts as full. @internal */
+export interface ChannelBounds {
+  /** Entries that may wait, 1 to 10,000,000. */
+  readonly capacity: number;
+  /**
+   * Bytes that may be held, waiting or in flight: of encoded rows, and of the slabs that they lie
+   * in. Two slabs are always allowed, one to write to and one to take from.
+   */
+  readonly maxBytes: number;
+}
+
+/** A batch is never more than this: 16 MiB, by the contract. */
+export const MAX_BATCH_BYTES = 16 * 1_048_576;
+/**
+ * Empty slabs that are kept for the next entries; the others go back to the system. Four are what
+ * two workers and the writing end hold under steady load.
+ */
+const SPARE_SLABS = 4;
+
+/**
+ * The bounded FIFO between callers and workers: a list of slabs, no object per entry. Entries are
+ * appended at the tail as encoded rows, taken from the head as batches, and hold their memory
+ * until they are settled.
+ *
+ * @internal
+ */
+export class Channel {
+  readonly capacity: number;
+  /** Entries waiting. */
+  depth = 0;
+  /** Encoded bytes of the entries waiting. */
+  waitingBytes = 0;
+  /** Entries taken and not yet settled. */
+  inFlight = 0;
+  /** Encoded bytes of all entries held: waiting and in flight. */
+  bytes = 0;
+  /** Position that the next entry gets: the number of entries appended so far. */
+  tail = 0;
+
+  readonly #maxBytes: number;
+  /** Slabs that hold rows, and the writing end; the spare ones are not among them. */
+  #heldSlabs = 1;
+  /** Slabs with waiting rows, the writing end last. */
+  readonly #slabs: Slab[] = [];
+  readonly #spare: Slab[] = [];
+  /** First waiting row of the first slab. */
+  #headRow = 0;
+  #writing = new Slab();
+
+  constructor(bounds: ChannelBounds) {
+    this.capacity = bounds.capacity;
+    this.#maxBytes = bounds.maxBytes;
+    this.#slabs.push(this.#writing);
+  }
+
+  /** Position of the first waiting entry; `tail` if none waits. */
+  get head(): number {
+    return this.tail - this.depth;
+  }
+
+  /** 0 to 1, by entries or by bytes, whichever is higher. */
+  get saturation(): number {
+    const bytes = Math.max(this.bytes, this.#slabBytes);
+    return Math.min(1, Math.max(this.depth / this.capacity, bytes / this.#maxBytes));
+  }
+
+  /**
+   * Memory of the slabs behind the writing end. A slab is held until its last row is settled, so a
+   * row that stays behind counts with all of its slab.
+   */
+  get #slabBytes(): number {
+    return this.#heldSlabs <= 2 ? 0 : (this.#heldSlabs - 1) * SLAB_FOOTPRINT_BYTES;
+  }
+
+  /** Monotonic milliseconds when the first waiting entry came; undefined if none waits. */
+  get oldestAt(): number | undefined {
+    return this.depth === 0 ? undefined : this.#slabs[0]!.appendedAt(this.#headRow);
+  }
+
+  /** View of the row that was appended last. */
+  get lastRow(): Buffer {
+    const slab = this.#writing;
+    return slab.bytes.subarray(slab.startOf(slab.count - 1), slab.end);
+  }
+
+  /** Whether a row of this size would be within both bounds. */
+  hasRoom(rowBytes: number): boolean {
+    return (
+      this.depth < this.capacity &&
+      this.bytes + rowBytes <= this.#maxBytes &&
+      this.#slabBytes < this.#maxBytes
+    );
+  }
+
+  /**
+   * The slab that takes the next row, which is to be written behind `end`.
+   * @param maxRowBytes upper bound of the row, at most 1 MiB
+   */
+  reserve(maxRowBytes: number): Slab {
+    if (this.#writing.hasRoom(maxRowBytes)) return this.#writing;
+    const full = this.#writing;
+    this.#writing = this.#spare.pop() ?? new Slab();
+    this.#heldSlabs++;
+    this.#slabs.push(this.#writing);
+    if (this.#slabs[0] === full && this.#headRow === full.count) this.#dropHead();
+    return this.#writing;
+  }
+
+  /** Counts the row that was written into the reserved slab. @param now monotonic milliseconds */
+  append(end: number, now: number): void {
+    const rowBytes = end - this.#writing.end;
+    this.#writing.append(end, now);
+    this.depth++;
+    this.tail++;
+    this.bytes += rowBytes;
+    this.waitingBytes += rowBytes;
+  }
+
+  /**
+   * Takes entries from the head, oldest first.
+   * @param maxEntries at least 1
+   * @returns undefined if none waits
+   */
+  take(maxEntries: number): Batch | undefined {
+    if (this.depth === 0) return undefined;
+    const ranges: RowRange[] = [];
+    let position = this.head;
+    let entries = Math.min(maxEntries, this.depth);
+    let bytes = MAX_BATCH_BYTES;
+    while (entries > 0) {
+      const slab = this.#slabs[0]!;
+      const from = this.#headRow;
+      const to = rowsWithin(slab, from, { entries, bytes, atLeastOne: ranges.length === 0 });
+      if (to === from && slab.count > from) break;
+      if (to > from) {
+        ranges.push({ slab, from, to, position });
+        entries -= to - from;
+        position += to - from;
+        bytes -= slab.endOf(to - 1) - slab.startOf(from);
+        this.#headRow = to;
+      }
+      if (this.#headRow < slab.count || slab === this.#writing) break;
+      this.#dropHead();
+    }
+    return this.#takeOut(new Batch(ranges));
+  }
+
+  #takeOut(batch: Batch): Batch {
+    this.depth -= batch.count;
+    this.waitingBytes -= batch.bytes;
+    this.inFlight += batch.count;
+    return batch;
+  }
+
+  #dropHead(): void {
+    const slab = this.#slabs.shift()!;
+    this.#headRow = 0;
+    if (slab.unsettled === 0) this.#recycle(slab);
+  }
+
+  /** Counts a batch as settled; its memory may then be used again. */
+  settle(batch: Batch): void {
+    this.inFlight -= batch.count;
+    this.bytes -= batch.bytes;
+    for (const { slab, from, to } of batch.ranges) {
+      slab.unsettled -= to - from;
+      if (slab.unsettled > 0) continue;
+      if (slab === this.#writing) this.#rewind(slab);
+      else this.#recycle(slab);
+    }
+  }
+
+  /** The writing end starts again at the front once all its rows are settled. */
+  #rewind(slab: Slab): void {
+    slab.clear();
+    this.#headRow = 0;
+  }
+
+  #recycle(slab: Slab): void {
+    this.#heldSlabs--;
+    slab.clear();
+    if (this.#spare.length < SPARE_SLABS) this.#spare.push(slab);
+  }
+}
+
+/** Row behind the last that fits: binary search over the rows' ends. */
+function rowsWithin(
+  slab: Slab,
+  from: number,
+  room: { entries: number; bytes: number; atLeastOne: boolean },
+): number {
+  const limit = Math.min(slab.count, from + room.entries);
+  const start = slab.startOf(from);
+  if (limit === from || slab.endOf(limit - 1) - start <= room.bytes) return limit;
+  let low = room.atLeastOne ? from + 1 : from;
+  let high = limit - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (slab.endOf(middle - 1) - start <= room.bytes) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}

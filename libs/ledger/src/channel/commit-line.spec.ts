@@ -1,0 +1,38 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, it } from 'vitest';
+import { CommitLine } from './commit-line.js';
+
+const ignore = (): void => undefined;
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
+
+describe('CommitLine', () => {
+  it('gives out entries before a position, in order, each once', () => {
+    const line = new CommitLine();
+    for (const position of [1, 2, 5, 9]) line.join({ position, settle: ignore });
+    const taken = [1, 3, 6, 10, 10].map((end) => line.take(end).map(({ position }) => position));
+    expect(taken).toEqual([[], [1, 2], [5], [9], []]);
+    expect(line.hasWaiting).toBe(false);
+  });
+
+  it('lets go of entries it gave out, though there is always one that waits', async () => {
+    const line = new CommitLine();
+    const given: WeakRef<object>[] = [];
+    for (let position = 0; position < 1000; position++) {
+      const entry = { position, settle: ignore };
+      given.push(new WeakRef(entry));
+      line.join(entry);
+      if (position % 10 === 9) line.take(position);
+    }
+    expect(line.hasWaiting).toBe(true);
+    // A WeakRef holds its object until the turn that made it is over.
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    const alive = given.filter((each) => each.deref() !== undefined);
+    expect(alive.length).toBeLessThan(50);
+  });
+});

@@ -1,0 +1,54 @@
+/** Final fate of an entry that somebody waits for. @internal */
+export type Settlement =
+  | { readonly outcome: 'written' | 'duplicate' }
+  | {
+      readonly outcome: 'deadLettered';
+      readonly reason: 'refused' | 'conflict';
+      readonly sqlState: string | undefined;
+    }
+  | { readonly outcome: 'spilled'; readonly file: string };
+
+/** An entry in the channel whose caller waits for its commit. @internal */
+export interface AwaitedEntry {
+  readonly position: number;
+  /** Called exactly once. */
+  readonly settle: (settlement: Settlement) => void;
+}
+
+/**
+ * Entries whose callers wait for the commit, in the order of their positions. Those before the
+ * channel's head are with a worker; a caller whose wait ended stays until its entry is settled.
+ *
+ * @internal
+ */
+export class CommitLine {
+  #entries: AwaitedEntry[] = [];
+  #first = 0;
+
+  /** Adds an entry; positions only grow. */
+  join(entry: AwaitedEntry): void {
+    this.#entries.push(entry);
+  }
+
+  /** Whether an awaited entry is still in the channel. */
+  get hasWaiting(): boolean {
+    return this.#first < this.#entries.length;
+  }
+
+  /** Takes out the entries before a position, in order; they go along with the batch. */
+  take(position: number): AwaitedEntry[] {
+    let end = this.#first;
+    while (end < this.#entries.length && this.#entries[end]!.position < position) end++;
+    const taken = this.#entries.slice(this.#first, end);
+    this.#first = end;
+    this.#compact();
+    return taken;
+  }
+
+  /** Under steady load somebody always waits: those taken must not pile up in front of them. */
+  #compact(): void {
+    if (2 * this.#first < this.#entries.length) return;
+    this.#entries = this.#entries.slice(this.#first);
+    this.#first = 0;
+  }
+}

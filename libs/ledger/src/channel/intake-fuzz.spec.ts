@@ -1,0 +1,156 @@
+import { describe, expect, it } from 'vitest';
+import { RowCodec } from '../codec/row-codec.js';
+import { columnName, type LedgerTable } from '../entry/ledger-definition.js';
+import { rowTypes } from '../sink/postgres/column-arrays.js';
+import { Counters } from '../stats/counters.js';
+import { LossReporter } from '../stats/loss-reporter.js';
+import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
+import { systemClock } from '../writer/clock.js';
+import { DeadLetterKeeper } from '../writer/dead-letter-keeper.js';
+import { InvalidReporter } from '../writer/invalid-reporter.js';
+import { Channel } from './channel.js';
+import { Intake } from './intake.js';
+import { RoomLine } from './room-line.js';
+import { EVERY_COLUMN, HostileEntries, seededRandom } from './fixtures/hostile-entries.fixture.js';
+
+/** By the issue: a million, over several definitions. */
+const ENTRIES = 1_000_000;
+const DEFINITIONS: readonly LedgerTable[] = [
+  PLAIN_TABLE,
+  { ...PLAIN_TABLE, ids: 'text', columns: { model: 'text', costNanos: 'bigint' } },
+  { ...PLAIN_TABLE, ids: 'uuid', columns: EVERY_COLUMN },
+  { ...PLAIN_TABLE, ids: 'bigint', columns: { labels: 'jsonb', price: 'numeric' } },
+];
+const AT_ONCE = 500;
+const LOOKED_AT_EVERY = 10;
+
+/** Says which field of a row the server would refuse; undefined if it takes all. */
+function fieldAtFault(
+  row: Buffer,
+  columns: readonly string[],
+  table: LedgerTable,
+): string | undefined {
+  const types = rowTypes(table);
+  if (row.readInt16BE(0) !== types.length) return 'field count';
+  let at = 2;
+  for (const [index, type] of types.entries()) {
+    const length = row.readInt32BE(at);
+    at += 4;
+    const bytes = row.subarray(at, at + Math.max(0, length));
+    if (length >= 0 && !isAcceptable(type, bytes)) return columns[index];
+    at += bytes.length;
+  }
+  return at === row.length ? undefined : 'row length';
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+const SIZES: Record<string, number> = {
+  uuid: 16,
+  bigint: 8,
+  integer: 4,
+  boolean: 1,
+  timestamptz: 8,
+};
+
+function isAcceptable(type: string, bytes: Buffer): boolean {
+  if (type in SIZES) return bytes.length === SIZES[type];
+  if (type === 'numeric') return isNumeric(bytes);
+  const text = utf8.decode(type === 'jsonb' ? bytes.subarray(1) : bytes);
+  if (type === 'text') return !text.includes('\0');
+  JSON.parse(text);
+  // jsonb takes no U+0000 and no half of a surrogate pair, spelled as escapes either.
+  return bytes[0] === 1 && !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i.test(text);
+}
+
+/** Source: numeric_recv in PostgreSQL's numeric.c. */
+function isNumeric(bytes: Buffer): boolean {
+  const digits = bytes.readUInt16BE(0);
+  const isSign = [0, 0x4000].includes(bytes.readUInt16BE(4));
+  const isScale = bytes.readUInt16BE(6) <= 0x3fff;
+  if (!isSign || !isScale || bytes.length !== 8 + 2 * digits) return false;
+  for (let i = 0; i < digits; i++) if (bytes.readUInt16BE(8 + 2 * i) > 9999) return false;
+  return true;
+}
+
+/** Takes what is queued: each row is as it was when it was queued, and fit for the server. */
+function look(channel: Channel, rows: readonly Buffer[], table: LedgerTable): void {
+  const codec = new RowCodec(table);
+  const names = Object.keys(table.columns).map(columnName);
+  const columns = [...PLAIN_FIELDS, ...names];
+  for (let taken = 0; channel.depth > 0;) {
+    const batch = channel.take(AT_ONCE)!;
+    for (let i = 0; i < batch.count; i++, taken++) {
+      const row = batch.row(i);
+      if (!row.equals(rows[taken]!)) throw new Error('a neighbour was changed');
+      if (taken % LOOKED_AT_EVERY > 0) continue;
+      const fault = fieldAtFault(row, columns, table);
+      if (fault !== undefined) throw new Error(`the server would refuse ${fault}`);
+      codec.decode(row);
+    }
+    channel.settle(batch);
+  }
+}
+
+/** All that `record()` goes through, the reports of invalid entries among it. */
+function intakeOf(table: LedgerTable): { channel: Channel; intake: Intake; counters: Counters } {
+  const clock = systemClock;
+  const logger = { log: () => {}, warn: () => {}, error: () => {} };
+  const counters = new Counters();
+  const codec = new RowCodec(table);
+  const keeper = new DeadLetterKeeper({ store: async (all) => void JSON.stringify(all) }, logger);
+  const told = { clock, logger, counters };
+  const losses = new LossReporter({ ...told, onLoss: undefined, isFull: () => false });
+  const invalid = new InvalidReporter({ keeper, losses, clock, fields: codec.fieldNames });
+  const channel = new Channel({ capacity: AT_ONCE * 2, maxBytes: 2 ** 28 });
+  const intake = new Intake({
+    ...{
+      codec,
+      channel,
+      counters,
+      clock,
+      line: new RoomLine({ maxWaiting: 0, maxBytes: 0 }, clock),
+    },
+    onQueued: () => {},
+    onDropped: () => {},
+    onSealed: () => {},
+    onInvalid: (fault, entry) => invalid.note(fault, entry),
+  });
+  return { channel, intake, counters };
+}
+
+const PLAIN_FIELDS = Array.from({ length: 11 }, (_, i) => `field ${i}`);
+
+describe('record() under fire', () => {
+  it.each(DEFINITIONS)(
+    'queues an entry or finds it invalid, whatever it is (ids $ids, columns $columns)',
+    (table) => {
+      const seed = Number(
+        process.env['LEDGER_FUZZ_SEED'] ?? 1 + Math.floor(Math.random() * 2 ** 30),
+      );
+      const hostile = new HostileEntries(table, seededRandom(seed));
+      const { channel, intake, counters } = intakeOf(table);
+      const outcomes: Record<string, number> = { queued: 0, invalid: 0 };
+      let rows: Buffer[] = [];
+      for (let i = 0; i < ENTRIES / DEFINITIONS.length; i++) {
+        const entry = hostile.next();
+        let outcome: string;
+        try {
+          outcome = intake.offer(entry);
+        } catch (error) {
+          throw new Error(`record() threw, LEDGER_FUZZ_SEED=${seed}`, { cause: error });
+        }
+        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+        if (outcome === 'queued') rows.push(Buffer.from(channel.lastRow));
+        if (rows.length < AT_ONCE) continue;
+        look(channel, rows, table);
+        rows = [];
+      }
+      look(channel, rows, table);
+      expect(Object.keys(outcomes), `LEDGER_FUZZ_SEED=${seed}`).toEqual(['queued', 'invalid']);
+      for (const count of Object.values(outcomes)) expect(count).toBeGreaterThan(ENTRIES / 40);
+      const { offered, queued, invalid } = counters;
+      expect({ offered, queued, invalid }).toEqual({ offered: queued + invalid, ...outcomes });
+    },
+    120_000,
+  );
+});

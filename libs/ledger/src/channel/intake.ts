@@ -1,0 +1,249 @@
+import { RECORDED_BY_GETTER, type EntryFault } from '../codec/entry-parser.js';
+import { RowCodec } from '../codec/row-codec.js';
+import { createRowTarget } from '../codec/row-target.js';
+import { newEntryUuid, newRun } from '../codec/uuid.js';
+import type { Counters } from '../stats/counters.js';
+import type { Clock } from '../writer/clock.js';
+import type { Channel } from './channel.js';
+import type { RefusedWait, RoomLine, WaitLimits } from './room-line.js';
+
+/** What `record()` answers. @publicApi */
+export type RecordOutcome = 'queued' | 'dropped' | 'sealed' | 'invalid';
+
+/** What the intake is made of. */
+export interface IntakeParts {
+  readonly codec: RowCodec;
+  readonly channel: Channel;
+  readonly line: RoomLine;
+  readonly counters: Counters;
+  readonly clock: Clock;
+  /** Called after each entry that was queued; must not throw. */
+  readonly onQueued: () => void;
+  /** Called after each entry that found no room; must not throw. */
+  readonly onDropped: () => void;
+  /** Called after each entry that came too late; must not throw. */
+  readonly onSealed: () => void;
+  /** Told of each invalid entry; must not throw. */
+  readonly onInvalid: (fault: EntryFault, entry: unknown) => void;
+}
+
+/**
+ * What became of an entry that was offered to wait for room. `uuid` is the entry's own, or, where
+ * it was not queued, one to repeat it with. @internal
+ */
+export type Place =
+  | { readonly outcome: 'queued'; readonly uuid: string; readonly position: number }
+  | { readonly outcome: RefusedWait | 'dropped'; readonly uuid: string }
+  | { readonly outcome: 'invalid'; readonly uuid: string; readonly fault: EntryFault };
+
+/**
+ * The way of an entry into the channel: check, encode, count. Everything is synchronous and never
+ * throws; only `place` may wait, for room.
+ *
+ * Uuids without a place are outside the run's sequence, so that the sequence has no holes but for
+ * rows that are missing.
+ *
+ * @internal
+ */
+export class Intake {
+  /** This run's random id, in every uuid that the intake makes. */
+  readonly run = newRun();
+  isSealed = false;
+  /** The rule that the latest invalid entry broke. */
+  lastFault: EntryFault | undefined;
+  readonly #parts: IntakeParts;
+  /** Sequence of the next entry whose uuid is made here; the first of a run is 0. */
+  readonly #next = { run: this.run, sequence: 0 };
+  /** For rows that wait outside the channel: their bound is several times what they need. */
+  #scratch = createRowTarget(0);
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Offers an entry that waits for nothing. Never throws. */
+  offer(entry: unknown): RecordOutcome {
+    const { counters, line, codec, clock } = this.#parts;
+    if (this.isSealed) {
+      counters.offered++;
+      return this.#refuseSealed();
+    }
+    const fault = codec.parser.parse(entry, clock.now());
+    // Only now: a getter of the entry may look at the counters, and the law must hold there too.
+    counters.offered++;
+    if (fault !== undefined) return this.#refuse(fault, entry);
+    // Room goes to waiting callers first.
+    if (line.waiting > 0 || !this.#writeWithinCapacity()) return this.#drop();
+    this.#parts.onQueued();
+    return 'queued';
+  }
+
+  #refuse(fault: EntryFault, entry: unknown): 'invalid' {
+    this.#parts.counters.invalid++;
+    this.#parts.onInvalid(fault, entry);
+    this.lastFault = fault;
+    return 'invalid';
+  }
+
+  #refuseSealed(): 'sealed' {
+    this.#parts.counters.sealed++;
+    this.#parts.onSealed();
+    return 'sealed';
+  }
+
+  #drop(): 'dropped' {
+    this.#parts.counters.dropped++;
+    this.#parts.onDropped();
+    return 'dropped';
+  }
+
+  /** Encodes the parsed entry into the channel. @returns false if its bytes have no room */
+  #write(): boolean {
+    const { codec, channel, clock } = this.#parts;
+    const slab = channel.reserve(codec.maxRowBytes);
+    const start = slab.end;
+    const end = codec.encode(slab, start, this.#next);
+    if (!channel.hasRoom(end - start)) return false;
+    if (codec.parser.needsSequence) this.#next.sequence++;
+    channel.append(end, clock.monotonic());
+    this.#count();
+    return true;
+  }
+
+  #count(): void {
+    const { counters, codec } = this.#parts;
+    counters.queued++;
+    if (codec.parser.memo.wasCut) counters.memoCut++;
+    if (codec.parser.attributes.wasDropped) counters.attributesDropped++;
+  }
+
+  /** Offers entries that wait for nothing, in order. Never throws. */
+  offerMany(entries: readonly unknown[]): Record<RecordOutcome, number> {
+    const outcomes = { queued: 0, dropped: 0, sealed: 0, invalid: 0 };
+    const count = lengthOf(entries);
+    if (count === undefined) outcomes[this.offer(entries)]++;
+    for (let i = 0; i < (count ?? 0); i++) outcomes[this.offer(elementOf(entries, i))]++;
+    return outcomes;
+  }
+
+  /**
+   * Offers an entry whose caller may wait for room.
+   * @param settle called exactly once: at once if there is room, or will never be
+   */
+  place(entry: unknown, limits: WaitLimits, settle: (place: Place) => void): void {
+    const { counters, line, codec, clock } = this.#parts;
+    const fault = codec.parser.parse(entry, clock.now());
+    counters.offered++;
+    // An entry that was not read has no uuid here: the one that is being read has.
+    const given = fault === RECORDED_BY_GETTER ? undefined : codec.parser.uuid.text;
+    if (this.isSealed) {
+      this.#refuseSealed();
+      settle({ outcome: 'sealed', uuid: given ?? newEntryUuid() });
+    } else if (fault !== undefined) {
+      this.#refuse(fault, entry);
+      settle({ outcome: 'invalid', uuid: given ?? newEntryUuid(), fault });
+    } else if (!limits.signal?.aborted && line.waiting === 0 && this.#writeWithinCapacity()) {
+      settle(this.#placed());
+      this.#parts.onQueued();
+    } else {
+      this.#wait(limits, settle);
+    }
+  }
+
+  #writeWithinCapacity(): boolean {
+    const { channel } = this.#parts;
+    return channel.depth < channel.capacity && this.#write();
+  }
+
+  #placed(): Place {
+    const { channel } = this.#parts;
+    const uuid = RowCodec.uuidOf(channel.lastRow);
+    return { outcome: 'queued', uuid, position: channel.tail - 1 };
+  }
+
+  #wait(limits: WaitLimits, settle: (place: Place) => void): void {
+    const { line, codec, counters } = this.#parts;
+    const { needsSequence, memo, attributes } = codec.parser;
+    const { wasCut } = memo;
+    const { wasDropped } = attributes;
+    const row = this.#encodeAlone();
+    const uuid = (): string => (needsSequence ? newEntryUuid() : RowCodec.uuidOf(row));
+    if (limits.signal?.aborted) {
+      // Its caller took it back before there was a question of room.
+      counters.dropped++;
+      return settle({ outcome: 'aborted', uuid: uuid() });
+    }
+    if (!line.hasPlace(row.length) || limits.timeoutMs <= 0) {
+      this.#drop();
+      return settle({ outcome: 'dropped', uuid: uuid() });
+    }
+    const admit = (): void => {
+      this.#admit(row, needsSequence);
+      if (wasCut) counters.memoCut++;
+      if (wasDropped) counters.attributesDropped++;
+      settle(this.#placed());
+      this.#parts.onQueued();
+    };
+    const refuse = (why: RefusedWait): void => {
+      if (why === 'sealed') this.#refuseSealed();
+      else this.#drop();
+      settle({ outcome: why, uuid: uuid() });
+    };
+    line.join({ row, admit, refuse }, limits);
+  }
+
+  /** The parsed entry as a row in memory of its own, of exactly its size. */
+  #encodeAlone(): Buffer {
+    const { codec } = this.#parts;
+    if (this.#scratch.bytes.length < codec.maxRowBytes) {
+      this.#scratch = createRowTarget(codec.maxRowBytes);
+    }
+    const end = codec.encode(this.#scratch, 0, this.#next);
+    const row = Buffer.allocUnsafeSlow(end);
+    this.#scratch.bytes.copy(row, 0, 0, end);
+    return row;
+  }
+
+  #admit(row: Buffer, needsSequence: boolean): void {
+    const { channel, clock, codec, counters } = this.#parts;
+    const slab = channel.reserve(row.length);
+    const start = slab.end;
+    row.copy(slab.bytes, start);
+    if (needsSequence) {
+      codec.resequence(slab, start, this.#next);
+      this.#next.sequence++;
+    }
+    channel.append(start + row.length, clock.monotonic());
+    counters.queued++;
+  }
+
+  /** Lets waiting callers in, after entries were taken or settled. */
+  admitWaiting(): void {
+    const { line, channel } = this.#parts;
+    if (line.waiting > 0) line.admit((rowBytes) => channel.hasRoom(rowBytes));
+  }
+
+  /** Refuses all entries from now on, those of waiting callers too. */
+  seal(): void {
+    this.isSealed = true;
+    this.#parts.line.refuseAll();
+  }
+}
+
+/** Undefined for what is no array, or is one that can't be read. */
+function lengthOf(entries: unknown): number | undefined {
+  try {
+    return Array.isArray(entries) ? entries.length : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined, which is no entry, for one that can't be read. */
+function elementOf(entries: readonly unknown[], index: number): unknown {
+  try {
+    return entries[index];
+  } catch {
+    return undefined;
+  }
+}

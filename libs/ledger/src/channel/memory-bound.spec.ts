@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import { RowCodec } from '../codec/row-codec.js';
+import { SLAB_FOOTPRINT_BYTES } from '../codec/slab.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { Counters } from '../stats/counters.js';
+import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
+import { systemClock } from '../writer/clock.js';
+import type { Batch } from './batch.js';
+import { Channel } from './channel.js';
+import { Intake } from './intake.js';
+import { RoomLine } from './room-line.js';
+
+const MIB = 1_048_576;
+const MAX_BYTES = 24 * MIB;
+/** The writing end, and slabs that are kept for the next entries. */
+const CONSTANT_BYTES = 6 * SLAB_FOOTPRINT_BYTES + MIB;
+const TEXTS = { a: 'text', b: 'text', c: 'text', d: 'text' } as const;
+
+function channelWith(table: LedgerTable): { channel: Channel; intake: Intake; line: RoomLine } {
+  const clock = systemClock;
+  const channel = new Channel({ capacity: 10_000_000, maxBytes: MAX_BYTES });
+  const line = new RoomLine({ maxWaiting: 10_000, maxBytes: MAX_BYTES / 8 }, clock);
+  const ignore = (): void => {};
+  const intake = new Intake({
+    ...{ channel, line, clock, codec: new RowCodec(table), counters: new Counters() },
+    ...{ onQueued: ignore, onDropped: ignore, onSealed: ignore, onInvalid: ignore },
+  });
+  return { channel, intake, line };
+}
+
+/** Memory of all buffers now; what others of this process let go meanwhile only lowers it. */
+const used = (): number => process.memoryUsage().arrayBuffers;
+
+describe('bufferMaxBytes', () => {
+  it.each([
+    { rows: 'small', entry: { userId: 1 }, table: PLAIN_TABLE },
+    { rows: 'of 8 KiB', entry: { userId: 1, memo: 'x'.repeat(8192) }, table: PLAIN_TABLE },
+    {
+      rows: 'of five texts, whose bound is three times their size',
+      entry: { userId: 1, memo: 'x'.repeat(2700), ...fourTexts('x'.repeat(2700)) },
+      table: { ...PLAIN_TABLE, columns: TEXTS },
+    },
+  ])('bounds the memory of the process, with rows $rows', ({ entry, table }) => {
+    const { channel, intake } = channelWith(table);
+    const before = used();
+    while (intake.offer(entry) === 'queued');
+    expect(used() - before).toBeLessThan(MAX_BYTES + CONSTANT_BYTES);
+    expect(channel.saturation).toBeGreaterThan(0.99);
+    expect(channel.bytes, 'the bound leaves most of it to the rows').toBeGreaterThan(
+      MAX_BYTES * 0.7,
+    );
+  });
+
+  it('counts a row that stays behind with the memory that it holds', () => {
+    const { channel, intake } = channelWith(PLAIN_TABLE);
+    const left: Batch[] = [];
+    const before = used();
+    for (;;) {
+      let outcome = '';
+      for (let i = 0; i < 11_000; i++) outcome = intake.offer({ userId: 1 });
+      if (outcome !== 'queued') break;
+      left.push(channel.take(1)!);
+      while (channel.depth > 0) channel.settle(channel.take(1000)!);
+    }
+    expect(channel.bytes).toBeLessThan(MIB * 2);
+    expect(channel.saturation).toBe(1);
+    expect(used() - before).toBeLessThan(MAX_BYTES + CONSTANT_BYTES);
+    while (channel.depth > 0) channel.settle(channel.take(1000)!);
+    for (const batch of left) channel.settle(batch);
+    expect(channel).toMatchObject({ bytes: 0, saturation: 0 });
+    expect(intake.offer({ userId: 1 })).toBe('queued');
+  });
+
+  it('bounds what waiting callers hold beside it', () => {
+    const { intake, line } = channelWith({ ...PLAIN_TABLE, columns: TEXTS });
+    const entry = { userId: 1, ...fourTexts('x'.repeat(8000)) };
+    while (intake.offer(entry) === 'queued');
+    const before = used();
+    const limits = { timeoutMs: 60_000, signal: undefined };
+    const outcomes: string[] = [];
+    while (outcomes.length === 0) {
+      intake.place(entry, limits, ({ outcome }) => outcomes.push(outcome));
+    }
+    expect(outcomes).toEqual(['dropped']);
+    expect(line.waiting).toBeGreaterThan(80);
+    expect(used() - before).toBeLessThan(MAX_BYTES / 8 + MIB);
+    intake.seal();
+    expect(line.waiting).toBe(0);
+  });
+});
+
+function fourTexts(text: string): Record<string, string> {
+  return { a: text, b: text, c: text, d: text };
+}

@@ -1,0 +1,126 @@
+import { DataSource } from 'typeorm';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import {
+  columnName,
+  rowColumns,
+  type ColumnType,
+  type IdType,
+} from '../entry/ledger-definition.js';
+import { connectionSchema } from '../migrations/ledger-migrations.js';
+import { tableNames, type TableNames } from '../migrations/table-names.js';
+import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { CommandError } from './command.error.js';
+
+/** Without a limit `connect()` can wait for ever. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Column types by the name that PostgreSQL prints. */
+const TYPES: Readonly<Record<string, ColumnType>> = {
+  text: 'text',
+  bigint: 'bigint',
+  integer: 'integer',
+  numeric: 'numeric',
+  boolean: 'boolean',
+  uuid: 'uuid',
+  'timestamp with time zone': 'timestamptz',
+  jsonb: 'jsonb',
+};
+
+const COLUMNS_SQL = `
+  SELECT attname AS name, format_type(atttypid, NULL) AS type
+  FROM pg_catalog.pg_attribute
+  WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`;
+
+/** Which table of which database a command looks at. @internal */
+export interface TableOptions {
+  readonly databaseUrl?: string;
+  readonly schema?: string;
+  readonly table: string;
+}
+
+/**
+ * A ledger's table as it is in the database, so that a command needs no definition.
+ *
+ * @internal
+ */
+export class CommandDatabase {
+  readonly names: TableNames;
+  readonly #table: string;
+  readonly #columns: ReadonlyMap<string, string>;
+
+  private constructor(
+    readonly dataSource: DataSource,
+    table: string,
+    names: TableNames,
+    columns: ReadonlyMap<string, string>,
+  ) {
+    this.names = names;
+    this.#table = table;
+    this.#columns = columns;
+  }
+
+  /** @throws CommandError if the server can't be reached, or has no such table */
+  static async open(options: TableOptions): Promise<CommandDatabase> {
+    const { databaseUrl, schema, table } = options;
+    if (!databaseUrl) {
+      throw new CommandError('no database: give --database-url, or set LEDGER_DATABASE_URL');
+    }
+    const dataSource = new DataSource({
+      type: 'postgres',
+      url: databaseUrl,
+      applicationName: 'nestjs-ledger command',
+      connectTimeoutMS: CONNECT_TIMEOUT_MS,
+      poolSize: 3,
+      installExtensions: false,
+      ...(schema === undefined ? {} : { schema }),
+    });
+    try {
+      await dataSource.initialize();
+    } catch (error) {
+      throw new CommandError(`the database can't be reached: ${readPgError(error).text}`);
+    }
+    try {
+      return await CommandDatabase.#find(dataSource, table);
+    } catch (error) {
+      await dataSource.destroy();
+      throw error;
+    }
+  }
+
+  static async #find(dataSource: DataSource, table: string): Promise<CommandDatabase> {
+    const definition = { name: 'default', schema: undefined, table, ids: 'text', columns: {} };
+    const names = tableNames(definition as LedgerTable, connectionSchema(dataSource));
+    const found = await dataSource.query<{ name: string; type: string }[]>(COLUMNS_SQL, [
+      names.sqlEntries,
+    ]);
+    const columns = new Map(found.map(({ name, type }) => [name, type]));
+    const missing = rowColumns(definition as LedgerTable).filter((name) => !columns.has(name));
+    if (missing.length > 0) {
+      const what = columns.size === 0 ? 'there is no table' : `lacks ${missing.join(', ')}: `;
+      throw new CommandError(`${what} ${names.sqlEntries}: give --schema and --table`);
+    }
+    return new CommandDatabase(dataSource, table, names, columns);
+  }
+
+  /**
+   * The definition that these entries were recorded by, as far as it matters to write them.
+   *
+   * @param fields of the entries, built-in ones among them; those without a column are left out
+   */
+  definitionFor(fields: Iterable<string>): LedgerTable {
+    const plain = { name: 'default', schema: undefined, table: this.#table };
+    const ids = this.#columns.get('user_id') as IdType;
+    const own = rowColumns({ ...plain, ids, columns: {} });
+    const columns: Record<string, ColumnType> = {};
+    for (const field of [...fields].sort()) {
+      const name = columnName(field);
+      const type = TYPES[this.#columns.get(name) ?? ''];
+      if (type !== undefined && !own.includes(name) && name !== 'written_at') columns[field] = type;
+    }
+    return { ...plain, schema: connectionSchema(this.dataSource), ids, columns };
+  }
+
+  close(): Promise<void> {
+    return this.dataSource.destroy();
+  }
+}

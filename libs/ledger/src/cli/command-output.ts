@@ -1,0 +1,35 @@
+import cliProgress from 'cli-progress';
+
+/** How far a long command is. @internal */
+export interface Progress {
+  /** @param done of the total given */
+  at(done: number): void;
+  end(): void;
+}
+
+/** Where a command tells what it does. @internal */
+export interface CommandOutput {
+  /** A line of the result. */
+  line(text: string): void;
+  /** A line about something that went wrong, beside the result. */
+  warn(text: string): void;
+  /** @param total 0 if nobody knows */
+  progress(label: string, total: number): Progress;
+}
+
+const SILENT: Progress = { at: () => undefined, end: () => undefined };
+
+/** Results on stdout, the rest on stderr; a progress bar only where a person looks. @internal */
+export const terminalOutput: CommandOutput = {
+  line: (text) => void process.stdout.write(`${text}\n`),
+  warn: (text) => void process.stderr.write(`${text}\n`),
+  progress(label, total) {
+    if (!process.stderr.isTTY || total === 0) return SILENT;
+    const bar = new cliProgress.SingleBar({
+      format: `${label} [{bar}] {value}/{total} entries, {eta_formatted} left`,
+      stream: process.stderr,
+    });
+    bar.start(total, 0);
+    return { at: (done) => bar.update(done), end: () => bar.stop() };
+  },
+};

@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto';
+import { DataSource } from 'typeorm';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { defineLedger } from '../define-ledger.js';
+import { verifyTable } from '../migrations/verify-table.js';
+import type { CommandOutput } from './command-output.js';
+import { runProgram } from './program.js';
+
+const url = inject('databaseUrl');
+
+let admin: DataSource;
+let schema: string;
+let said: string[];
+
+beforeAll(async () => {
+  admin = await new DataSource({ type: 'postgres', url }).initialize();
+});
+beforeEach(() => {
+  schema = `migrate ${randomUUID().slice(0, 8)}`;
+  said = [];
+});
+afterEach(() => admin.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`));
+afterAll(() => admin.destroy());
+
+const output: CommandOutput = {
+  line: (text) => void said.push(text),
+  warn: (text) => void said.push(text),
+  progress: () => ({ at: () => {}, end: () => {} }),
+};
+
+const COLUMNS = ['--ids', 'text', '--column', 'tenantId:uuid', '--column', 'costNanos:bigint'];
+
+function run(...args: string[]): Promise<number> {
+  return runProgram(['migrate', '--schema', schema, ...args], output);
+}
+
+async function faults(): Promise<unknown[]> {
+  const columns = { tenantId: 'uuid', costNanos: 'bigint' } as const;
+  const definition = defineLedger({ schema, ids: 'text', columns });
+  return verifyTable((sql, values) => admin.query(sql, values), definition);
+}
+
+describe('nestjs-ledger migrate', () => {
+  it('makes the tables, and finds nothing to do the second time', async () => {
+    expect(await run('--database-url', url, ...COLUMNS)).toBe(0);
+    expect(said).toHaveLength(4);
+    expect(said[0]).toMatch(/^migrated .*:create_entries:\d{13}$/);
+    expect(await faults()).toEqual([]);
+    said = [];
+    expect(await run('--database-url', url, ...COLUMNS)).toBe(0);
+    expect(said).toEqual(['nothing to migrate']);
+  });
+
+  it('prints statements that make the same, and may be run again', async () => {
+    expect(await run('--sql', ...COLUMNS)).toBe(0);
+    await admin.query(said.join('\n'));
+    await admin.query(said.join('\n'));
+    expect(await faults()).toEqual([]);
+  });
+
+  it.each([
+    [['--column', 'costNanos'], /must be field:type/],
+    [
+      ['--column', 'cost nanos:bigint', '--column', 'x:float'],
+      /cost nanos.*columns."x" must have one of the types/,
+    ],
+    [['--ids', 'serial'], /Allowed choices are bigint, uuid, text/],
+    [['--database-url', 'postgres://user:secret@127.0.0.1:1/app'], /can't migrate: /],
+  ])('refuses %j with a reason, and says no secret', async (args, reason) => {
+    expect(await run(...args)).toBe(2);
+    expect(said.join('\n')).toMatch(reason);
+    expect(said.join('\n')).not.toContain('secret');
+  });
+});

@@ -1,0 +1,48 @@
+import { Command, CommanderError } from 'commander';
+import { isLedgerError } from '../errors/ledger.error.js';
+import { CommandError } from './command.error.js';
+import type { CommandOutput } from './command-output.js';
+import { addMigrateCommand } from './migrate.command.js';
+import { addReplayCommand } from './replay.command.js';
+import { addVerifyCommand } from './verify.command.js';
+
+/** The command could not do its work: wrong arguments, a database that is away. */
+const EXIT_FAILED = 2;
+
+/**
+ * Runs one command. Never rejects.
+ *
+ * @param args without node and the script
+ * @returns the exit code: 0 all is well, 1 something is missing or refused, 2 it could not be done
+ * @internal
+ */
+export async function runProgram(args: readonly string[], output: CommandOutput): Promise<number> {
+  let code = 0;
+  const finish = (ended: number): void => void (code = ended);
+  const program = new Command('nestjs-ledger')
+    .description('migrate a ledger, replay what it set aside, and verify that nothing is missing')
+    .configureOutput({
+      writeOut: (text) => output.line(text.trimEnd()),
+      writeErr: (text) => output.warn(text.trimEnd()),
+    })
+    .exitOverride();
+  addMigrateCommand(program, output);
+  addReplayCommand(program, output, finish);
+  addVerifyCommand(program, output, finish);
+  for (const command of program.commands) command.copyInheritedSettings(program);
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_FAILED;
+    output.warn(`error: ${describe(error)}`);
+    return EXIT_FAILED;
+  }
+}
+
+/** Errors of others may hold values or addresses: of them only code and name are told. */
+function describe(error: unknown): string {
+  if (error instanceof CommandError || isLedgerError(error)) return error.message;
+  if (!(error instanceof Error)) return 'unknown';
+  return (error as NodeJS.ErrnoException).code ?? error.name;
+}

@@ -1,0 +1,91 @@
+import { readPgError } from '../sink/postgres/read-pg-error.js';
+import type { CommandDatabase } from './command-database.js';
+import { CommandError } from './command.error.js';
+import type { CommandOutput } from './command-output.js';
+import type { ReplayReport } from './replay-report.js';
+import type { Fate, Replayer } from './replayer.js';
+
+const PAGE_LETTERS = 500;
+const FIRST_ID = '00000000-0000-0000-0000-000000000000';
+const NO_PERMISSION = '42501';
+
+interface Letter {
+  readonly id: string;
+  readonly entry: Record<string, unknown>;
+}
+
+/** What a replay of the dead letter table is made of. */
+export interface ReplayLettersParts {
+  readonly database: CommandDatabase;
+  readonly replayer: Replayer;
+  readonly report: ReplayReport;
+  readonly output: CommandOutput;
+  readonly isDryRun: boolean;
+}
+
+/**
+ * Replays the table of dead letters, and deletes those whose entry is in the ledger's table now. A
+ * role that may not delete replays all the same: a letter that stays is skipped the next time.
+ *
+ * @throws CommandError if there is no such table; else what the replayer throws
+ * @internal
+ */
+export async function replayDeadLetters(parts: ReplayLettersParts): Promise<void> {
+  const { database, replayer, report, output, isDryRun } = parts;
+  const progress = output.progress('dead letters', await countLetters(database));
+  let mayDelete = !isDryRun;
+  try {
+    let after = FIRST_ID;
+    for (;;) {
+      const letters = await readPage(database, after);
+      if (letters.length === 0) return;
+      after = letters.at(-1)!.id;
+      const fates = await replayer.replay(
+        letters.map(({ id, entry }) => ({ entry, fallbackUuid: id })),
+      );
+      for (const fate of fates) report.add(fate);
+      progress.at(report.total);
+      const done = letters.filter((_, index) => isInTable(fates[index]!)).map(({ id }) => id);
+      if (mayDelete) mayDelete = await deleteLetters(parts, done);
+    }
+  } finally {
+    progress.end();
+  }
+}
+
+function isInTable({ outcome }: Fate): boolean {
+  return outcome === 'written' || outcome === 'present';
+}
+
+async function countLetters({ dataSource, names }: CommandDatabase): Promise<number> {
+  try {
+    const sql = `SELECT count(*)::int AS count FROM ${names.sqlDeadLetters}`;
+    const [row] = await dataSource.query<{ count: number }[]>(sql);
+    return row!.count;
+  } catch (error) {
+    throw new CommandError(`the dead letters can't be read: ${readPgError(error).text}`);
+  }
+}
+
+function readPage({ dataSource, names }: CommandDatabase, after: string): Promise<Letter[]> {
+  const sql = `SELECT id, entry FROM ${names.sqlDeadLetters}
+    WHERE id > $1 ORDER BY id LIMIT ${PAGE_LETTERS}`;
+  return dataSource.query<Letter[]>(sql, [after]);
+}
+
+/** @returns false if the role may not */
+async function deleteLetters(
+  { database: { dataSource, names }, output }: ReplayLettersParts,
+  ids: readonly string[],
+): Promise<boolean> {
+  if (ids.length === 0) return true;
+  try {
+    await dataSource.query(`DELETE FROM ${names.sqlDeadLetters} WHERE id = ANY($1)`, [ids]);
+    return true;
+  } catch (error) {
+    const { code, text } = readPgError(error);
+    if (code !== NO_PERMISSION) throw new CommandError(`letters can't be deleted: ${text}`);
+    output.warn('this role may not delete: letters stay, and are skipped the next time');
+    return false;
+  }
+}

@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import { CommandDatabase, type TableOptions } from './command-database.js';
+import { CommandError } from './command.error.js';
+import type { CommandOutput } from './command-output.js';
+import { replayDeadLetters } from './replay-dead-letters.js';
+import { replayFiles } from './replay-files.js';
+import { ReplayReport } from './replay-report.js';
+import { Replayer } from './replayer.js';
+import { findSetAsideFiles } from './set-aside-files.js';
+import { addTableOptions } from './table-options.js';
+
+/** What `replay` is told. @internal */
+export interface ReplayOptions extends TableOptions {
+  readonly fromTable?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** Adds `nestjs-ledger replay`. @param finish told the exit code @internal */
+export function addReplayCommand(
+  program: Command,
+  output: CommandOutput,
+  finish: (code: number) => void,
+): void {
+  const command = program
+    .command('replay')
+    .description('write spilled entries and dead letters into the table')
+    .argument('[path]', 'a file, or a folder of files, of spilled entries or dead letters')
+    .option('--from-table', 'replay the table of dead letters')
+    .option('--dry-run', 'write nothing; say what would be written');
+  addTableOptions(command).action(async (path: string | undefined, options: ReplayOptions) =>
+    finish(await replay(path, options, output)),
+  );
+}
+
+/**
+ * Writes what was set aside. Idempotent by uuid: it may be interrupted and repeated.
+ *
+ * @returns the exit code: 0, or 1 if an entry was refused or a line could not be read
+ * @throws CommandError, SinkTransientError, SinkHaltError
+ * @internal
+ */
+export async function replay(
+  path: string | undefined,
+  options: ReplayOptions,
+  output: CommandOutput,
+): Promise<number> {
+  if ((path === undefined) !== (options.fromTable === true)) {
+    throw new CommandError('say what to replay: --from-table, or a file or folder');
+  }
+  const isDryRun = options.dryRun === true;
+  const database = await CommandDatabase.open(options);
+  try {
+    const report = new ReplayReport();
+    const parts = { report, output, isDryRun, replayer: new Replayer(database, isDryRun) };
+    if (path === undefined) await replayDeadLetters({ ...parts, database });
+    else await replayFiles(await findSetAsideFiles(path), parts);
+    for (const line of report.lines(isDryRun)) output.line(line);
+    return report.isIncomplete ? 1 : 0;
+  } finally {
+    await database.close();
+  }
+}

@@ -1,0 +1,62 @@
+import { mkdir, readdir, rename, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { CommandError } from './command.error.js';
+
+/** Where finished files go, beside the others. */
+const FINISHED_FOLDER = 'replayed';
+const FILE_NAME = /\.ndjson(\.open)?$/;
+
+/**
+ * Files of spilled entries and dead letters.
+ *
+ * @param path a file, or a folder that is not searched any deeper
+ * @returns paths, oldest name first
+ * @throws CommandError if there is nothing at `path`
+ * @internal
+ */
+export async function findSetAsideFiles(path: string): Promise<string[]> {
+  const facts = await stat(path).catch(() => undefined);
+  if (facts === undefined) throw new CommandError(`there is no file or folder ${path}`);
+  if (!facts.isDirectory()) return [path];
+  const names = await readdir(path);
+  return names
+    .filter((name) => FILE_NAME.test(name))
+    .sort()
+    .map((name) => join(path, name));
+}
+
+/**
+ * Whether the file's writer may still be at work: it is unfinished, and its process is alive. That
+ * of another host counts as alive, since nobody can tell from here.
+ *
+ * @internal
+ */
+export function isBeingWritten(path: string): boolean {
+  const name = basename(path);
+  if (!name.endsWith('.open')) return false;
+  const host = hostname().replaceAll(/[^A-Za-z0-9_.]+/g, '-');
+  const start = name.indexOf(`-${host}-`);
+  if (start < 0) return true;
+  const pid = Number.parseInt(name.slice(start + host.length + 2), 10);
+  return isAlive(pid);
+}
+
+function isAlive(pid: number): boolean {
+  if (!(pid > 0)) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Moves a file whose entries are all in the table out of the way. @returns its new path @internal */
+export async function moveAside(path: string): Promise<string> {
+  const folder = join(dirname(path), FINISHED_FOLDER);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const target = join(folder, basename(path).replace(/\.open$/, ''));
+  await rename(path, target);
+  return target;
+}

@@ -1,0 +1,176 @@
+import type { QueryRunner } from 'typeorm';
+import { readUuid } from '../codec/uuid.js';
+import type { CommandDatabase } from './command-database.js';
+import type { CommandOutput } from './command-output.js';
+import { readSetAsideFile } from './read-set-aside-file.js';
+import { RunTally, type FoundIn, type RunReport } from './run-tally.js';
+
+/** Rows that are read at once. */
+const FETCH_ROWS = 10_000;
+
+/** What `verify` looks at. @internal */
+export interface VerifyScope {
+  /** Half-open, by `created_at`; undefined: no bound. */
+  readonly from: Date | undefined;
+  readonly to: Date | undefined;
+  /** Entries written within this time before now are too young: their neighbours may be in flight. */
+  readonly graceMs: number;
+  /** Files of spilled entries and dead letters. */
+  readonly files: readonly string[];
+}
+
+/** What `verify` found. @internal */
+export interface VerifyReport {
+  /** Oldest first. */
+  readonly runs: readonly RunReport[];
+  /** Entries in the table that belong to no run. */
+  readonly withoutRun: number;
+  /** Lines of files that could not be read. */
+  readonly unreadable: number;
+  readonly hasDeadLetterTable: boolean;
+}
+
+/** An entry that was set aside, by where it was found. */
+interface SetAside {
+  readonly uuid: string;
+  readonly foundIn: FoundIn;
+}
+
+/**
+ * Finds what each run queued and what became of it, by the run and sequence in the uuids alone.
+ *
+ * @throws what TypeORM or the file system throws
+ * @internal
+ */
+export async function verifyLedger(
+  database: CommandDatabase,
+  scope: VerifyScope,
+  output: CommandOutput,
+): Promise<VerifyReport> {
+  const runner = database.dataSource.createQueryRunner();
+  try {
+    // First: what a replay moves from a file into the table meanwhile is seen twice, not never.
+    const { entries, unreadable } = await readFiles(scope.files, output);
+    // One snapshot, so that a letter that is replayed meanwhile is on one side or the other.
+    await runner.startTransaction('REPEATABLE READ');
+    const letters = await readLetters(runner, database);
+    const tally = new RunTally(scope.from !== undefined || scope.to !== undefined);
+    const reader = new PeriodReader(runner, database, scope);
+    await reader.eachInside((uuid, isYoung) => tally.add(uuid, 'table', isYoung));
+    const setAside = [...entries, ...(letters ?? [])];
+    const inside = setAside.filter(({ uuid }) => isInside(uuid, scope));
+    for (const { uuid, foundIn } of inside) tally.add(uuid, foundIn, false);
+    if (reader.hasOutside && tally.report().some(({ missing }) => missing > 0)) {
+      for (const { uuid } of setAside) if (!isInside(uuid, scope)) tally.addOutside(uuid);
+      await reader.eachOutside((uuid) => tally.addOutside(uuid));
+    }
+    const runs = tally.report();
+    const { withoutRun } = tally;
+    return { runs, withoutRun, unreadable, hasDeadLetterTable: letters !== undefined };
+  } finally {
+    if (runner.isTransactionActive) await runner.rollbackTransaction();
+    await runner.release();
+  }
+}
+
+async function readFiles(
+  files: readonly string[],
+  output: CommandOutput,
+): Promise<{ entries: SetAside[]; unreadable: number }> {
+  const entries: SetAside[] = [];
+  let unreadable = 0;
+  for (const path of files) {
+    for await (const read of readSetAsideFile(path)) {
+      if (read.kind === 'line') {
+        const { uuid, reason } = read.line;
+        // An invalid entry was never queued.
+        if (uuid === null || reason === 'invalid') continue;
+        entries.push({ uuid, foundIn: reason === 'spilled' ? 'spills' : 'deadLetters' });
+      } else {
+        unreadable++;
+        output.warn(`${path}: line ${read.number} can't be read, skipped`);
+      }
+    }
+  }
+  return { entries, unreadable };
+}
+
+/** @returns undefined if there is no such table */
+async function readLetters(
+  runner: QueryRunner,
+  { names }: CommandDatabase,
+): Promise<SetAside[] | undefined> {
+  const found = (await runner.query('SELECT to_regclass($1) AS name', [names.sqlDeadLetters])) as {
+    name: string | null;
+  }[];
+  if (found[0]?.name == null) return undefined;
+  const sql = `SELECT uuid FROM ${names.sqlDeadLetters}
+    WHERE uuid IS NOT NULL AND reason <> 'invalid'`;
+  const rows = (await runner.query(sql)) as { uuid: string }[];
+  return rows.map(({ uuid }) => ({ uuid, foundIn: 'deadLetters' }));
+}
+
+function isInside(uuid: string, { from, to }: VerifyScope): boolean {
+  const createdAt = readUuid(uuid)?.createdAt;
+  if (createdAt === undefined) return from === undefined && to === undefined;
+  return (from === undefined || createdAt >= +from) && (to === undefined || createdAt < +to);
+}
+
+interface Row {
+  readonly uuid: string;
+  readonly young: boolean;
+}
+
+/** Reads the table by a cursor, so that its size does not matter. */
+class PeriodReader {
+  readonly #runner: QueryRunner;
+  readonly #database: CommandDatabase;
+  readonly #scope: VerifyScope;
+  #cursors = 0;
+
+  constructor(runner: QueryRunner, database: CommandDatabase, scope: VerifyScope) {
+    this.#runner = runner;
+    this.#database = database;
+    this.#scope = scope;
+  }
+
+  /** Whether the table may hold entries outside the period. */
+  get hasOutside(): boolean {
+    return this.#scope.from !== undefined || this.#scope.to !== undefined;
+  }
+
+  eachInside(see: (uuid: string, isYoung: boolean) => void): Promise<void> {
+    return this.#each(this.#period(), see);
+  }
+
+  eachOutside(see: (uuid: string) => void): Promise<void> {
+    return this.#each(`NOT (${this.#period()})`, see);
+  }
+
+  /** Texts of Dates hold no quotes. */
+  #period(): string {
+    const { from, to } = this.#scope;
+    const bounds = [
+      ...(from === undefined ? [] : [`created_at >= '${from.toISOString()}'`]),
+      ...(to === undefined ? [] : [`created_at < '${to.toISOString()}'`]),
+    ];
+    return bounds.length === 0 ? 'true' : bounds.join(' AND ');
+  }
+
+  async #each(where: string, see: (uuid: string, isYoung: boolean) => void): Promise<void> {
+    const runner = this.#runner;
+    const cursor = `nestjs_ledger_verify_${++this.#cursors}`;
+    const ageMs = `extract(epoch FROM now() - written_at) * 1000`;
+    await runner.query(
+      `DECLARE ${cursor} NO SCROLL CURSOR FOR
+       SELECT uuid, ${ageMs} < ${this.#scope.graceMs} AS young
+       FROM ${this.#database.names.sqlEntries} WHERE ${where}`,
+    );
+    for (;;) {
+      const rows = (await runner.query(`FETCH ${FETCH_ROWS} FROM ${cursor}`)) as Row[];
+      for (const { uuid, young } of rows) see(uuid, young);
+      if (rows.length < FETCH_ROWS) break;
+    }
+    await runner.query(`CLOSE ${cursor}`);
+  }
+}

@@ -1,0 +1,48 @@
+import type { RunReport } from './run-tally.js';
+import type { SequenceRange } from './sequence-set.js';
+import type { VerifyReport } from './verify-ledger.js';
+
+/** Ranges of missing sequences that one line shows. */
+const SHOWN_RANGES = 5;
+
+const BLIND_SPOTS = [
+  'not seen: entries that a killed process held behind the last one that it wrote; entries with',
+  'an uuid or idempotency key of the caller; sequences before the first of a period',
+];
+
+/** The report as lines for a person. @internal */
+export function verifyLines(report: VerifyReport, graceMs: number): string[] {
+  const { runs, withoutRun, hasDeadLetterTable, unreadable } = report;
+  const sum = (of: (run: RunReport) => number): number =>
+    runs.reduce((total, run) => total + of(run), 0);
+  const undecided = sum((run) => run.undecided);
+  return [
+    ...runs.map(runLine),
+    `${runs.length} runs: ${sum((run) => run.table)} in the table, ` +
+      `${sum((run) => run.deadLetters)} dead-lettered, ${sum((run) => run.spills)} spilled, ` +
+      `${sum((run) => run.missing)} missing`,
+    ...(undecided > 0
+      ? [`left out: ${undecided} not found, younger than ${graceMs / 1000} s, maybe in flight`]
+      : []),
+    ...(withoutRun > 0 ? [`left out: ${withoutRun} entries whose uuid belongs to no run`] : []),
+    ...(unreadable > 0 ? [`left out: ${unreadable} lines of files that can't be read`] : []),
+    ...(hasDeadLetterTable ? [] : ['there is no table of dead letters']),
+    ...BLIND_SPOTS,
+  ];
+}
+
+function runLine(run: RunReport): string {
+  const { queued, table, deadLetters, spills, missing, missingRanges } = run;
+  const iso = (ms: number): string => new Date(ms).toISOString();
+  const counts =
+    `queued ${queued}, in the table ${table}, dead-lettered ${deadLetters}, ` +
+    `spilled ${spills}, missing ${missing}`;
+  const shown = missingRanges.slice(0, SHOWN_RANGES).map(rangeText).join(', ');
+  const more = missingRanges.length > SHOWN_RANGES ? ', …' : '';
+  const which = missing === 0 ? '' : `: ${shown}${more}`;
+  return `run ${run.run} (${iso(run.from)} to ${iso(run.to)}): ${counts}${which}`;
+}
+
+function rangeText({ from, to }: SequenceRange): string {
+  return from === to ? String(from) : `${from}-${to}`;
+}

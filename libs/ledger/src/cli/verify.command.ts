@@ -1,0 +1,87 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { existsSync } from 'node:fs';
+import { CommandDatabase, type TableOptions } from './command-database.js';
+import { CommandError } from './command.error.js';
+import type { CommandOutput } from './command-output.js';
+import { findSetAsideFiles } from './set-aside-files.js';
+import { addTableOptions } from './table-options.js';
+import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { verifyLedger, type VerifyReport } from './verify-ledger.js';
+import { verifyLines } from './verify-lines.js';
+
+/** `spillDir`'s default: looked at if it is there. */
+const DEFAULT_FOLDER = 'ledger-spill';
+/** Twice the default of `writeTimeoutMs`: an attempt and its repetition. */
+const DEFAULT_GRACE_S = 60;
+
+/** What `verify` is told. @internal */
+export interface VerifyOptions extends TableOptions {
+  readonly from?: Date;
+  readonly to?: Date;
+  /** Files or folders of spilled entries and dead letters. */
+  readonly files?: readonly string[];
+  /** Seconds. */
+  readonly grace: number;
+  readonly json?: boolean;
+}
+
+/** Adds `nestjs-ledger verify`. @param finish told the exit code @internal */
+export function addVerifyCommand(
+  program: Command,
+  output: CommandOutput,
+  finish: (code: number) => void,
+): void {
+  const command = program
+    .command('verify')
+    .description('prove from the uuids that no entry is missing')
+    .option('--from <time>', 'entries created at this time or later, ISO 8601', parseTime)
+    .option('--to <time>', 'entries created before this time, ISO 8601', parseTime)
+    .option('--files <path...>', `spilled entries and dead letters (default: ${DEFAULT_FOLDER})`)
+    .option(
+      '--grace <seconds>',
+      'leave out what lies beside entries younger than this: it may be in flight',
+      parseSeconds,
+      DEFAULT_GRACE_S,
+    )
+    .option('--json', 'print the report as JSON');
+  addTableOptions(command).action(async (options: VerifyOptions) => {
+    const report = await verify(options, output);
+    if (options.json) output.line(JSON.stringify(report, null, 2));
+    else for (const line of verifyLines(report, options.grace * 1000)) output.line(line);
+    finish(report.runs.some(({ missing }) => missing > 0) ? 1 : 0);
+  });
+}
+
+/**
+ * Looks for missing entries.
+ *
+ * @throws CommandError if the database or a file can't be read
+ * @internal
+ */
+export async function verify(options: VerifyOptions, output: CommandOutput): Promise<VerifyReport> {
+  const { from, to, grace } = options;
+  const folders = options.files ?? (existsSync(DEFAULT_FOLDER) ? [DEFAULT_FOLDER] : []);
+  const files = (await Promise.all(folders.map(findSetAsideFiles))).flat();
+  const database = await CommandDatabase.open(options);
+  try {
+    return await verifyLedger(database, { from, to, graceMs: grace * 1000, files }, output);
+  } catch (error) {
+    throw new CommandError(`can't verify: ${readPgError(error).text}`);
+  } finally {
+    await database.close();
+  }
+}
+
+function parseTime(text: string): Date {
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('must be a time in ISO 8601');
+  return time;
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() === '' || !(seconds >= 0 && seconds <= 31_536_000)) {
+    throw new InvalidArgumentError('must be seconds, 0 to 31536000');
+  }
+  return seconds;
+}

@@ -1,0 +1,198 @@
+import { MAX_ID_BYTES } from '../entry/ledger-definition.js';
+import type { ColumnCodec } from './column-codec.js';
+import { TokensColumn } from './integer-column.js';
+import { AttributesColumn } from './json-column.js';
+import { kindOf, unlike } from './kind-of.js';
+import { dateMs, DirectionColumn, TimestampColumn } from './plain-columns.js';
+import { MemoColumn } from './text-column.js';
+import { UuidColumn } from './uuid-column.js';
+
+/** `createdAt` may lie from 2000 on. */
+const EARLIEST_CREATED_AT = Date.UTC(2000, 0, 1);
+/** `createdAt` may lie one day ahead: clocks of other machines differ, but not by more. */
+const MAX_AHEAD_MS = 86_400_000;
+const FIXED_BYTES = 2 * 8 + 12;
+
+/** The rule that an entry breaks. */
+export interface EntryFault {
+  /** Name of the field as the caller writes it, or `entry`. */
+  readonly field: string;
+  /** What it must be and what kind was given; never the value. */
+  readonly rule: string;
+}
+
+/** A getter or toJSON of an entry that records another entry would mix the two. */
+export const RECORDED_BY_GETTER: EntryFault = {
+  field: 'entry',
+  rule: 'must not be recorded by a getter',
+};
+
+type Given = Readonly<Record<string, unknown>>;
+
+/**
+ * Checks an entry by the rules of its fields and keeps what it read: each property is read once,
+ * so what was checked is what is encoded, whatever a getter answers the second time.
+ *
+ * @internal
+ */
+export class EntryParser {
+  readonly uuid = new UuidColumn();
+  readonly userId: ColumnCodec;
+  readonly apiKeyId: ColumnCodec;
+  readonly serviceId: ColumnCodec;
+  readonly promptTokens = new TokensColumn();
+  readonly completionTokens = new TokensColumn();
+  readonly direction = new DirectionColumn();
+  readonly memo = new MemoColumn();
+  readonly attributes = new AttributesColumn();
+  readonly corrects = new UuidColumn();
+  idempotencyKey: string | undefined;
+  createdAtMs = 0;
+
+  readonly #names: readonly string[];
+  readonly #declared: readonly ColumnCodec[];
+  #latestMs = 0;
+  #isParsing = false;
+  #field = 'entry';
+
+  constructor(
+    ids: readonly ColumnCodec[],
+    names: readonly string[],
+    declared: readonly ColumnCodec[],
+  ) {
+    [this.userId, this.apiKeyId, this.serviceId] = ids as [ColumnCodec, ColumnCodec, ColumnCodec];
+    this.#names = names;
+    this.#declared = declared;
+  }
+
+  /** Fields behind the uuid, in the order of the row. */
+  get fields(): [field: string, column: ColumnCodec][] {
+    return [
+      ['userId', this.userId],
+      ['apiKeyId', this.apiKeyId],
+      ['serviceId', this.serviceId],
+      ['promptTokens', this.promptTokens],
+      ['completionTokens', this.completionTokens],
+      ['direction', this.direction],
+      ['memo', this.memo],
+      ['attributes', this.attributes],
+      ['corrects', this.corrects],
+      ['createdAt', new TimestampColumn()],
+      ...this.#names.map((name, i): [string, ColumnCodec] => [name, this.#declared[i]!]),
+    ];
+  }
+
+  /** Upper bound of the fields behind the uuid, in bytes. */
+  get maxBytes(): number {
+    let bytes = FIXED_BYTES + this.userId.maxBytes + this.apiKeyId.maxBytes;
+    bytes += this.serviceId.maxBytes + this.direction.maxBytes + this.memo.maxBytes;
+    bytes += this.attributes.maxBytes + this.corrects.maxBytes;
+    for (const column of this.#declared) bytes += column.maxBytes;
+    return bytes;
+  }
+
+  /** Whether the uuid is to be made of time, run and sequence. */
+  get needsSequence(): boolean {
+    return this.uuid.isNull && this.idempotencyKey === undefined;
+  }
+
+  /** Never throws. @param now milliseconds since 1970 @returns the first rule that is broken */
+  parse(entry: unknown, now: number): EntryFault | undefined {
+    if (this.#isParsing) return RECORDED_BY_GETTER;
+    this.#isParsing = true;
+    this.#field = 'entry';
+    this.uuid.take(undefined);
+    try {
+      if (typeof entry !== 'object' || entry === null) {
+        return { field: 'entry', rule: unlike('an object', entry) };
+      }
+      const rule = this.#takeFields(entry as Given, now);
+      return rule === undefined ? undefined : { field: this.#field, rule };
+    } catch {
+      return { field: this.#field, rule: 'must be readable, but reading it threw' };
+    } finally {
+      this.#isParsing = false;
+    }
+  }
+
+  #takeFields(entry: Given, now: number): string | undefined {
+    return (
+      this.#take(entry, 'uuid', this.uuid) ??
+      this.#takeUserId(entry) ??
+      this.#take(entry, 'apiKeyId', this.apiKeyId) ??
+      this.#take(entry, 'serviceId', this.serviceId) ??
+      this.#take(entry, 'direction', this.direction) ??
+      this.#take(entry, 'memo', this.memo) ??
+      this.#take(entry, 'attributes', this.attributes) ??
+      this.#takeTokens(entry) ??
+      this.#takeCreatedAt(entry, now) ??
+      this.#takeDeclared(entry)
+    );
+  }
+
+  #takeUserId(entry: Given): string | undefined {
+    this.#field = 'userId';
+    const userId = entry['userId'];
+    if (userId === undefined || userId === null) return `is required, got ${kindOf(userId)}`;
+    return this.userId.take(userId);
+  }
+
+  #take(entry: Given, field: string, column: ColumnCodec): string | undefined {
+    this.#field = field;
+    return column.take(entry[field]);
+  }
+
+  #takeTokens(entry: Given): string | undefined {
+    const rule =
+      this.#take(entry, 'corrects', this.corrects) ??
+      this.#take(entry, 'completionTokens', this.completionTokens);
+    if (rule !== undefined) return rule;
+    const isCorrection = !this.corrects.isNull;
+    if (this.completionTokens.value < 0 && !isCorrection) return NEGATIVE_TOKENS;
+    const second = this.#take(entry, 'promptTokens', this.promptTokens);
+    if (second !== undefined) return second;
+    return this.promptTokens.value < 0 && !isCorrection ? NEGATIVE_TOKENS : undefined;
+  }
+
+  #takeCreatedAt(entry: Given, now: number): string | undefined {
+    this.#field = 'createdAt';
+    const given = entry['createdAt'];
+    if (given === undefined || given === null) {
+      // A clock that was set back must not put a later entry before an earlier one.
+      if (now > this.#latestMs) this.#latestMs = now;
+      this.createdAtMs = this.#latestMs;
+      return this.#takeKey(entry, false);
+    }
+    const ms = dateMs(given);
+    if (ms === undefined) return unlike('a valid Date', given);
+    if (ms < EARLIEST_CREATED_AT || ms > now + MAX_AHEAD_MS) {
+      return 'must be a Date from 2000 to one day ahead, got one outside';
+    }
+    this.createdAtMs = ms;
+    return this.#takeKey(entry, true);
+  }
+
+  #takeKey(entry: Given, hasCreatedAt: boolean): string | undefined {
+    this.#field = 'idempotencyKey';
+    this.idempotencyKey = undefined;
+    const key = entry['idempotencyKey'];
+    if (key === undefined || key === null) return undefined;
+    if (typeof key !== 'string' || key === '') return unlike('a text of 1 to 256 bytes', key);
+    if (Buffer.byteLength(key) > MAX_ID_BYTES) return 'must be a text of 1 to 256 bytes, got more';
+    if (!key.isWellFormed()) return 'must be a text without lone surrogates';
+    if (!hasCreatedAt) return 'needs createdAt, the same at each try';
+    if (!this.uuid.isNull) return 'must not be given beside uuid, which it would make';
+    this.idempotencyKey = key;
+    return undefined;
+  }
+
+  #takeDeclared(entry: Given): string | undefined {
+    for (let i = 0; i < this.#names.length; i++) {
+      const rule = this.#take(entry, this.#names[i]!, this.#declared[i]!);
+      if (rule !== undefined) return rule;
+    }
+    return undefined;
+  }
+}
+
+const NEGATIVE_TOKENS = 'must be 0 or more, except where the entry corrects another';

@@ -1,0 +1,110 @@
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { BUILT_IN_COLUMNS } from '../entry/ledger-definition.js';
+import type { ColumnCodec } from './column-codec.js';
+import { createColumn, createIdColumn } from './create-column.js';
+import { EntryParser } from './entry-parser.js';
+import type { RowTarget } from './row-target.js';
+import { writeTimestamp } from './plain-columns.js';
+import { formatUuid, writeUuidSequence, writeUuidV7, writeUuidV8 } from './uuid.js';
+
+/** Offset of the uuid's 16 bytes in a row: field count and the field's length stand before it. */
+const UUID_OFFSET = 6;
+const FIELD_COUNT_BYTES = 2;
+const UUID_FIELD_BYTES = 20;
+
+/**
+ * One entry <-> one binary COPY row, by the columns of a definition: an int16 with the number of
+ * fields, then for each field an int32 with its length (-1 for NULL) and its bytes.
+ * Source: PostgreSQL's manual, COPY, binary format.
+ *
+ * Use it as `parse`, then `encode`, with nothing in between: what `parse` took is kept here.
+ *
+ * @internal
+ */
+export class RowCodec {
+  readonly parser: EntryParser;
+  readonly #declared: readonly ColumnCodec[];
+  readonly #fieldCount: number;
+  readonly #fields: readonly (readonly [field: string, column: ColumnCodec])[];
+
+  constructor(table: LedgerTable) {
+    const ids = [0, 1, 2].map(() => createIdColumn(table.ids));
+    const names = Object.keys(table.columns);
+    this.#declared = names.map((name) => createColumn(table.columns[name]!));
+    this.#fieldCount = BUILT_IN_COLUMNS.length + names.length;
+    this.parser = new EntryParser(ids, names, this.#declared);
+    this.#fields = this.parser.fields;
+  }
+
+  /** Names of all fields that an entry may have. */
+  get fieldNames(): string[] {
+    return ['uuid', 'idempotencyKey', ...this.#fields.map(([field]) => field)];
+  }
+
+  /** Upper bound of the row that the parser took, in bytes. */
+  get maxRowBytes(): number {
+    return FIELD_COUNT_BYTES + UUID_FIELD_BYTES + this.parser.maxBytes;
+  }
+
+  /**
+   * Writes the row of the entry that the parser took last.
+   * @param offset at least `maxRowBytes` must follow it
+   * @returns the offset behind the row
+   */
+  encode(target: RowTarget, offset: number, id: { run: number; sequence: number }): number {
+    const { parser } = this;
+    target.view.setInt16(offset, this.#fieldCount);
+    target.view.setInt32(offset + 2, 16);
+    this.#writeUuid(target, offset + UUID_OFFSET, id);
+    let end = offset + FIELD_COUNT_BYTES + UUID_FIELD_BYTES;
+    end = parser.userId.write(target, end);
+    end = parser.apiKeyId.write(target, end);
+    end = parser.serviceId.write(target, end);
+    end = parser.promptTokens.write(target, end);
+    end = parser.completionTokens.write(target, end);
+    end = parser.direction.write(target, end);
+    end = parser.memo.write(target, end);
+    end = parser.attributes.write(target, end);
+    end = parser.corrects.write(target, end);
+    end = writeTimestamp(target, end, parser.createdAtMs);
+    for (const column of this.#declared) end = column.write(target, end);
+    return end;
+  }
+
+  #writeUuid(target: RowTarget, offset: number, id: { run: number; sequence: number }): void {
+    const { parser } = this;
+    if (parser.idempotencyKey !== undefined) {
+      writeUuidV8(target, offset, parser.createdAtMs, parser.idempotencyKey);
+    } else if (parser.uuid.isNull) {
+      writeUuidV7(target, offset, parser.createdAtMs, id);
+    } else {
+      parser.uuid.write(target, offset - 4);
+    }
+  }
+
+  /** Gives an encoded row the sequence that it could not have yet when it was encoded. */
+  resequence(target: RowTarget, offset: number, id: { run: number; sequence: number }): void {
+    writeUuidSequence(target, offset + UUID_OFFSET, id.run, id.sequence);
+  }
+
+  /** The uuid of an encoded row. */
+  static uuidOf(row: Uint8Array, offset = 0): string {
+    return formatUuid(row, offset + UUID_OFFSET);
+  }
+
+  /** The entry of an encoded row as plain JSON; its fields may be given to `record()` again. */
+  decode(row: Buffer): Record<string, unknown> {
+    const view = new DataView(row.buffer, row.byteOffset, row.length);
+    const source = { bytes: row, view };
+    const entry: Record<string, unknown> = { uuid: RowCodec.uuidOf(row) };
+    let offset = FIELD_COUNT_BYTES + UUID_FIELD_BYTES;
+    for (const [field, column] of this.#fields) {
+      const length = view.getInt32(offset);
+      offset += 4;
+      const end = offset + Math.max(length, 0);
+      entry[field] = length < 0 ? null : column.read(source, offset, end);
+      offset = end;
+    }
+    return entry;
+  }
+}

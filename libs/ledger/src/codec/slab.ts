@@ -1,0 +1,72 @@
+import { createRowTarget, type RowTarget } from './row-target.js';
+
+/**
+ * Bytes of a slab. Large enough that taking a new one is rare, small enough that one row that
+ * stays behind holds little memory. Source: bench/record, no gain above 1 MiB.
+ */
+export const SLAB_BYTES = 1_048_576;
+/** Rows of a slab: 1 MiB of the smallest rows, of about 90 bytes, is less than this. */
+const SLAB_ROWS = 16_384;
+/** Memory of a slab with the ends and ages of its rows. */
+export const SLAB_FOOTPRINT_BYTES = SLAB_BYTES + 8 * SLAB_ROWS;
+
+/**
+ * A fixed block of memory that holds rows back to back, in the order they came. Rows are appended
+ * until it is full; its memory may be used again when the last row is settled.
+ *
+ * @internal
+ */
+export class Slab implements RowTarget {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+  /** Rows appended. */
+  count = 0;
+  /** Rows appended and not yet settled. */
+  unsettled = 0;
+  readonly #ends = new Uint32Array(SLAB_ROWS);
+  readonly #ages = new Uint32Array(SLAB_ROWS);
+  #epochMs = 0;
+
+  constructor() {
+    const target = createRowTarget(SLAB_BYTES);
+    this.bytes = target.bytes;
+    this.view = target.view;
+  }
+
+  /** Offset behind the last row. */
+  get end(): number {
+    return this.count === 0 ? 0 : this.#ends[this.count - 1]!;
+  }
+
+  hasRoom(rowBytes: number): boolean {
+    return this.count < SLAB_ROWS && this.end + rowBytes <= SLAB_BYTES;
+  }
+
+  /** Counts a row that was written behind the last one. @param now monotonic milliseconds */
+  append(end: number, now: number): void {
+    if (this.count === 0) this.#epochMs = now;
+    this.#ends[this.count] = end;
+    this.#ages[this.count] = now - this.#epochMs;
+    this.count++;
+    this.unsettled++;
+  }
+
+  startOf(row: number): number {
+    return row === 0 ? 0 : this.#ends[row - 1]!;
+  }
+
+  endOf(row: number): number {
+    return this.#ends[row]!;
+  }
+
+  /** Monotonic milliseconds when a row was appended. */
+  appendedAt(row: number): number {
+    return this.#epochMs + this.#ages[row]!;
+  }
+
+  /** Forgets all rows, so that the memory can be used again. */
+  clear(): void {
+    this.count = 0;
+    this.unsettled = 0;
+  }
+}

@@ -1,0 +1,134 @@
+import { hash, randomBytes, randomInt } from 'node:crypto';
+import type { RowTarget } from './row-target.js';
+
+/**
+ * Sequences from here on stand outside every run: `newEntryUuid()` marks its uuids so. A run would
+ * need 2.2 * 10^12 entries to get here.
+ */
+export const OUTSIDE_SEQUENCE = 2 ** 41;
+const TWO_32 = 2 ** 32;
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const NIBBLES = new Int8Array(128).fill(-1);
+for (let i = 0; i < 16; i++) {
+  NIBBLES[i.toString(16).charCodeAt(0)] = i;
+  NIBBLES[i.toString(16).toUpperCase().charCodeAt(0)] = i;
+}
+
+/** A random id of 32 bits for one life of one ledger. */
+export function newRun(): number {
+  return randomBytes(4).readUInt32BE();
+}
+
+/** The run as it is shown in `stats()` and logs: eight hex digits. */
+export function formatRun(run: number): string {
+  return run.toString(16).padStart(8, '0');
+}
+
+/**
+ * Writes a UUIDv7: 48 bits of milliseconds, 32 bits of run, 42 bits of sequence.
+ * Source: RFC 9562, section 5.7, whose 74 free bits are run and sequence here.
+ */
+export function writeUuidV7(
+  target: RowTarget,
+  offset: number,
+  ms: number,
+  id: { readonly run: number; readonly sequence: number },
+): void {
+  const { view } = target;
+  writeUuidTime(target, offset, ms);
+  view.setUint16(offset + 6, 0x7000 | (id.run >>> 20));
+  writeUuidSequence(target, offset, id.run, id.sequence);
+}
+
+/** Writes the second half of a UUIDv7: variant, the run's low 20 bits and the sequence. */
+export function writeUuidSequence(
+  target: RowTarget,
+  offset: number,
+  run: number,
+  sequence: number,
+): void {
+  const high = ((run & 0xfffff) << 10) | Math.floor(sequence / TWO_32);
+  target.view.setUint32(offset + 8, (0x80000000 | high) >>> 0);
+  target.view.setUint32(offset + 12, sequence >>> 0);
+}
+
+/**
+ * Writes a UUIDv8 of a time and 74 bits of SHA-256 of a key, so that the same key at the same time
+ * is the same uuid. Source: RFC 9562, section 5.8.
+ */
+export function writeUuidV8(target: RowTarget, offset: number, ms: number, key: string): void {
+  const { bytes } = target;
+  const digest = hash('sha256', key, 'buffer');
+  writeUuidTime(target, offset, ms);
+  digest.copy(bytes, offset + 6, 0, 10);
+  bytes[offset + 6] = 0x80 | (digest[0]! & 0x0f);
+  bytes[offset + 8] = 0x80 | (digest[2]! & 0x3f);
+}
+
+function writeUuidTime(target: RowTarget, offset: number, ms: number): void {
+  target.view.setUint32(offset, Math.floor(ms / 65_536));
+  target.view.setUint16(offset + 4, ms % 65_536);
+}
+
+/**
+ * Writes the uuid of a text in the 8-4-4-4-12 form, either case.
+ * @returns false if it is none; the memory is then undefined
+ */
+export function parseUuid(text: string, bytes: Uint8Array, offset: number): boolean {
+  if (text.length !== 36) return false;
+  let at = offset;
+  for (let i = 0; i < 36; i += 2) {
+    if (i === 8 || i === 13 || i === 18 || i === 23) {
+      if (text.charCodeAt(i) !== 45) return false;
+      i++;
+    }
+    const high = NIBBLES[text.charCodeAt(i)] ?? -1;
+    const low = NIBBLES[text.charCodeAt(i + 1)] ?? -1;
+    if (high < 0 || low < 0) return false;
+    bytes[at++] = (high << 4) | low;
+  }
+  return true;
+}
+
+/** The 8-4-4-4-12 form, in lower case, of 16 bytes. */
+export function formatUuid(bytes: Uint8Array, offset: number): string {
+  let text = '';
+  for (let i = 0; i < 16; i++) {
+    if (i === 4 || i === 6 || i === 8 || i === 10) text += '-';
+    text += HEX[bytes[offset + i]!];
+  }
+  return text;
+}
+
+/**
+ * A UUIDv7 outside every run's sequence, for callers who must know the uuid of an entry before they
+ * record it. Strictly random within a millisecond.
+ *
+ * @param createdAt the entry's time; default now
+ * @publicApi
+ */
+export function newEntryUuid(createdAt: Date = new Date()): string {
+  const bytes = randomBytes(16);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
+  const sequence = OUTSIDE_SEQUENCE + randomInt(512) * TWO_32 + view.getUint32(12);
+  writeUuidV7({ bytes, view }, 0, createdAt.getTime(), { run: view.getUint32(8), sequence });
+  return formatUuid(bytes, 0);
+}
+
+/**
+ * What a uuid says of the entry's origin: time in milliseconds, run as eight hex digits and
+ * sequence; undefined if it is no UUIDv7 of a run's sequence.
+ *
+ * @internal
+ */
+export function readUuid(
+  uuid: string,
+): { createdAt: number; run: string; sequence: number } | undefined {
+  const bytes = Buffer.alloc(16);
+  if (!parseUuid(uuid, bytes, 0) || bytes[6]! >>> 4 !== 7) return undefined;
+  const high = bytes.readUInt32BE(8);
+  const run = ((bytes.readUInt16BE(6) & 0xfff) << 20) | ((high >>> 10) & 0xfffff);
+  const sequence = (high & 0x3ff) * TWO_32 + bytes.readUInt32BE(12);
+  if (sequence >= OUTSIDE_SEQUENCE) return undefined;
+  return { createdAt: bytes.readUIntBE(0, 6), run: formatRun(run >>> 0), sequence };
+}

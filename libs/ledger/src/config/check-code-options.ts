@@ -1,0 +1,100 @@
+import { closestMatch } from 'leven';
+import type { OptionsFault } from '../errors/ledger-options.error.js';
+import { originOf } from './config-origin.js';
+import type { LedgerOptions } from './ledger-options.interface.js';
+import { SETTING_OPTIONS } from './ledger-settings.js';
+import type { SettingOption } from './ledger-settings.js';
+import { NOT_SHOWN, showValue } from './show-value.js';
+
+type CodeOption = Exclude<keyof LedgerOptions, SettingOption>;
+interface CodeRule {
+  readonly rule: string;
+  readonly isKept: (value: unknown) => boolean;
+}
+
+const isBoolean: CodeRule = {
+  rule: 'must be true or false',
+  isKept: (value) => typeof value === 'boolean',
+};
+const isFunction: CodeRule = {
+  rule: 'must be a function',
+  isKept: (value) => typeof value === 'function',
+};
+
+const RULES: Readonly<Record<CodeOption, CodeRule>> = {
+  connection: {
+    rule: "must be an object with TypeORM's PostgreSQL options",
+    isKept: (value) => isObject(value) && isPostgres(value['type']),
+  },
+  dataSource: {
+    rule: 'must be a TypeORM DataSource for PostgreSQL',
+    isKept: (value) =>
+      isObject(value) &&
+      typeof value['createQueryRunner'] === 'function' &&
+      isObject(value['options']) &&
+      value['options']['type'] === 'postgres',
+  },
+  migrations: oneOf('run', 'verify', 'off'),
+  connectAtBoot: isBoolean,
+  closeIdleConnections: isBoolean,
+  onInvalid: oneOf('count', 'throw'),
+  onLoss: isFunction,
+  onState: isFunction,
+};
+const KNOWN: readonly string[] = [...SETTING_OPTIONS, ...Object.keys(RULES)];
+
+/**
+ * What is wrong with the options that only code can give, and with names that no option has. Such a
+ * name is a fault, not a warning: code is rolled back together with the library that it was written
+ * for, so there is no boot to save, and a misspelled option would silently be the default.
+ *
+ * @internal
+ */
+export function checkCodeOptions(options: LedgerOptions): OptionsFault[] {
+  const faults = (Object.keys(RULES) as CodeOption[]).flatMap((name): OptionsFault[] => {
+    const value: unknown = options[name];
+    if (value === undefined || RULES[name].isKept(value)) return [];
+    return [{ name, value: showValue(value), rule: RULES[name].rule, source: 'code' }];
+  });
+  return [...faults, ...twoDatabases(options), ...unknownOptions(options)];
+}
+
+function twoDatabases(options: LedgerOptions): OptionsFault[] {
+  if (options.connection === undefined || options.dataSource === undefined) return [];
+  const database = originOf(options)?.database;
+  const isFromUrl = database !== undefined && database.connection === options.connection;
+  return [
+    {
+      name: isFromUrl ? database.name : 'connection',
+      value: NOT_SHOWN,
+      rule: 'is given together with dataSource; give one of them',
+      source: isFromUrl ? 'environment' : 'code',
+    },
+  ];
+}
+
+function unknownOptions(options: LedgerOptions): OptionsFault[] {
+  return Object.keys(options)
+    .filter((name) => !KNOWN.includes(name))
+    .map((name) => ({
+      name,
+      value: NOT_SHOWN,
+      rule: `is no option; the nearest is ${closestMatch(name, KNOWN)}`,
+      source: 'code',
+    }));
+}
+
+function oneOf(...choices: string[]): CodeRule {
+  return {
+    rule: `must be one of ${choices.join(', ')}`,
+    isKept: (value) => typeof value === 'string' && choices.includes(value),
+  };
+}
+
+function isPostgres(type: unknown): boolean {
+  return type === undefined || type === 'postgres';
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

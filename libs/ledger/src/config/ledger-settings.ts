@@ -1,0 +1,172 @@
+import { LEDGER_PROFILES } from './ledger-profiles.js';
+import type { LedgerSettings } from './ledger-options.interface.js';
+
+/** Name of a setting as code writes it. @internal */
+export type SettingOption = keyof LedgerSettings;
+
+/** What a value must be; each kind is checked alike whatever source gave it. @internal */
+export type SettingKind =
+  | { readonly kind: 'integer'; readonly min: number; readonly max: number }
+  | { readonly kind: 'fraction' }
+  | { readonly kind: 'choice'; readonly choices: readonly string[]; readonly orStore?: true }
+  | { readonly kind: 'path' };
+
+/** One row of the settings table. @internal */
+export type LedgerSetting = SettingKind & {
+  /** Value in force if nothing gives one; undefined only for `profile`. */
+  readonly default: string | number | undefined;
+  /** What the setting does, with its unit; a cell of the README's table. */
+  readonly about: string;
+  /** Where default and range come from. */
+  readonly source: string;
+};
+
+const MINUTES_10 = 600_000;
+
+/**
+ * Every setting that environment, INI file and code can give, in the order of the documented table.
+ * Environment names, INI keys, validation, defaults and the README's table are derived from here.
+ *
+ * @internal
+ */
+export const LEDGER_SETTINGS = Object.freeze({
+  profile: {
+    kind: 'choice',
+    choices: Object.keys(LEDGER_PROFILES),
+    default: undefined,
+    about: 'figures for a rate of requests, see the profiles',
+    source: 'tuning guide, recommended configurations',
+  },
+  batchSize: {
+    ...integer(1, 100_000),
+    default: 100,
+    about: 'entries in a batch at most; not above `bufferSize`, and never more than 16 MiB',
+    source: 'tuning guide, parameter 1; upper end: contract',
+  },
+  flushMs: {
+    ...integer(1, 3_600_000),
+    default: 1_000,
+    about: 'ms that the oldest entry waits at most before its batch is due',
+    source: 'tuning guide, parameter 2; upper end: one hour',
+  },
+  bufferSize: {
+    ...integer(1, 10_000_000),
+    default: 10_000,
+    about: 'entries that the channel holds at most',
+    source: 'tuning guide, parameter 3; upper end: ten times the ultra profile',
+  },
+  numWorkers: {
+    ...integer(1, 256),
+    default: 1,
+    about: 'batches written at once, each on a connection of its own',
+    source: 'tuning guide, parameter 4; upper end: five times the ultra profile',
+  },
+  bufferMaxBytes: {
+    ...integer(1_048_576, 8_589_934_592),
+    default: 268_435_456,
+    about: 'bytes that waiting rows take at most; whichever bound is met first counts as full',
+    source: 'contract: 256 MiB, from one slab (1 MiB) to 8 GiB',
+  },
+  strategy: {
+    kind: 'choice',
+    choices: ['copy', 'insert'],
+    default: 'copy',
+    about: 'binary COPY, or INSERT from unnest where COPY is refused',
+    source: 'contract, writing',
+  },
+  overflow: {
+    kind: 'choice',
+    choices: ['drop', 'block'],
+    default: 'drop',
+    about: "the interceptor's default when the channel is full",
+    source: 'contract, settings',
+  },
+  blockTimeoutMs: {
+    ...integer(1, MINUTES_10),
+    default: 1_000,
+    about: 'ms that a caller waits for room at most',
+    source: 'contract, settings',
+  },
+  commitTimeoutMs: {
+    ...integer(1, MINUTES_10),
+    default: 30_000,
+    about: 'ms that a caller waits for a commit at most',
+    source: 'contract, settings',
+  },
+  maxWaiting: {
+    ...integer(0, 1_000_000),
+    default: 10_000,
+    about: 'callers that may wait for room at once; above it the answer is `dropped`',
+    source: 'contract; 0: nobody waits, upper end: each caller holds an entry of up to 16 KiB',
+  },
+  writeTimeoutMs: {
+    ...integer(100, MINUTES_10),
+    default: 30_000,
+    about: 'ms for one attempt at one batch, a silent network included',
+    source: "contract; lower end: the server's own time-outs must fit below it",
+  },
+  retryMinMs: {
+    ...integer(1, MINUTES_10),
+    default: 100,
+    about: 'ms of the first back-off; not above `retryMaxMs`',
+    source: 'contract, settings',
+  },
+  retryMaxMs: {
+    ...integer(1, MINUTES_10),
+    default: 5_000,
+    about: 'ms of the longest back-off',
+    source: 'contract, settings',
+  },
+  shutdownTimeoutMs: {
+    ...integer(1, MINUTES_10),
+    default: 10_000,
+    about: 'ms that both shutdown hooks take together at most',
+    source: 'contract, shutdown',
+  },
+  deadLetters: {
+    kind: 'choice',
+    choices: ['table', 'file'],
+    orStore: true,
+    default: 'table',
+    about: 'where refused entries go; a store of your own in code',
+    source: 'contract, settings',
+  },
+  spillDir: {
+    kind: 'path',
+    default: 'ledger-spill',
+    about: 'directory for what could not be written at the drain deadline',
+    source: 'contract, settings',
+  },
+  healthDegradedAt: {
+    kind: 'fraction',
+    default: 0.8,
+    about: 'saturation from which health is degraded',
+    source: 'contract, health',
+  },
+  healthDownAt: {
+    kind: 'fraction',
+    default: 0.95,
+    about: 'saturation from which health is down; above `healthDegradedAt`',
+    source: 'contract, health',
+  },
+  healthRecoverAt: {
+    kind: 'fraction',
+    default: 0.6,
+    about: 'saturation below which health is up again; below `healthDegradedAt`',
+    source: 'contract, health',
+  },
+} as const satisfies Record<SettingOption, LedgerSetting>);
+
+/** Names of all settings, in the order of the table. @internal */
+export const SETTING_OPTIONS = Object.freeze(
+  Object.keys(LEDGER_SETTINGS),
+) as readonly SettingOption[];
+
+/** The row of one setting. @internal */
+export function settingOf(option: SettingOption): LedgerSetting {
+  return LEDGER_SETTINGS[option];
+}
+
+function integer<Min extends number, Max extends number>(min: Min, max: Max) {
+  return { kind: 'integer', min, max } as const;
+}

@@ -1,0 +1,116 @@
+import type { OptionsFault } from '../errors/ledger-options.error.js';
+import { LEDGER_CONFIG_ORIGIN } from './config-origin.js';
+import type { ConfigOrigin } from './config-origin.js';
+import type { LedgerOptions } from './ledger-options.interface.js';
+import { readIniFile } from './read-ini-file.js';
+import { readSettings } from './read-settings.js';
+import type { NamedText, ReadSettings } from './read-settings.js';
+import { ledgerPrefix } from './setting-names.js';
+import { codeLayer, mergeLayers } from './settings-layer.js';
+import type { PlacedFault } from './settings-layer.js';
+import { NOT_SHOWN, showText } from './show-value.js';
+
+/** Where `createLedgerConfig` reads from. @publicApi */
+export interface LedgerConfigOptions {
+  /** Name of the ledger, as its definition has it; not given for the default ledger. */
+  name?: string;
+  /** Path of an INI file, from the working directory; `LEDGER_CONFIG_FILE` goes before it. */
+  iniFile?: string;
+  /** Options that hold where neither environment nor file says otherwise. */
+  defaults?: LedgerOptions;
+  /** Makes unknown `LEDGER_…ASYNC_…` names a fault instead of a warning. Default: false. */
+  strict?: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+const CONFIG_FILE = 'LEDGER_CONFIG_FILE';
+const POSTGRES_URL = /^postgres(?:ql)?:\/\/./i;
+
+/**
+ * Reads one ledger's options from all sources. Never throws: faults go along in the origin.
+ * A setting whose text is wrong stands in the options as that text, so that it is refused even if
+ * the origin gets lost on the way.
+ *
+ * @internal
+ */
+export function readLedgerConfig(
+  { name, iniFile, defaults = {}, strict = false }: LedgerConfigOptions,
+  environment: Environment,
+): LedgerOptions {
+  const fromEnvironment = readSettings(namedTexts(environment), 'environment', name);
+  const fromFile = readFile(iniFile, environment, name);
+  const layers = [fromEnvironment.layer, fromFile.layer, codeLayer(defaults)];
+  const values = mergeLayers(layers);
+  const database = readDatabase(environment, name, defaults);
+  const origin: ConfigOrigin = {
+    layers,
+    values,
+    faults: [...fromEnvironment.faults, ...fromFile.faults, ...database.faults],
+    unknown: [...fromEnvironment.unknown, ...fromFile.unknown],
+    strict,
+    database: database.database,
+  };
+  return {
+    ...defaults,
+    ...Object.fromEntries([...values].map(([option, { value }]) => [option, value])),
+    ...(database.database && { connection: database.database.connection }),
+    [LEDGER_CONFIG_ORIGIN]: origin,
+  } as LedgerOptions;
+}
+
+function namedTexts(environment: Environment): NamedText[] {
+  return Object.entries(environment).flatMap(([name, text]) =>
+    text === undefined ? [] : [{ name, text }],
+  );
+}
+
+function readFile(
+  iniFile: string | undefined,
+  environment: Environment,
+  ledger: string | undefined,
+): ReadSettings {
+  const fromEnvironment = environment[CONFIG_FILE];
+  const path = fromEnvironment ?? iniFile;
+  if (path === undefined) return readSettings([], 'file', ledger);
+  try {
+    return readSettings(readIniFile(path), 'file', ledger);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'not a path';
+    const fault: OptionsFault = {
+      name: fromEnvironment === undefined ? 'iniFile' : CONFIG_FILE,
+      value: showText(String(path)),
+      rule: `must be an INI file that can be read (${code})`,
+      source: fromEnvironment === undefined ? 'code' : 'environment',
+    };
+    return { ...readSettings([], 'file', ledger), faults: [{ fault }] };
+  }
+}
+
+function readDatabase(
+  environment: Environment,
+  ledger: string | undefined,
+  defaults: LedgerOptions,
+): Pick<ConfigOrigin, 'database'> & { faults: readonly PlacedFault[] } {
+  const own = `${ledgerPrefix(ledger)}DATABASE_URL`;
+  const name = environment[own] === undefined ? 'LEDGER_DATABASE_URL' : own;
+  const url = environment[name];
+  if (url === undefined) return { faults: [] };
+  const rule = brokenUrlRule(url.trim());
+  if (rule === undefined) {
+    // What a URL can't say (TLS files, pool options) may stand in code; the URL goes before it.
+    const connection = { ...defaults.connection, url: url.trim() };
+    return { database: { name, connection }, faults: [] };
+  }
+  return { faults: [{ fault: { name, value: NOT_SHOWN, rule, source: 'environment' } }] };
+}
+
+/** The rule that a URL breaks; TypeORM and pg would say it later, or never at boot. */
+function brokenUrlRule(url: string): string | undefined {
+  if (!POSTGRES_URL.test(url)) return 'must be a URL that begins with postgres:// or postgresql://';
+  try {
+    decodeURIComponent(new URL(url).href);
+    return undefined;
+  } catch {
+    return 'must be a URL, with special characters of user and password percent-encoded';
+  }
+}

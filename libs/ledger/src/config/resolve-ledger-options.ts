@@ -1,0 +1,124 @@
+import { availableParallelism } from 'node:os';
+import { LedgerOptionsError } from '../errors/ledger-options.error.js';
+import type { OptionsFault } from '../errors/ledger-options.error.js';
+import type { SettingInForce } from '../stats/ledger-stats.interface.js';
+import { checkCodeOptions } from './check-code-options.js';
+import { checkLayers, checkOrder } from './check-settings.js';
+import { originOf } from './config-origin.js';
+import type { ConfigOrigin } from './config-origin.js';
+import type { LedgerOptions, ResolvedLedgerOptions } from './ledger-options.interface.js';
+import { SETTING_OPTIONS, settingOf } from './ledger-settings.js';
+import type { SettingOption } from './ledger-settings.js';
+import { codeLayer, mergeLayers } from './settings-layer.js';
+import type { PlacedFault, SettingsLayer, SourcedValue } from './settings-layer.js';
+import { showValue } from './show-value.js';
+import { unwiseSettings } from './unwise-settings.js';
+
+/**
+ * Puts the options over the built-in defaults and checks all of them alike, whether they come from
+ * `forRoot`, a factory or `createLedgerConfig`. Reads no environment.
+ *
+ * The result is frozen, its settings and warnings too. `connection` is a frozen copy, but not what
+ * it holds: `pg` hides the key of an `ssl` object by redefining it, which frozen objects refuse.
+ *
+ * @param cores that this process may use, for the warning about workers
+ * @throws {LedgerOptionsError} with every fault at once
+ * @internal
+ */
+export function resolveLedgerOptions(
+  options: LedgerOptions,
+  cores: number = availableParallelism(),
+): ResolvedLedgerOptions {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    const value = showValue(options);
+    const rule = 'must be an object';
+    throw new LedgerOptionsError([{ name: 'options', value, rule, source: 'code' }]);
+  }
+  const origin = originOf(options);
+  const override = overrideOf(options, origin);
+  const recorded = (origin?.layers ?? []).map((layer) => without(layer, options));
+  const inForce = withDefaults(mergeLayers([override, ...recorded]));
+  const placed = [
+    ...(origin?.faults ?? []),
+    ...checkLayers([override, ...(origin?.layers ?? [])]),
+    ...checkOrder(inForce),
+  ];
+  const faults = [...inTableOrder(placed), ...checkCodeOptions(options)];
+  const unknown = origin?.unknown ?? [];
+  if (faults.length > 0 || (origin?.strict === true && unknown.length > 0)) {
+    throw new LedgerOptionsError([...faults, ...unknown]);
+  }
+  return freeze(options, inForce, unknown, cores);
+}
+
+/** What code put over the values that a configuration recorded; all if nothing was recorded. */
+function overrideOf(options: LedgerOptions, origin: ConfigOrigin | undefined): SettingsLayer {
+  const { source, given } = codeLayer(options);
+  const changed = [...given].filter(([option, { value }]) => {
+    const recorded = origin?.values.get(option);
+    return recorded === undefined || !Object.is(recorded.value, value);
+  });
+  return { source, given: new Map(changed) };
+}
+
+/** A recorded setting that code set to undefined is not given any more. */
+function without(layer: SettingsLayer, options: LedgerOptions): SettingsLayer {
+  const kept = [...layer.given].filter(([option]) => options[option] !== undefined);
+  return { source: layer.source, given: new Map(kept) };
+}
+
+function withDefaults(
+  merged: ReadonlyMap<SettingOption, SourcedValue>,
+): ReadonlyMap<SettingOption, SourcedValue> {
+  const all = new Map<SettingOption, SourcedValue>();
+  for (const option of SETTING_OPTIONS) {
+    const value = settingOf(option).default;
+    const found = merged.get(option);
+    if (found !== undefined) all.set(option, found);
+    else if (value !== undefined) {
+      all.set(option, { value, name: option, shown: showValue(value), source: 'default' });
+    }
+  }
+  return all;
+}
+
+function inTableOrder(faults: readonly PlacedFault[]): OptionsFault[] {
+  const place = ({ option }: PlacedFault): number =>
+    option === undefined ? SETTING_OPTIONS.length : SETTING_OPTIONS.indexOf(option);
+  return [...faults].sort((a, b) => place(a) - place(b)).map(({ fault }) => fault);
+}
+
+function freeze(
+  options: LedgerOptions,
+  inForce: ReadonlyMap<SettingOption, SourcedValue>,
+  unknown: readonly OptionsFault[],
+  cores: number,
+): ResolvedLedgerOptions {
+  // Each value was checked against the table, which is what gives it its type.
+  const values = Object.fromEntries(
+    SETTING_OPTIONS.map((option) => [option, inForce.get(option)?.value]),
+  ) as Pick<ResolvedLedgerOptions, SettingOption>;
+  return Object.freeze({
+    ...values,
+    connection: options.connection && Object.freeze({ ...options.connection }),
+    dataSource: options.dataSource,
+    migrations: options.migrations,
+    connectAtBoot: options.connectAtBoot,
+    closeIdleConnections: options.closeIdleConnections ?? true,
+    onInvalid: options.onInvalid ?? 'count',
+    onLoss: options.onLoss,
+    onState: options.onState,
+    settings: Object.freeze(
+      Object.fromEntries([...inForce].map(([option, found]) => [option, settingInForce(found)])),
+    ),
+    warnings: Object.freeze([
+      ...unknown.map(({ name, rule, source }) => `${name} (${source}) ${rule}.`),
+      ...unwiseSettings(values, cores),
+    ]),
+  });
+}
+
+function settingInForce({ value, source, profile }: SourcedValue): SettingInForce {
+  const shown = typeof value === 'object' ? 'custom' : (value as string | number);
+  return Object.freeze({ value: shown, source, ...(profile !== undefined && { profile }) });
+}

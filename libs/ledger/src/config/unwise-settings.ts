@@ -1,0 +1,72 @@
+import { grouped } from './setting-values.js';
+
+/**
+ * Connections that the server keeps for superusers unless told otherwise.
+ * Source: https://www.postgresql.org/docs/current/runtime-config-connection.html
+ */
+const RESERVED_CONNECTIONS = 3;
+
+/** The settings that sense depends on. @internal */
+export interface WorkerSettings {
+  readonly batchSize: number;
+  readonly bufferSize: number;
+  readonly numWorkers: number;
+}
+
+/**
+ * Legal values that will hardly do what was meant, as far as they can be told without a server.
+ *
+ * Source: the tuning guide's `workers = min(cpu_cores, max_connections / 10)`, and the contract.
+ *
+ * @param cores that this process may use
+ * @returns one sentence each; may be empty
+ * @internal
+ */
+export function unwiseSettings(settings: WorkerSettings, cores: number): string[] {
+  const { batchSize, bufferSize, numWorkers } = settings;
+  const warnings: string[] = [];
+  if (numWorkers > cores) {
+    warnings.push(
+      `numWorkers ${numWorkers} is above the ${cores} cores of this machine; ` +
+        'min(cores, max_connections / 10) is enough.',
+    );
+  }
+  if (bufferSize < batchSize * numWorkers) {
+    warnings.push(
+      `bufferSize ${grouped(bufferSize)} is below batchSize x numWorkers ` +
+        `(${grouped(batchSize * numWorkers)}): not all workers can have a full batch.`,
+    );
+  }
+  return warnings;
+}
+
+/**
+ * The same for what only the server knows; to be told once it was reached.
+ *
+ * @param numWorkers workers in force
+ * @param poolSize connections that this process may open to that server
+ * @param maxConnections the server's `max_connections`
+ * @returns one sentence each; may be empty
+ * @internal
+ */
+export function unwiseConnections(
+  numWorkers: number,
+  poolSize: number,
+  maxConnections: number,
+): string[] {
+  const warnings: string[] = [];
+  if (numWorkers > maxConnections / 10) {
+    warnings.push(
+      `numWorkers ${numWorkers} is above a tenth of the server's ` +
+        `max_connections (${maxConnections}).`,
+    );
+  }
+  if (poolSize > maxConnections - RESERVED_CONNECTIONS) {
+    warnings.push(
+      `This process may open ${poolSize} connections, and the server takes ` +
+        `${maxConnections - RESERVED_CONNECTIONS} (max_connections ${maxConnections}, ` +
+        `${RESERVED_CONNECTIONS} reserved).`,
+    );
+  }
+  return warnings;
+}

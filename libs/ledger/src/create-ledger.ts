@@ -1,0 +1,84 @@
+import { assembleLedger, type Ledger } from './assemble-ledger.js';
+import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import type { LedgerDefinition } from './define-ledger.js';
+import type { LedgerVitals } from './health/ledger-vitals.interface.js';
+import { LedgerDatabase } from './ledger.database.js';
+import { vitalsOf } from './ledger.vitals.js';
+import { prepareTable, type PrepareOptions } from './migrations/prepare-table.js';
+import { UsageReader } from './reading/usage-reader.js';
+import type { LedgerDeadLetterStore } from './sink/dead-letter-store.interface.js';
+import { FallbackDeadLetterStore } from './sink/fallback-dead-letter-store.js';
+import { LedgerFiles } from './sink/ledger-files.js';
+import { PostgresSink } from './sink/postgres.sink.js';
+import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
+import type { LedgerLogger } from './stats/ledger-logger.interface.js';
+import { systemClock } from './writer/clock.js';
+
+/** A ledger on PostgreSQL, with all that the module makes providers of. @internal */
+export interface PostgresLedger {
+  readonly ledger: Ledger;
+  readonly database: LedgerDatabase;
+  readonly reader: UsageReader<LedgerDefinition>;
+  readonly files: LedgerFiles;
+  readonly vitals: LedgerVitals;
+}
+
+/** Builds a ledger on PostgreSQL. Starts nothing and touches no database. @internal */
+export function createLedger(
+  definition: LedgerDefinition,
+  options: ResolvedLedgerOptions,
+  logger: LedgerLogger,
+): PostgresLedger {
+  const database = new LedgerDatabase(options, definition.name);
+  const { strategy } = options;
+  const sink = new PostgresSink({
+    dataSource: () => database.dataSource,
+    ownsDataSource: database.isOwn,
+    table: definition,
+    strategy,
+    prepare: (connections, signal) =>
+      prepareTable(connections, definition, preparationOf(options, ledger.logger), signal),
+    onNotice: (text) => ledger.logger.warn(`WARNING: ${text}`),
+  });
+  const files = new LedgerFiles(options.spillDir, definition.name);
+  const inTable = new TableDeadLetterStore({
+    connections: sink.connections,
+    table: definition,
+    timeoutMs: options.writeTimeoutMs,
+  });
+  const ledger: Ledger = assembleLedger({
+    table: definition,
+    options,
+    sink,
+    deadLetters: deadLettersOf(options, inTable, files, (text) =>
+      ledger.logger.warn(`WARNING: ${text}`),
+    ),
+    spills: files.spills,
+    clock: systemClock,
+    logger,
+  });
+  const reader = new UsageReader({
+    definition,
+    connections: sink.connections,
+    asOf: () => new Date(ledger.completeUntil()),
+  });
+  return { ledger, database, reader, files, vitals: vitalsOf(ledger, files) };
+}
+
+/** `run` on the ledger's own connection, `verify` on the application's, unless it says. */
+function preparationOf(options: ResolvedLedgerOptions, logger: LedgerLogger): PrepareOptions {
+  const mode = options.migrations ?? (options.connection === undefined ? 'verify' : 'run');
+  const { strategy, deadLetters } = options;
+  return { mode, strategy, deadLetters: deadLetters === 'table', logger };
+}
+
+function deadLettersOf(
+  { deadLetters }: ResolvedLedgerOptions,
+  inTable: LedgerDeadLetterStore,
+  files: LedgerFiles,
+  onNotice: (text: string) => void,
+): LedgerDeadLetterStore {
+  if (deadLetters === 'file') return files.deadLetters;
+  const first = deadLetters === 'table' ? inTable : deadLetters;
+  return new FallbackDeadLetterStore(first, files.deadLetters, onNotice);
+}

@@ -1,0 +1,43 @@
+import { availableParallelism } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import { adviseLedger } from '../advice/advise-ledger.js';
+import type { AdviceEnvironment, Finding } from '../advice/finding.interface.js';
+import { StatsWindow } from '../advice/stats-window.js';
+import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+
+/** Findings stay as they are for so long, in milliseconds: words that change can't be read. */
+const ADVISE_MS = 5000;
+
+/** What this process knows of its surroundings by itself. */
+export function surroundings(): () => AdviceEnvironment {
+  let before = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    return { cores: availableParallelism(), eventLoopUtilization: utilization };
+  };
+}
+
+/** Advice on one ledger, from the last minute of looks at it. @internal */
+export class FeedAdviser {
+  readonly #window = new StatsWindow();
+  readonly #environment: () => AdviceEnvironment;
+  #findings: readonly Finding[] = [];
+  #advisedAt = Number.NEGATIVE_INFINITY;
+
+  /** @param environment asked each time that findings are made */
+  constructor(environment: () => AdviceEnvironment) {
+    this.#environment = environment;
+  }
+
+  /** @param elapsed monotonic milliseconds; @returns worst first */
+  advise(elapsed: number, stats: LedgerStats): readonly Finding[] {
+    this.#window.add(elapsed, stats);
+    if (elapsed - this.#advisedAt >= ADVISE_MS) {
+      this.#advisedAt = elapsed;
+      this.#findings = adviseLedger(this.#window.samples, this.#environment());
+    }
+    return this.#findings;
+  }
+}

@@ -1,0 +1,1 @@
+export { LedgerDashboardModule, type LedgerDashboardOptions } from './ledger-dashboard.module.js';

@@ -1,0 +1,77 @@
+import type { EntitySchema } from 'typeorm';
+import { checkDefinition } from './entry/check-definition.js';
+import type { DeclaredColumns, IdType, LedgerTable } from './entry/ledger-definition.js';
+import { usageEntryEntity } from './entry/usage-entry.entity.js';
+import type { UsageEntryRow } from './entry/usage-entry.entity.js';
+import { LedgerDefinitionError } from './errors/ledger-definition.error.js';
+import { ledgerMigrations } from './migrations/ledger-migrations.js';
+import type { MigrationConstructor } from './migrations/ledger-migrations.js';
+
+/** What a ledger may be told to be; everything has a default. @publicApi */
+export interface DefinitionOptions<
+  Ids extends IdType = IdType,
+  Columns extends DeclaredColumns = DeclaredColumns,
+> {
+  /** 1 to 40 of a-z, 0-9, _ and -; default `default`. Two of one name fail an application's boot. */
+  readonly name?: string;
+  /** At most 63 bytes, quoted wherever it is used; default: the connection's own schema. */
+  readonly schema?: string;
+  /**
+   * At most 45 bytes, since names of indexes and of the table of dead letters are made from it;
+   * quoted wherever it is used. Default `usage_entries`.
+   */
+  readonly table?: string;
+  /** Type of `userId`, `apiKeyId` and `serviceId`; default `bigint`. */
+  readonly ids?: Ids;
+  /** Columns of the application's own by entry field, at most 16, nullable; default none. */
+  readonly columns?: Columns;
+}
+
+/**
+ * What a ledger is: the one value that types entries, makes the table and is injected by. Deep
+ * frozen.
+ *
+ * @publicApi
+ */
+export interface LedgerDefinition<
+  Ids extends IdType = IdType,
+  Columns extends DeclaredColumns = DeclaredColumns,
+> extends LedgerTable<Ids, Columns> {
+  /** For queries of the application's own: `dataSource.getRepository(usage.entity)`. */
+  readonly entity: EntitySchema<UsageEntryRow<LedgerTable<Ids, Columns>>>;
+  /**
+   * For the `migrations` of a TypeORM DataSource, in order; frozen. One for the table, one for its
+   * dead letters, one for each declared column, so that a column declared later is a new one.
+   */
+  readonly migrations: MigrationConstructor[];
+}
+
+/**
+ * Says what a ledger is, checked and frozen; it touches no database.
+ *
+ * @throws LedgerDefinitionError with all faults at once
+ * @publicApi
+ */
+export function defineLedger<
+  const Ids extends IdType = 'bigint',
+  const Columns extends DeclaredColumns = {},
+>(options: DefinitionOptions<Ids, Columns> = {}): LedgerDefinition<Ids, Columns> {
+  const faults = checkDefinition(options);
+  if (faults.length > 0) throw new LedgerDefinitionError(faults);
+  const table: LedgerTable<Ids, Columns> = {
+    name: options.name ?? 'default',
+    schema: options.schema,
+    table: options.table ?? 'usage_entries',
+    ids: options.ids ?? ('bigint' as Ids),
+    // A copy, so that freezing it is no surprise to the caller.
+    columns: Object.freeze({ ...options.columns }) as Columns,
+  };
+  return Object.freeze({
+    ...table,
+    entity: usageEntryEntity(table),
+    migrations: Object.freeze(ledgerMigrations(table)) as MigrationConstructor[],
+  });
+}
+
+/** The ledger of an application that defines none: bigint ids, no columns of its own. @publicApi */
+export const defaultLedger: LedgerDefinition<'bigint', {}> = defineLedger();

@@ -1,0 +1,64 @@
+/** Type of `userId`, `apiKeyId` and `serviceId` in the table; `text` holds at most 256 bytes. @publicApi */
+export type IdType = 'bigint' | 'uuid' | 'text';
+
+/** PostgreSQL type of a column that the application declares. @publicApi */
+export type ColumnType =
+  'text' | 'bigint' | 'integer' | 'numeric' | 'boolean' | 'uuid' | 'timestamptz' | 'jsonb';
+
+/** Declared columns by entry field (camel case); the table spells them in snake case. @publicApi */
+export type DeclaredColumns = Readonly<Record<string, ColumnType>>;
+
+/**
+ * What a ledger is, apart from TypeORM: its name, its table and the types of its columns. Frozen;
+ * names were checked by `defineLedger`.
+ *
+ * @publicApi
+ */
+export interface LedgerTable<
+  Ids extends IdType = IdType,
+  Columns extends DeclaredColumns = DeclaredColumns,
+> {
+  /** Tells ledgers of one application apart; `default` if not given. */
+  readonly name: string;
+  /** PostgreSQL schema, or undefined for the connection's own. */
+  readonly schema: string | undefined;
+  readonly table: string;
+  readonly ids: Ids;
+  /** At most 16, in the order of the declaration. */
+  readonly columns: Columns;
+}
+
+/** Bytes that a text id or an idempotency key may have in UTF-8. */
+export const MAX_ID_BYTES = 256;
+/** Bytes of `memo`, of `attributes` serialised, and of each declared text, numeric or jsonb value. */
+export const MAX_TEXT_BYTES = 8192;
+/** Declared columns of one ledger. */
+export const MAX_COLUMNS = 16;
+
+/** The ledger's own columns in table order: entry field, column name. `written_at` is the server's. */
+export const BUILT_IN_COLUMNS = [
+  ['uuid', 'uuid'],
+  ['userId', 'user_id'],
+  ['apiKeyId', 'api_key_id'],
+  ['serviceId', 'service_id'],
+  ['promptTokens', 'prompt_tokens'],
+  ['completionTokens', 'completion_tokens'],
+  ['direction', 'direction'],
+  ['memo', 'memo'],
+  ['attributes', 'attributes'],
+  ['corrects', 'corrects'],
+  ['createdAt', 'created_at'],
+] as const;
+
+/** Snake case of a camel case field: `costNanos` to `cost_nanos`. */
+export function columnName(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Names of all columns that a row carries, in the order of the row. */
+export function rowColumns(table: LedgerTable): string[] {
+  return [
+    ...BUILT_IN_COLUMNS.map(([, column]) => column),
+    ...Object.keys(table.columns).map(columnName),
+  ];
+}

@@ -1,0 +1,90 @@
+import type { ColumnType, DeclaredColumns, IdType, LedgerTable } from './ledger-definition.js';
+
+/** An id as a caller gives it: bigint ids as number, bigint or decimal string, others as string. @publicApi */
+export type IdInput<T extends IdType> = T extends 'bigint' ? number | bigint | string : string;
+
+/** A declared column's value as a caller gives it; `null` and `undefined` are SQL NULL. @publicApi */
+export type ColumnInput<T extends ColumnType> = {
+  text: string;
+  bigint: number | bigint | string;
+  integer: number;
+  numeric: number | bigint | string;
+  boolean: boolean;
+  uuid: string;
+  timestamptz: Date;
+  jsonb: unknown;
+}[T];
+
+/** A declared column's value as it comes back: plain JSON, `bigint` and `numeric` as strings. @publicApi */
+export type ColumnOutput<T extends ColumnType> = {
+  text: string;
+  bigint: string;
+  integer: number;
+  numeric: string;
+  boolean: boolean;
+  uuid: string;
+  timestamptz: string;
+  jsonb: unknown;
+}[T];
+
+/** `consume`: the user spent tokens. `supply`: tokens were given to the user. @publicApi */
+export type Direction = 'consume' | 'supply';
+
+interface OwnFields<Ids extends IdType> {
+  userId: IdInput<Ids>;
+  apiKeyId?: IdInput<Ids> | null;
+  serviceId?: IdInput<Ids> | null;
+  /** 0 to 2,147,483,647; default 0. Negative only with `corrects`. */
+  promptTokens?: number | null;
+  /** 0 to 2,147,483,647; default 0. Negative only with `corrects`. */
+  completionTokens?: number | null;
+  /** Default `consume`. */
+  direction?: Direction | null;
+  /** Free text; cut at 8 KiB. */
+  memo?: string | null;
+  /** A plain JSON object; left out above 8 KiB serialised. */
+  attributes?: Readonly<Record<string, unknown>> | null;
+  /** Uuid of the entry that this one corrects. */
+  corrects?: string | null;
+}
+
+interface WithUuid {
+  /** From 2000 to one day ahead; milliseconds. Default: now. */
+  createdAt?: Date | null;
+  /** Any UUID; primary key and idempotency key. Default: a UUIDv7 of `createdAt`. */
+  uuid?: string | null;
+  idempotencyKey?: null;
+}
+
+interface WithIdempotencyKey {
+  /** The same at each try, since it is part of the uuid. */
+  createdAt: Date;
+  uuid?: null;
+  /** At most 256 bytes. */
+  idempotencyKey: string;
+}
+
+/** One usage fact as given to `record()`, typed by the ledger's definition. @publicApi */
+export type UsageEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = OwnFields<T['ids']> &
+  (WithUuid | WithIdempotencyKey) &
+  DeclaredFields<T['columns']>;
+
+/** Without columns it is `unknown`: an intersection with `{}` would let unknown fields pass. */
+type DeclaredFields<Columns extends DeclaredColumns> = keyof Columns extends never
+  ? unknown
+  : { -readonly [K in keyof Columns]?: ColumnInput<Columns[K]> | null };
+
+/** One entry as it is read back: plain JSON, times as ISO 8601 strings. @publicApi */
+export type StoredEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = {
+  uuid: string;
+  userId: string;
+  apiKeyId: string | null;
+  serviceId: string | null;
+  promptTokens: number;
+  completionTokens: number;
+  direction: Direction;
+  memo: string | null;
+  attributes: Record<string, unknown> | null;
+  corrects: string | null;
+  createdAt: string;
+} & { -readonly [K in keyof T['columns']]: ColumnOutput<T['columns'][K]> | null };

@@ -1,0 +1,31 @@
+import { guardFor, LedgerError } from './ledger.error.js';
+
+/** Where a setting's value came from. @publicApi */
+export type SettingSource = 'environment' | 'file' | 'code' | 'default';
+
+/** One wrong setting, told in words a person can act on. @publicApi */
+export interface OptionsFault {
+  /** The name as its source spells it: `LEDGER_ASYNC_BATCH_SIZE`, or `batchSize` for code. */
+  readonly name: string;
+  /** The value as text, at most 80 characters; never a secret. */
+  readonly value: string;
+  /** What the value must be, or what to do instead. */
+  readonly rule: string;
+  readonly source: SettingSource;
+}
+
+/** All faults of a configuration at once; raised at boot. @publicApi */
+export class LedgerOptionsError extends LedgerError {
+  readonly code = 'LEDGER_OPTIONS';
+
+  /** @param faults at least one, in the order of the settings table */
+  constructor(readonly faults: readonly OptionsFault[]) {
+    super(
+      `ledger options: ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}\n` +
+        faults.map((f) => `  - ${f.name} = ${f.value} (${f.source}): ${f.rule}`).join('\n'),
+    );
+  }
+}
+
+/** @publicApi */
+export const isLedgerOptionsError = guardFor<LedgerOptionsError>('LEDGER_OPTIONS');

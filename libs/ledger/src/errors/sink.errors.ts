@@ -1,0 +1,57 @@
+import { guardFor, LedgerError } from './ledger.error.js';
+
+/** What a sink knows of a failure; texts are free of users' values. @publicApi */
+export interface SinkFailure {
+  /** SQLSTATE (five characters) or socket code (`ECONNREFUSED`); undefined if there was none. */
+  readonly sqlState?: string;
+  /** Name of the constraint or column at fault, if the server named one. */
+  readonly subject?: string;
+  readonly cause?: unknown;
+}
+
+abstract class SinkError extends LedgerError {
+  readonly sqlState: string | undefined;
+  readonly subject: string | undefined;
+
+  constructor(message: string, failure: SinkFailure = {}) {
+    super(message, failure.cause === undefined ? undefined : { cause: failure.cause });
+    this.sqlState = failure.sqlState;
+    this.subject = failure.subject;
+  }
+}
+
+/** The batch may be tried again as it is; the server or the way to it was at fault. @publicApi */
+export class SinkTransientError extends SinkError {
+  readonly code = 'SINK_TRANSIENT';
+  /** False if rows may be in the table: the batch must go through the skipping path. */
+  readonly outcomeKnown: boolean;
+
+  constructor(message: string, failure: SinkFailure & { outcomeKnown: boolean }) {
+    super(message, failure);
+    this.outcomeKnown = failure.outcomeKnown;
+  }
+}
+
+/** A row is at fault; nothing of the batch was written. @publicApi */
+export class SinkRowError extends SinkError {
+  readonly code = 'SINK_ROW';
+  /** Number of the row in the batch, from 1; undefined if the server named none: halve. */
+  readonly rowNumber: number | undefined;
+
+  constructor(message: string, failure: SinkFailure & { rowNumber?: number }) {
+    super(message, failure);
+    this.rowNumber = failure.rowNumber;
+  }
+}
+
+/** The server refuses every batch (no table, no permission, changed columns): keep all. @publicApi */
+export class SinkHaltError extends SinkError {
+  readonly code = 'SINK_HALT';
+}
+
+/** @publicApi */
+export const isSinkTransientError = guardFor<SinkTransientError>('SINK_TRANSIENT');
+/** @publicApi */
+export const isSinkRowError = guardFor<SinkRowError>('SINK_ROW');
+/** @publicApi */
+export const isSinkHaltError = guardFor<SinkHaltError>('SINK_HALT');

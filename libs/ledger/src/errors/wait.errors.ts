@@ -1,0 +1,72 @@
+import { guardFor, LedgerError } from './ledger.error.js';
+
+/** A wait ended before what it waited for; the entry's fate is in `outcome`. @publicApi */
+export class LedgerWaitTimeoutError extends LedgerError {
+  readonly code = 'LEDGER_WAIT_TIMEOUT';
+
+  constructor(
+    /**
+     * `queued`: the entry is in the channel and may yet be written, so repeat it only with the same
+     * `uuid`. `dropped`: it never got room and will never be written.
+     */
+    readonly outcome: 'queued' | 'dropped',
+    /** How long the caller waited, in milliseconds. */
+    readonly waitedMs: number,
+    /** The entry's uuid; undefined for a `flush()`. */
+    readonly uuid?: string,
+  ) {
+    super(
+      outcome === 'queued'
+        ? `not committed after ${waitedMs} ms; the entry is queued and may yet be written`
+        : `no room in the channel after ${waitedMs} ms; the entry was dropped`,
+    );
+  }
+}
+
+/** The process is stopping and takes no more entries. @publicApi */
+export class LedgerSealedError extends LedgerError {
+  readonly code = 'LEDGER_SEALED';
+
+  constructor(readonly uuid?: string) {
+    super('the ledger is sealed: the process is stopping');
+  }
+}
+
+/** Why an entry became a dead letter. @publicApi */
+export type DeadLetterReason = 'refused' | 'conflict' | 'invalid';
+
+/** The server refused this entry, or its uuid is taken by other content. @publicApi */
+export class LedgerDeadLetteredError extends LedgerError {
+  readonly code = 'LEDGER_DEAD_LETTERED';
+
+  constructor(
+    readonly uuid: string,
+    readonly reason: DeadLetterReason,
+    /** Five characters, or undefined for a conflict. */
+    readonly sqlState?: string,
+  ) {
+    super(`the entry was dead-lettered: ${reason}${sqlState ? ` (SQLSTATE ${sqlState})` : ''}`);
+  }
+}
+
+/** The entry was left in a file when the process had to stop. @publicApi */
+export class LedgerSpilledError extends LedgerError {
+  readonly code = 'LEDGER_SPILLED';
+
+  constructor(
+    readonly uuid: string,
+    /** Path of the spill file that holds the entry. */
+    readonly file: string,
+  ) {
+    super('the entry was spilled to a file at shutdown; replay it from there');
+  }
+}
+
+/** @publicApi */
+export const isLedgerWaitTimeoutError = guardFor<LedgerWaitTimeoutError>('LEDGER_WAIT_TIMEOUT');
+/** @publicApi */
+export const isLedgerSealedError = guardFor<LedgerSealedError>('LEDGER_SEALED');
+/** @publicApi */
+export const isLedgerDeadLetteredError = guardFor<LedgerDeadLetteredError>('LEDGER_DEAD_LETTERED');
+/** @publicApi */
+export const isLedgerSpilledError = guardFor<LedgerSpilledError>('LEDGER_SPILLED');

@@ -1,0 +1,123 @@
+import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { DatabaseAnswer } from './database-probe.js';
+import type { SaturationStatus } from './saturation-level.js';
+
+/** Everything that the rules look at, taken at one moment. @internal */
+export interface HealthFacts extends DatabaseAnswer {
+  readonly stats: LedgerStats;
+  readonly saturation: SaturationStatus;
+  readonly overflow: 'drop' | 'block';
+  readonly isRetrying: boolean;
+  readonly isStuck: boolean;
+  readonly isSpillUnavailable: boolean;
+  readonly wasTableChecked: boolean;
+}
+
+/** What makes an instance unready on top of what always does. @publicApi */
+export interface ReadinessPolicy {
+  /** The database does not answer. */
+  databaseAway?: 'down';
+  /** Saturation is down. */
+  saturated?: 'down';
+  /** The server refuses every batch. */
+  halted?: 'down';
+}
+
+/** The answer of one endpoint. @internal */
+export interface Verdict {
+  readonly status: SaturationStatus;
+  /** In words, worst first; undefined if up. */
+  readonly reason?: string;
+}
+
+type Trouble =
+  | 'stopping'
+  | 'databaseAway'
+  | 'halted'
+  | 'stuck'
+  | 'saturated'
+  | 'full'
+  | 'filling'
+  | 'retrying'
+  | 'spillUnavailable'
+  | 'unchecked';
+type Rules = Readonly<Partial<Record<Trouble, 'down' | 'degraded'>>>;
+
+/** Is metering whole? For people and their alarms. @internal */
+export function assessHealth(facts: HealthFacts): Verdict {
+  return judge(facts, {
+    stopping: 'down',
+    databaseAway: 'down',
+    halted: 'down',
+    stuck: 'down',
+    saturated: 'down',
+    filling: 'degraded',
+    retrying: 'degraded',
+    spillUnavailable: 'degraded',
+  });
+}
+
+/** May this instance have requests? A metering outage alone is no reason against. @internal */
+export function assessReadiness(facts: HealthFacts, policy: ReadinessPolicy = {}): Verdict {
+  return judge(facts, {
+    stopping: 'down',
+    full: facts.overflow === 'block' ? 'down' : undefined,
+    databaseAway: policy.databaseAway ?? 'degraded',
+    halted: policy.halted ?? 'degraded',
+    saturated: policy.saturated ?? 'degraded',
+    stuck: 'degraded',
+    filling: 'degraded',
+    retrying: 'degraded',
+    spillUnavailable: 'degraded',
+  });
+}
+
+/** Would a restart help? Only if workers hang while the database answers. @internal */
+export function assessLiveness(facts: HealthFacts): Verdict {
+  return judge(facts, { stuck: facts.database === 'up' ? 'down' : undefined });
+}
+
+/** Was the table once reached and checked? @internal */
+export function assessStartup(facts: HealthFacts): Verdict {
+  return judge(facts, { unchecked: 'down' });
+}
+
+function judge(facts: HealthFacts, rules: Rules): Verdict {
+  const troubles = troublesOf(facts);
+  const reasonsFor = (status: 'down' | 'degraded'): string[] =>
+    troubles.filter(([trouble]) => rules[trouble] === status).map(([, reason]) => reason);
+  const down = reasonsFor('down');
+  const reasons = [...down, ...reasonsFor('degraded')];
+  if (reasons.length === 0) return { status: 'up' };
+  return { status: down.length > 0 ? 'down' : 'degraded', reason: reasons.join('; ') };
+}
+
+function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[] {
+  const { stats, saturation, database, code } = facts;
+  const { state } = stats;
+  const why = stats.reason === null ? '' : `: ${withoutCredentials(stats.reason)}`;
+  const percent = `the channel is ${Math.floor(stats.saturation * 100)} % full`;
+  const all: readonly (readonly [Trouble, boolean, string])[] = [
+    ['stopping', state === 'draining' || state === 'sealed', `the process is stopping (${state})`],
+    [
+      'databaseAway',
+      database === 'away',
+      `the database does not answer${code === undefined ? '' : ` (${code})`}`,
+    ],
+    ['halted', state === 'halted', `the server refuses every batch${why}`],
+    ['stuck', facts.isStuck, 'the workers make no progress'],
+    // A waiting caller shows that nothing fits, even if the bytes leave a little room.
+    ['full', stats.saturation >= 1 || stats.waiting > 0, 'the channel is full'],
+    ['saturated', saturation === 'down', percent],
+    ['filling', saturation === 'degraded', percent],
+    ['retrying', facts.isRetrying, `the last attempt failed and is repeated${why}`],
+    ['spillUnavailable', facts.isSpillUnavailable, 'the spill directory cannot be written'],
+    ['unchecked', !facts.wasTableChecked, `the table was not yet reached and checked${why}`],
+  ];
+  return all.flatMap(([trouble, isOn, reason]) => (isOn ? [[trouble, reason] as const] : []));
+}
+
+/** Reasons are free of secrets by their own rule; an address with a password would still be one. */
+function withoutCredentials(reason: string): string {
+  return reason.replace(/\/\/\S*@/g, '//***@');
+}

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { DatabaseProbe, PING_REUSE_MS, PING_TIMEOUT_MS } from './database-probe.js';
+import type { ProbeClock } from './database-probe.js';
+
+/** Time that stands still until it is moved. */
+function standingClock(): ProbeClock & { advance(ms: number): void; readonly timers: number } {
+  let time = 0;
+  const waiting = new Set<{ at: number; callback: () => void }>();
+  return {
+    monotonic: () => time,
+    after(ms, callback) {
+      const timer = { at: time + ms, callback };
+      waiting.add(timer);
+      return { cancel: () => void waiting.delete(timer) };
+    },
+    get timers() {
+      return waiting.size;
+    },
+    advance(ms) {
+      time += ms;
+      for (const timer of waiting) {
+        if (timer.at > time) continue;
+        waiting.delete(timer);
+        timer.callback();
+      }
+    },
+  };
+}
+
+/** A database whose answers are given by hand. */
+function database() {
+  const pings: { timeoutMs: number; answer: () => void; fail: (error: unknown) => void }[] = [];
+  const ping = (timeoutMs: number): Promise<void> =>
+    new Promise((resolve, reject) => pings.push({ timeoutMs, answer: resolve, fail: reject }));
+  return { pings, ping };
+}
+
+describe('DatabaseProbe', () => {
+  it('asks with a limit below a second and tells that the database answers', async () => {
+    const { pings, ping } = database();
+    const clock = standingClock();
+    const asked = new DatabaseProbe(ping, clock).ask();
+    expect(pings.map(({ timeoutMs }) => timeoutMs)).toEqual([PING_TIMEOUT_MS]);
+    expect(PING_TIMEOUT_MS).toBeLessThan(1000);
+    pings[0]?.answer();
+    expect(await asked).toEqual({ database: 'up' });
+    expect(clock.timers).toBe(0);
+  });
+
+  it('asks once for a storm of probes, and again a second after the answer', async () => {
+    const { pings, ping } = database();
+    const clock = standingClock();
+    const probe = new DatabaseProbe(ping, clock);
+    const storm = Array.from({ length: 1000 }, () => probe.ask());
+    expect(pings).toHaveLength(1);
+    pings[0]?.answer();
+    expect(new Set((await Promise.all(storm)).map((answer) => answer.database))).toEqual(
+      new Set(['up']),
+    );
+    clock.advance(PING_REUSE_MS - 1);
+    expect(await probe.ask()).toEqual({ database: 'up' });
+    expect(pings).toHaveLength(1);
+    clock.advance(1);
+    const again = probe.ask();
+    expect(pings).toHaveLength(2);
+    pings[1]?.fail(new Error('gone'));
+    expect(await again).toEqual({ database: 'away' });
+  });
+
+  it.each([
+    [Object.assign(new Error('to db:5432'), { code: 'ECONNREFUSED' }), 'ECONNREFUSED'],
+    [Object.assign(new Error('x'), { code: 'SINK_TRANSIENT', sqlState: '57P03' }), '57P03'],
+    [Object.assign(new Error('x'), { code: 'postgres://u:hush@db' }), undefined],
+    [undefined, undefined],
+    ['hush', undefined],
+  ])('tells the code of a refusal and nothing else: %s', async (error, code) => {
+    const { pings, ping } = database();
+    const asked = new DatabaseProbe(ping, standingClock()).ask();
+    pings[0]?.fail(error);
+    expect(await asked).toEqual(
+      code === undefined ? { database: 'away' } : { database: 'away', code },
+    );
+  });
+
+  it('counts a ping that throws at once as away', async () => {
+    const probe = new DatabaseProbe(() => {
+      throw new Error('no pool');
+    }, standingClock());
+    expect(await probe.ask()).toEqual({ database: 'away' });
+  });
+
+  it('answers at the limit though the ping does not, and never has two of them out', async () => {
+    const { pings, ping } = database();
+    const clock = standingClock();
+    const probe = new DatabaseProbe(ping, clock);
+    const silent = probe.ask();
+    clock.advance(PING_TIMEOUT_MS);
+    expect(await silent).toEqual({ database: 'away' });
+    clock.advance(PING_REUSE_MS);
+    expect(await probe.ask()).toEqual({ database: 'away' });
+    expect(pings).toHaveLength(1);
+    pings[0]?.answer();
+    await new Promise(setImmediate);
+    clock.advance(PING_REUSE_MS);
+    const next = probe.ask();
+    expect(pings).toHaveLength(2);
+    pings[1]?.answer();
+    expect(await next).toEqual({ database: 'up' });
+  });
+});

@@ -1,0 +1,82 @@
+import type { Clock } from '../writer/clock.js';
+
+/**
+ * How long a probe waits for the database. Below the second that Kubernetes gives a probe unless
+ * told otherwise (https://kubernetes.io/docs/concepts/workloads/pods/probes/), or a silent
+ * database would fail the liveness probe and restart a process that only has to wait.
+ */
+export const PING_TIMEOUT_MS = 500;
+/** How long an answer is used again, so that a storm of probes costs one query a second. */
+export const PING_REUSE_MS = 1000;
+
+/** Whether the database answers, and the SQLSTATE or socket code if there was one. @internal */
+export interface DatabaseAnswer {
+  readonly database: 'up' | 'away';
+  readonly code?: string;
+}
+
+/** The part of the clock that health needs. @internal */
+export type ProbeClock = Pick<Clock, 'monotonic' | 'after'>;
+
+/** Asks the database, at most once at a time and once a second, whoever wants to know. @internal */
+export class DatabaseProbe {
+  readonly #ping: (timeoutMs: number) => Promise<void>;
+  readonly #clock: ProbeClock;
+  #asking: Promise<DatabaseAnswer> | undefined;
+  #last: { readonly answer: DatabaseAnswer; readonly at: number } | undefined;
+  #isPinging = false;
+
+  constructor(ping: (timeoutMs: number) => Promise<void>, clock: ProbeClock) {
+    this.#ping = ping;
+    this.#clock = clock;
+  }
+
+  /** Never rejects; settles within `PING_TIMEOUT_MS` even if the ping doesn't. */
+  ask(): Promise<DatabaseAnswer> {
+    const last = this.#last;
+    if (last !== undefined && this.#clock.monotonic() - last.at < PING_REUSE_MS) {
+      return Promise.resolve(last.answer);
+    }
+    this.#asking ??= this.#answer().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  async #answer(): Promise<DatabaseAnswer> {
+    // A ping that outlived its deadline is an answer; another one would only queue up behind it.
+    const answer: DatabaseAnswer = this.#isPinging ? { database: 'away' } : await this.#pingOnce();
+    this.#last = { answer, at: this.#clock.monotonic() };
+    return answer;
+  }
+
+  #pingOnce(): Promise<DatabaseAnswer> {
+    this.#isPinging = true;
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(PING_TIMEOUT_MS, () => resolve({ database: 'away' }));
+      void this.#settledPing().then((answer) => {
+        timer.cancel();
+        this.#isPinging = false;
+        resolve(answer);
+      });
+    });
+  }
+
+  async #settledPing(): Promise<DatabaseAnswer> {
+    try {
+      await this.#ping(PING_TIMEOUT_MS);
+      return { database: 'up' };
+    } catch (error) {
+      return { database: 'away', ...codeOf(error) };
+    }
+  }
+}
+
+/** The code alone: messages of the driver may hold host and user. */
+function codeOf(error: unknown): { code?: string } {
+  const { sqlState, code } = (error ?? {}) as { sqlState?: unknown; code?: unknown };
+  const found = [sqlState, code].find(
+    (each) => typeof each === 'string' && /^\w{5,30}$/.test(each),
+  );
+  return found === undefined ? {} : { code: found as string };
+}

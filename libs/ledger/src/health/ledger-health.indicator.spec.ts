@@ -1,0 +1,305 @@
+import { Controller, Get } from '@nestjs/common';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { HealthCheckService, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
+import { Test } from '@nestjs/testing';
+import { describe, expect, it } from 'vitest';
+import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import { WriteTally } from '../stats/write-tally.js';
+import type { ProbeClock } from './database-probe.js';
+import { LedgerHealthIndicator } from './ledger-health.indicator.js';
+import type { LedgerVitals } from './ledger-vitals.interface.js';
+
+const STATS: LedgerStats = {
+  offered: 10,
+  queued: 8,
+  dropped: 2,
+  sealed: 0,
+  invalid: 0,
+  written: 3,
+  duplicate: 0,
+  deadLettered: 0,
+  spilled: 0,
+  retries: 0,
+  conflicts: 0,
+  memoCut: 0,
+  attributesDropped: 0,
+  callbackErrors: 0,
+  mapperErrors: 0,
+  waiting: 0,
+  depth: 4,
+  inFlight: 1,
+  capacity: 10,
+  bytes: 500,
+  saturation: 0.4,
+  oldestEntryAgeMs: 12,
+  workers: { total: 2, busy: 1 },
+  lastFlush: null,
+  ...new WriteTally().snapshot(),
+  run: '00c0ffee',
+  settings: {},
+  state: 'running',
+  reason: null,
+  since: 0,
+};
+
+/** A ledger whose vital signs are set by hand; time passes two seconds between probes. */
+class Patient implements LedgerVitals {
+  stat: Partial<LedgerStats> = {};
+  pingError: Error | undefined = undefined;
+  retrying = false;
+  stuck = false;
+  spillUnavailable = false;
+  tableChecked = true;
+  pings = 0;
+  time = 0;
+
+  stats = (): LedgerStats => ({ ...STATS, ...this.stat });
+  async ping(): Promise<void> {
+    this.pings++;
+    if (this.pingError !== undefined) throw this.pingError;
+  }
+  isRetrying = (): boolean => this.retrying;
+  isStuck = (): boolean => this.stuck;
+  isSpillUnavailable = (): boolean => this.spillUnavailable;
+  wasTableChecked = (): boolean => this.tableChecked;
+
+  readonly clock: ProbeClock = {
+    monotonic: () => (this.time += 2000),
+    after: () => ({ cancel: () => undefined }),
+  };
+}
+
+const AWAY = Object.assign(new Error('connect to postgres://u:hush@db'), { code: 'ECONNREFUSED' });
+const MARKS = { healthDegradedAt: 0.8, healthDownAt: 0.95, healthRecoverAt: 0.6 };
+
+/** Each trouble of the contract's table, with the words that tell it. */
+const TROUBLES: Record<string, [sign: Partial<Patient>, reason: string]> = {
+  none: [{}, ''],
+  filling: [{ stat: { saturation: 0.8 } }, 'the channel is 80 % full'],
+  saturated: [{ stat: { saturation: 0.95 } }, 'the channel is 95 % full'],
+  full: [{ stat: { saturation: 1 } }, 'the channel is 100 % full'],
+  'callers wait': [{ stat: { waiting: 1 } }, 'the channel is full'],
+  'database away': [{ pingError: AWAY }, 'the database does not answer (ECONNREFUSED)'],
+  halted: [
+    { stat: { state: 'halted', reason: 'no table' } },
+    'the server refuses every batch: no table',
+  ],
+  draining: [{ stat: { state: 'draining' } }, 'the process is stopping (draining)'],
+  sealed: [{ stat: { state: 'sealed' } }, 'the process is stopping (sealed)'],
+  stuck: [{ stuck: true }, 'the workers make no progress'],
+  'stuck without database': [{ stuck: true, pingError: AWAY }, 'the database does not answer'],
+  retrying: [{ retrying: true }, 'the last attempt failed and is repeated'],
+  'no spill': [{ spillUnavailable: true }, 'the spill directory cannot be written'],
+  unchecked: [{ tableChecked: false, stat: { state: 'starting' } }, 'the table was not yet'],
+};
+
+type Endpoint = (indicator: LedgerHealthIndicator) => Promise<Record<'ledger', { status: string }>>;
+const isHealthy: Endpoint = (indicator) => indicator.isHealthy('ledger');
+const isReady: Endpoint = (indicator) => indicator.isReady('ledger');
+const isLive: Endpoint = (indicator) => indicator.isLive('ledger');
+const isStarted: Endpoint = (indicator) => indicator.isStarted('ledger');
+
+function indicatorOf(patient: Patient, overflow: 'drop' | 'block' = 'drop'): LedgerHealthIndicator {
+  const service = new HealthIndicatorService();
+  return new LedgerHealthIndicator(service, patient, { ...MARKS, overflow }, patient.clock);
+}
+
+function patientWith(trouble: string): Patient {
+  return Object.assign(new Patient(), TROUBLES[trouble]?.[0]);
+}
+
+async function expectStatus(trouble: string, endpoint: Endpoint, status: string): Promise<void> {
+  const { ledger } = await endpoint(indicatorOf(patientWith(trouble)));
+  expect(ledger.status).toBe(status);
+  if (status === 'up') expect(ledger).not.toHaveProperty('reason');
+  else expect(ledger).toHaveProperty('reason', expect.stringContaining(TROUBLES[trouble]![1]));
+}
+
+describe('isHealthy', () => {
+  it.each([
+    ['none', 'up'],
+    ['filling', 'degraded'],
+    ['saturated', 'down'],
+    ['full', 'down'],
+    ['database away', 'down'],
+    ['halted', 'down'],
+    ['draining', 'down'],
+    ['sealed', 'down'],
+    ['stuck', 'down'],
+    ['retrying', 'degraded'],
+    ['no spill', 'degraded'],
+    ['unchecked', 'up'],
+  ])('for trouble: %s is %s', (trouble, status) => expectStatus(trouble, isHealthy, status));
+});
+
+describe('isReady', () => {
+  it.each([
+    ['none', 'up'],
+    ['draining', 'down'],
+    ['sealed', 'down'],
+    ['filling', 'degraded'],
+    ['saturated', 'degraded'],
+    ['full', 'degraded'],
+    ['database away', 'degraded'],
+    ['halted', 'degraded'],
+    ['stuck', 'degraded'],
+    ['retrying', 'degraded'],
+    ['no spill', 'degraded'],
+    ['unchecked', 'up'],
+  ])('for trouble: %s is %s', (trouble, status) => expectStatus(trouble, isReady, status));
+
+  it.each(['full', 'callers wait'])(
+    'is down for a full channel with overflow block: %s',
+    async (t) => {
+      const { ledger } = await indicatorOf(patientWith(t), 'block').isReady('ledger');
+      expect(ledger).toMatchObject({ status: 'down', reason: expect.stringContaining('is full') });
+      const nearly = await indicatorOf(patientWith('saturated'), 'block').isReady('ledger');
+      expect(nearly.ledger.status).toBe('degraded');
+    },
+  );
+
+  it.each([
+    ['database away', 'databaseAway'],
+    ['saturated', 'saturated'],
+    ['halted', 'halted'],
+  ] as const)('is down for trouble: %s if the policy says %s', async (trouble, option) => {
+    for (const each of ['databaseAway', 'saturated', 'halted'] as const) {
+      const indicator = indicatorOf(patientWith(trouble));
+      const { ledger } = await indicator.isReady('ledger', { [each]: 'down' });
+      expect(ledger.status).toBe(each === option ? 'down' : 'degraded');
+    }
+  });
+});
+
+describe('isLive', () => {
+  it.each(Object.keys(TROUBLES).filter((trouble) => trouble !== 'stuck'))(
+    'is up for trouble: %s',
+    (trouble) => expectStatus(trouble, isLive, 'up'),
+  );
+
+  it('is down if the workers make no progress though the database answers', () =>
+    expectStatus('stuck', isLive, 'down'));
+});
+
+describe('isStarted', () => {
+  it.each(Object.keys(TROUBLES).filter((trouble) => trouble !== 'unchecked'))(
+    'is up for trouble: %s',
+    (trouble) => expectStatus(trouble, isStarted, 'up'),
+  );
+
+  it('is down until the table was reached and checked', async () => {
+    const patient = patientWith('unchecked');
+    const indicator = indicatorOf(patient);
+    expect((await indicator.isStarted('ledger')).ledger.status).toBe('down');
+    patient.tableChecked = true;
+    expect((await indicator.isStarted('ledger')).ledger.status).toBe('up');
+  });
+});
+
+describe('an answer', () => {
+  it('carries what the contract lists, under the key that was asked for', async () => {
+    expect(await indicatorOf(new Patient()).isHealthy('metering')).toEqual({
+      metering: {
+        status: 'up',
+        saturation: 0.4,
+        depth: 4,
+        capacity: 10,
+        oldestEntryAgeMs: 12,
+        workers: { total: 2, busy: 1 },
+        dropped: 2,
+        state: 'running',
+        database: 'up',
+        timeToFullMs: null,
+        drainEtaMs: null,
+      },
+    });
+  });
+
+  it('forecasts from the rates between two probes', async () => {
+    const patient = new Patient();
+    const indicator = indicatorOf(patient);
+    await indicator.isLive('ledger');
+    const spent = patient.time;
+    patient.stat = { queued: 14 };
+    const { ledger } = await indicator.isReady('ledger');
+    // Six entries came since the last look at the rates, six still fit.
+    expect(ledger.timeToFullMs).toBe(patient.time - spent);
+    patient.stat = { queued: 14, written: 13 };
+    expect((await indicator.isReady('ledger')).ledger.drainEtaMs).toBeGreaterThan(0);
+  });
+
+  it('tells the worst first and holds no secrets', async () => {
+    const patient = patientWith('database away');
+    patient.retrying = true;
+    patient.stat = { reason: 'no route to postgres://app:hush@db/meter', saturation: 0.85 };
+    const answer = await indicatorOf(patient).isHealthy('ledger');
+    expect(answer.ledger).toMatchObject({
+      status: 'down',
+      database: 'away',
+      reason:
+        'the database does not answer (ECONNREFUSED); the channel is 85 % full; ' +
+        'the last attempt failed and is repeated: no route to postgres://***@db/meter',
+    });
+    expect(JSON.stringify(answer)).not.toContain('hush');
+  });
+
+  it('goes by one saturation level whichever endpoint saw the peak', async () => {
+    for (const endpoint of [isHealthy, isReady, isLive, isStarted]) {
+      const patient = patientWith('full');
+      const indicator = indicatorOf(patient);
+      await endpoint(indicator);
+      patient.stat = { saturation: 0.9 };
+      expect((await indicator.isHealthy('ledger')).ledger.status).toBe('down');
+      patient.stat = { saturation: 0.7 };
+      expect((await indicator.isHealthy('ledger')).ledger.status).toBe('degraded');
+      patient.stat = { saturation: 0.5 };
+      expect((await indicator.isHealthy('ledger')).ledger.status).toBe('up');
+    }
+  });
+});
+
+describe('through Terminus', () => {
+  const patient = new Patient();
+  const indicator = indicatorOf(patient);
+
+  @Controller('health')
+  class HealthController {
+    constructor(private readonly health: HealthCheckService) {}
+    @Get()
+    healthy() {
+      return this.health.check([() => indicator.isHealthy('ledger')]);
+    }
+    @Get('ready')
+    ready() {
+      return this.health.check([() => indicator.isReady('ledger')]);
+    }
+  }
+
+  async function application(): Promise<NestFastifyApplication> {
+    const module = await Test.createTestingModule({
+      imports: [TerminusModule.forRoot({ logger: false })],
+      controllers: [HealthController],
+    }).compile();
+    const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter());
+    await app.init();
+    return app;
+  }
+
+  it('answers 200 for up and degraded, 503 for down', async () => {
+    const app = await application();
+    const ask = async (path: string): Promise<unknown[]> => {
+      const answer = await app.inject({ url: path });
+      return [answer.statusCode, answer.json().status, answer.json().details.ledger.status];
+    };
+    expect(await ask('/health')).toEqual([200, 'ok', 'up']);
+    patient.retrying = true;
+    expect(await ask('/health')).toEqual([200, 'degraded', 'degraded']);
+    patient.pingError = AWAY;
+    expect(await ask('/health')).toEqual([503, 'error', 'down']);
+    expect(await ask('/health/ready')).toEqual([200, 'degraded', 'degraded']);
+    patient.stat = { state: 'draining' };
+    expect(await ask('/health/ready')).toEqual([503, 'error', 'down']);
+    await app.close();
+  });
+});

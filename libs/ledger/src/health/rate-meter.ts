@@ -1,0 +1,48 @@
+import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+
+/** Shorter spans say more about the batch of the moment than about the rate. */
+const MIN_SPAN_MS = 1000;
+/** A mean over a longer span is no present rate any more. */
+const MAX_SPAN_MS = 60_000;
+
+/** Entries a second over the last span between two probes. @internal */
+export interface ChannelRates {
+  /** Given a place in the channel. */
+  readonly queued: number;
+  /** Written, duplicate, dead-lettered or spilled. */
+  readonly settled: number;
+}
+
+type Counted = Pick<LedgerStats, 'queued' | 'written' | 'duplicate' | 'deadLettered' | 'spilled'>;
+
+/**
+ * Rates from counters that are looked at now and then: over the span between two probes that are 1
+ * to 60 s apart. Probes in between get the rates of the last span.
+ *
+ * @internal
+ */
+export class RateMeter {
+  #from: { at: number; queued: number; settled: number } | undefined;
+  #rates: ChannelRates | null = null;
+
+  /**
+   * @param at monotonic milliseconds
+   * @returns null until there is a span
+   */
+  observe(at: number, counters: Counted): ChannelRates | null {
+    const from = this.#from;
+    const span = from === undefined ? Number.POSITIVE_INFINITY : at - from.at;
+    if (from !== undefined && span < MIN_SPAN_MS) return this.#rates;
+    const { queued, written, duplicate, deadLettered, spilled } = counters;
+    const settled = written + duplicate + deadLettered + spilled;
+    this.#rates =
+      from === undefined || span > MAX_SPAN_MS
+        ? null
+        : {
+            queued: ((queued - from.queued) / span) * 1000,
+            settled: ((settled - from.settled) / span) * 1000,
+          };
+    this.#from = { at, queued, settled };
+    return this.#rates;
+  }
+}

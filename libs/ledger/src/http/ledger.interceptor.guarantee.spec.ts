@@ -1,0 +1,223 @@
+import { Controller, Get, Res } from '@nestjs/common';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  ADAPTERS,
+  CallLog,
+  latch,
+  RecordedApp,
+  RecordingLedger,
+} from '../../../../test/support/recorded-app.js';
+import { defineLedger } from '../define-ledger.js';
+import { LedgerWaitTimeoutError } from '../errors/wait.errors.js';
+import { getLedgerToken } from '../ledger.tokens.js';
+import { RecordUsage } from './record-usage.decorator.js';
+import type { UsageMapper } from './usage-call.interface.js';
+
+const audit = defineLedger({ name: 'audit' });
+const missing = defineLedger({ name: 'missing' });
+
+const calls = new CallLog();
+const fault = new Error('no tokens');
+const promiseMapper = (async () => {
+  throw fault;
+}) as unknown as UsageMapper;
+
+@Controller()
+class GuaranteeController {
+  @Get('record')
+  @RecordUsage(calls.map)
+  record(): string {
+    return 'answer';
+  }
+
+  @Get('room')
+  @RecordUsage(calls.map, { guarantee: 'room' })
+  room(): string {
+    return 'answer';
+  }
+
+  @Get('commit')
+  @RecordUsage(calls.map, { guarantee: 'commit' })
+  async commit(): Promise<string> {
+    return 'answer';
+  }
+
+  @Get('several')
+  @RecordUsage((call) => [calls.map(call), calls.map(call)], { guarantee: 'commit' })
+  several(): string {
+    return 'answer';
+  }
+
+  @Get('manual-commit')
+  @RecordUsage(calls.map, { guarantee: 'commit' })
+  manualCommit(@Res() response: { send(body: string): void }): void {
+    response.send('answer');
+  }
+
+  @Get('failed-commit')
+  @RecordUsage(calls.map, { guarantee: 'commit' })
+  failedCommit(): never {
+    throw fault;
+  }
+
+  @Get('none')
+  @RecordUsage(() => null, { guarantee: 'commit' })
+  none(): string {
+    return 'answer';
+  }
+
+  @Get('array')
+  @RecordUsage(() => [{ userId: 1 }, { userId: 2 }])
+  array(): string {
+    return 'answer';
+  }
+
+  @Get('throws')
+  @RecordUsage(() => {
+    throw fault;
+  })
+  throws(): string {
+    return 'answer';
+  }
+
+  @Get('promises')
+  @RecordUsage(promiseMapper)
+  promises(): string {
+    return 'answer';
+  }
+
+  @Get('audit')
+  @RecordUsage(calls.map, { ledger: audit })
+  audit(): string {
+    return 'answer';
+  }
+
+  @Get('missing')
+  @RecordUsage(calls.map, { ledger: missing })
+  missing(): string {
+    return 'answer';
+  }
+}
+
+describe.each(ADAPTERS)('LedgerInterceptor and its ledger on %s', (adapter) => {
+  let app: RecordedApp;
+  const auditLedger = new RecordingLedger();
+
+  beforeEach(async () => {
+    calls.clear();
+    app = await RecordedApp.start(adapter, {
+      controllers: [GuaranteeController],
+      providers: [{ provide: getLedgerToken(audit), useValue: auditLedger }],
+    });
+  });
+
+  afterEach(() => app.close());
+
+  it.each([
+    ['room', 'queued'],
+    ['commit', 'committed'],
+  ])('holds a plain response with guarantee %s until it is %s', async (path, until) => {
+    const gate = latch();
+    app.ledger.gate = gate.promise;
+    let isAnswered = false;
+    const answer = app.fetch(`/${path}`).finally(() => (isAnswered = true));
+    await calls.reach(1);
+    // A whole request comes and goes in the meantime.
+    await app.fetch('/array');
+    expect(isAnswered).toBe(false);
+    gate.open();
+    expect(await (await answer).text()).toBe('answer');
+    expect(app.ledger.awaited).toEqual([{ entry: { userId: 1 }, until }]);
+    expect(calls.ends).toEqual(['completed']);
+  });
+
+  it.each(['room', 'commit'])('answers all the same when the wait for %s ends', async (path) => {
+    const gate = latch();
+    app.ledger.gate = gate.promise;
+    const answers = Promise.all([1, 2, 3].map(() => app.fetch(`/${path}`)));
+    await calls.reach(3);
+    gate.fail(new LedgerWaitTimeoutError('dropped', 1000));
+    expect((await answers).map((answer) => answer.status)).toEqual([200, 200, 200]);
+    expect(app.lines.filter((line) => line.includes('LedgerWaitTimeoutError'))).toHaveLength(1);
+    expect(app.ledger.mapperErrors).toEqual([]);
+  });
+
+  it('waits for all entries of an array, side by side', async () => {
+    await app.fetch('/several');
+    expect(app.ledger.awaited).toEqual([
+      { entry: { userId: 1 }, until: 'committed' },
+      { entry: { userId: 2 }, until: 'committed' },
+    ]);
+  });
+
+  it('holds plain responses by default when the ledger blocks', async () => {
+    app.ledger.overflow = 'block';
+    await app.fetch('/record');
+    expect(app.ledger.awaited).toEqual([{ entry: { userId: 1 }, until: 'queued' }]);
+    expect(app.ledger.recorded).toEqual([]);
+  });
+
+  it.each([
+    ['manual-commit', 200],
+    ['failed-commit', 500],
+  ])('lets the entry of %s wait for room, not the client', async (path, status) => {
+    const gate = latch();
+    app.ledger.gate = gate.promise;
+    expect((await app.fetch(`/${path}`)).status).toBe(status);
+    await calls.reach(1);
+    expect(app.ledger.awaited).toEqual([{ entry: { userId: 1 }, until: 'queued' }]);
+    gate.open();
+  });
+
+  it('gives up a held response whose client has hung up, and maps it once', async () => {
+    const gate = latch();
+    app.ledger.gate = gate.promise;
+    const socket = await app.dial('/commit');
+    await calls.reach(1);
+    socket.destroy();
+    gate.open();
+    await app.close();
+    expect(calls.ends).toEqual(['completed']);
+  });
+
+  it('records nothing for null and every entry of an array', async () => {
+    expect((await app.fetch('/none')).status).toBe(200);
+    expect((await app.fetch('/array')).status).toBe(200);
+    expect(app.ledger.recorded).toEqual([{ userId: 1 }, { userId: 2 }]);
+    expect(app.ledger.awaited).toEqual([]);
+  });
+
+  it.each([
+    ['throws', 'Error: no tokens'],
+    ['promises', 'TypeError: it returned a promise; a mapper must be synchronous'],
+  ])('counts a mapper that %s, logs it once a second and answers unchanged', async (path, text) => {
+    const answers = await Promise.all([1, 2, 3].map(() => app.fetch(`/${path}`)));
+    for (const answer of answers) expect(await answer.text()).toBe('answer');
+    expect(app.ledger.mapperErrors).toHaveLength(3);
+    expect(app.ledger.recorded).toEqual([]);
+    const about = app.lines.filter((line) => line.startsWith('[async-ledger] mapper of'));
+    expect(about).toEqual([`[async-ledger] mapper of GuaranteeController.${path} failed: ${text}`]);
+  });
+
+  it('answers when the ledger throws for an invalid entry', async () => {
+    vi.spyOn(app.ledger, 'record').mockImplementation(() => {
+      throw new Error('invalid entry: userId is missing');
+    });
+    expect((await app.fetch('/record')).status).toBe(200);
+    expect(app.lines).toEqual([expect.stringContaining('userId is missing')]);
+  });
+
+  it('records to the ledger that the decorator names', async () => {
+    await app.fetch('/audit');
+    expect(auditLedger.recorded.splice(0)).toEqual([{ userId: 1 }]);
+    expect(app.ledger.recorded).toEqual([]);
+  });
+
+  it('says which ledger the application lacks', async () => {
+    expect((await app.fetch('/missing')).status).toBe(500);
+    expect(app.lines.join()).toMatch(
+      /GuaranteeController\.missing: .* no ledger 'missing'; import LedgerModule\.forRoot\(/,
+    );
+    expect(calls.all).toEqual([]);
+  });
+});

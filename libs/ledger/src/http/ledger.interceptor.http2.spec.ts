@@ -1,0 +1,81 @@
+import { Controller, Get } from '@nestjs/common';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { once } from 'node:events';
+import { connect, constants, type ClientHttp2Session } from 'node:http2';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CallLog, latch, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { RecordUsage } from './record-usage.decorator.js';
+
+const calls = new CallLog();
+let rest = latch();
+
+@Controller()
+class Http2Controller {
+  @Get('value')
+  @RecordUsage(calls.map)
+  value(): object {
+    return { answer: 42 };
+  }
+
+  @Get('generator')
+  @RecordUsage(calls.map)
+  async *generator(): AsyncGenerator<string> {
+    yield 'first ';
+    await rest.promise;
+    yield 'second';
+  }
+
+  @Get('slow')
+  @RecordUsage(calls.map)
+  async slow(): Promise<string> {
+    await rest.promise;
+    return 'late';
+  }
+}
+
+describe('LedgerInterceptor over HTTP/2', () => {
+  let app: RecordedApp;
+  let session: ClientHttp2Session;
+
+  beforeEach(async () => {
+    calls.clear();
+    rest = latch();
+    const adapter = new FastifyAdapter({ http2: true } as object);
+    app = await RecordedApp.start(adapter, { controllers: [Http2Controller] });
+    session = connect(`http://127.0.0.1:${app.port}`);
+  });
+
+  afterEach(async () => {
+    session.destroy();
+    await app.close();
+  });
+
+  it('maps each of many streams of a session once', async () => {
+    const paths = ['/value', '/value', '/generator'];
+    rest.open();
+    await Promise.all(
+      paths.map(async (path) => {
+        const stream = session.request({ ':path': path });
+        stream.resume();
+        await once(stream, 'close');
+      }),
+    );
+    await calls.reach(3);
+    expect(calls.ends).toEqual(['completed', 'completed', 'completed']);
+  });
+
+  it.each(['/generator', '/slow'])('maps %s once whose stream was reset', async (path) => {
+    const stream = session.request({ ':path': path });
+    stream.on('error', () => undefined);
+    // An answer on the same session shows that the server has read the request before it.
+    if (path === '/generator') await once(stream, 'data');
+    else await once(session.request({ ':path': '/value' }).resume(), 'close');
+    const before = calls.all.length;
+    stream.close(constants.NGHTTP2_CANCEL);
+    await calls.reach(before + 1);
+    rest.open();
+    session.destroy();
+    await app.close();
+    expect(calls.ends.slice(before)).toEqual(['aborted']);
+  });
+});

@@ -1,0 +1,63 @@
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import { defineLedger } from '../define-ledger.js';
+import { RecordUsage } from './record-usage.decorator.js';
+import type { UsageCall, UsageDraft } from './usage-call.interface.js';
+
+const usage = defineLedger({ name: 'usage', ids: 'text', columns: { model: 'text' } });
+
+interface Answer {
+  tokens: number;
+}
+
+describe('RecordUsage, as its types promise', () => {
+  it('types the result and the entry of the default ledger', () => {
+    RecordUsage<Answer>(({ result, end, error }) => {
+      expectTypeOf(result).toEqualTypeOf<Answer | undefined>();
+      expectTypeOf(end).toEqualTypeOf<'completed' | 'failed' | 'aborted'>();
+      expectTypeOf(error).toBeUnknown();
+      return { userId: 7n, completionTokens: result?.tokens };
+    });
+    RecordUsage(() => null);
+    RecordUsage(() => [{ userId: 1 }, { userId: '2', createdAt: new Date(), idempotencyKey: 'k' }]);
+    // @ts-expect-error an entry has a user
+    RecordUsage(() => ({ completionTokens: 1 }));
+    // @ts-expect-error a mapper is synchronous
+    const asynchronous = RecordUsage(async () => ({ userId: 1 }));
+    expect(asynchronous).toBeTypeOf('function');
+  });
+
+  it('types the entry by a ledger given as option', () => {
+    RecordUsage((call: UsageCall<Answer>) => ({ userId: 'u', model: `${call.result?.tokens}` }), {
+      ledger: usage,
+    });
+    RecordUsage<Answer, typeof usage>(
+      ({ usage: draft }) => {
+        expectTypeOf(draft.model).toEqualTypeOf<string | null | undefined>();
+        return { ...draft, userId: 'u' };
+      },
+      { ledger: usage, guarantee: 'commit' },
+    );
+    // @ts-expect-error ids of this ledger are texts
+    RecordUsage(() => ({ userId: 1 }), { ledger: usage });
+    // @ts-expect-error the column is a text
+    const wrong = RecordUsage(() => ({ userId: 'u', model: 1 }), { ledger: usage });
+    expect(wrong).toBeTypeOf('function');
+  });
+
+  it('takes a result type alone with a ledger, and then checks the own fields', () => {
+    RecordUsage<Answer>(({ result }) => ({ userId: 'u', model: `${result?.tokens}` }), {
+      ledger: usage,
+    });
+    // @ts-expect-error an entry has a user
+    const anonymous = RecordUsage<Answer>(() => ({ model: 'm' }), { ledger: usage });
+    expect(anonymous).toBeTypeOf('function');
+  });
+
+  it('lets a draft be spread into the entry of its ledger', () => {
+    const draft: UsageDraft<typeof usage> = { model: 'm', promptTokens: 3 };
+    RecordUsage(({ usage: filled }) => ({ userId: 1, ...filled }));
+    // @ts-expect-error the key is for the mapper to give, with the time it belongs to
+    const keyed: UsageDraft = { idempotencyKey: 'k' };
+    expect([draft, keyed]).toHaveLength(2);
+  });
+});

@@ -1,0 +1,124 @@
+import type { ExecutionContext } from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** A raw response of either adapter; `stream` is there over HTTP/2 only. @internal */
+export type RawResponse = ServerResponse & {
+  readonly stream?: { readonly aborted?: boolean; readonly destroyed?: boolean };
+};
+
+/** The request and response of a call below the adapter's own. @internal */
+export interface RawExchange {
+  readonly request: IncomingMessage;
+  readonly response: RawResponse;
+}
+
+/** The exchange of a context over HTTP; undefined for others, which libraries may call `http` too. */
+export function rawExchangeOf(context: ExecutionContext): RawExchange | undefined {
+  if (context.getType() !== 'http') return undefined;
+  const http = context.switchToHttp();
+  // Fastify wraps what Express extends.
+  const request = http.getRequest<(IncomingMessage & { raw?: IncomingMessage }) | undefined>();
+  const response = http.getResponse<(RawResponse & { raw?: RawResponse }) | undefined>();
+  const raw = response?.raw ?? response;
+  if (!request || typeof raw?.once !== 'function') return undefined;
+  return { request: request.raw ?? request, response: raw };
+}
+
+interface Watch {
+  readonly callbacks: Set<() => void>;
+  readonly listener: () => void;
+}
+
+/**
+ * Watches by connection. A client chooses how many requests it pipelines on one, so they share a
+ * single listener: with one each Node would warn of a leak, and removing them be quadratic.
+ */
+const watches = new WeakMap<Socket, Watch>();
+
+/**
+ * Calls back once when a response is over: with true if all of it was handed to the network, with
+ * false if the connection went first. Never calls back before it returns.
+ *
+ * The connection is watched beside the response, since a pipelined response that still waits for
+ * its turn gets no `close` when the connection goes.
+ *
+ * @internal
+ */
+export function whenOver(
+  { request, response }: RawExchange,
+  callback: (isFinished: boolean) => void,
+): void {
+  let isOver = false;
+  let stopWatching = (): void => undefined;
+  const settle = (isFinished: boolean): void => {
+    if (isOver) return;
+    isOver = true;
+    stopWatching();
+    callback(isFinished);
+  };
+  // Over HTTP/2 `finish` also comes when the client has reset the stream.
+  response.once('finish', () => settle(response.stream?.aborted !== true && !isGone(request)));
+  response.once('close', () => settle(false));
+  if (isGone(request) || response.destroyed || response.stream?.destroyed) {
+    // The client left during a guard, say: its `close` events have been.
+    process.nextTick(settle, false);
+  } else {
+    stopWatching = watchConnection(request, () => settle(false));
+  }
+}
+
+/** True once the request's connection is gone, so that nothing sent would arrive. @internal */
+export function isGone(request: IncomingMessage): boolean {
+  return !isMultiplexed(request) && request.socket?.destroyed === true;
+}
+
+/**
+ * Calls back each time the headers are about to be written, with the status that they carry: the
+ * last moment before the answer goes out, and the first at which it is known to be the handler's
+ * own. Node has no event for it; wrapping `writeHead` is what the `on-headers` package does for
+ * Express's own middleware.
+ *
+ * @returns false if the response can't tell, and the callback is never called
+ * @internal
+ */
+export function beforeHeaders(response: RawResponse, callback: (status: number) => void): boolean {
+  const writeHead: unknown = Reflect.get(response, 'writeHead');
+  if (typeof writeHead !== 'function' || response.headersSent) return false;
+  response.writeHead = function (this: RawResponse, ...args: unknown[]): RawResponse {
+    callback(typeof args[0] === 'number' ? args[0] : this.statusCode);
+    return writeHead.apply(this, args) as RawResponse;
+  };
+  return true;
+}
+
+/** Requests of one HTTP/2 session share its socket, and their own streams tell when they close. */
+function isMultiplexed(request: IncomingMessage): boolean {
+  return (request.httpVersionMajor ?? 1) > 1;
+}
+
+function watchConnection(request: IncomingMessage, callback: () => void): () => void {
+  const socket = request.socket as Socket | undefined;
+  // Requests that are injected in tests may have no socket worth the name.
+  if (isMultiplexed(request) || typeof socket?.once !== 'function') return () => undefined;
+  const watch = watches.get(socket) ?? openWatch(socket);
+  watch.callbacks.add(callback);
+  return () => {
+    watch.callbacks.delete(callback);
+    if (watch.callbacks.size > 0 || watches.get(socket) !== watch) return;
+    watches.delete(socket);
+    socket.off('close', watch.listener);
+  };
+}
+
+function openWatch(socket: Socket): Watch {
+  const callbacks = new Set<() => void>();
+  const listener = (): void => {
+    watches.delete(socket);
+    callbacks.forEach((callback) => callback());
+  };
+  const watch = { callbacks, listener };
+  watches.set(socket, watch);
+  socket.once('close', listener);
+  return watch;
+}

@@ -1,0 +1,93 @@
+import { StreamableFile } from '@nestjs/common';
+import { isErrored, type Readable } from 'node:stream';
+
+/**
+ * The stream that Nest sends for a result: the result itself, or one held by a plain object
+ * (`{ data: stream }`), which Nest sends in the object's place. Undefined for a plain result.
+ *
+ * @internal
+ */
+export function streamOf(result: unknown): object | undefined {
+  if (typeof result !== 'object' || result === null) return undefined;
+  try {
+    if (isStream(result)) return unwrap(result);
+    if (Object.getPrototypeOf(result) !== Object.prototype) return undefined;
+    const held = Object.values(result).find(isStream);
+    return held && unwrap(held);
+  } catch {
+    // A getter that throws: whoever serialises the result will say so, and answer for it.
+    return undefined;
+  }
+}
+
+/**
+ * How a stream broke, if it did. A web stream doesn't tell what it broke with.
+ *
+ * @internal
+ */
+export function streamFailureOf(stream: object): { error: unknown } | undefined {
+  // Declared for Node's streams alone, but takes a web stream too (and false for anything else).
+  if (!isErrored(stream as Readable)) return undefined;
+  return { error: (stream as Partial<Readable>).errored ?? undefined };
+}
+
+/**
+ * Calls back with what an async iterable throws while it is read. It is changed in place, because
+ * an outer interceptor may know it by identity. Streams of Node and the web keep their own error,
+ * see `streamFailureOf`, and are left alone.
+ *
+ * @internal
+ */
+export function watchIterable(stream: object, onError: (error: unknown) => void): void {
+  const source = stream as Partial<AsyncIterable<unknown>>;
+  const open = source[Symbol.asyncIterator];
+  if (!open || 'pipe' in stream || 'getReader' in stream) return;
+  // False for a frozen object: then its failure looks like a client that hung up.
+  Reflect.defineProperty(stream, Symbol.asyncIterator, {
+    configurable: true,
+    writable: true,
+    value: (): AsyncIterator<unknown> => watchIterator(open.call(source), onError),
+  });
+}
+
+function watchIterator(
+  iterator: AsyncIterator<unknown>,
+  onError: (error: unknown) => void,
+): AsyncIterator<unknown> {
+  return {
+    async next() {
+      try {
+        return await iterator.next();
+      } catch (error) {
+        onError(error);
+        throw error;
+      }
+    },
+    async return(value?: unknown) {
+      return (await iterator.return?.(value)) ?? { done: true, value };
+    },
+  };
+}
+
+/** What Nest and its adapters stream; an awaitable stands for what it resolves to. */
+function isStream(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  if (value instanceof StreamableFile || isWebResponse(value)) return true;
+  const candidate = value as Record<PropertyKey, unknown>;
+  return (
+    typeof candidate['pipe'] === 'function' ||
+    (typeof candidate[Symbol.asyncIterator] === 'function' &&
+      typeof candidate['then'] !== 'function')
+  );
+}
+
+function unwrap(stream: object): object {
+  if (stream instanceof StreamableFile) return stream.getStream();
+  // A web response without a body streams nothing, but is answered by the same way.
+  return isWebResponse(stream) ? (stream.body ?? stream) : stream;
+}
+
+/** By tag: a Response of another realm or of a polyfill is one, too. */
+export function isWebResponse(value: unknown): value is Response {
+  return Object.prototype.toString.call(value) === '[object Response]';
+}

@@ -1,0 +1,65 @@
+import type { ExecutionContext } from '@nestjs/common';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import type { UsageEntry } from '../entry/usage-entry.interface.js';
+
+/**
+ * How a call of a handler ended.
+ *
+ * `completed`: the handler's answer was sent, or is about to be. `failed`: the handler or what
+ * follows it threw, its stream broke, or an error answer (status 400 and above) was sent in place
+ * of its result. `aborted`: the client hung up before the answer was complete.
+ *
+ * @publicApi
+ */
+export type UsageEnd = 'completed' | 'failed' | 'aborted';
+
+/**
+ * The object that `@Usage()` gives a handler to fill: any fields of an entry but the idempotency
+ * key, which belongs to the mapper. Empty at first, one per request, the handler's own.
+ *
+ * @publicApi
+ */
+export type UsageDraft<Table extends LedgerTable = LedgerTable> = Partial<
+  Exclude<UsageEntry<Table>, { idempotencyKey: string }>
+>;
+
+/** One call of a decorated handler, as its mapper sees it. @publicApi */
+export interface UsageCall<Result = unknown, Table extends LedgerTable = LedgerTable> {
+  /** The handler's context; the answer's status may be read from it, but no longer changed. */
+  readonly context: ExecutionContext;
+  readonly end: UsageEnd;
+  /**
+   * What the handler returned: the resolved value, an observable's last value (for `@Sse()` the
+   * last event), or the stream itself. Undefined if the handler had not returned.
+   */
+  readonly result?: Result;
+  /** What was thrown. Undefined if all went well, or if it was thrown after the interceptor. */
+  readonly error?: unknown;
+  /** What the handler wrote into its `@Usage()` parameter; empty if it has none. */
+  readonly usage: UsageDraft<Table>;
+  /** When the interceptor was reached: after middleware and guards, before pipes. */
+  readonly startedAt: Date;
+  /** Milliseconds from `startedAt` to this call, with fractions, on a clock that never jumps. */
+  readonly durationMs: number;
+}
+
+/** The default ledger: bigint ids and no declared columns. @publicApi */
+export type DefaultTable = LedgerTable<'bigint', {}>;
+
+/**
+ * Makes entries of a call; `null` (or an empty array) records nothing. Synchronous: a promise is
+ * counted as an error, since nothing could wait for it.
+ *
+ * @publicApi
+ */
+export type UsageMapper<Result = unknown, Table extends LedgerTable = DefaultTable> = (
+  call: UsageCall<Result, Table>,
+) => UsageEntry<Table> | readonly UsageEntry<Table>[] | null;
+
+/**
+ * What a plain response waits for: nothing, room in the channel (at most `blockTimeoutMs`), or the
+ * commit (at most `commitTimeoutMs`). Then it goes out, whatever became of the entry.
+ *
+ * @publicApi
+ */
+export type UsageGuarantee = 'record' | 'room' | 'commit';

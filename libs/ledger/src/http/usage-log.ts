@@ -1,0 +1,49 @@
+import { Logger } from '@nestjs/common';
+
+/** Milliseconds between two lines of one kind. Source: the contract's "at most once a second". */
+const QUIET_MS = 1000;
+
+/** Tells of faults around the mapper: one line a second and kind, with a count of those between. */
+export class UsageLog {
+  private readonly logger: Logger;
+  private readonly kinds = new Map<string, { at: number; unheard: number }>();
+
+  /**
+   * @param ledger name of the ledger; `default` is left out of the log context
+   * @param now milliseconds on a scale that never jumps
+   */
+  constructor(
+    ledger: string,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    this.logger = new Logger(ledger === 'default' ? 'async-ledger' : `async-ledger:${ledger}`);
+  }
+
+  /** A mapper threw or returned a promise. @param handler `Controller.method` */
+  mapperFailed(handler: string, error: unknown): void {
+    this.tell('mapper', `mapper of ${handler} failed: ${textOf(error)}`, error);
+  }
+
+  /** An entry did not get what its guarantee promises, or was invalid; the ledger counts it. */
+  notGuaranteed(handler: string, error: unknown): void {
+    this.tell('guarantee', `WARNING: usage of ${handler}: ${textOf(error)}`);
+  }
+
+  private tell(kind: string, line: string, error?: unknown): void {
+    const now = this.now();
+    const last = this.kinds.get(kind);
+    if (last && now - last.at < QUIET_MS) {
+      last.unheard += 1;
+      return;
+    }
+    const more = last && last.unheard > 0 ? ` (${last.unheard} more since the last line)` : '';
+    this.kinds.set(kind, { at: now, unheard: 0 });
+    const stack = error instanceof Error ? error.stack : undefined;
+    if (stack) this.logger.error(line + more, stack);
+    else this.logger.warn(line + more);
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : `a thrown ${typeof error}`;
+}

@@ -1,0 +1,139 @@
+export { adviseLedger } from './advice/advise-ledger.js';
+export type {
+  AdviceEnvironment,
+  ChangedSetting,
+  Constraint,
+  Evidence,
+  Finding,
+  FindingRule,
+  FindingSeverity,
+} from './advice/finding.interface.js';
+export {
+  StatsWindow,
+  summarizeWindow,
+  type StatsSample,
+  type WindowFacts,
+} from './advice/stats-window.js';
+export type { WaitOptions, WaitResult } from './channel/awaited-intake.js';
+export type { RecordOutcome } from './channel/intake.js';
+export { newEntryUuid } from './codec/uuid.js';
+export {
+  createLedgerConfig,
+  ledgerConfig,
+  type LedgerConfigFactory,
+  type LedgerConfigOptions,
+} from './config/ledger.config.js';
+export type {
+  LedgerConnectionOptions,
+  LedgerOptions,
+  LedgerProfileName,
+  LedgerSettings,
+  LossReport,
+  OverflowPolicy,
+  WriteStrategy,
+} from './config/ledger-options.interface.js';
+export { LEDGER_PROFILES } from './config/ledger-profiles.js';
+export {
+  defaultLedger,
+  defineLedger,
+  type DefinitionOptions,
+  type LedgerDefinition,
+} from './define-ledger.js';
+export type {
+  ColumnInput,
+  ColumnOutput,
+  Direction,
+  IdInput,
+  StoredEntry,
+  UsageEntry,
+} from './entry/usage-entry.interface.js';
+export type {
+  ColumnType,
+  DeclaredColumns,
+  IdType,
+  LedgerTable,
+} from './entry/ledger-definition.js';
+export type { UsageEntryRow } from './entry/usage-entry.entity.js';
+export { isLedgerError, LedgerError, type LedgerErrorCode } from './errors/ledger.error.js';
+export {
+  isLedgerDefinitionError,
+  LedgerDefinitionError,
+} from './errors/ledger-definition.error.js';
+export {
+  isLedgerEntryInvalidError,
+  LedgerEntryInvalidError,
+} from './errors/ledger-entry-invalid.error.js';
+export {
+  isLedgerOptionsError,
+  LedgerOptionsError,
+  type OptionsFault,
+  type SettingSource,
+} from './errors/ledger-options.error.js';
+export { isLedgerReadError, LedgerReadError } from './errors/ledger-read.error.js';
+export {
+  isSinkHaltError,
+  isSinkRowError,
+  isSinkTransientError,
+  SinkHaltError,
+  SinkRowError,
+  SinkTransientError,
+  type SinkFailure,
+} from './errors/sink.errors.js';
+export {
+  isLedgerDeadLetteredError,
+  isLedgerSealedError,
+  isLedgerSpilledError,
+  isLedgerWaitTimeoutError,
+  LedgerDeadLetteredError,
+  LedgerSealedError,
+  LedgerSpilledError,
+  LedgerWaitTimeoutError,
+  type DeadLetterReason,
+} from './errors/wait.errors.js';
+export {
+  LedgerHealthIndicator,
+  type LedgerHealthDetails,
+  type LedgerHealthResult,
+  type ReadinessPolicy,
+} from './health/ledger-health.indicator.js';
+export { LedgerInterceptor } from './http/ledger.interceptor.js';
+export { RecordUsage, type RecordUsageOptions } from './http/record-usage.decorator.js';
+export type {
+  DefaultTable,
+  UsageCall,
+  UsageDraft,
+  UsageEnd,
+  UsageGuarantee,
+  UsageMapper,
+} from './http/usage-call.interface.js';
+export { Usage } from './http/usage.decorator.js';
+export { LedgerModule } from './ledger.module.js';
+export type { LedgerModuleExtras, LedgerOptionsFactory } from './ledger.module-definition.js';
+export { LedgerService, type FlushReport, type RecordManyResult } from './ledger.service.js';
+export { getLedgerHealthToken, getLedgerToken, InjectLedger } from './ledger.tokens.js';
+export type {
+  RecentEntry,
+  RecentPage,
+  RecentQuery,
+  SummaryQuery,
+  UsageSummary,
+} from './reading/read-query.interface.js';
+export type { DeadLetter, LedgerDeadLetterStore } from './sink/dead-letter-store.interface.js';
+export type {
+  LedgerSink,
+  RowBatch,
+  WriteAttempt,
+  WriteResult,
+} from './sink/ledger-sink.interface.js';
+export type {
+  LastFlush,
+  LedgerCounters,
+  LedgerState,
+  LedgerStats,
+  SettingInForce,
+} from './stats/ledger-stats.interface.js';
+export type { RetryClass } from './stats/retry-class.js';
+export type { BatchCounts, FlushCounts, RetryCounts } from './stats/write-tally.js';
+export type { FlushListener } from './writer/batch-writer.js';
+export type { Clock } from './writer/clock.js';
+export type { DueReason } from './writer/dispatcher.js';

@@ -1,0 +1,96 @@
+import { DataSource } from 'typeorm';
+import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import { LedgerOptionsError } from './errors/ledger-options.error.js';
+
+/** Connections beside those of the workers: for reads, and for the health probe. */
+const SPARE_CONNECTIONS = 2;
+/** Without a limit `connect()` can wait for ever. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Size of a `pg` pool that was given none. Source: pg-pool's documentation. */
+const DEFAULT_POOL_SIZE = 10;
+
+/** Looks up the application's default DataSource; undefined if it has none. */
+export type FindDataSource = () => DataSource | undefined;
+
+/**
+ * Which database a ledger writes to: a connection of its own, a DataSource that it was given, or
+ * the application's default one.
+ *
+ * @internal
+ */
+export class LedgerDatabase {
+  /** The ledger made the connection, and ends it. */
+  readonly isOwn: boolean;
+  readonly #options: ResolvedLedgerOptions;
+  readonly #name: string;
+  #dataSource: DataSource | undefined;
+
+  /** @param name of the ledger, which the server sees as `application_name` */
+  constructor(options: ResolvedLedgerOptions, name: string) {
+    this.#options = options;
+    this.#name = name;
+    this.isOwn = options.connection !== undefined;
+    this.#dataSource = this.isOwn ? this.#makeOwn() : options.dataSource;
+  }
+
+  #makeOwn(): DataSource {
+    const { connection, numWorkers } = this.#options;
+    return new DataSource({
+      applicationName: `nestjs-ledger ${this.#name}`,
+      ...connection,
+      // Also where an option is there and undefined, or 0, which means no limit.
+      connectTimeoutMS: connection?.connectTimeoutMS || CONNECT_TIMEOUT_MS,
+      poolSize: connection?.poolSize ?? numWorkers + SPARE_CONNECTIONS,
+      type: 'postgres',
+    });
+  }
+
+  /** @throws Error before `find` was called, if the application's DataSource is to be used */
+  get dataSource(): DataSource {
+    if (this.#dataSource === undefined) throw new Error('the ledger has no DataSource yet');
+    return this.#dataSource;
+  }
+
+  /**
+   * Settles which DataSource it is.
+   * @throws LedgerOptionsError that names the three ways, if there is none or no PostgreSQL
+   */
+  find(find: FindDataSource): void {
+    this.#dataSource ??= find();
+    if (this.#dataSource === undefined) throw noDatabase();
+    const { type } = this.#dataSource.options;
+    if (type !== 'postgres') throw notPostgres(type);
+  }
+
+  /** Connections that the pool may open. */
+  get poolSize(): number {
+    const { extra, poolSize } = this.dataSource.options as {
+      extra?: { max?: number };
+      poolSize?: number;
+    };
+    return extra?.max ?? poolSize ?? DEFAULT_POOL_SIZE;
+  }
+
+  /** Workers that the pool can take without starving the application. */
+  get maxWorkers(): number {
+    return this.isOwn ? Number.POSITIVE_INFINITY : Math.max(1, this.poolSize - 1);
+  }
+
+  /** Connections that the server takes in all. Rejects with what TypeORM throws. */
+  async readMaxConnections(): Promise<number> {
+    const rows: unknown = await this.dataSource.query('SHOW max_connections');
+    return Number((rows as { max_connections: string }[])[0]?.max_connections);
+  }
+}
+
+function noDatabase(): LedgerOptionsError {
+  const rule =
+    'no database: give `connection` (or LEDGER_DATABASE_URL), or `dataSource`, ' +
+    "or import TypeOrmModule so that the application's default DataSource can be found";
+  return new LedgerOptionsError([{ name: 'connection', value: 'none', rule, source: 'code' }]);
+}
+
+function notPostgres(type: string): LedgerOptionsError {
+  const rule = 'the ledger writes to PostgreSQL only: give `connection` or another `dataSource`';
+  return new LedgerOptionsError([{ name: 'dataSource', value: type, rule, source: 'code' }]);
+}

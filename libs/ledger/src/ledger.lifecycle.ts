@@ -1,0 +1,207 @@
+import type {
+  BeforeApplicationShutdown,
+  OnApplicationBootstrap,
+  OnApplicationShutdown,
+  OnModuleDestroy,
+  OnModuleInit,
+} from '@nestjs/common';
+import type { Server } from 'node:http';
+import type { Ledger } from './assemble-ledger.js';
+import { AdviceWatch } from './advice/advice-watch.js';
+import { describeSettings } from './config/describe-settings.js';
+import { unwiseConnections } from './config/unwise-settings.js';
+import { LedgerOptionsError } from './errors/ledger-options.error.js';
+import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
+import type { LedgerFiles } from './sink/ledger-files.js';
+import type { Timer } from './writer/clock.js';
+
+/** Time that an application has to call `enableShutdownHooks()` after its bootstrap. */
+const SIGTERM_GRACE_MS = 5000;
+/** Idle connections are looked for this often while the HTTP server closes. */
+const CLOSE_IDLE_MS = 50;
+
+/** What the lifecycle is made of. */
+export interface LedgerLifecycleParts {
+  /** The ledger's name. */
+  readonly name: string;
+  readonly ledger: Ledger;
+  readonly database: LedgerDatabase;
+  readonly files: LedgerFiles;
+  readonly findDataSource: FindDataSource;
+  /** Lifecycles of all ledgers of this application, this one among them. */
+  readonly all: () => LedgerLifecycle[];
+  /** The application's HTTP server, if it has one. */
+  readonly httpServer: () => Server | undefined;
+  /** A test runner's processes are ended without a signal. */
+  readonly isUnderTest: boolean;
+}
+
+/**
+ * The only class of a ledger with Nest's hooks, so that their order is written down in one place.
+ * No shutdown hook throws; each may be called twice, or without those before it.
+ *
+ * @internal
+ */
+export class LedgerLifecycle
+  implements
+    OnModuleInit,
+    OnApplicationBootstrap,
+    OnModuleDestroy,
+    BeforeApplicationShutdown,
+    OnApplicationShutdown
+{
+  readonly #parts: LedgerLifecycleParts;
+  #boot: Promise<void> | undefined;
+  readonly #adviceWatch: AdviceWatch;
+  #sigtermWatch: Timer | undefined;
+  #closingIdle: NodeJS.Timeout | undefined;
+
+  constructor(parts: LedgerLifecycleParts) {
+    this.#parts = parts;
+    const { clock, logger, stats, surroundings } = parts.ledger;
+    const environment = () => surroundings.read();
+    this.#adviceWatch = new AdviceWatch({ clock, logger, stats, environment });
+  }
+
+  get name(): string {
+    return this.#parts.name;
+  }
+
+  /** Finds the database and starts the workers. @throws LedgerOptionsError if there is none */
+  async onModuleInit(): Promise<void> {
+    if (this.#parts.ledger.status.isStopping) return;
+    this.#boot ??= this.#begin().catch((error: unknown) => this.#fail(error));
+    await this.#boot;
+  }
+
+  async #begin(): Promise<void> {
+    const { database, findDataSource, ledger } = this.#parts;
+    this.#checkName();
+    database.find(findDataSource);
+    this.#clampWorkers();
+    this.#announce();
+    await this.#probeSpillDirectory();
+    ledger.surroundings.poolSize = database.poolSize;
+    await this.#start();
+    if (!ledger.status.isStopping) this.#adviceWatch.start();
+  }
+
+  #checkName(): void {
+    const { name, all } = this.#parts;
+    if (all().filter((each) => each.name === name).length < 2) return;
+    const rule = 'two ledgers of one application need different names: defineLedger({ name })';
+    throw new LedgerOptionsError([{ name: 'ledger', value: name, rule, source: 'code' }]);
+  }
+
+  #clampWorkers(): void {
+    const { database, ledger } = this.#parts;
+    const { writer, logger } = ledger;
+    const most = database.maxWorkers;
+    if (writer.numWorkers <= most) return;
+    logger.warn(
+      `WARNING: ${writer.numWorkers} workers would take the application's whole pool, ` +
+        `using ${most}: give the ledger a connection of its own, or a larger pool`,
+    );
+    writer.numWorkers = most;
+  }
+
+  #announce(): void {
+    const { logger, options, writer } = this.#parts.ledger;
+    const { batchSize, flushMs, bufferSize } = options;
+    logger.log(
+      `started ${writer.numWorkers} workers: batch ${batchSize}, flush ${flushMs} ms, ` +
+        `buffer ${bufferSize}`,
+    );
+    logger.log(`settings: ${describeSettings(options.settings)}`);
+    for (const warning of options.warnings) logger.warn(`WARNING: ${warning}`);
+  }
+
+  async #probeSpillDirectory(): Promise<void> {
+    const { files, ledger } = this.#parts;
+    const fault = await files.probe();
+    if (fault === undefined) return;
+    ledger.logger.error(
+      `spillDir can't be used (${fault}): what is left at a shutdown deadline would be lost`,
+    );
+  }
+
+  async #start(): Promise<void> {
+    const { ledger, database } = this.#parts;
+    const { writer, options } = ledger;
+    const waits = options.connectAtBoot ?? !database.isOwn;
+    let fail: (error: unknown) => void = () => {};
+    const failed = new Promise<never>((_, reject) => (fail = reject));
+    failed.catch(() => undefined);
+    const started = writer.start(fail);
+    void started.then(() => this.#warnOfConnections());
+    if (waits) await Promise.race([started, failed]);
+  }
+
+  /** Other modules may have recorded entries already; Nest runs no further hook of this one. */
+  async #fail(error: unknown): Promise<never> {
+    const { ledger, files } = this.#parts;
+    await ledger.shutdown.fail();
+    await files.close();
+    await ledger.sink.close();
+    throw error;
+  }
+
+  /** Compares with the server's limit; tells nothing if it can't be asked. */
+  async #warnOfConnections(): Promise<void> {
+    const { ledger, database } = this.#parts;
+    if (!ledger.writer.isPrepared) return;
+    try {
+      const max = await database.readMaxConnections();
+      const { numWorkers } = ledger.writer;
+      ledger.surroundings.maxConnections = max;
+      for (const warning of unwiseConnections(numWorkers, database.poolSize, max)) {
+        ledger.logger.warn(`WARNING: ${warning}`);
+      }
+    } catch {
+      // The workers tell of a database that went away again; this was only advice.
+    }
+  }
+
+  /** Some seconds later, warns once if a SIGTERM would end the process without a drain. */
+  onApplicationBootstrap(): void {
+    const { ledger, isUnderTest } = this.#parts;
+    if (isUnderTest || this.#sigtermWatch !== undefined) return;
+    this.#sigtermWatch = ledger.clock.after(SIGTERM_GRACE_MS, () => {
+      if (process.listenerCount('SIGTERM') > 0 || ledger.status.isStopping) return;
+      ledger.logger.warn(
+        'WARNING: nobody listens for SIGTERM, so a stop would lose what the channel holds: ' +
+          'call app.enableShutdownHooks()',
+      );
+    });
+  }
+
+  /** Writes what was accepted so far; requests are still served, and what they record is taken. */
+  async onModuleDestroy(): Promise<void> {
+    this.#stopWatches();
+    await this.#parts.ledger.shutdown.drain();
+  }
+
+  #stopWatches(): void {
+    this.#sigtermWatch?.cancel();
+    this.#adviceWatch.stop();
+  }
+
+  /** From here on idle keep-alive connections are closed, which would hold the server open. */
+  beforeApplicationShutdown(): void {
+    if (!this.#parts.ledger.options.closeIdleConnections) return;
+    const server = this.#parts.httpServer();
+    if (typeof server?.closeIdleConnections !== 'function') return;
+    this.#closingIdle ??= setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS).unref();
+    server.closeIdleConnections();
+  }
+
+  /** Refuses new entries, writes or spills the rest, and ends the ledger's own connection. */
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.#closingIdle);
+    this.#stopWatches();
+    const { ledger, files } = this.#parts;
+    const { ms } = await ledger.shutdown.finish();
+    await files.close();
+    await ledger.sink.close(ledger.options.shutdownTimeoutMs - ms);
+  }
+}

@@ -1,0 +1,133 @@
+import { Logger, Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
+import { HealthIndicatorService } from '@nestjs/terminus';
+import type { Server } from 'node:http';
+import { DataSource } from 'typeorm';
+import type { LedgerOptions } from './config/ledger-options.interface.js';
+import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
+import { createLedger, type PostgresLedger } from './create-ledger.js';
+import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
+import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
+import { LedgerInterceptor } from './http/ledger.interceptor.js';
+import { LedgerLifecycle } from './ledger.lifecycle.js';
+import {
+  ASYNC_OPTIONS_TYPE,
+  ConfigurableModuleClass,
+  MODULE_OPTIONS_TOKEN,
+  OPTIONS_TYPE,
+  type LedgerModuleExtras,
+} from './ledger.module-definition.js';
+import { LedgerService } from './ledger.service.js';
+import { getLedgerHealthToken, getLedgerToken } from './ledger.tokens.js';
+
+/** The ledger with its parts; inside its own module only. */
+const LEDGER = Symbol('nestjs-ledger/ledger');
+
+/**
+ * Provides one ledger: `LedgerService`, `LedgerHealthIndicator` and `LedgerInterceptor`. Import it
+ * once for each ledger.
+ *
+ * @publicApi
+ */
+@Module({})
+export class LedgerModule extends ConfigurableModuleClass {
+  /** A ledger with the options given, over the built-in defaults; reads no environment. */
+  static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
+    return complete(super.forRoot(options), options);
+  }
+
+  /** A ledger whose options come from `useFactory`, `useClass` or `useExisting`. */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return complete(super.forRootAsync(options), options);
+  }
+}
+
+/**
+ * The facade of a global ledger. The module with the hooks stays a plain one: Nest runs the last
+ * hooks of global modules last, which would be after TypeORM has closed its DataSource.
+ */
+@Module({})
+class GlobalLedgerModule {}
+
+function complete(module: DynamicModule, extras: LedgerModuleExtras): DynamicModule {
+  const definition = extras.ledger ?? defaultLedger;
+  const ledgerModule: DynamicModule = {
+    ...module,
+    providers: [...(module.providers ?? []), ...providersOf(definition)],
+    exports: [getLedgerToken(definition), getLedgerHealthToken(definition), LedgerInterceptor],
+  };
+  if (extras.isGlobal !== true) return ledgerModule;
+  const facade = { module: GlobalLedgerModule, global: true };
+  return { ...facade, imports: [ledgerModule], exports: [ledgerModule] };
+}
+
+function providersOf(definition: LedgerDefinition): Provider[] {
+  return [
+    HealthIndicatorService,
+    LedgerInterceptor,
+    {
+      provide: LEDGER,
+      inject: [MODULE_OPTIONS_TOKEN],
+      useFactory: (options: LedgerOptions) =>
+        createLedger(definition, resolveLedgerOptions(options), loggerOf(definition)),
+    },
+    {
+      provide: getLedgerToken(definition),
+      inject: [LEDGER],
+      useFactory: ({ ledger, reader }: PostgresLedger) => new LedgerService(ledger, reader),
+    },
+    {
+      provide: getLedgerHealthToken(definition),
+      inject: [LEDGER, HealthIndicatorService],
+      useFactory: ({ vitals, ledger }: PostgresLedger, service: HealthIndicatorService) =>
+        new LedgerHealthIndicator(service, vitals, ledger.options),
+    },
+    {
+      provide: LedgerLifecycle,
+      inject: [LEDGER, ModuleRef, ModulesContainer, HttpAdapterHost],
+      useFactory: (...deps: LifecycleDependencies) => lifecycleOf(definition, deps),
+    },
+  ];
+}
+
+function loggerOf({ name }: LedgerDefinition): Logger {
+  return new Logger(name === 'default' ? 'async-ledger' : `async-ledger:${name}`);
+}
+
+type LifecycleDependencies = [PostgresLedger, ModuleRef, ModulesContainer, HttpAdapterHost];
+
+function lifecycleOf(
+  { name }: LedgerDefinition,
+  [parts, moduleRef, modules, host]: LifecycleDependencies,
+): LedgerLifecycle {
+  return new LedgerLifecycle({
+    ...parts,
+    name,
+    findDataSource: () => findDataSource(moduleRef),
+    all: () => lifecyclesIn(modules),
+    httpServer: () => host.httpAdapter?.getHttpServer() as Server | undefined,
+    isUnderTest: isUnderTest(process.env),
+  });
+}
+
+/** By class token; `@nestjs/typeorm` provides the default DataSource under it. */
+function findDataSource(moduleRef: ModuleRef): DataSource | undefined {
+  try {
+    return moduleRef.get(DataSource, { strict: false });
+  } catch {
+    return undefined;
+  }
+}
+
+function lifecyclesIn(modules: ModulesContainer): LedgerLifecycle[] {
+  return [...modules.values()].flatMap((module) => {
+    const instance: unknown = module.providers.get(LedgerLifecycle)?.instance;
+    return instance instanceof LedgerLifecycle ? [instance] : [];
+  });
+}
+
+/** Vitest, Jest, Node's own runner, or what an application says itself. */
+function isUnderTest(env: NodeJS.ProcessEnv): boolean {
+  const { VITEST, JEST_WORKER_ID, NODE_TEST_CONTEXT, NODE_ENV } = env;
+  return [VITEST, JEST_WORKER_ID, NODE_TEST_CONTEXT].some(Boolean) || NODE_ENV === 'test';
+}

@@ -1,0 +1,165 @@
+import type { AdviceEnvironment } from './advice/finding.interface.js';
+import type { RecordOutcome } from './channel/intake.js';
+import { checkTimeout, type WaitOptions, type WaitResult } from './channel/awaited-intake.js';
+import type { Ledger } from './assemble-ledger.js';
+import type { defaultLedger, LedgerDefinition } from './define-ledger.js';
+import type { UsageEntry } from './entry/usage-entry.interface.js';
+import { LedgerEntryInvalidError } from './errors/ledger-entry-invalid.error.js';
+import { LedgerWaitTimeoutError } from './errors/wait.errors.js';
+import type { UsageRecorder } from './http/usage-recorder.interface.js';
+import type {
+  RecentPage,
+  RecentQuery,
+  SummaryQuery,
+  UsageSummary,
+} from './reading/read-query.interface.js';
+import type { UsageReading } from './reading/usage-reading.interface.js';
+import type { LedgerStats } from './stats/ledger-stats.interface.js';
+import type { FlushListener } from './writer/batch-writer.js';
+
+/** How many of the entries given to `recordMany` had which outcome. @publicApi */
+export type RecordManyResult = Readonly<Record<RecordOutcome, number>>;
+
+/** What was settled while a flush ran; entries accepted after the call may be among them. @publicApi */
+export interface FlushReport {
+  readonly written: number;
+  readonly duplicate: number;
+  readonly deadLettered: number;
+  /** Duration in milliseconds. */
+  readonly ms: number;
+}
+
+/**
+ * Takes usage entries and reads them back. Inject it by class for the default ledger, by
+ * `@InjectLedger(definition)` for another.
+ *
+ * @publicApi
+ */
+export class LedgerService<
+  T extends LedgerDefinition = typeof defaultLedger,
+> implements UsageRecorder<UsageEntry<T>> {
+  readonly #ledger: Ledger;
+  readonly #reader: UsageReading<T>;
+
+  /** @internal */
+  constructor(ledger: Ledger, reader: UsageReading<T>) {
+    this.#ledger = ledger;
+    this.#reader = reader;
+  }
+
+  /** Name of the ledger, as its definition has it. */
+  get name(): string {
+    return this.#ledger.name;
+  }
+
+  /** What the interceptor does when the channel is full. */
+  get overflow(): 'drop' | 'block' {
+    return this.#ledger.options.overflow;
+  }
+
+  /**
+   * Takes an entry in about a microsecond: synchronous, without I/O, and it never throws, unless
+   * `onInvalid` is `throw`. A full channel drops the new entry.
+   *
+   * @throws LedgerEntryInvalidError only if `onInvalid` is `throw`
+   */
+  record(entry: UsageEntry<T>): RecordOutcome {
+    const outcome = this.#ledger.intake.offer(entry);
+    if (outcome === 'invalid') this.#throwInvalid();
+    return outcome;
+  }
+
+  /**
+   * Takes entries as `record` does, in order, as many as fit.
+   *
+   * @throws LedgerEntryInvalidError only if `onInvalid` is `throw`; all entries were offered then
+   */
+  recordMany(entries: readonly UsageEntry<T>[]): RecordManyResult {
+    const outcomes = this.#ledger.intake.offerMany(entries);
+    if (outcomes.invalid > 0) this.#throwInvalid();
+    return outcomes;
+  }
+
+  #throwInvalid(): void {
+    const { intake, options } = this.#ledger;
+    if (options.onInvalid !== 'throw' || intake.lastFault === undefined) return;
+    throw new LedgerEntryInvalidError(intake.lastFault.field, intake.lastFault.rule);
+  }
+
+  /**
+   * Takes an entry and waits for room (`until: 'queued'`) or for the commit that holds it
+   * (default). A wait that ends ends the wait, not the entry.
+   *
+   * @throws LedgerWaitTimeoutError `outcome` says whether the entry may yet be written
+   * @throws LedgerEntryInvalidError, LedgerSealedError, LedgerDeadLetteredError,
+   * LedgerSpilledError; or the reason of `signal`; TypeError for an option that makes no sense
+   */
+  recordAndWait(entry: UsageEntry<T>, options: WaitOptions = {}): Promise<WaitResult> {
+    return this.#ledger.awaited.record(entry, options);
+  }
+
+  /**
+   * Writes what was accepted before the call, and waits for it; the intake stays open.
+   *
+   * @param options `timeoutMs` is `commitTimeoutMs` by default
+   * @throws LedgerWaitTimeoutError if it takes longer; the entries stay where they are
+   */
+  async flush(options: { readonly timeoutMs?: number } = {}): Promise<FlushReport> {
+    checkTimeout('flush', options.timeoutMs);
+    const { writer, clock, counters } = this.#ledger;
+    const { written, duplicate, deadLettered } = counters;
+    const startedAt = clock.monotonic();
+    const isSettled = await writer.flush(options.timeoutMs ?? this.#ledger.options.commitTimeoutMs);
+    const ms = Math.round(clock.monotonic() - startedAt);
+    if (!isSettled) throw new LedgerWaitTimeoutError('queued', ms);
+    return {
+      written: counters.written - written,
+      duplicate: counters.duplicate - duplicate,
+      deadLettered: counters.deadLettered - deadLettered,
+      ms,
+    };
+  }
+
+  /** What is known of machine and server, for `adviseLedger`; asks nobody. */
+  surroundings(): AdviceEnvironment {
+    return this.#ledger.surroundings.read();
+  }
+
+  /** An immutable snapshot of counters, channel, workers, settings and state. */
+  stats(): LedgerStats {
+    return this.#ledger.stats();
+  }
+
+  /**
+   * Tells a listener of each committed write from now on, for histograms; a flush makes one call,
+   * whatever the number of its entries. What the listener throws is caught and counted.
+   *
+   * @returns a function that ends it; calling it again does nothing
+   */
+  onFlush(listener: FlushListener): () => void {
+    return this.#ledger.writer.onFlush(listener);
+  }
+
+  /**
+   * Sums of consumed and supplied tokens over the half-open period `[from, to)`.
+   *
+   * @throws LedgerReadError for an argument that makes no sense, or a sum above 2^53 - 1
+   */
+  summary(query: SummaryQuery<T> = {}): Promise<UsageSummary> {
+    return this.#reader.summary(query);
+  }
+
+  /**
+   * Entries of one user, newest first; `cursor` goes on where the answer before ended.
+   *
+   * @throws LedgerReadError for an argument that makes no sense
+   */
+  listRecent(query: RecentQuery<T>): Promise<RecentPage<T>> {
+    return this.#reader.listRecent(query);
+  }
+
+  /** Counts a mapper of `@RecordUsage` that failed. @internal */
+  countMapperError(): void {
+    this.#ledger.counters.mapperErrors++;
+  }
+}

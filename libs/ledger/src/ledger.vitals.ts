@@ -1,0 +1,15 @@
+import type { Ledger } from './assemble-ledger.js';
+import type { LedgerVitals } from './health/ledger-vitals.interface.js';
+
+/** What health asks of a ledger. @param files whether the spill directory can be used */
+export function vitalsOf(ledger: Ledger, files: { readonly isUnavailable: boolean }): LedgerVitals {
+  const { sink, writer } = ledger;
+  return {
+    stats: () => ledger.stats(),
+    ping: (timeoutMs) => sink.ping(timeoutMs),
+    isRetrying: () => writer.isRetrying,
+    isStuck: () => writer.isStuck,
+    isSpillUnavailable: () => files.isUnavailable,
+    wasTableChecked: () => writer.isPrepared,
+  };
+}

@@ -1,0 +1,147 @@
+import { RETRY_CLASSES } from '../stats/retry-class.js';
+import type { LedgerState, LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { FlushListener } from '../writer/batch-writer.js';
+
+/** What metrics are read from; every `LedgerService` is one. @publicApi */
+export interface MeteredLedger {
+  /** Value of the label `ledger`, unless another is given. */
+  readonly name: string;
+  stats(): LedgerStats;
+  onFlush(listener: FlushListener): () => void;
+}
+
+/** A figure at one moment, and the value of the metric's own label if it has one. @internal */
+export type Reading = readonly [value: number, label?: string];
+
+/**
+ * One metric that is read from `stats()`. Besides `ledger` it has one label at most, of a fixed set
+ * of values, so its cardinality is bounded by the number of ledgers.
+ *
+ * @internal
+ */
+export interface LedgerMetric {
+  /** As Prometheus has it. */
+  readonly name: string;
+  /** As OpenTelemetry has it: its exporters for Prometheus make `name` of it and of `unit`. */
+  readonly instrument: string;
+  /** UCUM, as OpenTelemetry wants it. */
+  readonly unit: string;
+  /** A counter only grows while the process runs. */
+  readonly kind: 'counter' | 'gauge';
+  readonly help: string;
+  readonly label?: string;
+  readonly read: (stats: LedgerStats) => readonly Reading[];
+}
+
+const STATES: readonly LedgerState[] = ['starting', 'running', 'halted', 'draining', 'sealed'];
+
+/** All metrics that are read when they are scraped, in the order of an entry's way. @internal */
+export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
+  {
+    name: 'ledger_entries_total',
+    instrument: 'ledger.entries',
+    unit: '{entry}',
+    kind: 'counter',
+    help:
+      'Entries by outcome: offered = queued + dropped + sealed + invalid + callers waiting, ' +
+      'queued = written + duplicate + dead_lettered + spilled + depth + in flight',
+    label: 'outcome',
+    read: readOutcomes,
+  },
+  gauge('waiting_callers', 'waiting_callers', '{caller}', {
+    help: 'Callers that wait for room in the channel',
+    of: ({ waiting }) => waiting,
+  }),
+  gauge('channel_depth', 'channel.depth', '{entry}', {
+    help: 'Entries in the channel',
+    of: ({ depth }) => depth,
+  }),
+  gauge('channel_capacity', 'channel.capacity', '{entry}', {
+    help: 'Entries that the channel may hold',
+    of: ({ capacity }) => capacity,
+  }),
+  gauge('channel_bytes', 'channel.bytes', 'By', {
+    help: 'Encoded bytes of all entries in the channel and in flight',
+    of: ({ bytes }) => bytes,
+  }),
+  gauge('saturation_ratio', 'saturation', '1', {
+    help: 'How full the channel is, by entries or by bytes, whichever is higher: 0 to 1',
+    of: ({ saturation }) => saturation,
+  }),
+  gauge('in_flight_entries', 'in_flight_entries', '{entry}', {
+    help: 'Entries taken by a worker and not yet settled',
+    of: ({ inFlight }) => inFlight,
+  }),
+  gauge('oldest_entry_age_seconds', 'oldest_entry_age', 's', {
+    help: 'Age of the oldest unsettled entry, 0 if there is none',
+    of: ({ oldestEntryAgeMs }) => oldestEntryAgeMs / 1000,
+  }),
+  {
+    name: 'ledger_batches_total',
+    instrument: 'ledger.batches',
+    unit: '{batch}',
+    kind: 'counter',
+    help: 'Batches that workers took, by why they were due',
+    label: 'due',
+    read: ({ batches: { full, old, awaited, draining } }) => [
+      [full, 'full'],
+      [old, 'old'],
+      [awaited, 'awaited'],
+      [draining, 'draining'],
+    ],
+  },
+  {
+    name: 'ledger_workers',
+    instrument: 'ledger.workers',
+    unit: '{worker}',
+    kind: 'gauge',
+    help: 'Workers by whether they have a batch in flight',
+    label: 'state',
+    read: ({ workers: { total, busy } }) => [
+      [busy, 'busy'],
+      [Math.max(0, total - busy), 'idle'],
+    ],
+  },
+  {
+    name: 'ledger_retries_total',
+    instrument: 'ledger.retries',
+    unit: '{attempt}',
+    kind: 'counter',
+    help: 'Attempts at a batch that were repeated, by what failed',
+    label: 'class',
+    read: ({ retriesByClass }) => RETRY_CLASSES.map((each) => [retriesByClass[each], each]),
+  },
+  {
+    name: 'ledger_state',
+    instrument: 'ledger.state',
+    unit: '{ledger}',
+    kind: 'gauge',
+    help: 'State of the ledger: 1 for the one it is in, 0 for the others',
+    label: 'state',
+    read: ({ state }) => STATES.map((each) => [Number(each === state), each]),
+  },
+] satisfies LedgerMetric[]);
+
+function readOutcomes(stats: LedgerStats): Reading[] {
+  return [
+    [stats.offered, 'offered'],
+    [stats.queued, 'queued'],
+    [stats.dropped, 'dropped'],
+    [stats.sealed, 'sealed'],
+    [stats.invalid, 'invalid'],
+    [stats.written, 'written'],
+    [stats.duplicate, 'duplicate'],
+    [stats.deadLettered, 'dead_lettered'],
+    [stats.spilled, 'spilled'],
+  ];
+}
+
+function gauge(
+  name: string,
+  instrument: string,
+  unit: string,
+  { help, of }: { help: string; of: (stats: LedgerStats) => number },
+): LedgerMetric {
+  const names = { name: `ledger_${name}`, instrument: `ledger.${instrument}` };
+  return { ...names, unit, kind: 'gauge', help, read: (stats) => [[of(stats)]] };
+}

@@ -1,0 +1,76 @@
+import { NAME_ENDINGS } from '../entry/check-definition.js';
+import { columnName } from '../entry/ledger-definition.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+
+/** One column as the definition wants it. @internal */
+export interface ExpectedColumn {
+  readonly name: string;
+  /** As PostgreSQL's `format_type` spells it. */
+  readonly type: string;
+  readonly isNullable: boolean;
+  /** False for `written_at`, which the server fills in. */
+  readonly isWritten: boolean;
+  /** True if a migration of its own adds it to a table that is there already. */
+  readonly isDeclared: boolean;
+}
+
+/** One table as the definition wants it. @internal */
+export interface ExpectedTable {
+  readonly name: string;
+  /** The column that must be unique by itself, so that `ON CONFLICT` can name it. */
+  readonly key: string;
+  readonly columns: readonly ExpectedColumn[];
+}
+
+/** @internal */
+export function expectedEntries(table: LedgerTable): ExpectedTable {
+  const declared = Object.entries(table.columns).map(([field, type]) => ({
+    ...column(`${columnName(field)} ${type}?`),
+    isDeclared: true,
+  }));
+  const builtIn = [
+    'uuid uuid',
+    `user_id ${table.ids}`,
+    `api_key_id ${table.ids}?`,
+    `service_id ${table.ids}?`,
+    'prompt_tokens integer',
+    'completion_tokens integer',
+    'direction text',
+    'memo text?',
+    'attributes jsonb?',
+    'corrects uuid?',
+    'created_at timestamptz',
+    'written_at timestamptz',
+  ];
+  return { name: table.table, key: 'uuid', columns: [...builtIn.map(column), ...declared] };
+}
+
+/** @internal */
+export function expectedDeadLetters(table: LedgerTable): ExpectedTable {
+  const columns = [
+    'id uuid',
+    'uuid uuid?',
+    'reason text',
+    'sql_state text?',
+    'detail text',
+    'attempts integer',
+    'queued_at timestamptz',
+    'dead_lettered_at timestamptz',
+    'entry jsonb',
+    'written_at timestamptz',
+  ];
+  return { name: table.table + NAME_ENDINGS.deadLetters, key: 'id', columns: columns.map(column) };
+}
+
+/** Reads `name type`, with a `?` at the end if the column may be NULL. */
+function column(text: string): ExpectedColumn {
+  const [name = '', type = ''] = text.split(' ');
+  const plainType = type.replace('?', '');
+  return {
+    name,
+    type: plainType === 'timestamptz' ? 'timestamp with time zone' : plainType,
+    isNullable: type.endsWith('?'),
+    isWritten: name !== 'written_at',
+    isDeclared: false,
+  };
+}

@@ -1,0 +1,76 @@
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { Deadline } from '../sink/postgres/deadline.js';
+import type { PgConnections } from '../sink/postgres/pg-connections.js';
+import type { PgLease } from '../sink/postgres/pg-lease.js';
+import { connectionSchema } from './ledger-migrations.js';
+import type { QueryFunction } from './load-catalog.js';
+import type { PostgresOptions } from './migration-data-source.js';
+import { runMigrations } from './run-migrations.js';
+import { haltOnFaults, verifyTable } from './verify-table.js';
+
+/** Time that the comparison may take, its connection included; it is one round trip. */
+const VERIFY_TIMEOUT_MS = 10_000;
+
+/** How the table is to be made ready. */
+export interface PrepareOptions {
+  /** `run` migrates, then compares; `verify` compares only; `off` does neither. */
+  readonly mode: 'run' | 'verify' | 'off';
+  readonly strategy: 'copy' | 'insert';
+  /** Whether dead letters go to a table. */
+  readonly deadLetters: boolean;
+  /** Hears of what was migrated, and of what will do but is not as it should be. */
+  readonly logger: { log(line: string): void; warn(line: string): void };
+}
+
+/**
+ * Makes sure that the table is as the definition says.
+ *
+ * @param signal ends migrations early
+ * @throws SinkHaltError if the table is not as it must be, SinkTransientError or an error of `pg`
+ * otherwise
+ * @internal
+ */
+export async function prepareTable(
+  connections: PgConnections,
+  definition: LedgerTable,
+  options: PrepareOptions,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { mode, strategy, deadLetters, logger } = options;
+  if (mode === 'off') return;
+  const dataSource = await connections.ready();
+  if (mode === 'run') {
+    const ran = await runMigrations(dataSource.options as PostgresOptions, definition, { signal });
+    if (ran.length > 0) logger.log(`migrated: ${ran.join(', ')}`);
+  }
+  const deadline = new Deadline(VERIFY_TIMEOUT_MS);
+  await connections.use(deadline, async (lease) => {
+    const faults = await verifyTable(queryOf(lease, deadline), definition, {
+      connectionSchema: connectionSchema(dataSource),
+      deadLetters,
+      strategy,
+    });
+    for (const { kind, problem, remedy } of faults) {
+      if (kind === 'warning') logger.warn(`WARNING: ${problem} (${remedy})`);
+    }
+    haltOnFaults(definition, faults);
+  });
+}
+
+/** A connection that gave no answer in time, or an error, does not go back to the pool. */
+function queryOf(lease: PgLease, deadline: Deadline): QueryFunction {
+  const client = lease.client as unknown as QueryClient;
+  return async (sql, values) => {
+    try {
+      return (await deadline.race(client.query(sql, values))).rows;
+    } catch (error) {
+      await lease.discard();
+      throw error;
+    }
+  };
+}
+
+/** What is used of a `pg` client. */
+interface QueryClient {
+  query(sql: string, values: unknown[]): Promise<{ rows: unknown[] }>;
+}

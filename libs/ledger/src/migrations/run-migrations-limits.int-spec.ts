@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { startSilentServer, startTcpProxy } from '../../../../test/support/tcp-proxy.js';
+import type { FakeServer } from '../../../../test/support/tcp-proxy.js';
+import { defineLedger } from '../define-ledger.js';
+import { isSinkTransientError } from '../errors/sink.errors.js';
+import type { PostgresOptions } from './migration-data-source.js';
+import { runMigrations } from './run-migrations.js';
+
+const schema = `limits ${randomUUID()}`;
+const usage = defineLedger({ schema });
+const servers: FakeServer[] = [];
+let admin: pg.Client;
+
+function options(url = inject('databaseUrl')): PostgresOptions {
+  return { type: 'postgres', url };
+}
+
+async function keep<T extends FakeServer>(starting: Promise<T>): Promise<T> {
+  const server = await starting;
+  servers.push(server);
+  return server;
+}
+
+beforeAll(async () => {
+  admin = new pg.Client({ connectionString: inject('databaseUrl') });
+  await admin.connect();
+});
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.close();
+  await admin.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);
+});
+
+afterAll(() => admin.end());
+
+describe('the time limit of runMigrations', () => {
+  it('holds for a server that accepts and says nothing', async () => {
+    const server = await keep(startSilentServer(inject('databaseUrl')));
+    const startedAt = performance.now();
+    const failure = runMigrations(options(server.url), usage, { timeoutMs: 300 });
+    await expect(failure).rejects.toSatisfy(isSinkTransientError);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    await expect.poll(() => server.open.size).toBe(0);
+  });
+
+  it('holds for a network that falls silent once the lock was asked for', async () => {
+    const proxy = await keep(startTcpProxy(inject('databaseUrl')));
+    const startedAt = performance.now();
+    const failure = runMigrations(options(proxy.url), usage, { timeoutMs: 1_000 });
+    const rejection = expect(failure).rejects.toSatisfy(isSinkTransientError);
+    await expect.poll(proxy.sent, { interval: 1 }).toContain('pg_try_advisory_xact_lock');
+    proxy.isFrozen = true;
+    await rejection;
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    await expect.poll(() => proxy.open.size).toBe(0);
+  });
+
+  it('holds for a lock that is never given back, and changes nothing then', async () => {
+    const proxy = await keep(startTcpProxy(inject('databaseUrl')));
+    await runMigrations(options(proxy.url), usage);
+    const key = /pg_try_advisory_xact_lock\((-?\d+)\)/.exec(proxy.sent())?.[1];
+    await admin.query(`DROP SCHEMA "${schema}" CASCADE`);
+    await admin.query('SELECT pg_advisory_lock($1)', [key]);
+    try {
+      const failure = runMigrations(options(), usage, { timeoutMs: 700, pollMs: 20 });
+      await expect(failure).rejects.toSatisfy(isSinkTransientError);
+      const { rows } = await admin.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema]);
+      expect(rows).toEqual([]);
+    } finally {
+      await admin.query('SELECT pg_advisory_unlock($1)', [key]);
+    }
+    expect(await runMigrations(options(), usage)).toHaveLength(2);
+  });
+
+  it('ends early when the caller says so', async () => {
+    const server = await keep(startSilentServer(inject('databaseUrl')));
+    const end = new AbortController();
+    const failure = runMigrations(options(server.url), usage, { signal: end.signal });
+    await expect.poll(() => server.open.size).toBe(1);
+    const startedAt = performance.now();
+    end.abort();
+    await expect(failure).rejects.toSatisfy(isSinkTransientError);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  it('connects nowhere if it was over before the start', async () => {
+    const server = await keep(startSilentServer(inject('databaseUrl')));
+    const failure = runMigrations(options(server.url), usage, { signal: AbortSignal.abort() });
+    await expect(failure).rejects.toSatisfy(isSinkTransientError);
+    expect(server.open.size).toBe(0);
+  });
+});

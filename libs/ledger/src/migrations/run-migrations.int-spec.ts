@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
+import { defineLedger } from '../define-ledger.js';
+import { isSinkHaltError } from '../errors/sink.errors.js';
+import type { PostgresOptions } from './migration-data-source.js';
+import { runMigrations } from './run-migrations.js';
+import { quoteIdentifier } from './table-names.js';
+import { verifyTable } from './verify-table.js';
+
+const schemas: string[] = [];
+let admin: pg.Client;
+
+/** A schema's name that nobody has; it is dropped at the end. */
+function newSchema(prefix = 'migrate'): string {
+  const name = `${prefix} ${randomUUID()}`;
+  schemas.push(name);
+  return name;
+}
+
+function options(more: Partial<PostgresOptions> = {}): PostgresOptions {
+  return { type: 'postgres', url: inject('databaseUrl'), ...more };
+}
+
+const query = async (sql: string, values: unknown[]): Promise<unknown> =>
+  (await admin.query(sql, values)).rows;
+
+async function relations(schema: string): Promise<string[]> {
+  const { rows } = await admin.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class WHERE relnamespace =
+       (SELECT oid FROM pg_namespace WHERE nspname = $1) ORDER BY relname`,
+    [schema],
+  );
+  return rows.map(({ name }) => name);
+}
+
+beforeAll(async () => {
+  admin = new pg.Client({ connectionString: inject('databaseUrl') });
+  await admin.connect();
+});
+
+afterAll(async () => {
+  for (const schema of schemas) {
+    await admin.query(`DROP SCHEMA IF EXISTS ${quoteIdentifier(schema)} CASCADE`);
+  }
+  await admin.end();
+});
+
+describe('runMigrations', () => {
+  it('makes schema and tables on an empty database, then finds nothing to do', async () => {
+    const schema = newSchema();
+    const usage = defineLedger({ schema, columns: { model: 'text' } });
+    const names = usage.migrations.map((Migration) => new Migration().name);
+    expect(await runMigrations(options(), usage)).toEqual(names);
+    expect(await runMigrations(options(), usage)).toEqual([]);
+    expect(await relations(schema)).toEqual([
+      'usage_entries',
+      'usage_entries_api_key_created',
+      'usage_entries_dead_letters',
+      'usage_entries_dead_letters_pkey',
+      'usage_entries_dead_letters_uuid',
+      'usage_entries_migrations',
+      'usage_entries_migrations_id_seq',
+      'usage_entries_migrations_pkey',
+      'usage_entries_pkey',
+      'usage_entries_user_created',
+    ]);
+    expect(await verifyTable(query, usage)).toEqual([]);
+  });
+
+  it('quotes every name, whatever is in it', async () => {
+    const schema = newSchema(`o'dd "sch.ema" $1; --`);
+    const usage = defineLedger({
+      schema: schema.slice(0, 60),
+      table: `ta"b'le.x $$ ü; DROP`,
+      columns: { order: 'text', user: 'bigint' },
+    });
+    schemas.push(schema.slice(0, 60));
+    expect(await runMigrations(options(), usage)).toHaveLength(4);
+    expect(await runMigrations(options(), usage)).toEqual([]);
+    expect(await verifyTable(query, usage)).toEqual([]);
+  });
+
+  it('cuts no name off, however long the table is called', async () => {
+    const schema = newSchema();
+    const usage = defineLedger({ schema, table: 't'.repeat(45) });
+    await runMigrations(options(), usage);
+    const made = (await relations(schema)).filter((name) => !name.endsWith('_seq'));
+    expect(made).toHaveLength(9);
+    expect(made.every((name) => name.startsWith('t'.repeat(45)))).toBe(true);
+    expect(made).toContain(`${'t'.repeat(45)}_dead_letters_uuid`);
+  });
+
+  it("lives in the schema of the connection's options if the definition has none", async () => {
+    const schema = newSchema();
+    const usage = defineLedger({ table: 'here' });
+    expect(await runMigrations(options({ schema }), usage)).toHaveLength(2);
+    expect(await runMigrations(options({ schema }), usage)).toEqual([]);
+    expect(await relations(schema)).toContain('here');
+  });
+
+  it('lives where the search path says if there is no schema at all', async () => {
+    const schema = newSchema();
+    await admin.query(`CREATE SCHEMA ${quoteIdentifier(schema)}`);
+    const extra = { options: `-c search_path="${schema.replaceAll(' ', '\\ ')}"` };
+    const usage = defineLedger({ table: 'found' });
+    expect(await runMigrations(options({ extra }), usage)).toHaveLength(2);
+    expect(await runMigrations(options({ extra }), usage)).toEqual([]);
+    expect(await relations(schema)).toContain('found');
+  });
+
+  it('adds a column that was declared later, and keeps what is there', async () => {
+    const schema = newSchema();
+    const table = `${quoteIdentifier(schema)}.usage_entries`;
+    await runMigrations(options(), defineLedger({ schema }));
+    await admin.query(
+      `INSERT INTO ${table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
+       VALUES ($1, 1, 2, 3, 'consume', now())`,
+      [randomUUID()],
+    );
+    const after = defineLedger({ schema, columns: { costNanos: 'bigint' } });
+    expect(await runMigrations(options(), after)).toEqual([
+      `"${schema}".usage_entries:add_cost_nanos:1767225600002`,
+    ]);
+    const { rows } = await admin.query(`SELECT user_id, cost_nanos FROM ${table}`);
+    expect(rows).toEqual([{ user_id: '1', cost_nanos: null }]);
+    expect(await verifyTable(query, after)).toEqual([]);
+  });
+
+  it('makes again what was dropped after it had been migrated', async () => {
+    const schema = newSchema();
+    const usage = defineLedger({ schema, columns: { model: 'text' } });
+    await runMigrations(options(), usage);
+    const table = `${quoteIdentifier(schema)}.usage_entries`;
+    await admin.query(`DROP TABLE ${table}_dead_letters; ALTER TABLE ${table} DROP COLUMN model`);
+    await runMigrations(options(), usage);
+    expect(await verifyTable(query, usage)).toEqual([]);
+    const { rows } = await admin.query(`SELECT name FROM ${table}_migrations`);
+    expect(rows).toHaveLength(3);
+  });
+
+  it('finishes what a process that died left half done', async () => {
+    const schema = newSchema();
+    const usage = defineLedger({ schema, columns: { model: 'text' } });
+    await runMigrations(options(), usage);
+    const table = `${quoteIdentifier(schema)}.usage_entries`;
+    await admin.query(`DELETE FROM ${table}_migrations WHERE name LIKE '%dead_letters%'`);
+    expect(await runMigrations(options(), usage)).toHaveLength(1);
+    expect(await runMigrations(options(), usage)).toEqual([]);
+  });
+
+  it('lets one of eight calls at once migrate, and all succeed', async () => {
+    const schema = newSchema();
+    const usage = defineLedger({ schema, columns: { model: 'text', costNanos: 'bigint' } });
+    const calls = Array.from({ length: 8 }, () => runMigrations(options(), usage, { pollMs: 20 }));
+    const ran = (await Promise.all(calls)).filter(({ length }) => length > 0);
+    expect(ran).toHaveLength(1);
+    expect(ran[0]).toHaveLength(4);
+    expect(await verifyTable(query, usage)).toEqual([]);
+  });
+
+  it('takes no lock when all is there', async () => {
+    const usage = defineLedger({ schema: newSchema() });
+    await runMigrations(options(), usage);
+    const seen = await statementsOf((proxied) => runMigrations(proxied, usage));
+    expect(seen).toContain('has_column_privilege');
+    expect(seen).not.toContain('advisory');
+  });
+
+  it('keeps no state in the session, for the sake of transaction poolers', async () => {
+    const usage = defineLedger({ schema: newSchema() });
+    const seen = await statementsOf((proxied) => runMigrations(proxied, usage));
+    expect(seen).toContain('pg_try_advisory_xact_lock');
+    expect(seen.match(/\bSET (?!LOCAL)\w+ ?=|LISTEN|pg_(try_)?advisory_lock/g)).toBeNull();
+  });
+
+  it('leaves no connection behind', async () => {
+    const applicationName = `migrations ${randomUUID()}`;
+    await runMigrations(options({ applicationName }), defineLedger({ schema: newSchema() }));
+    await expect
+      .poll(async () =>
+        query('SELECT FROM pg_stat_activity WHERE application_name = $1', [applicationName]),
+      )
+      .toEqual([]);
+  });
+
+  it('tells a role that may not create tables what to do', async () => {
+    const role = `reader_${randomUUID().replaceAll('-', '')}`;
+    const schema = newSchema();
+    await admin.query(`CREATE SCHEMA ${quoteIdentifier(schema)}; CREATE ROLE ${role} LOGIN`);
+    try {
+      const failure = runMigrations(options({ extra: { options: `-c role=${role}` } }), {
+        ...defineLedger({ schema }),
+      });
+      await expect(failure).rejects.toSatisfy(isSinkHaltError);
+      await expect(failure).rejects.toMatchObject({
+        sqlState: '42501',
+        message: expect.stringContaining('npx nestjs-ledger migrate'),
+      });
+    } finally {
+      await admin.query(`DROP ROLE ${role}`);
+    }
+  });
+
+  it('rejects if nobody listens, and can be called again', async () => {
+    const usage = defineLedger({ schema: newSchema() });
+    const nowhere = options({ url: 'postgres://x@127.0.0.1:1/x' });
+    await expect(runMigrations(nowhere, usage)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect(await runMigrations(options(), usage)).toHaveLength(2);
+  });
+});
+
+/** Everything that was sent to the server during `work`. */
+async function statementsOf(work: (proxied: PostgresOptions) => Promise<unknown>): Promise<string> {
+  const proxy = await startTcpProxy(inject('databaseUrl'));
+  try {
+    await work(options({ url: proxy.url }));
+    return proxy.sent();
+  } finally {
+    await proxy.close();
+  }
+}

@@ -1,0 +1,230 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PoolClient, QueryResult } from 'pg';
+import type { DataSource, QueryRunner } from 'typeorm';
+import { NAME_ENDINGS } from '../entry/check-definition.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
+import { connectionSchema, createSchema, ledgerMigrations } from './ledger-migrations.js';
+import { loadCatalog } from './load-catalog.js';
+import { withMigrationDataSource } from './migration-data-source.js';
+import type { PostgresOptions } from './migration-data-source.js';
+import { quoteIdentifier, tableNames } from './table-names.js';
+import type { TableNames } from './table-names.js';
+import { verifyTable } from './verify-table.js';
+
+/** @internal */
+export interface MigrationLimits {
+  /** Milliseconds between two looks at the lock, half of it up to half more. Default: 200. */
+  readonly pollMs?: number;
+  /** Milliseconds that all of it may take, connecting included. Default: 60,000. */
+  readonly timeoutMs?: number;
+  /** Ends it early, as the time limit would. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Milliseconds that a statement waits for a lock on a table. While `ALTER TABLE` waits for a long
+ * read, every write waits behind it, so it gives up and is tried again with the next start.
+ */
+const LOCK_TIMEOUT_MS = 5_000;
+
+/**
+ * Brings the ledger's tables up to its definition, on connections of its own. Safe when many
+ * processes start at once: one migrates while it holds an advisory lock, the others wait for it.
+ * The lock belongs to an open transaction, so this works through a transaction pooler too (which
+ * must have two connections to give).
+ *
+ * What was migrated is kept in `<table>_migrations`, laid out as TypeORM lays out its own. TypeORM's
+ * `runMigrations()` is not used: it builds that table's name without quoting, so that names with
+ * dots or quotes would fail, and it takes no lock.
+ *
+ * @returns names of the migrations that this call ran, in order; empty if there were none to run
+ * @throws SinkHaltError if the role may not change tables
+ * @throws SinkTransientError if the time is over
+ * @throws the error of TypeORM or pg for everything else
+ * @internal
+ */
+export async function runMigrations(
+  options: PostgresOptions,
+  definition: LedgerTable,
+  limits: MigrationLimits = {},
+): Promise<string[]> {
+  const { pollMs = 200, timeoutMs = 60_000 } = limits;
+  const end = new AbortController();
+  const stop = (): void => end.abort();
+  const timer = setTimeout(stop, timeoutMs);
+  limits.signal?.addEventListener('abort', stop);
+  if (limits.signal?.aborted) stop();
+  const deadline = performance.now() + timeoutMs;
+  try {
+    return await withMigrationDataSource(options, end.signal, (dataSource) => {
+      const names = tableNames(definition, connectionSchema(dataSource));
+      return migrate({ dataSource, definition, names, pollMs, deadline, signal: end.signal });
+    });
+  } catch (error) {
+    throw translate(error, definition, end.signal.aborted);
+  } finally {
+    clearTimeout(timer);
+    limits.signal?.removeEventListener('abort', stop);
+  }
+}
+
+interface Migration {
+  readonly dataSource: DataSource;
+  readonly definition: LedgerTable;
+  readonly names: TableNames;
+  readonly pollMs: number;
+  /** On the scale of `performance.now()`. */
+  readonly deadline: number;
+  readonly signal: AbortSignal;
+}
+
+async function migrate(migration: Migration): Promise<string[]> {
+  const { dataSource, pollMs, signal } = migration;
+  for (;;) {
+    signal.throwIfAborted();
+    // The usual start of a process: all is there, and no lock is taken.
+    const pending = await withQueryRunner(dataSource, (runner) => findPending(runner, migration));
+    if (pending.length === 0) return [];
+    const ran = await withLock(migration, () =>
+      withQueryRunner(dataSource, (runner) => runPending(runner, migration)),
+    );
+    if (ran) return ran;
+    // Never wait inside the lock function: a waiting statement holds a snapshot, and that would
+    // keep a CREATE INDEX CONCURRENTLY of the process that migrates from ever ending.
+    await sleep(pollMs * (0.5 + Math.random()), undefined, { signal });
+  }
+}
+
+interface PendingMigration {
+  readonly name: string;
+  readonly isRecorded: boolean;
+  readonly up: (runner: QueryRunner) => Promise<unknown>;
+}
+
+/**
+ * A migration is pending until it is recorded. If something that migrations make is gone (a table
+ * was dropped, a backup was restored in part), all are: each may run twice.
+ */
+async function findPending(
+  runner: QueryRunner,
+  { definition, names }: Migration,
+): Promise<PendingMigration[]> {
+  const query = (sql: string, parameters: unknown[]): Promise<unknown> =>
+    runner.query(sql, parameters);
+  const catalog = await loadCatalog(query, [names.migrations], names.schema);
+  const isThere = catalog.tables[0] !== null;
+  const answer: unknown = isThere
+    ? await runner.query(`SELECT name FROM ${names.sqlMigrations}`)
+    : [];
+  const rows = answer as { name: string }[];
+  const recorded = new Set(rows.map(({ name }) => name));
+  const all = ledgerMigrations(definition).map((Migration) => {
+    const instance = new Migration();
+    const { name } = instance;
+    return { name, isRecorded: recorded.has(name), up: instance.up.bind(instance) };
+  });
+  const unrecorded = all.filter(({ isRecorded }) => !isRecorded);
+  if (unrecorded.length > 0) return unrecorded;
+  const faults = await verifyTable(query, definition, { connectionSchema: names.schema });
+  return faults.some(({ kind }) => kind === 'missing') ? all : [];
+}
+
+async function runPending(runner: QueryRunner, migration: Migration): Promise<string[]> {
+  const { names, deadline } = migration;
+  // Between the first look and the lock another process may have done it all.
+  const pending = await findPending(runner, migration);
+  if (pending.length === 0) return [];
+  if (names.schema !== undefined) await createSchema(runner, names.schema);
+  const primaryKey = migration.definition.table + NAME_ENDINGS.migrationsPrimaryKey;
+  await runner.query(`CREATE TABLE IF NOT EXISTS ${names.sqlMigrations} (
+    id serial NOT NULL CONSTRAINT ${quoteIdentifier(primaryKey)} PRIMARY KEY,
+    "timestamp" bigint NOT NULL,
+    name character varying NOT NULL
+  )`);
+  for (const { name, isRecorded, up } of pending) {
+    await inTransaction(runner, async () => {
+      // The server gives up before this process does, so that nothing is left behind there.
+      const statementMs = Math.max(1, Math.floor(deadline - performance.now()));
+      await runner.query(`SET LOCAL lock_timeout = ${Math.min(LOCK_TIMEOUT_MS, statementMs)}`);
+      await runner.query(`SET LOCAL statement_timeout = ${statementMs}`);
+      await up(runner);
+      if (isRecorded) return;
+      await runner.query(`INSERT INTO ${names.sqlMigrations} ("timestamp", name) VALUES ($1, $2)`, [
+        name.slice(-13),
+        name,
+      ]);
+    });
+  }
+  return pending.map(({ name }) => name);
+}
+
+/** Runs `work` if the lock is free; undefined if another process has it. */
+async function withLock<T>(
+  { dataSource, names }: Migration,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  return withQueryRunner(dataSource, async (runner) => {
+    const client = (await runner.connect()) as PoolClient;
+    try {
+      // The lock's transaction is idle while the other connection works; that is no mistake.
+      const answers = (await client.query(
+        `BEGIN ISOLATION LEVEL READ COMMITTED;
+         SET LOCAL idle_in_transaction_session_timeout = 0;
+         SELECT pg_catalog.pg_try_advisory_xact_lock(${lockKey(dataSource, names)})::text AS got`,
+      )) as unknown as QueryResult<{ got: string }>[];
+      return answers[2]?.rows[0]?.got === 'true' ? await work() : undefined;
+    } finally {
+      // If the connection is gone, so are its transaction and the lock.
+      await client.query('ROLLBACK').catch(() => {});
+    }
+  });
+}
+
+/** A signed 64-bit number made from schema and table; locks of other databases are others. */
+function lockKey({ driver }: DataSource, names: TableNames): bigint {
+  const path = JSON.stringify([names.schema ?? driver.schema ?? null, names.entries]);
+  return createHash('sha256').update(`nestjs-ledger:${path}`).digest().readBigInt64BE();
+}
+
+async function withQueryRunner<T>(
+  dataSource: DataSource,
+  work: (runner: QueryRunner) => Promise<T>,
+): Promise<T> {
+  const runner = dataSource.createQueryRunner('master');
+  // Never released while connect() is pending; connectTimeoutMS ends that in any case.
+  await runner.connect();
+  try {
+    return await work(runner);
+  } finally {
+    await runner.release();
+  }
+}
+
+async function inTransaction(runner: QueryRunner, work: () => Promise<void>): Promise<void> {
+  await runner.startTransaction();
+  try {
+    await work();
+    await runner.commitTransaction();
+  } catch (error) {
+    // What the rollback says of a broken connection would hide why it was needed.
+    await runner.rollbackTransaction().catch(() => {});
+    throw error;
+  }
+}
+
+function translate(error: unknown, { name }: LedgerTable, isOver: boolean): unknown {
+  if (isOver) {
+    const message = `the migrations of ledger ${name} did not end in the time they had`;
+    return new SinkTransientError(message, { outcomeKnown: true });
+  }
+  const { code, driverError } = error as { code?: unknown; driverError?: { code?: unknown } };
+  const sqlState = driverError?.code ?? code;
+  if (sqlState !== '42501') return error;
+  return new SinkHaltError(
+    `the role may not run the migrations of ledger ${name}: let the owner of its schema ` +
+      `run \`npx nestjs-ledger migrate\`, and set migrations: 'verify'`,
+    { sqlState, cause: error },
+  );
+}

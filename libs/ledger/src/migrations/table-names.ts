@@ -1,0 +1,39 @@
+import { NAME_ENDINGS } from '../entry/check-definition.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+
+/** Names of a ledger's relations. `sql` names are quoted and qualified, ready to stand in SQL. @internal */
+export interface TableNames {
+  /** The schema as it is, or undefined: then the search path decides, as in any SQL. */
+  readonly schema: string | undefined;
+  readonly entries: string;
+  readonly deadLetters: string;
+  readonly migrations: string;
+  readonly sqlEntries: string;
+  readonly sqlDeadLetters: string;
+  readonly sqlMigrations: string;
+}
+
+/** An identifier as SQL text, whatever is in it. @internal */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/**
+ * @param connectionSchema the `schema` of the TypeORM options, if they have one
+ * @internal
+ */
+export function tableNames(table: LedgerTable, connectionSchema?: string): TableNames {
+  const schema = table.schema ?? connectionSchema;
+  const prefix = schema === undefined ? '' : `${quoteIdentifier(schema)}.`;
+  const deadLetters = table.table + NAME_ENDINGS.deadLetters;
+  const migrations = table.table + NAME_ENDINGS.migrations;
+  return {
+    schema,
+    entries: table.table,
+    deadLetters,
+    migrations,
+    sqlEntries: prefix + quoteIdentifier(table.table),
+    sqlDeadLetters: prefix + quoteIdentifier(deadLetters),
+    sqlMigrations: prefix + quoteIdentifier(migrations),
+  };
+}

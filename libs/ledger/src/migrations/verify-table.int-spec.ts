@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { defineLedger } from '../define-ledger.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { isSinkHaltError } from '../errors/sink.errors.js';
+import { runMigrations } from './run-migrations.js';
+import { haltOnFaults, verifyTable } from './verify-table.js';
+import type { TableFault, VerifyOptions } from './verify-table.js';
+
+const schema = `verify ${randomUUID()}`;
+const usage = defineLedger({ schema, table: 'entries', columns: { tenantId: 'uuid' } });
+const entries = `"${schema}".entries`;
+let client: pg.Client;
+let statements = 0;
+
+const query = async (sql: string, values: unknown[]): Promise<unknown> => {
+  statements += 1;
+  return (await client.query(sql, values)).rows;
+};
+
+const verify = (definition: LedgerTable = usage, options?: VerifyOptions): Promise<TableFault[]> =>
+  verifyTable(query, definition, options);
+
+beforeAll(async () => {
+  client = new pg.Client({ connectionString: inject('databaseUrl') });
+  await client.connect();
+});
+
+beforeEach(async () => {
+  await client.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);
+  await runMigrations({ type: 'postgres', url: inject('databaseUrl') }, usage);
+});
+
+afterAll(async () => {
+  await client.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);
+  await client.end();
+});
+
+describe('verifyTable', () => {
+  it('finds no fault after the migrations, in one round trip', async () => {
+    statements = 0;
+    expect(await verify()).toEqual([]);
+    expect(statements).toBe(1);
+  });
+
+  it('names missing tables and the command that makes them', async () => {
+    await client.query(`DROP SCHEMA "${schema}" CASCADE`);
+    const remedy = "run `npx nestjs-ledger migrate`, or set migrations: 'run'";
+    expect(await verify()).toEqual([
+      {
+        kind: 'missing',
+        subject: 'entries',
+        problem: `table "${schema}"."entries" is missing`,
+        remedy,
+      },
+      {
+        kind: 'missing',
+        subject: 'entries_dead_letters',
+        problem: `table "${schema}"."entries_dead_letters" is missing`,
+        remedy,
+      },
+    ]);
+    expect(await verify(usage, { deadLetters: false })).toHaveLength(1);
+  });
+
+  it('names a declared column that was not migrated yet', async () => {
+    const later = defineLedger({ schema, table: 'entries', columns: { model: 'text' } });
+    expect(await verify(later)).toMatchObject([{ kind: 'missing', subject: 'model' }]);
+  });
+
+  // Each breaks the table in one way; the remedy that is told, run as SQL, must mend it.
+  it.each([
+    [`ALTER TABLE $ DROP COLUMN memo`, 'memo', 'column memo of $ is missing'],
+    [`ALTER TABLE $ DROP COLUMN written_at`, 'written_at', 'column written_at of $ is missing'],
+    [`ALTER TABLE $ ALTER memo SET NOT NULL`, 'memo', 'column memo of $ does not take NULL'],
+    [`ALTER TABLE $ ALTER tenant_id SET NOT NULL`, 'tenant_id', '$ does not take NULL'],
+    [`ALTER TABLE $ ALTER written_at DROP DEFAULT`, 'written_at', '$ has no default'],
+    [`ALTER TABLE $ ADD owner text NOT NULL`, 'owner', 'NOT NULL without a default'],
+    [`ALTER TABLE $ DROP CONSTRAINT entries_pkey`, 'uuid', '$ has no unique index on uuid alone'],
+    [`ALTER TABLE $_dead_letters DROP COLUMN detail`, 'detail', 'column detail of $_dead_letters'],
+    [
+      `ALTER TABLE $ DROP memo, ADD memo text GENERATED ALWAYS AS ('x') STORED`,
+      'memo',
+      'column memo of $ is generated',
+    ],
+    [
+      `ALTER TABLE $ DROP CONSTRAINT entries_pkey, ADD PRIMARY KEY (uuid, created_at)`,
+      'uuid',
+      '$ has no unique index on uuid alone',
+    ],
+    [
+      `ALTER TABLE $ DROP CONSTRAINT entries_pkey, ADD PRIMARY KEY (uuid) DEFERRABLE`,
+      'uuid',
+      '$ has no unique index on uuid alone',
+    ],
+  ])('finds the fault of %s, and how to mend it', async (breakage, subject, problem) => {
+    await client.query(breakage.replace('$', entries));
+    const faults = (await verify()).filter(({ kind }) => kind !== 'warning');
+    expect(faults).toHaveLength(1);
+    const [fault] = faults;
+    expect(fault).toMatchObject({ kind: 'different', subject });
+    expect(fault?.problem.replace('."entries', '.entries').replaceAll('"', '')).toContain(
+      problem.replace('$', entries.replaceAll('"', '')),
+    );
+    await client.query(fault?.remedy ?? '');
+    expect((await verify()).filter(({ kind }) => kind !== 'warning')).toEqual([]);
+  });
+
+  it.each(['varchar(40)', 'numeric', 'text[]'])('finds a memo of type %s', async (type) => {
+    await client.query(`ALTER TABLE ${entries} ALTER memo TYPE ${type} USING NULL`);
+    const [fault, ...others] = await verify();
+    expect(others).toEqual([]);
+    expect(fault).toMatchObject({ kind: 'different', subject: 'memo' });
+    expect(fault?.problem).toContain('instead of text');
+  });
+
+  it('finds ids of another type than the definition says', async () => {
+    const other = defineLedger({ schema, table: 'entries', ids: 'uuid' });
+    expect((await verify(other)).map(({ subject }) => subject)).toEqual([
+      'user_id',
+      'api_key_id',
+      'service_id',
+    ]);
+  });
+
+  it('finds something else in the place of a table', async () => {
+    await client.query(`DROP TABLE ${entries}; CREATE VIEW ${entries} AS SELECT 1 AS uuid`);
+    expect(await verify(usage, { deadLetters: false })).toMatchObject([
+      { kind: 'different', subject: 'entries', problem: `"${schema}"."entries" is not a table` },
+    ]);
+  });
+
+  it('only warns of a column that takes NULL though it need not', async () => {
+    await client.query(`ALTER TABLE ${entries} ALTER user_id DROP NOT NULL`);
+    const faults = await verify();
+    expect(faults).toMatchObject([{ kind: 'warning', subject: 'user_id' }]);
+    expect(() => haltOnFaults(usage, faults)).not.toThrow();
+  });
+
+  it('takes a partitioned table and columns of somebody else', async () => {
+    await client.query(`DROP TABLE ${entries}`);
+    await client.query(
+      `CREATE TABLE ${entries} (uuid uuid PRIMARY KEY, user_id bigint NOT NULL, api_key_id bigint,
+         service_id bigint, prompt_tokens integer NOT NULL, completion_tokens integer NOT NULL,
+         direction text NOT NULL, memo text, attributes jsonb, corrects uuid,
+         created_at timestamptz NOT NULL, written_at timestamptz NOT NULL DEFAULT now(),
+         tenant_id uuid, note text, region text NOT NULL DEFAULT 'eu') PARTITION BY HASH (uuid)`,
+    );
+    expect(await verify()).toEqual([]);
+  });
+
+  it('finds the table through the search path if there is no schema', async () => {
+    const plain = defineLedger({ table: 'entries', columns: { tenantId: 'uuid' } });
+    expect(await verify(plain)).toHaveLength(2);
+    expect(await verify(plain, { connectionSchema: schema })).toEqual([]);
+    await client.query(`SET search_path TO "${schema}"`);
+    try {
+      expect(await verify(plain)).toEqual([]);
+    } finally {
+      await client.query('RESET search_path');
+    }
+  });
+});
+
+describe('verifyTable as a role without rights', () => {
+  const role = `writer_${randomUUID().replaceAll('-', '')}`;
+
+  beforeAll(() => client.query(`CREATE ROLE ${role}`));
+  afterAll(() => client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`));
+
+  async function verifyAsRole(options?: VerifyOptions): Promise<TableFault[]> {
+    await client.query(`SET ROLE ${role}`);
+    try {
+      return await verify(usage, options);
+    } finally {
+      await client.query('RESET ROLE');
+    }
+  }
+
+  it('names each right that is lacking, and the statements that are told give them all', async () => {
+    const faults = await verifyAsRole();
+    expect(faults.map(({ kind, subject }) => [kind, subject])).toEqual([
+      ['privilege', schema],
+      ['privilege', 'entries'],
+      ['privilege', 'entries_dead_letters'],
+    ]);
+    expect(faults[1]?.problem).toBe(`the role may not INSERT, SELECT on "${schema}"."entries"`);
+    for (const { remedy } of faults) await client.query(remedy);
+    expect(await verifyAsRole()).toEqual([]);
+  });
+
+  it('is content with rights on the columns alone', async () => {
+    await client.query(`GRANT USAGE ON SCHEMA "${schema}" TO ${role}`);
+    await client.query(`GRANT SELECT ON ${entries} TO ${role}`);
+    const columns = 'uuid, user_id, api_key_id, service_id, prompt_tokens, completion_tokens, ';
+    const others = 'direction, memo, attributes, corrects, created_at';
+    await client.query(`GRANT INSERT (${columns}${others}) ON ${entries} TO ${role}`);
+    const faults = await verifyAsRole({ deadLetters: false });
+    expect(faults).toMatchObject([
+      { kind: 'privilege', problem: expect.stringContaining('may not INSERT on') },
+    ]);
+    await client.query(`GRANT INSERT (tenant_id) ON ${entries} TO ${role}`);
+    expect(await verifyAsRole({ deadLetters: false })).toEqual([]);
+  });
+
+  it('warns that copy needs temporary tables, and insert does not', async () => {
+    const database = (await client.query('SELECT current_database() AS name')).rows[0].name;
+    await client.query(`GRANT USAGE ON SCHEMA "${schema}" TO ${role}`);
+    await client.query(`GRANT ALL ON ALL TABLES IN SCHEMA "${schema}" TO ${role}`);
+    await client.query('BEGIN');
+    try {
+      // Rolled back, since other tests use this database too.
+      await client.query(`REVOKE TEMPORARY ON DATABASE "${database}" FROM PUBLIC`);
+      const faults = await verifyAsRole();
+      expect(faults).toMatchObject([{ kind: 'warning', subject: database }]);
+      expect(await verifyAsRole({ strategy: 'insert' })).toEqual([]);
+      await client.query(faults[0]?.remedy ?? '');
+      expect(await verifyAsRole()).toEqual([]);
+    } finally {
+      await client.query('ROLLBACK');
+    }
+  });
+});
+
+describe('haltOnFaults', () => {
+  it('tells all faults with their remedies in one error, by the first one named', async () => {
+    await client.query(`DROP TABLE ${entries}_dead_letters; ALTER TABLE ${entries} DROP memo`);
+    const faults = await verify();
+    try {
+      haltOnFaults(usage, faults);
+      expect.unreachable();
+    } catch (error) {
+      expect(isSinkHaltError(error)).toBe(true);
+      expect(error).toMatchObject({ subject: 'memo', sqlState: '42804' });
+      const { message } = error as Error;
+      for (const { problem, remedy } of faults) {
+        expect(message).toContain(problem);
+        expect(message).toContain(remedy);
+      }
+    }
+  });
+
+  it('says nothing if there is no fault', () => {
+    expect(() => haltOnFaults(usage, [])).not.toThrow();
+  });
+});

@@ -1,0 +1,206 @@
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { SinkHaltError } from '../errors/sink.errors.js';
+import { expectedDeadLetters, expectedEntries } from './expected-tables.js';
+import type { ExpectedColumn, ExpectedTable } from './expected-tables.js';
+import { loadCatalog } from './load-catalog.js';
+import type { Catalog, FoundColumn, FoundTable, QueryFunction } from './load-catalog.js';
+import { quoteIdentifier, tableNames } from './table-names.js';
+
+export type { QueryFunction } from './load-catalog.js';
+
+/** One difference between a ledger's table and its definition. @internal */
+export interface TableFault {
+  /**
+   * `missing`: the migrations make it. `different`: it is there, and must be changed by hand.
+   * `privilege`: the role may not. `warning`: entries can be written all the same.
+   */
+  readonly kind: 'missing' | 'different' | 'privilege' | 'warning';
+  /** Name of the table or column. */
+  readonly subject: string;
+  /** What is wrong, in words. */
+  readonly problem: string;
+  /** The command or statement that mends it. */
+  readonly remedy: string;
+}
+
+/** @internal */
+export interface VerifyOptions {
+  /** The `schema` of the TypeORM options; counts if the definition has none. */
+  readonly connectionSchema?: string | undefined;
+  /** Look at the table of dead letters too. Default: true. */
+  readonly deadLetters?: boolean;
+  /** Temporary tables are needed by `copy` only. Default: `copy`. */
+  readonly strategy?: 'copy' | 'insert';
+}
+
+const MIGRATE = "run `npx nestjs-ledger migrate`, or set migrations: 'run'";
+/** What the server would say of each kind, so that a log search finds both. */
+const SQL_STATES = { missing: '42P01', different: '42804', privilege: '42501', warning: undefined };
+
+/**
+ * Compares the tables on the server with the definition. One round trip; changes nothing.
+ *
+ * @returns all differences, the tables' before their columns'; empty if there is none
+ * @throws whatever the query throws
+ * @internal
+ */
+export async function verifyTable(
+  query: QueryFunction,
+  definition: LedgerTable,
+  options: VerifyOptions = {},
+): Promise<TableFault[]> {
+  const names = tableNames(definition, options.connectionSchema);
+  const expected = [
+    { table: expectedEntries(definition), sqlName: names.sqlEntries },
+    { table: expectedDeadLetters(definition), sqlName: names.sqlDeadLetters },
+  ].slice(0, options.deadLetters === false ? 1 : 2);
+  const catalog = await loadCatalog(
+    query,
+    expected.map(({ table }) => table.name),
+    names.schema,
+  );
+  const faults = checkSchema(catalog, names.schema);
+  for (const [index, { table, sqlName }] of expected.entries()) {
+    const comparison = { catalog, expected: table, sqlName };
+    faults.push(...compare(comparison, catalog.tables[index] ?? null));
+  }
+  if (options.strategy !== 'insert' && !catalog.mayMakeTemporaryTables) {
+    faults.push({
+      kind: 'warning',
+      subject: catalog.database,
+      problem: 'the role may not make temporary tables, which a batch written again goes through',
+      remedy: `GRANT TEMPORARY ON DATABASE ${quoteIdentifier(catalog.database)} TO ${role(catalog)}`,
+    });
+  }
+  return faults;
+}
+
+/**
+ * @throws SinkHaltError that tells all faults with their remedies, warnings apart, if there are any
+ * @internal
+ */
+export function haltOnFaults(definition: LedgerTable, faults: readonly TableFault[]): void {
+  const halting = faults.filter(({ kind }) => kind !== 'warning');
+  const [first] = halting;
+  if (!first) return;
+  const sentences = halting.map(({ problem, remedy }) => `${problem} (${remedy})`);
+  const sqlState = SQL_STATES[first.kind];
+  throw new SinkHaltError(
+    `the table of ledger ${definition.name} is not as its definition says: ${sentences.join('; ')}`,
+    { subject: first.subject, ...(sqlState === undefined ? {} : { sqlState }) },
+  );
+}
+
+function role(catalog: Catalog): string {
+  return quoteIdentifier(catalog.role);
+}
+
+function checkSchema(catalog: Catalog, schema: string | undefined): TableFault[] {
+  if (schema === undefined || catalog.mayUseSchema || !catalog.hasSchema) return [];
+  const name = quoteIdentifier(schema);
+  return [
+    {
+      kind: 'privilege',
+      subject: schema,
+      problem: `the role may not use schema ${name}`,
+      remedy: `GRANT USAGE ON SCHEMA ${name} TO ${role(catalog)}`,
+    },
+  ];
+}
+
+interface Comparison {
+  readonly catalog: Catalog;
+  readonly expected: ExpectedTable;
+  readonly sqlName: string;
+}
+
+function compare(comparison: Comparison, found: FoundTable | null): TableFault[] {
+  const { expected, sqlName } = comparison;
+  const subject = expected.name;
+  if (!found) {
+    return [{ kind: 'missing', subject, problem: `table ${sqlName} is missing`, remedy: MIGRATE }];
+  }
+  if (found.kind !== 'r' && found.kind !== 'p') {
+    const problem = `${sqlName} is not a table`;
+    return [{ kind: 'different', subject, problem, remedy: 'give the ledger another table name' }];
+  }
+  const faults: TableFault[] = [];
+  for (const column of expected.columns) {
+    const match = found.columns.find(({ name }) => name === column.name);
+    faults.push(...(match ? compareColumn(sqlName, column, match) : missing(sqlName, column)));
+  }
+  if (!found.uniqueColumns.includes(expected.key)) {
+    faults.push({
+      kind: 'different',
+      subject: expected.key,
+      problem: `${sqlName} has no unique index on ${expected.key} alone`,
+      remedy: `CREATE UNIQUE INDEX ON ${sqlName} (${expected.key})`,
+    });
+  }
+  faults.push(...unknownColumns(sqlName, expected, found), ...privileges(comparison, found));
+  return faults;
+}
+
+function privileges({ catalog, expected, sqlName }: Comparison, found: FoundTable): TableFault[] {
+  const names = expected.columns.map(({ name }) => name);
+  const known = found.columns.filter(({ name }) => names.includes(name));
+  const written = known.filter(({ name }) => name !== 'written_at');
+  const denied = [
+    ...(written.every(({ mayInsert }) => mayInsert) ? [] : ['INSERT']),
+    ...(known.every(({ maySelect }) => maySelect) ? [] : ['SELECT']),
+  ].join(', ');
+  if (denied === '') return [];
+  const problem = `the role may not ${denied} on ${sqlName}`;
+  const remedy = `GRANT ${denied} ON ${sqlName} TO ${role(catalog)}`;
+  return [{ kind: 'privilege', subject: expected.name, problem, remedy }];
+}
+
+/** Declared columns have migrations of their own; without the others it is another table. */
+function missing(sqlName: string, { name, type, isDeclared }: ExpectedColumn): TableFault[] {
+  const problem = `column ${name} of ${sqlName} is missing`;
+  if (isDeclared) return [{ kind: 'missing', subject: name, problem, remedy: MIGRATE }];
+  const remedy = `ALTER TABLE ${sqlName} ADD COLUMN ${quoteIdentifier(name)} ${type}`;
+  return [{ kind: 'different', subject: name, problem, remedy }];
+}
+
+function compareColumn(
+  sqlName: string,
+  expected: ExpectedColumn,
+  found: FoundColumn,
+): TableFault[] {
+  const { name: subject, type } = expected;
+  const column = `column ${subject} of ${sqlName}`;
+  const alter = `ALTER TABLE ${sqlName} ALTER COLUMN ${quoteIdentifier(subject)}`;
+  const fault = (problem: string, remedy: string): TableFault[] => [
+    { kind: 'different', subject, problem: `${column} ${problem}`, remedy },
+  ];
+  if (found.type !== type) {
+    const remedy = `${alter} TYPE ${type}, or change the definition`;
+    return fault(`has type ${found.type} instead of ${type}`, remedy);
+  }
+  if (found.isGenerated) return fault('is generated', `${alter} DROP EXPRESSION`);
+  if (expected.isNullable && !found.isNullable) {
+    return fault('does not take NULL', `${alter} DROP NOT NULL`);
+  }
+  if (!expected.isWritten && !found.isNullable && !found.hasDefault) {
+    return fault('has no default', `${alter} SET DEFAULT now()`);
+  }
+  if (!expected.isNullable && found.isNullable) {
+    const problem = `${column} takes NULL`;
+    return [{ kind: 'warning', subject, problem, remedy: `${alter} SET NOT NULL` }];
+  }
+  return [];
+}
+
+/** Columns of somebody else are welcome, as long as the server can fill them in. */
+function unknownColumns(sqlName: string, expected: ExpectedTable, found: FoundTable): TableFault[] {
+  return found.columns
+    .filter(({ name }) => !expected.columns.some((column) => column.name === name))
+    .filter(({ isNullable, hasDefault }) => !isNullable && !hasDefault)
+    .map(({ name }) => ({
+      kind: 'different',
+      subject: name,
+      problem: `column ${name} of ${sqlName} is NOT NULL without a default; the ledger has no value`,
+      remedy: `ALTER TABLE ${sqlName} ALTER COLUMN ${quoteIdentifier(name)} DROP NOT NULL`,
+    }));
+}

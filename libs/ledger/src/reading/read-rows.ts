@@ -1,0 +1,65 @@
+import { LedgerReadError } from '../errors/ledger-read.error.js';
+import { isLedgerError } from '../errors/ledger.error.js';
+import { connectionSchema } from '../migrations/ledger-migrations.js';
+import { CommandStatement } from '../sink/postgres/command-statement.js';
+import { Deadline } from '../sink/postgres/deadline.js';
+import type { PgConnections } from '../sink/postgres/pg-connections.js';
+import { StatementError } from '../sink/postgres/pg-lease.js';
+import { settingsCommand } from '../sink/postgres/read-table-shape.js';
+
+/** A row as texts in the order of the select list; NULL is null. */
+export type TextRow = readonly (string | null)[];
+
+/** One statement with its parameters; each parameter is text, cast in the SQL. */
+export interface ReadStatement {
+  readonly text: string;
+  readonly values: readonly string[];
+}
+
+/** Object id of type `text`. Source: pg_type.dat. */
+const TEXT_OID = 25;
+/** SQLSTATEs of a statement that the server gave up at `statement_timeout` or `lock_timeout`. */
+const SERVER_GAVE_UP = ['57014', '55P03'];
+const READ_ONLY = { sql: "SELECT set_config('transaction_read_only', 'on', true)", parameters: [] };
+
+/**
+ * Runs one SELECT in a read-only transaction of its own, in one round trip, past TypeORM's query
+ * logger: parameters are users' ids. Answers come as the text that the server sent, whatever
+ * parsers an application has set.
+ *
+ * @param makeStatement given the schema of the connection
+ * @param timeoutMs for all of it, waiting for a connection included
+ * @throws LedgerReadError `timeout` or `failed`, without SQL, parameters or the server's words
+ */
+export async function readRows(
+  connections: PgConnections,
+  makeStatement: (schema: string | undefined) => ReadStatement,
+  timeoutMs: number,
+): Promise<readonly TextRow[]> {
+  const deadline = new Deadline(timeoutMs);
+  try {
+    return await connections.use(deadline, async (lease) => {
+      const { text, values } = makeStatement(connectionSchema(await connections.ready()));
+      const parameters = values.map((value) => ({ oid: TEXT_OID, value: Buffer.from(value) }));
+      const commands = [settingsCommand(deadline, false), READ_ONLY, { sql: text, parameters }];
+      const results = await lease.run(new CommandStatement(commands), deadline);
+      return results[2]?.rows ?? [];
+    });
+  } catch (error) {
+    throw translate(error, deadline);
+  }
+}
+
+function translate(error: unknown, deadline: Deadline): LedgerReadError {
+  const sqlState = sqlStateOf(error);
+  const hasGivenUp = sqlState !== undefined && SERVER_GAVE_UP.includes(sqlState);
+  // Timers count whole milliseconds, so the limit may strike within the last one.
+  return hasGivenUp || deadline.remainingMs < 1
+    ? new LedgerReadError('timeout', 'read', 'took too long', sqlState)
+    : new LedgerReadError('failed', 'read', 'got no answer from the database', sqlState);
+}
+
+function sqlStateOf(error: unknown): string | undefined {
+  if (error instanceof StatementError) return error.failure.code;
+  return isLedgerError(error) && 'sqlState' in error ? (error.sqlState as string) : undefined;
+}

@@ -1,0 +1,125 @@
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import type { DeadLetter } from './dead-letter-store.interface.js';
+import { FallbackDeadLetterStore } from './fallback-dead-letter-store.js';
+import { FileDeadLetterStore } from './files/file-dead-letter-store.js';
+import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
+import { PgConnections } from './postgres/pg-connections.js';
+import { TableDeadLetterStore } from './table-dead-letter-store.js';
+
+let database: LedgerDatabase;
+let connections: PgConnections;
+let store: TableDeadLetterStore;
+
+beforeEach(async () => {
+  database = await createLedgerDatabase(inject('databaseUrl'));
+  const dataSource = database.dataSource();
+  connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });
+  store = new TableDeadLetterStore({ connections, table: database.table, timeoutMs: 2000 });
+});
+afterEach(async () => {
+  await connections.close();
+  await database.drop();
+});
+
+const LETTER: DeadLetter = {
+  uuid: '01890000-0000-7000-8000-000000000001',
+  reason: 'refused',
+  sqlState: '23514',
+  detail: 'constraint positive',
+  attempts: 3,
+  queuedAt: Date.UTC(2026, 0, 1, 0, 0, 0, 123),
+  deadLetteredAt: Date.UTC(2026, 0, 1, 0, 0, 1),
+  entry: { userId: '5', memo: 'a "memo" \\ 😀' },
+};
+
+const stored = () =>
+  database.sql(`SELECT * FROM "${database.schema}".usage_entries_dead_letters ORDER BY uuid`);
+
+describe('TableDeadLetterStore', () => {
+  it('keeps a letter with all its fields', async () => {
+    await store.store([LETTER]);
+    expect(await stored()).toEqual([
+      expect.objectContaining({
+        uuid: LETTER.uuid,
+        reason: 'refused',
+        sql_state: '23514',
+        detail: 'constraint positive',
+        attempts: 3,
+        queued_at: new Date(LETTER.queuedAt),
+        dead_lettered_at: new Date(LETTER.deadLetteredAt),
+        entry: LETTER.entry,
+      }),
+    ]);
+  });
+
+  it('keeps the same letter once, however often it comes', async () => {
+    const invalid: DeadLetter = { ...LETTER, uuid: undefined, reason: 'invalid' };
+    await store.store([LETTER, invalid]);
+    await store.store([{ ...LETTER, deadLetteredAt: LETTER.deadLetteredAt + 5 }, invalid]);
+    expect(await stored()).toHaveLength(2);
+  });
+
+  it('keeps letters apart that only look alike', async () => {
+    const invalid = (): DeadLetter => ({ ...LETTER, uuid: undefined, reason: 'invalid' });
+    await store.store([LETTER, { ...LETTER, entry: { userId: '6' } }, invalid(), invalid()]);
+    expect(await stored()).toHaveLength(4);
+  });
+
+  it('keeps entries that jsonb would refuse', async () => {
+    const entry = {
+      nul: 'a\0b',
+      half: 'x\ud800y',
+      'key\0': '\udc00',
+      whole: '😀',
+      spelled: '\\u0000 \\ud800',
+    };
+    await store.store([{ ...LETTER, entry }]);
+    const [letter] = (await stored()) as { entry: unknown }[];
+    expect(letter!.entry).toEqual({
+      nul: 'a\ufffdb',
+      half: 'x\ufffdy',
+      'key\ufffd': '\ufffd',
+      whole: '😀',
+      spelled: '\\u0000 \\ud800',
+    });
+  });
+
+  it('says nothing of the entry when it fails', async () => {
+    const letter = { ...LETTER, attempts: 3_000_000_000, entry: { memo: 'secret' } };
+    const error: unknown = await store.store([letter]).catch((e: unknown) => e);
+    expect(error).toHaveProperty('sqlState', '22003');
+    expect(String(error) + String((error as Error).cause)).not.toContain('secret');
+  });
+});
+
+describe('FallbackDeadLetterStore', () => {
+  it('goes to the file and back, says each once, and loses no letter', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'ledger-letters-'));
+    const files = new FileDeadLetterStore({ dir, ledger: 'default' });
+    const notices: string[] = [];
+    const fallback = new FallbackDeadLetterStore(store, files, (text) => notices.push(text));
+    const schema = `"${database.schema}"`;
+    try {
+      await fallback.store([LETTER]);
+      await database.sql(`ALTER TABLE ${schema}.usage_entries_dead_letters RENAME TO away`);
+      await fallback.store([{ ...LETTER, uuid: '01890000-0000-7000-8000-000000000002' }]);
+      await fallback.store([{ ...LETTER, uuid: '01890000-0000-7000-8000-000000000003' }]);
+      await database.sql(`ALTER TABLE ${schema}.away RENAME TO usage_entries_dead_letters`);
+      await fallback.store([{ ...LETTER, uuid: '01890000-0000-7000-8000-000000000004' }]);
+      await files.close();
+      expect(await stored()).toHaveLength(2);
+      const [name] = await readdir(dir);
+      const text = await readFile(join(dir, name!), 'utf8');
+      expect(text.trimEnd().split('\n')).toHaveLength(2);
+      expect(notices).toEqual([
+        expect.stringMatching(/go to a file.*42P01/),
+        expect.stringContaining('table again'),
+      ]);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+});

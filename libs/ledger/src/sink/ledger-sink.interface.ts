@@ -1,0 +1,76 @@
+/**
+ * Rows on their way to a sink: encoded binary COPY rows back to back, without header and trailer.
+ * The memory is the channel's own; it stays as it is until the batch is settled.
+ *
+ * @publicApi
+ */
+export interface RowBatch {
+  /** Rows, at least 1. */
+  readonly count: number;
+  /** Bytes of all rows together. */
+  readonly bytes: number;
+  /** Views that hold all rows in order; a row never crosses two views. */
+  slices(): Buffer[];
+  /** View of one row. @param index 0 to `count` - 1 */
+  row(index: number): Buffer;
+}
+
+/** How one attempt at one batch is to be made. @publicApi */
+export interface WriteAttempt {
+  /** The attempt, its connection included, ends after this many milliseconds. */
+  readonly timeoutMs: number;
+  /** Somebody waits for the commit: it must be durable, whatever the server's default. */
+  readonly isAwaited: boolean;
+  /** An earlier attempt's outcome is unknown: skip what is there already, and compare it. */
+  readonly mayExist: boolean;
+}
+
+/** What became of the rows of a batch that was committed. @publicApi */
+export interface WriteResult {
+  /** Rows that are new in the table. `written + duplicates.length + conflicts.length = count`. */
+  readonly written: number;
+  /** Indexes (from 0, ascending) of rows that were there already with equal content. */
+  readonly duplicates: readonly number[];
+  /** Indexes (from 0, ascending) of rows whose uuid is taken by other content. */
+  readonly conflicts: readonly number[];
+}
+
+/**
+ * Where batches go. One call of `write` is one atomic attempt: all rows that it reports are
+ * committed when it resolves, none is if it rejects with `SinkRowError` or `SinkHaltError`.
+ *
+ * @publicApi
+ */
+export interface LedgerSink {
+  /**
+   * Reaches the server and makes sure that the table is as the definition says (migrates or
+   * verifies it). May be called again after it rejected.
+   *
+   * @param signal ends it early: the process stops
+   * @throws SinkTransientError if the server can't be reached
+   * @throws SinkHaltError if the table is not as it must be
+   */
+  prepare(signal?: AbortSignal): Promise<void>;
+  /**
+   * @throws SinkTransientError try again; `outcomeKnown` says how
+   * @throws SinkRowError a row is at fault, nothing was written
+   * @throws SinkHaltError the server refuses all batches, nothing was written
+   */
+  write(batch: RowBatch, attempt: WriteAttempt): Promise<WriteResult>;
+  /**
+   * Tells which rows are in the table, by uuid alone: a row that is refused now may have been
+   * written by an earlier attempt whose answer was lost.
+   *
+   * @returns indexes from 0, ascending
+   * @throws SinkTransientError, SinkHaltError
+   */
+  find(batch: RowBatch, timeoutMs: number): Promise<readonly number[]>;
+  /** Resolves if the server answers within the time limit, rejects if it does not. */
+  ping(timeoutMs: number): Promise<void>;
+  /**
+   * Gives back what the sink made itself (its own connections); never rejects.
+   *
+   * @param timeoutMs milliseconds that it may take to do so politely
+   */
+  close(timeoutMs?: number): Promise<void>;
+}

@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import type { DataSource } from 'typeorm';
+import { startTcpProxy, type TcpProxy } from '../../../../test/support/tcp-proxy.js';
+import { AGAIN, ATTEMPT, refusal, SinksUnderTest } from './fixtures/sinks-under-test.fixture.js';
+import { PostgresSink } from './postgres.sink.js';
+
+let test: SinksUnderTest;
+let proxy: TcpProxy;
+
+beforeEach(async () => {
+  test = await SinksUnderTest.create(inject('databaseUrl'));
+  proxy = await startTcpProxy(test.database.url);
+});
+afterEach(async () => {
+  await test.closeSinks();
+  await proxy.close();
+  await test.dispose();
+});
+
+/** A sink on a DataSource that is not its own. */
+function sinkOn(dataSource: DataSource): PostgresSink {
+  return new PostgresSink({
+    dataSource: () => dataSource,
+    ownsDataSource: false,
+    table: test.database.table,
+    strategy: 'copy',
+    prepare: async () => {},
+    onNotice: () => {},
+  });
+}
+
+describe('a pool that gives no connection', () => {
+  it('is asked once, however often the attempts end, and serves when it can', async () => {
+    const dataSource = await test.database.dataSource({ poolSize: 1 }).initialize();
+    const pool = (dataSource.driver as unknown as { master: { waitingCount: number } }).master;
+    const sink = sinkOn(dataSource);
+    const holder = dataSource.createQueryRunner();
+    await holder.connect();
+    for (let i = 0; i < 5; i += 1) {
+      const told = await refusal(sink.write(test.batchOf(['a']), { ...ATTEMPT, timeoutMs: 50 }));
+      expect(told).toMatchObject({ kind: 'transient', outcomeKnown: true, sqlState: undefined });
+      expect(pool.waitingCount).toBe(1);
+    }
+    await holder.release();
+    await sink.write(test.batchOf(['a']), ATTEMPT);
+    expect(pool.waitingCount).toBe(0);
+    expect(await test.count()).toBe(1);
+    await sink.close();
+    await dataSource.destroy();
+  });
+
+  it('gets a connection back that nobody waits for any more', async () => {
+    const dataSource = await test.database.dataSource({ poolSize: 1 }).initialize();
+    const sink = sinkOn(dataSource);
+    const holder = dataSource.createQueryRunner();
+    await holder.connect();
+    await refusal(sink.write(test.batchOf(['a']), { ...ATTEMPT, timeoutMs: 50 }));
+    await holder.release();
+    await dataSource.query('SELECT 1');
+    await sink.close();
+    await dataSource.destroy();
+  });
+});
+
+describe('a server that is away', () => {
+  it('is reported by code, and found again by itself', async () => {
+    const { port, url } = proxy;
+    await proxy.close();
+    const sink = test.makeSink('copy', { url, connectTimeoutMS: 1000 });
+    await expect(sink.prepare()).rejects.toMatchObject({ sqlState: 'ECONNREFUSED' });
+    const told = await refusal(sink.write(test.batchOf(['a']), ATTEMPT));
+    expect(told).toMatchObject({ outcomeKnown: true, sqlState: 'ECONNREFUSED' });
+    await expect(sink.ping(200)).rejects.toThrow();
+    proxy = await startTcpProxy(test.database.url, port);
+    await sink.prepare();
+    await sink.write(test.batchOf(['a']), ATTEMPT);
+    expect(await test.count()).toBe(1);
+  });
+
+  it('that says nothing at all does not hold close() up', async () => {
+    proxy.isFrozen = true;
+    const sink = test.makeSink('copy', { url: proxy.url, connectTimeoutMS: 1000 });
+    const told = await refusal(sink.write(test.batchOf(['a']), { ...ATTEMPT, timeoutMs: 100 }));
+    expect(told.outcomeKnown).toBe(true);
+    const begin = performance.now();
+    await sink.close();
+    expect(performance.now() - begin).toBeLessThan(2500);
+  });
+
+  it('in the middle of a write does not hold close() up either', async () => {
+    const sink = test.makeSink('copy', { url: proxy.url, connectTimeoutMS: 1000 });
+    await sink.write(test.batchOf(['a']), ATTEMPT);
+    proxy.isFrozen = true;
+    const told = refusal(sink.write(test.batchOf(['a']), { ...ATTEMPT, timeoutMs: 30_000 }));
+    await new Promise(setImmediate);
+    const begin = performance.now();
+    await sink.close();
+    expect(performance.now() - begin).toBeLessThan(2500);
+    expect(await told).toMatchObject({ outcomeKnown: false });
+  });
+});
+
+describe('a connection that its last user left in a transaction', () => {
+  it('is not written to for nothing', async () => {
+    const dataSource = await test.database.dataSource({ poolSize: 1 }).initialize();
+    const sink = sinkOn(dataSource);
+    const batch = test.batchOf(['a']);
+    const leaky = dataSource.createQueryRunner();
+    await leaky.startTransaction();
+    await leaky.release();
+    expect(await refusal(sink.write(batch, ATTEMPT))).toMatchObject({ outcomeKnown: false });
+    await expect(sink.write(batch, AGAIN)).resolves.toMatchObject({ written: 1 });
+    expect(await test.count()).toBe(1);
+    await sink.close();
+    await dataSource.destroy();
+  });
+});

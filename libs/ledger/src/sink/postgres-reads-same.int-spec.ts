@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import {
+  EVERY_COLUMN,
+  HostileEntries,
+  seededRandom,
+} from '../channel/fixtures/hostile-entries.fixture.js';
+import { createRowTarget } from '../codec/row-target.js';
+import { RowCodec } from '../codec/row-codec.js';
+import type { WriteStrategy } from '../config/ledger-options.interface.js';
+import { BUILT_IN_COLUMNS, columnName } from '../entry/ledger-definition.js';
+import { rowBatch } from '../testing/sink-conformance.js';
+import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
+import { rowTypes } from './postgres/column-arrays.js';
+import { PostgresSink } from './postgres.sink.js';
+
+/** By the issue: a sample of 20,000 rows; the smaller part by the other strategy. */
+const ROWS = { copy: 20_000, insert: 4000 } as const;
+const BATCH_ROWS = 1000;
+const ATTEMPT = { timeoutMs: 20_000, isAwaited: false, mayExist: false };
+
+let database: LedgerDatabase;
+beforeAll(async () => {
+  database = await createLedgerDatabase(inject('databaseUrl'), { columns: EVERY_COLUMN });
+});
+afterAll(() => database.drop());
+
+interface Encoded {
+  readonly row: Buffer;
+  readonly entry: Record<string, unknown>;
+}
+
+/** Rows of hostile entries that were taken for valid. */
+function encodeMany(count: number, seed: number): Encoded[] {
+  const hostile = new HostileEntries(database.table, seededRandom(seed));
+  const codec = new RowCodec(database.table);
+  const rows: Encoded[] = [];
+  for (let sequence = 0; rows.length < count; sequence++) {
+    if (codec.parser.parse(hostile.next(), Date.now()) !== undefined) continue;
+    // Hostile entries have few uuids of their own; here each must have another.
+    if (!codec.parser.needsSequence) continue;
+    const target = createRowTarget(codec.maxRowBytes);
+    const row = target.bytes.subarray(0, codec.encode(target, 0, { run: seed, sequence }));
+    rows.push({ row, entry: codec.decode(row) });
+  }
+  return rows;
+}
+
+/** Each column as PostgreSQL prints it, by entry field. */
+async function readAll(): Promise<Map<string, Record<string, unknown>>> {
+  const columns = [
+    ...BUILT_IN_COLUMNS,
+    ...Object.keys(EVERY_COLUMN).map((f) => [f, columnName(f)]),
+  ];
+  const types = rowTypes(database.table);
+  const list = columns.map(([field, name], i) => {
+    const text = `"${name}"::text`;
+    const ms = `(extract(epoch FROM "${name}") * 1000)::bigint::text`;
+    return `${types[i] === 'timestamptz' ? ms : text} AS "${field}"`;
+  });
+  const rows = await database.sql<Record<string, string | null>>(`SELECT ${list.join()} FROM $T`);
+  return new Map(
+    rows.map((row) => {
+      const entries = columns.map(([field], i) => [field, valueOf(types[i]!, row[field]!)]);
+      return [row['uuid']!, Object.fromEntries(entries) as Record<string, unknown>];
+    }),
+  );
+}
+
+function valueOf(type: string, text: string | null): unknown {
+  if (text === null) return null;
+  if (type === 'integer') return Number(text);
+  if (type === 'boolean') return text === 'true';
+  if (type === 'jsonb') return JSON.parse(text) as unknown;
+  return type === 'timestamptz' ? new Date(Number(text)).toISOString() : text;
+}
+
+describe.each(['copy', 'insert'] as const)(
+  'rows of hostile entries by %s',
+  (strategy: WriteStrategy) => {
+    it(`are all taken by the server, which reads ${ROWS[strategy]} of them as they were meant`, async () => {
+      const seed = Number(
+        process.env['LEDGER_FUZZ_SEED'] ?? 1 + Math.floor(Math.random() * 2 ** 30),
+      );
+      await database.sql('TRUNCATE $T');
+      const encoded = encodeMany(ROWS[strategy], seed);
+      const dataSource = database.dataSource();
+      const sink = new PostgresSink({
+        dataSource: () => dataSource,
+        ownsDataSource: true,
+        table: database.table,
+        strategy,
+        prepare: async () => {},
+        onNotice: () => {},
+      });
+      for (let at = 0; at < encoded.length; at += BATCH_ROWS) {
+        const batch = rowBatch(encoded.slice(at, at + BATCH_ROWS).map(({ row }) => row));
+        await sink.write(batch, ATTEMPT);
+      }
+      await sink.close();
+      const stored = await readAll();
+      expect(stored.size, `LEDGER_FUZZ_SEED=${seed}`).toBe(encoded.length);
+      for (const { entry } of encoded) {
+        expect(stored.get(entry['uuid'] as string), `LEDGER_FUZZ_SEED=${seed}`).toEqual(entry);
+      }
+    }, 60_000);
+  },
+);

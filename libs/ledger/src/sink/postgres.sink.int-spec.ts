@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, describe, inject, it } from 'vitest';
+import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
+import type { WriteStrategy } from '../config/ledger-options.interface.js';
+import { describeSinkConformance, type SinkSubject } from '../testing/sink-conformance.js';
+import { PostgresSink } from './postgres.sink.js';
+
+let database: LedgerDatabase;
+
+beforeAll(async () => {
+  database = await createLedgerDatabase(inject('databaseUrl'), {
+    columns: { model: 'text', costNanos: 'bigint', weight: 'numeric' },
+  });
+});
+afterAll(() => database.drop());
+
+async function makeSubject(strategy: WriteStrategy): Promise<SinkSubject> {
+  await database.sql('TRUNCATE $T');
+  const dataSource = database.dataSource();
+  const sink = new PostgresSink({
+    dataSource: () => dataSource,
+    ownsDataSource: true,
+    table: database.table,
+    strategy,
+    prepare: async () => {},
+    onNotice: () => {},
+  });
+  const undo: (() => Promise<unknown>)[] = [];
+  return {
+    sink,
+    row: (uuid, memo) =>
+      database.row({
+        uuid,
+        memo,
+        createdAt: new Date('2026-01-01T00:00:00.123Z'),
+        attributes: { b: 1, a: [memo.length, null] },
+        model: memo === '' ? null : 'gpt',
+        costNanos: 9007199254740993n,
+        weight: '1.50',
+      }),
+    async stored() {
+      const rows = await database.sql<{ uuid: string; memo: string }>('SELECT uuid, memo FROM $T');
+      return new Map(rows.map(({ uuid, memo }) => [uuid, memo]));
+    },
+    async refuse(content) {
+      const name = `refuse_${undo.length}`;
+      await database.sql(`ALTER TABLE $T ADD CONSTRAINT ${name} CHECK (memo <> '${content}')`);
+      undo.push(() => database.sql(`ALTER TABLE $T DROP CONSTRAINT ${name}`));
+    },
+    async block() {
+      const runner = database.admin.createQueryRunner();
+      await runner.startTransaction();
+      await runner.query(`LOCK TABLE "${database.schema}".usage_entries`);
+      return async () => {
+        await runner.rollbackTransaction();
+        await runner.release();
+      };
+    },
+    async dispose() {
+      await sink.close();
+      for (const step of undo) await step();
+    },
+  };
+}
+
+describeSinkConformance('PostgreSQL by COPY', () => makeSubject('copy'), { describe, it });
+describeSinkConformance('PostgreSQL by INSERT', () => makeSubject('insert'), { describe, it });

@@ -1,0 +1,211 @@
+import type { DataSource } from 'typeorm';
+import type { WriteStrategy } from '../config/ledger-options.interface.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { isLedgerError } from '../errors/ledger.error.js';
+import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
+import { connectionSchema } from '../migrations/ledger-migrations.js';
+import { tableNames } from '../migrations/table-names.js';
+import type { LedgerSink, RowBatch, WriteAttempt, WriteResult } from './ledger-sink.interface.js';
+import type { BatchAttempt, BatchWriter } from './postgres/batch-writer.interface.js';
+import { classifyPgError, toSinkError } from './postgres/classify-pg-error.js';
+import { CopyWriter } from './postgres/copy-writer.js';
+import { CopyStatement } from './postgres/copy-statement.js';
+import { Deadline } from './postgres/deadline.js';
+import { findRows } from './postgres/find-rows.js';
+import { InsertWriter } from './postgres/insert-writer.js';
+import { PgConnections } from './postgres/pg-connections.js';
+import { StatementError } from './postgres/pg-lease.js';
+import { readPgError } from './postgres/read-pg-error.js';
+import { readTableShape } from './postgres/read-table-shape.js';
+import type { TableShape } from './postgres/read-table-shape.js';
+import type { Verdict } from './postgres/sql-states.js';
+
+/** @internal */
+export interface PostgresSinkOptions {
+  /** Asked for anew each time; need not be initialised yet if `ownsDataSource`. */
+  readonly dataSource: () => DataSource;
+  /** Initialise it when needed, and destroy it in `close`. */
+  readonly ownsDataSource: boolean;
+  readonly table: LedgerTable;
+  readonly strategy: WriteStrategy;
+  /** Migrates or verifies the table; its ledger errors go through as they are. */
+  readonly prepare: (connections: PgConnections, signal?: AbortSignal) => Promise<void>;
+  /** Told once if the sink had to change its ways, in words for a log line. */
+  readonly onNotice: (text: string) => void;
+}
+
+const COPY_REFUSED =
+  'the server takes no COPY for this table (row-level security, or a proxy): ' +
+  'going on with strategy insert';
+
+/**
+ * Writes batches into PostgreSQL on connections of a TypeORM pool, one connection per attempt.
+ *
+ * @internal
+ */
+export class PostgresSink implements LedgerSink {
+  /** For others that write beside the batches: dead letters. */
+  readonly connections: PgConnections;
+  readonly #writers: Readonly<Record<WriteStrategy, BatchWriter>>;
+  #strategy: WriteStrategy;
+
+  constructor(private readonly options: PostgresSinkOptions) {
+    const { dataSource, ownsDataSource, strategy, table } = options;
+    this.connections = new PgConnections({ dataSource, ownsDataSource });
+    this.#writers = { copy: new CopyWriter(table), insert: new InsertWriter(table) };
+    this.#strategy = strategy;
+  }
+
+  /** `insert` also after the server refused COPY. */
+  get strategy(): WriteStrategy {
+    return this.#strategy;
+  }
+
+  async prepare(signal?: AbortSignal): Promise<void> {
+    try {
+      await this.connections.ready();
+      await this.options.prepare(this.connections, signal);
+    } catch (error) {
+      if (isLedgerError(error)) throw error;
+      const failure = readPgError(error);
+      const verdict = classifyPgError(failure);
+      throw verdict === 'transient' || verdict === 'unknown'
+        ? new SinkTransientError(`the database is away: ${failure.text}`, {
+            cause: failure.cause,
+            outcomeKnown: true,
+            ...(failure.code === undefined ? {} : { sqlState: failure.code }),
+          })
+        : new SinkHaltError(`the table could not be prepared: ${failure.text}`, {
+            cause: failure.cause,
+            ...(failure.code === undefined ? {} : { sqlState: failure.code }),
+          });
+    }
+  }
+
+  async write(batch: RowBatch, attempt: WriteAttempt): Promise<WriteResult> {
+    const deadline = new Deadline(attempt.timeoutMs);
+    const { isAwaited, mayExist } = attempt;
+    return this.connections.use(deadline, async (lease) => {
+      const sqlTable = this.#sqlTable();
+      const attempted = { lease, batch, deadline, isAwaited, sqlTable };
+      return mayExist ? this.#writeMissing(attempted, true) : this.#writeNew(attempted);
+    });
+  }
+
+  async find(batch: RowBatch, timeoutMs: number): Promise<readonly number[]> {
+    const deadline = new Deadline(timeoutMs);
+    return this.connections.use(deadline, async (lease) => {
+      try {
+        return await findRows(lease, batch, deadline, this.#sqlTable());
+      } catch (error) {
+        throw this.#translate(error, true);
+      }
+    });
+  }
+
+  async ping(timeoutMs: number): Promise<void> {
+    const deadline = new Deadline(timeoutMs);
+    await this.connections.use(deadline, async (lease) => {
+      try {
+        await lease.run(new CopyStatement(['SELECT 1'], []), deadline);
+      } catch (error) {
+        throw this.#translate(error, true);
+      }
+    });
+  }
+
+  close(timeoutMs?: number): Promise<void> {
+    return this.connections.close(timeoutMs);
+  }
+
+  #sqlTable(): string {
+    const { dataSource, table } = this.options;
+    return tableNames(table, connectionSchema(dataSource())).sqlEntries;
+  }
+
+  async #writeNew(attempt: BatchAttempt): Promise<WriteResult> {
+    const strategy = this.#strategy;
+    try {
+      return await this.#writers[strategy].writeNew(attempt);
+    } catch (error) {
+      const verdict = verdictOf(error);
+      if (verdict === 'no-copy' && strategy === 'copy') {
+        this.#goOnWithInsert();
+        return this.#writeNew(attempt);
+      }
+      if (verdict === 'exists' && (await this.#isPrimaryKey(attempt, error))) {
+        return this.#writeMissing(attempt, false);
+      }
+      throw await this.#explain(attempt, error, true);
+    }
+  }
+
+  /** @param mayExist an earlier attempt may have written the rows, whatever becomes of this one */
+  async #writeMissing(attempt: BatchAttempt, mayExist: boolean): Promise<WriteResult> {
+    const strategy = this.#strategy;
+    try {
+      const shape = await this.#readShape(attempt);
+      return await this.#writers[strategy].writeMissing(attempt, shape);
+    } catch (error) {
+      if (verdictOf(error) === 'no-copy' && strategy === 'copy') {
+        this.#goOnWithInsert();
+        return this.#writeMissing(attempt, mayExist);
+      }
+      throw await this.#explain(attempt, error, !mayExist);
+    }
+  }
+
+  #goOnWithInsert(): void {
+    if (this.#strategy === 'insert') return;
+    this.#strategy = 'insert';
+    this.options.onNotice(COPY_REFUSED);
+  }
+
+  async #readShape(attempt: BatchAttempt, error?: StatementError): Promise<TableShape> {
+    const { lease, deadline, sqlTable } = attempt;
+    const { schema, constraint: name } = error?.failure ?? {};
+    const shape = await readTableShape(lease, deadline, sqlTable, { schema, name });
+    return shape.key.length > 0 ? shape : { ...shape, key: ['uuid'] };
+  }
+
+  async #isPrimaryKey(attempt: BatchAttempt, error: unknown): Promise<boolean> {
+    if (!(error instanceof StatementError)) return false;
+    try {
+      return (await this.#readShape(attempt, error)).isPrimaryKey;
+    } catch (lookupError) {
+      throw this.#translate(lookupError, true);
+    }
+  }
+
+  /** A policy that refuses a row says 42501, as a missing privilege does; the catalog tells which. */
+  async #explain(attempt: BatchAttempt, error: unknown, isNew: boolean): Promise<unknown> {
+    if (!(error instanceof StatementError) || error.failure.code !== '42501') {
+      return this.#translate(error, isNew);
+    }
+    if (!attempt.lease.isHeld || error.failure.rowNumber !== undefined) {
+      return this.#translate(error, isNew);
+    }
+    const hasRowPolicies = await this.#readShape(attempt).then(
+      (shape) => shape.hasRowPolicies,
+      () => false,
+    );
+    return hasRowPolicies
+      ? toSinkError(error.failure, 'row', error.outcomeKnown)
+      : this.#translate(error, isNew);
+  }
+
+  /** @param isNew false if rows may be in the table from an earlier attempt */
+  #translate(error: unknown, isNew: boolean): unknown {
+    if (isLedgerError(error)) return error;
+    if (!(error instanceof StatementError)) {
+      const failure = readPgError(error);
+      return toSinkError(failure, 'transient', isNew);
+    }
+    const { failure, outcomeKnown } = error;
+    return toSinkError(failure, classifyPgError(failure), outcomeKnown && isNew);
+  }
+}
+
+function verdictOf(error: unknown): Verdict | undefined {
+  return error instanceof StatementError ? classifyPgError(error.failure) : undefined;
+}

@@ -1,0 +1,41 @@
+/** The time of an attempt is up. @internal */
+export class DeadlineError extends Error {
+  /** @param limitMs what the whole attempt was given */
+  constructor(readonly limitMs: number) {
+    super(`no answer within ${limitMs} ms`);
+    this.name = 'DeadlineError';
+  }
+}
+
+/** The end of one attempt, its connection included. @internal */
+export class Deadline {
+  readonly #endsAt: number;
+
+  /** @param limitMs milliseconds from now */
+  constructor(readonly limitMs: number) {
+    this.#endsAt = performance.now() + limitMs;
+  }
+
+  /** Milliseconds that are left, at least 0. */
+  get remainingMs(): number {
+    return Math.max(0, this.#endsAt - performance.now());
+  }
+
+  /**
+   * Settles as `work` does, or rejects when the time is up; `work` goes on then, unobserved.
+   *
+   * @throws DeadlineError when the time is up
+   */
+  async race<T>(work: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeUp = new Promise<never>((_, reject) => {
+      // Keeps the process alive: it ends by itself, and a drain must not end before it.
+      timer = setTimeout(() => reject(new DeadlineError(this.limitMs)), this.remainingMs);
+    });
+    try {
+      return await Promise.race([work, timeUp]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import type { Duplex } from 'node:stream';
+import type { DataSource } from 'typeorm';
+import { isLedgerError } from '../../errors/ledger.error.js';
+import { SinkHaltError } from '../../errors/sink.errors.js';
+import { trackStreams, type PostgresOptions } from '../../migrations/migration-data-source.js';
+import { classifyPgError, toSinkError } from './classify-pg-error.js';
+import { Deadline, DeadlineError } from './deadline.js';
+import type { PgClient } from './pg-client.js';
+import { PgLease } from './pg-lease.js';
+import { PoolWatch } from './pool-watch.js';
+import { readPgError } from './read-pg-error.js';
+
+/** Time for the server to hear that the connections end; then the sockets are destroyed. */
+const CLOSE_WAIT_MS = 1_000;
+/** A server that is there hears of it within milliseconds, whatever time is left. */
+const LEAST_CLOSE_WAIT_MS = 50;
+
+/** Where connections come from. @internal */
+export interface PgConnectionsOptions {
+  /** Asked for anew each time; need not be initialised if `ownsDataSource`. */
+  readonly dataSource: () => DataSource;
+  /** Initialise it when needed, and destroy it in `close`. */
+  readonly ownsDataSource: boolean;
+}
+
+/** A connection asked for; the runner must not be released while it is pending. */
+interface Acquisition {
+  readonly lease: Promise<PgLease>;
+}
+
+/**
+ * Takes connections from a TypeORM pool, one per attempt.
+ *
+ * A connection that did not come in time is still asked for: the next attempt waits for the same
+ * one, so that there are never more such requests than attempts at once. One that comes when nobody
+ * waits goes straight back.
+ *
+ * @internal
+ */
+export class PgConnections {
+  readonly #leases = new Set<PgLease>();
+  readonly #unclaimed = new Set<Acquisition>();
+  readonly #watch = new PoolWatch();
+  /** Those of a DataSource of its own; also while the pool knows nothing of them yet. */
+  readonly #sockets = new Set<Duplex>();
+  #isTracked = false;
+  #initializing: Promise<unknown> | undefined;
+  #isClosed = false;
+
+  constructor(private readonly options: PgConnectionsOptions) {}
+
+  /**
+   * The DataSource, initialised.
+   *
+   * @throws what TypeORM throws if it can't be
+   */
+  async ready(): Promise<DataSource> {
+    if (this.#isClosed) throw new Error('the sink was closed');
+    const dataSource = this.options.dataSource();
+    if (!dataSource.isInitialized) {
+      if (!this.options.ownsDataSource) throw new Error("the application's DataSource is closed");
+      this.#track(dataSource);
+      this.#initializing ??= dataSource.initialize().finally(() => {
+        this.#initializing = undefined;
+      });
+      await this.#initializing;
+    }
+    this.#watch.watch(dataSource);
+    return dataSource;
+  }
+
+  /** The pool's first connection is nowhere to be seen until the server has answered. */
+  #track(dataSource: DataSource): void {
+    if (this.#isTracked) return;
+    this.#isTracked = true;
+    const options = dataSource.options as PostgresOptions;
+    const stream = trackStreams(options, this.#sockets);
+    dataSource.setOptions({ extra: { ...(options.extra as object | undefined), stream } });
+  }
+
+  /**
+   * Runs `work` with a connection, and gives it back afterwards, whatever happens.
+   *
+   * @throws SinkTransientError, SinkHaltError if there was no connection; else what `work` throws
+   */
+  async use<T>(deadline: Deadline, work: (lease: PgLease) => Promise<T>): Promise<T> {
+    const lease = await this.#acquire(deadline);
+    try {
+      return await work(lease);
+    } finally {
+      await lease.giveBack();
+    }
+  }
+
+  /** Ends what this made itself; takes about a second at most. Never rejects. */
+  async close(timeoutMs = CLOSE_WAIT_MS): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#leases].map((lease) => lease.discard()));
+    if (!this.options.ownsDataSource) return this.#watch.stop();
+    const limitMs = Math.min(CLOSE_WAIT_MS, Math.max(LEAST_CLOSE_WAIT_MS, timeoutMs));
+    const deadline = new Deadline(limitMs);
+    await deadline.race(this.#destroy()).catch(() => {});
+    await deadline.race(this.#watch.allClosed()).catch(() => {});
+    // One whose other side is silent would keep the process alive for minutes.
+    for (const socket of this.#sockets) socket.destroy();
+    this.#watch.stop();
+  }
+
+  async #acquire(deadline: Deadline): Promise<PgLease> {
+    const acquisition = this.#claim() ?? { lease: this.#begin() };
+    try {
+      const lease = await deadline.race(acquisition.lease);
+      this.#check(lease);
+      return lease;
+    } catch (error) {
+      if (error instanceof DeadlineError) this.#leaveUnclaimed(acquisition);
+      if (isLedgerError(error)) throw error;
+      const failure = readPgError(error);
+      throw toSinkError(failure, classifyPgError(failure), true);
+    }
+  }
+
+  #claim(): Acquisition | undefined {
+    const [acquisition] = this.#unclaimed;
+    if (acquisition) this.#unclaimed.delete(acquisition);
+    return acquisition;
+  }
+
+  async #begin(): Promise<PgLease> {
+    const dataSource = await this.ready();
+    const runner = dataSource.createQueryRunner('master');
+    const client = (await runner.connect()) as PgClient;
+    const lease = new PgLease(client, runner, (over) => this.#leases.delete(over));
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  #leaveUnclaimed(acquisition: Acquisition): void {
+    this.#unclaimed.add(acquisition);
+    acquisition.lease.then(
+      (lease) => {
+        if (this.#unclaimed.delete(acquisition)) void lease.giveBack();
+      },
+      () => this.#unclaimed.delete(acquisition),
+    );
+  }
+
+  #check(lease: PgLease): void {
+    const { connection, pipeline } = lease.client;
+    if (connection && !pipeline) return;
+    void lease.giveBack();
+    throw new SinkHaltError(
+      "the ledger needs pg's JavaScript client, not in pipeline mode: check the DataSource's options",
+    );
+  }
+
+  async #destroy(): Promise<void> {
+    await this.#initializing?.catch(() => {});
+    const dataSource = this.options.dataSource();
+    if (dataSource.isInitialized) await dataSource.destroy();
+  }
+}

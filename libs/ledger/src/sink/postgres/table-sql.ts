@@ -1,0 +1,96 @@
+import { quoteIdentifier } from '../../migrations/table-names.js';
+import type { WriteResult } from '../ledger-sink.interface.js';
+import type { Deadline } from './deadline.js';
+import type { StatementResult } from './pg-statement.js';
+
+/** Shares of the time that is left: the server gives up first, and its answer has time to come. */
+const LOCK_SHARE = 0.8;
+const STATEMENT_SHARE = 0.9;
+
+/** Names that no column of a definition can have, since it would have to be snake case. */
+const ORDINAL = '"?ordinal"';
+const COPY_OF_KEY = '"?copy"';
+
+/**
+ * Settings for one transaction by name.
+ *
+ * Before it copies, COPY waits for locks; once it reads rows, no time limit of the server's ends
+ * it: it would wait for a client that went silent as long as TCP does, two hours by default, and
+ * its uncommitted rows would block the batch's next attempt. Hence keepalive.
+ * Source: HOLD_CANCEL_INTERRUPTS in PostgreSQL's copyfromparse.c.
+ *
+ * @internal
+ */
+export function transactionSettings(deadline: Deadline, isAwaited: boolean): [string, string][] {
+  const ms = (share: number): string =>
+    String(Math.max(1, Math.floor(deadline.remainingMs * share)));
+  const settings: [string, string][] = [
+    ['lock_timeout', ms(LOCK_SHARE)],
+    ['statement_timeout', ms(STATEMENT_SHARE)],
+    ['tcp_keepalives_idle', '10'],
+    ['tcp_keepalives_interval', '5'],
+    ['tcp_keepalives_count', '3'],
+  ];
+  if (isAwaited) settings.push(['synchronous_commit', 'on']);
+  return settings;
+}
+
+/** @param names unquoted @internal */
+export function columnList(names: readonly string[], prefix = ''): string {
+  return names.map((name) => prefix + quoteIdentifier(name)).join(', ');
+}
+
+/** Rows to be written, as a source in FROM. @internal */
+export interface RowSource {
+  /** With alias `s`. */
+  readonly from: string;
+  /** Expression that orders the rows as they are in the batch. */
+  readonly order: string;
+  /** Names of the row's columns, unquoted. */
+  readonly columns: readonly string[];
+}
+
+/** @param key columns of the primary key: without them any unique index would swallow entries */
+export function insertMissingSql(
+  sqlTable: string,
+  source: RowSource,
+  key: readonly string[],
+): string {
+  const columns = columnList(source.columns);
+  return (
+    `INSERT INTO ${sqlTable} (${columns}) SELECT ${columns} FROM ${source.from} ` +
+    `ORDER BY ${source.order} ON CONFLICT (${columnList(key)}) DO NOTHING`
+  );
+}
+
+/**
+ * Asks which rows were there before: number of the row from 1, and whether its content differs.
+ * Run in the transaction of the insert. What that inserted bears its transaction's number; of rows
+ * with one key only the first can have been inserted.
+ *
+ * @internal
+ */
+export function compareSql(sqlTable: string, source: RowSource, key: readonly string[]): string {
+  const { columns, from, order } = source;
+  const join = key.map((name) => `t.${quoteIdentifier(name)} = b.${quoteIdentifier(name)}`);
+  return (
+    `SELECT b.${ORDINAL}, ` +
+    `ROW(${columnList(columns, 't.')}) IS DISTINCT FROM ROW(${columnList(columns, 'b.')}) ` +
+    `FROM (SELECT ${columnList(columns, 's.')}, ` +
+    `row_number() OVER (ORDER BY ${order}) AS ${ORDINAL}, ` +
+    `row_number() OVER (PARTITION BY ${columnList(key, 's.')} ORDER BY ${order}) ` +
+    `AS ${COPY_OF_KEY} FROM ${from}) b ` +
+    `JOIN ${sqlTable} t ON ${join.join(' AND ')} ` +
+    `WHERE NOT (b.${COPY_OF_KEY} = 1 AND t.xmin = pg_current_xact_id()::xid) ORDER BY 1`
+  );
+}
+
+/** @param result what the server answered to `compareSql` */
+export function readComparison(count: number, result: StatementResult | undefined): WriteResult {
+  const duplicates: number[] = [];
+  const conflicts: number[] = [];
+  for (const [ordinal, differs] of result?.rows ?? []) {
+    (differs === 't' ? conflicts : duplicates).push(Number(ordinal) - 1);
+  }
+  return { written: count - duplicates.length - conflicts.length, duplicates, conflicts };
+}

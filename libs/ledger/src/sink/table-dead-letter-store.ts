@@ -1,0 +1,125 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { formatUuid } from '../codec/uuid.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { isLedgerError } from '../errors/ledger.error.js';
+import { connectionSchema } from '../migrations/ledger-migrations.js';
+import { tableNames } from '../migrations/table-names.js';
+import type { DeadLetter, LedgerDeadLetterStore } from './dead-letter-store.interface.js';
+import { classifyPgError, toSinkError } from './postgres/classify-pg-error.js';
+import { CommandStatement } from './postgres/command-statement.js';
+import { Deadline } from './postgres/deadline.js';
+import type { PgConnections } from './postgres/pg-connections.js';
+import { StatementError } from './postgres/pg-lease.js';
+import { readPgError } from './postgres/read-pg-error.js';
+import { settingsCommand } from './postgres/read-table-shape.js';
+
+const TEXT_OID = 25;
+
+/** @internal */
+export interface TableDeadLetterStoreOptions {
+  readonly connections: PgConnections;
+  readonly table: LedgerTable;
+  /** Time limit of one call of `store`, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Keeps dead letters in the ledger's second table. The same letter is kept once, however often it
+ * comes: its id is a hash of what it says, or random per object if it has no uuid.
+ *
+ * @internal
+ */
+export class TableDeadLetterStore implements LedgerDeadLetterStore {
+  readonly #options: TableDeadLetterStoreOptions;
+  readonly #ids = new WeakMap<DeadLetter, string>();
+
+  constructor(options: TableDeadLetterStoreOptions) {
+    this.#options = options;
+  }
+
+  /** @throws SinkTransientError, SinkHaltError or SinkRowError if they are not kept */
+  async store(letters: readonly DeadLetter[]): Promise<void> {
+    if (letters.length === 0) return;
+    const { connections, table, timeoutMs } = this.#options;
+    const rows = letters.map((letter) => this.#rowOf(letter));
+    const deadline = new Deadline(timeoutMs);
+    await connections.use(deadline, async (lease) => {
+      const schema = connectionSchema(await connections.ready());
+      const sql = insertSql(tableNames(table, schema).sqlDeadLetters);
+      const value = Buffer.from(storableJson(JSON.stringify(rows, bigintAsString)));
+      const commands = [
+        settingsCommand(deadline, true),
+        { sql, parameters: [{ oid: TEXT_OID, value }] },
+      ];
+      try {
+        await lease.run(new CommandStatement(commands), deadline);
+      } catch (error) {
+        throw translate(error);
+      }
+    });
+  }
+
+  #rowOf(letter: DeadLetter): Record<string, unknown> {
+    const { attempts, deadLetteredAt, detail, entry, queuedAt, reason, sqlState, uuid } = letter;
+    return {
+      id: this.#idOf(letter),
+      uuid,
+      reason,
+      sql_state: sqlState,
+      detail,
+      attempts,
+      queued_at: new Date(queuedAt).toISOString(),
+      dead_lettered_at: new Date(deadLetteredAt).toISOString(),
+      entry,
+    };
+  }
+
+  #idOf(letter: DeadLetter): string {
+    const known = this.#ids.get(letter);
+    if (known) return known;
+    const id = letter.uuid === undefined ? randomBytes(16) : hashOf(letter);
+    // Version 8 (own scheme) and the variant. Source: RFC 9562.
+    id[6] = (id[6]! & 0x0f) | 0x80;
+    id[8] = (id[8]! & 0x3f) | 0x80;
+    const text = formatUuid(id, 0);
+    this.#ids.set(letter, text);
+    return text;
+  }
+}
+
+function hashOf(letter: DeadLetter): Buffer {
+  const { entry, queuedAt, reason, sqlState, uuid } = letter;
+  const text = JSON.stringify([uuid, reason, sqlState, queuedAt, entry], bigintAsString);
+  return createHash('sha256').update(text).digest().subarray(0, 16);
+}
+
+function bigintAsString(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
+
+/**
+ * jsonb takes neither U+0000 nor half a surrogate pair, both of which JSON can spell; each becomes
+ * U+FFFD. `JSON.stringify` writes a surrogate as an escape only if its other half is missing.
+ */
+function storableJson(json: string): string {
+  return json.replaceAll(/\\(?:u(0000|d[89a-f][0-9a-f]{2})|.)/gs, (escape, unfit) =>
+    unfit === undefined ? escape : '\\ufffd',
+  );
+}
+
+function insertSql(sqlTable: string): string {
+  const columns =
+    'id, uuid, reason, sql_state, detail, attempts, queued_at, dead_lettered_at, entry';
+  return (
+    `INSERT INTO ${sqlTable} (${columns}) SELECT ${columns} ` +
+    'FROM jsonb_to_recordset($1::jsonb) AS letters (id uuid, uuid uuid, reason text, ' +
+    'sql_state text, detail text, attempts integer, queued_at timestamptz, ' +
+    'dead_lettered_at timestamptz, entry jsonb) ON CONFLICT (id) DO NOTHING'
+  );
+}
+
+function translate(error: unknown): unknown {
+  if (isLedgerError(error)) return error;
+  if (!(error instanceof StatementError)) return toSinkError(readPgError(error), 'transient', true);
+  return toSinkError(error.failure, classifyPgError(error.failure), error.outcomeKnown);
+}

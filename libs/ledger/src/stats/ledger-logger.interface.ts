@@ -1,0 +1,6 @@
+/** Where the ledger's lines go; Nest's `Logger` is one. @internal */
+export interface LedgerLogger {
+  log(line: string): void;
+  warn(line: string): void;
+  error(line: string): void;
+}

@@ -1,0 +1,134 @@
+import type { Clock, Timer } from '../writer/clock.js';
+import { callBack } from './call-back.js';
+import type { Counters } from './counters.js';
+import type { LedgerLogger } from './ledger-logger.interface.js';
+
+/** What kinds of loss are told to the application. */
+export type LossKind = 'dropped' | 'invalid' | 'deadLettered' | 'spilled' | 'sealed';
+
+/** Entries lost or set aside, as the application's `onLoss` gets it. */
+export interface Loss {
+  readonly kind: LossKind;
+  readonly count: number;
+  readonly since: Date;
+  readonly reason?: string;
+  readonly sqlState?: string;
+}
+
+interface Episode {
+  count: number;
+  /** Milliseconds since 1970, for the application. */
+  readonly since: number;
+  /** Monotonic milliseconds, for durations: the wall clock may be set meanwhile. */
+  readonly startedAt: number;
+  reason: string | undefined;
+  sqlState: string | undefined;
+}
+
+/** What the reporter writes to and calls. */
+export interface LossReporterParts {
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+  readonly counters: Counters;
+  readonly onLoss: ((loss: Loss) => void) | undefined;
+  /** Whether the channel has no room now. */
+  readonly isFull: () => boolean;
+}
+
+/** Losses of one kind are told at most this often, by the contract. */
+const WINDOW_MS = 1000;
+
+/**
+ * Tells losses in the log and to the application, at most once a second and kind, never per entry.
+ *
+ * @internal
+ */
+export class LossReporter {
+  readonly #parts: LossReporterParts;
+  readonly #episodes = new Map<LossKind, Episode>();
+  #timer: Timer | undefined;
+  #fullSince: number | undefined;
+  #droppedWhileFull = 0;
+
+  constructor(parts: LossReporterParts) {
+    this.#parts = parts;
+  }
+
+  /** Counts lost entries towards the next report; costs a map look-up. */
+  note(kind: LossKind, count: number, why: { reason?: string; sqlState?: string } = {}): void {
+    const episode = this.#episodes.get(kind);
+    if (episode === undefined) {
+      const { clock } = this.#parts;
+      const at = { since: clock.now(), startedAt: clock.monotonic() };
+      this.#episodes.set(kind, { count, ...at, reason: why.reason, sqlState: why.sqlState });
+    } else {
+      episode.count += count;
+      episode.reason = why.reason ?? episode.reason;
+      episode.sqlState = why.sqlState ?? episode.sqlState;
+    }
+    if (kind === 'dropped') this.#noteFull(count);
+    this.#timer ??= this.#parts.clock.after(WINDOW_MS, () => this.#tell());
+  }
+
+  #noteFull(count: number): void {
+    this.#fullSince ??= this.#parts.clock.monotonic();
+    this.#droppedWhileFull += count;
+  }
+
+  /** Tells what is left now; for the end of the process. */
+  flush(): void {
+    if (this.#timer !== undefined || this.#fullSince !== undefined) this.#tell();
+  }
+
+  #tell(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const episodes = [...this.#episodes];
+    this.#episodes.clear();
+    for (const [kind, episode] of episodes) this.#tellOne(kind, episode);
+    if (this.#fullSince === undefined) return;
+    if (!this.#episodesHad(episodes, 'dropped') && !this.#parts.isFull()) this.#tellRecovered();
+    else this.#timer ??= this.#parts.clock.after(WINDOW_MS, () => this.#tell());
+  }
+
+  #episodesHad(episodes: readonly (readonly [LossKind, Episode])[], kind: LossKind): boolean {
+    return episodes.some(([each]) => each === kind);
+  }
+
+  #tellOne(kind: LossKind, episode: Episode): void {
+    const { clock, logger, counters, onLoss } = this.#parts;
+    const { count, reason, sqlState } = episode;
+    const seconds = seconds1(clock.monotonic() - episode.startedAt);
+    if (kind === 'dropped') {
+      logger.warn(
+        `WARNING: channel full, dropping entry (${count} dropped in the last ${seconds}s)`,
+      );
+    } else if (kind === 'sealed') {
+      logger.warn(`WARNING: sealed, refusing entry (${count} refused in the last ${seconds}s)`);
+    } else if (kind === 'invalid') {
+      logger.warn(`WARNING: invalid entry (${count} in the last ${seconds}s), e.g. ${reason}`);
+    } else if (kind === 'deadLettered') {
+      const state = sqlState === undefined ? '' : `, SQLSTATE ${sqlState}`;
+      logger.warn(
+        `WARNING: dead-lettered ${count} entries in the last ${seconds}s: ${reason}${state}`,
+      );
+    }
+    const loss = { kind, count, since: new Date(episode.since), reason, sqlState };
+    callBack(counters, () => onLoss?.(loss));
+  }
+
+  #tellRecovered(): void {
+    const { clock, logger } = this.#parts;
+    const seconds = seconds1(clock.monotonic() - this.#fullSince!);
+    logger.log(
+      `channel has room again after ${seconds}s, ${this.#droppedWhileFull} entries dropped`,
+    );
+    this.#fullSince = undefined;
+    this.#droppedWhileFull = 0;
+  }
+}
+
+/** Seconds with one digit behind the point: `1.0`. */
+function seconds1(ms: number): string {
+  return (ms / 1000).toFixed(1);
+}

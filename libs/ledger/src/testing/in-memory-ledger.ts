@@ -1,0 +1,84 @@
+import { Logger } from '@nestjs/common';
+import { assembleLedger, type Ledger } from '../assemble-ledger.js';
+import { RowCodec } from '../codec/row-codec.js';
+import type { LedgerOptions } from '../config/ledger-options.interface.js';
+import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
+import type { LedgerDefinition } from '../define-ledger.js';
+import type { StoredEntry } from '../entry/usage-entry.interface.js';
+import type { LedgerVitals } from '../health/ledger-vitals.interface.js';
+import { vitalsOf } from '../ledger.vitals.js';
+import { systemClock, type Clock } from '../writer/clock.js';
+import { InMemoryReader } from './in-memory.reader.js';
+import { InMemorySink } from './in-memory.sink.js';
+import { ManualClock } from './manual-clock.js';
+
+/** Milliseconds that a manual clock is moved on at once, at the end of a test. */
+const STEP_MS = 100;
+
+/** One ledger over a sink in memory, at work from the start. @internal */
+export class InMemoryLedger {
+  readonly sink = new InMemorySink();
+  readonly ledger: Ledger;
+  readonly reader: InMemoryReader;
+  readonly vitals: LedgerVitals;
+  readonly #codec: RowCodec;
+  readonly #manual: ManualClock | undefined;
+
+  constructor(definition: LedgerDefinition, given: { options?: LedgerOptions; clock?: Clock }) {
+    this.#codec = new RowCodec(definition);
+    this.#manual = given.clock instanceof ManualClock ? given.clock : undefined;
+    this.ledger = assembleLedger({
+      table: definition,
+      options: resolveLedgerOptions({ flushMs: 1, onInvalid: 'throw', ...given.options }),
+      sink: this.sink,
+      deadLetters: { store: async () => undefined },
+      spills: { probe: async () => undefined, spill: spillNowhere },
+      clock: given.clock ?? systemClock,
+      logger: new Logger('async-ledger'),
+    });
+    const asOf = (): Date => new Date(this.ledger.completeUntil());
+    this.reader = new InMemoryReader(() => this.#stored(), asOf);
+    this.vitals = vitalsOf(this.ledger, { isUnavailable: false });
+    void this.ledger.writer.start(() => undefined);
+  }
+
+  /** All entries, in the order they were written, once what was accepted so far is in. */
+  async entries(): Promise<StoredEntry<LedgerDefinition>[]> {
+    const { writer, options } = this.ledger;
+    const flushed = writer.flush(options.commitTimeoutMs);
+    // Time that stands still gives no turns by itself.
+    if (this.#manual !== undefined) await this.#manual.turn();
+    await flushed;
+    return this.#stored();
+  }
+
+  /** Drains as the real lifecycle does. A manual clock is moved on until it is done. */
+  drain(): Promise<void> {
+    return this.#moved(this.ledger.shutdown.drain());
+  }
+
+  /** Seals and ends. A manual clock is moved on until it is done. */
+  async finish(): Promise<void> {
+    await this.#moved(this.ledger.shutdown.finish());
+  }
+
+  async #moved<T>(work: Promise<T>): Promise<T> {
+    let isOver = false;
+    void work.then(() => (isOver = true));
+    while (this.#manual !== undefined && !isOver) await this.#manual.advance(STEP_MS);
+    return work;
+  }
+
+  #stored(): StoredEntry<LedgerDefinition>[] {
+    return [...this.sink.rows.values()].map(
+      (row) => this.#codec.decode(row) as unknown as StoredEntry<LedgerDefinition>,
+    );
+  }
+}
+
+/** Entries that a test leaves behind are gone with it. */
+async function spillNowhere(
+  entries: Iterable<unknown>,
+): Promise<{ file: string; entries: number }> {
+  return { file: 'memory', entries: [...entries].length };
+}

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { isSinkHaltError, isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
+import { InMemorySink } from './in-memory.sink.js';
+import { rowBatch } from './sink-conformance.js';
+
+const ATTEMPT = { timeoutMs: 1000, isAwaited: false, mayExist: false };
+const UUIDS = ['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002'];
+
+/** A row as far as this sink looks: field count, length of the uuid, uuid, content. */
+function row(uuid: string, content = ''): Buffer {
+  const head = Buffer.from([0, 11, 0, 0, 0, 16]);
+  return Buffer.concat([head, Buffer.from(uuid.replaceAll('-', ''), 'hex'), Buffer.from(content)]);
+}
+
+const batch = () => rowBatch(UUIDS.map((uuid) => row(uuid)));
+
+describe('InMemorySink', () => {
+  it('fails as often as it was told, then writes', async () => {
+    const sink = new InMemorySink();
+    sink.failNext({ kind: 'transient', sqlState: '53300' }, 2);
+    for (let i = 0; i < 2; i += 1) {
+      const error: unknown = await sink.write(batch(), ATTEMPT).catch((e: unknown) => e);
+      expect(isSinkTransientError(error) && error.outcomeKnown).toBe(true);
+      expect(error).toHaveProperty('sqlState', '53300');
+    }
+    await expect(sink.write(batch(), ATTEMPT)).resolves.toMatchObject({ written: 2 });
+    expect(sink.calls).toHaveLength(3);
+  });
+
+  it('keeps the rows of an attempt whose answer was lost', async () => {
+    const sink = new InMemorySink();
+    sink.failNext({ kind: 'transient', rows: 'in' });
+    const error: unknown = await sink.write(batch(), ATTEMPT).catch((e: unknown) => e);
+    expect(isSinkTransientError(error) && error.outcomeKnown).toBe(false);
+    const again = await sink.write(batch(), { ...ATTEMPT, mayExist: true });
+    expect(again).toEqual({ written: 0, duplicates: [0, 1], conflicts: [] });
+  });
+
+  it('lets the rows of a timed-out attempt come in after its repetition', async () => {
+    const sink = new InMemorySink();
+    sink.failNext({ kind: 'transient', rows: 'late' });
+    await expect(sink.write(batch(), ATTEMPT)).rejects.toHaveProperty('outcomeKnown', false);
+    expect(sink.rows.size).toBe(0);
+    await sink.write(batch(), { ...ATTEMPT, mayExist: true });
+    expect(sink.landLate()).toBe(1);
+    expect([...sink.rows.keys()]).toEqual(UUIDS);
+  });
+
+  it('names a refused row until it is accepted', async () => {
+    const sink = new InMemorySink();
+    sink.refuse(UUIDS[1]!, '23503');
+    const error: unknown = await sink.write(batch(), ATTEMPT).catch((e: unknown) => e);
+    expect(isSinkRowError(error) && [error.rowNumber, error.sqlState]).toEqual([2, '23503']);
+    expect(sink.rows.size).toBe(0);
+    sink.accept(UUIDS[1]!);
+    await expect(sink.write(batch(), ATTEMPT)).resolves.toMatchObject({ written: 2 });
+  });
+
+  it('holds writes until they are released, to succeed or to fail', async () => {
+    const sink = new InMemorySink();
+    sink.hold();
+    const first = sink.write(batch(), ATTEMPT);
+    const second = sink.write(batch(), ATTEMPT);
+    expect(sink.held.map(({ call }) => call.uuids)).toEqual([UUIDS, UUIDS]);
+    sink.held[1]!.release({ kind: 'halt' });
+    await expect(second).rejects.toSatisfy(isSinkHaltError);
+    sink.held[0]!.release();
+    await expect(first).resolves.toMatchObject({ written: 2 });
+    expect(sink.held).toEqual([]);
+  });
+
+  it('can be away for prepare and ping too', async () => {
+    const sink = new InMemorySink();
+    sink.failAlways({ kind: 'transient' });
+    await expect(sink.prepare()).rejects.toSatisfy(isSinkTransientError);
+    await expect(sink.ping(1)).rejects.toSatisfy(isSinkTransientError);
+    sink.failAlways(undefined);
+    await sink.prepare();
+    await sink.ping(1);
+  });
+
+  it('keeps copies, since the channel reuses its memory', async () => {
+    const sink = new InMemorySink();
+    const rows = [row(UUIDS[0]!, 'before')];
+    await sink.write(rowBatch(rows), ATTEMPT);
+    rows[0]!.fill(0);
+    expect(sink.rows.get(UUIDS[0]!)!.subarray(22).toString()).toBe('before');
+  });
+});

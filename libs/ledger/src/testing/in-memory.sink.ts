@@ -1,0 +1,203 @@
+import { formatUuid } from '../codec/uuid.js';
+import { SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
+import type {
+  LedgerSink,
+  RowBatch,
+  WriteAttempt,
+  WriteResult,
+} from '../sink/ledger-sink.interface.js';
+
+/** Where a row's uuid begins: field count (2 bytes) and the field's length (4) stand before it. */
+const UUID_OFFSET = 6;
+
+/**
+ * How an attempt fails.
+ *
+ * - `transient`: `rows` says what becomes of the batch: `none` of it is in (default), it is `in`
+ *   though the answer was lost, or it comes in `late`, with `landLate()`. The outcome counts as
+ *   known only if none is in and `outcomeKnown` does not say otherwise.
+ * - `row`: nothing is in; `rowNumber` from 1, or undefined if the server names none.
+ * - `halt`: nothing is in.
+ *
+ * @publicApi
+ */
+export type SinkFault =
+  | {
+      readonly kind: 'transient';
+      readonly rows?: 'none' | 'in' | 'late';
+      readonly outcomeKnown?: boolean;
+      readonly sqlState?: string;
+    }
+  | { readonly kind: 'row'; readonly rowNumber?: number; readonly sqlState?: string }
+  | { readonly kind: 'halt'; readonly sqlState?: string };
+
+/** One call of `write`, as it was made. @publicApi */
+export interface WriteCall extends WriteAttempt {
+  /** Rows of the batch. */
+  readonly count: number;
+  /** Their uuids, in order. */
+  readonly uuids: readonly string[];
+}
+
+/** A write that waits; it ends when the test says so. @publicApi */
+export interface HeldWrite {
+  readonly call: WriteCall;
+  /** Lets it go on: it succeeds, or fails as told. */
+  release(fault?: SinkFault): void;
+}
+
+/**
+ * A sink in memory that knows duplicates and conflicts, and fails as it is told. It has no timers,
+ * so it also runs in virtual time.
+ *
+ * @publicApi
+ */
+export class InMemorySink implements LedgerSink {
+  /** All calls of `write`, oldest first. */
+  readonly calls: WriteCall[] = [];
+  /** Writes that wait for `release`, oldest first. */
+  readonly held: HeldWrite[] = [];
+  readonly #rows = new Map<string, Buffer>();
+  readonly #refused = new Map<string, string>();
+  readonly #late: Buffer[][] = [];
+  readonly #faults: SinkFault[] = [];
+  #lasting: SinkFault | undefined;
+  #isHolding = false;
+  #isClosed = false;
+
+  /** Committed rows by uuid, in the order they were committed; live, don't change it. */
+  get rows(): ReadonlyMap<string, Buffer> {
+    return this.#rows;
+  }
+
+  /** True after `close`. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The next `times` attempts (default 1) fail so; calls add up. */
+  failNext(fault: SinkFault, times = 1): void {
+    for (let i = 0; i < times; i += 1) this.#faults.push(fault);
+  }
+
+  /** Every attempt, `prepare` and `ping` included, fails so until told `undefined`. */
+  failAlways(fault: SinkFault | undefined): void {
+    this.#lasting = fault;
+  }
+
+  /** From now on batches with this uuid are refused and name its row. @param sqlState default 23514 */
+  refuse(uuid: string, sqlState = '23514'): void {
+    this.#refused.set(uuid, sqlState);
+  }
+
+  /** The row is no longer refused. */
+  accept(uuid: string): void {
+    this.#refused.delete(uuid);
+  }
+
+  /** From now on writes wait in `held`, until `hold(false)`; those that wait go on waiting. */
+  hold(isHolding = true): void {
+    this.#isHolding = isHolding;
+  }
+
+  /** Commits what failed attempts left under way. @returns number of attempts */
+  landLate(): number {
+    const landed = this.#late.splice(0);
+    for (const rows of landed) this.#insert(rows);
+    return landed.length;
+  }
+
+  async prepare(): Promise<void> {
+    if (this.#lasting) throw errorOf(this.#lasting);
+  }
+
+  async find(batch: RowBatch, _timeoutMs: number): Promise<readonly number[]> {
+    if (this.#lasting) throw errorOf(this.#lasting);
+    const indexes = Array.from({ length: batch.count }, (_, index) => index);
+    return indexes.filter((index) => this.#rows.has(uuidOf(batch.row(index))));
+  }
+
+  async ping(_timeoutMs: number): Promise<void> {
+    if (this.#lasting) throw errorOf(this.#lasting);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+
+  async write(batch: RowBatch, attempt: WriteAttempt): Promise<WriteResult> {
+    const rows = Array.from({ length: batch.count }, (_, index) => Buffer.from(batch.row(index)));
+    const call = { ...attempt, count: batch.count, uuids: rows.map(uuidOf) };
+    this.calls.push(call);
+    const told = this.#isHolding ? await this.#wait(call) : undefined;
+    const fault = told ?? this.#faults.shift() ?? this.#lasting;
+    if (fault) throw this.#fail(fault, rows);
+    return this.#commit(rows, call);
+  }
+
+  #wait(call: WriteCall): Promise<SinkFault | undefined> {
+    return new Promise((resolve) => {
+      const held: HeldWrite = {
+        call,
+        release: (fault) => {
+          const index = this.held.indexOf(held);
+          if (index >= 0) this.held.splice(index, 1);
+          resolve(fault);
+        },
+      };
+      this.held.push(held);
+    });
+  }
+
+  #fail(fault: SinkFault, rows: Buffer[]): Error {
+    if (fault.kind === 'transient') {
+      if (fault.rows === 'in') this.#insert(rows);
+      if (fault.rows === 'late') this.#late.push(rows);
+    }
+    return errorOf(fault);
+  }
+
+  #commit(rows: readonly Buffer[], call: WriteCall): WriteResult {
+    for (const [index, uuid] of call.uuids.entries()) {
+      const sqlState = this.#refused.get(uuid);
+      if (sqlState) throw errorOf({ kind: 'row', rowNumber: index + 1, sqlState });
+    }
+    return this.#insert(rows);
+  }
+
+  #insert(rows: readonly Buffer[]): WriteResult {
+    const duplicates: number[] = [];
+    const conflicts: number[] = [];
+    for (const [index, row] of rows.entries()) {
+      const stored = this.#rows.get(uuidOf(row));
+      if (!stored) this.#rows.set(uuidOf(row), row);
+      else (stored.equals(row) ? duplicates : conflicts).push(index);
+    }
+    return { written: rows.length - duplicates.length - conflicts.length, duplicates, conflicts };
+  }
+}
+
+function uuidOf(row: Buffer): string {
+  return formatUuid(row, UUID_OFFSET);
+}
+
+function errorOf(fault: SinkFault): Error {
+  switch (fault.kind) {
+    case 'transient': {
+      const outcomeKnown = (fault.rows ?? 'none') === 'none' && fault.outcomeKnown !== false;
+      const sqlState = fault.sqlState ?? '57P01';
+      return new SinkTransientError('the sink was told to fail', { outcomeKnown, sqlState });
+    }
+    case 'row': {
+      const { rowNumber, sqlState = '23514' } = fault;
+      return new SinkRowError('the sink was told to refuse a row', {
+        sqlState,
+        ...(rowNumber === undefined ? {} : { rowNumber }),
+      });
+    }
+    case 'halt':
+      return new SinkHaltError('the sink was told to halt', {
+        sqlState: fault.sqlState ?? '42P01',
+      });
+  }
+}

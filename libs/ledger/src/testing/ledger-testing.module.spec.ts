@@ -1,0 +1,113 @@
+import { Injectable } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { describe, expect, it } from 'vitest';
+import { defineLedger } from '../define-ledger.js';
+import { isLedgerEntryInvalidError } from '../errors/ledger-entry-invalid.error.js';
+import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
+import { LedgerService } from '../ledger.service.js';
+import { InjectLedger } from '../ledger.tokens.js';
+import { LedgerTestingModule } from './ledger-testing.module.js';
+import { ManualClock } from './manual-clock.js';
+
+const usage = defineLedger({ name: 'usage', ids: 'text', columns: { model: 'text' } });
+
+@Injectable()
+class Chat {
+  constructor(
+    private readonly ledger: LedgerService,
+    @InjectLedger(usage) private readonly usageLedger: LedgerService<typeof usage>,
+  ) {}
+
+  answer(userId: number): void {
+    this.ledger.record({ userId, promptTokens: 3 });
+    this.usageLedger.record({ userId: `user-${userId}`, completionTokens: 4, model: 'gpt-4o' });
+  }
+
+  fail(): void {
+    this.ledger.record({ userId: -1 });
+  }
+}
+
+async function createModule() {
+  return Test.createTestingModule({
+    imports: [LedgerTestingModule.forRoot({ ledgers: [usage, defineLedger()] })],
+    providers: [Chat],
+  }).compile();
+}
+
+describe('LedgerTestingModule', () => {
+  it('gives back what was recorded, without a database', async () => {
+    const module = await createModule();
+    const ledgers = module.get(LedgerTestingModule);
+    module.get(Chat).answer(7);
+    module.get(Chat).answer(8);
+    expect(await ledgers.entries()).toMatchObject([
+      { userId: '7', promptTokens: 3, completionTokens: 0, direction: 'consume' },
+      { userId: '8' },
+    ]);
+    const [first] = await ledgers.entries(usage);
+    expect(first).toMatchObject({ userId: 'user-7', completionTokens: 4, model: 'gpt-4o' });
+    await module.close();
+  });
+
+  it('throws at an invalid entry, so that the test sees it', async () => {
+    const module = await createModule();
+    expect(() => module.get(Chat).fail()).toThrow(
+      'invalid entry: userId must be an integer from 1 to 2^63 - 1, got a negative number',
+    );
+    await module.close();
+  });
+
+  it('reads, waits and tells its health as the real one does', async () => {
+    const module = await createModule();
+    const ledger = module.get(LedgerService);
+    const other = { userId: 2, promptTokens: 9 };
+    await ledger.recordAndWait({ userId: 1, promptTokens: 2, completionTokens: 3 });
+    await ledger.recordAndWait({ userId: 1, promptTokens: 50, direction: 'supply' });
+    await ledger.recordAndWait(other);
+    expect(await ledger.summary({ userId: 1 })).toMatchObject({
+      consumedTokens: 5,
+      suppliedTokens: 50,
+      netTokens: 45,
+      entries: 2,
+    });
+    const page = await ledger.listRecent({ userId: 1, limit: 1 });
+    expect(page.entries).toMatchObject([{ direction: 'supply' }]);
+    const next = await ledger.listRecent({ userId: 1, cursor: page.nextCursor! });
+    expect(next).toMatchObject({ entries: [{ direction: 'consume' }], nextCursor: null });
+    expect(await module.get(LedgerHealthIndicator).isHealthy('ledger')).toMatchObject({
+      ledger: { status: 'up', database: 'up' },
+    });
+    await module.close();
+    await expect(ledger.recordAndWait(other)).rejects.toMatchObject({ code: 'LEDGER_SEALED' });
+  });
+
+  it('works and stops while time stands still', async () => {
+    const clock = new ManualClock();
+    const module = await Test.createTestingModule({
+      imports: [LedgerTestingModule.forRoot({ clock })],
+    }).compile();
+    await module.init();
+    const ledger = module.get(LedgerService);
+    const ledgers = module.get(LedgerTestingModule);
+    ledger.record({ userId: 1 });
+    const now = clock.now();
+    expect(await ledgers.entries()).toMatchObject([{ userId: '1' }]);
+    expect(clock.now(), 'reading moves no time').toBe(now);
+    ledgers.sink().failAlways({ kind: 'transient' });
+    ledger.record({ userId: 2 });
+    await module.close();
+    expect(ledger.stats()).toMatchObject({ written: 1, spilled: 1, state: 'sealed' });
+  });
+
+  it('fails as it is told', async () => {
+    const module = await createModule();
+    const ledger = module.get(LedgerService);
+    module.get(LedgerTestingModule).sink().failNext({ kind: 'row', rowNumber: 1 });
+    await expect(ledger.recordAndWait({ userId: 1 })).rejects.toMatchObject({
+      code: 'LEDGER_DEAD_LETTERED',
+    });
+    expect(isLedgerEntryInvalidError(new Error('other'))).toBe(false);
+    await module.close();
+  });
+});

@@ -1,0 +1,125 @@
+import { Inject, Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { HealthIndicatorService } from '@nestjs/terminus';
+import type { LedgerOptions } from '../config/ledger-options.interface.js';
+import { defaultLedger, type LedgerDefinition } from '../define-ledger.js';
+import type { StoredEntry } from '../entry/usage-entry.interface.js';
+import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
+import { LedgerInterceptor } from '../http/ledger.interceptor.js';
+import { LedgerService } from '../ledger.service.js';
+import { getLedgerHealthToken, getLedgerToken } from '../ledger.tokens.js';
+import type { Clock } from '../writer/clock.js';
+import { InMemoryLedger } from './in-memory-ledger.js';
+import type { InMemorySink } from './in-memory.sink.js';
+
+/** What ledgers under test may be told. @publicApi */
+export interface LedgerTestingOptions {
+  /** Default: the default ledger alone. */
+  readonly ledgers?: readonly LedgerDefinition[];
+  /** Settings as for `forRoot`; by default entries are written at once and invalid ones throw. */
+  readonly options?: Omit<LedgerOptions, 'connection' | 'dataSource'>;
+  /** Default: the machine's own. `entries()` gives a `ManualClock` its turns, the stop its time. */
+  readonly clock?: Clock;
+}
+
+/** The ledgers under test by name; inside the module only. */
+const LEDGERS = Symbol('nestjs-ledger/testing/ledgers');
+
+/**
+ * Stands in for `LedgerModule` in unit tests: real ledgers, from the interceptor to the batch, over
+ * sinks in memory. No database, no files. Invalid entries throw, so that a test sees them.
+ *
+ * @example
+ * const module = await Test.createTestingModule({
+ *   imports: [LedgerTestingModule.forRoot()],
+ *   providers: [ChatService],
+ * }).compile();
+ * await module.get(ChatService).answer('hello');
+ * const entries = await module.get(LedgerTestingModule).entries();
+ * @publicApi
+ */
+@Module({})
+export class LedgerTestingModule {
+  /** Ledgers of their own for each call; injectable everywhere. */
+  static forRoot(options: LedgerTestingOptions = {}): DynamicModule {
+    const ledgers = options.ledgers ?? [defaultLedger];
+    const tokens = ledgers.flatMap((ledger) => [
+      getLedgerToken(ledger),
+      getLedgerHealthToken(ledger),
+    ]);
+    const all = {
+      provide: LEDGERS,
+      useFactory: () =>
+        new Map(ledgers.map((each) => [each.name, new InMemoryLedger(each, options)])),
+    };
+    return {
+      module: LedgerTestingModule,
+      global: true,
+      providers: [
+        all,
+        HealthIndicatorService,
+        LedgerInterceptor,
+        ...ledgers.flatMap((ledger) => providersOf(ledger)),
+      ],
+      exports: [...tokens, LedgerInterceptor],
+    };
+  }
+
+  readonly #ledgers: ReadonlyMap<string, InMemoryLedger>;
+
+  /** @internal */
+  constructor(@Inject(LEDGERS) ledgers: ReadonlyMap<string, InMemoryLedger>) {
+    this.#ledgers = ledgers;
+  }
+
+  /** All entries of a ledger, oldest first, after what was accepted so far was written. */
+  entries<T extends LedgerDefinition = typeof defaultLedger>(
+    ledger?: T,
+  ): Promise<StoredEntry<T>[]> {
+    return this.#of(ledger).entries() as Promise<StoredEntry<T>[]>;
+  }
+
+  /** The sink of a ledger; it fails as it is told. */
+  sink(ledger?: LedgerDefinition): InMemorySink {
+    return this.#of(ledger).sink;
+  }
+
+  #of(ledger: LedgerDefinition | undefined): InMemoryLedger {
+    const name = ledger?.name ?? 'default';
+    const found = this.#ledgers.get(name);
+    if (found === undefined) throw new Error(`LedgerTestingModule has no ledger '${name}'`);
+    return found;
+  }
+
+  /** Drains as the real lifecycle does, so that a test of a shutdown sees the same. */
+  async onModuleDestroy(): Promise<void> {
+    for (const ledger of this.#ledgers.values()) await ledger.drain();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    for (const ledger of this.#ledgers.values()) await ledger.finish();
+  }
+}
+
+type Ledgers = ReadonlyMap<string, InMemoryLedger>;
+
+function providersOf(definition: LedgerDefinition): Provider[] {
+  const { name } = definition;
+  return [
+    {
+      provide: getLedgerToken(definition),
+      inject: [LEDGERS],
+      useFactory: (ledgers: Ledgers) => {
+        const { ledger, reader } = ledgers.get(name)!;
+        return new LedgerService(ledger, reader);
+      },
+    },
+    {
+      provide: getLedgerHealthToken(definition),
+      inject: [LEDGERS, HealthIndicatorService],
+      useFactory: (ledgers: Ledgers, service: HealthIndicatorService) => {
+        const { ledger, vitals } = ledgers.get(name)!;
+        return new LedgerHealthIndicator(service, vitals, ledger.options, ledger.clock);
+      },
+    },
+  ];
+}

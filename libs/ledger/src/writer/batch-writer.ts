@@ -1,0 +1,265 @@
+import type { Channel } from '../channel/channel.js';
+import { isSinkHaltError } from '../errors/sink.errors.js';
+import type { LedgerSink, WriteResult } from '../sink/ledger-sink.interface.js';
+import type { Counters } from '../stats/counters.js';
+import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
+import type { LastFlush } from '../stats/ledger-stats.interface.js';
+import type { Status } from '../stats/status.js';
+import { WriteTally } from '../stats/write-tally.js';
+import { atMost, type Clock } from './clock.js';
+import { ConnectionLimit } from './connection-limit.js';
+import type { Delivery, Rest } from './delivery.js';
+import type { Assignment, Dispatcher, DueReason } from './dispatcher.js';
+import type { Outage } from './outage.js';
+import { SettledLine } from './settled-line.js';
+import type { Settler } from './settler.js';
+import { TroubleReporter } from './trouble-reporter.js';
+import { flushOf, Worker } from './worker.js';
+
+/** Grace on top of one attempt and one pause before workers without progress count as stuck. */
+const STUCK_GRACE_MS = 5000;
+/** Time that an abandoned attempt gets to notice before its rows are taken over. */
+const ABANDON_GRACE_MS = 100;
+
+/**
+ * Told of each flush, for histograms: entries, duration and why the batch was due. Called once for
+ * each write that was committed, after its entries are settled.
+ *
+ * @publicApi
+ */
+export type FlushListener = (flush: LastFlush & { readonly due: DueReason }) => void;
+
+/** What the batch writer is made of. */
+export interface BatchWriterParts {
+  readonly channel: Channel;
+  readonly dispatcher: Dispatcher;
+  readonly outage: Outage;
+  readonly settler: Settler;
+  readonly sink: LedgerSink;
+  readonly counters: Counters;
+  readonly status: Status;
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+  readonly numWorkers: number;
+  readonly writeTimeoutMs: number;
+  readonly retryMaxMs: number;
+  readonly flushMs: number;
+}
+
+/** Rows left at the drain deadline, with the assignment that held them. */
+export interface Leftover extends Rest {
+  readonly assignment: Assignment;
+  readonly attempts: number;
+}
+
+/**
+ * The workers and what they share: starts them once the sink is ready, waits for what they settle,
+ * and takes their rows back at the drain deadline.
+ *
+ * @internal
+ */
+export class BatchWriter {
+  lastFlush: LastFlush | null = null;
+  /** Workers that there are, or will be; may be set until `start`. */
+  numWorkers: number;
+  /** Whether the sink was ready once. */
+  isPrepared = false;
+  /** Batches, flushes and retries up to now. */
+  readonly tally = new WriteTally();
+  readonly #parts: BatchWriterParts;
+  readonly #workers: Worker[] = [];
+  readonly #connections: ConnectionLimit;
+  readonly #trouble: TroubleReporter;
+  readonly #settled: SettledLine;
+  readonly #listeners = new Set<FlushListener>();
+  #progressAt: number;
+  #deadline = Number.POSITIVE_INFINITY;
+  #isAbandoned = false;
+  readonly #stop = new AbortController();
+  #running: Promise<void>[] = [];
+
+  constructor(parts: BatchWriterParts) {
+    this.#parts = parts;
+    const { clock, status, logger } = parts;
+    this.numWorkers = parts.numWorkers;
+    this.#progressAt = clock.monotonic();
+    this.#connections = new ConnectionLimit({
+      clock,
+      logger,
+      numWorkers: () => this.numWorkers,
+    });
+    this.#trouble = new TroubleReporter(status, logger, clock);
+    this.#settled = new SettledLine(clock, () => this.#settledUntil());
+  }
+
+  #worker(index: number): Worker {
+    const { dispatcher, clock, logger, sink, outage, settler, counters } = this.#parts;
+    const delivery = {
+      sink,
+      outage,
+      connections: this.#connections,
+      settler,
+      clock,
+      attemptMs: () => this.#attemptMs(),
+      onFailed: (error: unknown, isHalt: boolean) => {
+        counters.retries++;
+        this.tally.noteRetry(error, isHalt);
+        this.#progressAt = clock.monotonic();
+        this.#trouble.failed(error, isHalt);
+      },
+      onReached: () => {
+        this.#progressAt = clock.monotonic();
+        this.#trouble.reached();
+      },
+      onWritten: (written: Assignment, result: WriteResult, ms: number) =>
+        this.#noteFlush(written, result, ms),
+    };
+    const onDone = (): void => {
+      // Rows that were taken back are not settled: whoever took them tells what became of them.
+      if (!this.#isAbandoned) this.#settled.check();
+    };
+    const onAssigned = (due: DueReason): void => {
+      this.#progressAt = clock.monotonic();
+      this.tally.noteBatch(due);
+    };
+    return new Worker(index, { dispatcher, delivery, clock, logger, onAssigned, onDone });
+  }
+
+  #attemptMs(): number {
+    const { clock, writeTimeoutMs } = this.#parts;
+    return Math.max(1, Math.min(writeTimeoutMs, this.#deadline - clock.monotonic()));
+  }
+
+  #noteFlush(assignment: Assignment, result: WriteResult, ms: number): void {
+    const entries = result.written + result.duplicates.length;
+    this.lastFlush = flushOf(entries, ms, this.#parts.clock.now());
+    this.tally.noteFlush(entries, ms);
+    for (const listener of this.#listeners) {
+      try {
+        listener({ ...this.lastFlush, due: assignment.due });
+      } catch {
+        // The batch is written, and nothing of its delivery may fail for a listener's sake.
+        this.#parts.counters.callbackErrors++;
+      }
+    }
+  }
+
+  /** Tells a listener of each flush from now on. @returns a function that ends it */
+  onFlush(listener: FlushListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Workers that have a batch in flight. */
+  get busyWorkers(): number {
+    return this.#workers.filter((worker) => worker.delivery !== undefined).length;
+  }
+
+  /** Monotonic milliseconds of the oldest entry in flight; undefined if there is none. */
+  get oldestInFlightAt(): number | undefined {
+    const times = this.#workers.flatMap(({ delivery }) =>
+      delivery === undefined ? [] : [delivery.assignment.batch.oldestAt],
+    );
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** The last attempt failed, and none succeeded since. */
+  get isRetrying(): boolean {
+    return this.#parts.outage.isOn;
+  }
+
+  /** Entries are due or in flight, but no attempt has ended for longer than one may take. */
+  get isStuck(): boolean {
+    const { channel, clock, writeTimeoutMs, retryMaxMs, flushMs } = this.#parts;
+    if (!this.isPrepared || channel.inFlight + channel.depth === 0) return false;
+    const dueAt = channel.inFlight > 0 ? 0 : channel.oldestAt! + flushMs;
+    const idleMs = clock.monotonic() - Math.max(this.#progressAt, dueAt);
+    return idleMs > writeTimeoutMs + retryMaxMs + STUCK_GRACE_MS;
+  }
+
+  /**
+   * Makes the sink ready, however long it takes, then sets the workers to work.
+   * @param onFailed told of each try that failed
+   * @returns resolves when the workers work, or when the drain deadline came first
+   */
+  async start(onFailed: (error: unknown) => void): Promise<void> {
+    const { sink, outage, dispatcher } = this.#parts;
+    while (!this.#isAbandoned && !this.isPrepared) {
+      const isProbe = await outage.pass(0);
+      if (this.#isAbandoned) return;
+      try {
+        await sink.prepare(this.#stop.signal);
+        this.isPrepared = true;
+      } catch (error) {
+        if (this.#isAbandoned) return;
+        outage.failed(isProbe, isSinkHaltError(error));
+        this.#trouble.failed(error, isSinkHaltError(error));
+        onFailed(error);
+      }
+    }
+    if (this.#isAbandoned) return;
+    this.#progressAt = this.#parts.clock.monotonic();
+    outage.reached();
+    this.#trouble.reached();
+    for (let i = 0; i < this.numWorkers; i++) this.#workers.push(this.#worker(i));
+    this.#running = this.#workers.map((worker) => worker.run());
+    dispatcher.schedule();
+  }
+
+  /**
+   * Waits until every entry accepted so far is settled.
+   * @returns false if `timeoutMs` came first
+   */
+  flush(timeoutMs: number): Promise<boolean> {
+    const { channel, dispatcher } = this.#parts;
+    dispatcher.flushUntil(channel.tail);
+    return this.#settled.wait(channel.tail, timeoutMs);
+  }
+
+  /** From now on each entry is due at once, and a server that is away is tried at once. */
+  drainFrom(): void {
+    this.#parts.dispatcher.isDraining = true;
+    this.#parts.outage.hurry();
+    this.#parts.dispatcher.schedule();
+  }
+
+  /** Cuts the attempts that begin from now on to the time left. @param deadline monotonic */
+  limit(deadline: number): void {
+    this.#deadline = deadline;
+  }
+
+  /** Ends all deliveries and takes back what is not settled, oldest first. Never rejects. */
+  async abandon(): Promise<Leftover[]> {
+    const { dispatcher, outage, clock } = this.#parts;
+    this.#isAbandoned = true;
+    this.#stop.abort();
+    dispatcher.stop();
+    const deliveries = this.#workers.flatMap(({ delivery }) => delivery ?? []);
+    for (const delivery of deliveries) delivery.abandon();
+    this.#connections.lift();
+    outage.reached();
+    await atMost(clock, ABANDON_GRACE_MS, Promise.all(this.#running));
+    const leftovers = deliveries.flatMap((delivery) => leftoversOf(delivery));
+    const waiting = dispatcher.takeAll().map((assignment): Leftover => {
+      return { assignment, batch: assignment.batch, mayExist: false, attempts: 0 };
+    });
+    return [...leftovers, ...waiting].sort((a, b) => a.batch.position - b.batch.position);
+  }
+
+  /** Ends every flush that still waits. @param isSettled whether all rows taken back were kept */
+  endFlushes(isSettled: boolean): void {
+    this.#settled.end(isSettled);
+  }
+
+  #settledUntil(): number {
+    const inFlight = this.#workers.flatMap(({ delivery }) =>
+      delivery === undefined ? [] : [delivery.assignment.batch.position],
+    );
+    return Math.min(this.#parts.channel.head, ...inFlight);
+  }
+}
+
+function leftoversOf(delivery: Delivery): Leftover[] {
+  const { assignment, attempts } = delivery;
+  return delivery.takeRows().map((rest) => ({ ...rest, assignment, attempts }));
+}

@@ -1,0 +1,50 @@
+/** A timer that can be taken back; never keeps the process alive. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** Time as the ledger sees it, so that tests can own it. @publicApi */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Milliseconds on a scale that never jumps; only differences mean something. */
+  monotonic(): number;
+  /** Calls back once after at least `ms` milliseconds. */
+  after(ms: number, callback: () => void): Timer;
+  /** Calls back after one turn of the event loop. */
+  nextTurn(callback: () => void): void;
+  /** Keeps the process alive until it is cancelled: for a wait that must not be cut short. */
+  hold(): Timer;
+}
+
+/** The longest interval that Node takes. Source: its manual, timers. */
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
+
+/** The machine's own clock. @internal */
+export const systemClock: Clock = {
+  now: Date.now,
+  monotonic: () => performance.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+  nextTurn(callback) {
+    setImmediate(callback);
+  },
+  hold() {
+    const timer = setInterval(() => {}, LONGEST_INTERVAL_MS);
+    return { cancel: () => clearInterval(timer) };
+  },
+};
+
+/** Resolves when the promise does, or after `ms` milliseconds; rejects only if the promise does. */
+export async function atMost(clock: Clock, ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: Timer | undefined;
+  const limit = new Promise<void>((resolve) => (timer = clock.after(ms, resolve)));
+  try {
+    await Promise.race([promise, limit]);
+  } finally {
+    timer?.cancel();
+  }
+}

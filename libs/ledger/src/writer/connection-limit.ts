@@ -1,0 +1,105 @@
+import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
+import type { Clock, Timer } from './clock.js';
+
+/** After this long without a refusal one more worker may try. Source: pg-pool closes a connection that is idle for 10 s. */
+const RAISE_MS = 10_000;
+/** SQLSTATE of a server that takes no more connections. Source: PostgreSQL 18, appendix A. */
+export const TOO_MANY_CONNECTIONS = '53300';
+
+interface Waiter {
+  readonly position: number;
+  readonly go: () => void;
+}
+
+/** What the limit is made of. */
+export interface ConnectionLimitParts {
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+  /** Asked for anew: the pool's size may lower it until the start. */
+  readonly numWorkers: () => number;
+}
+
+/**
+ * How many attempts may be under way at once. No limit -> limited (`refused`: half of what was
+ * tried, at least one) -> one more after each ten seconds without a refusal -> no limit. A server
+ * out of connections is not asked for `numWorkers` of them again and again.
+ *
+ * @internal
+ */
+export class ConnectionLimit {
+  readonly #parts: ConnectionLimitParts;
+  readonly #waiters: Waiter[] = [];
+  #most = Number.POSITIVE_INFINITY;
+  #underWay = 0;
+  #timer: Timer | undefined;
+
+  constructor(parts: ConnectionLimitParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Resolves when an attempt may be made; `leave` ends it.
+   * @param position of the batch: the lowest that waits goes first
+   */
+  enter(position: number): Promise<void> {
+    if (this.#underWay < this.#most) {
+      this.#underWay++;
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => this.#waiters.push({ position, go: resolve }));
+  }
+
+  /** An attempt has ended. */
+  leave(): void {
+    this.#underWay--;
+    this.#admit();
+  }
+
+  /** The server refused a connection, since it has none left; called before `leave`. */
+  refused(): void {
+    const { logger, numWorkers } = this.#parts;
+    const tried = Math.min(this.#underWay, this.#most, numWorkers());
+    const most = Math.max(1, tried >>> 1);
+    if (most < this.#most && most < numWorkers()) {
+      logger.warn(
+        `WARNING: the server has no connection left (${TOO_MANY_CONNECTIONS}): ` +
+          `using ${most} of ${numWorkers()} workers for now`,
+      );
+      this.#most = most;
+    }
+    this.#raiseLater();
+  }
+
+  #raiseLater(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#most === Number.POSITIVE_INFINITY) return;
+    this.#timer = this.#parts.clock.after(RAISE_MS, () => {
+      this.#most++;
+      if (this.#most >= this.#parts.numWorkers()) {
+        this.#most = Number.POSITIVE_INFINITY;
+        this.#parts.logger.log(`using all ${this.#parts.numWorkers()} workers again`);
+      }
+      this.#admit();
+      this.#raiseLater();
+    });
+  }
+
+  /** Ends all waits and the limit: the process stops, and each attempt finds out by itself. */
+  lift(): void {
+    this.#most = Number.POSITIVE_INFINITY;
+    this.#raiseLater();
+    this.#admit();
+  }
+
+  #admit(): void {
+    while (this.#waiters.length > 0 && this.#underWay < this.#most) {
+      let first = 0;
+      for (let i = 1; i < this.#waiters.length; i++) {
+        if (this.#waiters[i]!.position < this.#waiters[first]!.position) first = i;
+      }
+      this.#underWay++;
+      this.#waiters.splice(first, 1)[0]!.go();
+    }
+  }
+}

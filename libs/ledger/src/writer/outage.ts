@@ -1,0 +1,110 @@
+import type { Clock, Timer } from './clock.js';
+import { retryDelayMs, type RetryBounds } from './retry-policy.js';
+
+interface Waiter {
+  readonly position: number;
+  readonly go: (isProbe: boolean) => void;
+}
+
+/** What the outage is made of. */
+export interface OutageParts {
+  readonly clock: Clock;
+  readonly retry: RetryBounds;
+  /** 0 up to 1. */
+  readonly random: () => number;
+}
+
+/**
+ * The gate in front of all attempts. Open: attempts pass at once. It closes when an attempt fails
+ * for a reason that is not the batch's own, and lets one probe pass at a time then, the oldest
+ * batch first, after a pause that grows; the first attempt that reaches the server opens it for
+ * all. So a server that comes back meets one connection, not `numWorkers` of them.
+ *
+ * @internal
+ */
+export class Outage {
+  /** Whether the gate is closed: the last attempt failed, and none succeeded since. */
+  isOn = false;
+  readonly #parts: OutageParts;
+  readonly #waiters: Waiter[] = [];
+  #failures = 0;
+  #isSlow = false;
+  #isProbing = false;
+  #timer: Timer | undefined;
+
+  constructor(parts: OutageParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Resolves when an attempt may be made, to whether it is the probe.
+   * @param position of the batch: the lowest that waits goes first
+   */
+  pass(position: number): Promise<boolean> {
+    if (!this.isOn) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.#waiters.push({ position, go: resolve });
+      this.#elect();
+    });
+  }
+
+  /** An attempt failed. @param isSlow the server refuses all: try at the longest pause only */
+  failed(isProbe: boolean, isSlow: boolean): void {
+    if (isProbe) this.#isProbing = false;
+    if (isProbe || !this.isOn) this.#failures++;
+    this.#isSlow = isSlow;
+    this.isOn = true;
+    this.#elect();
+  }
+
+  /** An attempt reached the server, whatever it said of the rows. */
+  reached(): void {
+    this.isOn = false;
+    this.#failures = 0;
+    this.#isProbing = false;
+    this.#isSlow = false;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#letAll();
+  }
+
+  /** Shortens the pause: the process stops, and there is little time left to try. */
+  hurry(): void {
+    this.#failures = Math.min(this.#failures, 1);
+    this.#isSlow = false;
+    if (this.#timer === undefined) return;
+    this.#timer.cancel();
+    this.#timer = undefined;
+    this.#elect();
+  }
+
+  /** Ends all waits; attempts pass from now on, so that each finds out by itself that it must end. */
+  abandon(): void {
+    this.reached();
+  }
+
+  #letAll(): void {
+    for (const { go } of this.#waiters.splice(0)) go(false);
+  }
+
+  #elect(): void {
+    if (this.#isProbing || this.#timer !== undefined || this.#waiters.length === 0) return;
+    const { clock, retry, random } = this.#parts;
+    const delayMs = this.#isSlow ? retry.maxMs : retryDelayMs(this.#failures, retry, random());
+    this.#timer = clock.after(delayMs, () => {
+      this.#timer = undefined;
+      this.#probe();
+    });
+  }
+
+  #probe(): void {
+    let oldest = 0;
+    for (let i = 1; i < this.#waiters.length; i++) {
+      if (this.#waiters[i]!.position < this.#waiters[oldest]!.position) oldest = i;
+    }
+    const [waiter] = this.#waiters.splice(oldest, 1);
+    if (waiter === undefined) return;
+    this.#isProbing = true;
+    waiter.go(true);
+  }
+}

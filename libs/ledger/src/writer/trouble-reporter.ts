@@ -1,0 +1,50 @@
+import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
+import type { Status } from '../stats/status.js';
+import type { Clock } from './clock.js';
+
+/**
+ * Tells of failed attempts: in the state, and in the log once when the trouble begins and once
+ * when it ends, never per attempt.
+ *
+ * @internal
+ */
+export class TroubleReporter {
+  readonly #status: Status;
+  readonly #logger: LedgerLogger;
+  readonly #clock: Clock;
+  #since: number | undefined;
+  #toldReason: string | undefined;
+
+  constructor(status: Status, logger: LedgerLogger, clock: Clock) {
+    this.#status = status;
+    this.#logger = logger;
+    this.#clock = clock;
+  }
+
+  failed(error: unknown, isHalt: boolean): void {
+    const reason = reasonOf(error);
+    this.#since ??= this.#clock.monotonic();
+    if (isHalt) this.#status.enter('halted', reason);
+    else this.#status.reason = reason;
+    if (this.#toldReason === reason) return;
+    this.#toldReason = reason;
+    const what = isHalt ? 'halted' : 'writing fails';
+    this.#logger.error(`${what}: ${reason}; entries are kept, trying again`);
+  }
+
+  /** The server took a batch, or refused it for a row's sake. */
+  reached(): void {
+    this.#status.enter('running');
+    if (this.#since === undefined) return;
+    const seconds = ((this.#clock.monotonic() - this.#since) / 1000).toFixed(1);
+    this.#since = undefined;
+    this.#toldReason = undefined;
+    this.#logger.log(`writing again after ${seconds}s`);
+  }
+}
+
+/** Errors of the ledger have texts free of users' values; of others only the name is told. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'an unknown failure';
+  return 'isLedgerError' in error ? error.message : `unexpected ${error.name}`;
+}

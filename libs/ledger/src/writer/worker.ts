@@ -1,0 +1,88 @@
+import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
+import type { LastFlush } from '../stats/ledger-stats.interface.js';
+import type { Clock } from './clock.js';
+import { Delivery, type DeliveryParts } from './delivery.js';
+import type { Assignment, Dispatcher, DueReason } from './dispatcher.js';
+
+/** A worker's flush lines are at most one a second, by the contract. */
+const FLUSH_LINE_MS = 1000;
+
+/** What a worker is made of. */
+export interface WorkerParts {
+  readonly dispatcher: Dispatcher;
+  readonly delivery: DeliveryParts;
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+  /** Called when the worker got a batch, with why it was due. */
+  readonly onAssigned: (due: DueReason) => void;
+  /** Called when a batch was settled. */
+  readonly onDone: () => void;
+}
+
+/** One loop with at most one batch in flight; not a thread. @internal */
+export class Worker {
+  /** The batch in flight; undefined while the worker is idle. */
+  delivery: Delivery | undefined;
+  readonly #name: string;
+  readonly #parts: WorkerParts;
+  #loggedAt = Number.NEGATIVE_INFINITY;
+
+  /** @param index from 0, as the log names it */
+  constructor(index: number, parts: WorkerParts) {
+    this.#name = `worker-${index}`;
+    this.#parts = parts;
+  }
+
+  /** Takes and delivers batches until the dispatcher sends it home. Never rejects. */
+  async run(): Promise<void> {
+    const { dispatcher, onDone } = this.#parts;
+    for (;;) {
+      const delivery = await this.#next();
+      if (delivery === undefined) return;
+      await delivery.run();
+      this.delivery = undefined;
+      dispatcher.done(delivery.assignment);
+      onDone();
+    }
+  }
+
+  /** The delivery is there in the turn in which its rows leave the channel: none is overlooked. */
+  #next(): Promise<Delivery | undefined> {
+    return new Promise((resolve) => {
+      this.#parts.dispatcher.next((assignment) => {
+        this.delivery = assignment && this.#deliver(assignment);
+        resolve(this.delivery);
+      });
+    });
+  }
+
+  #deliver(assignment: Assignment): Delivery {
+    const { delivery, onAssigned } = this.#parts;
+    onAssigned(assignment.due);
+    return new Delivery(assignment, {
+      ...delivery,
+      onWritten: (written, result, ms) => {
+        delivery.onWritten(written, result, ms);
+        this.#logFlush(result.written + result.duplicates.length, assignment.batch.count, ms);
+      },
+    });
+  }
+
+  #logFlush(entries: number, of: number, ms: number): void {
+    const { clock, logger } = this.#parts;
+    const now = clock.monotonic();
+    if (now - this.#loggedAt < FLUSH_LINE_MS) return;
+    this.#loggedAt = now;
+    const { entriesPerSecond } = flushOf(entries, ms, 0);
+    logger.log(
+      `${this.#name} flushed ${entries}/${of} entries in ${Math.round(ms)}ms ` +
+        `(${entriesPerSecond} entries/sec)`,
+    );
+  }
+}
+
+/** A flush with its rate; less than a tenth of a millisecond counts as that. */
+export function flushOf(entries: number, ms: number, at: number): LastFlush {
+  const entriesPerSecond = Math.round((entries * 1000) / Math.max(ms, 0.1));
+  return Object.freeze({ entries, ms, entriesPerSecond, at });
+}

@@ -1,0 +1,79 @@
+/**
+ * Builds the library and the gateway unless what is built is newer than every file it is made of,
+ * so that a second `npm start` takes no longer than it must. Processes that come at the same time
+ * (test files do) build once.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const ROOT = join(import.meta.dirname, '..');
+const INPUTS = [
+  'src',
+  'libs/ledger/src',
+  'libs/ledger/dashboard',
+  'libs/ledger/tsconfig.lib.json',
+  'tsconfig.base.json',
+  'tsconfig.build.json',
+  'nest-cli.json',
+  'scripts/build-dashboard.js',
+];
+const LOCK = join(ROOT, '.tmp', 'build.lock');
+const LOCK_LIMIT_MS = 120_000;
+const LOCK_PAUSE_MS = 100;
+const OUTPUTS = [
+  'libs/ledger/dist/index.js',
+  'libs/ledger/dist/dashboard/assets/page.html',
+  'dist/main.js',
+];
+
+/** Time of the newest file at or below a path, in ms since 1970. */
+function newest(path) {
+  const facts = statSync(path);
+  if (!facts.isDirectory()) return facts.mtimeMs;
+  const names = readdirSync(path);
+  // The folder's own time tells of a file that was removed.
+  return Math.max(facts.mtimeMs, ...names.map((name) => newest(join(path, name))));
+}
+
+function builtAt(path) {
+  return statSync(join(ROOT, path), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function isStale() {
+  const changedAt = Math.max(...INPUTS.map((path) => newest(join(ROOT, path))));
+  return changedAt >= Math.min(...OUTPUTS.map(builtAt));
+}
+
+/** Whether this process may build now; false while another one does. */
+function takeLock() {
+  try {
+    mkdirSync(dirname(LOCK), { recursive: true });
+    writeFileSync(LOCK, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
+  // A build takes seconds: an older lock is of a process that was killed.
+  const age = Date.now() - (statSync(LOCK, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+  if (age > LOCK_LIMIT_MS) rmSync(LOCK, { force: true });
+  return false;
+}
+
+while (isStale()) {
+  if (!takeLock()) {
+    await delay(LOCK_PAUSE_MS);
+    continue;
+  }
+  try {
+    const { status } = spawnSync('npm', ['run', '--silent', 'build'], {
+      cwd: ROOT,
+      stdio: 'inherit',
+    });
+    process.exitCode = status ?? 1;
+    break;
+  } finally {
+    rmSync(LOCK, { force: true });
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Runs Vitest with the arguments given and ends with the plain line `N passed, N failed` (and
+ * `, N skipped`, with their names before it). A skipped test fails the run where CI is set: what
+ * can't run there would never run.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+const vitest = join(
+  dirname(createRequire(import.meta.url).resolve('vitest/package.json')),
+  'vitest.mjs',
+);
+const folder = mkdtempSync(join(tmpdir(), 'nestjs-ledger-report-'));
+const report = join(folder, 'report.json');
+const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+const { status } = spawnSync(
+  process.execPath,
+  [vitest, 'run', ...reporters, ...process.argv.slice(2)],
+  { stdio: 'inherit' },
+);
+
+/** Reads what Vitest found; null if it ended before it could say. */
+function readReport() {
+  try {
+    return JSON.parse(readFileSync(report, 'utf8'));
+  } catch {
+    return null;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const files = readReport()?.testResults ?? [];
+const tests = files.flatMap((file) => file.assertionResults);
+const count = (name) => tests.filter((test) => test.status === name).length;
+const passed = count('passed');
+// A file that could not even be loaded holds no tests, and is one failure.
+const broken = files.filter((file) => file.status === 'failed' && !file.assertionResults.length);
+const skipped = tests.filter((test) => test.status !== 'passed' && test.status !== 'failed');
+const skipsFail = Boolean(process.env.CI) && skipped.length > 0;
+let failed = count('failed') + broken.length;
+if (skipsFail) failed += skipped.length;
+// An error outside of any test, or no test at all, is told by the exit code alone.
+if (status !== 0 && failed === 0) failed = 1;
+
+for (const test of skipped) console.log(`skipped: ${test.fullName}`);
+const suffix = skipped.length > 0 && !skipsFail ? `, ${skipped.length} skipped` : '';
+console.log(`${passed} passed, ${failed} failed${suffix}`);
+process.exitCode = failed > 0 ? 1 : 0;

@@ -1,0 +1,24 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^nestjs-ledger$/, replacement: source('./libs/ledger/src/index.ts') },
+      {
+        find: /^nestjs-ledger\/(testing|dashboard|prometheus|opentelemetry)$/,
+        replacement: source('./libs/ledger/src/$1/index.ts'),
+      },
+    ],
+  },
+  test: {
+    globalSetup: './test/support/global-setup.ts',
+    // One module graph for all files of a worker: starting Nest and TypeORM anew in each costs 0.5 s.
+    isolate: false,
+    include: ['{libs,src}/**/*.{spec,int-spec}.ts', 'test/**/*.{spec,e2e-spec}.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
