@@ -1,0 +1,62 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { ConfigModule } from '@nestjs/config';
+import { APP_FILTER, APP_PIPE } from '@nestjs/core';
+import { TerminusModule } from '@nestjs/terminus';
+import { createLedgerConfig, LedgerModule } from 'nestjs-ledger';
+import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';
+import { join } from 'node:path';
+import { AddressesController } from './addresses.controller.js';
+import { ChatController } from './chat/chat.controller.js';
+import { LoopbackProvider } from './chat/loopback.provider.js';
+import { DatabaseModule } from './database/database.module.js';
+import type { GatewayDatabase } from './database/gateway-database.js';
+import type { GatewaySettings } from './gateway-settings.js';
+import { HealthController } from './health/health.controller.js';
+import { MetricsController } from './metrics/metrics.controller.js';
+import { MetricsRegistry } from './metrics/metrics.registry.js';
+import { OpenAiErrorFilter } from './openai-error.filter.js';
+import { openAiValidationPipe } from './openai-validation.pipe.js';
+import { usage } from './usage.ledger.js';
+import { UsageController } from './usage/usage.controller.js';
+
+/** The whole gateway. Its database is opened before it, since the ledger's settings name it. */
+@Module({})
+export class AppModule {
+  static forRoot(settings: GatewaySettings, database: GatewayDatabase): DynamicModule {
+    // The environment and an INI file still go before what is given here.
+    const ledger = createLedgerConfig({
+      defaults: {
+        connection: { url: database.url },
+        spillDir: join(settings.dataDir, 'spill'),
+      },
+    });
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.forRoot({ ignoreEnvFile: true }),
+        DatabaseModule.forRoot(database),
+        LedgerModule.forRootAsync({ ledger: usage, ...ledger.asProvider() }),
+        // For a browser on this machine, and in production for nobody: see its documentation.
+        LedgerDashboardModule.forRoot({ path: '/' }),
+        // The ledger says itself when its state changes; a line per failed probe adds nothing.
+        TerminusModule.forRoot({ logger: false }),
+      ],
+      controllers: [
+        ChatController,
+        UsageController,
+        HealthController,
+        AddressesController,
+        MetricsController,
+      ],
+      providers: [
+        MetricsRegistry,
+        {
+          provide: LoopbackProvider,
+          useFactory: () => new LoopbackProvider(settings.loopbackTokenMs),
+        },
+        { provide: APP_PIPE, useValue: openAiValidationPipe },
+        { provide: APP_FILTER, useClass: OpenAiErrorFilter },
+      ],
+    };
+  }
+}

@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { identifyCaller } from './caller.js';
+
+describe('identifyCaller', () => {
+  it('takes the user of the body before the key', () => {
+    const caller = identifyCaller('alice', 'Bearer sk-secret');
+    expect(caller.userId).toBe('alice');
+    expect(caller.apiKeyId).toMatch(/^key_[0-9a-f]{24}$/);
+  });
+
+  it('knows a user by the key alone, and never gives the key away', () => {
+    const caller = identifyCaller(undefined, 'bearer sk-secret');
+    expect(caller.userId).toBe(caller.apiKeyId);
+    expect(caller).toEqual(identifyCaller(undefined, 'Bearer sk-secret'));
+    expect(caller).not.toEqual(identifyCaller(undefined, 'Bearer sk-other'));
+    expect(JSON.stringify(caller)).not.toContain('secret');
+  });
+
+  it.each([undefined, '', 'Basic abc', 'Bearer '])('calls it anonymous with %j', (header) => {
+    expect(identifyCaller(undefined, header)).toEqual({
+      userId: 'anonymous',
+      apiKeyId: undefined,
+    });
+  });
+});

@@ -1,0 +1,42 @@
+import { z } from 'zod';
+
+const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
+const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: z.string() });
+
+const message = z.looseObject({
+  role: z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
+  /** Null where an assistant called tools instead of speaking. */
+  content: z
+    .union([z.string(), z.array(z.discriminatedUnion('type', [textPart, refusalPart]))])
+    .nullish(),
+  name: z.string().optional(),
+  tool_calls: z.array(z.looseObject({})).optional(),
+});
+
+/** Ids go into the ledger as text of at most 256 bytes. */
+const id = z
+  .string()
+  .min(1)
+  .refine((text) => Buffer.byteLength(text) <= 256, 'at most 256 bytes')
+  .refine((text) => !text.includes('\0'), 'no U+0000');
+
+/** Body of `POST /v1/chat/completions`; fields that are not listed are let through unread. */
+export const chatRequest = z.looseObject({
+  model: id,
+  messages: z.array(message).min(1),
+  stream: z.boolean().nullish(),
+  stream_options: z.looseObject({ include_usage: z.boolean().optional() }).nullish(),
+  user: id.optional(),
+  n: z.int().min(1).max(128).nullish(),
+  max_tokens: z.int().min(1).nullish(),
+  max_completion_tokens: z.int().min(1).nullish(),
+  stop: z.union([z.string(), z.array(z.string()).max(4)]).nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  tools: z.array(z.looseObject({})).optional(),
+});
+
+/** A request that kept the schema. */
+export type ChatRequest = z.infer<typeof chatRequest>;
+/** One message of a request. */
+export type ChatMessage = ChatRequest['messages'][number];

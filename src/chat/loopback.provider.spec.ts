@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import type { ChatRequest } from './chat-request.schema.js';
+import { LoopbackProvider } from './loopback.provider.js';
+
+const provider = new LoopbackProvider(0);
+
+async function answer(request: Partial<ChatRequest>, said = 'one two three') {
+  const messages: ChatRequest['messages'] = [{ role: 'user', content: said }];
+  const given = await provider.answer({ model: 'gpt-4o', messages, ...request });
+  let text = '';
+  let tokens = 0;
+  for await (const piece of given.pieces) {
+    text += piece.text;
+    tokens += piece.tokens;
+  }
+  return { text, tokens, finishReason: given.finishReason };
+}
+
+describe('LoopbackProvider', () => {
+  it('repeats what the user said last', async () => {
+    const messages: ChatRequest['messages'] = [
+      { role: 'user', content: 'first' },
+      { role: 'assistant', content: 'yes?' },
+      { role: 'user', content: [{ type: 'text', text: 'second' }] },
+    ];
+    expect(await answer({ messages })).toMatchObject({
+      text: 'You said: second',
+      finishReason: 'stop',
+    });
+  });
+
+  it.each(['max_tokens', 'max_completion_tokens'])('ends at %s', async (limit) => {
+    expect(await answer({ [limit]: 4 })).toEqual({
+      text: 'You said: one',
+      tokens: 4,
+      finishReason: 'length',
+    });
+  });
+
+  it('is not cut by a limit that it just meets', async () => {
+    const whole = await answer({});
+    expect(await answer({ max_tokens: whole.tokens })).toEqual(whole);
+    expect(whole.finishReason).toBe('stop');
+  });
+
+  it('ends before the first of the stop marks', async () => {
+    const cut = await answer({ stop: ['three', ' two', ''] });
+    expect(cut).toMatchObject({ text: 'You said: one', finishReason: 'stop' });
+    expect(await answer({ stop: 'three' })).toMatchObject({ text: 'You said: one two ' });
+  });
+});

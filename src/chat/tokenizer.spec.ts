@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { ChatMessage } from './chat-request.schema.js';
+import { Tokenizer } from './tokenizer.js';
+
+/**
+ * OpenAI's own example, with the counts that its API gave for it.
+ * Source: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+ */
+const EXAMPLE: ChatMessage[] = [
+  {
+    role: 'system',
+    content:
+      'You are a helpful, pattern-following assistant that translates corporate jargon into plain English.',
+  },
+  {
+    role: 'system',
+    name: 'example_user',
+    content: 'New synergies will help drive top-line growth.',
+  },
+  {
+    role: 'system',
+    name: 'example_assistant',
+    content: 'Things working well together will increase revenue.',
+  },
+  {
+    role: 'system',
+    name: 'example_user',
+    content:
+      "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
+  },
+  {
+    role: 'system',
+    name: 'example_assistant',
+    content: "Let's talk later when we're less busy about how to do better.",
+  },
+  {
+    role: 'user',
+    content:
+      "This late pivot means we don't have time to boil the ocean for the client deliverable.",
+  },
+];
+
+/** Tokens of a text alone: those of a message with it, less those of one without. */
+function contentTokens(tokenizer: Tokenizer, content: string): number {
+  const count = (text: string) =>
+    tokenizer.countPrompt({ messages: [{ role: 'user', content: text }] });
+  return count(content) - count('');
+}
+
+describe('Tokenizer', () => {
+  it.each([
+    ['gpt-3.5-turbo', 129],
+    ['gpt-4-0613', 129],
+    ['gpt-4', 129],
+    ['gpt-4o', 124],
+    ['gpt-4o-mini', 124],
+  ])('counts the example conversation for %s as the API did: %i', async (model, tokens) => {
+    const tokenizer = await Tokenizer.load(model);
+    expect(tokenizer.countPrompt({ messages: EXAMPLE })).toBe(tokens);
+  });
+
+  it('takes the mark of an end for text, since a user wrote it', async () => {
+    const tokenizer = await Tokenizer.load('gpt-4o');
+    const pieces = [...tokenizer.split('a <|endoftext|> b')];
+    expect(pieces.map((piece) => piece.text).join('')).toBe('a <|endoftext|> b');
+    expect(pieces.length).toBeGreaterThan(3);
+  });
+
+  it('cuts any text into pieces that make up its characters and its tokens again', async () => {
+    const tokenizer = await Tokenizer.load('gpt-4o');
+    const texts = fc.string({ unit: 'grapheme', maxLength: 40 });
+    fc.assert(
+      fc.property(texts, (text) => {
+        const pieces = [...tokenizer.split(text)];
+        expect(pieces.map((piece) => piece.text).join('')).toBe(text);
+        const tokens = pieces.reduce((sum, piece) => sum + piece.tokens, 0);
+        expect(tokens).toBe(contentTokens(tokenizer, text));
+      }),
+    );
+  });
+
+  it('never cuts a character in two', async () => {
+    const tokenizer = await Tokenizer.load('gpt-4');
+    const pieces = [...tokenizer.split('naïve 👩‍👩‍👧 𝒳 漢字')];
+    expect(pieces.some((piece) => piece.text.includes('\uFFFD'))).toBe(false);
+    expect(pieces.some((piece) => piece.tokens > 1)).toBe(true);
+  });
+
+  it('counts all parts of a message, its name and its tool calls', async () => {
+    const tokenizer = await Tokenizer.load('gpt-4o');
+    const count = (message: ChatMessage) => tokenizer.countPrompt({ messages: [message] });
+    const plain = count({ role: 'user', content: 'Hello there' });
+    const parts = ['Hello', ' there'].map((text) => ({ type: 'text' as const, text }));
+    expect(count({ role: 'user', content: parts })).toBe(plain);
+    expect(count({ role: 'user', content: 'Hello there', name: 'bob' })).toBe(plain + 2);
+    expect(count({ role: 'user', content: null })).toBe(plain - 2);
+    const calls = [{ id: 'call_1', type: 'function' }];
+    expect(count({ role: 'assistant', content: null, tool_calls: calls })).toBeGreaterThan(plain);
+  });
+});

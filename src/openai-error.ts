@@ -1,0 +1,30 @@
+/** An error as OpenAI's API writes it. */
+export interface OpenAiError {
+  readonly error: {
+    readonly message: string;
+    readonly type: 'invalid_request_error' | 'server_error';
+    /** The field at fault, if there is one. */
+    readonly param: string | null;
+    readonly code: string | null;
+  };
+}
+
+/** Makes an error body; type `invalid_request_error` unless said otherwise. */
+export function openAiError(
+  message: string,
+  facts: { type?: OpenAiError['error']['type']; param?: string; code?: string } = {},
+): OpenAiError {
+  const { type = 'invalid_request_error', param = null, code = null } = facts;
+  return { error: { message, type, param, code } };
+}
+
+/** Whether a response body is already in OpenAI's form. */
+export function isOpenAiError(body: unknown): body is OpenAiError {
+  return (
+    typeof body === 'object' &&
+    body !== null &&
+    'error' in body &&
+    typeof body.error === 'object' &&
+    body.error !== null
+  );
+}

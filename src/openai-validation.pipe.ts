@@ -1,0 +1,26 @@
+import { BadRequestException, StandardSchemaValidationPipe } from '@nestjs/common';
+import { openAiError } from './openai-error.js';
+
+type Issues = Parameters<
+  NonNullable<
+    NonNullable<ConstructorParameters<typeof StandardSchemaValidationPipe>[0]>['exceptionFactory']
+  >
+>[0];
+
+/** Refuses what breaks a parameter's schema with 400: every field at fault and its rule. */
+export const openAiValidationPipe = new StandardSchemaValidationPipe({
+  exceptionFactory: (issues: Issues) => {
+    const faults = issues.map((issue) => ({ field: fieldOf(issue.path), rule: issue.message }));
+    const message = faults.map(({ field, rule }) => `${field}: ${rule}`).join('; ');
+    return new BadRequestException(openAiError(message, { param: faults[0]?.field }));
+  },
+});
+
+/** Spells a path as OpenAI does: `messages[0].role`. */
+function fieldOf(path: Issues[number]['path']): string {
+  const keys = (path ?? []).map((part) => (typeof part === 'object' ? part.key : part));
+  const field = keys
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('');
+  return field.replace(/^\./, '') || 'body';
+}

@@ -1,0 +1,23 @@
+import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { LedgerReadError } from 'nestjs-ledger';
+import { openAiError } from '../openai-error.js';
+
+const STATUS: Readonly<Record<LedgerReadError['reason'], number>> = {
+  invalid: 400,
+  overflow: 500,
+  timeout: 503,
+  failed: 503,
+};
+
+/** Answers a read that failed: 400 for what the caller asked, 503 while the database is away. */
+@Catch(LedgerReadError)
+export class ReadErrorFilter implements ExceptionFilter {
+  catch(error: LedgerReadError, host: ArgumentsHost): void {
+    const status = STATUS[error.reason];
+    const facts =
+      status === 400 ? { param: error.field } : { type: 'server_error' as const, code: error.code };
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    void reply.status(status).send(openAiError(error.message, facts));
+  }
+}

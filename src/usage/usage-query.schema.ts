@@ -1,0 +1,22 @@
+import { z } from 'zod';
+
+const id = z.string().min(1).max(256);
+const time = z.iso
+  .datetime({ offset: true })
+  .or(z.iso.date())
+  .transform((text) => new Date(text));
+
+/** Period is half-open, `[from, to)`: ISO 8601 with an offset, or a day, which begins in UTC. */
+export const summaryQuery = z.object({
+  userId: id.optional(),
+  apiKeyId: id.optional(),
+  from: time.optional(),
+  to: time.optional(),
+});
+
+/** `cursor` is the `nextCursor` of the page before. */
+export const entriesQuery = z.object({
+  userId: id,
+  limit: z.coerce.number().int().min(1).max(1000).optional(),
+  cursor: z.string().min(1).optional(),
+});
