@@ -1,0 +1,149 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { LEDGER_SETTINGS } from '../../libs/ledger/src/config/ledger-settings.js';
+
+const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
+const HAS_SYSTEMD = spawnSync('systemd-analyze', ['--version']).status === 0;
+const SHUTDOWN_SECONDS = LEDGER_SETTINGS.shutdownTimeoutMs.default / 1000;
+/** Streams of completions take seconds, and Nest waits for them between the two hooks. */
+const REQUEST_SECONDS = 15;
+
+const read = (path: string): string => readFileSync(join(DEPLOY, path), 'utf8');
+
+describe('the systemd unit', () => {
+  const unit = read('systemd/ledger-gateway.service');
+  const values = new Map(
+    [...unit.matchAll(/^(\w+)=(.*)$/gm)].map(([, key, value]) => [key, value]),
+  );
+
+  it('restarts whatever ends, and waits longer for a stop than the ledger takes', () => {
+    expect(values.get('Restart')).toBe('always');
+    expect(values.get('KillSignal')).toBe('SIGTERM');
+    const stopSeconds = Number(values.get('TimeoutStopSec'));
+    expect(stopSeconds).toBeGreaterThan(SHUTDOWN_SECONDS + REQUEST_SECONDS);
+  });
+
+  describe.skipIf(!HAS_SYSTEMD)('as systemd-analyze sees it (needs systemd-analyze)', () => {
+    let folder: string;
+    let path: string;
+    beforeAll(() => {
+      folder = mkdtempSync(join(tmpdir(), 'nestjs-ledger-unit-'));
+      path = join(folder, 'ledger-gateway.service');
+      copyFileSync(join(DEPLOY, 'systemd/ledger-gateway.service'), path);
+      // It looks for the program, which is elsewhere on a developer's machine.
+      writeFileSync(path, unit.replace('/usr/bin/node', process.execPath));
+    });
+    afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+    it('is a unit without a fault', () => {
+      const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', path], {
+        encoding: 'utf8',
+      });
+      expect(stderr).toBe('');
+      expect(status).toBe(0);
+    });
+
+    it('exposes next to nothing', () => {
+      const options = ['security', '--offline=true', '--threshold=20', path];
+      const report = execFileSync('systemd-analyze', options, { encoding: 'utf8' });
+      expect(report).toMatch(/Overall exposure level .*: [01]\.\d OK/);
+    });
+  });
+});
+
+describe('the page', () => {
+  it('lists each alert with its severity', () => {
+    interface Rule {
+      readonly alert: string;
+      readonly labels: { readonly severity: string };
+    }
+    const { groups } = parse(read('prometheus/ledger-alerts.yml')) as {
+      groups: { rules: Rule[] }[];
+    };
+    const rules = groups.flatMap((group) => group.rules);
+    const listed = [...read('README.md').matchAll(/^\| `(Ledger\w+)` +\| (\w+) /gm)];
+    expect(listed.map(([, alert, severity]) => [alert, severity])).toEqual(
+      rules.map(({ alert, labels }) => [alert, labels.severity]),
+    );
+  });
+});
+
+describe('the Dockerfile', () => {
+  const stages = read('Dockerfile')
+    .split(/^FROM /m)
+    .slice(1);
+  const last = stages.at(-1)!.split('\n');
+  const instruction = (name: string): string[] =>
+    last.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
+
+  it('builds in one stage and runs in another, without root', () => {
+    expect(stages).toHaveLength(2);
+    expect(instruction('USER')).toEqual(['1000:1000']);
+    expect(instruction('COPY').every((copy) => copy.startsWith('--from=build '))).toBe(true);
+  });
+
+  it('has node as process 1, which gets the SIGTERM', () => {
+    const command = JSON.parse(instruction('CMD').at(-1)!) as string[];
+    expect(command).toEqual(['node', '--enable-source-maps', 'dist/main.js']);
+    expect(instruction('STOPSIGNAL')).toEqual(['SIGTERM']);
+    expect(instruction('ENTRYPOINT')).toEqual([]);
+  });
+
+  it('starts what npm start starts', () => {
+    const { scripts } = JSON.parse(readFileSync(join(DEPLOY, '../package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    const command = JSON.parse(instruction('CMD').at(-1)!) as string[];
+    expect(scripts['start']).toBe(`exec ${command.join(' ')}`);
+  });
+});
+
+describe('the Kubernetes manifest', () => {
+  const documents = parseAllDocuments(read('kubernetes/ledger-gateway.yaml'));
+  const objects = documents.map((document) => document.toJS());
+  const set = objects.find(({ kind }) => kind === 'StatefulSet');
+  const pod = set.spec.template.spec;
+  const [container] = pod.containers;
+
+  it('is YAML without a fault, with four objects', () => {
+    expect(documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])).toEqual([]);
+    const kinds = objects.map(({ kind }) => kind);
+    expect(kinds).toEqual(['Service', 'Service', 'PodDisruptionBudget', 'StatefulSet']);
+    const labels = set.spec.template.metadata.labels;
+    for (const { spec } of objects) {
+      expect(labels).toMatchObject(spec.selector.matchLabels ?? spec.selector);
+    }
+  });
+
+  it('gives each probe its own address', () => {
+    const { startupProbe, readinessProbe, livenessProbe } = container;
+    expect(startupProbe.httpGet.path).toBe('/health/startup');
+    expect(readinessProbe.httpGet.path).toBe('/health/ready');
+    expect(livenessProbe.httpGet.path).toBe('/health/live');
+  });
+
+  it('has a grace period that holds preStop, requests and the shutdown of the ledger', () => {
+    const preStop = container.lifecycle.preStop.exec.command as string[];
+    const environment = container.env as { name: string; value: string }[];
+    const named = environment.find(({ name }) => name === 'LEDGER_ASYNC_SHUTDOWN_TIMEOUT_MS');
+    const shutdownSeconds = Number(named!.value) / 1000;
+    const preStopSeconds = Number(preStop[1]);
+    expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(
+      preStopSeconds + REQUEST_SECONDS + shutdownSeconds,
+    );
+  });
+
+  it('keeps spills on a volume of their own, where the image writes them', () => {
+    const [claim] = set.spec.volumeClaimTemplates;
+    const mounts = container.volumeMounts as { name: string; mountPath: string }[];
+    const mount = mounts.find(({ name }) => name === claim.metadata.name);
+    expect(read('Dockerfile')).toContain(`DATA_DIR=${mount!.mountPath}`);
+    expect(container.securityContext.readOnlyRootFilesystem).toBe(true);
+    expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 1000 });
+  });
+});

@@ -1,0 +1,171 @@
+import type { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FaultApp } from './support/fault-app.js';
+import { FaultDatabase } from './support/fault-database.js';
+import { expectNothingLost, tally } from './support/nothing-lost.js';
+import { Seed } from './support/seed.js';
+
+const ROUNDS = process.env['LEDGER_SOAK'] ? 30 : 1;
+const LOAD = 1000;
+const OURS = `application_name LIKE 'nestjs-ledger %'`;
+
+let database: FaultDatabase;
+let app: FaultApp;
+
+beforeAll(async () => {
+  database = await FaultDatabase.start({ max_connections: 20 });
+  app = await FaultApp.start(database.url);
+  app.load(LOAD);
+  await app.until(({ written }) => written > 0);
+});
+afterAll(async () => {
+  await app?.dispose();
+  await database?.dispose();
+});
+
+/** Waits until it writes again after a fault. */
+async function recovered(): Promise<void> {
+  const { written } = await app.report();
+  await app.until((stats) => stats.written > written + 100 && stats.state === 'running');
+}
+
+/** Waits until so many more attempts failed. */
+async function failing(attempts: number): Promise<void> {
+  const { retries } = await app.report();
+  await app.until((stats) => stats.retries >= retries + attempts);
+}
+
+const FAULTS: Record<string, (seed: Seed) => Promise<void>> = {
+  async 'backends terminated at work'() {
+    for (let ended = 0; ended < 5;) {
+      const rows = await database.sql<{ ended: boolean }>(
+        `SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity
+         WHERE ${OURS} AND state = 'active'`,
+      );
+      ended += rows.length;
+    }
+  },
+
+  async 'backends terminated while idle'() {
+    app.pause();
+    await app.settled();
+    await database.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${OURS}`);
+    app.load(LOAD);
+  },
+
+  async 'restarted in read-only mode, and back'(seed) {
+    await database.sql('ALTER SYSTEM SET default_transaction_read_only = on');
+    await database.restart();
+    await failing(seed.integer(2, 6));
+    expect((await app.report()).reason).toContain('25006');
+    await database.sql('ALTER SYSTEM RESET default_transaction_read_only');
+    await database.sql('SELECT pg_reload_conf()');
+  },
+
+  async 'no connection left'(seed) {
+    const held = await takeAllConnections();
+    try {
+      await failing(seed.integer(2, 6));
+      expect((await app.report()).reason).toContain('53300');
+      expect(app.output).toContain('using 1 of 3 workers for now');
+    } finally {
+      await Promise.all(held.map((client) => client.end()));
+    }
+  },
+
+  async 'table renamed away and back'() {
+    await database.sql('ALTER TABLE faults.usage_entries RENAME TO elsewhere');
+    await app.until(({ state }) => state === 'halted');
+    expect((await app.report()).reason).toContain('42P01');
+    await database.sql('ALTER TABLE faults.elsewhere RENAME TO usage_entries');
+  },
+
+  async 'disk full'(seed) {
+    await database.sql(`
+      CREATE FUNCTION faults.disk_full() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full'; END $$;
+      CREATE TRIGGER disk_full BEFORE INSERT ON faults.usage_entries
+      FOR EACH ROW EXECUTE FUNCTION faults.disk_full()`);
+    await failing(seed.integer(2, 6));
+    expect((await app.report()).reason).toContain('53100');
+    await database.sql(`
+      DROP TRIGGER disk_full ON faults.usage_entries; DROP FUNCTION faults.disk_full()`);
+  },
+
+  async 'stopped and started'(seed) {
+    await database.stop();
+    await failing(seed.integer(1, 4));
+    await database.restart();
+  },
+};
+
+/** The pool's own connections are ended first, so that it has to ask for new ones. */
+async function takeAllConnections(): Promise<Client[]> {
+  const held: Client[] = [];
+  for (let isFull = false; !isFull;) {
+    const client = database.client();
+    client.on('error', () => {});
+    await client.connect().then(
+      () => held.push(client),
+      () => (isFull = true),
+    );
+    await held[0]!.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${OURS}`);
+    const [row] = (
+      await held[0]!.query(`SELECT count(*)::int AS n FROM pg_stat_activity
+      WHERE ${OURS}`)
+    ).rows as { n: number }[];
+    isFull &&= row!.n === 0;
+  }
+  return held;
+}
+
+describe('a server at fault', { timeout: 60_000 * ROUNDS }, () => {
+  it(`in ${Object.keys(FAULTS).length} ways, ${ROUNDS} times each, loses nothing`, async () => {
+    const seed = Seed.print('server faults');
+    for (let round = 0; round < ROUNDS; round++) {
+      const names = Object.keys(FAULTS).map((name) => ({ name, order: seed.random() }));
+      for (const { name } of names.sort((a, b) => a.order - b.order)) {
+        await FAULTS[name]!(seed);
+        await recovered().catch((error: Error) => {
+          throw new Error(`after ${name}: ${error.message}`);
+        });
+        app.pause();
+        const stats = await app.settled();
+        await expectNothingLost(database, [app]);
+        expect(stats, name).toMatchObject({ deadLettered: 0, spilled: 0, dropped: 0 });
+        app.load(LOAD);
+      }
+    }
+    app.pause();
+    const { queued, retries } = await app.settled();
+    process.stdout.write(`${tally.checks} faults, ${queued} entries, ${retries} failed attempts, `);
+    process.stdout.write(`${tally.lost} lost\n`);
+  });
+});
+
+describe('a lock held on the table', { timeout: 60_000 }, () => {
+  it('ends 20 attempts in time, and never has more backends than workers', async () => {
+    const locked = await FaultApp.start(database.url, { WRITE_TIMEOUT_MS: 250 });
+    const holder = database.client();
+    try {
+      await holder.connect();
+      await holder.query('BEGIN; LOCK TABLE faults.usage_entries');
+      locked.load(LOAD);
+      const stats = await locked.until(({ retries }) => retries >= 20);
+      expect(stats.reason).toContain('55P03');
+      const { rows } = await holder.query<{ n: number }>(
+        `SELECT count(*)::int AS n FROM pg_stat_activity
+         WHERE ${OURS} AND (state <> 'idle' OR wait_event_type = 'Lock')`,
+      );
+      expect(rows[0]!.n).toBeLessThanOrEqual(3);
+      await holder.query('ROLLBACK');
+      await locked.until(({ written }) => written > 0);
+      locked.pause();
+      await locked.settled();
+      await expectNothingLost(database, [app, locked]);
+    } finally {
+      await holder.end();
+      await locked.dispose();
+    }
+  });
+});

@@ -1,0 +1,83 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { findFreePort } from '../../../src/embedded-postgres/free-port.js';
+import { chooseServerAccount } from '../../../src/embedded-postgres/server-account.js';
+
+/** Debian puts it where only root looks. */
+const PROGRAMS = ['pgbouncer', '/usr/sbin/pgbouncer'];
+const START_TIMEOUT_MS = 5000;
+
+/** The program, if it is installed. */
+export const PG_BOUNCER = PROGRAMS.find((program) => {
+  return spawnSync(program, ['--version']).status === 0;
+});
+
+/** PgBouncer in transaction mode: statements of one client go to any of several backends. */
+export class PgBouncer {
+  private constructor(
+    readonly url: string,
+    private readonly child: ChildProcess,
+    private readonly folder: string,
+  ) {}
+
+  /** @param poolSize connections to the server */
+  static async start(databaseUrl: string, poolSize: number): Promise<PgBouncer> {
+    const folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-bouncer-'));
+    const account = await chooseServerAccount(folder);
+    const port = await findFreePort();
+    const { hostname, port: serverPort, username, password } = new URL(databaseUrl);
+    const config = join(folder, 'pgbouncer.ini');
+    const lines = [
+      '[databases]',
+      `* = host=${hostname} port=${serverPort} user=${username} password=${password}`,
+      '[pgbouncer]',
+      ...[`listen_addr = 127.0.0.1`, `listen_port = ${port}`, 'unix_socket_dir ='],
+      ...['auth_type = any', 'pool_mode = transaction', `default_pool_size = ${poolSize}`],
+      // Back at once when the server is: a person would wait for the default of 15 s.
+      ...['server_login_retry = 1', 'ignore_startup_parameters = extra_float_digits'],
+    ];
+    await writeFile(config, `${lines.join('\n')}\n`, { mode: 0o600 });
+    await chmod(folder, 0o700);
+    if (account) {
+      for (const path of [folder, config]) await chown(path, account.uid, account.gid);
+    }
+    const child = spawn(PG_BOUNCER!, ['--quiet', config], {
+      ...account,
+      cwd: '/',
+      stdio: 'ignore',
+    });
+    const url = new URL(databaseUrl);
+    url.port = String(port);
+    const bouncer = new PgBouncer(url.href, child, folder);
+    await waitForPort(port);
+    return bouncer;
+  }
+
+  async dispose(): Promise<void> {
+    if (this.child.exitCode === null) {
+      this.child.kill('SIGKILL');
+      await once(this.child, 'exit');
+    }
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function waitForPort(port: number): Promise<void> {
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const socket = connect(port, '127.0.0.1');
+    const isOpen = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (isOpen) return;
+    if (performance.now() > deadline) throw new Error('PgBouncer did not start');
+    await delay(20);
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * What stands around each TypeScript block of README.md that is no file by itself. A page that
+ * repeats its imports in each block is read by nobody, and one without them is compiled by nobody.
+ */
+export const SURROUNDINGS: Readonly<Record<string, (code: string) => string>> = {
+  before: (code) => chatController(code),
+  after: (code) => chatController(code),
+  integration: (code) => code,
+  wait: (code) => `
+import { isLedgerWaitTimeoutError, type LedgerService } from 'nestjs-ledger';
+export async function charge(ledger: LedgerService, uuid: string): Promise<void> {
+${code}
+}`,
+  streaming: (code) => `
+import { Controller, Sse, type MessageEvent } from '@nestjs/common';
+import { RecordUsage, Usage, type defaultLedger, type UsageDraft } from 'nestjs-ledger';
+import { from, map, tap, type Observable } from 'rxjs';
+@Controller()
+export class Words {
+${code}
+}`,
+  'code-options': (code) => `
+import { createLedgerConfig, LedgerModule } from 'nestjs-ledger';
+declare function alarm(text: string): void;
+declare function audit(text: string): void;
+export const module = ${code}`,
+  health: (code) => `
+import { Controller, Get } from '@nestjs/common';
+import { HealthCheck, HealthCheckService } from '@nestjs/terminus';
+import { LedgerHealthIndicator } from 'nestjs-ledger';
+${code}`,
+  metrics: (code) => `
+import { Injectable } from '@nestjs/common';
+import { LedgerService } from 'nestjs-ledger';
+import { registerLedgerMetrics } from 'nestjs-ledger/prometheus';
+import { Registry } from 'prom-client';
+${code}`,
+  dashboard: (code) => `
+import { Injectable, type CanActivate } from '@nestjs/common';
+import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';
+@Injectable()
+class AdminGuard implements CanActivate {
+  canActivate(): boolean {
+    return false;
+  }
+}
+export const module = ${code}`,
+  ledgers: (code) => `
+import { Injectable, Module } from '@nestjs/common';
+import { createLedgerConfig, defineLedger, InjectLedger } from 'nestjs-ledger';
+import { LedgerModule, LedgerService } from 'nestjs-ledger';
+${code}`,
+  testing: (code) => `
+import { Test } from '@nestjs/testing';
+import { LedgerTestingModule } from 'nestjs-ledger/testing';
+import { expect } from 'vitest';
+import { Meter, usage } from './ledgers.js';
+export const bodies: (() => Promise<void>)[] = [];
+function it(_name: string, body: () => Promise<void>): void {
+  bodies.push(body);
+}
+${code}`,
+};
+
+function chatController(code: string): string {
+  return `
+import { Body, Controller, Post } from '@nestjs/common';
+import { RecordUsage } from 'nestjs-ledger';
+export interface ChatRequest { userId: number; prompt: string }
+export interface Completion {
+  userId: number;
+  text: string;
+  usage: { promptTokens: number; completionTokens: number };
+}
+declare class Model {
+  complete(request: ChatRequest): Promise<Completion>;
+}
+declare class Entries {
+  insert(row: { userId: number; promptTokens: number; completionTokens: number }): Promise<void>;
+}
+@Controller()
+export class Chat {
+  constructor(readonly model: Model, readonly entries: Entries) {}
+${code}
+}
+export const decorators = [Post, RecordUsage];`;
+}
