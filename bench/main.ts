@@ -1,0 +1,95 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Figures, load } from './setup/figures.js';
+import { BenchDatabase } from './setup/bench-database.js';
+import type { Part } from './parts/part.js';
+import { throughput } from './parts/throughput.part.js';
+import { record } from './parts/record.part.js';
+import { loop } from './parts/loop.part.js';
+import { http } from './parts/http.part.js';
+import { profiles } from './parts/profiles.part.js';
+import { growth } from './parts/growth.part.js';
+import { distance } from './parts/distance.part.js';
+import { processes } from './parts/processes.part.js';
+import { wait } from './parts/wait.part.js';
+import { printPart } from './report/print-part.js';
+import { saveResult, writeReport } from './report/write-report.js';
+
+const PARTS: readonly Part[] = [
+  throughput,
+  record,
+  loop,
+  http,
+  profiles,
+  growth,
+  distance,
+  processes,
+  wait,
+];
+
+const FULL_ROUNDS = 5;
+const QUICK_ROUNDS = 1;
+
+/** `npm run bench -- [--quick] [--rounds n] [part …]`: the parts named, or all. */
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' } },
+  });
+  const unknown = positionals.filter((name) => PARTS.every((part) => part.name !== name));
+  if (unknown.length > 0) {
+    const known = PARTS.map(({ name }) => name).join(', ');
+    throw new Error(`no part is called ${unknown.join(', ')}; there are ${known}`);
+  }
+  const isQuick = values.quick;
+  const rounds = Number(values.rounds ?? (isQuick ? QUICK_ROUNDS : FULL_ROUNDS));
+  await linkLibrary();
+  const database = await BenchDatabase.open();
+  try {
+    for (const part of PARTS) {
+      if (positionals.length > 0 && !positionals.includes(part.name)) continue;
+      const figures = new Figures();
+      const before = load();
+      const startedAt = performance.now();
+      await part.run({ database, figures, isQuick, rounds });
+      const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
+      const { name, title } = part;
+      const result = {
+        part: name,
+        title,
+        seconds,
+        load: [before, load()] as const,
+        figures: figures.all(),
+        notes: figures.notes,
+      };
+      printPart(result);
+      await saveResult(result, { isQuick, rounds, postgres: await database.version() });
+    }
+  } finally {
+    await database.close();
+  }
+  await writeReport(isQuick);
+}
+
+/**
+ * What was compiled of the gateway asks for the library by its name; it must find what was compiled
+ * with it, not a build of another time.
+ */
+async function linkLibrary(): Promise<void> {
+  const root = join(import.meta.dirname, '..');
+  const link = join(root, 'node_modules', 'nestjs-ledger');
+  await mkdir(link, { recursive: true });
+  const source = "export * from '../../libs/ledger/src";
+  const entries = ['index', 'prometheus', 'opentelemetry', 'dashboard'];
+  for (const entry of entries) {
+    const path = entry === 'index' ? 'index.js' : `${entry}/index.js`;
+    await writeFile(join(link, `${entry}.js`), `${source}/${path}';\n`);
+  }
+  const exports: Record<string, string> = {};
+  for (const entry of entries) exports[entry === 'index' ? '.' : `./${entry}`] = `./${entry}.js`;
+  const manifest = { name: 'nestjs-ledger', type: 'module', exports };
+  await writeFile(join(link, 'package.json'), JSON.stringify(manifest));
+}
+
+await main();

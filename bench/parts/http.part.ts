@@ -1,0 +1,118 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Child } from '../setup/child.js';
+import { takeTurns } from '../setup/figures.js';
+import type { GatewayInput } from '../processes/gateway.process.js';
+import type { LoadOrder } from '../processes/load.process.js';
+import type { Bench, Part } from './part.js';
+
+interface LoadReport {
+  readonly perSecond: number;
+  readonly answered: number;
+  readonly others: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+}
+
+interface Contender {
+  readonly name: string;
+  readonly isWritten: boolean;
+  readonly gateway: Child;
+  readonly url: string;
+}
+
+/** Long enough for the ledger's last batch, which may wait for `flushMs`. */
+const FLUSHED_MS = 1500;
+
+/** The gateway with and without the ledger, under load from another process. */
+export const http: Part = {
+  name: 'http',
+  title: 'The gateway over HTTP',
+  async run(bench) {
+    const contenders: Contender[] = [];
+    // The one with the ledger first: it makes the table that the awaited INSERT needs.
+    for (const [name, mode] of [
+      ['ledger on', 'on'],
+      ['ledger off', 'off'],
+      ['ledger off, again', 'off'],
+      ['ledger off, an empty interceptor', 'empty'],
+      ['awaited INSERT per request', 'insert'],
+    ] as const) {
+      const input: GatewayInput = { url: bench.database.url, mode };
+      const gateway = new Child('gateway', input);
+      const { url } = await gateway.next<{ url: string }>();
+      contenders.push({ name, isWritten: mode === 'on' || mode === 'insert', gateway, url });
+    }
+    const load = new Child('load', {});
+    const top = await rounds(bench, load, contenders, 0);
+    const half = Math.round((top.get('ledger off') ?? 0) / 2);
+    await rounds(bench, load, contenders, half);
+    load.send({ isOver: true });
+    await load.end();
+    for (const { gateway } of contenders) {
+      gateway.send({ isOver: true });
+      await gateway.end();
+    }
+  },
+};
+
+/** @param perSecond 0: as fast as they answer @returns requests a second of each, the last round's */
+async function rounds(
+  bench: Bench,
+  load: Child,
+  contenders: readonly Contender[],
+  perSecond: number,
+): Promise<Map<string, number>> {
+  const rates = new Map<string, number>();
+  const turns = contenders.map((contender) => async (isCounted: boolean) => {
+    const seconds = bench.isQuick || !isCounted ? 1 : 3;
+    rates.set(
+      contender.name,
+      await once(bench, load, contender, { perSecond, seconds, isCounted }),
+    );
+  });
+  await takeTurns(bench.rounds, turns);
+  return rates;
+}
+
+async function once(
+  { database, figures }: Bench,
+  load: Child,
+  { name, isWritten, gateway, url }: Contender,
+  { perSecond, seconds, isCounted }: { perSecond: number; seconds: number; isCounted: boolean },
+): Promise<number> {
+  await database.admin.query('TRUNCATE public.usage_entries');
+  await database.admin.query('CHECKPOINT');
+  const order: LoadOrder = { url, seconds, perSecond };
+  const before = await cpuOf(gateway);
+  load.send(order);
+  const report = await load.next<LoadReport>();
+  const cpu = (await cpuOf(gateway)) - before;
+  await delay(isWritten ? FLUSHED_MS : 0);
+  const { rows } = await database.admin.query<{ count: string }>(
+    'SELECT count(*) FROM public.usage_entries',
+  );
+  const found = Number(rows[0]!.count);
+  // Requests under way when the load ends are answered, and recorded, but not counted by it.
+  const missing = isWritten ? report.answered - found : found;
+  if (missing > 0 || report.others > 0) {
+    throw new Error(`void round: ${found} rows for ${report.answered} answers of ${name}`);
+  }
+  if (!isCounted) return report.perSecond;
+  const setting = '';
+  const group = perSecond === 0 ? 'as fast as it answers' : 'half the top rate';
+  const key = { group, contender: name, setting };
+  figures.add({ ...key, metric: 'requests', unit: '/s' }, report.perSecond);
+  figures.add({ ...key, metric: 'p50', unit: 'ms' }, report.p50);
+  figures.add({ ...key, metric: 'p99', unit: 'ms' }, report.p99);
+  figures.add({ ...key, metric: 'p99.9', unit: 'ms' }, report.p999);
+  figures.add({ ...key, metric: 'CPU of the gateway', unit: 'µs/request' }, cpu / report.answered);
+  return report.perSecond;
+}
+
+/** CPU so far, in microseconds. */
+async function cpuOf(gateway: Child): Promise<number> {
+  gateway.send({});
+  const { user, system } = await gateway.next<{ user: number; system: number }>();
+  return user + system;
+}

@@ -1,0 +1,29 @@
+import type { BenchDatabase } from '../setup/bench-database.js';
+import type { Figures } from '../setup/figures.js';
+
+/** What a part of the benchmark works with. */
+export interface Bench {
+  readonly database: BenchDatabase;
+  readonly figures: Figures;
+  /** Everything smaller: the run ends within 90 s and its figures are no measurement. */
+  readonly isQuick: boolean;
+  /** Rounds that count, for each contender. */
+  readonly rounds: number;
+}
+
+/** One part: measures, and adds what it found to `bench.figures`. */
+export interface Part {
+  readonly name: string;
+  readonly title: string;
+  run(bench: Bench): Promise<void>;
+}
+
+/** Wall clock and CPU of this process while `work` ran. */
+export async function measure(work: () => Promise<void>): Promise<{ ms: number; cpuMs: number }> {
+  const cpu = process.cpuUsage();
+  const startedAt = performance.now();
+  await work();
+  const ms = performance.now() - startedAt;
+  const { user, system } = process.cpuUsage(cpu);
+  return { ms, cpuMs: (user + system) / 1000 };
+}

@@ -1,0 +1,111 @@
+import 'reflect-metadata';
+import {
+  Module,
+  type CallHandler,
+  type DynamicModule,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
+import { APP_FILTER, APP_PIPE, NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { newEntryUuid } from 'nestjs-ledger';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Observable } from 'rxjs';
+import { DataSource } from 'typeorm';
+import { LoopbackProvider } from '../../src/chat/loopback.provider.js';
+import { costNanos } from '../../src/chat/price-list.js';
+import { createGateway } from '../../src/create-gateway.js';
+import { GatewayDatabase } from '../../src/database/gateway-database.js';
+import { OpenAiErrorFilter } from '../../src/openai-error.filter.js';
+import { openAiValidationPipe } from '../../src/openai-validation.pipe.js';
+import { usage } from '../../src/usage.ledger.js';
+import { inputOf, nextMessage, tell } from '../setup/child.js';
+import { PlainChatController, WRITE_DOWN, type WriteDown } from './plain-chat.controller.js';
+
+export interface GatewayInput {
+  readonly url: string;
+  /** `empty`: an interceptor that does nothing. `insert`: each request awaits an INSERT by TypeORM, as applications do today. */
+  readonly mode: 'off' | 'empty' | 'on' | 'insert';
+}
+
+/** Connections of an application's own pool. */
+const POOL_SIZE = 10;
+
+const { url, mode } = inputOf<GatewayInput>();
+
+/** What an interceptor costs that does nothing. */
+class EmptyInterceptor implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle();
+  }
+}
+
+@Module({})
+class PlainModule {
+  static with(writeDown: WriteDown): DynamicModule {
+    return {
+      module: PlainModule,
+      controllers: [PlainChatController],
+      providers: [
+        { provide: LoopbackProvider, useFactory: () => new LoopbackProvider(0) },
+        { provide: WRITE_DOWN, useValue: writeDown },
+        { provide: APP_PIPE, useValue: openAiValidationPipe },
+        { provide: APP_FILTER, useClass: OpenAiErrorFilter },
+      ],
+    };
+  }
+}
+
+async function insertOne(): Promise<WriteDown> {
+  const { entity } = usage;
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url,
+    entities: [entity],
+    poolSize: POOL_SIZE,
+  });
+  await dataSource.initialize();
+  const repository = dataSource.getRepository(entity);
+  return async (draft) => {
+    const tokens = draft as { model: string; promptTokens: number; completionTokens: number };
+    await repository.insert({
+      ...draft,
+      uuid: newEntryUuid(),
+      direction: 'consume',
+      createdAt: new Date(),
+      costNanos: String(costNanos(tokens.model, tokens.promptTokens, tokens.completionTokens)),
+    });
+  };
+}
+
+async function createPlain(): Promise<NestFastifyApplication> {
+  const writeDown = mode === 'insert' ? await insertOne() : async () => undefined;
+  const adapter = new FastifyAdapter({ bodyLimit: 16 * 1_048_576 });
+  const module = PlainModule.with(writeDown);
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false });
+  if (mode === 'empty') app.useGlobalInterceptors(new EmptyInterceptor());
+  return app;
+}
+
+async function createFull(): Promise<NestFastifyApplication> {
+  const settings = {
+    port: 0,
+    host: '127.0.0.1',
+    databaseUrl: url,
+    dataDir: join(tmpdir(), 'nestjs-ledger-bench-gateway'),
+    loopbackTokenMs: 0,
+  };
+  return createGateway(settings, await GatewayDatabase.open(settings), false);
+}
+
+const app = mode === 'on' ? await createFull() : await createPlain();
+await app.listen(0, '127.0.0.1');
+tell({ url: await app.getUrl() });
+for (;;) {
+  const { isOver } = await nextMessage<{ isOver?: boolean }>();
+  if (isOver) break;
+  tell(process.cpuUsage());
+}
+await app.close();
+process.exit(0);

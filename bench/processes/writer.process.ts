@@ -1,0 +1,71 @@
+import { inputOf, nextMessage, tell } from '../setup/child.js';
+import { createBenchLedger } from '../setup/bench-ledger.js';
+import { makeEntry, type EntryKind } from '../setup/entries.js';
+import { LoopWatch } from '../setup/loop-watch.js';
+import type { LedgerOptions } from '../../libs/ledger/src/config/ledger-options.interface.js';
+import { newEntryUuid } from '../../libs/ledger/src/codec/uuid.js';
+
+export interface WriterInput {
+  readonly url: string;
+  readonly kind: EntryKind;
+  readonly options: LedgerOptions;
+}
+
+/** One order: so many entries, at a rate (0: as fast as they are written). */
+export interface WriterOrder {
+  readonly entries: number;
+  readonly perSecond: number;
+  /** Sends each hundredth second's first uuid to the parent, which looks when it is visible. */
+  readonly isProbed: boolean;
+}
+
+const PROBE_MS = 10;
+
+const { url, kind, options } = inputOf<WriterInput>();
+const bench = await createBenchLedger(url, kind, options);
+const { intake, counters, writer } = bench.ledger;
+const flushes: number[] = [];
+writer.onFlush(({ ms }) => flushes.push(ms));
+
+/** Records at a rate: what is due since the last millisecond, then lets the loop turn. */
+async function recordAtRate({ entries, perSecond, isProbed }: WriterOrder): Promise<void> {
+  const startedAt = performance.now();
+  let probedAt = 0;
+  for (let i = 0; i < entries;) {
+    const elapsed = performance.now() - startedAt;
+    const due = Math.min(entries, Math.ceil((elapsed * perSecond) / 1000));
+    if (isProbed && i < due && elapsed - probedAt >= PROBE_MS) {
+      probedAt = elapsed;
+      const uuid = newEntryUuid();
+      intake.offer({ ...makeEntry(kind, i++), uuid });
+      tell({ uuid, at: Date.now() });
+    }
+    for (; i < due; i++) intake.offer(makeEntry(kind, i));
+    const nextDueMs = (i * 1000) / perSecond - (performance.now() - startedAt);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(1, nextDueMs)));
+  }
+  await writer.flush(60_000);
+}
+
+tell({ isReady: true });
+for (;;) {
+  const order = await nextMessage<WriterOrder | { isOver: true }>();
+  if ('isOver' in order) break;
+  flushes.length = 0;
+  const { written, dropped } = counters;
+  // Watching wakes the loop each millisecond, which a trickle would not.
+  const watch = new LoopWatch(order.perSecond === 0 || order.perSecond >= 1000);
+  const startedAt = performance.now();
+  if (order.perSecond > 0) await recordAtRate(order);
+  else await bench.pump(order.entries);
+  const ms = performance.now() - startedAt;
+  tell({
+    ms,
+    loop: watch.stop(),
+    written: counters.written - written,
+    dropped: counters.dropped - dropped,
+    flushes: [...flushes],
+  });
+}
+await bench.close();
+process.disconnect();

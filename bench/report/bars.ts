@@ -1,0 +1,248 @@
+import { median, type Figure } from '../setup/figures.js';
+import { formatNumber } from './print-part.js';
+
+/** One line of the table of what must be true. */
+export interface Bar {
+  readonly name: string;
+  readonly bound: string;
+  readonly reached: string;
+  readonly isMet: boolean;
+}
+
+type Known = Figure & { readonly part: string };
+
+/** Medians by what they measure. */
+class Medians {
+  constructor(private readonly figures: readonly Known[]) {}
+
+  /** @returns undefined if it was not measured */
+  get(part: string, wanted: Partial<Omit<Figure, 'values'>>): number | undefined {
+    const found = this.all(part, wanted)[0];
+    return found && median(found.values);
+  }
+
+  all(part: string, wanted: Partial<Omit<Figure, 'values'>>): Known[] {
+    return this.figures.filter(
+      (figure) =>
+        figure.part === part &&
+        Object.entries(wanted).every(([key, value]) => figure[key as keyof Figure] === value),
+    );
+  }
+
+  /** Lowest ratio of two contenders over all groups and settings of a metric. */
+  lowest(part: string, [over, under]: [string, string], isWanted: (f: Known) => boolean) {
+    let lowest: { ratio: number; where: string } | undefined;
+    for (const figure of this.all(part, { contender: over, metric: 'rows' }).filter(isWanted)) {
+      const { group, setting, metric } = figure;
+      const base = this.get(part, { contender: under, group, setting, metric });
+      if (base === undefined) continue;
+      const ratio = median(figure.values) / base;
+      if (lowest === undefined || ratio < lowest.ratio) {
+        lowest = { ratio, where: `${group}, ${setting}` };
+      }
+    }
+    return lowest;
+  }
+}
+
+type Rule = (medians: Medians) => (Bar | undefined)[];
+
+/** The bars whose figures were measured, in the order of the parts. */
+export function readBars(figures: readonly Known[]): Bar[] {
+  const medians = new Medians(figures);
+  return RULES.flatMap((rule) => rule(medians)).filter((bar) => bar !== undefined);
+}
+
+function atLeast(name: string, bound: number, over?: number, under = 1): Bar | undefined {
+  if (over === undefined || Number.isNaN(over / under)) return undefined;
+  const ratio = over / under;
+  return { name, bound: `>= ${bound} x`, reached: `${ratio.toFixed(2)} x`, isMet: ratio >= bound };
+}
+
+function atMost(name: string, [bound, unit]: [number, string], value?: number): Bar | undefined {
+  if (value === undefined || Number.isNaN(value)) return undefined;
+  const reached = `${formatNumber(value)} ${unit}`;
+  return { name, bound: `<= ${formatNumber(bound)} ${unit}`, reached, isMet: value <= bound };
+}
+
+const throughputRules: Rule = (m) => {
+  const group = 'small entries, all contenders';
+  const rows = (contender: string): number =>
+    m.get('throughput', { group, contender, metric: 'rows' }) ?? Number.NaN;
+  const two = rows('ledger, 2 workers');
+  const one = rows('ledger, 1 worker');
+  const best = Math.max(one, two);
+  const batch = { group: 'small entries, 2 workers, copy', contender: 'ledger', setting: 5000 };
+  const against = m.lowest('throughput', ['ledger', 'bare loop'], (f) => f.group.endsWith('copy'));
+  const rates = m.all('throughput', { contender: 'ledger', metric: 'rows' });
+  const small = rates.filter((f) => f.group.startsWith('small') && f.group.endsWith('copy'));
+  const top = (list: readonly Known[]): number =>
+    Math.max(Number.NEGATIVE_INFINITY, ...list.map(({ values }) => median(values)));
+  const fifty = small.filter(({ group: name }) => name.includes('50 workers'));
+  return [
+    atLeast(
+      'rows/s against the server alone, 2 connections',
+      0.9,
+      two,
+      rows('server alone, 2 connections'),
+    ),
+    atLeast(
+      'rows/s against the server alone, 1 connection',
+      1,
+      one,
+      rows('server alone, 1 connection'),
+    ),
+    atLeast(
+      "rows/s against TypeORM's insert builder",
+      6,
+      best,
+      rows('TypeORM insert().values(), 1,000 rows'),
+    ),
+    atLeast('rows/s against unnest', 1.5, best, rows('unnest, 1,000 rows')),
+    atLeast(
+      'rows/s against one INSERT per entry on 10 connections',
+      25,
+      best,
+      rows('one INSERT per entry, 10 connections'),
+    ),
+    atLeast(`against the bare loop, lowest of all (${against?.where})`, 0.9, against?.ratio),
+    fifty.length > 0
+      ? atLeast('50 workers against the best', 0.75, top(fifty), top(small))
+      : undefined,
+    atMost(
+      'CPU of Node per entry at batch 5,000',
+      [1.3, 'µs'],
+      m.get('throughput', { ...batch, metric: 'CPU of Node' }),
+    ),
+  ];
+};
+
+const recordRules: Rule = (m) => {
+  const own = m
+    .all('record', { contender: 'ledger' })
+    .find(({ group }) => group.startsWith('small'));
+  const get = (metric: string, contender = 'ledger'): number =>
+    m.get('record', { group: own?.group ?? '', contender, metric }) ?? Number.NaN;
+  const ratio = get('record() mean') / get('record() mean', 'OpenTelemetry');
+  return [
+    atMost('record() mean', [1000, 'ns'], get('record() mean')),
+    atMost('record() against the OpenTelemetry processor', [0.5, 'x'], ratio),
+    atMost(
+      'RSS of 1,000,000 waiting against their bytes',
+      [1.5, 'x'],
+      get('RSS grown') / get('encoded'),
+    ),
+    atMost('GC while 1,000,000 were recorded', [200, 'ms'], get('GC in all')),
+    atMost('longest GC pause', [10, 'ms'], get('longest GC pause')),
+    atMost(
+      'RSS kept after the drain, of what was held',
+      [0.25, 'x'],
+      get('RSS kept after the drain') / get('RSS grown'),
+    ),
+  ];
+};
+
+const loopRules: Rule = (m) => {
+  const over = (group: string, setting: number): number => {
+    const p99 = (contender: string): number =>
+      m.get('loop', { group, setting, contender, metric: 'delay p99' }) ?? Number.NaN;
+    return p99('ledger') - p99('idle process');
+  };
+  const trickle = m.get('loop', { group: 'a trickle of 5 entries/s', contender: 'ledger' });
+  return [
+    atMost(
+      'loop delay p99 over the floor, 50,000 entries/s, batch 2,000',
+      [3, 'ms'],
+      over('50,000 entries/s', 2000),
+    ),
+    atMost(
+      'loop delay p99 over the floor, full speed, batch 10,000',
+      [6, 'ms'],
+      over('full speed', 10_000),
+    ),
+    atMost('CPU of a trickle, 5 entries/s', [1, '% of a core'], trickle),
+  ];
+};
+
+const httpRules: Rule = (m) => {
+  const ratio = (group: string, metric: string, [over, under]: [string, string]): number =>
+    (m.get('http', { group, metric, contender: over }) ?? Number.NaN) /
+    (m.get('http', { group, metric, contender: under }) ?? Number.NaN);
+  const full = 'as fast as it answers';
+  const half = 'half the top rate';
+  const on: [string, string] = ['ledger on', 'ledger off'];
+  const noise = ratio(half, 'p99', ['ledger off, again', 'ledger off']);
+  return [
+    atMost(
+      'CPU of the gateway per request, on against off',
+      [1.05, 'x'],
+      ratio(half, 'CPU of the gateway', on),
+    ),
+    atMost(
+      'p99 at half the top rate, on against off',
+      [1.1 * Math.max(1, noise), 'x'],
+      ratio(half, 'p99', on),
+    ),
+    atLeast('requests/s at the top rate, on against off', 0.92, ratio(full, 'requests', on)),
+  ];
+};
+
+const lagRules: Rule = (m) =>
+  m.all('profiles', { metric: 'lag p99' }).map((figure) => {
+    const { group, setting, contender } = figure;
+    const metric = 'bound: flushMs + two flushes';
+    const bound = m.get('profiles', { group, setting, contender, metric });
+    const name = `lag p99, ${setting}`;
+    return bound === undefined ? undefined : atMost(name, [bound, 'ms'], median(figure.values));
+  });
+
+const waitRules: Rule = (m) => {
+  const ratio = (setting: number, metric: string): number =>
+    (m.get('wait', { setting, metric, contender: 'recordAndWait' }) ?? Number.NaN) /
+    (m.get('wait', { setting, metric, contender: 'awaited INSERT, pool of 10' }) ?? Number.NaN);
+  return [
+    atLeast('recordAndWait at 100 callers', 6, ratio(100, 'entries')),
+    atLeast('recordAndWait at 1,000 callers', 12, ratio(1000, 'entries')),
+    atMost('wait of a single caller, p50', [1.3, 'x'], ratio(1, 'wait p50')),
+  ];
+};
+
+const otherRules: Rule = (m) => {
+  const grown = m.lowest(
+    'growth',
+    ['ledger', 'server alone'],
+    ({ setting }) => setting === 10_000_000,
+  );
+  const far = m.all('distance', { group: 'batch 5,000', setting: 10 }).map((figure) => {
+    const near = m.get('distance', {
+      group: figure.group,
+      contender: figure.contender,
+      setting: 0,
+    });
+    return median(figure.values) / (near ?? Number.NaN);
+  });
+  const rows = (setting: string): number => m.get('processes', { setting }) ?? Number.NaN;
+  const profiles = m.lowest('profiles', ['ledger', 'bare loop'], () => true);
+  return [
+    atLeast(
+      `profiles at full speed against the bare loop (${profiles?.where})`,
+      0.9,
+      profiles?.ratio,
+    ),
+    atLeast('10 million rows in the table, against the server alone', 0.9, grown?.ratio),
+    far.length > 0
+      ? atLeast('10 ms away, batch 5,000, against loopback', 0.8, Math.max(...far))
+      : undefined,
+    atLeast('five processes against one', 0.9, rows('5 processes'), rows('1 process')),
+  ];
+};
+
+const RULES: readonly Rule[] = [
+  throughputRules,
+  recordRules,
+  loopRules,
+  httpRules,
+  lagRules,
+  waitRules,
+  otherRules,
+];

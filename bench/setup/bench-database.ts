@@ -1,0 +1,77 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import {
+  startEmbeddedPostgres,
+  type EmbeddedPostgres,
+} from '../../src/embedded-postgres/start-embedded-postgres.js';
+import { createBenchLedger } from './bench-ledger.js';
+import { ENTRY_KINDS, tableOf, type EntryKind } from './entries.js';
+
+/** Enough for 50 workers, a bare loop on as many connections, and the rest. */
+const MAX_CONNECTIONS = 200;
+
+/** A server with default durability, made for one run, with both tables. */
+export class BenchDatabase {
+  private constructor(
+    private readonly server: EmbeddedPostgres,
+    readonly admin: pg.Client,
+    private readonly home: string,
+  ) {}
+
+  static async open(): Promise<BenchDatabase> {
+    const home = await mkdtemp(join(tmpdir(), 'nestjs-ledger-bench-'));
+    const server = await startEmbeddedPostgres({
+      dataDir: join(home, 'postgres'),
+      settings: { max_connections: MAX_CONNECTIONS },
+    });
+    const admin = new pg.Client(server.url);
+    await admin.connect();
+    const database = new BenchDatabase(server, admin, home);
+    for (const kind of ENTRY_KINDS) {
+      const ledger = await createBenchLedger(database.url, kind, { numWorkers: 1 });
+      await ledger.close();
+    }
+    return database;
+  }
+
+  get url(): string {
+    return this.server.url;
+  }
+
+  /** Where the server can read files. */
+  get dataDir(): string {
+    return this.server.dataDir;
+  }
+
+  async version(): Promise<string> {
+    const { rows } = await this.admin.query<{ version: string }>('SELECT version()');
+    return rows[0]!.version.split(' on ')[0]!;
+  }
+
+  /** Makes every round start alike: an empty table, and no dirty pages to write. */
+  async clear(kind: EntryKind): Promise<void> {
+    await this.admin.query(`TRUNCATE ${tableOf(kind)}`);
+    await this.admin.query('CHECKPOINT');
+  }
+
+  async count(kind: EntryKind): Promise<number> {
+    const { rows } = await this.admin.query<{ count: string }>(
+      `SELECT count(*) FROM ${tableOf(kind)}`,
+    );
+    return Number(rows[0]!.count);
+  }
+
+  /** @throws Error if the table does not hold exactly these rows: the round is void */
+  async check(kind: EntryKind, rows: number): Promise<void> {
+    const found = await this.count(kind);
+    if (found !== rows) throw new Error(`void round: ${found} rows in the table, not ${rows}`);
+  }
+
+  async close(): Promise<void> {
+    await this.admin.end();
+    await this.server.stop();
+    await rm(this.home, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,69 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+
+/** A process of the benchmark's own, so that contenders don't share heap, loop and compiler. */
+export class Child {
+  readonly #process: ChildProcess;
+  readonly #messages: unknown[] = [];
+  readonly #exited: Promise<number | null>;
+  #wake: () => void = () => undefined;
+
+  /** @param name of a file in `processes`, without `.process` @param input given as JSON */
+  constructor(name: string, input: unknown, nodeOptions: readonly string[] = []) {
+    const path = join(import.meta.dirname, '..', 'processes', `${name}.process.js`);
+    this.#process = fork(path, [JSON.stringify(input)], {
+      execArgv: [...nodeOptions],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.#process.on('message', (message) => {
+      this.#messages.push(message);
+      this.#wake();
+    });
+    this.#exited = new Promise((resolve) => {
+      this.#process.once('exit', (code) => {
+        resolve(code);
+        this.#wake();
+      });
+    });
+  }
+
+  /**
+   * The next message of the process, in order.
+   * @throws Error if it ends without another one
+   */
+  async next<T>(): Promise<T> {
+    while (this.#messages.length === 0) {
+      if (this.#process.exitCode !== null || this.#process.signalCode !== null) {
+        throw new Error(`a process of the benchmark ended with ${this.#process.exitCode}`);
+      }
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    return this.#messages.shift() as T;
+  }
+
+  send(message: unknown): void {
+    this.#process.send(message as object);
+  }
+
+  /** Waits until the process ended by itself, as it does when its work is over; not for ever. */
+  async end(): Promise<void> {
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), 15_000);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+}
+
+/** What the parent gave to this process. */
+export function inputOf<T>(): T {
+  return JSON.parse(process.argv[2]!) as T;
+}
+
+/** Tells the parent something. */
+export function tell(message: object): void {
+  process.send!(message);
+}
+
+/** The next message of the parent. */
+export function nextMessage<T>(): Promise<T> {
+  return new Promise((resolve) => process.once('message', (message) => resolve(message as T)));
+}

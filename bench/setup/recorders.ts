@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto';
+import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
+import fastq from 'fastq';
+import { assembleLedger } from '../../libs/ledger/src/assemble-ledger.js';
+import { resolveLedgerOptions } from '../../libs/ledger/src/config/resolve-ledger-options.js';
+import type { LedgerSink } from '../../libs/ledger/src/sink/ledger-sink.interface.js';
+import { systemClock } from '../../libs/ledger/src/writer/clock.js';
+import { definitionOf, type BenchEntry, type EntryKind } from './entries.js';
+
+/** Something that takes entries while what is behind it stalls. */
+export interface Recorder {
+  record(entry: BenchEntry): void;
+  /** Encoded bytes held; undefined where entries are kept as objects. */
+  bytes(): number | undefined;
+  /** Lets everything through, and waits until nothing is held. */
+  drain(): Promise<void>;
+}
+
+export const RECORDERS = ['ledger', 'OpenTelemetry', 'fastq', 'array'] as const;
+export type RecorderName = (typeof RECORDERS)[number];
+
+const CAPACITY = 2_000_000;
+const BATCH = 10_000;
+
+/** @returns the recorder and everything behind it, stalled */
+export function createRecorder(name: RecorderName, kind: EntryKind): Recorder {
+  if (name === 'ledger') return createLedgerRecorder(kind);
+  if (name === 'OpenTelemetry') return createOpenTelemetry();
+  return name === 'fastq' ? createFastq() : createArray();
+}
+
+/** A gate that everything waits at until it is opened. */
+function gate(): { passed: Promise<void>; open: () => void } {
+  let open = (): void => undefined;
+  const passed = new Promise<void>((resolve) => (open = resolve));
+  return { passed, open };
+}
+
+function createLedgerRecorder(kind: EntryKind): Recorder {
+  const stall = gate();
+  const sink: LedgerSink = {
+    prepare: async () => undefined,
+    write: async (batch) => {
+      await stall.passed;
+      return { written: batch.count, duplicates: [], conflicts: [] };
+    },
+    find: async () => [],
+    ping: async () => undefined,
+    close: async () => undefined,
+  };
+  const silent = (): void => undefined;
+  const ledger = assembleLedger({
+    table: definitionOf(kind),
+    options: resolveLedgerOptions({
+      bufferSize: CAPACITY,
+      bufferMaxBytes: 2 ** 31,
+      batchSize: BATCH,
+      numWorkers: 2,
+    }),
+    sink,
+    deadLetters: { store: async () => undefined },
+    spills: { probe: async () => undefined, spill: async () => ({ file: '', entries: 0 }) },
+    clock: systemClock,
+    logger: { log: silent, warn: silent, error: silent },
+  });
+  void ledger.writer.start(silent);
+  return {
+    record: (entry) => void ledger.intake.offer(entry),
+    bytes: () => ledger.stats().bytes,
+    drain: async () => {
+      stall.open();
+      await ledger.writer.flush(60_000);
+    },
+  };
+}
+
+function createOpenTelemetry(): Recorder {
+  const stall = gate();
+  const exporter = {
+    export: (_logs: unknown, done: (result: { code: number }) => void) =>
+      void stall.passed.then(() => done({ code: 0 })),
+    forceFlush: async () => undefined,
+    shutdown: async () => undefined,
+  };
+  const processor = new BatchLogRecordProcessor({
+    exporter,
+    maxQueueSize: CAPACITY,
+    maxExportBatchSize: BATCH,
+    exportTimeoutMillis: 600_000,
+  });
+  const logger = new LoggerProvider({ processors: [processor] }).getLogger('bench');
+  return {
+    record: (entry) => logger.emit({ attributes: entry as Record<string, number> }),
+    bytes: () => undefined,
+    drain: async () => {
+      stall.open();
+      await processor.forceFlush();
+    },
+  };
+}
+
+/** What both of the next hold: the entry with the uuid and the time that a row needs. */
+function complete(entry: BenchEntry): BenchEntry {
+  return { ...entry, uuid: randomUUID(), createdAt: new Date() };
+}
+
+function createFastq(): Recorder {
+  const stall = gate();
+  const queue = fastq((_entry: BenchEntry, done: (error: Error | null) => void) => {
+    void stall.passed.then(() => done(null));
+  }, 2);
+  return {
+    record: (entry) => void queue.push(complete(entry)),
+    bytes: () => undefined,
+    drain: () =>
+      new Promise((resolve) => {
+        queue.drain = () => resolve();
+        stall.open();
+      }),
+  };
+}
+
+function createArray(): Recorder {
+  const entries: BenchEntry[] = [];
+  return {
+    record: (entry) => void entries.push(complete(entry)),
+    bytes: () => undefined,
+    drain: async () => {
+      entries.length = 0;
+    },
+  };
+}
