@@ -1,5 +1,6 @@
-import { Slab, SLAB_FOOTPRINT_BYTES } from '../codec/slab.js';
+import { SLAB_FOOTPRINT_BYTES, type Slab } from '../codec/slab.js';
 import { Batch, type RowRange } from './batch.js';
+import { SlabPool } from './slab-pool.js';
 
 /** Bounds of a channel; whichever is met first counts as full. @internal */
 export interface ChannelBounds {
@@ -14,11 +15,6 @@ export interface ChannelBounds {
 
 /** A batch is never more than this: 16 MiB, by the contract. */
 export const MAX_BATCH_BYTES = 16 * 1_048_576;
-/**
- * Empty slabs that are kept for the next entries; the others go back to the system. Four are what
- * two workers and the writing end hold under steady load.
- */
-const SPARE_SLABS = 4;
 
 /**
  * The bounded FIFO between callers and workers: a list of slabs, no object per entry. Entries are
@@ -41,18 +37,19 @@ export class Channel {
   tail = 0;
 
   readonly #maxBytes: number;
-  /** Slabs that hold rows, and the writing end; the spare ones are not among them. */
-  #heldSlabs = 1;
+  /** Its held slabs are those with rows, and the writing end. */
+  readonly #pool: SlabPool;
   /** Slabs with waiting rows, the writing end last. */
   readonly #slabs: Slab[] = [];
-  readonly #spare: Slab[] = [];
   /** First waiting row of the first slab. */
   #headRow = 0;
-  #writing = new Slab();
+  #writing: Slab;
 
   constructor(bounds: ChannelBounds) {
     this.capacity = bounds.capacity;
     this.#maxBytes = bounds.maxBytes;
+    this.#pool = new SlabPool(bounds.maxBytes);
+    this.#writing = this.#pool.take();
     this.#slabs.push(this.#writing);
   }
 
@@ -72,7 +69,8 @@ export class Channel {
    * row that stays behind counts with all of its slab.
    */
   get #slabBytes(): number {
-    return this.#heldSlabs <= 2 ? 0 : (this.#heldSlabs - 1) * SLAB_FOOTPRINT_BYTES;
+    const { held } = this.#pool;
+    return held <= 2 ? 0 : (held - 1) * SLAB_FOOTPRINT_BYTES;
   }
 
   /** Monotonic milliseconds when the first waiting entry came; undefined if none waits. */
@@ -102,8 +100,7 @@ export class Channel {
   reserve(maxRowBytes: number): Slab {
     if (this.#writing.hasRoom(maxRowBytes)) return this.#writing;
     const full = this.#writing;
-    this.#writing = this.#spare.pop() ?? new Slab();
-    this.#heldSlabs++;
+    this.#writing = this.#pool.take();
     this.#slabs.push(this.#writing);
     if (this.#slabs[0] === full && this.#headRow === full.count) this.#dropHead();
     return this.#writing;
@@ -158,7 +155,7 @@ export class Channel {
   #dropHead(): void {
     const slab = this.#slabs.shift()!;
     this.#headRow = 0;
-    if (slab.unsettled === 0) this.#recycle(slab);
+    if (slab.unsettled === 0) this.#pool.giveBack(slab);
   }
 
   /** Counts a batch as settled; its memory may then be used again. */
@@ -169,20 +166,18 @@ export class Channel {
       slab.unsettled -= to - from;
       if (slab.unsettled > 0) continue;
       if (slab === this.#writing) this.#rewind(slab);
-      else this.#recycle(slab);
+      else this.#pool.giveBack(slab);
     }
   }
 
   /** The writing end starts again at the front once all its rows are settled. */
   #rewind(slab: Slab): void {
-    slab.clear();
     this.#headRow = 0;
-  }
-
-  #recycle(slab: Slab): void {
-    this.#heldSlabs--;
-    slab.clear();
-    if (this.#spare.length < SPARE_SLABS) this.#spare.push(slab);
+    if (!this.#pool.isOfBlock(slab)) return slab.clear();
+    // A quiet channel must not keep the block of its last burst.
+    this.#pool.giveBack(slab);
+    this.#writing = this.#pool.take();
+    this.#slabs[0] = this.#writing;
   }
 }
 

@@ -16,9 +16,12 @@ const MAX_BYTES = 24 * MIB;
 const CONSTANT_BYTES = 6 * SLAB_FOOTPRINT_BYTES + MIB;
 const TEXTS = { a: 'text', b: 'text', c: 'text', d: 'text' } as const;
 
-function channelWith(table: LedgerTable): { channel: Channel; intake: Intake; line: RoomLine } {
+function channelWith(
+  table: LedgerTable,
+  maxBytes = MAX_BYTES,
+): { channel: Channel; intake: Intake; line: RoomLine } {
   const clock = systemClock;
-  const channel = new Channel({ capacity: 10_000_000, maxBytes: MAX_BYTES });
+  const channel = new Channel({ capacity: 10_000_000, maxBytes });
   const line = new RoomLine({ maxWaiting: 10_000, maxBytes: MAX_BYTES / 8 }, clock);
   const ignore = (): void => {};
   const intake = new Intake({
@@ -49,6 +52,14 @@ describe('bufferMaxBytes', () => {
     expect(channel.bytes, 'the bound leaves most of it to the rows').toBeGreaterThan(
       MAX_BYTES * 0.7,
     );
+  });
+
+  it('bounds it where the channel takes memory in blocks', () => {
+    const maxBytes = 120 * MIB;
+    const { intake } = channelWith(PLAIN_TABLE, maxBytes);
+    const before = used();
+    while (intake.offer({ userId: 1, memo: 'x'.repeat(8192) }) === 'queued');
+    expect(used() - before).toBeLessThan(maxBytes + CONSTANT_BYTES);
   });
 
   it('counts a row that stays behind with the memory that it holds', () => {

@@ -1,4 +1,4 @@
-import { createRowTarget, type RowTarget } from './row-target.js';
+import type { RowTarget } from './row-target.js';
 
 /**
  * Bytes of a slab. Large enough that taking a new one is rare, small enough that one row that
@@ -23,14 +23,19 @@ export class Slab implements RowTarget {
   count = 0;
   /** Rows appended and not yet settled. */
   unsettled = 0;
-  readonly #ends = new Uint32Array(SLAB_ROWS);
-  readonly #ages = new Uint32Array(SLAB_ROWS);
+  readonly #ends: Uint32Array;
+  readonly #ages: Uint32Array;
   #epochMs = 0;
 
-  constructor() {
-    const target = createRowTarget(SLAB_BYTES);
-    this.bytes = target.bytes;
-    this.view = target.view;
+  /**
+   * @param memory default: its own, outside Node's shared pool, so that it takes nothing else along
+   * @param offset of the slab's `SLAB_FOOTPRINT_BYTES` there, a multiple of 4
+   */
+  constructor(memory = Buffer.allocUnsafeSlow(SLAB_FOOTPRINT_BYTES).buffer, offset = 0) {
+    this.bytes = Buffer.from(memory, offset, SLAB_BYTES);
+    this.view = new DataView(memory, offset, SLAB_BYTES);
+    this.#ends = new Uint32Array(memory, offset + SLAB_BYTES, SLAB_ROWS);
+    this.#ages = new Uint32Array(memory, this.#ends.byteOffset + 4 * SLAB_ROWS, SLAB_ROWS);
   }
 
   /** Offset behind the last row. */
