@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { PATIENCE_MS } from './dashboard-page.js';
 
 const IMAGES = fileURLToPath(new URL('../../docs/images', import.meta.url));
 /** Debian's own (`apt-get install chromium`), or what other systems have instead. */
@@ -49,6 +50,7 @@ export class DashboardBrowser {
       ...options,
     });
     const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
     const list: string[] = [];
     page.on('pageerror', (error) => list.push(`error: ${error.message}`));
     page.on('console', (line) => {
