@@ -17,7 +17,7 @@ export default defineConfig({
     globalSetup: './test/support/global-setup.ts',
     // One module graph for all files of a worker: starting Nest and TypeORM anew in each costs 0.5 s.
     isolate: false,
-    include: ['{libs,src}/**/*.{spec,int-spec}.ts', 'test/**/*.{spec,e2e-spec}.ts'],
+    include: ['{libs,src}/**/*.{spec,int-spec}.ts', '{test,examples}/**/*.{spec,e2e-spec}.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
