@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { Test } from '@nestjs/testing';
@@ -11,14 +10,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { renderSettingsTable } from '../libs/ledger/src/config/render-settings-table.js';
 import { APP_TSCONFIG, buildIfStale, compileProject, ExampleApp } from './support/example-app.js';
-import {
-  codeBlocks,
-  exampleOf,
-  headingAnchors,
-  localLinks,
-  tableBetween,
-  tableCells,
-} from './support/markdown.js';
+import { codeBlocks, exampleOf, tableBetween, tableCells } from './support/markdown.js';
 import { SURROUNDINGS } from './support/readme-examples.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -231,27 +223,5 @@ describe('the tables of README.md', () => {
     });
     const rows = tableBetween(page, 'profiles').slice(1);
     expect(rows.map(([name, , ...figures]) => [name, ...figures])).toEqual(expected);
-  });
-});
-
-describe('the pages of the repository', () => {
-  it.each([
-    'README.md',
-    'CONTRIBUTING.md',
-    'CHANGELOG.md',
-    'docs/architecture.md',
-    'libs/ledger/README.md',
-  ])('have no link that leads nowhere: %s', async (name) => {
-    const text = await readFile(join(ROOT, name), 'utf8');
-    const broken: string[] = [];
-    for (const target of localLinks(text)) {
-      const [path, anchor] = target.split('#');
-      const file = path ? join(ROOT, dirname(name), path) : join(ROOT, name);
-      const isThere = existsSync(file);
-      const anchors =
-        isThere && anchor ? headingAnchors(await readFile(file, 'utf8')) : new Set<string>();
-      if (!isThere || (anchor && !anchors.has(anchor))) broken.push(target);
-    }
-    expect(broken).toEqual([]);
   });
 });

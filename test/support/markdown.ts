@@ -8,7 +8,8 @@ export interface CodeBlock {
 }
 
 const BLOCK = /(?:<!-- example: ([\w-]+) -->\n+)?^```(\w*)[^\n]*\n(.*?)^```$/gms;
-const LINK = /(?<!!)\[[^\]]*\]\(([^)\s]+)\)/g;
+/** A link or an image, in Markdown or in HTML. */
+const LINK = /\]\(([^)\s]+)\)|\b(?:href|src|srcset)="([^"\s]+)"/g;
 
 /** All fenced blocks of a page, in order. */
 export function codeBlocks(page: string): CodeBlock[] {
@@ -46,10 +47,10 @@ export function tableCells(markdown: string): string[][] {
   });
 }
 
-/** Targets of links to files of the repository and to headings, in order; none of the web. */
+/** Targets of links and images in the repository and of links to headings, in order; none of the web. */
 export function localLinks(page: string): string[] {
   const prose = page.replaceAll(BLOCK, '');
-  const targets = [...prose.matchAll(LINK)].map(([, target]) => target ?? '');
+  const targets = [...prose.matchAll(LINK)].map(([, target, inHtml]) => target ?? inHtml ?? '');
   return targets.filter((target) => !/^[a-z]+:/.test(target));
 }
 

@@ -7,6 +7,7 @@ export type {
   Finding,
   FindingRule,
   FindingSeverity,
+  SettingChange,
 } from './advice/finding.interface.js';
 export {
   StatsWindow,
@@ -32,7 +33,7 @@ export type {
   OverflowPolicy,
   WriteStrategy,
 } from './config/ledger-options.interface.js';
-export { LEDGER_PROFILES } from './config/ledger-profiles.js';
+export { LEDGER_PROFILES, type LedgerProfile } from './config/ledger-profiles.js';
 export {
   defaultLedger,
   defineLedger,
@@ -43,6 +44,7 @@ export type {
   ColumnInput,
   ColumnOutput,
   Direction,
+  EntryFields,
   IdInput,
   StoredEntry,
   UsageEntry,
@@ -69,7 +71,11 @@ export {
   type OptionsFault,
   type SettingSource,
 } from './errors/ledger-options.error.js';
-export { isLedgerReadError, LedgerReadError } from './errors/ledger-read.error.js';
+export {
+  isLedgerReadError,
+  LedgerReadError,
+  type ReadFailure,
+} from './errors/ledger-read.error.js';
 export {
   isSinkHaltError,
   isSinkRowError,
@@ -110,7 +116,13 @@ export { Usage } from './http/usage.decorator.js';
 export { LedgerModule } from './ledger.module.js';
 export type { LedgerModuleExtras, LedgerOptionsFactory } from './ledger.module-definition.js';
 export { LedgerService, type FlushReport, type RecordManyResult } from './ledger.service.js';
-export { getLedgerHealthToken, getLedgerToken, InjectLedger } from './ledger.tokens.js';
+export {
+  getLedgerHealthToken,
+  getLedgerToken,
+  InjectLedger,
+  type NamedLedger,
+} from './ledger.tokens.js';
+export type { MigrationConstructor } from './migrations/ledger-migrations.js';
 export type {
   RecentEntry,
   RecentPage,
@@ -135,5 +147,5 @@ export type {
 export type { RetryClass } from './stats/retry-class.js';
 export type { BatchCounts, FlushCounts, RetryCounts } from './stats/write-tally.js';
 export type { FlushListener } from './writer/batch-writer.js';
-export type { Clock } from './writer/clock.js';
+export type { Clock, Timer } from './writer/clock.js';
 export type { DueReason } from './writer/dispatcher.js';

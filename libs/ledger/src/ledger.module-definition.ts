@@ -12,6 +12,7 @@ export interface LedgerModuleExtras {
 
 /** Implemented by classes given as `useClass` or `useExisting`. @publicApi */
 export interface LedgerOptionsFactory {
+  /** Called once, when the module is built. */
   createLedgerOptions(): LedgerOptions | Promise<LedgerOptions>;
 }
 

@@ -3,8 +3,8 @@ import type { LedgerTable } from './entry/ledger-definition.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerService } from './ledger.service.js';
 
-/** What of a definition tells ledgers of one application apart. */
-type NamedLedger = Pick<LedgerTable, 'name'>;
+/** What of a definition tells ledgers of one application apart. @publicApi */
+export type NamedLedger = Pick<LedgerTable, 'name'>;
 
 /**
  * The token that a ledger's `LedgerService` is provided by: the class itself for the default

@@ -57,7 +57,7 @@ export class StatsWindow {
     this.#spanMs = spanMs;
   }
 
-  /** @param at monotonic milliseconds */
+  /** Takes one more sample. @param at monotonic milliseconds */
   add(at: number, stats: LedgerStats): void {
     const last = this.#samples.at(-1);
     if (last !== undefined && (last.stats.run !== stats.run || at <= last.at)) this.#samples = [];

@@ -30,7 +30,8 @@ export type ColumnOutput<T extends ColumnType> = {
 /** `consume`: the user spent tokens. `supply`: tokens were given to the user. @publicApi */
 export type Direction = 'consume' | 'supply';
 
-interface OwnFields<Ids extends IdType> {
+/** Fields of an entry that every ledger has. @publicApi */
+export interface EntryFields<Ids extends IdType> {
   userId: IdInput<Ids>;
   apiKeyId?: IdInput<Ids> | null;
   serviceId?: IdInput<Ids> | null;
@@ -48,6 +49,7 @@ interface OwnFields<Ids extends IdType> {
   corrects?: string | null;
 }
 
+/** An entry that is known by its uuid. @inline */
 interface WithUuid {
   /** From 2000 to one day ahead; milliseconds. Default: now. */
   createdAt?: Date | null;
@@ -56,6 +58,7 @@ interface WithUuid {
   idempotencyKey?: null;
 }
 
+/** An entry that is known by a key of the caller's. @inline */
 interface WithIdempotencyKey {
   /** The same at each try, since it is part of the uuid. */
   createdAt: Date;
@@ -65,7 +68,7 @@ interface WithIdempotencyKey {
 }
 
 /** One usage fact as given to `record()`, typed by the ledger's definition. @publicApi */
-export type UsageEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = OwnFields<T['ids']> &
+export type UsageEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = EntryFields<T['ids']> &
   (WithUuid | WithIdempotencyKey) &
   DeclaredFields<T['columns']>;
 

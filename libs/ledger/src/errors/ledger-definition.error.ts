@@ -10,5 +10,5 @@ export class LedgerDefinitionError extends LedgerError {
   }
 }
 
-/** @publicApi */
+/** True for a `LedgerDefinitionError`, also of another copy of the package. @publicApi */
 export const isLedgerDefinitionError = guardFor<LedgerDefinitionError>('LEDGER_DEFINITION');

@@ -16,5 +16,5 @@ export class LedgerEntryInvalidError extends LedgerError {
   }
 }
 
-/** @publicApi */
+/** True for a `LedgerEntryInvalidError`, also of another copy of the package. @publicApi */
 export const isLedgerEntryInvalidError = guardFor<LedgerEntryInvalidError>('LEDGER_ENTRY_INVALID');

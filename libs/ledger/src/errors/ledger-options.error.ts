@@ -27,5 +27,5 @@ export class LedgerOptionsError extends LedgerError {
   }
 }
 
-/** @publicApi */
+/** True for a `LedgerOptionsError`, also of another copy of the package. @publicApi */
 export const isLedgerOptionsError = guardFor<LedgerOptionsError>('LEDGER_OPTIONS');

@@ -26,5 +26,5 @@ export class LedgerReadError extends LedgerError {
   }
 }
 
-/** @publicApi */
+/** True for a `LedgerReadError`, also of another copy of the package. @publicApi */
 export const isLedgerReadError = guardFor<LedgerReadError>('LEDGER_READ');

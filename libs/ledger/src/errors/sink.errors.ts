@@ -49,9 +49,9 @@ export class SinkHaltError extends SinkError {
   readonly code = 'SINK_HALT';
 }
 
-/** @publicApi */
+/** True for a `SinkTransientError`, also of another copy of the package. @publicApi */
 export const isSinkTransientError = guardFor<SinkTransientError>('SINK_TRANSIENT');
-/** @publicApi */
+/** True for a `SinkRowError`, also of another copy of the package. @publicApi */
 export const isSinkRowError = guardFor<SinkRowError>('SINK_ROW');
-/** @publicApi */
+/** True for a `SinkHaltError`, also of another copy of the package. @publicApi */
 export const isSinkHaltError = guardFor<SinkHaltError>('SINK_HALT');

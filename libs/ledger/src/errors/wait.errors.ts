@@ -62,11 +62,11 @@ export class LedgerSpilledError extends LedgerError {
   }
 }
 
-/** @publicApi */
+/** True for a `LedgerWaitTimeoutError`, also of another copy of the package. @publicApi */
 export const isLedgerWaitTimeoutError = guardFor<LedgerWaitTimeoutError>('LEDGER_WAIT_TIMEOUT');
-/** @publicApi */
+/** True for a `LedgerSealedError`, also of another copy of the package. @publicApi */
 export const isLedgerSealedError = guardFor<LedgerSealedError>('LEDGER_SEALED');
-/** @publicApi */
+/** True for a `LedgerDeadLetteredError`, also of another copy of the package. @publicApi */
 export const isLedgerDeadLetteredError = guardFor<LedgerDeadLetteredError>('LEDGER_DEAD_LETTERED');
-/** @publicApi */
+/** True for a `LedgerSpilledError`, also of another copy of the package. @publicApi */
 export const isLedgerSpilledError = guardFor<LedgerSpilledError>('LEDGER_SPILLED');

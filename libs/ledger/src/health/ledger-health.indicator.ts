@@ -69,7 +69,7 @@ export class LedgerHealthIndicator {
   readonly #rates = new RateMeter();
   readonly #probe: DatabaseProbe;
 
-  /** Built by the module, one for each ledger. */
+  /** Built by the module, one for each ledger. @internal */
   constructor(
     service: HealthIndicatorService,
     vitals: LedgerVitals,

@@ -6,7 +6,9 @@ import type { FlushListener } from '../writer/batch-writer.js';
 export interface MeteredLedger {
   /** Value of the label `ledger`, unless another is given. */
   readonly name: string;
+  /** Read at each scrape. */
   stats(): LedgerStats;
+  /** @returns a function that ends the listening */
   onFlush(listener: FlushListener): () => void;
 }
 

@@ -28,7 +28,7 @@ export interface UsageSummary {
   readonly asOf: string;
 }
 
-/** @publicApi */
+/** Whose entries `listRecent()` answers with, and which page of them. @publicApi */
 export interface RecentQuery<T extends LedgerTable = LedgerTable<'bigint', {}>> {
   readonly userId: IdInput<T['ids']>;
   /** Entries of one answer, 1 to 1000; default 50. */
@@ -42,7 +42,7 @@ export type RecentEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = Sto
   writtenAt: string;
 };
 
-/** @publicApi */
+/** One answer of `listRecent()`: plain JSON. @publicApi */
 export interface RecentPage<T extends LedgerTable = LedgerTable<'bigint', {}>> {
   /** Newest first by `createdAt`, then `uuid`; may be empty. */
   readonly entries: RecentEntry<T>[];

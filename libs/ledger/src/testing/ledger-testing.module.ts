@@ -95,6 +95,7 @@ export class LedgerTestingModule {
     for (const ledger of this.#ledgers.values()) await ledger.drain();
   }
 
+  /** Seals, and settles what came since. */
   async onApplicationShutdown(): Promise<void> {
     for (const ledger of this.#ledgers.values()) await ledger.finish();
   }

@@ -33,7 +33,9 @@ export interface SinkSubject {
 
 /** `describe` and `it` of the test runner: vitest, jest and node:test have them. @publicApi */
 export interface TestRunner {
+  /** A group of tests. */
   describe(name: string, body: () => void): unknown;
+  /** One test; it fails if the body rejects. */
   it(name: string, body: () => Promise<void>): unknown;
 }
 

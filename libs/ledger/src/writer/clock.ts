@@ -1,5 +1,6 @@
-/** A timer that can be taken back; never keeps the process alive. */
+/** A timer that can be taken back; never keeps the process alive. @publicApi */
 export interface Timer {
+  /** Its callback is not called from now on; nothing happens if it was. */
   cancel(): void;
 }
 
