@@ -1,7 +1,7 @@
 /**
  * Bundles the dashboard's page into the library: `page.html`, `page.css` and `page.js` in
- * `libs/ledger/dist/dashboard/assets`, which the module sends as one page. Runs after the library's
- * own build, which empties `dist`.
+ * `libs/ledger/dist/dashboard-assets`, which the module sends as one page. Runs after the library's
+ * own builds.
  */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,7 +10,7 @@ import { build } from 'vite';
 
 const LIBRARY = join(import.meta.dirname, '..', 'libs', 'ledger');
 const SOURCE = join(LIBRARY, 'dashboard');
-const ASSETS = join(LIBRARY, 'dist', 'dashboard', 'assets');
+const ASSETS = join(LIBRARY, 'dist', 'dashboard-assets');
 const uplot = dirname(createRequire(join(LIBRARY, 'package.json')).resolve('uplot/package.json'));
 
 const output = await build({

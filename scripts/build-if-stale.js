@@ -14,17 +14,21 @@ const INPUTS = [
   'libs/ledger/src',
   'libs/ledger/dashboard',
   'libs/ledger/tsconfig.lib.json',
+  'libs/ledger/tsconfig.cjs.json',
   'tsconfig.base.json',
   'tsconfig.build.json',
   'nest-cli.json',
+  'scripts/build-commonjs.js',
   'scripts/build-dashboard.js',
+  'CHANGELOG.md',
 ];
 const LOCK = join(ROOT, '.tmp', 'build.lock');
 const LOCK_LIMIT_MS = 120_000;
 const LOCK_PAUSE_MS = 100;
 const OUTPUTS = [
-  'libs/ledger/dist/index.js',
-  'libs/ledger/dist/dashboard/assets/page.html',
+  'libs/ledger/dist/esm/index.js',
+  'libs/ledger/dist/cjs/index.js',
+  'libs/ledger/dist/dashboard-assets/page.html',
   'dist/main.js',
 ];
 

@@ -4,13 +4,15 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import ts from 'typescript';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { VERSION } from '../libs/ledger/src/version.js';
 import { APP_TSCONFIG, buildIfStale, compileProject, ExampleApp } from './support/example-app.js';
+import { bothFormats } from './support/both-formats.js';
 import { exampleOf } from './support/markdown.js';
 import { installInEmptyApp, packLibrary, readManifest } from './support/packed-package.js';
 import type { Manifest, Packed } from './support/packed-package.js';
@@ -67,14 +69,41 @@ describe('the manifest of nestjs-ledger', () => {
   });
 
   it('has a file for each command and each condition of each entry point, packed too', () => {
-    for (const target of [...Object.values(manifest.exports), manifest.bin ?? {}]) {
-      for (const path of typeof target === 'string' ? [target] : Object.values(target)) {
-        expect(existsSync(join(ROOT, 'libs/ledger', path)), path).toBe(true);
-        expect(packed.files).toContain(path.replace('./', ''));
-      }
+    const { exports, bin, main, types, typesVersions } = manifest;
+    const paths = pathsIn([exports, bin, main, types, typesVersions]);
+    expect(paths.length).toBeGreaterThan(4 * Object.keys(exports).length);
+    for (const path of paths) {
+      expect(existsSync(join(ROOT, 'libs/ledger', path)), path).toBe(true);
+      expect(packed.files).toContain(path.replace('./', ''));
     }
   });
+
+  it('has types for each condition, and for tools that know no conditions', () => {
+    const entries = Object.entries(manifest.exports).filter(([name]) => !name.endsWith('.json'));
+    for (const [name, ways] of entries) {
+      const fileOf = (format: string, ending: string): string =>
+        `./dist/${format}${name.slice(1)}/index.${ending}`;
+      const of = (format: string): object => ({
+        types: fileOf(format, 'd.ts'),
+        default: fileOf(format, 'js'),
+      });
+      expect(ways).toEqual({ import: of('esm'), require: of('cjs') });
+    }
+    const old = entries.filter(([name]) => name !== '.').map(([name]) => name.replace('./', ''));
+    const types = old.map((name) => [name, [`./dist/cjs/${name}/index.d.ts`]]);
+    expect(manifest.typesVersions).toEqual({ '*': Object.fromEntries(types) });
+  });
+
+  it('has the version that the code knows, by which its two formats find each other', () => {
+    expect(VERSION).toBe(manifest.version);
+  });
 });
+
+/** Every path below a part of a manifest. */
+function pathsIn(part: unknown): string[] {
+  if (typeof part === 'string') return [part];
+  return Object.values(part ?? {}).flatMap((each) => pathsIn(each));
+}
 
 function isBuiltIn(name: string): boolean {
   return name.startsWith('node:') || builtinModules.includes(name);
@@ -82,18 +111,45 @@ function isBuiltIn(name: string): boolean {
 
 describe('the tarball of nestjs-ledger', () => {
   it('holds code, its sources for debuggers, manifest, README and licence, and no test', () => {
-    const others = packed.files.filter((path) => !/^(dist|src)\//.test(path));
-    expect(others).toEqual(['LICENSE', 'README.md', 'package.json']);
-    expect(packed.files.filter((path) => /spec\.|fixture/.test(path))).toEqual([]);
-    expect(packed.unpackedBytes).toBeLessThan(3_000_000);
+    const sources = packed.files.filter((path) => path.startsWith('src/'));
+    expect(sources.filter((path) => !/^src\/.*(?<!spec)\.ts$/.test(path))).toEqual([]);
+    expect(packed.files.filter((path) => path.includes('fixture'))).toEqual([]);
+    const made = sources.flatMap((path) => {
+      const formats = path.startsWith('src/cli/') ? ['esm'] : ['esm', 'cjs'];
+      return formats.flatMap((format) => {
+        const name = path.replace('src/', `dist/${format}/`).replace(/\.ts$/, '');
+        return ['.js', '.js.map', '.d.ts', '.d.ts.map'].map((end) => name + end);
+      });
+    });
+    const assets = ['page.css', 'page.html', 'page.js', 'uPlot.LICENSE'];
+    const others = [
+      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'dist/cjs/package.json'],
+      ...assets.map((name) => `dist/dashboard-assets/${name}`),
+    ];
+    expect(packed.files).toEqual([...sources, ...made, ...others].sort());
+    expect(packed.unpackedBytes).toBeLessThan(4_500_000);
+  });
+
+  it('carries the changelog of the repository', async () => {
+    const [own, root] = await Promise.all(
+      ['libs/ledger/CHANGELOG.md', 'CHANGELOG.md'].map((path) =>
+        readFile(join(ROOT, path), 'utf8'),
+      ),
+    );
+    expect(own).toBe(root);
   });
 
   it('has a source for each source map', async () => {
-    const maps = packed.files.filter((path) => path.endsWith('.js.map'));
-    expect(maps.length).toBeGreaterThan(50);
-    const missing = maps.filter((path) => {
-      return !packed.files.includes(path.replace(/^dist/, 'src').replace(/\.js\.map$/, '.ts'));
-    });
+    const maps = packed.files.filter((path) => path.endsWith('.map'));
+    expect(maps.length).toBeGreaterThan(200);
+    const missing: string[] = [];
+    for (const path of maps) {
+      const map = await readFile(join(ROOT, 'libs/ledger', path), 'utf8');
+      const { sources } = JSON.parse(map) as { sources: string[] };
+      for (const source of sources) {
+        if (!packed.files.includes(join(dirname(path), source))) missing.push(path);
+      }
+    }
     expect(missing).toEqual([]);
   });
 
@@ -113,32 +169,52 @@ describe('nestjs-ledger in an empty application', { timeout: 120_000 }, () => {
     app = join(folder, 'app');
     isInstalled = await installInEmptyApp(app, packed.tarball);
   }, INSTALL_LIMIT_MS);
+  beforeEach(({ skip }) => {
+    skip(!isInstalled, 'no npm registry, and no copies in the cache of npm');
+  });
 
-  /** Loads a module there; its names, as Node sees them. */
-  async function namesOf(specifier: string): Promise<string[]> {
-    const code = `console.log(JSON.stringify(Object.keys(await import('${specifier}'))))`;
-    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], {
-      cwd: app,
-    });
-    return JSON.parse(stdout) as string[];
+  /** Runs a program of one file there. @returns what it printed */
+  async function runThere(name: string, code: string): Promise<string> {
+    await writeFile(join(app, name), code);
+    return (await run(process.execPath, [name], { cwd: app })).stdout;
   }
 
-  it('exports what applications rely on', async ({ skip }) => {
-    skip(!isInstalled, 'no npm registry, and no copies in the cache of npm');
+  it.each([
+    ['import', 'mjs', 'await import'],
+    ['require', 'cjs', 'require'],
+  ])('exports what applications rely on (%s)', async (_way, ending, load) => {
+    // The names, as Node sees them.
+    const print = `(all) => console.log(JSON.stringify(Object.keys(all)))`;
+    const namesOf = async (entry: string): Promise<string[]> =>
+      JSON.parse(await runThere(`names.${ending}`, `(${print})(${load}('${entry}'))`)) as string[];
     const errors = ERRORS.flatMap((name) => [`${name}Error`, `is${name}Error`]);
     expect(await namesOf('nestjs-ledger')).toEqual(expect.arrayContaining([...NAMES, ...errors]));
     expect(await namesOf('nestjs-ledger/testing')).toEqual(expect.arrayContaining(TESTING_NAMES));
     expect(await namesOf('nestjs-ledger/dashboard')).toContain('LedgerDashboardModule');
   });
 
-  it('has its command where npx finds it', async ({ skip }) => {
-    skip(!isInstalled, 'no npm registry, and no copies in the cache of npm');
+  it('is one package in a process that loads both formats, whichever comes first', async () => {
+    for (const [first, second] of [
+      ['esm', 'cjs'],
+      ['cjs', 'esm'],
+    ] as const) {
+      const said = await runThere('both.mjs', bothFormats(first, second));
+      expect(JSON.parse(said)).toEqual({
+        entries: [{ userId: '7', promptTokens: 3, memo: 'from a handler' }],
+        health: 'up',
+        isSameService: true,
+        isKnownError: true,
+        twice: expect.stringContaining('two ledgers of one application need different names'),
+      });
+    }
+  });
+
+  it('has its command where npx finds it', async () => {
     const { stdout } = await run(join(app, 'node_modules/.bin/nestjs-ledger'), ['--help']);
     expect(stdout).toMatch(/replay.*verify/s);
   });
 
-  it('compiles the example of its README, records, and drains on SIGTERM', async ({ skip }) => {
-    skip(!isInstalled, 'no npm registry, and no copies in the cache of npm');
+  it('compiles the example of its README, records, and drains on SIGTERM', async () => {
     const page = await readFile(join(app, 'node_modules/nestjs-ledger/README.md'), 'utf8');
     await writeFile(join(app, 'main.ts'), exampleOf(page, 'integration'));
     await writeFile(join(app, 'tsconfig.json'), JSON.stringify(APP_TSCONFIG));

@@ -74,7 +74,7 @@ async function rowsOf(userId: number): Promise<Record<string, unknown>[]> {
 
 /** Runs the package's command as it is built. @returns what it printed @throws if it exits with 1 */
 async function runCommand(args: readonly string[]): Promise<string> {
-  const script = join(ROOT, 'libs/ledger/dist/cli/main.js');
+  const script = join(ROOT, 'libs/ledger/dist/esm/cli/main.js');
   const { stdout } = await promisify(execFile)(process.execPath, [script, ...args], {
     cwd: FOLDER,
     env: { PATH: process.env['PATH'], LEDGER_DATABASE_URL: url },

@@ -9,7 +9,7 @@ import { FaultApp } from './support/fault-app.js';
 import { FaultDatabase } from './support/fault-database.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const COMMAND = 'libs/ledger/dist/cli/main.js';
+const COMMAND = 'libs/ledger/dist/esm/cli/main.js';
 const run = promisify(execFile);
 
 let database: FaultDatabase;
@@ -83,7 +83,7 @@ describe('npx nestjs-ledger', { timeout: 30_000 }, () => {
 
   it('is no part of the library: importing that loads none of it', async () => {
     const script = join(folder, 'probe.mjs');
-    const entry = join(ROOT, 'libs/ledger/dist/index.js');
+    const entry = join(ROOT, 'libs/ledger/dist/esm/index.js');
     await writeFile(
       script,
       `import { Module } from 'node:module';

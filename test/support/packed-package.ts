@@ -15,7 +15,13 @@ const run = promisify(execFile);
 
 /** The parts of a package.json that matter here. */
 export interface Manifest {
-  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+  readonly version: string;
+  readonly main: string;
+  readonly types: string;
+  /** For each entry point what each way of loading it gets. */
+  readonly exports: Readonly<Record<string, unknown>>;
+  /** Types of entry points, for TypeScript before it knew `exports`. */
+  readonly typesVersions: Readonly<Record<string, Readonly<Record<string, string[]>>>>;
   readonly bin?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;

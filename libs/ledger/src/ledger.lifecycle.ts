@@ -12,6 +12,7 @@ import { describeSettings } from './config/describe-settings.js';
 import { unwiseConnections } from './config/unwise-settings.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
+import { OnePerNest } from './one-per-nest.js';
 import type { LedgerFiles } from './sink/ledger-files.js';
 import type { Timer } from './writer/clock.js';
 
@@ -42,6 +43,7 @@ export interface LedgerLifecycleParts {
  *
  * @internal
  */
+@OnePerNest('LedgerLifecycle')
 export class LedgerLifecycle
   implements
     OnModuleInit,

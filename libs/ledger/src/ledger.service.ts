@@ -7,6 +7,7 @@ import type { UsageEntry } from './entry/usage-entry.interface.js';
 import { LedgerEntryInvalidError } from './errors/ledger-entry-invalid.error.js';
 import { LedgerWaitTimeoutError } from './errors/wait.errors.js';
 import type { UsageRecorder } from './http/usage-recorder.interface.js';
+import { OnePerNest } from './one-per-nest.js';
 import type {
   RecentPage,
   RecentQuery,
@@ -35,6 +36,7 @@ export interface FlushReport {
  *
  * @publicApi
  */
+@OnePerNest('LedgerService')
 export class LedgerService<
   T extends LedgerDefinition = typeof defaultLedger,
 > implements UsageRecorder<UsageEntry<T>> {

@@ -1,9 +1,9 @@
-import { closestMatch } from 'leven';
 import type { OptionsFault } from '../errors/ledger-options.error.js';
 import { originOf } from './config-origin.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
 import { SETTING_OPTIONS } from './ledger-settings.js';
 import type { SettingOption } from './ledger-settings.js';
+import { nearestName } from './nearest-name.js';
 import { NOT_SHOWN, showValue } from './show-value.js';
 
 type CodeOption = Exclude<keyof LedgerOptions, SettingOption>;
@@ -79,7 +79,7 @@ function unknownOptions(options: LedgerOptions): OptionsFault[] {
     .map((name) => ({
       name,
       value: NOT_SHOWN,
-      rule: `is no option; the nearest is ${closestMatch(name, KNOWN)}`,
+      rule: `is no option; the nearest is ${nearestName(name, KNOWN)}`,
       source: 'code',
     }));
 }

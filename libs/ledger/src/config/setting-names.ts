@@ -1,5 +1,5 @@
-import { closestMatch } from 'leven';
 import { SETTING_OPTIONS } from './ledger-settings.js';
+import { nearestName } from './nearest-name.js';
 import type { SettingOption } from './ledger-settings.js';
 
 /** The guide's spelling: any name may carry it in front. */
@@ -58,5 +58,5 @@ export function meaningOfName(name: string, ledger?: string): NameMeaning {
   if (option !== undefined) return { kind: 'setting', option };
   if (SUFFIXES.some((suffix) => plain.endsWith(`_ASYNC_${suffix}`)))
     return { kind: 'other-ledger' };
-  return { kind: 'unknown', nearest: `${head}${closestMatch(tail, SUFFIXES)}` };
+  return { kind: 'unknown', nearest: `${head}${nearestName(tail, SUFFIXES)}` };
 }

@@ -94,8 +94,8 @@ export class DashboardLedgers {
 
 async function answerOf(indicator: LedgerHealthIndicator): Promise<HealthAnswer> {
   const { ledger } = await indicator.isHealthy('ledger');
-  const { status, reason, database } = ledger;
-  return { health: status, healthReason: reason ?? null, database };
+  const { status, degraded, reason, database } = ledger;
+  return { health: degraded ? 'degraded' : status, healthReason: reason ?? null, database };
 }
 
 /** Each instance once, by whatever token it is provided. */

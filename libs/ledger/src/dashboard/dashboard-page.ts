@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
-/** From `src/dashboard` as from `dist/dashboard`, where the build puts the page. */
-const ASSETS = new URL('../../dist/dashboard/assets/', import.meta.url);
+/** Where the build puts the page, as `dist/esm/dashboard`, `dist/cjs/dashboard` and the source see it. */
+const FOLDERS = ['../../dashboard-assets/', '../../dist/dashboard-assets/'];
 
 /** The page as it is sent. @internal */
 export interface DashboardPage {
@@ -46,11 +46,10 @@ function composePage(frame: string, style: string, script: string): DashboardPag
 }
 
 function readAsset(name: string): string {
-  try {
-    return readFileSync(new URL(name, ASSETS), 'utf8');
-  } catch (error) {
-    throw new Error(`the dashboard's ${name} is missing: build the library`, { cause: error });
-  }
+  const paths = FOLDERS.map((folder) => new URL(folder + name, import.meta.url));
+  const found = paths.find((path) => existsSync(path));
+  if (!found) throw new Error(`the dashboard's ${name} is missing: build the library`);
+  return readFileSync(found, 'utf8');
 }
 
 function hashOf(text: string): string {

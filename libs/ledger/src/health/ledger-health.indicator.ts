@@ -3,6 +3,7 @@ import type {
   HealthIndicatorService,
   HealthIndicatorStatus,
 } from '@nestjs/terminus';
+import { OnePerNest } from '../one-per-nest.js';
 import type { LedgerState } from '../stats/ledger-stats.interface.js';
 import { systemClock } from '../writer/clock.js';
 import { assessHealth, assessLiveness, assessReadiness, assessStartup } from './assess-health.js';
@@ -43,6 +44,8 @@ export type LedgerHealthDetails = {
   drainEtaMs: number | null;
   /** In words; only if the status is not `up`. */
   reason?: string;
+  /** Terminus 11 has no status `degraded`: there it is `up`, with this and a reason. */
+  degraded?: true;
 };
 
 /** One indicator's answer: `{ [key]: { status, …details } }`. @publicApi */
@@ -60,6 +63,7 @@ export type LedgerHealthResult<Key extends string> = HealthIndicatorResult<
  *
  * @publicApi
  */
+@OnePerNest('LedgerHealthIndicator')
 export class LedgerHealthIndicator {
   readonly #service: HealthIndicatorService;
   readonly #vitals: LedgerVitals;
@@ -137,6 +141,7 @@ export class LedgerHealthIndicator {
       case 'up':
         return session.up(details);
       case 'degraded':
+        if (isWithoutDegraded(session)) return session.up({ ...details, degraded: true });
         return session.degraded(details);
       case 'down':
         return session.down(details);
@@ -159,4 +164,9 @@ export class LedgerHealthIndicator {
       wasTableChecked: vitals.wasTableChecked(),
     };
   }
+}
+
+/** Terminus 11; there a result of another status than `up` and `down` would vanish. */
+function isWithoutDegraded(session: object): boolean {
+  return !('degraded' in session);
 }

@@ -7,6 +7,7 @@ import {
 import { ModuleRef } from '@nestjs/core';
 import type { Observable } from 'rxjs';
 import { getLedgerToken } from '../ledger.tokens.js';
+import { OnePerNest } from '../one-per-nest.js';
 import { HandlerCall, type UsagePlan } from './handler-call.js';
 import { HttpHandlerCall } from './http-handler-call.js';
 import { recordUsageOf, type RecordUsageMetadata } from './record-usage.decorator.js';
@@ -38,6 +39,7 @@ type KnownHandler = Omit<UsagePlan, 'guarantee'> & Pick<RecordUsageMetadata, 'op
  *
  * @publicApi
  */
+@OnePerNest('LedgerInterceptor')
 @Injectable()
 export class LedgerInterceptor implements NestInterceptor {
   /** By controller, since a handler may be inherited; null for one without the decorator. */

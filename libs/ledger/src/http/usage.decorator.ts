@@ -1,4 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { onePerNest } from '../one-per-nest.js';
 import { rawExchangeOf, type RawResponse } from './response-over.js';
 import type { UsageDraft } from './usage-call.interface.js';
 
@@ -6,9 +7,9 @@ import type { UsageDraft } from './usage-call.interface.js';
  * The draft of a call over HTTP, on its raw response. No WeakMap there: thousands of young keys a
  * second make each garbage collection longer.
  */
-const DRAFT = Symbol('draft');
+const DRAFT = Symbol.for('nestjs-ledger/usage-draft');
 /** Drafts of other calls, by an object that lives exactly as long as the call; see `callObject`. */
-const drafts = new WeakMap<object, UsageDraft>();
+const drafts = onePerNest('usage drafts', () => new WeakMap<object, UsageDraft>());
 
 /**
  * Gives a handler an object to fill with what only it knows, as it streams; its mapper finds it as
