@@ -88,6 +88,24 @@ describe('Intake', () => {
     assertConservation(ledger.stats());
   });
 
+  it('takes a list whose length is no length as one invalid entry', () => {
+    const { ledger } = ledgerUnderTest();
+    const fail = (): never => {
+      throw new Error('no number');
+    };
+    const noLengths = [Infinity, NaN, -1, 1.5, 2 ** 32, '3', 3n, Symbol('3'), { valueOf: fail }];
+    for (const length of noLengths) {
+      const get = (list: object[], key: keyof typeof list): unknown =>
+        key === 'length' ? length : list[key];
+      const list = new Proxy([{ userId: 1 }], { get: get as never });
+      expect(ledger.intake.offerMany(list)).toMatchObject({
+        queued: 0,
+        invalid: 1,
+      });
+    }
+    assertConservation(ledger.stats());
+  });
+
   it('drops by bytes when they are met first', () => {
     const { ledger } = ledgerUnderTest({ bufferMaxBytes: 1_048_576 });
     const memo = 'm'.repeat(8000);

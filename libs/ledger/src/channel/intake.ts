@@ -5,6 +5,7 @@ import { newEntryUuid, newRun } from '../codec/uuid.js';
 import type { Counters } from '../stats/counters.js';
 import type { Clock } from '../writer/clock.js';
 import type { Channel } from './channel.js';
+import { elementOf, lengthOf } from './entry-list.js';
 import type { RefusedWait, RoomLine, WaitLimits } from './room-line.js';
 
 /** What `record()` answers. @publicApi */
@@ -227,23 +228,5 @@ export class Intake {
   seal(): void {
     this.isSealed = true;
     this.#parts.line.refuseAll();
-  }
-}
-
-/** Undefined for what is no array, or is one that can't be read. */
-function lengthOf(entries: unknown): number | undefined {
-  try {
-    return Array.isArray(entries) ? entries.length : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Undefined, which is no entry, for one that can't be read. */
-function elementOf(entries: readonly unknown[], index: number): unknown {
-  try {
-    return entries[index];
-  } catch {
-    return undefined;
   }
 }
