@@ -5,7 +5,7 @@ import {
   LedgerSpilledError,
   LedgerWaitTimeoutError,
 } from '../errors/wait.errors.js';
-import type { Clock } from '../writer/clock.js';
+import type { Clock, Timer } from '../writer/clock.js';
 import type { CommitLine, Settlement } from './commit-line.js';
 import type { Intake, Place } from './intake.js';
 import { onAbort } from './on-abort.js';
@@ -53,13 +53,38 @@ interface Wait {
 export class AwaitedIntake {
   readonly #parts: AwaitedIntakeParts;
 
+  /** Callers that were not answered yet. */
+  #waits = 0;
+  /** While the server is away nothing else may keep the process, and each caller is answered. */
+  #hold: Timer | undefined;
+
   constructor(parts: AwaitedIntakeParts) {
     this.#parts = parts;
+    // The shutdown has time limits of its own; an entry that it loses must not hold it up.
+    parts.intake.onSealed = () => this.#hold?.cancel();
   }
 
   /** See `LedgerService.recordAndWait`. */
   async record(entry: unknown, options: WaitOptions): Promise<WaitResult> {
     checkWaitOptions(options);
+    this.#enter();
+    try {
+      return await this.#wait(entry, options);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  #enter(): void {
+    const { clock, intake } = this.#parts;
+    if (this.#waits++ === 0 && !intake.isSealed) this.#hold = clock.hold();
+  }
+
+  #leave(): void {
+    if (--this.#waits === 0) this.#hold?.cancel();
+  }
+
+  #wait(entry: unknown, options: WaitOptions): Promise<WaitResult> {
     const { intake, clock, blockTimeoutMs } = this.#parts;
     const startedAt = clock.monotonic();
     const limits = { timeoutMs: options.timeoutMs ?? blockTimeoutMs, signal: options.signal };

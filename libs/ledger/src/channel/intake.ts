@@ -50,6 +50,8 @@ export class Intake {
   /** This run's random id, in every uuid that the intake makes. */
   readonly run = newRun();
   isSealed = false;
+  /** Called once the intake is sealed; must not throw. */
+  onSealed: () => void = () => {};
   /** The rule that the latest invalid entry broke. */
   lastFault: EntryFault | undefined;
   readonly #parts: IntakeParts;
@@ -228,5 +230,6 @@ export class Intake {
   seal(): void {
     this.isSealed = true;
     this.#parts.line.refuseAll();
+    this.onSealed();
   }
 }

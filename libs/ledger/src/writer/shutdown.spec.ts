@@ -127,6 +127,21 @@ describe('Shutdown', () => {
     expectNothingLeft(test);
   });
 
+  it('keeps the process until the rest is spilled, even if nothing else does', async () => {
+    const test = ledgerUnderTest({ shutdownTimeoutMs: 1000, batchSize: 1 });
+    await start(test);
+    test.sink.hold();
+    test.ledger.intake.offer({ userId: 1 });
+    const finished = test.ledger.shutdown.finish();
+    for (let ms = 0; ms < 1000 && test.spilled.length === 0; ms += 10) {
+      expect(test.clock.pendingHolds, `after ${ms} ms`).toBeGreaterThan(0);
+      await test.clock.advance(10);
+    }
+    await finished;
+    expect(test.spilled).toHaveLength(1);
+    expect(test.clock.pendingHolds).toBe(0);
+  });
+
   it('cuts the last attempts to the time that is left', async () => {
     const test = await started({ shutdownTimeoutMs: 2000, writeTimeoutMs: 30_000 });
     test.sink.hold();

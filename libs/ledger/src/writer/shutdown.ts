@@ -100,8 +100,19 @@ export class Shutdown {
 
   /** Refuses new entries, writes the rest, and spills what the time limit leaves. */
   finish(): Promise<DrainReport> {
-    this.#finish ??= this.drain().then(() => this.#sealAndWrite());
+    this.#finish ??= this.#drainAndSeal();
     return this.#finish;
+  }
+
+  async #drainAndSeal(): Promise<DrainReport> {
+    // While the server is away nothing else may keep the process, and the rest is to be spilled.
+    const hold = this.#parts.clock.hold();
+    try {
+      await this.drain();
+      return await this.#sealAndWrite();
+    } finally {
+      hold.cancel();
+    }
   }
 
   async #sealAndWrite(): Promise<DrainReport> {
