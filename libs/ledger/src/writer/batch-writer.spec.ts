@@ -218,6 +218,26 @@ describe('a poison entry', () => {
     expect(test.ledger.stats()).toMatchObject({ state: 'running', written: 20, deadLettered: 0 });
   });
 
+  it('whose outcome was unknown is looked for: once found in, the trouble is over', async () => {
+    const test = await started({ batchSize: 1, retryMinMs: 1, retryMaxMs: 1 });
+    const uuid = '01890a5d-ac96-774b-bcce-b302099a8058';
+    test.sink.failNext({ kind: 'transient', rows: 'in' });
+    test.sink.refuse(uuid);
+    test.sink.hold();
+    offer(test, 1, { uuid });
+    await test.clock.turn();
+    test.sink.held[0]!.release();
+    await test.clock.advance(10);
+    test.sink.failAlways({ kind: 'halt' });
+    test.sink.held[0]!.release({ kind: 'row', rowNumber: 1 });
+    await test.clock.advance(10);
+    expect(test.ledger.stats()).toMatchObject({ state: 'halted', inFlight: 1 });
+    test.sink.failAlways(undefined);
+    await test.clock.advance(10);
+    expect(test.ledger.stats()).toMatchObject({ duplicate: 1, inFlight: 0 });
+    expect(test.ledger.stats()).toMatchObject({ state: 'running', reason: null });
+  });
+
   it('with a uuid taken by other content is a conflict, with equal content a duplicate', async () => {
     const test = await started();
     const uuid = '01890a5d-ac96-774b-bcce-b302099a8058';

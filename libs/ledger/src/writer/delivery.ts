@@ -109,12 +109,12 @@ export class Delivery {
     const { sink, attemptMs, clock } = this.#parts;
     const startedAt = clock.monotonic();
     this.attempts++;
-    const write = sink.write(rest.batch, {
-      timeoutMs: attemptMs(),
-      isAwaited: this.assignment.isAwaited,
-      mayExist: rest.mayExist,
-    });
     try {
+      const write = sink.write(rest.batch, {
+        timeoutMs: attemptMs(),
+        isAwaited: this.assignment.isAwaited,
+        mayExist: rest.mayExist,
+      });
       const result = await Promise.race([write, this.#abandoned]);
       if (result === undefined) this.#leaveUnknown(write, rest);
       else await this.#written(rest, result, clock.monotonic() - startedAt);
@@ -233,11 +233,12 @@ export class Delivery {
   }
 
   async #settleIfWritten(refusal: Refusal, isProbe: boolean): Promise<void> {
-    const { sink, attemptMs, outage, settler } = this.#parts;
+    const { sink, attemptMs, outage, settler, onReached } = this.#parts;
     try {
       const found = await sink.find(refusal.batch, attemptMs());
       if (this.#isClosed) return;
       outage.reached();
+      onReached();
       const others = this.#refused.filter((each) => each !== refusal);
       this.#refused = found.length > 0 ? others : [...others, { ...refusal, mayExist: false }];
       if (found.length === 0) return;
