@@ -4,8 +4,13 @@ import type { LossReporter } from '../stats/loss-reporter.js';
 import type { Clock } from './clock.js';
 import type { DeadLetterKeeper } from './dead-letter-keeper.js';
 
-/** Bytes of one field's value that are kept; the letter is for a person to read. */
+/** Characters of one field's value that are kept; the letter is for a person to read. */
 const MAX_VALUE_LENGTH = 8192;
+/**
+ * Characters of all values of a letter. A keeper holds 1,000 letters at most, so what callers get
+ * wrong holds no more than about 32 MiB beside the channel.
+ */
+const MAX_LETTER_LENGTH = 16_384;
 
 /** What the reporter is made of. */
 export interface InvalidReporterParts {
@@ -69,22 +74,27 @@ function letterOf(from: {
 function readable(entry: unknown, fields: readonly string[]): Record<string, unknown> {
   const kept: Record<string, unknown> = {};
   if (typeof entry !== 'object' || entry === null) return kept;
+  let left = MAX_LETTER_LENGTH;
   for (const field of fields) {
-    const value = plain(entry, field);
-    if (value !== undefined) kept[field] = value;
+    const text = plainText(entry, field);
+    if (text === undefined || text.length > left) continue;
+    left -= text.length;
+    kept[field] = JSON.parse(text) as unknown;
   }
   return kept;
 }
 
-/** A field's value as plain JSON; undefined if it can't be read or is too long. */
-function plain(entry: object, field: string): unknown {
+/**
+ * A field's value as JSON text; undefined if it can't be read or is too long. A long string is cut.
+ * A text that is parsed again shares no memory with the caller's string, which may be long.
+ */
+function plainText(entry: object, field: string): string | undefined {
   try {
     const value = (entry as Record<string, unknown>)[field];
-    if (typeof value === 'bigint') return value.toString();
-    if (typeof value === 'string') return value.slice(0, MAX_VALUE_LENGTH);
+    if (typeof value === 'bigint') return JSON.stringify(value.toString());
+    if (typeof value === 'string') return JSON.stringify(value.slice(0, MAX_VALUE_LENGTH));
     const text = JSON.stringify(value) as string | undefined;
-    if (text === undefined || text.length > MAX_VALUE_LENGTH) return undefined;
-    return JSON.parse(text) as unknown;
+    return text === undefined || text.length > MAX_VALUE_LENGTH ? undefined : text;
   } catch {
     return undefined;
   }

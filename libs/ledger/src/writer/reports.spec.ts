@@ -44,6 +44,16 @@ describe('an invalid entry', () => {
         'from 1 to 2^63 - 1, got a negative number',
     );
   });
+
+  it('is kept within a bound, whatever its values hold', async () => {
+    const test = await started();
+    const long = 'x'.repeat(1_000_000);
+    test.ledger.intake.offer({ userId: -5, apiKeyId: long, serviceId: long, memo: long });
+    await test.clock.advance(1000);
+    const { entry } = test.letters[0]!;
+    expect(entry).toMatchObject({ userId: -5, apiKeyId: long.slice(0, 8192) });
+    expect(JSON.stringify(entry).length).toBeLessThan(20_000);
+  });
 });
 
 describe('the log', () => {
