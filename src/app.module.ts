@@ -7,11 +7,12 @@ import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';
 import { join } from 'node:path';
 import { AddressesController } from './addresses.controller.js';
 import { ChatController } from './chat/chat.controller.js';
-import { LoopbackProvider } from './chat/loopback.provider.js';
+import { HttpUpstream, Upstream } from './chat/upstream.js';
 import { DatabaseModule } from './database/database.module.js';
 import type { GatewayDatabase } from './database/gateway-database.js';
 import type { GatewaySettings } from './gateway-settings.js';
 import { HealthController } from './health/health.controller.js';
+import { LoopbackProvider } from './loopback/loopback.provider.js';
 import { MetricsController } from './metrics/metrics.controller.js';
 import { MetricsRegistry } from './metrics/metrics.registry.js';
 import { OpenAiErrorFilter } from './openai-error.filter.js';
@@ -51,8 +52,11 @@ export class AppModule {
       providers: [
         MetricsRegistry,
         {
-          provide: LoopbackProvider,
-          useFactory: () => new LoopbackProvider(settings.loopbackTokenMs),
+          provide: Upstream,
+          useFactory: () =>
+            settings.upstreamBaseUrl
+              ? new HttpUpstream(settings)
+              : new LoopbackProvider(settings.loopbackTokenMs),
         },
         { provide: APP_PIPE, useValue: openAiValidationPipe },
         { provide: APP_FILTER, useClass: OpenAiErrorFilter },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseApiKeys, type ApiKey } from './chat/caller.js';
 
 /** A variable that is set to nothing counts as not set. */
 const unsetIfEmpty = (value: unknown): unknown => (value === '' ? undefined : value);
@@ -12,6 +13,17 @@ const schema = z.object({
   LOOPBACK_TOKEN_MS: z.preprocess(
     unsetIfEmpty,
     z.coerce.number().int().min(0).max(60_000).default(0),
+  ),
+  UPSTREAM_BASE_URL: z.preprocess(unsetIfEmpty, z.url({ protocol: /^https?$/ }).optional()),
+  UPSTREAM_API_KEY: z.preprocess(unsetIfEmpty, z.string().optional()),
+  UPSTREAM_TIMEOUT_MS: z.preprocess(
+    unsetIfEmpty,
+    z.coerce.number().int().min(1).max(3_600_000).default(600_000),
+  ),
+  // A wrong key must not be in the error, so this rule does not show what it was given.
+  GATEWAY_API_KEYS: z.preprocess(
+    (text) => (typeof text === 'string' && text !== '' ? parseApiKeys(text) : []),
+    z.custom<readonly ApiKey[]>(Array.isArray, 'user:keyId:key (16 or more), all different'),
   ),
 });
 
@@ -27,6 +39,13 @@ export interface GatewaySettings {
   readonly dataDir: string;
   /** Milliseconds that the loopback provider takes for a token. 0 to 60,000; default 0. */
   readonly loopbackTokenMs: number;
+  /** Without a slash at the end, `/v1` mostly included. Undefined: the loopback provider. */
+  readonly upstreamBaseUrl: string | undefined;
+  readonly upstreamApiKey: string | undefined;
+  /** Milliseconds of silence of the upstream. 1 to 3,600,000; default 600,000. */
+  readonly upstreamTimeoutMs: number;
+  /** Who may call. Empty: everybody. */
+  readonly apiKeys: readonly ApiKey[];
 }
 
 /**
@@ -47,5 +66,9 @@ export function readGatewaySettings(environment: NodeJS.ProcessEnv): GatewaySett
     databaseUrl: data.LEDGER_DATABASE_URL ?? data.DATABASE_URL,
     dataDir: data.DATA_DIR,
     loopbackTokenMs: data.LOOPBACK_TOKEN_MS,
+    upstreamBaseUrl: data.UPSTREAM_BASE_URL?.replace(/\/+$/, ''),
+    upstreamApiKey: data.UPSTREAM_API_KEY,
+    upstreamTimeoutMs: data.UPSTREAM_TIMEOUT_MS,
+    apiKeys: data.GATEWAY_API_KEYS,
   };
 }

@@ -24,6 +24,8 @@ interface Contender {
 /** Long enough for the ledger's last batch, which may wait for `flushMs`. */
 const FLUSHED_MS = 1500;
 
+const DIRECT_AND_THROUGH = ['an upstream directly', 'the gateway in front of it'] as const;
+
 /** The gateway with and without the ledger, under load from another process. */
 export const http: Part = {
   name: 'http',
@@ -38,15 +40,18 @@ export const http: Part = {
       ['ledger off, an empty interceptor', 'empty'],
       ['awaited INSERT per request', 'insert'],
     ] as const) {
-      const input: GatewayInput = { url: bench.database.url, mode };
-      const gateway = new Child('gateway', input);
-      const { url } = await gateway.next<{ url: string }>();
-      contenders.push({ name, isWritten: mode === 'on' || mode === 'insert', gateway, url });
+      contenders.push(await start(bench, name, mode));
     }
     const load = new Child('load', {});
     const top = await rounds(bench, load, contenders, 0);
     const half = Math.round((top.get('ledger off') ?? 0) / 2);
     await rounds(bench, load, contenders, half);
+    // The same server asked directly and through a gateway, at a rate that leaves both at rest.
+    const direct = contenders.find(({ name }) => name === 'ledger off')!;
+    const through = await start(bench, DIRECT_AND_THROUGH[1], 'on', direct.url);
+    contenders.push(through);
+    const pair = [{ ...direct, name: DIRECT_AND_THROUGH[0] }, through];
+    await rounds(bench, load, pair, Math.max(1, Math.round(half / 4)));
     load.send({ isOver: true });
     await load.end();
     for (const { gateway } of contenders) {
@@ -55,6 +60,18 @@ export const http: Part = {
     }
   },
 };
+
+async function start(
+  bench: Bench,
+  name: string,
+  mode: GatewayInput['mode'],
+  upstream?: string,
+): Promise<Contender> {
+  const input: GatewayInput = { url: bench.database.url, mode, upstream };
+  const gateway = new Child('gateway', input);
+  const { url } = await gateway.next<{ url: string }>();
+  return { name, isWritten: mode === 'on' || mode === 'insert', gateway, url };
+}
 
 /** @param perSecond 0: as fast as they answer @returns requests a second of each, the last round's */
 async function rounds(
@@ -100,7 +117,9 @@ async function once(
   }
   if (!isCounted) return report.perSecond;
   const setting = '';
-  const group = perSecond === 0 ? 'as fast as it answers' : 'half the top rate';
+  const isPair = (DIRECT_AND_THROUGH as readonly string[]).includes(name);
+  const pace = perSecond === 0 ? 'as fast as it answers' : 'half the top rate';
+  const group = isPair ? 'an eighth of the top rate, through and directly' : pace;
   const key = { group, contender: name, setting };
   figures.add({ ...key, metric: 'requests', unit: '/s' }, report.perSecond);
   figures.add({ ...key, metric: 'p50', unit: 'ms' }, report.p50);

@@ -13,10 +13,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Observable } from 'rxjs';
 import { DataSource } from 'typeorm';
-import { LoopbackProvider } from '../../src/chat/loopback.provider.js';
-import { costNanos } from '../../src/chat/price-list.js';
+import { Upstream } from '../../src/chat/upstream.js';
 import { createGateway } from '../../src/create-gateway.js';
 import { GatewayDatabase } from '../../src/database/gateway-database.js';
+import { readGatewaySettings } from '../../src/gateway-settings.js';
+import { LoopbackProvider } from '../../src/loopback/loopback.provider.js';
 import { OpenAiErrorFilter } from '../../src/openai-error.filter.js';
 import { openAiValidationPipe } from '../../src/openai-validation.pipe.js';
 import { usage } from '../../src/usage.ledger.js';
@@ -27,12 +28,14 @@ export interface GatewayInput {
   readonly url: string;
   /** `empty`: an interceptor that does nothing. `insert`: each request awaits an INSERT by TypeORM, as applications do today. */
   readonly mode: 'off' | 'empty' | 'on' | 'insert';
+  /** Address of the upstream to stand in front of. Without it: the loopback provider. */
+  readonly upstream?: string;
 }
 
 /** Connections of an application's own pool. */
 const POOL_SIZE = 10;
 
-const { url, mode } = inputOf<GatewayInput>();
+const { url, mode, upstream } = inputOf<GatewayInput>();
 
 /** What an interceptor costs that does nothing. */
 class EmptyInterceptor implements NestInterceptor {
@@ -48,7 +51,7 @@ class PlainModule {
       module: PlainModule,
       controllers: [PlainChatController],
       providers: [
-        { provide: LoopbackProvider, useFactory: () => new LoopbackProvider(0) },
+        { provide: Upstream, useFactory: () => new LoopbackProvider(0) },
         { provide: WRITE_DOWN, useValue: writeDown },
         { provide: APP_PIPE, useValue: openAiValidationPipe },
         { provide: APP_FILTER, useClass: OpenAiErrorFilter },
@@ -67,14 +70,17 @@ async function insertOne(): Promise<WriteDown> {
   });
   await dataSource.initialize();
   const repository = dataSource.getRepository(entity);
-  return async (draft) => {
-    const tokens = draft as { model: string; promptTokens: number; completionTokens: number };
+  return async (entry) => {
     await repository.insert({
-      ...draft,
+      userId: entry.userId,
+      apiKeyId: entry.apiKeyId,
+      model: entry.model,
+      promptTokens: entry.promptTokens ?? 0,
+      completionTokens: entry.completionTokens ?? 0,
       uuid: newEntryUuid(),
       direction: 'consume',
       createdAt: new Date(),
-      costNanos: String(costNanos(tokens.model, tokens.promptTokens, tokens.completionTokens)),
+      costNanos: String(entry.costNanos),
     });
   };
 }
@@ -89,13 +95,11 @@ async function createPlain(): Promise<NestFastifyApplication> {
 }
 
 async function createFull(): Promise<NestFastifyApplication> {
-  const settings = {
-    port: 0,
-    host: '127.0.0.1',
-    databaseUrl: url,
-    dataDir: join(tmpdir(), 'nestjs-ledger-bench-gateway'),
-    loopbackTokenMs: 0,
-  };
+  const settings = readGatewaySettings({
+    DATABASE_URL: url,
+    DATA_DIR: join(tmpdir(), 'nestjs-ledger-bench-gateway'),
+    UPSTREAM_BASE_URL: upstream && `${upstream}/v1`,
+  });
   return createGateway(settings, await GatewayDatabase.open(settings), false);
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { identifyCaller } from './caller.js';
+import { findCaller, identifyCaller, parseApiKeys } from './caller.js';
 
 describe('identifyCaller', () => {
   it('takes the user of the body before the key', () => {
@@ -22,4 +22,24 @@ describe('identifyCaller', () => {
       apiKeyId: undefined,
     });
   });
+});
+
+describe('findCaller', () => {
+  const keys = parseApiKeys('alice:laptop:sk-alice-0123456789, bob:ci:sk-bob-0123456789:x') ?? [];
+
+  it('knows a user and a key id by the key, and keeps no key', () => {
+    expect(findCaller(keys, 'Bearer sk-alice-0123456789')).toEqual({
+      userId: 'alice',
+      apiKeyId: 'laptop',
+    });
+    expect(findCaller(keys, 'bearer sk-bob-0123456789:x')?.userId).toBe('bob');
+    expect(JSON.stringify(keys)).not.toContain('sk-');
+  });
+
+  it.each([undefined, '', 'Bearer ', 'Bearer sk-alice-012345678', 'sk-alice-0123456789'])(
+    'knows nobody by %j',
+    (header) => {
+      expect(findCaller(keys, header)).toBeUndefined();
+    },
+  );
 });

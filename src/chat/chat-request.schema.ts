@@ -1,14 +1,16 @@
 import { z } from 'zod';
 
-const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
-const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: z.string() });
+/** Text, a refusal, or what only the model can read: an image, a sound, a file. */
+const part = z.looseObject({
+  type: z.string(),
+  text: z.string().optional(),
+  refusal: z.string().optional(),
+});
 
 const message = z.looseObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
   /** Null where an assistant called tools instead of speaking. */
-  content: z
-    .union([z.string(), z.array(z.discriminatedUnion('type', [textPart, refusalPart]))])
-    .nullish(),
+  content: z.union([z.string(), z.array(part)]).nullish(),
   name: z.string().optional(),
   tool_calls: z.array(z.looseObject({})).optional(),
 });

@@ -65,7 +65,8 @@ export class Tokenizer {
     return TOKENS_PER_MESSAGE + this.count(message.role) + content + name + calls;
   }
 
-  private count(text: string): number {
+  /** Tokens of a text alone. */
+  count(text: string): number {
     return this.encoding.countTokens(text, AS_TEXT);
   }
 }
@@ -73,5 +74,5 @@ export class Tokenizer {
 /** What a message says, its parts joined; empty if it says nothing. */
 export function textOf({ content }: ChatMessage): string {
   if (typeof content === 'string') return content;
-  return (content ?? []).map((part) => ('text' in part ? part.text : part.refusal)).join('');
+  return (content ?? []).map((part) => part.text ?? part.refusal ?? '').join('');
 }

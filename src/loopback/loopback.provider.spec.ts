@@ -1,19 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import type { ChatRequest } from './chat-request.schema.js';
+import type { ChatRequest } from '../chat/chat-request.schema.js';
 import { LoopbackProvider } from './loopback.provider.js';
 
 const provider = new LoopbackProvider(0);
 
 async function answer(request: Partial<ChatRequest>, said = 'one two three') {
   const messages: ChatRequest['messages'] = [{ role: 'user', content: said }];
-  const given = await provider.answer({ model: 'gpt-4o', messages, ...request });
-  let text = '';
-  let tokens = 0;
-  for await (const piece of given.pieces) {
-    text += piece.text;
-    tokens += piece.tokens;
-  }
-  return { text, tokens, finishReason: given.finishReason };
+  const never = new AbortController().signal;
+  const asked = { model: 'gpt-4o', messages, ...request };
+  const { body } = await provider.send(asked, {}, never);
+  let json = '';
+  for await (const piece of body) json += Buffer.from(piece).toString();
+  const { choices, usage } = JSON.parse(json);
+  return {
+    text: choices[0].message.content,
+    tokens: usage.completion_tokens,
+    finishReason: choices[0].finish_reason,
+  };
 }
 
 describe('LoopbackProvider', () => {

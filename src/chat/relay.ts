@@ -1,0 +1,107 @@
+import { HttpException } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Readable } from 'node:stream';
+import type { AnswerPart, CallMeter } from './call-meter.js';
+import type { ChatRequest } from './chat-request.schema.js';
+import { dataOf, eventsOf } from './server-sent-events.js';
+import { noAnswer, type Upstream } from './upstream.js';
+
+/** An answer that is no stream is held until its usage is known. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** Nobody sees it but the ledger; nginx has it for a client that left before there was an answer. */
+const CLIENT_LEFT = 499;
+
+/** What takes part in one call. */
+export interface Exchange {
+  readonly request: ChatRequest;
+  readonly meter: CallMeter;
+  readonly http: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/**
+ * Passes a call on and gives its answer's bytes, status and headers set: a stream as it comes, at
+ * the client's pace. A client that hangs up ends the call upstream.
+ *
+ * @throws HttpException 502 or 504 if the upstream does not answer
+ */
+export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buffer | Readable> {
+  const { request, meter, http, reply } = exchange;
+  const hangUp = new AbortController();
+  reply.raw.once('close', () => hangUp.abort());
+  const isUsageAsked = request.stream_options?.include_usage === true;
+  const asked = request.stream ? askForUsage(request) : request;
+  try {
+    const { statusCode, headers, body } = await upstream.send(asked, http.headers, hangUp.signal);
+    meter.answered(statusCode);
+    const type = String(headers['content-type']);
+    if (/^text\/event-stream\b/i.test(type)) {
+      void reply.status(statusCode).headers(headers);
+      const bytes = meterEvents(body, meter, isUsageAsked);
+      return Readable.from(bytes, { objectMode: false, highWaterMark: 16_384 });
+    }
+    const bytes = await readAll(body);
+    meter.saw(parsed(bytes.toString()) ?? { error: { code: 'unreadable_answer' } });
+    void reply.status(statusCode).headers(headers);
+    return bytes;
+  } catch (error) {
+    const failure = error instanceof HttpException ? error : noAnswer(error);
+    if (hangUp.signal.aborted) meter.failed('client_left', CLIENT_LEFT);
+    else meter.failed('upstream_failed', failure.getStatus());
+    throw failure;
+  }
+}
+
+function askForUsage(request: ChatRequest): ChatRequest {
+  return { ...request, stream_options: { ...request.stream_options, include_usage: true } };
+}
+
+async function* meterEvents(
+  body: AsyncIterable<Uint8Array>,
+  meter: CallMeter,
+  isUsageAsked: boolean,
+): AsyncGenerator<Buffer> {
+  try {
+    for await (const events of eventsOf(body)) {
+      const passed = events.map((event) => {
+        const part = parsed(dataOf(event));
+        if (part) meter.saw(part);
+        return !part || isUsageAsked ? event : withoutUsage(event, part);
+      });
+      const bytes = Buffer.concat(passed);
+      if (bytes.length > 0) yield bytes;
+    }
+  } catch (error) {
+    meter.failed('upstream_broke_off');
+    throw error;
+  }
+}
+
+/** Takes back out of the stream what only the gateway asked for. */
+function withoutUsage(event: Buffer, { usage, ...part }: AnswerPart): Buffer {
+  if (usage === undefined) return event;
+  if (usage !== null && part.choices?.length === 0) return Buffer.alloc(0);
+  return Buffer.from(`data: ${JSON.stringify(part)}\n\n`);
+}
+
+async function readAll(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of body) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > MAX_ANSWER_BYTES) throw new Error('an answer above 64 MiB');
+  }
+  return Buffer.concat(pieces);
+}
+
+/** A part of an answer, or undefined for what is none (`[DONE]`, a comment, broken JSON). */
+function parsed(text: string): AnswerPart | undefined {
+  if (!text.trimStart().startsWith('{')) return undefined;
+  try {
+    return JSON.parse(text) as AnswerPart;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,100 @@
+import { BadGatewayException, GatewayTimeoutException, type OnModuleDestroy } from '@nestjs/common';
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent, request as send } from 'undici';
+import type { GatewaySettings } from '../gateway-settings.js';
+import { openAiError } from '../openai-error.js';
+import type { ChatRequest } from './chat-request.schema.js';
+
+/** What an upstream answers, its body not yet read. */
+export interface UpstreamAnswer {
+  readonly statusCode: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Read at the reader's pace; may be read once. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** Whoever makes the answers: a server, or the built-in loopback provider. */
+export abstract class Upstream {
+  /** Ends with the signal. @throws HttpException 502 or 504 if there is no answer */
+  abstract send(
+    request: ChatRequest,
+    headers: IncomingHttpHeaders,
+    signal: AbortSignal,
+  ): Promise<UpstreamAnswer>;
+}
+
+/** Belong to one connection: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 */
+const HOP_BY_HOP =
+  'connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length';
+/** Belong to the caller alone, or name an account that the upstream's key is not of. */
+const CALLERS_OWN =
+  'host authorization proxy-authorization cookie api-key x-api-key openai-organization ' +
+  'openai-project forwarded via x-real-ip expect accept-encoding content-type';
+const NOT_SENT = new Set(`${HOP_BY_HOP} ${CALLERS_OWN}`.split(' '));
+const NOT_RETURNED = new Set(`${HOP_BY_HOP} proxy-authenticate set-cookie`.split(' '));
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Any server that speaks OpenAI's protocol. */
+export class HttpUpstream extends Upstream implements OnModuleDestroy {
+  private readonly agent: Agent;
+
+  constructor(private readonly settings: GatewaySettings) {
+    super();
+    const { upstreamTimeoutMs } = settings;
+    this.agent = new Agent({
+      connect: { timeout: CONNECT_TIMEOUT_MS },
+      headersTimeout: upstreamTimeoutMs,
+      bodyTimeout: upstreamTimeoutMs,
+    });
+  }
+
+  async send(
+    request: ChatRequest,
+    headers: IncomingHttpHeaders,
+    signal: AbortSignal,
+  ): Promise<UpstreamAnswer> {
+    const { upstreamBaseUrl, upstreamApiKey } = this.settings;
+    const sent = passable(headers, NOT_SENT);
+    if (upstreamApiKey) sent['authorization'] = `Bearer ${upstreamApiKey}`;
+    const answer = await send(`${upstreamBaseUrl}/chat/completions`, {
+      method: 'POST',
+      // A body that is packed could not be looked into.
+      headers: { ...sent, 'content-type': 'application/json', 'accept-encoding': 'identity' },
+      body: JSON.stringify(request),
+      dispatcher: this.agent,
+      signal,
+    }).catch((error: unknown) => {
+      throw noAnswer(error);
+    });
+    return { ...answer, headers: passable(answer.headers, NOT_RETURNED), body: answer.body };
+  }
+
+  /** Calls under way are let come to their end. */
+  onModuleDestroy(): void {
+    void this.agent.close().catch(() => undefined);
+  }
+}
+
+/** An upstream's failure as an answer: 504 for time that ran out, else 502. */
+export function noAnswer(error: unknown): BadGatewayException | GatewayTimeoutException {
+  const { code = '' } = (error ?? {}) as { code?: string };
+  if (!code.includes('TIMEOUT')) {
+    const facts = { type: 'server_error', code: 'upstream_failed' } as const;
+    return new BadGatewayException(openAiError('The upstream gave no answer.', facts), {
+      cause: error,
+    });
+  }
+  const facts = { type: 'server_error', code: 'upstream_timeout' } as const;
+  return new GatewayTimeoutException(openAiError('The upstream took too long.', facts), {
+    cause: error,
+  });
+}
+
+/** Leaves out the named headers, those that `connection` names, and where a request came from. */
+function passable(headers: IncomingHttpHeaders, left: ReadonlySet<string>): IncomingHttpHeaders {
+  const named = `${headers.connection ?? ''}`.toLowerCase().split(/[\s,]+/);
+  const kept = Object.entries(headers).filter(
+    ([name]) => !left.has(name) && !named.includes(name) && !name.startsWith('x-forwarded-'),
+  );
+  return Object.fromEntries(kept);
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import type { ChatRequest } from '../chat/chat-request.schema.js';
+import { LoopbackProvider } from './loopback.provider.js';
+
+/** Is answered with "You", " said", ":", " a", " b". */
+const request: ChatRequest = { model: 'gpt-4o', messages: [{ role: 'user', content: 'a b' }] };
+const PROMPT_TOKENS = 9;
+
+async function bodyOf(extra: Partial<ChatRequest>): Promise<string> {
+  const never = new AbortController().signal;
+  const { body } = await new LoopbackProvider(0).send({ ...request, ...extra }, {}, never);
+  let text = '';
+  for await (const piece of body) text += Buffer.from(piece).toString();
+  return text;
+}
+
+async function answerTo(extra: Partial<ChatRequest>): Promise<any> {
+  return JSON.parse(await bodyOf(extra));
+}
+
+async function eventsOf(extra: Partial<ChatRequest>): Promise<any[]> {
+  const events = (await bodyOf({ ...extra, stream: true })).split('\n\n').filter(Boolean);
+  const data = events.map((event) => event.slice('data: '.length));
+  return data.map((text) => (text === '[DONE]' ? text : JSON.parse(text)));
+}
+
+describe('LoopbackProvider, at once', () => {
+  it('gives text and token counts in the form of a chat.completion', async () => {
+    const completion = await answerTo({});
+    const message = { role: 'assistant', content: 'You said: a b', refusal: null };
+    expect(completion).toMatchObject({
+      object: 'chat.completion',
+      model: 'gpt-4o',
+      choices: [{ index: 0, message, finish_reason: 'stop' }],
+      usage: { prompt_tokens: PROMPT_TOKENS, completion_tokens: 5, total_tokens: 14 },
+    });
+    expect(completion.id).toMatch(/^chatcmpl-[0-9a-f]{29}$/);
+  });
+
+  it('charges the prompt once and each of n choices', async () => {
+    const completion = await answerTo({ n: 3 });
+    expect(completion.choices).toMatchObject([{ index: 0 }, { index: 1 }, { index: 2 }]);
+    expect(completion.usage).toMatchObject({
+      prompt_tokens: PROMPT_TOKENS,
+      completion_tokens: 15,
+    });
+  });
+});
+
+describe('LoopbackProvider, as a stream', () => {
+  it('streams the role, each piece, the end and [DONE]', async () => {
+    const events = await eventsOf({});
+    expect(events).toMatchObject([
+      { object: 'chat.completion.chunk', choices: [{ delta: { role: 'assistant' } }] },
+      ...['You', ' said', ':', ' a', ' b'].map((content) => ({
+        choices: [{ delta: { content }, finish_reason: null }],
+      })),
+      { choices: [{ delta: {}, finish_reason: 'stop' }] },
+      '[DONE]',
+    ]);
+    expect(events.some((event) => Object.hasOwn(Object(event), 'usage'))).toBe(false);
+  });
+
+  it('ends with the usage if that was asked for, and has null for it until then', async () => {
+    const events = await eventsOf({ stream_options: { include_usage: true } });
+    expect(events.slice(0, -2).every((event) => event.usage === null)).toBe(true);
+    expect(events.at(-2)).toMatchObject({
+      choices: [],
+      usage: { prompt_tokens: PROMPT_TOKENS, completion_tokens: 5, total_tokens: 14 },
+    });
+  });
+});

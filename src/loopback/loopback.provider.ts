@@ -1,0 +1,137 @@
+import type { OnApplicationBootstrap } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ChatRequest } from '../chat/chat-request.schema.js';
+import { textOf, Tokenizer, type Piece } from '../chat/tokenizer.js';
+import { Upstream, type UpstreamAnswer } from '../chat/upstream.js';
+
+/** A model's answer: how much it read, and what it says. */
+interface Answer {
+  readonly promptTokens: number;
+  /** In order; may be read once. */
+  readonly pieces: AsyncIterable<Piece>;
+  /** Why the answer ends; known from the start, since nothing is made up on the way. */
+  readonly finishReason: 'stop' | 'length';
+}
+
+/**
+ * An upstream that needs no key and no network: it repeats what the last user said, in the form of
+ * OpenAI's API. Its tokens are counted as the named model would count them.
+ */
+export class LoopbackProvider extends Upstream implements OnApplicationBootstrap {
+  /** @param tokenMs milliseconds that the answer takes for each token; 0 or more */
+  constructor(private readonly tokenMs: number) {
+    super();
+  }
+
+  onApplicationBootstrap(): void {
+    // So that the first request does not wait for the tables; if it fails, that request tells.
+    void Tokenizer.load('gpt-4o').catch(() => {});
+  }
+
+  /** Answers a request. The same request gets the same answer. */
+  async send(
+    request: ChatRequest,
+    _headers: IncomingHttpHeaders,
+    signal: AbortSignal,
+  ): Promise<UpstreamAnswer> {
+    const answer = await this.answer(request, signal);
+    const isStream = request.stream === true;
+    const type = isStream ? 'text/event-stream; charset=utf-8' : 'application/json; charset=utf-8';
+    return {
+      statusCode: 200,
+      headers: { 'content-type': type, ...(isStream ? { 'cache-control': 'no-cache' } : {}) },
+      body: isStream ? inChunks(request, answer) : atOnce(request, answer),
+    };
+  }
+
+  private async answer(request: ChatRequest, signal: AbortSignal): Promise<Answer> {
+    const tokenizer = await Tokenizer.load(request.model);
+    const limit = request.max_completion_tokens ?? request.max_tokens ?? Infinity;
+    const pieces: Piece[] = [];
+    let tokens = 0;
+    let isCut = false;
+    for (const piece of tokenizer.split(cutAtStop(echo(request), request.stop))) {
+      isCut = tokens + piece.tokens > limit;
+      if (isCut) break;
+      tokens += piece.tokens;
+      pieces.push(piece);
+    }
+    return {
+      promptTokens: tokenizer.countPrompt(request),
+      pieces: this.paced(pieces, signal),
+      finishReason: isCut ? 'length' : 'stop',
+    };
+  }
+
+  private async *paced(pieces: readonly Piece[], signal: AbortSignal): AsyncGenerator<Piece> {
+    for (const piece of pieces) {
+      if (this.tokenMs > 0) await delay(this.tokenMs * piece.tokens, undefined, { signal });
+      yield piece;
+    }
+  }
+}
+
+function echo({ messages }: ChatRequest): string {
+  const last = messages.findLast((message) => message.role === 'user') ?? messages.at(-1);
+  return `You said: ${last ? textOf(last) : ''}`;
+}
+
+function cutAtStop(text: string, stop: ChatRequest['stop']): string {
+  const marks = (typeof stop === 'string' ? [stop] : (stop ?? [])).filter((mark) => mark !== '');
+  const ends = marks.map((mark) => text.indexOf(mark)).filter((at) => at >= 0);
+  return text.slice(0, Math.min(text.length, ...ends));
+}
+
+/** The whole answer in one body, once for each of the `n` choices asked for. */
+async function* atOnce(request: ChatRequest, answer: Answer): AsyncGenerator<Uint8Array> {
+  let content = '';
+  let tokens = 0;
+  for await (const piece of answer.pieces) {
+    content += piece.text;
+    tokens += piece.tokens;
+  }
+  const message = { role: 'assistant', content, refusal: null };
+  const choices = choicesOf(request, { message }, answer.finishReason);
+  const usage = usageOf(answer.promptTokens, tokens * choices.length);
+  const head = headOf(request, 'chat.completion');
+  yield Buffer.from(JSON.stringify({ ...head, choices, usage }));
+}
+
+/** The answer as events: the role, the text piece by piece, why it ended, the usage, `[DONE]`. */
+async function* inChunks(request: ChatRequest, answer: Answer): AsyncGenerator<Uint8Array> {
+  const head = headOf(request, 'chat.completion.chunk');
+  const withUsage = request.stream_options?.include_usage === true;
+  const event = (chunk: object): string => `data: ${JSON.stringify({ ...head, ...chunk })}\n\n`;
+  const toAll = (delta: object, finish: string | null = null): Uint8Array => {
+    const choices = choicesOf(request, { delta }, finish);
+    const usage = withUsage ? { usage: null } : {};
+    return Buffer.from(choices.map((each) => event({ choices: [each], ...usage })).join(''));
+  };
+  let tokens = 0;
+  yield toAll({ role: 'assistant', content: '', refusal: null });
+  for await (const piece of answer.pieces) {
+    tokens += piece.tokens * (request.n ?? 1);
+    yield toAll({ content: piece.text });
+  }
+  yield toAll({}, answer.finishReason);
+  const usage = usageOf(answer.promptTokens, tokens);
+  yield Buffer.from(`${withUsage ? event({ choices: [], usage }) : ''}data: [DONE]\n\n`);
+}
+
+function headOf({ model }: ChatRequest, object: string): object {
+  const id = `chatcmpl-${randomBytes(15).toString('hex').slice(0, 29)}`;
+  const created = Math.floor(Date.now() / 1000);
+  return { id, object, created, model, system_fingerprint: 'fp_loopback' };
+}
+
+function choicesOf({ n }: ChatRequest, said: object, finish: string | null): object[] {
+  const rest = { logprobs: null, finish_reason: finish };
+  return Array.from({ length: n ?? 1 }, (_, index) => ({ index, ...said, ...rest }));
+}
+
+function usageOf(prompt: number, completion: number): object {
+  const total = prompt + completion;
+  return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: total };
+}
