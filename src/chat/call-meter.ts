@@ -28,6 +28,8 @@ export interface AnswerPart {
 
 const MAX_TOKENS = 2_147_483_647;
 const MAX_ERROR_LENGTH = 64;
+/** Nobody sees it but the ledger; nginx has it for a client that left before there was an answer. */
+const CLIENT_LEFT = 499;
 
 /** What one call used: the upstream's own figures, or, until there are any, a count of the texts. */
 export class CallMeter {
@@ -71,7 +73,10 @@ export class CallMeter {
    * was sent. `attributes.counted`: by this gateway's tokenizer, since the upstream did not tell.
    */
   entry(end: UsageEnd): UsageEntry<typeof usage> {
-    const { request, status, error } = this;
+    const { request } = this;
+    const hasLeft = end === 'aborted' && this.status === 0;
+    const status = hasLeft ? CLIENT_LEFT : this.status;
+    const error = hasLeft ? 'client_left' : this.error;
     const isRead = status >= 200 && status < 300;
     const isCounted = this.told === undefined && isRead;
     const promptTokens =
@@ -79,7 +84,7 @@ export class CallMeter {
     const completionTokens = this.told?.completion_tokens ?? this.counted;
     const attributes = {
       ...(isCounted ? { counted: true } : {}),
-      ...(isRead || status === 0 ? {} : { status }),
+      ...(isRead ? {} : { status }),
       ...(error === undefined ? {} : { error }),
     };
     return {

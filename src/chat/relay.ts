@@ -9,9 +9,6 @@ import { noAnswer, type Upstream } from './upstream.js';
 /** An answer that is no stream is held until its usage is known. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** Nobody sees it but the ledger; nginx has it for a client that left before there was an answer. */
-const CLIENT_LEFT = 499;
-
 /** What takes part in one call. */
 export interface Exchange {
   readonly request: ChatRequest;
@@ -47,8 +44,7 @@ export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buf
     return bytes;
   } catch (error) {
     const failure = error instanceof HttpException ? error : noAnswer(error);
-    if (hangUp.signal.aborted) meter.failed('client_left', CLIENT_LEFT);
-    else meter.failed('upstream_failed', failure.getStatus());
+    meter.failed('upstream_failed', failure.getStatus());
     throw failure;
   }
 }

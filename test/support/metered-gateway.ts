@@ -1,0 +1,62 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { randomUUID } from 'node:crypto';
+import { LedgerService } from 'nestjs-ledger';
+import pg from 'pg';
+import { expect, inject, vi } from 'vitest';
+import { createGateway } from '../../src/create-gateway.js';
+import { GatewayDatabase } from '../../src/database/gateway-database.js';
+import { readGatewaySettings } from '../../src/gateway-settings.js';
+
+/** A gateway in this process with a schema of its own, and its rows. */
+export class MeteredGateway {
+  private constructor(
+    private readonly app: NestFastifyApplication,
+    private readonly admin: pg.Client,
+    private readonly schema: string,
+    /** Without a slash at the end. */
+    readonly url: string,
+  ) {}
+
+  static async start(environment: Record<string, string>): Promise<MeteredGateway> {
+    const schema = `metered_${randomUUID().replaceAll('-', '')}`;
+    const admin = new pg.Client({ connectionString: inject('databaseUrl') });
+    await admin.connect();
+    await admin.query(`CREATE SCHEMA ${schema}; SET search_path = ${schema}`);
+    const settings = readGatewaySettings({
+      DATABASE_URL: `${inject('databaseUrl')}?options=-csearch_path%3D${schema}`,
+      ...environment,
+    });
+    const app = await createGateway(settings, await GatewayDatabase.open(settings), false);
+    await app.listen(0, '127.0.0.1');
+    const url = await app.getUrl();
+    const gateway = new MeteredGateway(app, admin, schema, url);
+    // The ledger makes its table beside the boot.
+    await vi.waitFor(() => gateway.forget(), { timeout: 20_000, interval: 50 });
+    return gateway;
+  }
+
+  /** The rows in the table, oldest first, once there are as many as expected. */
+  async rows(count: number): Promise<any[]> {
+    let rows: any[] = [];
+    const areThere = async () => {
+      await this.app.get(LedgerService).flush();
+      const sql = 'SELECT * FROM usage_entries ORDER BY created_at, uuid';
+      rows = (await this.admin.query(sql)).rows;
+      expect(rows.length).toBeGreaterThanOrEqual(count);
+    };
+    await vi.waitFor(areThere, { timeout: 20_000, interval: 50 });
+    expect(rows).toHaveLength(count);
+    return rows;
+  }
+
+  async forget(): Promise<void> {
+    await this.app.get(LedgerService).flush();
+    await this.admin.query('TRUNCATE usage_entries');
+  }
+
+  async stop(): Promise<void> {
+    await this.app.close();
+    await this.admin.query(`DROP SCHEMA ${this.schema} CASCADE`);
+    await this.admin.end();
+  }
+}
