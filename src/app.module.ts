@@ -28,6 +28,8 @@ export class AppModule {
     const ledger = createLedgerConfig({
       defaults: {
         connection: { url: database.url },
+        // One that was started for it is there, so no request is answered before its tables are.
+        connectAtBoot: settings.databaseUrl === undefined,
         spillDir: join(settings.dataDir, 'spill'),
       },
     });
