@@ -68,6 +68,10 @@ describe('the manifest of nestjs-ledger', () => {
     expect(imported.size).toBeGreaterThan(5);
   });
 
+  it('has at most six dependencies, for all of its entry points and its command', () => {
+    expect(Object.keys(manifest.dependencies ?? {}).length).toBeLessThanOrEqual(6);
+  });
+
   it('has a file for each command and each condition of each entry point, packed too', () => {
     const { exports, bin, main, types, typesVersions } = manifest;
     const paths = pathsIn([exports, bin, main, types, typesVersions]);

@@ -13,8 +13,8 @@ export interface CommandOutput {
   line(text: string): void;
   /** A line about something that went wrong, beside the result. */
   warn(text: string): void;
-  /** @param total 0 if nobody knows */
-  progress(label: string, total: number): Progress;
+  /** @param total 0 if nobody knows @param unit default: entries */
+  progress(label: string, total: number, unit?: string): Progress;
 }
 
 const SILENT: Progress = { at: () => undefined, end: () => undefined };
@@ -23,10 +23,10 @@ const SILENT: Progress = { at: () => undefined, end: () => undefined };
 export const terminalOutput: CommandOutput = {
   line: (text) => void process.stdout.write(`${text}\n`),
   warn: (text) => void process.stderr.write(`${text}\n`),
-  progress(label, total) {
+  progress(label, total, unit = 'entries') {
     if (!process.stderr.isTTY || total === 0) return SILENT;
     const bar = new cliProgress.SingleBar({
-      format: `${label} [{bar}] {value}/{total} entries, {eta_formatted} left`,
+      format: `${label} [{bar}] {value}/{total} ${unit}, {eta_formatted} left`,
       stream: process.stderr,
     });
     bar.start(total, 0);

@@ -2,8 +2,10 @@ import { Command, CommanderError } from 'commander';
 import { isLedgerError } from '../errors/ledger.error.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { addDoctorCommand } from './doctor.command.js';
 import { addMigrateCommand } from './migrate.command.js';
 import { addReplayCommand } from './replay.command.js';
+import { addTuneCommand } from './tune.command.js';
 import { addVerifyCommand } from './verify.command.js';
 
 /** The command could not do its work: wrong arguments, a database that is away. */
@@ -20,12 +22,14 @@ export async function runProgram(args: readonly string[], output: CommandOutput)
   let code = 0;
   const finish = (ended: number): void => void (code = ended);
   const program = new Command('nestjs-ledger')
-    .description('migrate a ledger, replay what it set aside, and verify that nothing is missing')
+    .description('tune a usage ledger, look after its database, and prove that nothing is missing')
     .configureOutput({
       writeOut: (text) => output.line(text.trimEnd()),
       writeErr: (text) => output.warn(text.trimEnd()),
     })
     .exitOverride();
+  addTuneCommand(program, output, finish);
+  addDoctorCommand(program, output, finish);
   addMigrateCommand(program, output);
   addReplayCommand(program, output, finish);
   addVerifyCommand(program, output, finish);

@@ -33,6 +33,13 @@ export class ReplayReport {
     return this.refused + this.unreadable > 0;
   }
 
+  /** Plain counts, and each reason with its count. */
+  toJSON(): Record<string, unknown> {
+    const { written, present, missing, refused, halfLines, unreadable } = this;
+    const reasons = Object.fromEntries(this.#reasons);
+    return { written, present, missing, refused, halfLines, unreadable, reasons };
+  }
+
   lines(isDryRun: boolean): string[] {
     const { written, present, missing, refused, halfLines, unreadable } = this;
     const done = isDryRun ? `${missing} would be written` : `${written} written`;

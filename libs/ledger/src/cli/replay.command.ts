@@ -13,7 +13,17 @@ import { addTableOptions } from './table-options.js';
 export interface ReplayOptions extends TableOptions {
   readonly fromTable?: boolean;
   readonly dryRun?: boolean;
+  readonly json?: boolean;
 }
+
+const EXAMPLES = `
+Examples:
+  $ nestjs-ledger replay ledger-spill --dry-run
+  $ nestjs-ledger replay ledger-spill --database-url postgres://localhost/app
+  $ nestjs-ledger replay --from-table --json
+
+May be interrupted and repeated: an entry is written once, by its uuid.
+Exit code: 0, 1 if an entry was refused or a line can't be read, 2 if it could not be done.`;
 
 /** Adds `nestjs-ledger replay`. @param finish told the exit code @internal */
 export function addReplayCommand(
@@ -26,7 +36,9 @@ export function addReplayCommand(
     .description('write spilled entries and dead letters into the table')
     .argument('[path]', 'a file, or a folder of files, of spilled entries or dead letters')
     .option('--from-table', 'replay the table of dead letters')
-    .option('--dry-run', 'write nothing; say what would be written');
+    .option('--dry-run', 'write nothing; say what would be written')
+    .option('--json', 'print the report as JSON')
+    .addHelpText('after', EXAMPLES);
   addTableOptions(command).action(async (path: string | undefined, options: ReplayOptions) =>
     finish(await replay(path, options, output)),
   );
@@ -54,7 +66,8 @@ export async function replay(
     const parts = { report, output, isDryRun, replayer: new Replayer(database, isDryRun) };
     if (path === undefined) await replayDeadLetters({ ...parts, database });
     else await replayFiles(await findSetAsideFiles(path), parts);
-    for (const line of report.lines(isDryRun)) output.line(line);
+    if (options.json) output.line(JSON.stringify(report, null, 2));
+    else for (const line of report.lines(isDryRun)) output.line(line);
     return report.isIncomplete ? 1 : 0;
   } finally {
     await database.close();

@@ -25,6 +25,14 @@ export interface VerifyOptions extends TableOptions {
   readonly json?: boolean;
 }
 
+const EXAMPLES = `
+Examples:
+  $ nestjs-ledger verify --database-url postgres://localhost/app
+  $ nestjs-ledger verify --from 2026-01-01 --to 2026-02-01 --files /var/lib/app/spill
+  $ nestjs-ledger verify --json
+
+Exit code: 0, 1 if an entry is missing, 2 if it could not be done.`;
+
 /** Adds `nestjs-ledger verify`. @param finish told the exit code @internal */
 export function addVerifyCommand(
   program: Command,
@@ -43,7 +51,8 @@ export function addVerifyCommand(
       parseSeconds,
       DEFAULT_GRACE_S,
     )
-    .option('--json', 'print the report as JSON');
+    .option('--json', 'print the report as JSON')
+    .addHelpText('after', EXAMPLES);
   addTableOptions(command).action(async (options: VerifyOptions) => {
     const report = await verify(options, output);
     if (options.json) output.line(JSON.stringify(report, null, 2));

@@ -94,7 +94,8 @@ function plainOrQuoted(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteIdentifier(name);
 }
 
-function createEntries(table: LedgerTable, names: TableNames): string[] {
+/** The statements of the first migration: the table without declared columns, and its indexes. @internal */
+export function createEntries(table: LedgerTable, names: TableNames): string[] {
   const own = (ending: keyof typeof NAME_ENDINGS): string =>
     quoteIdentifier(table.table + NAME_ENDINGS[ending]);
   return [

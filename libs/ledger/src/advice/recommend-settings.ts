@@ -1,0 +1,204 @@
+import { LEDGER_PROFILES } from '../config/ledger-profiles.js';
+import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
+import type { LedgerProfileName } from '../config/ledger-options.interface.js';
+import { grouped } from '../config/setting-values.js';
+import {
+  CONNECTIONS_PER_WORKER,
+  GOOD_WORKER_RATE,
+  LARGEST_USEFUL_BATCH,
+  SLOW_FLUSH_MS,
+} from './advice-thresholds.js';
+import { roundUp } from './figures.js';
+
+/** Upper end of each row of the guide's table, in entries a second; above the last: shards. */
+const ROWS: readonly (readonly [LedgerProfileName, number])[] = [
+  ['low', 100],
+  ['medium', 1_000],
+  ['high', 10_000],
+  ['very-high', 100_000],
+  ['ultra', 1_000_000],
+];
+
+/**
+ * Bytes of a waiting row that room is planned for. Source: the benchmark's small and large entries
+ * take 130 and 270 bytes encoded.
+ */
+const ROW_BYTES = 300;
+
+/**
+ * Share of the time that workers should write at the peak: 1.25 times the rate must be in reach, so
+ * that what came in during a pause can be caught up with.
+ */
+const PLANNED_BUSY = 0.8;
+
+/** The settings that tuning is about. @internal */
+export type TunedSettings = Readonly<
+  Record<'batchSize' | 'flushMs' | 'bufferSize' | 'numWorkers' | 'bufferMaxBytes', number>
+>;
+
+/** What a server took with so many connections at once, each writing batches of one size. @internal */
+export interface MeasuredStep {
+  readonly workers: number;
+  readonly batchSize: number;
+  /** Of all workers together. */
+  readonly entriesPerSecond: number;
+  /** Mean of one batch. */
+  readonly flushMs: number;
+}
+
+/** What is to be taken, and what is known of machine and server. @internal */
+export interface TuneDemand {
+  /** Entries a second at the peak, of all instances together. */
+  readonly qps: number;
+  /** Seconds of the peak that the channel is to hold. */
+  readonly burstSeconds: number;
+  readonly instances: number;
+  readonly cores: number;
+  /** Undefined without a server. */
+  readonly maxConnections?: number | undefined;
+  /** Empty without a server. */
+  readonly measured: readonly MeasuredStep[];
+}
+
+/** @internal */
+export interface Recommendation {
+  /** For each instance. */
+  readonly settings: TunedSettings;
+  /** One clause for each setting. */
+  readonly reasons: Readonly<Record<keyof TunedSettings, string>>;
+  /** What the settings can't mend; empty if the rate is in reach as far as is known. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The guide's `min(cores, max_connections / 10)` for one of so many instances, at least 1.
+ *
+ * @internal
+ */
+export function workerLimitFor({ cores, maxConnections, instances }: TuneDemand): number {
+  const byServer = (maxConnections ?? Infinity) / CONNECTIONS_PER_WORKER / instances;
+  return Math.max(
+    1,
+    Math.min(LEDGER_SETTINGS.numWorkers.max, Math.floor(Math.min(cores, byServer))),
+  );
+}
+
+/**
+ * Settings for a rate: from what was measured, else from the guide's table and formulas. Pure.
+ *
+ * @internal
+ */
+export function recommendSettings(demand: TuneDemand): Recommendation {
+  const { instances, burstSeconds } = demand;
+  const rate = demand.qps / instances;
+  const warnings: string[] = [];
+  const { name, row } = rowFor(rate);
+  const writing =
+    demand.measured.length > 0 ? fromMeasured(demand, warnings) : fromTable(demand, warnings);
+  const { batchSize, numWorkers } = writing;
+  const wanted = roundUp(Math.max(rate * burstSeconds, batchSize * numWorkers));
+  const bufferSize = within('bufferSize', wanted, warnings);
+  const bytes = Math.max(LEDGER_SETTINGS.bufferMaxBytes.default, bufferSize * ROW_BYTES);
+  const bufferMaxBytes = within('bufferMaxBytes', Math.ceil(bytes / MIB) * MIB, warnings);
+  if (rate > 1_000_000) {
+    warnings.push('above 1,000,000 entries/s: several databases, or another kind of store');
+  }
+  const each = instances > 1 ? ` an instance (${instances} of them)` : '';
+  return {
+    settings: { batchSize, flushMs: row.flushMs, bufferSize, numWorkers, bufferMaxBytes },
+    reasons: {
+      batchSize: writing.batchReason,
+      flushMs: `row ${name} of the table: at ${grouped(rate)} entries/s${each} a batch is full after ${grouped(Math.max(1, Math.round((batchSize * 1000) / rate)))} ms`,
+      bufferSize:
+        rate * burstSeconds >= batchSize * numWorkers
+          ? `peak rate x burst: ${grouped(rate)} entries/s x ${burstSeconds} s`
+          : `a full batch for each worker: ${grouped(batchSize)} x ${numWorkers}`,
+      numWorkers: writing.workerReason,
+      bufferMaxBytes: `${ROW_BYTES} bytes for each of ${grouped(bufferSize)} entries, at least the default`,
+    },
+    warnings,
+  };
+}
+
+const MIB = 1_048_576;
+
+interface Writing {
+  readonly batchSize: number;
+  readonly numWorkers: number;
+  readonly batchReason: string;
+  readonly workerReason: string;
+}
+
+function rowFor(rate: number) {
+  const [name] = ROWS.find(([, upTo]) => rate <= upTo) ?? ROWS.at(-1)!;
+  return { name, row: LEDGER_PROFILES[name] };
+}
+
+function fromTable(demand: TuneDemand, warnings: string[]): Writing {
+  const rate = demand.qps / demand.instances;
+  const { name, row } = rowFor(rate);
+  const limit = workerLimitFor(demand);
+  const numWorkers = Math.min(row.numWorkers, limit);
+  const reach = numWorkers * GOOD_WORKER_RATE;
+  if (reach < rate) {
+    warnings.push(
+      `${numWorkers} workers reach some ${grouped(reach)} of ${grouped(rate)} entries/s at the ` +
+        `guide's ${grouped(GOOD_WORKER_RATE)} a worker: measure it with --database-url`,
+    );
+  }
+  return {
+    batchSize: row.batchSize,
+    numWorkers,
+    batchReason: `row ${name} of the table`,
+    workerReason:
+      numWorkers < row.numWorkers
+        ? `min(cores, max_connections / 10) is ${limit}; row ${name} has ${row.numWorkers}`
+        : `row ${name} of the table, not above min(cores, max_connections / 10)`,
+  };
+}
+
+/** The fewest workers, and then the smallest batch, that reach the rate with time to spare. */
+function fromMeasured(demand: TuneDemand, warnings: string[]): Writing {
+  const needed = demand.qps / PLANNED_BUSY;
+  const steps = [...demand.measured].sort(
+    (a, b) => a.workers - b.workers || a.batchSize - b.batchSize,
+  );
+  const reaching = steps.filter(({ entriesPerSecond }) => entriesPerSecond >= needed);
+  const best = steps.reduce((a, b) => (b.entriesPerSecond > a.entriesPerSecond ? b : a));
+  const chosen = reaching.find(({ flushMs }) => flushMs <= SLOW_FLUSH_MS) ?? reaching[0] ?? best;
+  const { entriesPerSecond, workers, batchSize, flushMs } = chosen;
+  const measured =
+    `measured ${grouped(Math.round(entriesPerSecond))} entries/s, ` +
+    `${grouped(Math.round(flushMs * 10) / 10)} ms a batch`;
+  if (entriesPerSecond < demand.qps) {
+    warnings.push(
+      `the server took at most ${grouped(Math.round(entriesPerSecond))} of ` +
+        `${grouped(demand.qps)} entries/s: look at its disk and CPU, or use several databases`,
+    );
+  } else if (entriesPerSecond < needed) {
+    warnings.push(
+      `the server takes the rate with less than a fifth to spare: a backlog leaves slowly`,
+    );
+  }
+  const workersEach = Math.ceil(workers / demand.instances);
+  return {
+    batchSize: Math.min(batchSize, LARGEST_USEFUL_BATCH),
+    numWorkers: workersEach,
+    batchReason: measured,
+    workerReason:
+      chosen === best && reaching.length === 0
+        ? `the highest rate that was measured, with ${workers} at once`
+        : `the fewest that reach ${grouped(Math.round(needed))} entries/s (busy ${PLANNED_BUSY * 100} % of the time)`,
+  };
+}
+
+function within(
+  setting: 'bufferSize' | 'bufferMaxBytes',
+  wanted: number,
+  warnings: string[],
+): number {
+  const { max } = LEDGER_SETTINGS[setting];
+  if (wanted <= max) return wanted;
+  warnings.push(`${setting} would be ${grouped(wanted)}, and ${grouped(max)} is the most`);
+  return max;
+}

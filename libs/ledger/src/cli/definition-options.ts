@@ -1,0 +1,59 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { DataSource } from 'typeorm';
+import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
+import type { ColumnType, DeclaredColumns, IdType } from '../entry/ledger-definition.js';
+import { connectionSchema } from '../migrations/ledger-migrations.js';
+import { tableNames } from '../migrations/table-names.js';
+import type { TableOptions } from './command-database.js';
+
+/** A definition, as `defineLedger` takes it. @internal */
+export interface DefinitionOptions extends TableOptions {
+  /** Undefined: as the table has it, else bigint. */
+  readonly ids?: IdType;
+  /** Declared columns by entry field. */
+  readonly column?: DeclaredColumns;
+}
+
+const ID_TYPES: readonly IdType[] = ['bigint', 'uuid', 'text'];
+
+/** Adds the options that make a definition, those of the table apart. @internal */
+export function addDefinitionOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--ids <type>',
+        'type of userId, apiKeyId and serviceId (default: bigint, or what the table has)',
+      ).choices(ID_TYPES),
+    )
+    .option('--column <field:type>', 'a declared column; may be given again', collectColumn);
+}
+
+/**
+ * @param dataSource of a table that tells the type of ids, if it was not given
+ * @throws LedgerDefinitionError with all faults
+ * @internal
+ */
+export async function definitionOf(
+  { schema, table, ids, column }: DefinitionOptions,
+  dataSource?: DataSource,
+): Promise<LedgerDefinition> {
+  const define = (type: IdType): LedgerDefinition =>
+    defineLedger<IdType, DeclaredColumns>({ schema, table, ids: type, columns: column });
+  if (ids !== undefined || dataSource === undefined) return define(ids ?? 'bigint');
+  const { sqlEntries } = tableNames(define('bigint'), connectionSchema(dataSource));
+  const [found] = await dataSource.query<{ type: IdType }[]>(
+    `SELECT format_type(atttypid, NULL) AS type FROM pg_catalog.pg_attribute
+     WHERE attrelid = to_regclass($1) AND attname = 'user_id'`,
+    [sqlEntries],
+  );
+  return define(ID_TYPES.find((type) => type === found?.type) ?? 'bigint');
+}
+
+function collectColumn(text: string, before: DeclaredColumns = {}): DeclaredColumns {
+  const [field, type, ...rest] = text.split(':');
+  if (!field || !type || rest.length > 0) {
+    throw new InvalidArgumentError('must be field:type, like costNanos:bigint');
+  }
+  // Field and type are checked with the rest of the definition.
+  return { ...before, [field]: type as ColumnType };
+}

@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import {
+  createLedgerDatabase,
+  type LedgerDatabase,
+} from '../sink/fixtures/ledger-database.fixture.js';
+import type { CommandOutput } from './command-output.js';
+import { judgeClock, type Diagnosis } from './health-checks.js';
+import { runProgram } from './program.js';
+
+const url = inject('databaseUrl');
+let database: LedgerDatabase;
+let dir: string;
+let said: string[];
+const output: CommandOutput = {
+  line: (text) => void said.push(text),
+  warn: (text) => void said.push(text),
+  progress: () => ({ at: () => {}, end: () => {} }),
+};
+
+beforeEach(async () => {
+  database = await createLedgerDatabase(url, { ids: 'text', columns: { costNanos: 'bigint' } });
+  dir = await mkdtemp(join(tmpdir(), 'ledger-doctor-'));
+  said = [];
+});
+afterEach(async () => {
+  await database.drop();
+  await rm(dir, { recursive: true, force: true });
+});
+
+interface Found {
+  readonly code: number;
+  readonly checks: readonly Diagnosis[];
+}
+
+/** Where nothing else is given: the fixture's table and a folder of the test's own. */
+async function doctor(args: readonly string[] = [], databaseUrl = url): Promise<Found> {
+  said = [];
+  const own = ['--schema', database.schema, '--spill-dir', dir, '--column', 'costNanos:bigint'];
+  const code = await runProgram(
+    ['doctor', '--json', '--database-url', databaseUrl, ...own, ...args],
+    output,
+  );
+  const { checks } = JSON.parse(said.join('\n')) as { checks: Diagnosis[] };
+  expect(code).toBe(checks.some(({ status }) => status === 'fault') ? 1 : 0);
+  return { code, checks };
+}
+
+const notOk = ({ checks }: Found) =>
+  // The server of the tests gives up durability for speed.
+  checks.filter(({ status, check }) => status !== 'ok' && check !== 'durability');
+
+describe('nestjs-ledger doctor', () => {
+  it('finds nothing wrong with what the migrations made', async () => {
+    const found = await doctor(['--workers', '2']);
+    expect(notOk(found)).toEqual([]);
+    expect(new Set(found.checks.map(({ check }) => check))).toEqual(
+      new Set([
+        ...['reachable', 'table', 'permissions', 'indexes', 'connections', 'durability'],
+        ...['pooler', 'clock', 'spill directory'],
+      ]),
+    );
+    expect(found.checks.find(({ check }) => check === 'pooler')!.message).toMatch(/^none/);
+  });
+
+  it.each([
+    [
+      'a table that is missing',
+      'DROP TABLE $T',
+      { check: 'table', status: 'fault', remedy: expect.stringContaining('nestjs-ledger migrate') },
+    ],
+    [
+      'a column of another type',
+      'ALTER TABLE $T ALTER COLUMN cost_nanos TYPE numeric',
+      { check: 'table', status: 'fault', remedy: expect.stringContaining('ALTER TABLE') },
+    ],
+    [
+      'an index that is gone',
+      'DROP INDEX $S.usage_entries_user_idx',
+      {
+        check: 'indexes',
+        status: 'warning',
+        remedy: expect.stringMatching(/CREATE INDEX .*user_id/),
+      },
+    ],
+  ])('tells of %s, with the remedy', async (_what, sql, expected) => {
+    const [{ indexname } = { indexname: '' }] = await database.sql<{ indexname: string }>(
+      `SELECT indexname FROM pg_indexes WHERE schemaname = '${database.schema}'
+       AND indexdef LIKE '%(user_id%'`,
+    );
+    await database.sql(
+      sql.replace('$S.usage_entries_user_idx', `"${database.schema}"."${indexname}"`),
+    );
+    const found = await doctor();
+    expect(notOk(found)).toContainEqual(expect.objectContaining(expected));
+  });
+
+  it('tells of rights that the role has not, and of the statement that grants them', async () => {
+    const role = `doctor_${randomUUID().slice(0, 8)}`;
+    await database.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'pass'`);
+    await database.sql(`GRANT USAGE ON SCHEMA "${database.schema}" TO ${role}`);
+    try {
+      const as = new URL(url);
+      [as.username, as.password] = [role, 'pass'];
+      const found = await doctor([], as.href);
+      expect(found.code).toBe(1);
+      expect(notOk(found)).toContainEqual({
+        check: 'permissions',
+        status: 'fault',
+        message: `the role may not INSERT, SELECT on "${database.schema}"."usage_entries"`,
+        remedy: `GRANT INSERT, SELECT ON "${database.schema}"."usage_entries" TO "${role}"`,
+      });
+    } finally {
+      await database.sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    }
+  });
+
+  it('counts the connections of all instances against the server', async () => {
+    const [{ most }] = (await database.sql<{ most: number }>(
+      "SELECT current_setting('max_connections')::int AS most",
+    )) as [{ most: number }];
+    const few = await doctor(['--instances', String(most), '--workers', '1']);
+    expect(notOk(few)).toMatchObject([{ check: 'connections', status: 'fault' }]);
+    expect(few.code).toBe(1);
+    const many = await doctor(['--workers', String(Math.ceil(most / 10) + 1)]);
+    expect(notOk(many)).toMatchObject([{ check: 'connections', status: 'warning' }]);
+  });
+
+  it('looks at the spill directory as this process may use it', async () => {
+    await writeFile(join(dir, 'spill-default-host-1-x-1.ndjson'), '');
+    expect(notOk(await doctor())).toMatchObject([
+      { check: 'spill directory', status: 'warning', remedy: `nestjs-ledger replay ${dir}` },
+    ]);
+    const notAFolder = join(dir, 'file');
+    await writeFile(notAFolder, '');
+    const found = await doctor(['--spill-dir', join(notAFolder, 'below')]);
+    expect(notOk(found)).toMatchObject([{ check: 'spill directory', status: 'fault' }]);
+    expect(found.code).toBe(1);
+  });
+
+  it('judges clocks by more than the network can explain', () => {
+    expect(judgeClock(900, 5).status).toBe('ok');
+    expect(judgeClock(-1_500, 800).status).toBe('ok');
+    expect(judgeClock(-1_500, 5)).toMatchObject({ status: 'warning', check: 'clock' });
+    expect(judgeClock(90_000, 5).status).toBe('fault');
+  });
+
+  it('tells of durability that is switched off', async () => {
+    const off = new URL(url);
+    off.searchParams.set('options', '-c synchronous_commit=off');
+    const found = await doctor([], off.href);
+    expect(found.checks).toContainEqual(
+      expect.objectContaining({
+        check: 'durability',
+        status: 'warning',
+        message: expect.stringContaining('synchronous_commit is off'),
+      }),
+    );
+  });
+
+  it('has lines for a person, a fault for a server that is away, and no secret', async () => {
+    const args = ['doctor', '--spill-dir', dir, '--database-url'];
+    expect(await runProgram([...args, 'postgres://me:s3cret@127.0.0.1:1/x'], output)).toBe(1);
+    const text = said.join('\n');
+    expect(text).toMatch(/^FAULT {3}reachable: can't be reached: .*ECONNREFUSED/);
+    expect(text).toContain('\n          -> address, network');
+    expect(text).toMatch(/^ok {6}spill directory/m);
+    expect(text).not.toContain('s3cret');
+    expect(await runProgram(['doctor'], output)).toBe(2);
+  });
+});

@@ -1,0 +1,162 @@
+import { Option, type Command } from 'commander';
+import { DataSource } from 'typeorm';
+import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
+import { environmentName } from '../config/setting-names.js';
+import { connectionSchema } from '../migrations/ledger-migrations.js';
+import { tableNames } from '../migrations/table-names.js';
+import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { CommandError } from './command.error.js';
+import type { CommandOutput } from './command-output.js';
+import {
+  addDefinitionOptions,
+  definitionOf,
+  type DefinitionOptions,
+} from './definition-options.js';
+import {
+  checkClock,
+  checkConnections,
+  checkDurability,
+  checkIndexes,
+  checkSpillDir,
+  checkTables,
+  fault,
+  ok,
+  type Diagnosis,
+  type PlannedFleet,
+} from './health-checks.js';
+import { checkPooler } from './pooler-check.js';
+import { parseCount } from './parse-number.js';
+import { addTableOptions } from './table-options.js';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Source: README, what it works with. */
+const LOWEST_VERSION = 130_000;
+const MARKS = { ok: 'ok     ', warning: 'warning', fault: 'FAULT  ' };
+
+/** What `doctor` is told. @internal */
+export interface DoctorOptions extends DefinitionOptions, PlannedFleet {
+  readonly spillDir: string;
+  readonly json?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  $ nestjs-ledger doctor --database-url postgres://localhost/app
+  $ nestjs-ledger doctor --instances 4 --workers 5 --spill-dir /var/lib/app/spill
+  $ nestjs-ledger doctor --schema metering --column costNanos:bigint --json
+
+Run it as the role, and on the machine, of the application. Changes nothing.
+Exit code: 0 (warnings too), 1 if there is a fault, 2 if there is no database to look at.`;
+
+/** Adds `nestjs-ledger doctor`. @param finish told the exit code @internal */
+export function addDoctorCommand(
+  program: Command,
+  output: CommandOutput,
+  finish: (code: number) => void,
+): void {
+  const fromEnvironment = (option: Option, name: 'numWorkers' | 'spillDir'): Option =>
+    option.env(environmentName(name)).default(LEDGER_SETTINGS[name].default);
+  const workers = new Option('--workers <count>', 'numWorkers of an instance');
+  const spillDir = new Option('--spill-dir <folder>', 'spillDir of the application');
+  const command = program
+    .command('doctor')
+    .description('check database, table, rights, limits, clock and spill directory')
+    .option('--instances <count>', 'processes that write to this server', parseCount, 1)
+    .addOption(fromEnvironment(workers.argParser(parseCount), 'numWorkers'))
+    .addOption(fromEnvironment(spillDir, 'spillDir'))
+    .option('--json', 'print the lines as JSON')
+    .addHelpText('after', EXAMPLES);
+  addTableOptions(addDefinitionOptions(command)).action(async (options: DoctorOptions) => {
+    const lines = await doctor(options);
+    if (options.json) output.line(JSON.stringify({ checks: lines }, null, 2));
+    else for (const line of lines) output.line(textOf(line));
+    finish(lines.some(({ status }) => status === 'fault') ? 1 : 0);
+  });
+}
+
+/**
+ * Looks at everything that a ledger needs; a database that can't be reached is a line too.
+ *
+ * @throws CommandError if none was named; LedgerDefinitionError
+ * @internal
+ */
+export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
+  const { databaseUrl, spillDir } = options;
+  if (!databaseUrl) {
+    throw new CommandError('no database: give --database-url, or set LEDGER_DATABASE_URL');
+  }
+  const lines = await checkDatabase(databaseUrl, options);
+  const wantedBytes = LEDGER_SETTINGS.bufferMaxBytes.default;
+  return [...lines, ...(await checkSpillDir(spillDir, wantedBytes))];
+}
+
+async function checkDatabase(url: string, options: DoctorOptions): Promise<Diagnosis[]> {
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url,
+    applicationName: 'nestjs-ledger doctor',
+    connectTimeoutMS: CONNECT_TIMEOUT_MS,
+    poolSize: 1,
+    installExtensions: false,
+  });
+  try {
+    await dataSource.initialize();
+  } catch (error) {
+    const text = `can't be reached: ${readPgError(error).text}`;
+    return [fault('reachable', text, 'address, network, pg_hba.conf, the role and its password')];
+  }
+  const lines: Diagnosis[] = [];
+  try {
+    const definition = await definitionOf(options, dataSource);
+    const names = tableNames(definition, connectionSchema(dataSource));
+    const checks: (readonly [string, () => Promise<Diagnosis[]>])[] = [
+      ['reachable', () => checkServer(dataSource)],
+      ['table', () => checkTables(dataSource, definition)],
+      ['indexes', () => checkIndexes(dataSource, definition, names)],
+      ['connections', () => checkConnections(dataSource, options)],
+      ['durability', () => checkDurability(dataSource)],
+      ['pooler', () => checkPooler(url)],
+      ['clock', () => checkClock(dataSource)],
+    ];
+    for (const [name, check] of checks) lines.push(...(await orFault(name, check)));
+    return lines;
+  } finally {
+    await dataSource.destroy();
+  }
+}
+
+/** A check that the server refuses is a line of its own; the others are made all the same. */
+async function orFault(name: string, check: () => Promise<Diagnosis[]>): Promise<Diagnosis[]> {
+  try {
+    return await check();
+  } catch (error) {
+    return [
+      fault(name, `can't be checked: ${readPgError(error).text}`, 'see what the server says'),
+    ];
+  }
+}
+
+async function checkServer(dataSource: DataSource): Promise<Diagnosis[]> {
+  const began = performance.now();
+  const [found] = await dataSource.query<[Record<'version' | 'number' | 'readonly', string>]>(
+    `SELECT current_setting('server_version') AS version,
+       current_setting('server_version_num') AS number,
+       current_setting('transaction_read_only') AS readonly`,
+  );
+  const ms = (performance.now() - began).toFixed(1);
+  const { version, number, readonly } = found;
+  if (Number(number) < LOWEST_VERSION) {
+    return [fault('reachable', `PostgreSQL ${version} is too old`, 'PostgreSQL 13 or later')];
+  }
+  if (readonly === 'on') {
+    return [
+      fault('reachable', 'the server is read-only: a replica?', 'the address of the primary'),
+    ];
+  }
+  return [ok('reachable', `PostgreSQL ${version}, answers in ${ms} ms`)];
+}
+
+function textOf({ check, status, message, remedy }: Diagnosis): string {
+  const line = `${MARKS[status]} ${check}: ${message}`;
+  return remedy === null ? line : `${line}\n          -> ${remedy}`;
+}

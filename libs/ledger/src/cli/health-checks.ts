@@ -1,0 +1,203 @@
+import { readdir, statfs } from 'node:fs/promises';
+import type { DataSource } from 'typeorm';
+import { unwiseConnections } from '../config/unwise-settings.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { createEntries } from '../migrations/ledger-migrations.js';
+import type { TableNames } from '../migrations/table-names.js';
+import { verifyTable } from '../migrations/verify-table.js';
+import { LedgerFiles } from '../sink/ledger-files.js';
+
+/** One line of `doctor`. @internal */
+export interface Diagnosis {
+  readonly check: string;
+  /** `warning`: entries are written, but not as they should be. `fault`: they won't be, or get lost. */
+  readonly status: 'ok' | 'warning' | 'fault';
+  readonly message: string;
+  /** What mends it; null if there is nothing to mend. */
+  readonly remedy: string | null;
+}
+
+/** Answers of a check, by how bad they are. */
+export const ok = (check: string, message: string): Diagnosis => ({
+  ...{ check, status: 'ok', message },
+  remedy: null,
+});
+export const warning = (check: string, message: string, remedy: string): Diagnosis => ({
+  ...{ check, status: 'warning', message, remedy },
+});
+export const fault = (check: string, message: string, remedy: string): Diagnosis => ({
+  ...{ check, status: 'fault', message, remedy },
+});
+
+/** Connections of a ledger's own pool beside those of its workers. Source: contract. */
+const SPARE_CONNECTIONS = 2;
+/** A table's history is in the order of these clocks; below this it is the network's time. */
+const SKEW_MS = 1_000;
+/** Entries of tomorrow are refused a day ahead; a clock this far off is not set at all. */
+const WRONG_CLOCK_MS = 60_000;
+
+/** Tables, columns and rights, as the migrations make them; a line for each difference. @internal */
+export async function checkTables(
+  dataSource: DataSource,
+  definition: LedgerTable,
+): Promise<Diagnosis[]> {
+  const query = (sql: string, values: unknown[]) => dataSource.query<unknown>(sql, values);
+  const found = await verifyTable(query, definition);
+  const lines = found.map(({ kind, problem, remedy }) => {
+    const isRight = kind === 'privilege' || problem.startsWith('the role');
+    const say = kind === 'warning' ? warning : fault;
+    return say(isRight ? 'permissions' : 'table', problem, remedy);
+  });
+  const has = (check: string): boolean => lines.some((line) => line.check === check);
+  if (!has('table')) lines.push(ok('table', 'tables and columns are as the migrations make them'));
+  if (!has('permissions'))
+    lines.push(ok('permissions', 'INSERT, SELECT and TEMPORARY are granted'));
+  return lines;
+}
+
+const INDEX_SQL = `
+  SELECT i.indisvalid AS valid, (
+    SELECT string_agg(a.attname, ',' ORDER BY k.position)
+    FROM unnest(i.indkey::int[]) WITH ORDINALITY AS k(attnum, position)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) AS columns
+  FROM pg_catalog.pg_index i WHERE i.indrelid = to_regclass($1)`;
+
+/** Indexes that reads go by; without them `summary` and `listRecent` read the whole table. @internal */
+export async function checkIndexes(
+  dataSource: DataSource,
+  definition: LedgerTable,
+  names: TableNames,
+): Promise<Diagnosis[]> {
+  const found = await dataSource.query<{ valid: boolean; columns: string }[]>(INDEX_SQL, [
+    names.sqlEntries,
+  ]);
+  if (found.length === 0) return [];
+  const [, ...statements] = createEntries(definition, names);
+  const lines = ['user_id,created_at', 'api_key_id,created_at'].flatMap((columns, at) => {
+    const index = found.filter((each) => each.columns === columns);
+    if (index.some(({ valid }) => valid)) return [];
+    const remedy = statements[at]!.replaceAll(/\s+/g, ' ');
+    const state = index.length > 0 ? 'is not valid: drop it first' : 'is missing';
+    return [warning('indexes', `the index on (${columns}) ${state}: reads are slow`, remedy)];
+  });
+  return lines.length > 0 ? lines : [ok('indexes', 'all are there and valid')];
+}
+
+/** What an instance is going to be like. @internal */
+export interface PlannedFleet {
+  readonly instances: number;
+  readonly workers: number;
+}
+
+interface Limits {
+  readonly most: number;
+  readonly reserved: number;
+  readonly role: number;
+  readonly others: number;
+}
+
+/** Whether the server has a connection for every worker of every instance. @internal */
+export async function checkConnections(
+  dataSource: DataSource,
+  { instances, workers }: PlannedFleet,
+): Promise<Diagnosis[]> {
+  const [limits] = await dataSource.query<[Limits]>(`SELECT
+    current_setting('max_connections')::int AS most,
+    current_setting('superuser_reserved_connections')::int
+      + coalesce(current_setting('reserved_connections', true), '0')::int AS reserved,
+    (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = current_user) AS role,
+    (SELECT count(*)::int FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'
+      AND application_name NOT LIKE 'nestjs-ledger%') AS others`);
+  const pool = workers + SPARE_CONNECTIONS;
+  const wanted = instances * pool;
+  const takes = limits.most - limits.reserved;
+  const may = limits.role >= 0 ? Math.min(takes, limits.role) : takes;
+  const sum = `${instances} x (${workers} workers + ${SPARE_CONNECTIONS}) = ${wanted} connections`;
+  const limit = `max_connections ${limits.most}, ${limits.reserved} reserved`;
+  const remedy = 'fewer workers or instances, a higher max_connections, or PgBouncer in between';
+  if (wanted > may) {
+    const role = may < takes ? `, and the role may have ${may}` : '';
+    return [fault('connections', `${sum} are more than there are (${limit}${role})`, remedy)];
+  }
+  if (wanted + limits.others > may) {
+    const text = `${sum} and ${limits.others} of others now are more than there are (${limit})`;
+    return [warning('connections', text, remedy)];
+  }
+  const unwise = unwiseConnections(workers * instances, pool, limits.most);
+  if (unwise.length > 0) {
+    const text = `${workers * instances} workers are above a tenth of max_connections (${limits.most})`;
+    return [
+      warning('connections', text, 'fewer workers; `nestjs-ledger tune` measures how many help'),
+    ];
+  }
+  return [ok('connections', `${sum} fit (${limit}, ${limits.others} of others now)`)];
+}
+
+/** What a crash of the server would take along, though it was committed. @internal */
+export async function checkDurability(dataSource: DataSource): Promise<Diagnosis[]> {
+  const [found] = await dataSource.query<[Record<string, string>]>(`SELECT
+    current_setting('fsync') AS fsync, current_setting('full_page_writes') AS pages,
+    current_setting('synchronous_commit') AS commit,
+    current_setting('synchronous_standby_names') AS standbys`);
+  const { fsync, pages, commit, standbys } = found;
+  const lines: Diagnosis[] = [];
+  if (fsync === 'off') {
+    const text = 'fsync is off: a crash of the machine can destroy the database';
+    lines.push(fault('durability', text, "ALTER SYSTEM SET fsync = 'on'"));
+  }
+  if (pages === 'off') {
+    const text = 'full_page_writes is off: a crash in mid-write can destroy pages';
+    lines.push(fault('durability', text, "ALTER SYSTEM SET full_page_writes = 'on'"));
+  }
+  if (commit === 'off') {
+    const text =
+      'synchronous_commit is off: a crash loses the last moments, but not awaited entries';
+    lines.push(warning('durability', text, "ALTER ROLE … SET synchronous_commit = 'on'"));
+  }
+  if (lines.length > 0) return lines;
+  const copies = standbys === '' ? 'no synchronous replica' : 'a synchronous replica';
+  return [
+    ok('durability', `fsync on, full_page_writes on, synchronous_commit ${commit}, ${copies}`),
+  ];
+}
+
+/** How far this machine's clock, which `createdAt` is of, is from the server's. @internal */
+export async function checkClock(dataSource: DataSource): Promise<Diagnosis[]> {
+  const sent = Date.now();
+  const [{ at }] = await dataSource.query<[{ at: string }]>(
+    'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS at',
+  );
+  const got = Date.now();
+  return [judgeClock(Number(at) - (sent + got) / 2, (got - sent) / 2)];
+}
+
+/** @param offMs server's clock less this machine's @param errorMs half of the round trip */
+export function judgeClock(offMs: number, errorMs: number): Diagnosis {
+  const skew = Math.max(0, Math.abs(offMs) - errorMs);
+  const text = `the server's clock is ${Math.round(offMs)} ms ${offMs < 0 ? 'behind' : 'ahead'}`;
+  const remedy = 'synchronise both machines by NTP';
+  if (skew > WRONG_CLOCK_MS) return fault('clock', text, remedy);
+  if (skew > SKEW_MS) return warning('clock', text, remedy);
+  return ok('clock', text);
+}
+
+/** Whether what can't be written at a stop has a place, and whether something waits there. @internal */
+export async function checkSpillDir(dir: string, wantedBytes: number): Promise<Diagnosis[]> {
+  const why = await new LedgerFiles(dir, 'doctor').probe();
+  if (why !== undefined) {
+    const text = `${dir} can't be used (${why}): what a stop can't write would be lost`;
+    return [fault('spill directory', text, `make ${dir} writable, or set LEDGER_ASYNC_SPILL_DIR`)];
+  }
+  const waiting = (await readdir(dir)).filter((name) => /\.ndjson(\.open)?$/.test(name));
+  if (waiting.length > 0) {
+    const text = `${waiting.length} files in ${dir} wait to be written back`;
+    return [warning('spill directory', text, `nestjs-ledger replay ${dir}`)];
+  }
+  const { bavail, bsize } = await statfs(dir);
+  const megabytes = Math.floor((bavail * bsize) / 1_048_576);
+  if (bavail * bsize < wantedBytes) {
+    const text = `${dir} has ${megabytes} MiB left, less than a full channel`;
+    return [warning('spill directory', text, 'free some space, or take another disk')];
+  }
+  return [ok('spill directory', `${dir} takes and syncs files, ${megabytes} MiB free`)];
+}

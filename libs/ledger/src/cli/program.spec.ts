@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { runProgram } from './program.js';
+
+async function run(...args: string[]): Promise<{ code: number; text: string }> {
+  const said: string[] = [];
+  const line = (text: string): void => void said.push(text);
+  const progress = () => ({ at: () => undefined, end: () => undefined });
+  const code = await runProgram(args, { line, warn: line, progress });
+  return { code, text: said.join('\n') };
+}
+
+const COMMANDS = ['tune', 'doctor', 'migrate', 'replay', 'verify'];
+
+describe('nestjs-ledger', () => {
+  it.each(COMMANDS)('%s --help has examples, --json and the exit codes', async (command) => {
+    const { code, text } = await run(command, '--help');
+    expect(code).toBe(0);
+    expect(text).toContain(`\nExamples:\n  $ nestjs-ledger ${command}`);
+    expect(text).toContain('--json');
+    expect(text).toContain('--database-url <url>');
+    expect(text).toMatch(/Exit code: 0.* 2 if/);
+  });
+
+  it('lists its commands, and ends with 2 for one that it has not', async () => {
+    const help = await run('--help');
+    for (const command of COMMANDS) expect(help.text).toMatch(new RegExp(`^ +${command} `, 'm'));
+    expect(help.code).toBe(0);
+    expect((await run('tunes')).code).toBe(2);
+    expect((await run('doctor', '--workers', '0', '--database-url', 'postgres://h/d')).code).toBe(
+      2,
+    );
+  });
+});

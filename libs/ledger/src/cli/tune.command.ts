@@ -1,0 +1,152 @@
+import type { Command } from 'commander';
+import { availableParallelism } from 'node:os';
+import {
+  recommendSettings,
+  workerLimitFor,
+  type Recommendation,
+  type TuneDemand,
+  type TunedSettings,
+} from '../advice/recommend-settings.js';
+import { environmentName } from '../config/setting-names.js';
+import { grouped } from '../config/setting-values.js';
+import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { CommandError } from './command.error.js';
+import type { CommandOutput } from './command-output.js';
+import { measureServer, type Measurement } from './measure-server.js';
+import { parseCount, parsePositive } from './parse-number.js';
+import { addDatabaseOption } from './table-options.js';
+
+/** More than this at once is for `--workers` to ask for: it takes connections from others. */
+const MOST_WORKERS = 16;
+
+/** What `tune` is told. @internal */
+export interface TuneOptions {
+  readonly qps: number;
+  /** Seconds. */
+  readonly burst: number;
+  readonly instances: number;
+  readonly cores: number;
+  readonly workers?: number;
+  /** Seconds. */
+  readonly step: number;
+  readonly measure: boolean;
+  readonly databaseUrl?: string;
+  readonly schema?: string;
+  readonly json?: boolean;
+}
+
+/** What `tune` found. @internal */
+export interface TuneReport extends Recommendation {
+  readonly demand: Omit<TuneDemand, 'measured'>;
+  /** Null without a database. */
+  readonly measurement: Measurement | null;
+}
+
+const EXAMPLES = `
+Examples:
+  $ nestjs-ledger tune --qps 50000 --burst 2
+  $ nestjs-ledger tune --qps 5000 --instances 4 --database-url postgres://localhost/app
+  $ nestjs-ledger tune --qps 800 --no-measure --json
+
+With a database it writes for some seconds, as fast as it can, into a table that it makes and drops.
+Exit code: 0, 1 if the rate is out of reach, 2 if it could not be measured.`;
+
+/** Adds `nestjs-ledger tune`. @param finish told the exit code @internal */
+export function addTuneCommand(
+  program: Command,
+  output: CommandOutput,
+  finish: (code: number) => void,
+): void {
+  const command = program
+    .command('tune')
+    .description('recommend settings for a rate, measured on the database if there is one')
+    .requiredOption('--qps <entries>', 'entries a second at the peak, all instances', parsePositive)
+    .option('--burst <seconds>', 'seconds of the peak that the channel holds', parsePositive, 1)
+    .option('--instances <count>', 'processes that write to this server', parseCount, 1)
+    .option('--cores <count>', 'cores of an instance', parseCount, availableParallelism())
+    .option(
+      '--workers <count>',
+      `the most to measure (default: the formula's, <= ${MOST_WORKERS})`,
+      parseCount,
+    )
+    .option('--step <seconds>', 'time for each pair of workers and batch size', parsePositive, 1)
+    .option('--no-measure', 'go by table and formulas alone')
+    .option('--schema <name>', 'where the table is made that is measured with')
+    .option('--json', 'print the report as JSON')
+    .addHelpText('after', EXAMPLES);
+  addDatabaseOption(command).action(async (options: TuneOptions) => {
+    const report = await tune(options, output);
+    if (options.json) output.line(JSON.stringify(report, null, 2));
+    else for (const line of tuneLines(report)) output.line(line);
+    finish(report.warnings.length > 0 ? 1 : 0);
+  });
+}
+
+/**
+ * Measures, if there is a database, and recommends.
+ *
+ * @throws CommandError if the database can't be reached or refuses
+ * @internal
+ */
+export async function tune(options: TuneOptions, output: CommandOutput): Promise<TuneReport> {
+  const { qps, burst: burstSeconds, instances, cores } = options;
+  const known = { qps, burstSeconds, instances, cores };
+  const measurement =
+    options.measure && options.databaseUrl ? await measure(options, output) : null;
+  const demand = { ...known, maxConnections: measurement?.maxConnections };
+  const recommendation = recommendSettings({ ...demand, measured: measurement?.steps ?? [] });
+  return { demand, measurement, ...recommendation };
+}
+
+async function measure(options: TuneOptions, output: CommandOutput): Promise<Measurement> {
+  const { databaseUrl = '', schema, step: stepSeconds, qps, burst, instances, cores } = options;
+  const demand = { qps, burstSeconds: burst, instances, cores, measured: [] };
+  const mostWorkers = options.workers ?? Math.min(MOST_WORKERS, workerLimitFor(demand) * instances);
+  const end = new AbortController();
+  const stop = (): void => end.abort(new CommandError('interrupted'));
+  process.once('SIGINT', stop);
+  const { signal } = end;
+  try {
+    return await measureServer({ databaseUrl, schema, mostWorkers, stepSeconds, signal }, output);
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`can't measure: ${readPgError(error).text}`);
+  } finally {
+    process.off('SIGINT', stop);
+  }
+}
+
+/** The report as lines for a person; the first two blocks can be pasted. @internal */
+export function tuneLines({ demand, settings, reasons, warnings, measurement }: TuneReport) {
+  const { qps, burstSeconds, instances, cores, maxConnections } = demand;
+  const names = Object.keys(settings) as (keyof TunedSettings)[];
+  const server = maxConnections === undefined ? '' : `, max_connections ${maxConnections}`;
+  const many = instances === 1 ? '' : `, ${instances} instances`;
+  return [
+    `# ${grouped(qps)} entries/s, bursts of ${burstSeconds} s${many}, ${cores} cores${server}`,
+    '; INI',
+    ...names.map((name) => `${environmentName(name).toLowerCase()}=${settings[name]}`),
+    '# environment',
+    ...names.map((name) => `${environmentName(name)}=${settings[name]}`),
+    '# why',
+    ...names.map((name) => `#   ${name} ${grouped(settings[name])}: ${reasons[name]}`),
+    ...measuredLines(measurement),
+    ...warnings.map((text) => `# WARNING: ${text}`),
+  ];
+}
+
+function measuredLines(measurement: Measurement | null): string[] {
+  if (measurement === null) return [];
+  const rows = measurement.steps.map(
+    ({ workers, batchSize, entriesPerSecond, flushMs }) =>
+      `#   ${cell(workers, 7)} ${cell(batchSize, 7)} ${cell(entriesPerSecond, 10)} ${cell(flushMs, 9)}`,
+  );
+  const note = measurement.isWithoutLog
+    ? ['#   in temporary tables, which skip the log: the role may create no other; expect less']
+    : [];
+  return ['# measured', '#   workers   batch  entries/s  ms/batch', ...rows, ...note];
+}
+
+function cell(value: number, width: number): string {
+  return grouped(value).padStart(width);
+}
