@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 const lines = (severity, max) => [severity, { max, skipBlankLines: true, skipComments: true }];
 
 export default tseslint.config(
-  { ignores: ['**/dist/', '**/node_modules/', 'coverage/', '.data/', '.tmp/'] },
+  { ignores: ['**/dist/', '**/node_modules/', 'coverage/', '.data/', '.tmp/', 'test/matrix/app/'] },
   eslint.configs.recommended,
   {
     rules: {
@@ -51,7 +51,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['scripts/**', 'bench/**'],
+    files: ['scripts/**', 'bench/**', 'test/matrix/**'],
     rules: { 'no-console': 'off' },
   },
   {

@@ -4,10 +4,11 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import type { Type } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { LEDGER_PROFILES, LedgerModule, LedgerService, type LedgerOptions } from 'nestjs-ledger';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { renderSettingsTable } from '../libs/ledger/src/config/render-settings-table.js';
 import { APP_TSCONFIG, buildIfStale, compileProject, ExampleApp } from './support/example-app.js';
 import { codeBlocks, exampleOf, tableBetween, tableCells } from './support/markdown.js';
@@ -129,6 +130,25 @@ describe('the examples of README.md', { timeout: 60_000 }, () => {
       await app.kill();
     }
     expect(await rowsOf(71)).toEqual([expect.objectContaining({ prompt_tokens: 3 })]);
+  });
+
+  it('let an application on plain pg read what the ledger wrote, in six lines', async () => {
+    const lines = exampleOf(page, 'plain-pg').split('\n');
+    expect(lines.filter((line) => line !== '').length).toBeLessThanOrEqual(6);
+    vi.stubEnv('DATABASE_URL', url);
+    const { AppModule, pool } = await load<{ AppModule: Type; pool: pg.Pool }>('plain-pg');
+    const app = await Test.createTestingModule({ imports: [AppModule] }).compile();
+    app.useLogger(false);
+    try {
+      await app.init();
+      await app.get(LedgerService, { strict: false }).recordAndWait({ userId: 74, memo: 'pg' });
+      const { rows } = await pool.query('SELECT memo FROM usage_entries WHERE user_id = 74');
+      expect(rows).toEqual([{ memo: 'pg' }]);
+    } finally {
+      await app.close();
+      await pool.end();
+      vi.unstubAllEnvs();
+    }
   });
 
   it('test what an application records', async () => {

@@ -6,6 +6,11 @@ export const SURROUNDINGS: Readonly<Record<string, (code: string) => string>> = 
   before: (code) => chatController(code),
   after: (code) => chatController(code),
   integration: (code) => code,
+  'plain-pg': (code) => `
+import { Module } from '@nestjs/common';
+import { createLedgerConfig, LedgerModule } from 'nestjs-ledger';
+import { Pool } from 'pg';
+${code}`,
   wait: (code) => `
 import { isLedgerWaitTimeoutError, type LedgerService } from 'nestjs-ledger';
 export async function charge(ledger: LedgerService, uuid: string): Promise<void> {

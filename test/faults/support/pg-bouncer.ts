@@ -25,26 +25,38 @@ export class PgBouncer {
     private readonly folder: string,
   ) {}
 
-  /** @param poolSize connections to the server */
-  static async start(databaseUrl: string, poolSize: number): Promise<PgBouncer> {
+  /**
+   * @param poolSize connections to the server
+   * @param users passwords by name; default: everybody is the user of `databaseUrl`
+   */
+  static async start(
+    databaseUrl: string,
+    poolSize: number,
+    users?: Readonly<Record<string, string>>,
+  ): Promise<PgBouncer> {
     const folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-bouncer-'));
     const account = await chooseServerAccount(folder);
     const port = await findFreePort();
     const { hostname, port: serverPort, username, password } = new URL(databaseUrl);
     const config = join(folder, 'pgbouncer.ini');
+    const userList = join(folder, 'users.txt');
+    const login = users ? '' : ` user=${username} password=${password}`;
     const lines = [
       '[databases]',
-      `* = host=${hostname} port=${serverPort} user=${username} password=${password}`,
+      `* = host=${hostname} port=${serverPort}${login}`,
       '[pgbouncer]',
       ...[`listen_addr = 127.0.0.1`, `listen_port = ${port}`, 'unix_socket_dir ='],
-      ...['auth_type = any', 'pool_mode = transaction', `default_pool_size = ${poolSize}`],
+      ...(users ? ['auth_type = trust', `auth_file = ${userList}`] : ['auth_type = any']),
+      ...['pool_mode = transaction', `default_pool_size = ${poolSize}`],
       // Back at once when the server is: a person would wait for the default of 15 s.
       ...['server_login_retry = 1', 'ignore_startup_parameters = extra_float_digits'],
     ];
     await writeFile(config, `${lines.join('\n')}\n`, { mode: 0o600 });
+    const names = Object.entries(users ?? {}).map(([name, secret]) => `"${name}" "${secret}"\n`);
+    await writeFile(userList, names.join(''), { mode: 0o600 });
     await chmod(folder, 0o700);
     if (account) {
-      for (const path of [folder, config]) await chown(path, account.uid, account.gid);
+      for (const path of [folder, config, userList]) await chown(path, account.uid, account.gid);
     }
     const child = spawn(PG_BOUNCER!, ['--quiet', config], {
       ...account,

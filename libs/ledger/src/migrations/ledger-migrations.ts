@@ -46,6 +46,11 @@ export function connectionSchema(dataSource: DataSource): string | undefined {
   return options.type === 'postgres' ? options.schema : undefined;
 }
 
+/** TypeORM 0.3 calls it `connection`, and 1 that name deprecated. */
+function dataSourceOf(queryRunner: QueryRunner): DataSource {
+  return (queryRunner as Partial<QueryRunner>).dataSource ?? queryRunner.connection;
+}
+
 /** Creates a schema unless it is there. @internal */
 export async function createSchema(queryRunner: QueryRunner, schema: string): Promise<void> {
   // IF NOT EXISTS alone asks for the right to create schemas even if there is nothing to create.
@@ -85,7 +90,7 @@ function migration(
   };
 
   async function runAll(queryRunner: QueryRunner, make: Statements['up']): Promise<void> {
-    const names = tableNames(table, connectionSchema(queryRunner.dataSource));
+    const names = tableNames(table, connectionSchema(dataSourceOf(queryRunner)));
     for (const sql of make(names)) await queryRunner.query(sql);
   }
 }
