@@ -1,13 +1,14 @@
 /**
- * Builds the library and the gateway unless what is built is newer than every file it is made of,
- * so that a second `npm start` takes no longer than it must. Processes that come at the same time
- * (test files do) build once.
+ * Runs npm's script `build`, or the one given (`build:gateway`, which leaves out CommonJS), unless
+ * what is built is newer than every file it is made of, so that a second `npm start` takes no
+ * longer than it must. Processes that come at the same time (test files do) build once.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
+const script = process.argv[2] ?? 'build';
 const ROOT = join(import.meta.dirname, '..');
 const INPUTS = [
   'src',
@@ -26,8 +27,8 @@ const LOCK = join(ROOT, '.tmp', 'build.lock');
 const LOCK_LIMIT_MS = 120_000;
 const LOCK_PAUSE_MS = 100;
 const OUTPUTS = [
+  ...(script === 'build' ? ['libs/ledger/dist/cjs/index.js'] : []),
   'libs/ledger/dist/esm/index.js',
-  'libs/ledger/dist/cjs/index.js',
   'libs/ledger/dist/dashboard-assets/page.html',
   'dist/main.js',
 ];
@@ -71,7 +72,7 @@ while (isStale()) {
     continue;
   }
   try {
-    const { status } = spawnSync('npm', ['run', '--silent', 'build'], {
+    const { status } = spawnSync('npm', ['run', '--silent', script], {
       cwd: ROOT,
       stdio: 'inherit',
     });

@@ -35,9 +35,15 @@ export async function buildIfStale(): Promise<void> {
   await run(process.execPath, ['scripts/build-if-stale.js'], { cwd: ROOT });
 }
 
-/** Compiles the project in a folder. @throws Error that holds what the compiler says */
-export async function compileProject(folder: string): Promise<void> {
-  await run(process.execPath, [TSC, '-p', folder], { cwd: folder }).catch(
+/**
+ * Compiles a project.
+ *
+ * @param project a folder, or the path of a tsconfig
+ * @param folder where the compiler runs; default: the project
+ * @throws Error that holds what the compiler says
+ */
+export async function compileProject(project: string, folder = project): Promise<void> {
+  await run(process.execPath, [TSC, '-p', project], { cwd: folder }).catch(
     (error: { stdout?: string; message: string }) => {
       throw new Error(error.stdout || error.message);
     },

@@ -3,6 +3,7 @@ import { isLedgerError } from '../errors/ledger.error.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { addDoctorCommand } from './doctor.command.js';
+import { addInitCommand } from './init.command.js';
 import { addMigrateCommand } from './migrate.command.js';
 import { addReplayCommand } from './replay.command.js';
 import { addTuneCommand } from './tune.command.js';
@@ -22,12 +23,15 @@ export async function runProgram(args: readonly string[], output: CommandOutput)
   let code = 0;
   const finish = (ended: number): void => void (code = ended);
   const program = new Command('nestjs-ledger')
-    .description('tune a usage ledger, look after its database, and prove that nothing is missing')
+    .description(
+      'set up a usage ledger, tune it, look after its database, and prove that nothing is missing',
+    )
     .configureOutput({
       writeOut: (text) => output.line(text.trimEnd()),
       writeErr: (text) => output.warn(text.trimEnd()),
     })
     .exitOverride();
+  addInitCommand(program, output);
   addTuneCommand(program, output, finish);
   addDoctorCommand(program, output, finish);
   addMigrateCommand(program, output);

@@ -1,0 +1,92 @@
+import type { Command } from 'commander';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import type { AppFiles, FileChange } from '../init/app-files.interface.js';
+import { lineDiff } from '../init/line-diff.js';
+import { loadCompiler } from '../init/load-compiler.js';
+import { planInit, type InitPlaces } from '../init/plan-init.js';
+import type { CommandOutput } from './command-output.js';
+
+/** What `init` is told. @internal */
+export interface InitOptions extends InitPlaces {
+  /** The application's folder. */
+  readonly folder: string;
+  /** Show the changes, and write none. */
+  readonly dryRun?: boolean;
+  /** Write without asking. */
+  readonly yes?: boolean;
+}
+
+/** Adds `nestjs-ledger init`. @internal */
+export function addInitCommand(program: Command, output: CommandOutput): void {
+  program
+    .command('init')
+    .description('write the module line, the configuration and an .env sample into an application')
+    .option('--module <file>', 'the module that imports the ledger, like src/app.module.ts')
+    .option('--dry-run', 'show the changes, and write none')
+    .option('--yes', 'write without asking')
+    .action((options: Omit<InitOptions, 'folder'>) =>
+      init({ ...options, folder: process.cwd() }, output, askInTerminal),
+    );
+}
+
+/**
+ * Shows what would change, and writes it if that is wanted. May be run again: then there is nothing
+ * to change.
+ *
+ * @param ask whether to write; undefined if nobody is there to answer
+ * @throws CommandError with instructions, if the application has a shape that could be broken
+ * @internal
+ */
+export async function init(
+  { folder, dryRun, yes, ...places }: InitOptions,
+  output: CommandOutput,
+  ask: () => Promise<boolean | undefined>,
+): Promise<void> {
+  const { changes, notes } = planInit(loadCompiler(folder), filesOf(folder), places);
+  for (const change of changes) for (const line of lineDiff(change)) output.line(line);
+  if (changes.length === 0) output.line('nothing to change');
+  else if (dryRun) output.line('nothing written: --dry-run');
+  else {
+    const answer = yes ? true : await ask();
+    if (answer) await write(folder, changes);
+    output.line(
+      answer
+        ? `wrote ${changes.map(({ path }) => path).join(', ')}`
+        : `nothing written${answer === undefined ? ': give --yes where nobody can be asked' : ''}`,
+    );
+  }
+  for (const note of notes) output.line(note);
+}
+
+function filesOf(folder: string): AppFiles {
+  return {
+    read(path) {
+      try {
+        return readFileSync(join(folder, path), 'utf8');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+async function write(folder: string, changes: readonly FileChange[]): Promise<void> {
+  for (const { path, after } of changes) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), after);
+  }
+}
+
+async function askInTerminal(): Promise<boolean | undefined> {
+  if (!process.stdin.isTTY || !process.stdout.isTTY) return undefined;
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return /^y/i.test(await terminal.question('Write these changes? [y/N] '));
+  } finally {
+    terminal.close();
+  }
+}

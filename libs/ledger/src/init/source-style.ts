@@ -1,0 +1,35 @@
+import type ts from 'typescript';
+
+/** How an application writes its sources; what is added is written the same. @internal */
+export interface SourceStyle {
+  readonly quote: "'" | '"';
+  readonly semicolon: ';' | '';
+  readonly lineEnd: '\n' | '\r\n';
+  /** One step of indentation. */
+  readonly indent: string;
+  /** What a relative import ends with: `.js` in ES modules, nothing in CommonJS. */
+  readonly extension: '' | '.js' | '.ts';
+}
+
+/** @param isEsm what package.json says; counts where no relative import shows it @internal */
+export function readSourceStyle(source: ts.SourceFile, isEsm: boolean): SourceStyle {
+  const { text } = source;
+  const [, quote, target, semicolon] =
+    /^import\b[^;'"]*(['"])([^'"]*)['"](;?)/m.exec(text) ?? ([] as string[]);
+  const relative = [...text.matchAll(/from\s+['"](\.[^'"]*)['"]/g)].map(([, path]) => path ?? '');
+  const [sample] = relative;
+  const ending = sample === undefined ? (isEsm ? '.js' : '') : /\.[jt]s$/.exec(sample)?.[0];
+  return {
+    quote: quote === '"' ? '"' : "'",
+    semicolon: target !== undefined && semicolon === '' ? '' : ';',
+    lineEnd: text.includes('\r\n') ? '\r\n' : '\n',
+    indent: /^([ \t]+)\w+:/m.exec(text)?.[1] ?? '  ',
+    extension: (ending ?? '') as SourceStyle['extension'],
+  };
+}
+
+/** One import declaration, without its line end. @internal */
+export function importLine(style: SourceStyle, names: readonly string[], from: string): string {
+  const { quote, semicolon } = style;
+  return `import { ${names.join(', ')} } from ${quote}${from}${quote}${semicolon}`;
+}
