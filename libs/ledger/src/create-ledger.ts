@@ -5,6 +5,7 @@ import type { LedgerVitals } from './health/ledger-vitals.interface.js';
 import { LedgerDatabase } from './ledger.database.js';
 import { vitalsOf } from './ledger.vitals.js';
 import { prepareTable, type PrepareOptions } from './migrations/prepare-table.js';
+import { PartitionKeeper } from './partitions/partition-keeper.js';
 import { UsageReader } from './reading/usage-reader.js';
 import type { LedgerDeadLetterStore } from './sink/dead-letter-store.interface.js';
 import { FallbackDeadLetterStore } from './sink/fallback-dead-letter-store.js';
@@ -21,6 +22,7 @@ export interface PostgresLedger {
   readonly reader: UsageReader<LedgerDefinition>;
   readonly files: LedgerFiles;
   readonly vitals: LedgerVitals;
+  readonly partitions: PartitionKeeper;
 }
 
 /** Builds a ledger on PostgreSQL. Starts nothing and touches no database. @internal */
@@ -36,8 +38,11 @@ export function createLedger(
     ownsDataSource: database.isOwn,
     table: definition,
     strategy,
-    prepare: (connections, signal) =>
-      prepareTable(connections, definition, preparationOf(options, ledger.logger), signal),
+    prepare: async (connections, signal) => {
+      await prepareTable(connections, definition, preparationOf(options, ledger.logger), signal);
+      // Before the first batch, so that its rows find the partitions that they belong to.
+      await partitions.look();
+    },
     onNotice: (text) => ledger.logger.warn(`WARNING: ${text}`),
   });
   const files = new LedgerFiles(options.spillDir, definition.name);
@@ -62,7 +67,14 @@ export function createLedger(
     connections: sink.connections,
     asOf: () => new Date(ledger.completeUntil()),
   });
-  return { ledger, database, reader, files, vitals: vitalsOf(ledger, files) };
+  const partitions = new PartitionKeeper({
+    definition,
+    connections: sink.connections,
+    clock: systemClock,
+    logger: ledger.logger,
+    retention: options.retention,
+  });
+  return { ledger, database, reader, files, vitals: vitalsOf(ledger, files), partitions };
 }
 
 /** `run` on the ledger's own connection, `verify` on the application's, unless it says. */

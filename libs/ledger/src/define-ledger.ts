@@ -1,6 +1,11 @@
 import type { EntitySchema } from 'typeorm';
 import { checkDefinition } from './entry/check-definition.js';
-import type { DeclaredColumns, IdType, LedgerTable } from './entry/ledger-definition.js';
+import type {
+  DeclaredColumns,
+  IdType,
+  LedgerTable,
+  PartitionPeriod,
+} from './entry/ledger-definition.js';
 import { usageEntryEntity } from './entry/usage-entry.entity.js';
 import type { UsageEntryRow } from './entry/usage-entry.entity.js';
 import { LedgerDefinitionError } from './errors/ledger-definition.error.js';
@@ -25,6 +30,8 @@ export interface DefinitionOptions<
   readonly ids?: Ids;
   /** Columns of the application's own by entry field, at most 16, nullable; default none. */
   readonly columns?: Columns;
+  /** Makes a partitioned table, one partition for each day or month (UTC); default: a plain table. */
+  readonly partition?: PartitionPeriod;
 }
 
 /**
@@ -65,6 +72,7 @@ export function defineLedger<
     ids: options.ids ?? ('bigint' as Ids),
     // A copy, so that freezing it is no surprise to the caller.
     columns: Object.freeze({ ...options.columns }) as Columns,
+    ...(options.partition === undefined ? {} : { partition: options.partition }),
   };
   return Object.freeze({
     ...table,

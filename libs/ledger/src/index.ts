@@ -54,6 +54,7 @@ export type {
   DeclaredColumns,
   IdType,
   LedgerTable,
+  PartitionPeriod,
 } from './entry/ledger-definition.js';
 export type { UsageEntryRow } from './entry/usage-entry.entity.js';
 export { isLedgerError, LedgerError, type LedgerErrorCode } from './errors/ledger.error.js';
@@ -130,6 +131,8 @@ export type {
   SummaryQuery,
   UsageSummary,
 } from './reading/read-query.interface.js';
+export type { LedgerRetention } from './partitions/partition-keeper.js';
+export type { RetiredPartition } from './partitions/retire-partitions.js';
 export type { DeadLetter, LedgerDeadLetterStore } from './sink/dead-letter-store.interface.js';
 export type {
   LedgerSink,

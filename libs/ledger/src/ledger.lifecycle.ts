@@ -13,6 +13,7 @@ import { unwiseConnections } from './config/unwise-settings.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
 import { OnePerNest } from './one-per-nest.js';
+import type { PartitionKeeper } from './partitions/partition-keeper.js';
 import type { LedgerFiles } from './sink/ledger-files.js';
 import type { Timer } from './writer/clock.js';
 
@@ -28,6 +29,8 @@ export interface LedgerLifecycleParts {
   readonly ledger: Ledger;
   readonly database: LedgerDatabase;
   readonly files: LedgerFiles;
+  /** Absent where there is no table. */
+  readonly partitions?: PartitionKeeper;
   readonly findDataSource: FindDataSource;
   /** Lifecycles of all ledgers of this application, this one among them. */
   readonly all: () => LedgerLifecycle[];
@@ -142,6 +145,7 @@ export class LedgerLifecycle
   /** Other modules may have recorded entries already; Nest runs no further hook of this one. */
   async #fail(error: unknown): Promise<never> {
     const { ledger, files } = this.#parts;
+    this.#stopWatches();
     await ledger.shutdown.fail();
     await files.close();
     await ledger.sink.close();
@@ -186,6 +190,7 @@ export class LedgerLifecycle
   #stopWatches(): void {
     this.#sigtermWatch?.cancel();
     this.#adviceWatch.stop();
+    this.#parts.partitions?.stop();
   }
 
   /** From here on idle keep-alive connections are closed, which would hold the server open. */

@@ -38,6 +38,10 @@ const RULES: Readonly<Record<CodeOption, CodeRule>> = {
   connectAtBoot: isBoolean,
   closeIdleConnections: isBoolean,
   onInvalid: oneOf('count', 'throw'),
+  retention: {
+    rule: 'must be { keep, onRetire? }: periods to keep, 1 to 10,000, and a function',
+    isKept: (value) => isObject(value) && isRetention(value),
+  },
   onLoss: isFunction,
   onState: isFunction,
 };
@@ -89,6 +93,12 @@ function oneOf(...choices: string[]): CodeRule {
     rule: `must be one of ${choices.join(', ')}`,
     isKept: (value) => typeof value === 'string' && choices.includes(value),
   };
+}
+
+function isRetention({ keep, onRetire, ...rest }: Record<string, unknown>): boolean {
+  if (Object.keys(rest).length > 0) return false;
+  if (onRetire !== undefined && typeof onRetire !== 'function') return false;
+  return Number.isInteger(keep) && (keep as number) >= 1 && (keep as number) <= 10_000;
 }
 
 function isPostgres(type: unknown): boolean {

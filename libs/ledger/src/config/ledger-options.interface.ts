@@ -1,4 +1,5 @@
 import type { DataSource, DataSourceOptions } from 'typeorm';
+import type { LedgerRetention } from '../partitions/partition-keeper.js';
 import type { LedgerDeadLetterStore } from '../sink/dead-letter-store.interface.js';
 import type { LedgerState, SettingInForce } from '../stats/ledger-stats.interface.js';
 
@@ -85,6 +86,8 @@ export interface LedgerOptions extends LedgerSettings {
   closeIdleConnections?: boolean;
   /** `count` (default) answers `invalid`; `throw` throws `LedgerEntryInvalidError`. */
   onInvalid?: 'count' | 'throw';
+  /** Retires partitions of `partition: 'day' | 'month'`. Default: none is ever retired. */
+  retention?: LedgerRetention;
   /** Told of losses, at most once a second and kind; what it throws is caught and counted. */
   onLoss?: (report: LossReport) => void;
   /** Told of each change of state; what it throws is caught and counted. */
@@ -101,6 +104,7 @@ export type ResolvedLedgerOptions = Readonly<
     connectAtBoot: boolean | undefined;
     closeIdleConnections: boolean;
     onInvalid: 'count' | 'throw';
+    retention: LedgerRetention | undefined;
     onLoss: LedgerOptions['onLoss'];
     onState: LedgerOptions['onState'];
     /** Value and source of each setting, for `stats()` and the settings line. */

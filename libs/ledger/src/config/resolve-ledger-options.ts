@@ -106,6 +106,7 @@ function freeze(
     connectAtBoot: options.connectAtBoot,
     closeIdleConnections: options.closeIdleConnections ?? true,
     onInvalid: options.onInvalid ?? 'count',
+    retention: options.retention,
     onLoss: options.onLoss,
     onState: options.onState,
     settings: Object.freeze(

@@ -18,13 +18,17 @@ export const NAME_ENDINGS = {
   deadLettersUuidIndex: '_dead_letters_uuid',
   migrations: '_migrations',
   migrationsPrimaryKey: '_migrations_pkey',
+  defaultPartition: '_default',
+  partition: '_p20260101',
+  partitionStrays: '_p20260101_strays',
 } as const;
 
 /** Bytes that a table's name may have, so that no name made from it is cut off. */
 export const MAX_TABLE_BYTES =
   MAX_IDENTIFIER_BYTES - Math.max(...Object.values(NAME_ENDINGS).map((ending) => ending.length));
 
-const OPTIONS = ['name', 'schema', 'table', 'ids', 'columns'];
+const OPTIONS = ['name', 'schema', 'table', 'ids', 'columns', 'partition'];
+const PERIODS = ['day', 'month'];
 const ID_TYPES = ['bigint', 'uuid', 'text'];
 const COLUMN_TYPES = [
   ...['text', 'bigint', 'integer', 'numeric'],
@@ -54,7 +58,7 @@ export function checkDefinition(options: unknown): string[] {
   const faults = Object.keys(options)
     .filter((key) => !OPTIONS.includes(key))
     .map((key) => `${quote(key)} is not an option; there are ${OPTIONS.join(', ')}`);
-  const { name, schema, table, ids, columns } = options;
+  const { name, schema, table, ids, columns, partition } = options;
   if (name !== undefined && !(typeof name === 'string' && NAME.test(name))) {
     faults.push('name must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter');
   }
@@ -64,6 +68,9 @@ export function checkDefinition(options: unknown): string[] {
     faults.push(`ids must be one of ${ID_TYPES.join(', ')}`);
   }
   if (columns !== undefined) faults.push(...checkColumns(columns));
+  if (partition !== undefined && !PERIODS.includes(partition as string)) {
+    faults.push(`partition must be one of ${PERIODS.join(', ')}`);
+  }
   return faults;
 }
 

@@ -5,6 +5,9 @@ export type IdType = 'bigint' | 'uuid' | 'text';
 export type ColumnType =
   'text' | 'bigint' | 'integer' | 'numeric' | 'boolean' | 'uuid' | 'timestamptz' | 'jsonb';
 
+/** What one partition holds: a day or a month, in UTC. @publicApi */
+export type PartitionPeriod = 'day' | 'month';
+
 /** Declared columns by entry field (camel case); the table spells them in snake case. @publicApi */
 export type DeclaredColumns = Readonly<Record<string, ColumnType>>;
 
@@ -26,6 +29,8 @@ export interface LedgerTable<
   readonly ids: Ids;
   /** At most 16, in the order of the declaration. */
   readonly columns: Columns;
+  /** What one partition of the table holds; undefined for a plain table. */
+  readonly partition?: PartitionPeriod | undefined;
 }
 
 /** Bytes that a text id or an idempotency key may have in UTF-8. */

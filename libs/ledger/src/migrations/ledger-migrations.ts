@@ -5,6 +5,7 @@ import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import { CHECK_EXPRESSIONS } from '../entry/usage-entry.entity.js';
 import { quoteIdentifier, tableNames } from './table-names.js';
 import type { TableNames } from './table-names.js';
+import { createDefaultPartitionSql } from './default-partition-sql.js';
 
 /** A class that TypeORM can run in any DataSource; its instances carry their name. @publicApi */
 export type MigrationConstructor = new () => MigrationInterface & { readonly name: string };
@@ -119,7 +120,8 @@ export function createEntries(table: LedgerTable, names: TableNames): string[] {
       created_at timestamptz NOT NULL,
       written_at timestamptz NOT NULL DEFAULT now(),
       CONSTRAINT ${own('tokensCheck')} CHECK (${CHECK_EXPRESSIONS.tokens})
-    )`,
+    )${table.partition === undefined ? '' : ' PARTITION BY RANGE (uuid)'}`,
+    ...(table.partition === undefined ? [] : [createDefaultPartitionSql(names)]),
     `CREATE INDEX IF NOT EXISTS ${own('userIndex')}
       ON ${names.sqlEntries} (user_id, created_at)`,
     `CREATE INDEX IF NOT EXISTS ${own('apiKeyIndex')}

@@ -9,6 +9,7 @@ export interface TableNames {
   readonly deadLetters: string;
   readonly migrations: string;
   readonly sqlEntries: string;
+  readonly sqlDefaultPartition: string;
   readonly sqlDeadLetters: string;
   readonly sqlMigrations: string;
 }
@@ -33,6 +34,7 @@ export function tableNames(table: LedgerTable, connectionSchema?: string): Table
     deadLetters,
     migrations,
     sqlEntries: prefix + quoteIdentifier(table.table),
+    sqlDefaultPartition: prefix + quoteIdentifier(table.table + NAME_ENDINGS.defaultPartition),
     sqlDeadLetters: prefix + quoteIdentifier(deadLetters),
     sqlMigrations: prefix + quoteIdentifier(migrations),
   };

@@ -66,13 +66,14 @@ function idText(value: unknown, type: IdType): string | undefined {
  * @throws LedgerReadError naming the field
  */
 export function parseMoment(field: string, value: unknown): string {
+  // A copy: a subclass of the caller's own has no say in the text, which is to stand in SQL.
+  const moment = new Date(value instanceof Date ? Date.prototype.getTime.call(value) : NaN);
+  const year = moment.getUTCFullYear();
   // Years of four digits: others are spelled differently by JavaScript and PostgreSQL.
-  const isUsable =
-    value instanceof Date && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999;
-  if (!isUsable) {
+  if (!(year >= 1 && year <= 9999)) {
     throw new LedgerReadError('invalid', field, 'must be a valid Date of the years 1 to 9999');
   }
-  return value.toISOString();
+  return moment.toISOString();
 }
 
 /** @throws LedgerReadError naming `limit` */

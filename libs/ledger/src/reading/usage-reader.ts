@@ -120,8 +120,13 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
       if (value !== undefined) add(`${column} =`, ids, parseId(field, value, ids));
     }
     const { from, to } = fields;
-    if (from !== undefined) add('created_at >=', 'timestamptz', parseMoment('from', from));
-    if (to !== undefined) add('created_at <', 'timestamptz', parseMoment('to', to));
+    // Constants, not parameters: the planner compares them with the conditions of partial indexes.
+    if (from !== undefined) {
+      conditions.push(`created_at >= '${parseMoment('from', from)}'::timestamptz`);
+    }
+    if (to !== undefined) {
+      conditions.push(`created_at < '${parseMoment('to', to)}'::timestamptz`);
+    }
     if (from !== undefined && to !== undefined && (from as Date) > (to as Date)) {
       throw new LedgerReadError('invalid', 'from', 'must not be after `to`');
     }

@@ -4,16 +4,28 @@ import type { WriteStrategy } from '../config/ledger-options.interface.js';
 import { describeSinkConformance, type SinkSubject } from '../testing/sink-conformance.js';
 import { PostgresSink } from './postgres.sink.js';
 
-let database: LedgerDatabase;
+let plain: LedgerDatabase;
+let partitioned: LedgerDatabase;
 
 beforeAll(async () => {
-  database = await createLedgerDatabase(inject('databaseUrl'), {
-    columns: { model: 'text', costNanos: 'bigint', weight: 'numeric' },
-  });
+  const columns = { model: 'text', costNanos: 'bigint', weight: 'numeric' } as const;
+  plain = await createLedgerDatabase(inject('databaseUrl'), { columns });
+  partitioned = await createLedgerDatabase(inject('databaseUrl'), { columns, partition: 'month' });
+  // Random uuids fall on both sides of this one, whatever time they are.
+  const half = '80000000-0000-0000-0000-000000000000';
+  await partitioned.sql(
+    `CREATE TABLE "${partitioned.schema}".half PARTITION OF $T FOR VALUES FROM (MINVALUE) TO ('${half}')`,
+  );
 });
-afterAll(() => database.drop());
+afterAll(async () => {
+  await plain.drop();
+  await partitioned.drop();
+});
 
-async function makeSubject(strategy: WriteStrategy): Promise<SinkSubject> {
+async function makeSubject(
+  strategy: WriteStrategy,
+  database: LedgerDatabase,
+): Promise<SinkSubject> {
   await database.sql('TRUNCATE $T');
   const dataSource = database.dataSource();
   const sink = new PostgresSink({
@@ -62,5 +74,16 @@ async function makeSubject(strategy: WriteStrategy): Promise<SinkSubject> {
   };
 }
 
-describeSinkConformance('PostgreSQL by COPY', () => makeSubject('copy'), { describe, it });
-describeSinkConformance('PostgreSQL by INSERT', () => makeSubject('insert'), { describe, it });
+describeSinkConformance('PostgreSQL by COPY', () => makeSubject('copy', plain), { describe, it });
+describeSinkConformance('PostgreSQL by INSERT', () => makeSubject('insert', plain), {
+  describe,
+  it,
+});
+describeSinkConformance('partitions by COPY', () => makeSubject('copy', partitioned), {
+  describe,
+  it,
+});
+describeSinkConformance('partitions by INSERT', () => makeSubject('insert', partitioned), {
+  describe,
+  it,
+});

@@ -1,0 +1,25 @@
+import type { TableNames } from './table-names.js';
+
+/**
+ * Makes the partition that takes what no other one takes. May run twice, and leaves a plain table
+ * alone, which `npx nestjs-ledger partitions convert` turns into a partitioned one.
+ *
+ * @internal
+ */
+export function createDefaultPartitionSql(
+  names: Pick<TableNames, 'sqlEntries' | 'sqlDefaultPartition'>,
+): string {
+  const { sqlEntries, sqlDefaultPartition } = names;
+  const body = `BEGIN
+      IF EXISTS (SELECT FROM pg_catalog.pg_partitioned_table
+        WHERE partrelid = pg_catalog.to_regclass(${literalSql(sqlEntries)}) AND partdefid = 0) THEN
+        CREATE TABLE ${sqlDefaultPartition} PARTITION OF ${sqlEntries} DEFAULT;
+      END IF;
+    END`;
+  return `DO ${literalSql(body)}`;
+}
+
+/** A text as an SQL literal. @internal */
+export function literalSql(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,133 @@
+import { columnList } from '../sink/postgres/table-sql.js';
+import type { QueryFunction } from '../migrations/load-catalog.js';
+import { listPartitions, type FoundPartition, type PartitionedTable } from './list-partitions.js';
+import { boundsSql, partitionOf, relationOf, straysIndexSql } from './partition-sql.js';
+import { uuidBound, type Period } from './period.js';
+import { withShortLock, type LockPatience } from './short-lock.js';
+
+/** What became of the periods asked for. @internal */
+export interface CreationReport {
+  /** Names of the partitions that were made, in order. */
+  readonly created: readonly string[];
+  /** Rows that were in the default partition, and are in their own now. */
+  readonly moved: number;
+  /** Another process is making partitions at this moment: what is left is left to it. */
+  readonly isBusy: boolean;
+}
+
+/**
+ * The periods that no partition covers yet. One that meets a partition of other bounds counts as
+ * covered: ranges can't overlap.
+ *
+ * @internal
+ */
+export function missingPeriods(
+  { partitions }: PartitionedTable,
+  periods: readonly Period[],
+): Period[] {
+  const ranges = partitions.filter(({ isDefault }) => !isDefault);
+  return periods.filter((period) => !ranges.some((range) => meets(range, period)));
+}
+
+function meets({ from, to }: FoundPartition, period: Period): boolean {
+  return (to ?? Infinity) > period.from && (from ?? -Infinity) < period.to;
+}
+
+/**
+ * Makes the partitions that are missing, one transaction each, one process at a time: the others
+ * find the lock taken and leave it to it. Writers go on meanwhile: no lock is taken that keeps
+ * them out of the other partitions, and rows that wait in the default partition move along.
+ *
+ * @throws what the query throws; 42501 if the role is not the table's owner
+ * @internal
+ */
+export async function createPartitions(
+  query: QueryFunction,
+  sqlTable: string,
+  periods: readonly Period[],
+  patience?: LockPatience,
+): Promise<CreationReport> {
+  const created: string[] = [];
+  let moved = 0;
+  for (const period of periods) {
+    const made = await withShortLock(query, () => createOne(query, sqlTable, period), patience);
+    if (made === 'busy') return { created, moved, isBusy: true };
+    if (made === 'covered') continue;
+    created.push(made.name);
+    moved += made.moved;
+  }
+  return { created, moved, isBusy: false };
+}
+
+async function createOne(
+  query: QueryFunction,
+  sqlTable: string,
+  period: Period,
+): Promise<'busy' | 'covered' | { name: string; moved: number }> {
+  if (!(await tryPartitionLock(query, sqlTable))) return 'busy';
+  const table = await listPartitions(query, sqlTable);
+  // Between the first look and the lock another process may have made it.
+  if (table === undefined || missingPeriods(table, [period]).length === 0) return 'covered';
+  const partition = partitionOf(table.path, period);
+  // ATTACH instead of PARTITION OF: that would keep all writers out of the whole table.
+  await query(`LOCK TABLE ${sqlTable} IN SHARE UPDATE EXCLUSIVE MODE`, []);
+  await query(
+    `CREATE TABLE ${partition.sql} (LIKE ${sqlTable} INCLUDING ALL EXCLUDING IDENTITY)`,
+    [],
+  );
+  const moved = await moveFromDefault(query, table, partition.sql, period);
+  await query(`ALTER TABLE ${sqlTable} ATTACH PARTITION ${partition.sql} ${boundsSql(period)}`, []);
+  await query(straysIndexSql(partition, period), []);
+  return { name: partition.name, moved };
+}
+
+/** Rows of the new partition that the default one holds would keep it from being attached. */
+async function moveFromDefault(
+  query: QueryFunction,
+  table: PartitionedTable,
+  sqlPartition: string,
+  period: Period,
+): Promise<number> {
+  const found = table.partitions.find(({ isDefault }) => isDefault);
+  if (found === undefined) return 0;
+  const from = relationOf(table.path, found.name);
+  // Nobody may put another one there between this and the commit.
+  await query(`LOCK TABLE ${from.sql} IN ACCESS EXCLUSIVE MODE`, []);
+  const columns = columnList(await storedColumns(query, from.sql));
+  const rows = (await query(
+    `WITH moved AS (
+       DELETE FROM ${from.sql} WHERE uuid >= $1::uuid AND uuid < $2::uuid RETURNING ${columns}
+     ), written AS (
+       INSERT INTO ${sqlPartition} (${columns}) OVERRIDING SYSTEM VALUE
+       SELECT ${columns} FROM moved RETURNING 1
+     ) SELECT count(*)::text AS moved FROM written`,
+    [uuidBound(period.from), uuidBound(period.to)],
+  )) as { moved: string }[];
+  return Number(rows[0]?.moved ?? 0);
+}
+
+/** Columns that an INSERT can give; generated ones follow from them. @internal */
+export async function storedColumns(query: QueryFunction, sqlTable: string): Promise<string[]> {
+  const rows = (await query(
+    `SELECT attname::text AS name FROM pg_catalog.pg_attribute
+     WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped
+       AND attgenerated = '' ORDER BY attnum`,
+    [sqlTable],
+  )) as { name: string }[];
+  return rows.map(({ name }) => name);
+}
+
+/**
+ * Takes the lock under which partitions are made and retired; it ends with the transaction.
+ *
+ * @returns false if another process has it
+ * @internal
+ */
+export async function tryPartitionLock(query: QueryFunction, sqlTable: string): Promise<boolean> {
+  const rows = (await query(
+    `SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(
+       'nestjs-ledger:partitions:' || pg_catalog.to_regclass($1)::oid::text, 0))::text AS got`,
+    [sqlTable],
+  )) as { got: string }[];
+  return rows[0]?.got === 'true';
+}

@@ -1,0 +1,191 @@
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { connectionSchema } from '../migrations/ledger-migrations.js';
+import type { QueryFunction } from '../migrations/load-catalog.js';
+import { tableNames } from '../migrations/table-names.js';
+import { Deadline } from '../sink/postgres/deadline.js';
+import type { PgConnections } from '../sink/postgres/pg-connections.js';
+import { readPgError } from '../sink/postgres/read-pg-error.js';
+import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
+import type { Clock, Timer } from '../writer/clock.js';
+import { createPartitions, missingPeriods } from './create-partitions.js';
+import { listPartitions, type PartitionedTable } from './list-partitions.js';
+import { retentionCutoff, wantedPeriods } from './partition-plan.js';
+import {
+  detachPartitions,
+  dropRetired,
+  leaveRetired,
+  listRetired,
+  partitionsBefore,
+  type RetiredPartition,
+} from './retire-partitions.js';
+import { sqlStateOf } from './short-lock.js';
+
+/** How long entries are kept. @publicApi */
+export interface LedgerRetention {
+  /** Whole periods before the present one, 1 to 10,000. */
+  readonly keep: number;
+  /**
+   * Takes over a table that was detached: archive it, then drop it. Told again until it resolves,
+   * by one process at a time or, after a crash, by another. Without it the table is dropped.
+   */
+  readonly onRetire?: (partition: RetiredPartition) => void | Promise<void>;
+}
+
+/** Between two looks at what is missing; a period lasts a day at least. */
+const LOOK_MS = 3_600_000;
+/** Time that one connection is held, waiting for locks included. */
+const WORK_MS = 60_000;
+
+/** What a keeper works with. @internal */
+export interface PartitionKeeperParts {
+  readonly definition: LedgerTable;
+  readonly connections: PgConnections;
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+  readonly retention: LedgerRetention | undefined;
+}
+
+/**
+ * Keeps partitions ready ahead of time and, if asked to, retires old ones. Every process may have
+ * one: they take turns. Whatever it can't do costs nothing but a warning, since entries without a
+ * partition of their own go to the default one.
+ *
+ * Idle -> looking (`look`) -> waiting for the next look -> looking …, until `stop`.
+ *
+ * @internal
+ */
+export class PartitionKeeper {
+  readonly #parts: PartitionKeeperParts;
+  readonly #told = new Set<string>();
+  #timer: Timer | undefined;
+  #looking: Promise<void> | undefined;
+  readonly #end = new AbortController();
+
+  constructor(parts: PartitionKeeperParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks now, and then every hour. Several callers share one look. Never rejects. */
+  look(): Promise<void> {
+    if (this.#end.signal.aborted) return Promise.resolve();
+    this.#timer?.cancel();
+    this.#looking ??= this.#work()
+      .catch((error: unknown) => this.#tellFailure(error))
+      .finally(() => {
+        this.#looking = undefined;
+        if (this.#end.signal.aborted) return;
+        this.#timer = this.#parts.clock.after(LOOK_MS, () => void this.look());
+      });
+    return this.#looking;
+  }
+
+  /** Looks no more; what is under way ends by itself. Stopping twice is allowed. */
+  stop(): void {
+    this.#end.abort();
+    this.#timer?.cancel();
+  }
+
+  async #work(): Promise<void> {
+    const { definition, clock, retention } = this.#parts;
+    const unit = definition.partition;
+    if (unit === undefined) return;
+    const isReady = await this.#use(async (query, sqlTable) => {
+      const table = await listPartitions(query, sqlTable);
+      if (table === undefined || !this.#isOurs(table, sqlTable)) return false;
+      await this.#create(query, sqlTable, table);
+      if (retention !== undefined) {
+        await this.#detach(query, { sqlTable, table, keep: retention.keep, now: clock.now() });
+      }
+      return true;
+    });
+    if (isReady && retention !== undefined) await this.#endRetirements(retention);
+  }
+
+  #isOurs({ isPartitioned, isByUuid }: PartitionedTable, sqlTable: string): boolean {
+    if (isPartitioned && isByUuid) return true;
+    this.#warnOnce(
+      isPartitioned
+        ? `${sqlTable} is partitioned by something else than ranges of uuid: make its partitions yourself`
+        : `${sqlTable} is a plain table: run \`npx nestjs-ledger partitions convert\``,
+    );
+    return false;
+  }
+
+  async #create(query: QueryFunction, sqlTable: string, table: PartitionedTable): Promise<void> {
+    const { definition, clock, logger } = this.#parts;
+    const wanted = wantedPeriods(definition.partition!, clock.now());
+    // The usual look: all is there, and no lock is taken.
+    if (missingPeriods(table, wanted).length === 0) return;
+    const patience = { withinMs: WORK_MS / 4, signal: this.#end.signal };
+    const { created, moved } = await createPartitions(query, sqlTable, wanted, patience);
+    if (created.length === 0) return;
+    const rows = moved === 0 ? '' : `, ${moved} rows moved out of the default partition`;
+    logger.log(`made partitions: ${created.join(', ')}${rows}`);
+  }
+
+  async #detach(
+    query: QueryFunction,
+    at: { sqlTable: string; table: PartitionedTable; keep: number; now: number },
+  ): Promise<void> {
+    const { definition, logger } = this.#parts;
+    const cutoff = retentionCutoff(definition.partition!, at.now, at.keep);
+    if (partitionsBefore(at.table.partitions, cutoff).length === 0) return;
+    const patience = { withinMs: WORK_MS / 4, signal: this.#end.signal };
+    const detached = (await detachPartitions(query, at.sqlTable, cutoff, patience)) ?? [];
+    for (const { table } of detached) logger.log(`retired partition ${table}`);
+  }
+
+  /** Detached tables are ended one by one, so that a crash leaves the others marked. */
+  async #endRetirements({ onRetire }: LedgerRetention): Promise<void> {
+    const retired = await this.#use(async (query, sqlTable) => {
+      const table = await listPartitions(query, sqlTable);
+      return table === undefined ? [] : listRetired(query, table.path);
+    });
+    for (const partition of retired) {
+      if (this.#end.signal.aborted) return;
+      // No connection is held while the application works.
+      await onRetire?.(partition);
+      await this.#use((query) => (onRetire ? leaveRetired : dropRetired)(query, partition));
+    }
+  }
+
+  async #use<T>(work: (query: QueryFunction, sqlTable: string) => Promise<T>): Promise<T> {
+    const { connections, definition } = this.#parts;
+    const deadline = new Deadline(WORK_MS);
+    return connections.use(deadline, async (lease) => {
+      const { sqlEntries } = tableNames(definition, connectionSchema(await connections.ready()));
+      const client = lease.client as unknown as QueryClient;
+      const query: QueryFunction = async (sql, values) =>
+        (await deadline.race(client.query(sql, values))).rows;
+      try {
+        return await deadline.race(work(query, sqlEntries));
+      } catch (error) {
+        // What the connection is in the midst of is not known; without it the server rolls back.
+        await lease.discard();
+        throw error;
+      }
+    });
+  }
+
+  #tellFailure(error: unknown): void {
+    if (this.#end.signal.aborted) return;
+    if (sqlStateOf(error) === '42501') {
+      return this.#warnOnce(
+        'the role may not make or retire partitions, so that entries will go to the default one: ' +
+          "let the table's owner run `npx nestjs-ledger partitions create` now and then",
+      );
+    }
+    this.#warnOnce(`partitions could not be made or retired: ${readPgError(error).text}`);
+  }
+
+  #warnOnce(text: string): void {
+    if (this.#told.has(text)) return;
+    this.#told.add(text);
+    this.#parts.logger.warn(`WARNING: ${text}`);
+  }
+}
+
+/** What is used of a `pg` client. */
+interface QueryClient {
+  query(sql: string, values: unknown[]): Promise<{ rows: unknown[] }>;
+}

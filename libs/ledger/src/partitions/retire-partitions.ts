@@ -1,0 +1,132 @@
+import type { QueryFunction } from '../migrations/load-catalog.js';
+import { columnList } from '../sink/postgres/table-sql.js';
+import { storedColumns, tryPartitionLock } from './create-partitions.js';
+import { literalSql } from '../migrations/default-partition-sql.js';
+import { listPartitions, type FoundPartition } from './list-partitions.js';
+import { momentSql, relationOf, type TablePath } from './partition-sql.js';
+import { withShortLock, type LockPatience } from './short-lock.js';
+
+/** A partition that was taken out of the ledger: a plain table now. @publicApi */
+export interface RetiredPartition {
+  readonly schema: string;
+  readonly table: string;
+  /** Start of the period, ISO 8601; null for the rows before the table was partitioned. */
+  readonly from: string | null;
+  /** End of the period, exclusive, ISO 8601. */
+  readonly to: string;
+}
+
+/** In the comment of a table that was detached and not yet dropped or handed over. */
+const MARK = 'nestjs-ledger retired ';
+/** Instead of it when the table was handed over. */
+const HANDED_OVER = 'nestjs-ledger handed over ';
+
+/** Partitions whose period ended at `cutoff` or before, oldest first. @internal */
+export function partitionsBefore(
+  partitions: readonly FoundPartition[],
+  cutoff: number,
+): FoundPartition[] {
+  return partitions.filter(({ isDefault, to }) => !isDefault && to !== undefined && to <= cutoff);
+}
+
+/**
+ * Takes partitions out of the table. Nothing reads or writes them any more; their rows are still
+ * there, in tables that bear a mark until they are dropped or handed over. Rows of a later time
+ * that lie in them (a caller's own uuid put them there) stay in the ledger.
+ *
+ * @returns those that were detached by this call; undefined if another process is at it
+ * @throws what the query throws; 42501 if the role is not the table's owner
+ * @internal
+ */
+export async function detachPartitions(
+  query: QueryFunction,
+  sqlTable: string,
+  cutoff: number,
+  patience?: LockPatience,
+): Promise<RetiredPartition[] | undefined> {
+  const detached: RetiredPartition[] = [];
+  const found = await listPartitions(query, sqlTable);
+  for (const { name } of partitionsBefore(found?.partitions ?? [], cutoff)) {
+    const one = await withShortLock(query, () => detachOne(query, sqlTable, name), patience);
+    if (one === 'busy') return undefined;
+    if (one !== 'gone') detached.push(one);
+  }
+  return detached;
+}
+
+async function detachOne(
+  query: QueryFunction,
+  sqlTable: string,
+  name: string,
+): Promise<RetiredPartition | 'busy' | 'gone'> {
+  if (!(await tryPartitionLock(query, sqlTable))) return 'busy';
+  const table = await listPartitions(query, sqlTable);
+  const partition = table?.partitions.find((found) => found.name === name);
+  if (table === undefined || partition?.to === undefined) return 'gone';
+  const { sql } = relationOf(table.path, name);
+  const columns = columnList(await storedColumns(query, sql));
+  const retired = {
+    schema: table.path.schema,
+    table: name,
+    from: partition.from === undefined ? null : new Date(partition.from).toISOString(),
+    to: new Date(partition.to).toISOString(),
+  };
+  // CONCURRENTLY is refused where there is a default partition; this lock is held for milliseconds.
+  await query(`ALTER TABLE ${sqlTable} DETACH PARTITION ${sql}`, []);
+  await query(
+    `WITH later AS (
+       DELETE FROM ${sql} WHERE created_at >= ${momentSql(partition.to)} RETURNING ${columns}
+     ) INSERT INTO ${sqlTable} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM later`,
+    [],
+  );
+  const mark = MARK + JSON.stringify({ of: table.path.table, ...retired });
+  await query(`COMMENT ON TABLE ${sql} IS ${literalSql(mark)}`, []);
+  return retired;
+}
+
+/** Tables that were detached from this one and still bear the mark, oldest first. @internal */
+export async function listRetired(
+  query: QueryFunction,
+  { schema, table }: TablePath,
+): Promise<RetiredPartition[]> {
+  const rows = (await query(
+    `SELECT pg_catalog.obj_description(c.oid, 'pg_class') AS mark, c.relname::text AS name
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relkind = 'r' AND NOT c.relispartition
+       AND pg_catalog.starts_with(pg_catalog.obj_description(c.oid, 'pg_class'), $2)`,
+    [schema, MARK],
+  )) as { mark: string; name: string }[];
+  return rows
+    .flatMap(({ mark, name }) => readMark(mark.slice(MARK.length), table, name))
+    .map(({ from, to, table: name }) => ({ schema, table: name, from, to }))
+    .sort((a, b) => (a.to < b.to ? -1 : 1));
+}
+
+/** A comment may be anybody's, so nothing in it is believed without a look. */
+function readMark(text: string, of: string, name: string): RetiredPartition[] {
+  try {
+    const mark = JSON.parse(text) as RetiredPartition & { of: string };
+    return mark.of === of && mark.table === name ? [mark] : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Ends a retirement by dropping the table. Writers are not kept waiting: nobody uses it. @internal */
+export async function dropRetired(query: QueryFunction, retired: RetiredPartition): Promise<void> {
+  await query(`DROP TABLE IF EXISTS ${sqlOf(retired)}`, []);
+}
+
+/** Ends a retirement by leaving the table to whoever took it, if it is still there. @internal */
+export async function leaveRetired(query: QueryFunction, retired: RetiredPartition): Promise<void> {
+  const [row] = (await query('SELECT pg_catalog.to_regclass($1)::text AS name', [
+    sqlOf(retired),
+  ])) as { name: string | null }[];
+  if (!row?.name) return;
+  const mark = HANDED_OVER + new Date().toISOString();
+  await query(`COMMENT ON TABLE ${sqlOf(retired)} IS ${literalSql(mark)}`, []);
+}
+
+function sqlOf({ schema, table }: RetiredPartition): string {
+  return relationOf({ schema, table: '' }, table).sql;
+}
