@@ -31,7 +31,7 @@ export interface DefinitionOptions<
   /** Columns of the application's own by entry field, at most 16, nullable; default none. */
   readonly columns?: Columns;
   /** Makes a partitioned table, one partition for each day or month (UTC); default: a plain table. */
-  readonly partition?: PartitionPeriod;
+  readonly partition?: PartitionPeriod | undefined;
 }
 
 /**

@@ -1,7 +1,12 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { DataSource } from 'typeorm';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
-import type { ColumnType, DeclaredColumns, IdType } from '../entry/ledger-definition.js';
+import type {
+  ColumnType,
+  DeclaredColumns,
+  IdType,
+  PartitionPeriod,
+} from '../entry/ledger-definition.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
 import { tableNames } from '../migrations/table-names.js';
 import type { TableOptions } from './command-database.js';
@@ -12,6 +17,7 @@ export interface DefinitionOptions extends TableOptions {
   readonly ids?: IdType;
   /** Declared columns by entry field. */
   readonly column?: DeclaredColumns;
+  readonly partition?: PartitionPeriod;
 }
 
 const ID_TYPES: readonly IdType[] = ['bigint', 'uuid', 'text'];
@@ -25,7 +31,8 @@ export function addDefinitionOptions(command: Command): Command {
         'type of userId, apiKeyId and serviceId (default: bigint, or what the table has)',
       ).choices(ID_TYPES),
     )
-    .option('--column <field:type>', 'a declared column; may be given again', collectColumn);
+    .option('--column <field:type>', 'a declared column; may be given again', collectColumn)
+    .addOption(new Option('--partition <period>', 'a partitioned table').choices(['day', 'month']));
 }
 
 /**
@@ -34,11 +41,17 @@ export function addDefinitionOptions(command: Command): Command {
  * @internal
  */
 export async function definitionOf(
-  { schema, table, ids, column }: DefinitionOptions,
+  { schema, table, ids, column, partition }: DefinitionOptions,
   dataSource?: DataSource,
 ): Promise<LedgerDefinition> {
   const define = (type: IdType): LedgerDefinition =>
-    defineLedger<IdType, DeclaredColumns>({ schema, table, ids: type, columns: column });
+    defineLedger<IdType, DeclaredColumns>({
+      schema,
+      table,
+      ids: type,
+      columns: column,
+      partition,
+    });
   if (ids !== undefined || dataSource === undefined) return define(ids ?? 'bigint');
   const { sqlEntries } = tableNames(define('bigint'), connectionSchema(dataSource));
   const [found] = await dataSource.query<{ type: IdType }[]>(

@@ -5,6 +5,7 @@ import type { CommandOutput } from './command-output.js';
 import { addDoctorCommand } from './doctor.command.js';
 import { addInitCommand } from './init.command.js';
 import { addMigrateCommand } from './migrate.command.js';
+import { addPartitionsCommand } from './partitions.command.js';
 import { addReplayCommand } from './replay.command.js';
 import { addTuneCommand } from './tune.command.js';
 import { addVerifyCommand } from './verify.command.js';
@@ -35,6 +36,7 @@ export async function runProgram(args: readonly string[], output: CommandOutput)
   addTuneCommand(program, output, finish);
   addDoctorCommand(program, output, finish);
   addMigrateCommand(program, output);
+  addPartitionsCommand(program, output);
   addReplayCommand(program, output, finish);
   addVerifyCommand(program, output, finish);
   for (const command of program.commands) command.copyInheritedSettings(program);

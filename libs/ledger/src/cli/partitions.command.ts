@@ -1,0 +1,206 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { PartitionPeriod } from '../entry/ledger-definition.js';
+import type { QueryFunction } from '../migrations/load-catalog.js';
+import { convertTable, planConversion } from '../partitions/convert-table.js';
+import { createPartitions, missingPeriods } from '../partitions/create-partitions.js';
+import { listPartitions, type PartitionedTable } from '../partitions/list-partitions.js';
+import { retentionCutoff, wantedPeriods } from '../partitions/partition-plan.js';
+import { periodsBetween } from '../partitions/period.js';
+import {
+  detachPartitions,
+  dropRetired,
+  leaveRetired,
+  listRetired,
+  partitionsBefore,
+} from '../partitions/retire-partitions.js';
+import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { CommandDatabase, type TableOptions } from './command-database.js';
+import { CommandError } from './command.error.js';
+import type { CommandOutput } from './command-output.js';
+import { addTableOptions } from './table-options.js';
+
+interface PartitionOptions extends TableOptions {
+  readonly by: PartitionPeriod;
+  readonly json?: boolean;
+  readonly dryRun?: boolean;
+}
+
+interface CreateOptions extends PartitionOptions {
+  readonly ahead?: number;
+  readonly from?: Date;
+  readonly to?: Date;
+}
+
+interface RetireOptions extends PartitionOptions {
+  readonly keep: number;
+  readonly detachOnly?: boolean;
+}
+
+/** Adds `nestjs-ledger partitions list | create | retire | convert`. @internal */
+export function addPartitionsCommand(program: Command, output: CommandOutput): void {
+  const group = program.command('partitions').description("a ledger's partitions");
+  const add = (name: string, description: string): Command => {
+    const command = group.command(name).description(description).copyInheritedSettings(program);
+    return addTableOptions(command).option('--json', 'print the result as JSON');
+  };
+  const changing = (command: Command): Command =>
+    command
+      .addOption(new Option('--by <period>').choices(['day', 'month']).default('month'))
+      .option('--dry-run', 'tell what would be done, and do nothing');
+
+  add('list', 'name, period, size and estimated rows of each').action((options: PartitionOptions) =>
+    run(options, output, list),
+  );
+  changing(add('create', 'make those that are missing; may be run by many at once'))
+    .option('--ahead <n>', 'periods after the present one', parseCount)
+    .option('--from <time>', 'instead: periods from this time on, ISO 8601', parseTime)
+    .option('--to <time>', 'up to this time; default: now', parseTime)
+    .action((options: CreateOptions) => run(options, output, create));
+  changing(add('retire', 'detach and drop those that are older than what is kept'))
+    .requiredOption('--keep <n>', 'whole periods before the present one', parseCount)
+    .option('--detach-only', 'leave the detached tables, to be archived')
+    .action((options: RetireOptions) => run(options, output, retire));
+  changing(add('convert', 'turn a plain table into a partitioned one, while writers go on')).action(
+    (options: PartitionOptions) => run(options, output, convert),
+  );
+}
+
+/** What a command found or did: one object for JSON, and lines for a person. */
+interface Answer {
+  readonly json: object;
+  readonly lines: readonly string[];
+}
+
+type Work<T> = (query: QueryFunction, sqlTable: string, options: T) => Promise<Answer>;
+
+/** All on one connection, as transactions need it. */
+async function run<T extends PartitionOptions>(
+  options: T,
+  output: CommandOutput,
+  work: Work<T>,
+): Promise<void> {
+  const database = await CommandDatabase.open(options);
+  const runner = database.dataSource.createQueryRunner();
+  try {
+    await runner.connect();
+    const query: QueryFunction = (sql, values) => runner.query(sql, values);
+    const { json, lines } = await work(query, database.names.sqlEntries, options);
+    if (options.json) output.line(JSON.stringify(json, null, 2));
+    else for (const line of lines) output.line(line);
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`can't do it: ${readPgError(error).text}`);
+  } finally {
+    await runner.release();
+    await database.close();
+  }
+}
+
+async function tableOf(query: QueryFunction, sqlTable: string): Promise<PartitionedTable> {
+  const table = await listPartitions(query, sqlTable);
+  if (table?.isByUuid) return table;
+  throw new CommandError(
+    table?.isPartitioned
+      ? `${sqlTable} is partitioned by something else than ranges of uuid`
+      : `${sqlTable} is a plain table: \`partitions convert\` turns it into a partitioned one`,
+  );
+}
+
+async function list(query: QueryFunction, sqlTable: string): Promise<Answer> {
+  const { partitions } = await tableOf(query, sqlTable);
+  const json = partitions.map(({ from, to, rows, ...rest }) => ({
+    ...rest,
+    from: timeOf(from),
+    to: timeOf(to),
+    rows: rows ?? null,
+  }));
+  const lines = json.map(({ name, isDefault, from, to, bytes, rows }) => {
+    const period = isDefault ? 'everything else' : `${from ?? 'the beginning'} to ${to}`;
+    return `${name}  ${period}  ${bytes} bytes  ${rows === null ? '?' : `~${rows}`} rows`;
+  });
+  return { json: { partitions: json }, lines };
+}
+
+async function create(
+  query: QueryFunction,
+  sqlTable: string,
+  options: CreateOptions,
+): Promise<Answer> {
+  const table = await tableOf(query, sqlTable);
+  const { by, ahead, from, to = new Date() } = options;
+  const wanted = from
+    ? periodsBetween(by, from.getTime(), to.getTime())
+    : wantedPeriods(by, Date.now(), ahead);
+  const missing = missingPeriods(table, wanted);
+  if (options.dryRun) {
+    const created = missing.map(({ label }) => `${table.path.table}_p${label}`);
+    const lines = created.map((name) => `would make ${name}`);
+    return { json: { created, dryRun: true }, lines: orNothing(lines) };
+  }
+  const report = await createPartitions(query, sqlTable, missing);
+  const lines = report.created.map((name) => `made ${name}`);
+  if (report.moved > 0) lines.push(`${report.moved} rows moved out of the default partition`);
+  if (report.isBusy) lines.push('another process is making partitions: the rest is left to it');
+  return { json: report, lines: orNothing(lines) };
+}
+
+async function retire(
+  query: QueryFunction,
+  sqlTable: string,
+  { by, keep, detachOnly, dryRun }: RetireOptions,
+): Promise<Answer> {
+  const table = await tableOf(query, sqlTable);
+  const cutoff = retentionCutoff(by, Date.now(), keep);
+  if (dryRun) {
+    const retired = partitionsBefore(table.partitions, cutoff).map(({ name }) => name);
+    const lines = retired.map((name) => `would retire ${name}`);
+    return { json: { retired, dryRun: true }, lines: orNothing(lines) };
+  }
+  if ((await detachPartitions(query, sqlTable, cutoff)) === undefined) {
+    throw new CommandError('another process is at it: try again');
+  }
+  // Those among them that an earlier run detached and did not end.
+  const retired = await listRetired(query, table.path);
+  for (const one of retired) await (detachOnly ? leaveRetired : dropRetired)(query, one);
+  const lines = retired.map(({ table: name }) => `${detachOnly ? 'detached' : 'dropped'} ${name}`);
+  return { json: { retired, dropped: !detachOnly }, lines: orNothing(lines) };
+}
+
+async function convert(
+  query: QueryFunction,
+  sqlTable: string,
+  { by, dryRun }: PartitionOptions,
+): Promise<Answer> {
+  const plan = await planConversion(query, sqlTable, by);
+  if (plan === undefined || plan.obstacles.length > 0) {
+    throw new CommandError(`${sqlTable} can't be converted: ${plan?.obstacles.join('; ')}`);
+  }
+  const { oldPartition, until, strays } = plan;
+  const done = dryRun ? undefined : await convertTable(query, sqlTable, by);
+  const verb = done === undefined ? 'would become' : 'became';
+  const lines = [`the table ${verb} ${oldPartition}, for entries up to ${until}`];
+  if (strays > 0) lines.push(`${strays} rows with uuids of no such time go to the default one`);
+  return { json: { oldPartition, until, strays, converted: done !== undefined }, lines };
+}
+
+function orNothing(lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? ['nothing to do'] : lines;
+}
+
+function timeOf(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}
+
+function parseTime(text: string): Date {
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('must be a time in ISO 8601');
+  return time;
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > 10_000) {
+    throw new InvalidArgumentError('must be a whole number, 1 to 10000');
+  }
+  return count;
+}

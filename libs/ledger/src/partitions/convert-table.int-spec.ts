@@ -1,0 +1,171 @@
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { defineLedger } from '../define-ledger.js';
+import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
+import { createLedger } from '../create-ledger.js';
+import { runProgram } from '../cli/program.js';
+import {
+  createLedgerDatabase,
+  type LedgerDatabase,
+} from '../sink/fixtures/ledger-database.fixture.js';
+
+let database: LedgerDatabase;
+let said: string[];
+beforeEach(async () => {
+  database = await createLedgerDatabase(inject('databaseUrl'));
+  said = [];
+});
+afterEach(() => database.drop());
+
+const say = (text: string): void => void said.push(text);
+
+function run(...args: string[]): Promise<number> {
+  const { url, schema } = database;
+  const progress = () => ({ at: () => {}, end: () => {} });
+  return runProgram([...args, '--database-url', url, '--schema', schema], {
+    line: say,
+    warn: say,
+    progress,
+  });
+}
+
+const kindOf = async (): Promise<string> => {
+  const [row] = await database.sql<{ relkind: string }>(
+    `SELECT relkind FROM pg_class WHERE oid = '$T'::regclass`,
+  );
+  return row!.relkind;
+};
+
+/** Records without a pause until it is stopped. */
+function startWriter() {
+  const definition = defineLedger({ schema: database.schema });
+  const options = resolveLedgerOptions({
+    connection: { url: database.url },
+    batchSize: 50,
+    bufferSize: 100_000,
+    flushMs: 5,
+    numWorkers: 2,
+    retryMinMs: 5,
+    retryMaxMs: 50,
+  });
+  const { ledger } = createLedger(definition, options, { log: say, warn: say, error: say });
+  void ledger.writer.start(() => {});
+  let userId = 0;
+  let timer: NodeJS.Immediate;
+  const turn = (): void => {
+    if (ledger.counters.queued - ledger.counters.written < 5000) {
+      for (let i = 0; i < 20; i++) ledger.intake.offer({ userId: ++userId });
+    }
+    timer = setImmediate(turn);
+  };
+  turn();
+  return {
+    ledger,
+    async stop() {
+      clearImmediate(timer);
+      await ledger.writer.flush(20_000);
+      await ledger.shutdown.finish();
+      await ledger.sink.close();
+    },
+  };
+}
+
+describe('partitions convert', () => {
+  it('takes a plain table over while entries are written, and none is lost', async () => {
+    await database.sql(`CREATE INDEX own_memo ON $T (memo)`);
+    const writer = startWriter();
+    await expect
+      .poll(() => writer.ledger.counters.written, { timeout: 20_000 })
+      .toBeGreaterThan(200);
+    expect(await run('partitions', 'convert', '--dry-run')).toBe(0);
+    expect(await kindOf()).toBe('r');
+    expect(await run('partitions', 'convert')).toBe(0);
+    expect(await kindOf()).toBe('p');
+    const before = writer.ledger.counters.written;
+    await expect
+      .poll(() => writer.ledger.counters.written, { timeout: 20_000 })
+      .toBeGreaterThan(before + 200);
+    await writer.stop();
+    const { offered, queued, written, dropped } = writer.ledger.stats();
+    expect({ queued, dropped }).toEqual({ queued: offered, dropped: 0 });
+    expect(written).toBe(queued);
+    const [row] = await database.sql<{ n: string }>('SELECT count(*) AS n FROM $T');
+    expect(Number(row!.n)).toBe(written);
+    expect(await run('verify', '--grace', '0')).toBe(0);
+    // The checks, indexes and the key are those that it had.
+    const indexes = await database.sql<{ indexdef: string }>(
+      `SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'usage_entries'
+       AND schemaname = '${database.schema}'`,
+    );
+    expect(indexes).toHaveLength(4);
+    await expect(database.sql(`INSERT INTO $T SELECT * FROM $T LIMIT 1`)).rejects.toThrow(
+      /duplicate key/,
+    );
+    said.length = 0;
+    expect(await run('partitions', 'list', '--json')).toBe(0);
+    const { partitions } = JSON.parse(said.join('')) as { partitions: { name: string }[] };
+    expect(partitions[0]!.name).toBe('usage_entries_p0');
+    expect(partitions).toHaveLength(4);
+  });
+
+  it('keeps rights, triggers and rows whose uuid is no time', async () => {
+    const role = `reader_${database.schema}`;
+    const s = `"${database.schema}"`;
+    await database.sql(`CREATE ROLE ${role}`);
+    await database.sql(`GRANT SELECT ON $T TO ${role}`);
+    await database.sql(
+      `CREATE FUNCTION ${s}.refuse() RETURNS trigger LANGUAGE plpgsql AS $f$
+       BEGIN RAISE EXCEPTION 'append only'; END $f$`,
+    );
+    await database.sql(
+      `CREATE TRIGGER no_truncate BEFORE TRUNCATE ON $T EXECUTE FUNCTION ${s}.refuse()`,
+    );
+    await database.sql(
+      `INSERT INTO $T (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
+       SELECT u::uuid, 1, 1, 1, 'consume', now() FROM (VALUES
+       ('ffffffff-ffff-4fff-8fff-ffffffffffff'), ('00000000-0000-4000-8000-000000000000')) v (u)`,
+    );
+    try {
+      expect(await run('partitions', 'convert', '--by', 'day')).toBe(0);
+      const parts = await database.sql<{ part: string }>(
+        'SELECT tableoid::regclass::text AS part FROM $T ORDER BY uuid',
+      );
+      expect(parts[0]!.part).toContain('usage_entries_p0');
+      expect(parts[1]!.part).toContain('usage_entries_default');
+      const [right] = await database.sql(
+        `SELECT has_table_privilege('${role}', '$T', 'SELECT') AS ok`,
+      );
+      expect(right).toEqual({ ok: true });
+      await expect(database.sql('TRUNCATE $T')).rejects.toThrow('append only');
+      expect(await run('partitions', 'convert')).toBe(2);
+      expect(said.at(-1)).toContain('partitioned already');
+    } finally {
+      await database.sql(`DROP OWNED BY ${role}`);
+      await database.sql(`DROP ROLE ${role}`);
+    }
+  });
+
+  it('leaves a table alone on which something hangs that would not come along', async () => {
+    await database.sql(`CREATE VIEW "${database.schema}".mine AS SELECT uuid FROM $T`);
+    expect(await run('partitions', 'convert')).toBe(2);
+    expect(said.at(-1)).toContain('views read it');
+    expect(await kindOf()).toBe('r');
+    expect(await run('partitions', 'list')).toBe(2);
+  });
+});
+
+describe('partitions create and retire', () => {
+  it('make and drop months, tell it as JSON, and do nothing in a dry run', async () => {
+    await database.sql('DROP TABLE $T');
+    expect(await run('migrate', '--partition', 'month')).toBe(0);
+    const years = ['--from', '2099-01-01T00:00:00Z', '--to', '2099-03-01T00:00:00Z'];
+    said.length = 0;
+    expect(await run('partitions', 'create', ...years, '--dry-run')).toBe(0);
+    expect(said).toEqual(['would make usage_entries_p209901', 'would make usage_entries_p209902']);
+    expect(await run('partitions', 'create', ...years)).toBe(0);
+    expect(said.slice(2)).toEqual(['made usage_entries_p209901', 'made usage_entries_p209902']);
+    said.length = 0;
+    expect(await run('partitions', 'retire', '--keep', '1', '--dry-run', '--json')).toBe(0);
+    expect(JSON.parse(said.join(''))).toEqual({ retired: [], dryRun: true });
+    expect(await run('partitions', 'retire', '--keep', 'x')).toBe(2);
+  });
+});

@@ -1,0 +1,172 @@
+import type { PartitionPeriod } from '../entry/ledger-definition.js';
+import type { QueryFunction } from '../migrations/load-catalog.js';
+import { quoteIdentifier } from '../migrations/table-names.js';
+import { createPartitions, tryPartitionLock } from './create-partitions.js';
+import { createDefaultPartitionSql } from '../migrations/default-partition-sql.js';
+import { readPlainTable, type PlainTable } from './read-plain-table.js';
+import { boundsSql, defaultPartition, relationOf, straysIndexSql } from './partition-sql.js';
+import type { RelationName } from './partition-sql.js';
+import { periodAt, uuidBound } from './period.js';
+import { withShortLock, type LockPatience } from './short-lock.js';
+
+/**
+ * The old table takes all entries up to the first period that begins this much later: the ledger
+ * takes entries up to one day ahead, and the table may take a while to be looked through.
+ */
+const MARGIN_MS = 2 * 86_400_000;
+/** Periods that are made behind the old table's end. */
+const AHEAD = { day: 7, month: 2 } as const;
+
+/** What a conversion would do, or did. @internal */
+export interface ConversionPlan {
+  /** The plain table becomes this partition. */
+  readonly oldPartition: string;
+  /** It takes entries up to this moment; partitions of one period each follow. ISO 8601. */
+  readonly until: string;
+  /** Rows whose uuid is no time before that; they move to the default partition. */
+  readonly strays: number;
+  /** Why the table can't be converted, each a sentence; empty if it can. */
+  readonly obstacles: readonly string[];
+}
+
+/**
+ * Says what `convertTable` would do. Changes nothing.
+ *
+ * @returns undefined if there is no such table
+ * @internal
+ */
+export async function planConversion(
+  query: QueryFunction,
+  sqlTable: string,
+  unit: PartitionPeriod,
+  now: number = Date.now(),
+): Promise<(ConversionPlan & { readonly found: PlainTable; readonly end: number }) | undefined> {
+  const found = await readPlainTable(query, sqlTable);
+  if (found === undefined) return undefined;
+  // The first period that begins no sooner than the margin allows.
+  const end = periodAt(unit, now + MARGIN_MS, 1).from;
+  const [row] = found.obstacles.length > 0 ? [] : await countStrays(query, sqlTable, end);
+  return {
+    found,
+    end,
+    oldPartition: oldPartitionOf(found).name,
+    until: new Date(end).toISOString(),
+    strays: Number(row?.n ?? 0),
+    obstacles: found.obstacles,
+  };
+}
+
+function countStrays(query: QueryFunction, sqlTable: string, end: number) {
+  return query(`SELECT count(*)::text AS n FROM ${sqlTable} WHERE uuid >= $1::uuid`, [
+    uuidBound(end),
+  ]) as Promise<{ n: string }[]>;
+}
+
+function oldPartitionOf({ path }: PlainTable): RelationName {
+  return relationOf(path, `${path.table}_p0`);
+}
+
+/**
+ * Turns a plain table into the first partition of a partitioned one of its name, while writers go
+ * on: they wait for a lock for moments only, no row is copied, and none is refused. The rows are
+ * looked through before the lock is taken, unless some have uuids that are no times: then under it.
+ *
+ * @returns undefined if there is no such table, or it can't be converted: the plan says why
+ * @throws what the query throws; nothing has changed then
+ * @internal
+ */
+export async function convertTable(
+  query: QueryFunction,
+  sqlTable: string,
+  unit: PartitionPeriod,
+  patience: LockPatience & { readonly now?: number } = {},
+): Promise<ConversionPlan | undefined> {
+  const plan = await planConversion(query, sqlTable, unit, patience.now);
+  if (plan === undefined || plan.obstacles.length > 0) return undefined;
+  const { found, end, strays } = plan;
+  const conversion = { query, sqlTable, found, end, old: oldPartitionOf(found) };
+  const check = quoteIdentifier(`${conversion.old.name}_until`);
+  if (strays === 0) {
+    await withShortLock(
+      query,
+      () =>
+        query(
+          `ALTER TABLE ${sqlTable} DROP CONSTRAINT IF EXISTS ${check},
+           ADD CONSTRAINT ${check} CHECK (uuid < '${uuidBound(end)}') NOT VALID`,
+          [],
+        ),
+      patience,
+    );
+    // Reads all rows, and keeps nobody from writing.
+    await query(`ALTER TABLE ${sqlTable} VALIDATE CONSTRAINT ${check}`, []);
+  }
+  await withShortLock(query, () => swap(conversion, check), patience);
+  await query(straysIndexSql(conversion.old, { from: undefined, to: end }, true), []);
+  const periods = Array.from({ length: AHEAD[unit] }, (_, index) => periodAt(unit, end, index));
+  await createPartitions(query, sqlTable, periods, patience);
+  const { oldPartition, until, obstacles } = plan;
+  return { oldPartition, until, strays, obstacles };
+}
+
+interface Conversion {
+  readonly query: QueryFunction;
+  readonly sqlTable: string;
+  readonly found: PlainTable;
+  readonly end: number;
+  readonly old: RelationName;
+}
+
+/** All under one lock; whatever fails, the transaction leaves the plain table as it was. */
+async function swap({ query, sqlTable, found, end, old }: Conversion, check: string) {
+  const { path } = found;
+  if (!(await tryPartitionLock(query, sqlTable))) throw new Error('another process is at it');
+  const run = (sql: string): Promise<unknown> => query(sql, []);
+  await run(`LOCK TABLE ${sqlTable} IN ACCESS EXCLUSIVE MODE`);
+  for (const { name } of found.triggers) {
+    await run(`DROP TRIGGER ${quoteIdentifier(name)} ON ${sqlTable}`);
+  }
+  for (const { name } of found.indexes) {
+    const { sql } = relationOf(path, name);
+    await run(`ALTER INDEX ${sql} RENAME TO ${quoteIdentifier(oldIndexName(path.table, name))}`);
+  }
+  await run(`ALTER TABLE ${sqlTable} RENAME TO ${quoteIdentifier(old.name)}`);
+  await run(
+    `CREATE TABLE ${sqlTable} (LIKE ${old.sql} INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)
+     PARTITION BY RANGE (uuid)`,
+  );
+  await run(`ALTER TABLE ${sqlTable} DROP CONSTRAINT IF EXISTS ${check}`);
+  // Their definitions name the table by the name that the new one has now.
+  for (const { definition } of [...found.constraints, ...found.indexes]) {
+    if (definition !== null) await run(definition);
+  }
+  for (const sql of found.grants) await run(sql);
+  await run(
+    createDefaultPartitionSql({
+      sqlEntries: sqlTable,
+      sqlDefaultPartition: defaultPartition(path).sql,
+    }),
+  );
+  await run(
+    `WITH strays AS (DELETE FROM ${old.sql} WHERE uuid >= '${uuidBound(end)}'
+       RETURNING ${found.columnList})
+     INSERT INTO ${defaultPartition(path).sql} (${found.columnList}) OVERRIDING SYSTEM VALUE
+     SELECT ${found.columnList} FROM strays`,
+  );
+  const bounds = boundsSql({ from: undefined, to: end });
+  await run(`ALTER TABLE ${sqlTable} ATTACH PARTITION ${old.sql} ${bounds}`);
+  await run(`ALTER TABLE ${old.sql} DROP CONSTRAINT IF EXISTS ${check}`);
+  for (const { definition } of found.triggers) await run(definition);
+}
+
+/** Names of indexes are those of the schema, so the old ones make room. */
+function oldIndexName(table: string, index: string): string {
+  const ending = index.startsWith(table) ? index.slice(table.length) : `_${index}`;
+  return shortened(`${table}_p0${ending}`);
+}
+
+/** PostgreSQL would cut a longer name by itself, in the midst of a character if need be. */
+function shortened(name: string): string {
+  let text = name;
+  while (Buffer.byteLength(text) > 63) text = text.slice(0, -1);
+  return text;
+}
