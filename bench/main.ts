@@ -10,6 +10,7 @@ import { loop } from './parts/loop.part.js';
 import { http } from './parts/http.part.js';
 import { profiles } from './parts/profiles.part.js';
 import { growth } from './parts/growth.part.js';
+import { partitions } from './parts/partitions.part.js';
 import { distance } from './parts/distance.part.js';
 import { processes } from './parts/processes.part.js';
 import { wait } from './parts/wait.part.js';
@@ -23,6 +24,7 @@ const PARTS: readonly Part[] = [
   http,
   profiles,
   growth,
+  partitions,
   distance,
   processes,
   wait,

@@ -2,9 +2,10 @@ import { defineLedger, type LedgerDefinition } from '../../libs/ledger/src/defin
 import { RowCodec } from '../../libs/ledger/src/codec/row-codec.js';
 import { createRowTarget } from '../../libs/ledger/src/codec/row-target.js';
 
-/** `small`: about 130 bytes encoded. `large`: about 300, with attributes and four columns. */
-export type EntryKind = 'small' | 'large';
-export const ENTRY_KINDS: readonly EntryKind[] = ['small', 'large'];
+/** `small`: about 130 bytes encoded. `large`: about 300, with attributes and four columns.
+ * `partitioned`: as `small`, in a table of months. */
+export type EntryKind = 'small' | 'large' | 'partitioned';
+export const ENTRY_KINDS: readonly EntryKind[] = ['small', 'large', 'partitioned'];
 
 /** An entry as an application gives it to `record()`. */
 export type BenchEntry = Record<string, unknown> & { readonly userId: number };
@@ -16,9 +17,15 @@ const large = defineLedger({
   columns: { model: 'text', region: 'text', tenantId: 'uuid', costNanos: 'bigint' },
 });
 
+const partitioned = defineLedger({
+  name: 'partitioned',
+  schema: 'bench_partitioned',
+  partition: 'month',
+});
+
 /** The real table, with all its indexes, in a schema of its own. */
 export function definitionOf(kind: EntryKind): LedgerDefinition {
-  return kind === 'small' ? small : large;
+  return { small, large, partitioned }[kind];
 }
 
 /** Qualified and quoted, as it stands in SQL. */
@@ -28,7 +35,7 @@ export function tableOf(kind: EntryKind): string {
 
 /** The entry with this number: 1,000 users, 5,000 keys, no two alike. */
 export function makeEntry(kind: EntryKind, i: number): BenchEntry {
-  return kind === 'small' ? makeSmall(i) : makeLarge(i);
+  return kind === 'large' ? makeLarge(i) : makeSmall(i);
 }
 
 function makeSmall(i: number): BenchEntry {

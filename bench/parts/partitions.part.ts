@@ -1,0 +1,126 @@
+import { createPartitions } from '../../libs/ledger/src/partitions/create-partitions.js';
+import { periodAt, periodsBetween } from '../../libs/ledger/src/partitions/period.js';
+import {
+  detachPartitions,
+  dropRetired,
+} from '../../libs/ledger/src/partitions/retire-partitions.js';
+import { createBenchLedger, roomFor, type BenchLedger } from '../setup/bench-ledger.js';
+import { tableOf, type EntryKind } from '../setup/entries.js';
+import { percentile, takeTurns } from '../setup/figures.js';
+import { measure, type Bench, type Part } from './part.js';
+
+const FULL_ROWS = 10_000_000;
+const QUICK_ROWS = 20_000;
+/** Rows of the ledger's own in one turn. */
+const TURN_ROWS = { full: 100_000, quick: 10_000 };
+const MONTHS = 36;
+const CONNECTIONS = 2;
+const GROUP = `${CONNECTIONS} connections, batch 5,000`;
+const KINDS = ['small', 'partitioned'] as const;
+const NAMES = { small: 'plain table', partitioned: 'partitions' } as const;
+
+/** A table of three years, plain and in months: the rate of writing, and dropping a month. */
+export const partitions: Part = {
+  name: 'partitions',
+  title: 'Partitions: rows/s beside a plain table, and dropping a month',
+  async run(bench) {
+    const { database, isQuick } = bench;
+    const ledgers = new Map<EntryKind, BenchLedger>();
+    for (const kind of KINDS) {
+      await database.clear(kind);
+      const room = roomFor(5000, CONNECTIONS);
+      ledgers.set(kind, await createBenchLedger(database.url, kind, room));
+    }
+    await compare(bench, ledgers, 0);
+    const rows = isQuick ? QUICK_ROWS : FULL_ROWS;
+    await makeMonths(bench);
+    for (const kind of KINDS) await fill(bench, kind, rows);
+    await compare(bench, ledgers, rows);
+    await dropMonths(bench, ledgers.get('partitioned')!);
+    for (const kind of KINDS) {
+      await ledgers.get(kind)!.close();
+      await database.clear(kind);
+    }
+  },
+};
+
+async function compare(
+  { database, figures, isQuick, rounds }: Bench,
+  ledgers: ReadonlyMap<EntryKind, BenchLedger>,
+  level: number,
+): Promise<void> {
+  const rows = isQuick ? TURN_ROWS.quick : TURN_ROWS.full;
+  const turn = (kind: 'small' | 'partitioned') => async (isCounted: boolean) => {
+    await database.admin.query('CHECKPOINT');
+    const { ms } = await measure(() => ledgers.get(kind)!.pump(rows));
+    const key = { group: GROUP, contender: NAMES[kind], setting: level };
+    if (isCounted) figures.add({ ...key, metric: 'rows', unit: 'rows/s' }, (rows * 1000) / ms);
+  };
+  await takeTurns(rounds, KINDS.map(turn));
+}
+
+const query =
+  (bench: Bench) =>
+  async (sql: string, values: unknown[]): Promise<unknown> =>
+    (await bench.database.admin.query(sql, values)).rows;
+
+function firstMonth(): number {
+  return periodAt('month', Date.now(), -MONTHS).from;
+}
+
+async function makeMonths(bench: Bench): Promise<void> {
+  const months = periodsBetween('month', firstMonth(), Date.now());
+  await createPartitions(query(bench), tableOf('partitioned'), months);
+}
+
+/** Rows of all months before this one; their uuids are UUIDv7s of their time. */
+async function fill({ database }: Bench, kind: EntryKind, rows: number): Promise<void> {
+  const end = periodAt('month', Date.now()).from;
+  await database.admin.query(
+    `INSERT INTO ${tableOf(kind)} (uuid, user_id, api_key_id, service_id, prompt_tokens,
+       completion_tokens, direction, memo, created_at)
+     SELECT (lpad(to_hex(ms), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))::uuid,
+       1 + n * 7919 % 1000, 1 + n % 5000, 7, n % 4096, n % 1024, 'consume',
+       'chat completion, eu-1', to_timestamp(ms / 1000.0)
+     FROM (SELECT n, $1::bigint + n * ($2::bigint - $1::bigint) / $3::bigint AS ms
+       FROM generate_series(0::bigint, $3::bigint - 1) n) s`,
+    [firstMonth(), end, rows],
+  );
+  await database.admin.query(`VACUUM ANALYZE ${tableOf(kind)}`);
+  await database.admin.query('CHECKPOINT');
+}
+
+/** One month a round while the ledger writes at full speed, beside a round without a drop. */
+async function dropMonths(bench: Bench, held: BenchLedger): Promise<void> {
+  const { database, figures, isQuick, rounds } = bench;
+  const rows = isQuick ? TURN_ROWS.quick : TURN_ROWS.full;
+  const table = tableOf('partitioned');
+  const { ledger } = held;
+  let flushes: number[] = [];
+  let dropped = 0;
+  const stop = ledger.writer.onFlush((flush) => void flushes.push(flush.ms));
+  const turn = (contender: string, work: () => Promise<void>) => async (isCounted: boolean) => {
+    await database.admin.query('CHECKPOINT');
+    flushes = [];
+    const { ms } = await measure(async () => {
+      await Promise.all([held.pump(rows), work()]);
+    });
+    if (!isCounted) return;
+    const key = { group: 'dropping a month while writing', contender, setting: 1 };
+    figures.add({ ...key, metric: 'rows', unit: 'rows/s' }, (rows * 1000) / ms);
+    figures.add({ ...key, metric: 'longest flush', unit: 'ms' }, percentile(flushes, 1));
+  };
+  await takeTurns(rounds, [
+    turn('no drop', () => Promise.resolve()),
+    turn('a month dropped', async () => {
+      const cutoff = periodAt('month', firstMonth(), ++dropped).from;
+      const startedAt = performance.now();
+      const retired = (await detachPartitions(query(bench), table, cutoff)) ?? [];
+      for (const one of retired) await dropRetired(query(bench), one);
+      const key = { group: 'dropping a month while writing', contender: 'the drop', setting: 1 };
+      figures.add({ ...key, metric: 'took', unit: 'ms' }, performance.now() - startedAt);
+      if (retired.length !== 1) throw new Error(`void round: ${retired.length} months dropped`);
+    }),
+  ]);
+  stop();
+}
