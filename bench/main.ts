@@ -13,6 +13,7 @@ import { growth } from './parts/growth.part.js';
 import { partitions } from './parts/partitions.part.js';
 import { distance } from './parts/distance.part.js';
 import { processes } from './parts/processes.part.js';
+import { read } from './parts/read.part.js';
 import { wait } from './parts/wait.part.js';
 import { printPart } from './report/print-part.js';
 import { saveResult, writeReport } from './report/write-report.js';
@@ -28,6 +29,7 @@ const PARTS: readonly Part[] = [
   distance,
   processes,
   wait,
+  read,
 ];
 
 const FULL_ROUNDS = 5;

@@ -7,7 +7,7 @@ import {
   type EmbeddedPostgres,
 } from '../../src/embedded-postgres/start-embedded-postgres.js';
 import { createBenchLedger } from './bench-ledger.js';
-import { ENTRY_KINDS, tableOf, type EntryKind } from './entries.js';
+import { TABLE_KINDS, tableOf, type EntryKind } from './entries.js';
 
 /** Enough for 50 workers, a bare loop on as many connections, and the rest. */
 const MAX_CONNECTIONS = 200;
@@ -29,7 +29,7 @@ export class BenchDatabase {
     const admin = new pg.Client(server.url);
     await admin.connect();
     const database = new BenchDatabase(server, admin, home);
-    for (const kind of ENTRY_KINDS) {
+    for (const kind of TABLE_KINDS) {
       const ledger = await createBenchLedger(database.url, kind, { numWorkers: 1 });
       await ledger.close();
     }

@@ -2,10 +2,15 @@ import { defineLedger, type LedgerDefinition } from '../../libs/ledger/src/defin
 import { RowCodec } from '../../libs/ledger/src/codec/row-codec.js';
 import { createRowTarget } from '../../libs/ledger/src/codec/row-target.js';
 
-/** `small`: about 130 bytes encoded. `large`: about 300, with attributes and four columns.
- * `partitioned`: as `small`, in a table of months. */
-export type EntryKind = 'small' | 'large' | 'partitioned';
-export const ENTRY_KINDS: readonly EntryKind[] = ['small', 'large', 'partitioned'];
+/**
+ * `small`: about 130 bytes encoded. `large`: about 300, with attributes and four columns.
+ * `partitioned`, `rolled_up`: as `small`, in a table of months, and in one with rollups.
+ */
+export type EntryKind = 'small' | 'large' | 'partitioned' | 'rolled_up';
+/** The kinds that most parts measure. */
+export const ENTRY_KINDS: readonly EntryKind[] = ['small', 'large'];
+/** A table for each. */
+export const TABLE_KINDS: readonly EntryKind[] = [...ENTRY_KINDS, 'partitioned', 'rolled_up'];
 
 /** An entry as an application gives it to `record()`. */
 export type BenchEntry = Record<string, unknown> & { readonly userId: number };
@@ -23,9 +28,11 @@ const partitioned = defineLedger({
   partition: 'month',
 });
 
+const rolledUp = defineLedger({ name: 'rolled-up', schema: 'bench_rolled_up', rollup: {} });
+
 /** The real table, with all its indexes, in a schema of its own. */
 export function definitionOf(kind: EntryKind): LedgerDefinition {
-  return { small, large, partitioned }[kind];
+  return { small, large, partitioned, rolled_up: rolledUp }[kind];
 }
 
 /** Qualified and quoted, as it stands in SQL. */

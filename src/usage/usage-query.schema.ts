@@ -14,6 +14,23 @@ export const summaryQuery = z.object({
   to: time.optional(),
 });
 
+const day = z.iso.date();
+const names = z
+  .string()
+  .default('')
+  .transform((text) => text.split(',').filter(Boolean));
+
+/** `from` and `to` are times, or days of `timeZone`; `groupBy` and `sum` are names with commas between. */
+export const reportQuery = z.object({
+  userId: id.optional(),
+  from: day.or(time),
+  to: day.or(time),
+  timeZone: z.string().max(64).optional(),
+  groupBy: names,
+  sum: names,
+  writtenBefore: time.optional(),
+});
+
 /** `cursor` is the `nextCursor` of the page before. */
 export const entriesQuery = z.object({
   userId: id,

@@ -1,11 +1,22 @@
-import { Controller, ForbiddenException, Get, Query, Req, UseFilters } from '@nestjs/common';
+import {
+  Controller,
+  ForbiddenException,
+  Get,
+  Header,
+  Query,
+  Req,
+  StreamableFile,
+  UseFilters,
+} from '@nestjs/common';
 import { InjectLedger, LedgerService } from 'nestjs-ledger';
+import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { CallersRequest } from '../chat/caller.js';
 import { openAiError } from '../openai-error.js';
 import { usage } from '../usage.ledger.js';
+import { csvLines } from './csv-lines.js';
 import { ReadErrorFilter } from './read-error.filter.js';
-import { entriesQuery, summaryQuery } from './usage-query.schema.js';
+import { entriesQuery, reportQuery, summaryQuery } from './usage-query.schema.js';
 
 /** Reads back what was recorded; to a caller with a key only what is its own. */
 @Controller('v1/usage')
@@ -19,6 +30,20 @@ export class UsageController {
     @Req() { caller }: CallersRequest,
   ): ReturnType<LedgerService['summary']> {
     return this.ledger.summary({ ...query, userId: readable(query.userId, caller) });
+  }
+
+  /** Streams sums as CSV. A fault in the first rows is an error's answer; a later one cuts it off. */
+  @Get('report.csv')
+  @Header('content-type', 'text/csv; charset=utf-8')
+  async report(
+    @Query({ schema: reportQuery }) query: z.infer<typeof reportQuery>,
+    @Req() { caller }: CallersRequest,
+  ): Promise<StreamableFile> {
+    const own = { ...query, userId: readable(query.userId, caller) };
+    const rows = this.ledger.report(own as Parameters<typeof this.ledger.report>[0]);
+    const lines = csvLines(rows);
+    const { value: first } = await lines.next();
+    return new StreamableFile(Readable.from(continued(first ?? '', lines), { objectMode: false }));
   }
 
   @Get('entries')
@@ -37,4 +62,12 @@ function readable<T extends string | undefined>(
 ): T | string {
   if (!caller || (asked ?? caller.userId) === caller.userId) return caller?.userId ?? asked;
   throw new ForbiddenException(openAiError('Not your usage.', { param: 'userId' }));
+}
+
+async function* continued(
+  first: string,
+  rest: AsyncIterable<string>,
+): AsyncGenerator<string, void, undefined> {
+  yield first;
+  yield* rest;
 }

@@ -49,6 +49,7 @@ export interface LedgerParts {
 /** One ledger's parts, wired together. @internal */
 export interface Ledger {
   readonly name: string;
+  readonly table: LedgerTable;
   readonly options: ResolvedLedgerOptions;
   readonly counters: Counters;
   readonly intake: Intake;
@@ -94,6 +95,7 @@ export function assembleLedger(given: LedgerParts): Ledger {
   const stats = (): LedgerStats => readStats(sources);
   return {
     name: parts.table.name,
+    table: parts.table,
     options,
     counters,
     intake,

@@ -6,11 +6,14 @@ import { LedgerDatabase } from './ledger.database.js';
 import { vitalsOf } from './ledger.vitals.js';
 import { prepareTable, type PrepareOptions } from './migrations/prepare-table.js';
 import { PartitionKeeper } from './partitions/partition-keeper.js';
+import { RollupPass } from './reading/rollup/rollup-pass.js';
+import { RollupSchedule } from './reading/rollup/rollup-schedule.js';
 import { UsageReader } from './reading/usage-reader.js';
 import type { LedgerDeadLetterStore } from './sink/dead-letter-store.interface.js';
 import { FallbackDeadLetterStore } from './sink/fallback-dead-letter-store.js';
 import { LedgerFiles } from './sink/ledger-files.js';
 import { PostgresSink } from './sink/postgres.sink.js';
+import type { PgConnections } from './sink/postgres/pg-connections.js';
 import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
 import type { LedgerLogger } from './stats/ledger-logger.interface.js';
 import { systemClock } from './writer/clock.js';
@@ -20,6 +23,7 @@ export interface PostgresLedger {
   readonly ledger: Ledger;
   readonly database: LedgerDatabase;
   readonly reader: UsageReader<LedgerDefinition>;
+  readonly rollups: RollupSchedule | undefined;
   readonly files: LedgerFiles;
   readonly vitals: LedgerVitals;
   readonly partitions: PartitionKeeper;
@@ -66,6 +70,7 @@ export function createLedger(
     definition,
     connections: sink.connections,
     asOf: () => new Date(ledger.completeUntil()),
+    onNotice: (text) => ledger.logger.warn(`WARNING: ${text}`),
   });
   const partitions = new PartitionKeeper({
     definition,
@@ -74,7 +79,20 @@ export function createLedger(
     logger: ledger.logger,
     retention: options.retention,
   });
-  return { ledger, database, reader, files, vitals: vitalsOf(ledger, files), partitions };
+  const rollups = scheduleOf(definition, sink.connections, ledger);
+  const vitals = vitalsOf(ledger, files);
+  return { ledger, database, reader, rollups, files, vitals, partitions };
+}
+
+/** Undefined if the definition wants no rollups. */
+function scheduleOf(
+  definition: LedgerDefinition,
+  connections: PgConnections,
+  { clock, logger }: Ledger,
+): RollupSchedule | undefined {
+  if (!definition.rollup) return undefined;
+  const pass = new RollupPass({ definition, connections });
+  return new RollupSchedule({ pass, clock, logger, table: definition.table });
 }
 
 /** `run` on the ledger's own connection, `verify` on the application's, unless it says. */

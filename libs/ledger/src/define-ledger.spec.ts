@@ -173,6 +173,26 @@ describe('the check of a definition', () => {
     expect(faultsOf({ columns: columns(17) })).toHaveLength(1);
   });
 
+  it.each([
+    [{ rollup: {} }, 0],
+    [{ rollup: false, partition: 'month' }, 0],
+    [{ rollup: {}, partition: 'month' }, 1],
+    [{ partition: 'week' }, 1],
+    [{ rollup: { dimensions: ['model'] }, columns: { model: 'text' } }, 0],
+    [{ rollup: { dimensions: ['model'] } }, 1],
+    [{ rollup: { dimensions: ['cost'] }, columns: { cost: 'numeric' } }, 1],
+    [{ rollup: true }, 1],
+  ])('finds in %j so many faults: %i', (options, count) => {
+    expect(faultsOf(options)).toHaveLength(count);
+  });
+
+  it('makes rollups only where they are asked for', () => {
+    const names = (definition: { migrations: (new () => { name: string })[] }): string[] =>
+      definition.migrations.map((Migration) => new Migration().name.split(':')[1]!);
+    expect(names(defineLedger())).toEqual(['create_entries', 'create_dead_letters']);
+    expect(names(defineLedger({ rollup: {} }))).toContain('create_rollups');
+  });
+
   it.each([[null], ['text'], [[]], [7]])('refuses %j instead of an object', (value) => {
     expect(faultsOf({ columns: value })).toHaveLength(1);
     expect(faultsOf(value)).toHaveLength(1);

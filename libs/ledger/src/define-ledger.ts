@@ -32,6 +32,17 @@ export interface DefinitionOptions<
   readonly columns?: Columns;
   /** Makes a partitioned table, one partition for each day or month (UTC); default: a plain table. */
   readonly partition?: PartitionPeriod | undefined;
+  /**
+   * Keeps sums ready for `summary()`: by user, API key, service and direction, and by the declared
+   * columns that are named here (text, bigint, integer, boolean or uuid). Not in a table with
+   * partitions. Default `false`: `summary()` adds up the rows.
+   */
+  readonly rollup?: { readonly dimensions?: readonly (keyof Columns & string)[] } | false;
+  /**
+   * `true`: a trigger refuses UPDATE, DELETE and TRUNCATE on the table, whoever asks; it fires once a
+   * statement, and never for an INSERT or COPY. Migrations only add: taking it back is yours to do.
+   */
+  readonly immutable?: boolean;
 }
 
 /**
@@ -73,6 +84,8 @@ export function defineLedger<
     // A copy, so that freezing it is no surprise to the caller.
     columns: Object.freeze({ ...options.columns }) as Columns,
     ...(options.partition === undefined ? {} : { partition: options.partition }),
+    rollup: options.rollup ? Object.freeze([...(options.rollup.dimensions ?? [])]) : false,
+    immutable: options.immutable ?? false,
   };
   return Object.freeze({
     ...table,

@@ -127,12 +127,16 @@ export type { MigrationConstructor } from './migrations/ledger-migrations.js';
 export type {
   RecentEntry,
   RecentPage,
+  ReadOptions,
   RecentQuery,
+  SummaryFields,
   SummaryQuery,
   UsageSummary,
 } from './reading/read-query.interface.js';
 export type { LedgerRetention } from './partitions/partition-keeper.js';
 export type { RetiredPartition } from './partitions/retire-partitions.js';
+export type { ReportDimension, ReportQuery, ReportRow } from './reading/report-query.interface.js';
+export type { ReverseOptions } from './reading/reverse-entry.js';
 export type { DeadLetter, LedgerDeadLetterStore } from './sink/dead-letter-store.interface.js';
 export type {
   LedgerSink,

@@ -31,6 +31,8 @@ export interface LedgerLifecycleParts {
   readonly files: LedgerFiles;
   /** Absent where there is no table. */
   readonly partitions?: PartitionKeeper;
+  /** Undefined: the ledger has no rollups. */
+  readonly rollups?: { start(): void; stop(): void } | undefined;
   readonly findDataSource: FindDataSource;
   /** Lifecycles of all ledgers of this application, this one among them. */
   readonly all: () => LedgerLifecycle[];
@@ -88,7 +90,9 @@ export class LedgerLifecycle
     await this.#probeSpillDirectory();
     ledger.surroundings.poolSize = database.poolSize;
     await this.#start();
-    if (!ledger.status.isStopping) this.#adviceWatch.start();
+    if (ledger.status.isStopping) return;
+    this.#adviceWatch.start();
+    this.#parts.rollups?.start();
   }
 
   #checkName(): void {
@@ -191,6 +195,7 @@ export class LedgerLifecycle
     this.#sigtermWatch?.cancel();
     this.#adviceWatch.stop();
     this.#parts.partitions?.stop();
+    this.#parts.rollups?.stop();
   }
 
   /** From here on idle keep-alive connections are closed, which would hold the server open. */

@@ -3,17 +3,22 @@ import type { RecordOutcome } from './channel/intake.js';
 import { checkTimeout, type WaitOptions, type WaitResult } from './channel/awaited-intake.js';
 import type { Ledger } from './assemble-ledger.js';
 import type { defaultLedger, LedgerDefinition } from './define-ledger.js';
-import type { UsageEntry } from './entry/usage-entry.interface.js';
+import type { LedgerTable } from './entry/ledger-definition.js';
+import type { StoredEntry, UsageEntry } from './entry/usage-entry.interface.js';
 import { LedgerEntryInvalidError } from './errors/ledger-entry-invalid.error.js';
-import { LedgerWaitTimeoutError } from './errors/wait.errors.js';
+import { LedgerReadError } from './errors/ledger-read.error.js';
+import { isLedgerDeadLetteredError, LedgerWaitTimeoutError } from './errors/wait.errors.js';
 import type { UsageRecorder } from './http/usage-recorder.interface.js';
 import { OnePerNest } from './one-per-nest.js';
 import type {
+  ReadOptions,
   RecentPage,
   RecentQuery,
   SummaryQuery,
   UsageSummary,
 } from './reading/read-query.interface.js';
+import type { ReportQuery, ReportRow } from './reading/report-query.interface.js';
+import { reversalOf, reversalUuid, type ReverseOptions } from './reading/reverse-entry.js';
 import type { UsageReading } from './reading/usage-reading.interface.js';
 import type { LedgerStats } from './stats/ledger-stats.interface.js';
 import type { FlushListener } from './writer/batch-writer.js';
@@ -145,19 +150,71 @@ export class LedgerService<
   /**
    * Sums of consumed and supplied tokens over the half-open period `[from, to)`.
    *
-   * @throws LedgerReadError for an argument that makes no sense, or a sum above 2^53 - 1
+   * @throws LedgerReadError for an argument that makes no sense, or a sum above 2^53 - 1;
+   * LedgerWaitTimeoutError if `fresh` and the flush takes longer than `commitTimeoutMs`
    */
-  summary(query: SummaryQuery<T> = {}): Promise<UsageSummary> {
+  async summary(query: SummaryQuery<T> = {}): Promise<UsageSummary> {
+    await this.#freshen(query);
     return this.#reader.summary(query);
   }
 
   /**
    * Entries of one user, newest first; `cursor` goes on where the answer before ended.
    *
-   * @throws LedgerReadError for an argument that makes no sense
+   * @throws LedgerReadError for an argument that makes no sense; as `summary` if `fresh`
    */
-  listRecent(query: RecentQuery<T>): Promise<RecentPage<T>> {
+  async listRecent(query: RecentQuery<T>): Promise<RecentPage<T>> {
+    await this.#freshen(query);
     return this.#reader.listRecent(query);
+  }
+
+  /**
+   * Adds up a period by hour, day, month, id or declared column, as a stream: of a large answer only
+   * some rows are in memory, and leaving the loop ends the query. Rows come in the order of
+   * `groupBy`; all are of one moment.
+   *
+   * @throws LedgerReadError while it is read, as `summary`; it takes 10 minutes at most
+   */
+  async *report(query: ReportQuery<T>): AsyncGenerator<ReportRow, void, undefined> {
+    await this.#freshen(query);
+    yield* this.#reader.report(query);
+  }
+
+  /**
+   * Books the opposite of an entry, at the entry's own time, and waits until it is written. Reversed
+   * a second time, an entry is a `duplicate`, and nothing is booked, whatever the reason.
+   *
+   * @returns the uuid of the reversing entry
+   * @throws LedgerReadError `invalid` if there is no such entry, else as `summary`; as
+   * `recordAndWait` while it is written
+   */
+  async reverse(uuid: string, options: ReverseOptions<T>): Promise<WaitResult> {
+    const entry = await this.#findWritten(uuid);
+    const reversal = reversalUuid(entry);
+    const isThere = async (): Promise<boolean> => (await this.#reader.find(reversal)) !== undefined;
+    if (await isThere()) return { uuid: reversal, outcome: 'duplicate' };
+    const opposite = reversalOf(this.#ledger.table, entry, options as ReverseOptions<LedgerTable>);
+    try {
+      return await this.recordAndWait(opposite as unknown as UsageEntry<T>);
+    } catch (error) {
+      // Somebody else reversed it at the same time, for another reason.
+      if (!isLedgerDeadLetteredError(error) || !(await isThere())) throw error;
+      return { uuid: reversal, outcome: 'duplicate' };
+    }
+  }
+
+  async #findWritten(uuid: string): Promise<StoredEntry<LedgerTable>> {
+    let entry = await this.#reader.find(uuid);
+    if (entry === undefined) {
+      await this.flush();
+      entry = await this.#reader.find(uuid);
+    }
+    if (entry === undefined) throw new LedgerReadError('invalid', 'uuid', 'is that of no entry');
+    return entry;
+  }
+
+  async #freshen(query: ReadOptions): Promise<void> {
+    if (query.fresh === true) await this.flush();
   }
 
   /** Counts a mapper of `@RecordUsage` that failed. @internal */

@@ -18,6 +18,8 @@ export interface DefinitionOptions extends TableOptions {
   /** Declared columns by entry field. */
   readonly column?: DeclaredColumns;
   readonly partition?: PartitionPeriod;
+  /** True: rollups of the built-in dimensions; or the declared columns that they tell apart too. */
+  readonly rollup?: true | string;
 }
 
 const ID_TYPES: readonly IdType[] = ['bigint', 'uuid', 'text'];
@@ -32,7 +34,8 @@ export function addDefinitionOptions(command: Command): Command {
       ).choices(ID_TYPES),
     )
     .option('--column <field:type>', 'a declared column; may be given again', collectColumn)
-    .addOption(new Option('--partition <period>', 'a partitioned table').choices(['day', 'month']));
+    .addOption(new Option('--partition <period>', 'a partitioned table').choices(['day', 'month']))
+    .option('--rollup [fields]', 'sums kept ready, by these declared columns too: model,region');
 }
 
 /**
@@ -41,7 +44,7 @@ export function addDefinitionOptions(command: Command): Command {
  * @internal
  */
 export async function definitionOf(
-  { schema, table, ids, column, partition }: DefinitionOptions,
+  { schema, table, ids, column, partition, rollup }: DefinitionOptions,
   dataSource?: DataSource,
 ): Promise<LedgerDefinition> {
   const define = (type: IdType): LedgerDefinition =>
@@ -51,6 +54,7 @@ export async function definitionOf(
       ids: type,
       columns: column,
       partition,
+      rollup: rollup !== undefined && { dimensions: rollup === true ? [] : rollup.split(',') },
     });
   if (ids !== undefined || dataSource === undefined) return define(ids ?? 'bigint');
   const { sqlEntries } = tableNames(define('bigint'), connectionSchema(dataSource));

@@ -7,6 +7,7 @@ import { addInitCommand } from './init.command.js';
 import { addMigrateCommand } from './migrate.command.js';
 import { addPartitionsCommand } from './partitions.command.js';
 import { addReplayCommand } from './replay.command.js';
+import { addRollupCommand } from './rollup.command.js';
 import { addTuneCommand } from './tune.command.js';
 import { addVerifyCommand } from './verify.command.js';
 
@@ -39,6 +40,7 @@ export async function runProgram(args: readonly string[], output: CommandOutput)
   addPartitionsCommand(program, output);
   addReplayCommand(program, output, finish);
   addVerifyCommand(program, output, finish);
+  addRollupCommand(program, output);
   for (const command of program.commands) command.copyInheritedSettings(program);
   try {
     await program.parseAsync([...args], { from: 'user' });

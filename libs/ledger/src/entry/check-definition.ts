@@ -1,3 +1,4 @@
+import { checkRollup } from './check-rollup.js';
 import { BUILT_IN_COLUMNS, columnName, MAX_COLUMNS } from './ledger-definition.js';
 
 /**
@@ -21,13 +22,27 @@ export const NAME_ENDINGS = {
   defaultPartition: '_default',
   partition: '_p20260101',
   partitionStrays: '_p20260101_strays',
+  rollups: '_rollups',
+  rollupUser: '_rollup_user',
+  rollupApiKey: '_rollup_api_key',
+  rollupLevel: '_rollup_level',
+  rollupState: '_rollup_state',
+  rollupStatePrimaryKey: '_rollup_state_pkey',
+  rollupMarks: '_rollup_marks',
+  rollupMarksUser: '_rollup_marks_user',
+  rollupUpdate: '_rollup_update',
+  rollupDelete: '_rollup_delete',
+  rollupTruncate: '_rollup_truncate',
+  immutable: '_immutable',
+  createdBrin: '_created_brin',
+  lateIndex: '_late',
 } as const;
 
 /** Bytes that a table's name may have, so that no name made from it is cut off. */
 export const MAX_TABLE_BYTES =
   MAX_IDENTIFIER_BYTES - Math.max(...Object.values(NAME_ENDINGS).map((ending) => ending.length));
 
-const OPTIONS = ['name', 'schema', 'table', 'ids', 'columns', 'partition'];
+const OPTIONS = ['name', 'schema', 'table', 'ids', 'columns', 'partition', 'rollup', 'immutable'];
 const PERIODS = ['day', 'month'];
 const ID_TYPES = ['bigint', 'uuid', 'text'];
 const COLUMN_TYPES = [
@@ -58,7 +73,7 @@ export function checkDefinition(options: unknown): string[] {
   const faults = Object.keys(options)
     .filter((key) => !OPTIONS.includes(key))
     .map((key) => `${quote(key)} is not an option; there are ${OPTIONS.join(', ')}`);
-  const { name, schema, table, ids, columns, partition } = options;
+  const { name, schema, table, ids, columns, partition, rollup, immutable } = options;
   if (name !== undefined && !(typeof name === 'string' && NAME.test(name))) {
     faults.push('name must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter');
   }
@@ -70,6 +85,14 @@ export function checkDefinition(options: unknown): string[] {
   if (columns !== undefined) faults.push(...checkColumns(columns));
   if (partition !== undefined && !PERIODS.includes(partition as string)) {
     faults.push(`partition must be one of ${PERIODS.join(', ')}`);
+  }
+  if (immutable !== undefined && typeof immutable !== 'boolean') {
+    faults.push('immutable must be true or false');
+  }
+  if (rollup !== undefined) faults.push(...checkRollup(rollup, columns));
+  // A retired partition takes its rows along without a trigger that a rollup would hear of.
+  if (partition !== undefined && rollup !== undefined && rollup !== false) {
+    faults.push('rollup must not be given beside partition: a table has one of them');
   }
   return faults;
 }

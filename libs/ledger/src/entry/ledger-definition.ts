@@ -31,6 +31,13 @@ export interface LedgerTable<
   readonly columns: Columns;
   /** What one partition of the table holds; undefined for a plain table. */
   readonly partition?: PartitionPeriod | undefined;
+  /**
+   * Declared columns, by entry field, that rollups tell apart beside user, key, service and
+   * direction; undefined or `false`: no rollups.
+   */
+  readonly rollup?: readonly string[] | false;
+  /** True: the table refuses UPDATE, DELETE and TRUNCATE. */
+  readonly immutable?: boolean;
 }
 
 /** Bytes that a text id or an idempotency key may have in UTF-8. */

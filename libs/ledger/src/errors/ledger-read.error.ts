@@ -9,7 +9,7 @@ import { guardFor, LedgerError } from './ledger.error.js';
  */
 export type ReadFailure = 'invalid' | 'overflow' | 'timeout' | 'failed';
 
-/** `summary()` or `listRecent()` has no answer. Carries no value and no SQL. @publicApi */
+/** A read has no answer. Carries no value and no SQL. @publicApi */
 export class LedgerReadError extends LedgerError {
   readonly code = 'LEDGER_READ';
 

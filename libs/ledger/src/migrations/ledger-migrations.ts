@@ -3,6 +3,9 @@ import { NAME_ENDINGS } from '../entry/check-definition.js';
 import { columnName } from '../entry/ledger-definition.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import { CHECK_EXPRESSIONS } from '../entry/usage-entry.entity.js';
+import { createGuard, dropGuard } from './immutable-migration.js';
+import { createRollups, dropRollups } from './rollup-migrations.js';
+import { declaredDimensions } from './rollup-tables.js';
 import { quoteIdentifier, tableNames } from './table-names.js';
 import type { TableNames } from './table-names.js';
 import { createDefaultPartitionSql } from './default-partition-sql.js';
@@ -14,13 +17,19 @@ export type MigrationConstructor = new () => MigrationInterface & { readonly nam
  * TypeORM orders migrations by these 13 digits (milliseconds since 1970) at the end of the name.
  * All columns share one: what tells their migrations apart is the name.
  */
-const TIMESTAMPS = { entries: 1767225600000, deadLetters: 1767225600001, column: 1767225600002 };
+const TIMESTAMPS = {
+  entries: 1767225600000,
+  deadLetters: 1767225600001,
+  column: 1767225600002,
+  rollups: 1767225600003,
+  immutable: 1767225600004,
+};
 
 /**
  * Makes the migrations of one ledger, in order. Each may run twice, and finds what another way of
  * migrating made already.
  *
- * @returns a new array: the table, its dead letters, then one for each declared column
+ * @returns a new array: the table, its dead letters, one for each declared column, the rollups
  * @internal
  */
 export function ledgerMigrations(table: LedgerTable): MigrationConstructor[] {
@@ -34,7 +43,25 @@ export function ledgerMigrations(table: LedgerTable): MigrationConstructor[] {
       down: (names) => [`DROP TABLE IF EXISTS ${names.sqlDeadLetters}`],
     }),
     ...Object.entries(table.columns).map(([field, type]) => addColumn(table, field, type)),
+    ...(!table.rollup ? [] : [addRollups(table)]),
+    ...(table.immutable === true ? [makeImmutable(table)] : []),
   ];
+}
+
+function makeImmutable(table: LedgerTable): MigrationConstructor {
+  return migration(table, ['make_immutable', TIMESTAMPS.immutable], {
+    up: (names) => createGuard(table, names),
+    down: (names) => dropGuard(table, names),
+  });
+}
+
+/** Its name holds the dimensions: others are another migration. */
+function addRollups(table: LedgerTable): MigrationConstructor {
+  const action = ['create_rollups', ...declaredDimensions(table)].join('+');
+  return migration(table, [action, TIMESTAMPS.rollups], {
+    up: (names) => createRollups(table, names),
+    down: (names) => dropRollups(table, names),
+  });
 }
 
 /**
@@ -179,5 +206,7 @@ export function migrationSql(table: LedgerTable, schema?: string): string[] {
     ...createEntries(table, names),
     ...createDeadLetters(table, names),
     ...columns.map(([field, type]) => addColumnSql(names, columnName(field), type)),
+    ...createRollups(table, names),
+    ...(table.immutable === true ? createGuard(table, names) : []),
   ];
 }

@@ -1,5 +1,5 @@
 import { MAX_ID_BYTES } from '../entry/ledger-definition.js';
-import type { IdType } from '../entry/ledger-definition.js';
+import type { ColumnType, IdType } from '../entry/ledger-definition.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
 
 /** Entries of one page if the caller names no number. */
@@ -58,6 +58,47 @@ function idText(value: unknown, type: IdType): string | undefined {
   if (typeof value !== 'string') return undefined;
   if (type === 'uuid') return UUID.test(value) ? value : undefined;
   return value.includes('\0') || Buffer.byteLength(value) > MAX_ID_BYTES ? undefined : value;
+}
+
+const INTEGER = /^-?[0-9]{1,19}$/;
+
+/** What a value of a declared column must be, by type; the others can't be asked for. */
+const COLUMN_RULES: Partial<Record<ColumnType, { is(value: unknown): boolean; rule: string }>> = {
+  text: {
+    is: (value) => typeof value === 'string' && !value.includes('\0'),
+    rule: 'must be a string without U+0000',
+  },
+  uuid: {
+    is: (value) => typeof value === 'string' && UUID.test(value),
+    rule: 'must be a UUID',
+  },
+  boolean: { is: (value) => typeof value === 'boolean', rule: 'must be a boolean' },
+  integer: { is: (value) => isWithin(value, 2n ** 31n), rule: 'must be an integer of 32 bits' },
+  bigint: { is: (value) => isWithin(value, 2n ** 63n), rule: 'must be an integer of 64 bits' },
+};
+
+/**
+ * A declared column's value as the text that PostgreSQL reads as `type`.
+ *
+ * @throws LedgerReadError naming the field
+ */
+export function parseColumn(field: string, value: unknown, type: ColumnType): string {
+  const known = COLUMN_RULES[type];
+  if (!known)
+    throw new LedgerReadError('invalid', field, `can't be asked for: its type is ${type}`);
+  if (!known.is(value)) throw new LedgerReadError('invalid', field, known.rule);
+  return String(value);
+}
+
+function isWithin(value: unknown, end: bigint): boolean {
+  if (typeof value === 'number' ? !Number.isSafeInteger(value) : !isIntegerText(value))
+    return false;
+  const integer = BigInt(value as number | bigint | string);
+  return integer >= -end && integer < end;
+}
+
+function isIntegerText(value: unknown): boolean {
+  return typeof value === 'bigint' || (typeof value === 'string' && INTEGER.test(value));
 }
 
 /**

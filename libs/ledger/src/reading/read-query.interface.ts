@@ -1,13 +1,30 @@
-import type { LedgerTable } from '../entry/ledger-definition.js';
-import type { IdInput, StoredEntry } from '../entry/usage-entry.interface.js';
+import type { DeclaredColumns, LedgerTable } from '../entry/ledger-definition.js';
+import type { ColumnInput, IdInput, StoredEntry } from '../entry/usage-entry.interface.js';
+
+/** What every read may be told. @publicApi */
+export interface ReadOptions {
+  /** Flush first, so that the answer holds all that this process recorded before. Default: false. */
+  readonly fresh?: boolean;
+}
 
 /**
  * Which entries `summary()` adds up: those that meet every field given; without any, all of the
- * table. Fast by `userId` and by `apiKeyId`; by `serviceId` or period alone it reads the whole table.
+ * table. Fast whatever the ledger holds, unless a declared column is given that is no dimension of
+ * the definition's rollups: then all rows that match the rest are read.
  *
  * @publicApi
  */
-export interface SummaryQuery<T extends LedgerTable = LedgerTable<'bigint', {}>> {
+export type SummaryQuery<T extends LedgerTable = LedgerTable<'bigint', {}>> = SummaryFields<T> & {
+  readonly [K in DimensionField<T['columns']>]?: ColumnInput<T['columns'][K]>;
+};
+
+/** Declared columns that entries can be chosen by: of types whose values are simply equal or not. */
+type DimensionField<Columns extends DeclaredColumns> = {
+  [K in keyof Columns]: Columns[K] extends 'numeric' | 'timestamptz' | 'jsonb' ? never : K;
+}[keyof Columns];
+
+/** @publicApi */
+export interface SummaryFields<T extends LedgerTable> extends ReadOptions {
   readonly userId?: IdInput<T['ids']>;
   readonly apiKeyId?: IdInput<T['ids']>;
   readonly serviceId?: IdInput<T['ids']>;
@@ -29,7 +46,9 @@ export interface UsageSummary {
 }
 
 /** Whose entries `listRecent()` answers with, and which page of them. @publicApi */
-export interface RecentQuery<T extends LedgerTable = LedgerTable<'bigint', {}>> {
+export interface RecentQuery<
+  T extends LedgerTable = LedgerTable<'bigint', {}>,
+> extends ReadOptions {
   readonly userId: IdInput<T['ids']>;
   /** Entries of one answer, 1 to 1000; default 50. */
   readonly limit?: number;

@@ -20,7 +20,11 @@ export interface ReadStatement {
 const TEXT_OID = 25;
 /** SQLSTATEs of a statement that the server gave up at `statement_timeout` or `lock_timeout`. */
 const SERVER_GAVE_UP = ['57014', '55P03'];
-const READ_ONLY = { sql: "SELECT set_config('transaction_read_only', 'on', true)", parameters: [] };
+/** Compiling a query of a few rows takes longer than running it. */
+const READ_ONLY = {
+  sql: "SELECT set_config('transaction_read_only', 'on', true), set_config('jit', 'off', true)",
+  parameters: [],
+};
 
 /**
  * Runs one SELECT in a read-only transaction of its own, in one round trip, past TypeORM's query
@@ -46,11 +50,13 @@ export async function readRows(
       return results[2]?.rows ?? [];
     });
   } catch (error) {
-    throw translate(error, deadline);
+    throw translateReadError(error, deadline);
   }
 }
 
-function translate(error: unknown, deadline: Deadline): LedgerReadError {
+/** A LedgerReadError stays what it is; of all others code and kind are told. @internal */
+export function translateReadError(error: unknown, deadline: Deadline): LedgerReadError {
+  if (error instanceof LedgerReadError) return error;
   const sqlState = sqlStateOf(error);
   const hasGivenUp = sqlState !== undefined && SERVER_GAVE_UP.includes(sqlState);
   // Timers count whole milliseconds, so the limit may strike within the last one.
@@ -61,5 +67,8 @@ function translate(error: unknown, deadline: Deadline): LedgerReadError {
 
 function sqlStateOf(error: unknown): string | undefined {
   if (error instanceof StatementError) return error.failure.code;
-  return isLedgerError(error) && 'sqlState' in error ? (error.sqlState as string) : undefined;
+  if (isLedgerError(error)) return 'sqlState' in error ? (error.sqlState as string) : undefined;
+  // An error of `pg`: its code is a SQLSTATE or the socket's.
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : undefined;
 }

@@ -1,9 +1,8 @@
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { LedgerReadError } from '../errors/ledger-read.error.js';
 import { tableNames } from '../migrations/table-names.js';
 import type { PgConnections } from '../sink/postgres/pg-connections.js';
 import { decodeCursor, encodeCursor, momentText } from './page-cursor.js';
-import { checkFields, parseId, parseLimit, parseMoment } from './parse-read-query.js';
+import { checkFields, parseId, parseLimit } from './parse-read-query.js';
 import { readRows } from './read-rows.js';
 import type { TextRow } from './read-rows.js';
 import type {
@@ -13,6 +12,9 @@ import type {
   SummaryQuery,
   UsageSummary,
 } from './read-query.interface.js';
+import type { ReportRow } from './report-query.interface.js';
+import { streamReport } from './report-reader.js';
+import { DEFAULT_TIMEOUT_MS, SummaryReader } from './summary-reader.js';
 import { microsSql, rowFormat } from './row-format.js';
 import type { RowFormat } from './row-format.js';
 
@@ -25,9 +27,9 @@ export interface UsageReaderParts<T extends LedgerTable> {
   readonly asOf: () => Date;
   /** Milliseconds that one read may take, waiting for a connection included. Default: 10,000. */
   readonly timeoutMs?: number;
+  /** Hears once that rollups can't be read, and why. */
+  readonly onNotice?: (text: string) => void;
 }
-
-const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** The first column of a page's rows, for the cursor; the fields follow. */
 const MICROS_OF_PAGE = microsSql('created_at');
@@ -40,10 +42,12 @@ const MICROS_OF_PAGE = microsSql('created_at');
 export class UsageReader<T extends LedgerTable = LedgerTable> {
   private readonly definition: LedgerTable;
   private readonly format: RowFormat;
+  private readonly summaries: SummaryReader;
 
   constructor(private readonly parts: UsageReaderParts<T>) {
     this.definition = parts.definition;
     this.format = rowFormat(parts.definition);
+    this.summaries = new SummaryReader(parts);
   }
 
   /**
@@ -52,26 +56,8 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
    * @throws LedgerReadError `invalid` for a wrong argument, `overflow` for a figure above 2^53 - 1,
    * `timeout` or `failed` if the database gave no answer
    */
-  async summary(query: SummaryQuery<T>): Promise<UsageSummary> {
-    const { where, values } = this.summaryFilter(query);
-    const asOf = this.parts.asOf().toISOString();
-    const tokens = 'prompt_tokens::bigint + completion_tokens';
-    const rows = await this.read(
-      (table) =>
-        `SELECT coalesce(sum(${tokens}) FILTER (WHERE direction = 'consume'), 0)::text,
-          coalesce(sum(${tokens}) FILTER (WHERE direction = 'supply'), 0)::text,
-          count(*)::text
-        FROM ${table}${where}`,
-      values,
-    );
-    const [consumed, supplied, entries] = (rows[0] ?? []).map((sum) => BigInt(sum ?? 0));
-    return {
-      consumedTokens: exactNumber('consumedTokens', consumed),
-      suppliedTokens: exactNumber('suppliedTokens', supplied),
-      netTokens: exactNumber('netTokens', (supplied ?? 0n) - (consumed ?? 0n)),
-      entries: exactNumber('entries', entries),
-      asOf,
-    };
+  summary(query: SummaryQuery<T>): Promise<UsageSummary> {
+    return this.summaries.read(query);
   }
 
   /**
@@ -82,7 +68,7 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
    * `timeout` or `failed` if the database gave no answer
    */
   async listRecent(query: RecentQuery<T>): Promise<RecentPage<T>> {
-    const fields = checkFields(query, ['userId', 'limit', 'cursor']);
+    const fields = checkFields(query, ['userId', 'limit', 'cursor', 'fresh']);
     const values = [parseId('userId', fields['userId'], this.definition.ids)];
     const limit = parseLimit(fields['limit']);
     let after = '';
@@ -92,12 +78,13 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
       after = ' AND (created_at, uuid) < ($2::timestamptz, $3::uuid)';
     }
     const asOf = this.parts.asOf().toISOString();
-    // One row more than asked for tells whether there is a next page.
+    // One row more than asked for tells whether there is a next page. Without the alias the order
+    // would be that of the texts in the select list, which no index has.
     const rows = await this.read(
       (table) =>
         `SELECT ${MICROS_OF_PAGE}, ${this.format.selectList}
-        FROM ${table} WHERE user_id = $1::${this.definition.ids}${after}
-        ORDER BY created_at DESC, uuid DESC LIMIT ${limit + 1}`,
+        FROM ${table} AS e WHERE user_id = $1::${this.definition.ids}${after}
+        ORDER BY e.created_at DESC, e.uuid DESC LIMIT ${limit + 1}`,
       values,
     );
     const page = rows.slice(0, limit);
@@ -105,32 +92,19 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
     return { entries, nextCursor: rows.length > limit ? cursorAfter(page, entries) : null, asOf };
   }
 
-  private summaryFilter(query: SummaryQuery<T>): { where: string; values: string[] } {
-    const fields = checkFields(query, ['userId', 'apiKeyId', 'serviceId', 'from', 'to']);
-    const { ids } = this.definition;
-    const values: string[] = [];
-    const conditions: string[] = [];
-    const add = (condition: string, type: string, value: string): void => {
-      values.push(value);
-      conditions.push(`${condition} $${values.length}::${type}`);
-    };
-    const idColumns = { userId: 'user_id', apiKeyId: 'api_key_id', serviceId: 'service_id' };
-    for (const [field, column] of Object.entries(idColumns)) {
-      const value = fields[field];
-      if (value !== undefined) add(`${column} =`, ids, parseId(field, value, ids));
-    }
-    const { from, to } = fields;
-    // Constants, not parameters: the planner compares them with the conditions of partial indexes.
-    if (from !== undefined) {
-      conditions.push(`created_at >= '${parseMoment('from', from)}'::timestamptz`);
-    }
-    if (to !== undefined) {
-      conditions.push(`created_at < '${parseMoment('to', to)}'::timestamptz`);
-    }
-    if (from !== undefined && to !== undefined && (from as Date) > (to as Date)) {
-      throw new LedgerReadError('invalid', 'from', 'must not be after `to`');
-    }
-    return { where: conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '', values };
+  /** As `LedgerService.report`. @param query a `ReportQuery`, checked here */
+  report(query: object): AsyncGenerator<ReportRow, void, undefined> {
+    return streamReport(this.definition, this.parts.connections, query);
+  }
+
+  /** The entry with this uuid, or undefined. @throws LedgerReadError as the other reads */
+  async find(uuid: string): Promise<RecentEntry<T> | undefined> {
+    const value = parseId('uuid', uuid, 'uuid');
+    const [row] = await this.read(
+      (table) => `SELECT ${this.format.selectList} FROM ${table} AS e WHERE e.uuid = $1::uuid`,
+      [value],
+    );
+    return row && (this.format.parse(row) as RecentEntry<T>);
   }
 
   private read(
@@ -149,13 +123,4 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
 function cursorAfter(page: readonly TextRow[], entries: readonly { uuid: string }[]): string {
   const micros = BigInt(page.at(-1)?.[0] ?? 0);
   return encodeCursor({ micros, uuid: entries.at(-1)?.uuid ?? '' });
-}
-
-/** @throws LedgerReadError `overflow` rather than a figure that is off by a token */
-function exactNumber(field: string, sum: bigint | undefined): number {
-  const figure = Number(sum ?? 0n);
-  if (!Number.isSafeInteger(figure)) {
-    throw new LedgerReadError('overflow', field, 'is above 2^53 - 1 and has no exact figure');
-  }
-  return figure;
 }

@@ -37,7 +37,7 @@ export class InMemoryLedger {
       logger: new Logger('async-ledger'),
     });
     const asOf = (): Date => new Date(this.ledger.completeUntil());
-    this.reader = new InMemoryReader(() => this.#stored(), asOf);
+    this.reader = new InMemoryReader(definition, () => this.#stored(), asOf);
     this.vitals = vitalsOf(this.ledger, { isUnavailable: false });
     void this.ledger.writer.start(() => undefined);
   }

@@ -1,12 +1,16 @@
 import type { LedgerDefinition } from '../define-ledger.js';
 import type { StoredEntry } from '../entry/usage-entry.interface.js';
 import type {
+  RecentEntry,
   RecentPage,
   RecentQuery,
   SummaryQuery,
   UsageSummary,
 } from '../reading/read-query.interface.js';
+import { parseReportQuery } from '../reading/parse-report-query.js';
+import type { ReportRow } from '../reading/report-query.interface.js';
 import type { UsageReading } from '../reading/usage-reading.interface.js';
+import { reportRows, startOf } from './in-memory-report.js';
 
 type Entry = StoredEntry<LedgerDefinition>;
 
@@ -17,18 +21,47 @@ export class InMemoryReader implements UsageReading<LedgerDefinition> {
   readonly #entries: () => readonly Entry[];
   readonly #asOf: () => Date;
 
-  constructor(entries: () => readonly Entry[], asOf: () => Date) {
+  readonly #declared: readonly string[];
+  readonly #definition: LedgerDefinition;
+
+  constructor(definition: LedgerDefinition, entries: () => readonly Entry[], asOf: () => Date) {
+    this.#definition = definition;
+    this.#declared = Object.keys(definition.columns);
     this.#entries = entries;
     this.#asOf = asOf;
   }
 
-  async summary(query: SummaryQuery<LedgerDefinition> = {}): Promise<UsageSummary> {
-    const entries = this.#entries().filter((entry) => isWithin(entry, query));
+  async summary(query: SummaryQuery<LedgerDefinition>): Promise<UsageSummary> {
+    const own = this.#declared.filter((field) => query[field] !== undefined);
+    const entries = this.#entries().filter(
+      (entry) =>
+        isWithin(entry, query) &&
+        own.every(
+          (field) => String((entry as Record<string, unknown>)[field]) === String(query[field]),
+        ),
+    );
     const consumedTokens = tokensOf(entries, 'consume');
     const suppliedTokens = tokensOf(entries, 'supply');
     const netTokens = suppliedTokens - consumedTokens;
     const asOf = this.#asOf().toISOString();
     return { consumedTokens, suppliedTokens, netTokens, entries: entries.length, asOf };
+  }
+
+  /** As the real one, by the rules of this machine's time zones. */
+  async *report(query: object): AsyncGenerator<ReportRow, void, undefined> {
+    const report = parseReportQuery(this.#definition, query);
+    const within = { from: startOf(report.from, report), to: startOf(report.to, report) };
+    const chosen = this.#entries().filter(
+      (entry) =>
+        isWithin(entry, { ...within, userId: report.userId }) &&
+        (report.writtenBefore === undefined || new Date(entry.createdAt) < report.writtenBefore),
+    );
+    yield* reportRows(report, chosen);
+  }
+
+  async find(uuid: string): Promise<RecentEntry<LedgerDefinition> | undefined> {
+    const entry = this.#entries().find((each) => each.uuid === uuid.toLowerCase());
+    return entry && { ...entry, writtenAt: entry.createdAt };
   }
 
   async listRecent(query: RecentQuery<LedgerDefinition>): Promise<RecentPage<LedgerDefinition>> {

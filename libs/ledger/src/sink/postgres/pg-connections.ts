@@ -84,7 +84,7 @@ export class PgConnections {
    * @throws SinkTransientError, SinkHaltError if there was no connection; else what `work` throws
    */
   async use<T>(deadline: Deadline, work: (lease: PgLease) => Promise<T>): Promise<T> {
-    const lease = await this.#acquire(deadline);
+    const lease = await this.take(deadline);
     try {
       return await work(lease);
     } finally {
@@ -106,7 +106,12 @@ export class PgConnections {
     this.#watch.stop();
   }
 
-  async #acquire(deadline: Deadline): Promise<PgLease> {
+  /**
+   * A connection that the caller must give back or discard, whatever happens.
+   *
+   * @throws SinkTransientError, SinkHaltError if there was none
+   */
+  async take(deadline: Deadline): Promise<PgLease> {
     const acquisition = this.#claim() ?? { lease: this.#begin() };
     try {
       const lease = await deadline.race(acquisition.lease);

@@ -1,0 +1,83 @@
+import type { Command } from 'commander';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { rollupNames } from '../migrations/rollup-tables.js';
+import { RollupPass } from '../reading/rollup/rollup-pass.js';
+import { PgConnections } from '../sink/postgres/pg-connections.js';
+import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { CommandDatabase, type TableOptions } from './command-database.js';
+import { CommandError } from './command.error.js';
+import type { CommandOutput } from './command-output.js';
+import { addTableOptions } from './table-options.js';
+
+/** What `rollup` is told. @internal */
+export interface RollupOptions extends TableOptions {
+  readonly rebuild?: boolean;
+}
+
+/** Milliseconds between two passes when there is nothing to fold but transactions to wait for. */
+const PAUSE_MS = 1_000;
+/** Milliseconds after which open transactions are no longer waited for. */
+const WAIT_MS = 60_000;
+const COMMON = ['user_id', 'api_key_id', 'service_id'];
+
+/** Adds `nestjs-ledger rollup`. @internal */
+export function addRollupCommand(program: Command, output: CommandOutput): void {
+  const command = program
+    .command('rollup')
+    .description("bring a ledger's rollups up to date, for ledgers whose own role may not")
+    .option('--rebuild', 'forget them first and make them anew from the rows');
+  addTableOptions(command).action(async (options: RollupOptions) => {
+    output.line(await rollup(options));
+  });
+}
+
+/**
+ * Folds until there is nothing left to fold.
+ *
+ * @returns a line for a person
+ * @throws CommandError if the database can't be reached, refuses, or has no rollups
+ * @internal
+ */
+export async function rollup(options: RollupOptions): Promise<string> {
+  const database = await CommandDatabase.open(options);
+  const { dataSource } = database;
+  try {
+    const plain = database.definitionFor([]);
+    const { sqlState } = rollupNames(plain, plain.schema);
+    const [state] = await dataSource.query<{ dimensions: string[] }[]>(
+      `SELECT dimensions FROM ${sqlState}`,
+    );
+    const declared = (state?.dimensions ?? []).filter((name) => !COMMON.includes(name));
+    // A column is told by its own name: its snake case is the same again.
+    const definition = { ...plain, rollup: declared };
+    const connections = new PgConnections({
+      dataSource: () => dataSource,
+      ownsDataSource: false,
+    });
+    const pass = new RollupPass({ definition, connections });
+    if (options.rebuild) await pass.clear();
+    return await foldAll(pass);
+  } catch (error) {
+    throw new CommandError(`can't roll up: ${readPgError(error).text}`);
+  } finally {
+    await database.close();
+  }
+}
+
+async function foldAll(pass: RollupPass): Promise<string> {
+  const startedAt = performance.now();
+  let folds = 0;
+  for (let looks = 0; ; looks++) {
+    const { outcome, isBehind } = await pass.run();
+    if (outcome === 'folded') folds++;
+    if (outcome === 'other-dimensions' || outcome === 'hidden-rows')
+      return `nothing done: ${outcome}`;
+    // The first look only notes which transactions are running.
+    const isDone = !isBehind && looks > 0 && outcome !== 'busy' && outcome !== 'waiting';
+    if (isDone && outcome === 'idle') break;
+    if (performance.now() - startedAt > WAIT_MS && !isBehind) break;
+    if (!isBehind) await sleep(PAUSE_MS);
+    if (looks > 1 && outcome === 'waiting' && folds > 0) break;
+  }
+  return `rolled up in ${folds} steps`;
+}

@@ -1,0 +1,40 @@
+/** Types whose values are equal exactly when they are the same; the others can't be a dimension. */
+export const DIMENSION_TYPES = ['text', 'bigint', 'integer', 'boolean', 'uuid'];
+
+/** Dimensions that rollups may have beside the built-in ones. */
+const MAX_DIMENSIONS = 4;
+
+/**
+ * Finds everything that keeps a value from being a definition's `rollup`.
+ *
+ * @param columns the definition's declared columns, unchecked
+ * @returns one sentence for each fault; empty if there is none
+ */
+export function checkRollup(rollup: unknown, columns: unknown): string[] {
+  if (rollup === false) return [];
+  if (typeof rollup !== 'object' || rollup === null || Array.isArray(rollup)) {
+    return ['rollup must be false or an object'];
+  }
+  const unknown = Object.keys(rollup).filter((key) => key !== 'dimensions');
+  if (unknown.length > 0) return ['rollup has the one option dimensions'];
+  const { dimensions = [] } = rollup as { dimensions?: unknown };
+  if (!Array.isArray(dimensions)) return ['rollup.dimensions must be an array of declared columns'];
+  const faults: string[] = [];
+  if (dimensions.length > MAX_DIMENSIONS) {
+    faults.push(`rollup.dimensions must be at most ${MAX_DIMENSIONS}, are ${dimensions.length}`);
+  }
+  if (new Set(dimensions).size < dimensions.length) {
+    faults.push('rollup.dimensions must name each column once');
+  }
+  const types = (columns ?? {}) as Record<string, unknown>;
+  const isDimension = (field: unknown): boolean =>
+    typeof field === 'string' &&
+    Object.hasOwn(types, field) &&
+    DIMENSION_TYPES.includes(types[field] as string);
+  if (!dimensions.every(isDimension)) {
+    faults.push(
+      `rollup.dimensions must be declared columns of the types ${DIMENSION_TYPES.join(', ')}`,
+    );
+  }
+  return faults;
+}

@@ -1,0 +1,78 @@
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { LedgerReadError } from '../errors/ledger-read.error.js';
+import { checkFields, parseId, parseMoment } from './parse-read-query.js';
+
+/** A report's query, checked; what it names is known to the definition. */
+export interface CheckedReport {
+  readonly from: Date | string;
+  readonly to: Date | string;
+  readonly timeZone: string;
+  readonly userId: string | undefined;
+  readonly groupBy: readonly string[];
+  readonly sum: readonly string[];
+  readonly writtenBefore: Date | undefined;
+}
+
+const FIELDS = [
+  ...['from', 'to', 'timeZone', 'userId', 'groupBy', 'sum', 'writtenBefore', 'fresh'],
+];
+export const PERIODS = ['hour', 'day', 'month'];
+const OWN_DIMENSIONS = [...PERIODS, 'userId', 'apiKeyId', 'serviceId', 'direction'];
+const SUMMABLE = ['bigint', 'integer', 'numeric'];
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+
+/** @throws LedgerReadError naming the field and its rule */
+export function parseReportQuery(table: LedgerTable, query: unknown): CheckedReport {
+  const fields = checkFields(query, FIELDS);
+  const { columns } = table;
+  const summable = Object.keys(columns).filter((field) => SUMMABLE.includes(columns[field]!));
+  const { userId, writtenBefore } = fields;
+  if (writtenBefore !== undefined) parseMoment('writtenBefore', writtenBefore);
+  return {
+    from: parsePeriodEnd('from', fields['from']),
+    to: parsePeriodEnd('to', fields['to']),
+    timeZone: parseTimeZone(fields['timeZone']),
+    userId: userId === undefined ? undefined : parseId('userId', userId, table.ids),
+    groupBy: parseNames('groupBy', fields['groupBy'], [...OWN_DIMENSIONS, ...Object.keys(columns)]),
+    sum: parseNames('sum', fields['sum'], summable),
+    writtenBefore: writtenBefore as Date | undefined,
+  };
+}
+
+function parsePeriodEnd(field: string, value: unknown): Date | string {
+  if (typeof value !== 'string') {
+    parseMoment(field, value);
+    return value as Date;
+  }
+  const date = new Date(`${value}T00:00:00Z`);
+  // The 30th of February would be read as a day of March.
+  const isDay =
+    DAY.test(value) && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(value);
+  if (!isDay || value < '0001') {
+    throw new LedgerReadError('invalid', field, 'must be a Date or a day like 2026-03-29');
+  }
+  return value;
+}
+
+function parseTimeZone(value: unknown): string {
+  if (value === undefined) return 'UTC';
+  const fault = new LedgerReadError('invalid', 'timeZone', 'must be the IANA name of a time zone');
+  // An offset like +02:00 means the opposite to PostgreSQL.
+  if (typeof value !== 'string' || !/^[A-Za-z]/.test(value)) throw fault;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: value });
+    return value;
+  } catch {
+    throw fault;
+  }
+}
+
+function parseNames(field: string, value: unknown, known: readonly string[]): readonly string[] {
+  if (value === undefined) return [];
+  const names: readonly unknown[] = Array.isArray(value) ? value : [undefined];
+  const isKnown = names.every((name) => typeof name === 'string' && known.includes(name));
+  if (!isKnown || new Set(names).size < names.length) {
+    throw new LedgerReadError('invalid', field, `must be different names of ${known.join(', ')}`);
+  }
+  return names as readonly string[];
+}

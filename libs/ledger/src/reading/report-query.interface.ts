@@ -1,0 +1,44 @@
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import type { IdInput } from '../entry/usage-entry.interface.js';
+import type { ReadOptions } from './read-query.interface.js';
+
+/** What a report can be broken down by, beside declared columns. @publicApi */
+export type ReportDimension =
+  'hour' | 'day' | 'month' | 'userId' | 'apiKeyId' | 'serviceId' | 'direction';
+
+/**
+ * What `report()` adds up, and how it breaks it down.
+ *
+ * @publicApi
+ */
+export interface ReportQuery<
+  T extends LedgerTable = LedgerTable<'bigint', {}>,
+> extends ReadOptions {
+  /** First moment by `createdAt`, or a day `YYYY-MM-DD`, which begins in `timeZone`. */
+  readonly from: Date | string;
+  /** First moment after the period, as `from`. */
+  readonly to: Date | string;
+  /** IANA name of the zone in which hours, days and months are; default `UTC`. */
+  readonly timeZone?: string;
+  readonly userId?: IdInput<T['ids']>;
+  /** One row for each combination, in this order; empty: one row for all. */
+  readonly groupBy?: readonly (ReportDimension | (keyof T['columns'] & string))[];
+  /** Declared columns to add up beside the tokens; of type bigint, integer or numeric. */
+  readonly sum?: readonly (keyof T['columns'] & string)[];
+  /** The books as they stood: only entries that the server had written before. */
+  readonly writtenBefore?: Date;
+}
+
+/**
+ * One row of a report: the fields of `groupBy` and of `sum`, as texts, and the four figures. An hour
+ * is ISO 8601 with its offset, a day `2026-03-29`, a month `2026-03`. NULL is null.
+ *
+ * @publicApi
+ */
+export type ReportRow = Readonly<Record<string, string | number | null>> & {
+  readonly consumedTokens: number;
+  readonly suppliedTokens: number;
+  /** `suppliedTokens - consumedTokens`. */
+  readonly netTokens: number;
+  readonly entries: number;
+};

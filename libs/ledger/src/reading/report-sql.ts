@@ -1,0 +1,116 @@
+import { columnName } from '../entry/ledger-definition.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { MEASURES_OF_ENTRY } from '../migrations/rollup-tables.js';
+import { quoteIdentifier, tableNames } from '../migrations/table-names.js';
+import { PERIODS } from './parse-report-query.js';
+import type { CheckedReport } from './parse-report-query.js';
+import type { ReadStatement, TextRow } from './read-rows.js';
+import type { ReportRow } from './report-query.interface.js';
+import { exactNumber } from './summary-reader.js';
+
+/** Formats by which PostgreSQL spells the local time of a period's beginning. */
+const FORMATS: Readonly<Record<string, string>> = {
+  hour: 'YYYY-MM-DD"T"HH24:00:00',
+  day: 'YYYY-MM-DD',
+  month: 'YYYY-MM',
+};
+
+/**
+ * The SELECT of a report. An entry lies in the hour, day and month that a clock on the wall showed
+ * when it was created: so each is in exactly one, also where a day has 23 or 25 hours or an hour
+ * comes twice (the offset tells which), and the sum of the days is that of the period.
+ */
+export function reportSql(
+  table: LedgerTable,
+  schema: string | undefined,
+  report: CheckedReport,
+): ReadStatement {
+  const values: string[] = [];
+  const add = (value: string): string => `$${values.push(value)}::text`;
+  const zone = add(report.timeZone);
+  const local = `(created_at AT TIME ZONE ${zone})`;
+  const keys = report.groupBy.flatMap((field) => keysOf(field, local));
+  const conditions = [
+    `created_at >= ${momentSql(report.from, zone, add)}`,
+    `created_at < ${momentSql(report.to, zone, add)}`,
+  ];
+  if (report.userId !== undefined) {
+    conditions.push(`user_id = ${add(report.userId)}::${table.ids}`);
+  }
+  // A parameter that is not used has no type.
+  conditions.push(`${zone} <> ''`);
+  if (report.writtenBefore) {
+    conditions.push(`written_at < ${momentSql(report.writtenBefore, zone, add)}`);
+  }
+  const names = keys.map((_, index) => `k${index}`);
+  const sums = report.sum.map((field) => quoteIdentifier(columnName(field)));
+  const selected = [
+    ...names.map((name) => `${name}::text`),
+    'sum(consumed)::text',
+    'sum(supplied)::text',
+    'count(*)::text',
+    ...sums.map((_, index) => `sum(s${index})::text`),
+  ];
+  const inner = [
+    MEASURES_OF_ENTRY,
+    ...keys.map((key, index) => `${key} AS k${index}`),
+    ...sums.map((column, index) => `${column} AS s${index}`),
+  ];
+  const grouping =
+    names.length > 0 ? ` GROUP BY ${names.join(', ')} ORDER BY ${order(report)}` : '';
+  return {
+    text: `SELECT ${selected.join(', ')} FROM (SELECT ${inner.join(', ')}
+      FROM ${tableNames(table, schema).sqlEntries} WHERE ${conditions.join(' AND ')}) AS e${grouping}`,
+    values,
+  };
+}
+
+/** An hour has two: its spelling, and its offset in seconds. */
+function keysOf(field: string, local: string): string[] {
+  if (field === 'hour') {
+    const offset = `extract(epoch FROM ${local} - (created_at AT TIME ZONE 'UTC'))::integer`;
+    return [`to_char(${local}, '${FORMATS['hour']}')`, offset];
+  }
+  if (PERIODS.includes(field)) return [`to_char(${local}, '${FORMATS[field]}')`];
+  return [quoteIdentifier(columnName(field))];
+}
+
+/** Of two hours of one spelling the first is the one that is further ahead of UTC. */
+function order({ groupBy }: CheckedReport): string {
+  let count = 0;
+  return groupBy
+    .flatMap((field) => {
+      const key = `k${count++}`;
+      return field === 'hour' ? [key, `k${count++} DESC`] : [key];
+    })
+    .join(', ');
+}
+
+function momentSql(moment: Date | string, zone: string, add: (value: string) => string): string {
+  if (typeof moment === 'string') return `(${add(moment)}::timestamp AT TIME ZONE ${zone})`;
+  return `${add(moment.toISOString())}::timestamptz`;
+}
+
+/** @throws LedgerReadError `overflow` for tokens above 2^53 - 1 */
+export function reportRow(report: CheckedReport, texts: TextRow): ReportRow {
+  const row: Record<string, string | number | null> = {};
+  let at = 0;
+  for (const field of report.groupBy) {
+    const text = texts[at++] ?? null;
+    row[field] = field === 'hour' ? `${text}${offsetText(Number(texts[at++]))}` : text;
+  }
+  const [consumed, supplied, entries] = texts.slice(at, at + 3).map((sum) => BigInt(sum ?? 0));
+  row['consumedTokens'] = exactNumber('consumedTokens', consumed);
+  row['suppliedTokens'] = exactNumber('suppliedTokens', supplied);
+  row['netTokens'] = exactNumber('netTokens', (supplied ?? 0n) - (consumed ?? 0n));
+  row['entries'] = exactNumber('entries', entries);
+  for (const [index, field] of report.sum.entries()) row[field] = texts[at + 3 + index] ?? null;
+  return row as ReportRow;
+}
+
+/** Zones of the past have seconds; ISO 8601 rounds them off. */
+function offsetText(seconds: number): string {
+  const minutes = Math.round(Math.abs(seconds) / 60);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${seconds < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
+}

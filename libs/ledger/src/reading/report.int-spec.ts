@@ -1,0 +1,216 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { Logger } from '@nestjs/common';
+import { openRollupBench, ownSchema } from '../../../../test/support/rollup-bench.js';
+import type { RollupBench } from '../../../../test/support/rollup-bench.js';
+import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
+import { createLedger } from '../create-ledger.js';
+import { defineLedger } from '../define-ledger.js';
+import { LedgerService } from '../ledger.service.js';
+import { InMemoryLedger } from '../testing/in-memory-ledger.js';
+import type { ReportRow } from './report-query.interface.js';
+
+const usage = defineLedger({
+  schema: ownSchema(),
+  columns: { model: 'text', costNanos: 'bigint', status: 'integer' },
+  rollup: {},
+});
+const ZONES = ['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'Europe/Berlin'];
+const HOUR_MS = 3_600_000;
+
+let bench: RollupBench;
+let service: LedgerService<typeof usage>;
+let close: () => Promise<void>;
+
+beforeAll(async () => {
+  bench = await openRollupBench(inject('databaseUrl'), usage);
+  const options = resolveLedgerOptions({
+    connection: { url: inject('databaseUrl') },
+    flushMs: 600_000,
+    spillDir: '.tmp/report-spill',
+  });
+  const made = createLedger(usage, options, new Logger('report'));
+  await made.ledger.writer.start(() => undefined);
+  service = new LedgerService(made.ledger, made.reader as never);
+  close = async () => {
+    await made.ledger.shutdown.finish();
+    await made.ledger.sink.close();
+  };
+  // Every ten minutes of four days around each changeover, so that all edges are met.
+  await bench.client.query(
+    `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
+       created_at, model, cost_nanos)
+     SELECT gen_random_uuid(), 1 + extract(minute FROM at)::int % 3, 3, 4, 'consume', at,
+       CASE WHEN extract(hour FROM at)::int % 2 = 0 THEN 'a' END, 5
+     FROM unnest(ARRAY['2026-03-28', '2026-04-03', '2026-10-02', '2026-10-24']::timestamptz[]) d,
+       generate_series(d, d + interval '96 hours' - interval '1 second', interval '10 minutes') at`,
+  );
+});
+
+afterAll(async () => {
+  await close();
+  await bench.close();
+});
+
+async function all(rows: AsyncIterable<ReportRow>): Promise<ReportRow[]> {
+  const found: ReportRow[] = [];
+  for await (const row of rows) found.push(row);
+  return found;
+}
+
+describe('report', () => {
+  const year = { from: '2026-01-01', to: '2027-01-01' };
+
+  it.each(ZONES)('has days and months of %s that add up to the period', async (timeZone) => {
+    const [whole] = await all(service.report({ ...year, timeZone }));
+    expect(whole).toMatchObject({ entries: 4 * 96 * 6, consumedTokens: 7 * 4 * 96 * 6 });
+    for (const unit of ['hour', 'day', 'month'] as const) {
+      const rows = await all(service.report({ ...year, timeZone, groupBy: [unit] }));
+      const sum = rows.reduce((entries, row) => entries + row.entries, 0);
+      expect(sum, unit).toBe(whole!.entries);
+    }
+    const days = await all(service.report({ ...year, timeZone, groupBy: ['day'] }));
+    for (const { day, entries } of days.slice(0, 6)) {
+      const next = new Date(Date.parse(`${day}T00:00:00Z`) + 24 * HOUR_MS);
+      const to = next.toISOString().slice(0, 10);
+      const [single] = await all(service.report({ from: String(day), to, timeZone }));
+      expect(single!.entries, `${timeZone} ${day}`).toBe(entries);
+    }
+  });
+
+  it('counts 23 and 25 hours on the changeover days of Berlin, and tells the double hour', async () => {
+    const timeZone = 'Europe/Berlin';
+    const hours = (from: string, to: string) =>
+      all(service.report({ from, to, timeZone, groupBy: ['hour'] }));
+    expect(await hours('2026-03-29', '2026-03-30')).toHaveLength(23);
+    const long = (await hours('2026-10-25', '2026-10-26')).map(({ hour }) => hour);
+    expect(long).toHaveLength(25);
+    expect(long.slice(1, 5)).toEqual([
+      '2026-10-25T01:00:00+02:00',
+      '2026-10-25T02:00:00+02:00',
+      '2026-10-25T02:00:00+01:00',
+      '2026-10-25T03:00:00+01:00',
+    ]);
+  });
+
+  it('ends a day where midnight is on the wall: 18:15 UTC in Kathmandu', async () => {
+    const query = { from: '2026-03-29', to: '2026-03-30', timeZone: 'Asia/Kathmandu' };
+    const from = new Date('2026-03-28T18:15:00Z');
+    const to = new Date('2026-03-29T18:15:00Z');
+    const [day] = await all(service.report(query));
+    expect(day).toEqual((await all(service.report({ from, to })))[0]);
+    // Lord Howe's clocks went back by half an hour: the day has 24.5 hours.
+    const howe = { from: '2026-04-05', to: '2026-04-06', timeZone: 'Australia/Lord_Howe' };
+    expect((await all(service.report(howe)))[0]!.entries).toBe(24.5 * 6);
+  });
+
+  it('breaks down by ids and declared columns, sums what it is told, and says null for NULL', async () => {
+    const rows = await all(
+      service.report({ ...year, userId: 1, groupBy: ['userId', 'model'], sum: ['costNanos'] }),
+    );
+    expect(rows.map(({ userId, model }) => [userId, model])).toEqual([
+      ['1', 'a'],
+      ['1', null],
+    ]);
+    expect(rows[0]!['costNanos']).toBe(String(rows[0]!.entries * 5));
+  });
+
+  it('gives the books as they stood, without what was written later', async () => {
+    const { rows } = await bench.client.query<{ at: Date }>('SELECT clock_timestamp() AS at');
+    const writtenBefore = rows[0]!.at;
+    const month = { from: '2026-02-01', to: '2026-03-01' };
+    const createdAt = new Date('2026-02-14T00:00:00Z');
+    await service.recordAndWait({ userId: 7, promptTokens: 11, createdAt });
+    const [now] = await all(service.report(month));
+    const [then] = await all(service.report({ ...month, writtenBefore }));
+    expect([now!.consumedTokens, then!.consumedTokens]).toEqual([11, 0]);
+  });
+
+  it('holds one connection while it is read, and gives it back when the reader leaves', async () => {
+    for (let i = 0; i < 8; i++) {
+      const rows = service.report({ ...year, groupBy: ['hour', 'userId'] });
+      expect((await rows.next()).done).toBe(false);
+      await rows.return();
+    }
+    expect((await service.summary()).entries).toBeGreaterThan(0);
+  });
+
+  it.each([
+    [{ from: '2026-02-30', to: '2026-03-01' }, 'from'],
+    [{ ...year, timeZone: 'Mars/Base' }, 'timeZone'],
+    [{ ...year, timeZone: '+02:00' }, 'timeZone'],
+    [{ ...year, groupBy: ['week'] }, 'groupBy'],
+    [{ ...year, sum: ['model'] }, 'sum'],
+    [{ ...year, user: 1 }, '"user"'],
+  ])('refuses %j', async (query, field) => {
+    await expect(all(service.report(query as never))).rejects.toMatchObject({
+      reason: 'invalid',
+      field,
+    });
+  });
+
+  it('is the same in memory, for unit tests', async () => {
+    const definition = defineLedger({ columns: { model: 'text', costNanos: 'bigint' } });
+    const { ledger, reader } = new InMemoryLedger(definition, {});
+    const memory = new LedgerService(ledger, reader);
+    const entries = await bench.client.query<Record<string, string> & { created_at: Date }>(
+      `SELECT * FROM ${bench.table} WHERE created_at >= '2026-03-01'`,
+    );
+    for (const row of entries.rows) {
+      memory.record({
+        userId: row['user_id']!,
+        promptTokens: Number(row['prompt_tokens']),
+        completionTokens: Number(row['completion_tokens']),
+        createdAt: row.created_at,
+        model: row['model'],
+        costNanos: row['cost_nanos'],
+      });
+    }
+    const period = { from: '2026-03-28', to: '2026-12-01' };
+    for (const timeZone of ZONES) {
+      for (const groupBy of [['hour', 'model'], ['day'], ['month', 'userId']] as never[]) {
+        const query = { ...period, timeZone, groupBy, sum: ['costNanos'] as const, fresh: true };
+        expect(await all(memory.report(query as never)), timeZone).toEqual(
+          await all(service.report(query as never)),
+        );
+      }
+    }
+  });
+});
+
+describe('reads that must be fresh', () => {
+  it('hold what was recorded before, though no batch was due', async () => {
+    service.record({ userId: 40, promptTokens: 5 });
+    expect((await service.summary({ userId: 40 })).entries).toBe(0);
+    expect((await service.summary({ userId: 40, fresh: true })).entries).toBe(1);
+    service.record({ userId: 40, promptTokens: 5 });
+    expect((await service.listRecent({ userId: 40, fresh: true })).entries).toHaveLength(2);
+  });
+});
+
+describe('reverse', () => {
+  it('books the opposite once, at the same time, whoever asks and however often', async () => {
+    const createdAt = new Date('2026-01-10T10:00:00Z');
+    const entry = { userId: 50, promptTokens: 9, completionTokens: 2, createdAt, model: 'a' };
+    const { uuid } = await service.recordAndWait({ ...entry, costNanos: 70, status: 200 });
+    const reverse = (reason: string) => service.reverse(uuid, { reason, keep: ['status'] });
+    const outcomes = await Promise.all([reverse('wrong'), reverse('wrong')]);
+    expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['duplicate', 'written']);
+    expect((await reverse('another reason')).outcome).toBe('duplicate');
+    const { consumedTokens, entries } = await service.summary({ userId: 50 });
+    expect({ consumedTokens, entries }).toEqual({ consumedTokens: 0, entries: 2 });
+    const { rows } = await bench.client.query(
+      `SELECT sum(prompt_tokens)::int AS tokens, sum(cost_nanos)::int AS cost, min(status) AS status,
+         max(memo) AS memo, count(corrects)::int AS corrections
+       FROM ${bench.table} WHERE user_id = 50`,
+    );
+    expect(rows).toEqual([{ tokens: 0, cost: 0, status: 200, memo: 'wrong', corrections: 1 }]);
+  });
+
+  it('reverses an entry that is still in the channel, and no entry that there is not', async () => {
+    const uuid = '018f3a1e-7c4b-7d2a-9b1c-2f3e4d5c6b7a';
+    service.record({ userId: 51, promptTokens: 1, uuid });
+    expect((await service.reverse(uuid, { reason: 'at once' })).outcome).toBe('written');
+    const unknown = service.reverse('018f3a1e-7c4b-7d2a-9b1c-2f3e4d5c6bff', { reason: 'x' });
+    await expect(unknown).rejects.toMatchObject({ reason: 'invalid', field: 'uuid' });
+  });
+});

@@ -1,0 +1,61 @@
+import { createRowTarget } from '../codec/row-target.js';
+import { formatUuid, writeUuidV8 } from '../codec/uuid.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import type { StoredEntry } from '../entry/usage-entry.interface.js';
+
+/** How an entry is reversed. @publicApi */
+export interface ReverseOptions<T extends LedgerTable = LedgerTable<'bigint', {}>> {
+  /** Stands in the reversing entry's `memo`. */
+  readonly reason: string;
+  /** Declared numbers that are no amounts (a status, a version): taken over as they are. */
+  readonly keep?: readonly (keyof T['columns'] & string)[];
+}
+
+const AMOUNTS = ['bigint', 'integer', 'numeric'];
+const ZERO = /^-?0+(\.0*)?$/;
+
+/**
+ * The uuid of the entry that reverses another: always the same, so that a second reversal is a
+ * duplicate. A UUIDv8 of the entry's time and a digest of its uuid.
+ */
+export function reversalUuid({ uuid, createdAt }: StoredEntry<LedgerTable>): string {
+  const target = createRowTarget(16);
+  writeUuidV8(target, 0, new Date(createdAt).getTime(), `reversal of ${uuid}`);
+  return formatUuid(target.bytes, 0);
+}
+
+/**
+ * The opposite entry: tokens and declared amounts with the other sign, everything else the same, at
+ * the same time, so that the period that was wrong becomes right. `writtenAt` shows that it came
+ * later.
+ */
+export function reversalOf(
+  { columns }: LedgerTable,
+  entry: StoredEntry<LedgerTable>,
+  { reason, keep = [] }: ReverseOptions<LedgerTable>,
+): Record<string, unknown> {
+  const declared: Record<string, unknown> = {};
+  for (const [field, type] of Object.entries(columns)) {
+    const value = (entry as Record<string, unknown>)[field] ?? null;
+    const isAmount = value !== null && AMOUNTS.includes(type) && !keep.includes(field);
+    const isTime = value !== null && type === 'timestamptz';
+    if (isAmount) declared[field] = opposite(value as string | number);
+    else declared[field] = isTime ? new Date(value as string) : value;
+  }
+  const { userId, apiKeyId, serviceId, direction, promptTokens, completionTokens } = entry;
+  return {
+    ...{ userId, apiKeyId, serviceId, direction, memo: reason },
+    promptTokens: opposite(promptTokens),
+    completionTokens: opposite(completionTokens),
+    createdAt: new Date(entry.createdAt),
+    corrects: entry.uuid,
+    uuid: reversalUuid(entry),
+    ...declared,
+  };
+}
+
+function opposite<T extends string | number>(value: T): T {
+  if (typeof value === 'number') return (value === 0 ? 0 : -value) as T;
+  if (ZERO.test(value) || value === 'NaN') return value;
+  return (value.startsWith('-') ? value.slice(1) : `-${value}`) as T;
+}

@@ -1,0 +1,95 @@
+import { readPgError } from '../../sink/postgres/read-pg-error.js';
+import type { LedgerLogger } from '../../stats/ledger-logger.interface.js';
+import type { Clock, Timer } from '../../writer/clock.js';
+import type { PassOutcome, PassResult } from './rollup-pass.js';
+
+/** What the schedule works with. @internal */
+export interface RollupScheduleParts {
+  readonly pass: { run(): Promise<PassResult> };
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+  /** Names the table in warnings. */
+  readonly table: string;
+}
+
+/** Milliseconds between two passes, half of it up to half more, so that instances spread. */
+const INTERVAL_MS = 15_000;
+/** While there is more to fold than one pass takes in. */
+const BEHIND_MS = 100;
+/** After an answer that only a person can change. */
+const BLOCKED_MS = 600_000;
+
+/** SQLSTATEs: no such table, column or schema; no permission. */
+const BLOCKED = ['42P01', '42703', '3F000', '42501'];
+const BLOCKED_OUTCOMES: readonly PassOutcome[] = ['other-dimensions', 'hidden-rows'];
+
+/**
+ * Runs passes in the background, one at a time, on a timer that does not hold the process.
+ *
+ * New -> running (`start`) -> stopped (`stop`); starting or stopping twice does nothing.
+ *
+ * @internal
+ */
+export class RollupSchedule {
+  readonly #parts: RollupScheduleParts;
+  #timer: Timer | undefined;
+  #isStopped = false;
+  #isTroubled = false;
+  #hasWarned = false;
+
+  constructor(parts: RollupScheduleParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    if (this.#timer === undefined && !this.#isStopped) this.#plan(INTERVAL_MS);
+  }
+
+  /** No pass begins any more; one that runs ends with its connection. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  #plan(ms: number): void {
+    if (this.#isStopped) return;
+    const delayMs = ms * (0.5 + Math.random());
+    this.#timer = this.#parts.clock.after(delayMs, () => void this.#run());
+  }
+
+  async #run(): Promise<void> {
+    let nextMs = INTERVAL_MS;
+    try {
+      const { outcome, isBehind } = await this.#parts.pass.run();
+      this.#isTroubled = false;
+      if (BLOCKED_OUTCOMES.includes(outcome)) nextMs = this.#tellBlocked(outcome);
+      else if (isBehind) nextMs = BEHIND_MS;
+    } catch (error) {
+      if (!this.#isStopped) nextMs = this.#tell(error);
+    }
+    this.#plan(nextMs);
+  }
+
+  #tell(error: unknown): number {
+    const { code, text } = readPgError(error);
+    if (code !== undefined && BLOCKED.includes(code)) return this.#tellBlocked(code);
+    if (!this.#isTroubled) {
+      const { logger } = this.#parts;
+      logger.warn(`WARNING: rollups are not moved on at the moment (${text}); reads stay exact`);
+    }
+    this.#isTroubled = true;
+    return INTERVAL_MS;
+  }
+
+  #tellBlocked(reason: string): number {
+    if (!this.#hasWarned) {
+      this.#parts.logger.warn(
+        `WARNING: this role does not move the rollups of ${this.#parts.table} on (${reason}): ` +
+          'reads stay exact, but slower; let the owner of the table run ' +
+          '`npx nestjs-ledger rollup` regularly, after `npx nestjs-ledger migrate`',
+      );
+    }
+    this.#hasWarned = true;
+    return BLOCKED_MS;
+  }
+}
