@@ -38,7 +38,8 @@ export interface Packed {
   readonly tarball: string;
   /** Paths in the package. */
   readonly files: readonly string[];
-  readonly unpackedBytes: number;
+  /** What a user downloads. */
+  readonly packedBytes: number;
 }
 
 /** Packs the library as it is built. @param folder where the tarball goes */
@@ -48,12 +49,12 @@ export async function packLibrary(folder: string): Promise<Packed> {
   const answer = JSON.parse(stdout) as unknown;
   // npm 11 answers with a list, later ones with an object by package name.
   const [made] = Object.values(answer as object) as [
-    { filename: string; unpackedSize: number; files: { path: string }[] },
+    { filename: string; size: number; files: { path: string }[] },
   ];
   return {
     tarball: join(folder, made.filename),
     files: made.files.map(({ path }) => path).sort(),
-    unpackedBytes: made.unpackedSize,
+    packedBytes: made.size,
   };
 }
 

@@ -125,6 +125,7 @@ export {
 } from './ledger.tokens.js';
 export type { MigrationConstructor } from './migrations/ledger-migrations.js';
 export type {
+  DimensionField,
   RecentEntry,
   RecentPage,
   ReadOptions,

@@ -18,12 +18,16 @@ export type SummaryQuery<T extends LedgerTable = LedgerTable<'bigint', {}>> = Su
   readonly [K in DimensionField<T['columns']>]?: ColumnInput<T['columns'][K]>;
 };
 
-/** Declared columns that entries can be chosen by: of types whose values are simply equal or not. */
-type DimensionField<Columns extends DeclaredColumns> = {
+/**
+ * Declared columns that entries can be chosen by: of types whose values are simply equal or not.
+ *
+ * @publicApi
+ */
+export type DimensionField<Columns extends DeclaredColumns> = {
   [K in keyof Columns]: Columns[K] extends 'numeric' | 'timestamptz' | 'jsonb' ? never : K;
 }[keyof Columns];
 
-/** @publicApi */
+/** What every ledger's summary can be asked for; all of it together if nothing is given. @publicApi */
 export interface SummaryFields<T extends LedgerTable> extends ReadOptions {
   readonly userId?: IdInput<T['ids']>;
   readonly apiKeyId?: IdInput<T['ids']>;
