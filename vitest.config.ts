@@ -17,6 +17,8 @@ export default defineConfig({
     globalSetup: './test/support/global-setup.ts',
     // One module graph for all files of a worker: starting Nest and TypeORM anew in each costs 0.5 s.
     isolate: false,
+    // All files use one database, and some look at every transaction in it.
+    maxWorkers: 1,
     include: ['{libs,src}/**/*.{spec,int-spec}.ts', '{test,examples}/**/*.{spec,e2e-spec}.ts'],
     // Applications of other versions, which test/matrix/run.js installs and tests.
     exclude: ['**/node_modules/**', 'test/matrix/**'],
