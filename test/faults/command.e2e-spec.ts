@@ -95,6 +95,22 @@ describe('npx nestjs-ledger', { timeout: 30_000 }, () => {
     expect((await run(process.execPath, [script])).stdout).toBe('0\n');
   });
 
+  it('and the dashboard are no part of what the library’s own entry point loads', async () => {
+    // Of the same modules as CommonJS Node tells which were loaded.
+    const entry = join(ROOT, 'libs/ledger/dist/cjs/index.js');
+    const script = join(folder, 'probe.cjs');
+    await writeFile(
+      script,
+      `require(${JSON.stringify(entry)});
+       const loaded = Object.keys(require.cache).flatMap((path) => {
+         return /nestjs-ledger|libs.ledger/.test(path) ? [path.split(/dist.cjs./)[1]] : [];
+       });
+       if (!loaded.includes('ledger.service.js')) throw new Error('not seen at all');
+       console.log(loaded.filter((path) => /^(cli|dashboard|init)./.test(path)).length);`,
+    );
+    expect((await run(process.execPath, [script])).stdout).toBe('0\n');
+  });
+
   it('explains itself', async () => {
     expect(await command('--help')).toMatchObject({ code: 0 });
     expect((await command('replay', '--help')).text).toContain('--from-table');
