@@ -146,6 +146,17 @@ export class RecordedApp {
     return socket;
   }
 
+  /**
+   * Asks by HEAD on a connection that stays open. Not by fetch(), which hangs up after a HEAD, now
+   * and then before the response has finished. @returns the connection and the answer's beginning
+   */
+  async head(path: string): Promise<{ socket: Socket; answer: string }> {
+    const socket = await this.dial();
+    socket.write(`HEAD ${path} HTTP/1.1\r\nHost: ledger\r\n\r\n`);
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    return { socket, answer: chunk.toString() };
+  }
+
   /** After this nothing can call a mapper any more. */
   async close(): Promise<void> {
     await this.nest.close();
