@@ -1,7 +1,8 @@
 /**
- * Runs npm's script `build`, or the one given (`build:gateway`, which leaves out CommonJS), unless
- * what is built is newer than every file it is made of, so that a second `npm start` takes no
- * longer than it must. Processes that come at the same time (test files do) build once.
+ * Runs npm's script `build`, or the one given, unless what is built is newer than every file it is
+ * made of, so that a second `npm start` takes no longer than it must. `build:start` leaves out what
+ * a first start need not wait for: CommonJS and the check of types. Processes that come at the same
+ * time (test files do) build once.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
