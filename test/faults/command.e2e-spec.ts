@@ -111,6 +111,14 @@ describe('npx nestjs-ledger', { timeout: 30_000 }, () => {
     expect((await run(process.execPath, [script])).stdout).toBe('0\n');
   });
 
+  it('ends at once where the server is still waiting for a password', async () => {
+    const url = new URL(database.url);
+    url.password = '';
+    const { code, text } = await command('verify', '--database-url', url.href);
+    expect(code).toBe(2);
+    expect(text).toContain("the database can't be reached");
+  });
+
   it('explains itself', async () => {
     expect(await command('--help')).toMatchObject({ code: 0 });
     expect((await command('replay', '--help')).text).toContain('--from-table');
