@@ -1,6 +1,7 @@
 import { MAX_TEXT_BYTES } from '../entry/ledger-definition.js';
 import type { ColumnCodec } from './column-codec.js';
 import { writeNull } from './column-codec.js';
+import { NOT_FLAT, writeFlatJson } from './flat-json.js';
 import { kindOf } from './kind-of.js';
 import type { RowTarget } from './row-target.js';
 import { utf8Bound, writeUtf8 } from './text-column.js';
@@ -30,25 +31,49 @@ function clean(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\ufffd');
 }
 
-/** A field of jsonb, whatever its rules are: keeps the text that `take` allowed, and writes it. */
+/** Up to this many bytes a loop copies faster than a call into Node. Source: measured, as above. */
+const LOOP_BYTES = 128;
+
+/** A field of jsonb, whatever its rules are: keeps what `take` allowed, and writes it. */
 abstract class JsonbField implements ColumnCodec {
   maxBytes = 4;
   #text: string | undefined;
+  /** A flat object's serialised form, and how much of it there is. */
+  readonly #flat = Buffer.allocUnsafeSlow(MAX_TEXT_BYTES);
+  #flatBytes = 0;
 
   abstract take(value: unknown): string | undefined;
 
   /** @param text undefined for SQL NULL */
   protected keep(text: string | undefined): void {
+    this.#flatBytes = 0;
     this.#text = text;
     this.maxBytes = text === undefined ? 4 : 5 + utf8Bound(text);
   }
 
+  /** Keeps an object if it is flat and not too long. @throws whatever a getter throws */
+  protected keepFlat(object: object): boolean {
+    const bytes = writeFlatJson(object, this.#flat);
+    if (bytes === NOT_FLAT) return false;
+    this.#flatBytes = bytes;
+    this.maxBytes = 5 + bytes;
+    return true;
+  }
+
   write(target: RowTarget, offset: number): number {
-    if (this.#text === undefined) return writeNull(target, offset);
+    if (this.#flatBytes === 0 && this.#text === undefined) return writeNull(target, offset);
     target.bytes[offset + 4] = JSONB_VERSION;
-    const end = writeUtf8(target.bytes, offset + 5, this.#text);
+    const end = this.#writeContent(target.bytes, offset + 5);
     target.view.setInt32(offset, end - offset - 4);
     return end;
+  }
+
+  #writeContent(bytes: Buffer, offset: number): number {
+    if (this.#text !== undefined) return writeUtf8(bytes, offset, this.#text);
+    const count = this.#flatBytes;
+    if (count > LOOP_BYTES) return offset + this.#flat.copy(bytes, offset, 0, count);
+    for (let i = 0; i < count; i++) bytes[offset + i] = this.#flat[i]!;
+    return offset + count;
   }
 
   read(source: RowTarget, start: number, end: number): unknown {
@@ -74,6 +99,7 @@ export class JsonColumn extends JsonbField {
     if (value === undefined || value === null) return undefined;
     let text: string | undefined;
     try {
+      if (isPlainObject(value) && this.keepFlat(value)) return undefined;
       text = toJsonbText(value);
     } catch (error) {
       return serialiseRule(error);
@@ -97,6 +123,7 @@ export class AttributesColumn extends JsonbField {
     if (!isPlainObject(value)) return `must be a plain JSON object, got ${kindOf(value)}`;
     let text: string | undefined;
     try {
+      if (this.keepFlat(value)) return undefined;
       text = toJsonbText(value);
     } catch (error) {
       // Too deep or too long to serialise at all is above 8 KiB in any case.

@@ -200,7 +200,7 @@ describe.each(ADAPTERS)('LedgerInterceptor with plain results on %s', (adapter) 
     expect(calls.ends).toEqual(['completed', 'completed', 'completed']);
   });
 
-  it('leaves no listener behind on a connection with many requests', async () => {
+  it('listens once to a connection, however many requests come on it', async () => {
     const connected = once(app.nest.getHttpServer() as Server, 'connection');
     const socket = await app.dial();
     const [peer] = (await connected) as [Socket];
@@ -214,7 +214,7 @@ describe.each(ADAPTERS)('LedgerInterceptor with plain results on %s', (adapter) 
     // A request of its own gives the last response its turn to finish.
     await app.fetch('/plain/bare');
     expect(calls.ends).toHaveLength(30);
-    expect(peer.listenerCount('close')).toBe(before);
+    expect(peer.listenerCount('close')).toBe(before + 1);
     expect(most).toBeLessThan(before + 5);
     socket.destroy();
   });

@@ -25,16 +25,12 @@ export function rawExchangeOf(context: ExecutionContext): RawExchange | undefine
   return { request: request.raw ?? request, response: raw };
 }
 
-interface Watch {
-  readonly callbacks: Set<() => void>;
-  readonly listener: () => void;
-}
-
 /**
- * Watches by connection. A client chooses how many requests it pipelines on one, so they share a
- * single listener: with one each Node would warn of a leak, and removing them be quadratic.
+ * Who waits, by connection. A client chooses how many requests it pipelines on one, so they share a
+ * single listener: with one each Node would warn of a leak, and removing them be quadratic. It
+ * stays for the connection's next request.
  */
-const watches = new WeakMap<Socket, Watch>();
+const watches = new WeakMap<Socket, Set<() => void>>();
 
 /**
  * Calls back once when a response is over: with true if all of it was handed to the network, with
@@ -57,9 +53,10 @@ export function whenOver(
     stopWatching();
     callback(isFinished);
   };
+  // `on` and not `once`: who settles twice does nothing, and a response takes its listeners along.
   // Over HTTP/2 `finish` also comes when the client has reset the stream.
-  response.once('finish', () => settle(response.stream?.aborted !== true && !isGone(request)));
-  response.once('close', () => settle(false));
+  response.on('finish', () => settle(response.stream?.aborted !== true && !isGone(request)));
+  response.on('close', () => settle(false));
   if (isGone(request) || response.destroyed || response.stream?.destroyed) {
     // The client left during a guard, say: its `close` events have been.
     process.nextTick(settle, false);
@@ -102,23 +99,13 @@ function watchConnection(request: IncomingMessage, callback: () => void): () => 
   // Requests that are injected in tests may have no socket worth the name.
   if (isMultiplexed(request) || typeof socket?.once !== 'function') return () => undefined;
   const watch = watches.get(socket) ?? openWatch(socket);
-  watch.callbacks.add(callback);
-  return () => {
-    watch.callbacks.delete(callback);
-    if (watch.callbacks.size > 0 || watches.get(socket) !== watch) return;
-    watches.delete(socket);
-    socket.off('close', watch.listener);
-  };
+  watch.add(callback);
+  return () => watch.delete(callback);
 }
 
-function openWatch(socket: Socket): Watch {
+function openWatch(socket: Socket): Set<() => void> {
   const callbacks = new Set<() => void>();
-  const listener = (): void => {
-    watches.delete(socket);
-    callbacks.forEach((callback) => callback());
-  };
-  const watch = { callbacks, listener };
-  watches.set(socket, watch);
-  socket.once('close', listener);
-  return watch;
+  watches.set(socket, callbacks);
+  socket.once('close', () => callbacks.forEach((callback) => callback()));
+  return callbacks;
 }
