@@ -13,7 +13,8 @@ export interface UsagePlan {
   readonly handler: string;
   readonly mapper: (call: UsageCall<unknown>) => unknown;
   readonly ledger: UsageRecorder;
-  readonly guarantee: UsageGuarantee;
+  /** What the decorator says; undefined leaves it to the ledger's `overflow`. */
+  readonly guarantee: UsageGuarantee | undefined;
   readonly mode: ResponseMode;
   readonly log: UsageLog;
 }
@@ -28,6 +29,7 @@ export interface UsagePlan {
  * @internal
  */
 export class HandlerCall {
+  protected readonly guarantee: UsageGuarantee;
   protected failure: { readonly error: unknown } | undefined;
   protected last: { readonly value: unknown } | undefined;
   private isSettled = false;
@@ -40,7 +42,9 @@ export class HandlerCall {
   constructor(
     protected readonly context: ExecutionContext,
     protected readonly plan: UsagePlan,
-  ) {}
+  ) {
+    this.guarantee = plan.guarantee ?? (plan.ledger.overflow === 'block' ? 'room' : 'record');
+  }
 
   /** True while the handler is being watched: another interceptor need not. */
   get isActive(): boolean {
@@ -107,7 +111,7 @@ export class HandlerCall {
    */
   protected settle(
     end: UsageEnd,
-    wait: UsageGuarantee = this.plan.guarantee,
+    wait: UsageGuarantee = this.guarantee,
   ): Promise<void> | undefined {
     if (this.isSettled) return undefined;
     this.isSettled = true;

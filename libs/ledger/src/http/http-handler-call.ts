@@ -48,7 +48,7 @@ export class HttpHandlerCall extends HandlerCall {
 
   protected override completed(): Promise<void> | undefined {
     if (!this.isPlain || !this.last || isGone(this.request)) return undefined;
-    if (this.plan.guarantee === 'record' && this.isHooked) return undefined;
+    if (this.guarantee === 'record' && this.isHooked) return undefined;
     return this.settle('completed');
   }
 
@@ -79,7 +79,7 @@ export class HttpHandlerCall extends HandlerCall {
 
   /** The response no longer waits: there is room to wait for, but no commit. */
   private get lateWait(): 'record' | 'room' {
-    return this.plan.guarantee === 'record' ? 'record' : 'room';
+    return this.guarantee === 'record' ? 'record' : 'room';
   }
 
   private get isAnsweredByNest(): boolean {

@@ -29,9 +29,6 @@ type MarkedContext = ExecutionContext & { [CALL]?: HandlerCall };
 /** One log a ledger, however many interceptors record to it: its "once a second" is theirs. */
 const logs = new WeakMap<UsageRecorder, UsageLog>();
 
-/** What a plan is before its ledger has answered for its `overflow`. */
-type KnownHandler = Omit<UsagePlan, 'guarantee'> & Pick<RecordUsageMetadata, 'options'>;
-
 /**
  * Records usage of the handlers that carry `@RecordUsage`; all others it passes by at the cost of
  * one look-up. Register it as `APP_INTERCEPTOR`, with `useGlobalInterceptors`, or on controllers;
@@ -43,7 +40,7 @@ type KnownHandler = Omit<UsagePlan, 'guarantee'> & Pick<RecordUsageMetadata, 'op
 @Injectable()
 export class LedgerInterceptor implements NestInterceptor {
   /** By controller, since a handler may be inherited; null for one without the decorator. */
-  private readonly handlers = new WeakMap<object, Map<object, KnownHandler | null>>();
+  private readonly handlers = new WeakMap<object, Map<object, UsagePlan | null>>();
 
   constructor(private readonly moduleRef: ModuleRef) {}
 
@@ -58,16 +55,14 @@ export class LedgerInterceptor implements NestInterceptor {
     return marked[CALL].observe(next.handle());
   }
 
-  private begin(context: ExecutionContext, known: KnownHandler): HandlerCall {
-    const usual = known.ledger.overflow === 'block' ? 'room' : 'record';
-    const plan: UsagePlan = { ...known, guarantee: known.options.guarantee ?? usual };
+  private begin(context: ExecutionContext, plan: UsagePlan): HandlerCall {
     const exchange = rawExchangeOf(context);
     return exchange ? new HttpHandlerCall(context, plan, exchange) : new HandlerCall(context, plan);
   }
 
-  private handlerOf(context: ExecutionContext): KnownHandler | null {
+  private handlerOf(context: ExecutionContext): UsagePlan | null {
     const controller = context.getClass();
-    const handlers = this.handlers.get(controller) ?? new Map<object, KnownHandler | null>();
+    const handlers = this.handlers.get(controller) ?? new Map<object, UsagePlan | null>();
     const handler = context.getHandler();
     let known = handlers.get(handler);
     if (known === undefined) {
@@ -78,7 +73,7 @@ export class LedgerInterceptor implements NestInterceptor {
     return known;
   }
 
-  private learn(context: ExecutionContext, metadata: RecordUsageMetadata): KnownHandler {
+  private learn(context: ExecutionContext, metadata: RecordUsageMetadata): UsagePlan {
     const handler = `${context.getClass().name}.${context.getHandler().name}`;
     const name = metadata.options.ledger?.name ?? 'default';
     const ledger = this.findLedger(metadata, handler, name);
@@ -90,7 +85,7 @@ export class LedgerInterceptor implements NestInterceptor {
       log,
       mapper: metadata.mapper as (call: UsageCall) => unknown,
       mode: responseModeOf(context),
-      options: metadata.options,
+      guarantee: metadata.options.guarantee,
     };
   }
 

@@ -13,13 +13,15 @@ export interface RawExchange {
   readonly response: RawResponse;
 }
 
+type Wrapped<Raw> = Raw & { readonly raw?: Raw };
+
 /** The exchange of a context over HTTP; undefined for others, which libraries may call `http` too. */
 export function rawExchangeOf(context: ExecutionContext): RawExchange | undefined {
   if (context.getType() !== 'http') return undefined;
-  const http = context.switchToHttp();
+  // Not by `switchToHttp()`, which gives the context three functions anew with each call.
   // Fastify wraps what Express extends.
-  const request = http.getRequest<(IncomingMessage & { raw?: IncomingMessage }) | undefined>();
-  const response = http.getResponse<(RawResponse & { raw?: RawResponse }) | undefined>();
+  const request = context.getArgByIndex<Wrapped<IncomingMessage> | undefined>(0);
+  const response = context.getArgByIndex<Wrapped<RawResponse> | undefined>(1);
   const raw = response?.raw ?? response;
   if (!request || typeof raw?.once !== 'function') return undefined;
   return { request: request.raw ?? request, response: raw };
