@@ -40,6 +40,27 @@ module.exports = {
       to: { path: '^(src|test|bench|scripts)/' },
     },
     {
+      name: 'published-library-knows-no-private-one',
+      comment: 'It is packed alone: what lies beside it would be missing.',
+      severity: 'error',
+      from: { path: '^libs/ledger/', pathNot: TESTS },
+      to: { path: '^libs/(?!ledger/)' },
+    },
+    {
+      name: 'private-libraries-know-no-ledger',
+      comment: 'What speaks a protocol or starts a server is of use without it, and says so.',
+      severity: 'error',
+      from: { path: '^libs/(?!ledger/)([^/]+)/', pathNot: TESTS },
+      to: { path: '^libs/', pathNot: '^libs/$1/' },
+    },
+    {
+      name: 'libraries-through-their-door',
+      comment: 'Private libraries are met by their name, not by a path into them.',
+      severity: 'error',
+      from: { path: '^(src|test|bench|scripts|examples)/' },
+      to: { path: '^libs/(openai|embedded-postgres)/src/', pathNot: '^libs/[^/]+/src/index[.]ts$' },
+    },
+    {
       name: 'no-folder-knows-the-module',
       severity: 'error',
       from: { path: `${LIBRARY}/[^/]+/`, pathNot: [TESTS, `${LIBRARY}/testing/`] },

@@ -6,6 +6,7 @@ const source = (path: string): string => fileURLToPath(new URL(path, import.meta
 export default defineConfig({
   resolve: {
     alias: [
+      { find: /^@app\/(.+)$/, replacement: source('./libs/$1/src/index.ts') },
       { find: /^nestjs-ledger$/, replacement: source('./libs/ledger/src/index.ts') },
       {
         find: /^nestjs-ledger\/(testing|dashboard|prometheus|opentelemetry)$/,

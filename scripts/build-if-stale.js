@@ -17,6 +17,10 @@ const INPUTS = [
   'libs/ledger/dashboard',
   'libs/ledger/tsconfig.lib.json',
   'libs/ledger/tsconfig.cjs.json',
+  'libs/embedded-postgres/src',
+  'libs/embedded-postgres/package.json',
+  'libs/openai/src',
+  'libs/openai/package.json',
   'tsconfig.base.json',
   'tsconfig.build.json',
   'nest-cli.json',
@@ -31,6 +35,8 @@ const OUTPUTS = [
   ...(script === 'build' ? ['libs/ledger/dist/cjs/index.js'] : []),
   'libs/ledger/dist/esm/index.js',
   'libs/ledger/dist/dashboard-assets/page.html',
+  'libs/embedded-postgres/dist/index.js',
+  'libs/openai/dist/index.js',
   'dist/main.js',
 ];
 

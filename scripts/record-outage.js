@@ -92,8 +92,7 @@ async function readMetrics(url) {
 }
 
 async function measure() {
-  const { startEmbeddedPostgres } =
-    await import('../dist/embedded-postgres/start-embedded-postgres.js');
+  const { startEmbeddedPostgres } = await import('@app/embedded-postgres');
   const folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-outage-'));
   await chmod(folder, 0o755);
   const server = await startEmbeddedPostgres({ dataDir: join(folder, 'postgres') });

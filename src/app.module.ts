@@ -1,3 +1,10 @@
+import {
+  HttpUpstream,
+  LoopbackProvider,
+  OpenAiErrorFilter,
+  openAiValidationPipe,
+  Upstream,
+} from '@app/openai';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ConfigModule } from '@nestjs/config';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
@@ -7,16 +14,12 @@ import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';
 import { join } from 'node:path';
 import { AddressesController } from './addresses.controller.js';
 import { ChatController } from './chat/chat.controller.js';
-import { HttpUpstream, Upstream } from './chat/upstream.js';
 import { DatabaseModule } from './database/database.module.js';
 import type { GatewayDatabase } from './database/gateway-database.js';
 import type { GatewaySettings } from './gateway-settings.js';
 import { HealthController } from './health/health.controller.js';
-import { LoopbackProvider } from './loopback/loopback.provider.js';
 import { MetricsController } from './metrics/metrics.controller.js';
 import { MetricsRegistry } from './metrics/metrics.registry.js';
-import { OpenAiErrorFilter } from './openai-error.filter.js';
-import { openAiValidationPipe } from './openai-validation.pipe.js';
 import { usage } from './usage.ledger.js';
 import { UsageController } from './usage/usage.controller.js';
 
@@ -53,16 +56,17 @@ export class AppModule {
       ],
       providers: [
         MetricsRegistry,
-        {
-          provide: Upstream,
-          useFactory: () =>
-            settings.upstreamBaseUrl
-              ? new HttpUpstream(settings)
-              : new LoopbackProvider(settings.loopbackTokenMs),
-        },
+        { provide: Upstream, useFactory: () => chooseUpstream(settings) },
         { provide: APP_PIPE, useValue: openAiValidationPipe },
         { provide: APP_FILTER, useClass: OpenAiErrorFilter },
       ],
     };
   }
+}
+
+function chooseUpstream(settings: GatewaySettings): Upstream {
+  const { upstreamBaseUrl: baseUrl, upstreamApiKey: apiKey, upstreamTimeoutMs } = settings;
+  return baseUrl
+    ? new HttpUpstream({ baseUrl, apiKey, timeoutMs: upstreamTimeoutMs })
+    : new LoopbackProvider(settings.loopbackTokenMs);
 }

@@ -1,3 +1,4 @@
+import { openAiError } from '@app/openai';
 import type { LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -5,7 +6,6 @@ import { AppModule } from './app.module.js';
 import { findCaller, type ApiKey, type CallersRequest } from './chat/caller.js';
 import type { GatewayDatabase } from './database/gateway-database.js';
 import type { GatewaySettings } from './gateway-settings.js';
-import { openAiError } from './openai-error.js';
 
 /** Long conversations are larger than Fastify's own limit of 1 MiB. */
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024;

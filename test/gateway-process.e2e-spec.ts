@@ -1,10 +1,10 @@
+import { readPostmaster } from '@app/embedded-postgres';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { readPostmaster } from '../src/embedded-postgres/postmaster-file.js';
 import { GatewayProcess } from './support/gateway-process.js';
 
 let dataDir: string;

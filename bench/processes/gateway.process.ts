@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { LoopbackProvider, OpenAiErrorFilter, openAiValidationPipe, Upstream } from '@app/openai';
 import {
   Module,
   type CallHandler,
@@ -13,13 +14,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Observable } from 'rxjs';
 import { DataSource } from 'typeorm';
-import { Upstream } from '../../src/chat/upstream.js';
 import { createGateway } from '../../src/create-gateway.js';
 import { GatewayDatabase } from '../../src/database/gateway-database.js';
 import { readGatewaySettings } from '../../src/gateway-settings.js';
-import { LoopbackProvider } from '../../src/loopback/loopback.provider.js';
-import { OpenAiErrorFilter } from '../../src/openai-error.filter.js';
-import { openAiValidationPipe } from '../../src/openai-validation.pipe.js';
 import { usage } from '../../src/usage.ledger.js';
 import { inputOf, nextMessage, tell } from '../setup/child.js';
 import { PlainChatController, WRITE_DOWN, type WriteDown } from './plain-chat.controller.js';

@@ -1,15 +1,12 @@
+import { CallMeter, chatRequest, relay, Tokenizer, Upstream, type ChatRequest } from '@app/openai';
 import { Body, Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { Readable } from 'node:stream';
-import { CallMeter } from '../../src/chat/call-meter.js';
+import { callEntry } from '../../src/chat/call-entry.js';
 import { identifyCaller, type CallersRequest } from '../../src/chat/caller.js';
-import { chatRequest, type ChatRequest } from '../../src/chat/chat-request.schema.js';
-import { relay } from '../../src/chat/relay.js';
-import { Tokenizer } from '../../src/chat/tokenizer.js';
-import { Upstream } from '../../src/chat/upstream.js';
 
 /** Writes down a call, or does nothing; awaited before the answer goes out. */
-export type WriteDown = (entry: ReturnType<CallMeter['entry']>) => Promise<void>;
+export type WriteDown = (entry: ReturnType<typeof callEntry>) => Promise<void>;
 export const WRITE_DOWN = Symbol('write down');
 
 /** The gateway's handler without a ledger: no interceptor, and no entry unless told. */
@@ -27,9 +24,9 @@ export class PlainChatController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Buffer | Readable> {
     const caller = identifyCaller(request.user, http.headers.authorization);
-    const meter = new CallMeter(caller, request, await Tokenizer.load(request.model));
+    const meter = new CallMeter(request, await Tokenizer.load(request.model));
     const answer = await relay(this.upstream, { request, meter, http, reply });
-    await this.writeDown(meter.entry('completed'));
+    await this.writeDown(callEntry(caller, request.model, meter.usage, 'completed'));
     return answer;
   }
 }

@@ -1,11 +1,8 @@
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '@app/embedded-postgres';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import {
-  startEmbeddedPostgres,
-  type EmbeddedPostgres,
-} from '../../src/embedded-postgres/start-embedded-postgres.js';
 import { createBenchLedger } from './bench-ledger.js';
 import { TABLE_KINDS, tableOf, type EntryKind } from './entries.js';
 

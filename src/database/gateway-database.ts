@@ -1,6 +1,6 @@
+import { startEmbeddedPostgres } from '@app/embedded-postgres';
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { join } from 'node:path';
-import { startEmbeddedPostgres } from '../embedded-postgres/start-embedded-postgres.js';
 import type { GatewaySettings } from '../gateway-settings.js';
 
 /** Kept from one start to the next if it is free, so that a psql session finds it again. */

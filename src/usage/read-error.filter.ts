@@ -1,7 +1,7 @@
+import { openAiError } from '@app/openai';
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { LedgerReadError } from 'nestjs-ledger';
-import { openAiError } from '../openai-error.js';
 
 const STATUS: Readonly<Record<LedgerReadError['reason'], number>> = {
   invalid: 400,

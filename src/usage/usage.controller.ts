@@ -1,3 +1,4 @@
+import { openAiError } from '@app/openai';
 import {
   Controller,
   ForbiddenException,
@@ -12,7 +13,6 @@ import { InjectLedger, LedgerService } from 'nestjs-ledger';
 import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { CallersRequest } from '../chat/caller.js';
-import { openAiError } from '../openai-error.js';
 import { usage } from '../usage.ledger.js';
 import { csvLines } from './csv-lines.js';
 import { ReadErrorFilter } from './read-error.filter.js';

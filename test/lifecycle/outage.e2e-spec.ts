@@ -1,12 +1,9 @@
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '@app/embedded-postgres';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  startEmbeddedPostgres,
-  type EmbeddedPostgres,
-} from '../../src/embedded-postgres/start-embedded-postgres.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 
 const OUTAGE_MS = 10_000;

@@ -4,6 +4,7 @@
  * SIGTERM drains. Needs a way to the npm registry, and the built gateway for its PostgreSQL. Ends
  * with a table, and `N passed, N failed`.
  */
+import { findFreePort, startEmbeddedPostgres } from '@app/embedded-postgres';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -12,8 +13,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { findFreePort } from '../../dist/embedded-postgres/free-port.js';
-import { startEmbeddedPostgres } from '../../dist/embedded-postgres/start-embedded-postgres.js';
 import { STACKS } from './stacks.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');

@@ -1,3 +1,10 @@
+import {
+  chooseLifeline,
+  chooseServerAccount,
+  findFreePort,
+  serverEnvironment,
+  spawnWithLifeline,
+} from '@app/embedded-postgres';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -7,10 +14,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { serverEnvironment } from '../../src/embedded-postgres/data-directory.js';
-import { findFreePort } from '../../src/embedded-postgres/free-port.js';
-import { chooseLifeline, spawnWithLifeline } from '../../src/embedded-postgres/lifeline.js';
-import { chooseServerAccount } from '../../src/embedded-postgres/server-account.js';
 
 /** Where Debian's package `postgresql-15` puts the server's programs. */
 const PROGRAMS = '/usr/lib/postgresql/15/bin';

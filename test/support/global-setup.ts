@@ -1,8 +1,8 @@
+import { startEmbeddedPostgres } from '@app/embedded-postgres';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { startEmbeddedPostgres } from '../../src/embedded-postgres/start-embedded-postgres.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {

@@ -1,10 +1,10 @@
+import { findFreePort } from '@app/embedded-postgres';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { findFreePort } from '../../src/embedded-postgres/free-port.js';
 
 const START_LIMIT_MS = 20_000;
 

@@ -1,11 +1,8 @@
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '@app/embedded-postgres';
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import {
-  startEmbeddedPostgres,
-  type EmbeddedPostgres,
-} from '../../../src/embedded-postgres/start-embedded-postgres.js';
 
 /** A PostgreSQL of one test file's own, which may be killed and come back on the same port. */
 export class FaultDatabase {

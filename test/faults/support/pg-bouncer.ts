@@ -1,3 +1,4 @@
+import { chooseServerAccount, findFreePort } from '@app/embedded-postgres';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -5,8 +6,6 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { findFreePort } from '../../../src/embedded-postgres/free-port.js';
-import { chooseServerAccount } from '../../../src/embedded-postgres/server-account.js';
 
 /** Debian puts it where only root looks. */
 const PROGRAMS = ['pgbouncer', '/usr/sbin/pgbouncer'];

@@ -2,9 +2,9 @@ import type { OnApplicationBootstrap } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ChatRequest } from '../chat/chat-request.schema.js';
-import { textOf, Tokenizer, type Piece } from '../chat/tokenizer.js';
-import { Upstream, type UpstreamAnswer } from '../chat/upstream.js';
+import type { ChatRequest } from './chat-request.schema.js';
+import { textOf, Tokenizer, type Piece } from './tokenizer.js';
+import { Upstream, type UpstreamAnswer } from './upstream.js';
 
 /** A model's answer: how much it read, and what it says. */
 interface Answer {

@@ -1,27 +1,9 @@
 import { BadGatewayException, GatewayTimeoutException, type OnModuleDestroy } from '@nestjs/common';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Agent, request as send } from 'undici';
-import type { GatewaySettings } from '../gateway-settings.js';
-import { openAiError } from '../openai-error.js';
 import type { ChatRequest } from './chat-request.schema.js';
-
-/** What an upstream answers, its body not yet read. */
-export interface UpstreamAnswer {
-  readonly statusCode: number;
-  readonly headers: IncomingHttpHeaders;
-  /** Read at the reader's pace; may be read once. */
-  readonly body: AsyncIterable<Uint8Array>;
-}
-
-/** Whoever makes the answers: a server, or the built-in loopback provider. */
-export abstract class Upstream {
-  /** Ends with the signal. @throws HttpException 502 or 504 if there is no answer */
-  abstract send(
-    request: ChatRequest,
-    headers: IncomingHttpHeaders,
-    signal: AbortSignal,
-  ): Promise<UpstreamAnswer>;
-}
+import { openAiError } from './openai-error.js';
+import { Upstream, type UpstreamAnswer } from './upstream.js';
 
 /** Belong to one connection: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 */
 const HOP_BY_HOP =
@@ -34,17 +16,26 @@ const NOT_SENT = new Set(`${HOP_BY_HOP} ${CALLERS_OWN}`.split(' '));
 const NOT_RETURNED = new Set(`${HOP_BY_HOP} proxy-authenticate set-cookie`.split(' '));
 const CONNECT_TIMEOUT_MS = 10_000;
 
+/** Which server, and how patiently. */
+export interface HttpUpstreamOptions {
+  /** Without a slash at the end, `/v1` mostly included. */
+  readonly baseUrl: string;
+  /** Sent as Bearer; none is sent without it. */
+  readonly apiKey?: string;
+  /** Milliseconds of silence that are borne with, before the headers and in the body. */
+  readonly timeoutMs: number;
+}
+
 /** Any server that speaks OpenAI's protocol. */
 export class HttpUpstream extends Upstream implements OnModuleDestroy {
   private readonly agent: Agent;
 
-  constructor(private readonly settings: GatewaySettings) {
+  constructor(private readonly options: HttpUpstreamOptions) {
     super();
-    const { upstreamTimeoutMs } = settings;
     this.agent = new Agent({
       connect: { timeout: CONNECT_TIMEOUT_MS },
-      headersTimeout: upstreamTimeoutMs,
-      bodyTimeout: upstreamTimeoutMs,
+      headersTimeout: options.timeoutMs,
+      bodyTimeout: options.timeoutMs,
     });
   }
 
@@ -53,10 +44,10 @@ export class HttpUpstream extends Upstream implements OnModuleDestroy {
     headers: IncomingHttpHeaders,
     signal: AbortSignal,
   ): Promise<UpstreamAnswer> {
-    const { upstreamBaseUrl, upstreamApiKey } = this.settings;
+    const { baseUrl, apiKey } = this.options;
     const sent = passable(headers, NOT_SENT);
-    if (upstreamApiKey) sent['authorization'] = `Bearer ${upstreamApiKey}`;
-    const answer = await send(`${upstreamBaseUrl}/chat/completions`, {
+    if (apiKey) sent['authorization'] = `Bearer ${apiKey}`;
+    const answer = await send(`${baseUrl}/chat/completions`, {
       method: 'POST',
       // A body that is packed could not be looked into.
       headers: { ...sent, 'content-type': 'application/json', 'accept-encoding': 'identity' },

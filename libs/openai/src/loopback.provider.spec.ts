@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ChatRequest } from '../chat/chat-request.schema.js';
+import type { ChatRequest } from './chat-request.schema.js';
 import { LoopbackProvider } from './loopback.provider.js';
 
 const provider = new LoopbackProvider(0);

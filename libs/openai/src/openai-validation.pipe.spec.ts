@@ -1,6 +1,6 @@
 import { BadRequestException } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
-import { chatRequest } from './chat/chat-request.schema.js';
+import { chatRequest } from './chat-request.schema.js';
 import type { OpenAiError } from './openai-error.js';
 import { openAiValidationPipe } from './openai-validation.pipe.js';
 

@@ -3,8 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import type { AnswerPart, CallMeter } from './call-meter.js';
 import type { ChatRequest } from './chat-request.schema.js';
+import { noAnswer } from './http-upstream.js';
 import { dataOf, eventsOf } from './server-sent-events.js';
-import { noAnswer, type Upstream } from './upstream.js';
+import type { Upstream } from './upstream.js';
 
 /** An answer that is no stream is held until its usage is known. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { transpileFolder } from '../../test/support/transpile.js';
+import { transpileFolder } from '../../../test/support/transpile.js';
 import { chooseLifeline, type Lifeline } from './lifeline.js';
 import { linkLibraries } from './postgres-package.js';
 import { isAlive, readPostmaster } from './postmaster-file.js';

@@ -1,8 +1,4 @@
-import type { UsageEnd, UsageEntry } from 'nestjs-ledger';
-import type { usage } from '../usage.ledger.js';
-import type { Caller } from './caller.js';
 import type { ChatRequest } from './chat-request.schema.js';
-import { costNanos } from './price-list.js';
 import type { Tokenizer } from './tokenizer.js';
 
 interface TokenUsage {
@@ -26,10 +22,21 @@ export interface AnswerPart {
   readonly error?: { code?: unknown; type?: unknown } | null;
 }
 
+/** What one call used, and how it was answered. */
+export interface CallUsage {
+  /** 0 if the upstream did not read it, that is, if it refused or gave no answer. */
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Whether the tokens were counted here, since the upstream did not tell. */
+  readonly isCounted: boolean;
+  /** Status of the answer; 0 if there was none. */
+  readonly status: number;
+  /** A code of at most 64 characters for what went wrong. */
+  readonly error: string | undefined;
+}
+
 const MAX_TOKENS = 2_147_483_647;
 const MAX_ERROR_LENGTH = 64;
-/** Nobody sees it but the ledger; nginx has it for a client that left before there was an answer. */
-const CLIENT_LEFT = 499;
 
 /** What one call used: the upstream's own figures, or, until there are any, a count of the texts. */
 export class CallMeter {
@@ -39,7 +46,6 @@ export class CallMeter {
   private error: string | undefined;
 
   constructor(
-    private readonly caller: Caller,
     private readonly request: ChatRequest,
     private readonly tokenizer: Tokenizer,
   ) {}
@@ -68,33 +74,18 @@ export class CallMeter {
     }
   }
 
-  /**
-   * The entry of the call, however it ended. A client that hangs up pays for the prompt and what it
-   * was sent. `attributes.counted`: by this gateway's tokenizer, since the upstream did not tell.
-   */
-  entry(end: UsageEnd): UsageEntry<typeof usage> {
-    const { request } = this;
-    const hasLeft = end === 'aborted' && this.status === 0;
-    const status = hasLeft ? CLIENT_LEFT : this.status;
-    const error = hasLeft ? 'client_left' : this.error;
+  /** What was used so far, which is all of it once the call is over. */
+  get usage(): CallUsage {
+    const { told, status, error } = this;
     const isRead = status >= 200 && status < 300;
-    const isCounted = this.told === undefined && isRead;
-    const promptTokens =
-      this.told?.prompt_tokens ?? (isCounted ? this.tokenizer.countPrompt(request) : 0);
-    const completionTokens = this.told?.completion_tokens ?? this.counted;
-    const attributes = {
-      ...(isCounted ? { counted: true } : {}),
-      ...(isRead ? {} : { status }),
-      ...(error === undefined ? {} : { error }),
-    };
+    const isCounted = told === undefined && isRead;
     return {
-      ...this.caller,
-      model: request.model,
-      promptTokens,
-      completionTokens,
-      costNanos: costNanos(request.model, promptTokens, completionTokens),
-      memo: end === 'completed' ? null : end,
-      attributes: Object.keys(attributes).length > 0 ? attributes : null,
+      promptTokens:
+        told?.prompt_tokens ?? (isCounted ? this.tokenizer.countPrompt(this.request) : 0),
+      completionTokens: told?.completion_tokens ?? this.counted,
+      isCounted,
+      status,
+      error,
     };
   }
 

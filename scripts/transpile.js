@@ -1,0 +1,43 @@
+/**
+ * Makes JavaScript of the libraries and the gateway file by file, types unread and unchecked: a
+ * first start must not wait for the compiler, which reads some thousand declarations for each of
+ * them. A test compares what runs with what `build` makes, which also writes the declarations.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import ts from 'typescript';
+
+const ROOT = join(import.meta.dirname, '..');
+const PROJECTS = [
+  'libs/ledger/tsconfig.lib.json',
+  'libs/embedded-postgres/tsconfig.lib.json',
+  'libs/openai/tsconfig.lib.json',
+  'tsconfig.build.json',
+];
+/** Where to, instead of each project's own folder; for the test. */
+const target = process.argv[2];
+
+function readProject(path) {
+  return ts.getParsedCommandLineOfConfigFile(join(ROOT, path), undefined, {
+    ...ts.sys,
+    onUnRecoverableConfigFileDiagnostic: ({ messageText }) => {
+      throw new Error(`${path}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`);
+    },
+  });
+}
+
+for (const path of PROJECTS) {
+  const { fileNames, options } = readProject(path);
+  const folder = target ? join(target, relative(ROOT, options.outDir)) : options.outDir;
+  for (const fileName of fileNames) {
+    const output = join(folder, relative(options.rootDir, fileName).replace(/\.ts$/, '.js'));
+    const { outputText, sourceMapText } = ts.transpileModule(readFileSync(fileName, 'utf8'), {
+      // By itself a file can't tell that its package has ES modules.
+      compilerOptions: { ...options, module: ts.ModuleKind.ESNext, declaration: false },
+      fileName,
+    });
+    mkdirSync(dirname(output), { recursive: true });
+    writeFileSync(output, outputText);
+    writeFileSync(`${output}.map`, sourceMapText);
+  }
+}

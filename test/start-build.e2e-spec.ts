@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildIfStale } from './support/example-app.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const FOLDERS = ['libs/ledger/dist/esm', 'libs/embedded-postgres/dist', 'libs/openai/dist', 'dist'];
+
+let target: string;
+
+beforeAll(async () => {
+  await buildIfStale();
+  target = await mkdtemp(join(tmpdir(), 'nestjs-ledger-transpiled-'));
+  await promisify(execFile)(process.execPath, ['scripts/transpile.js', target], { cwd: ROOT });
+}, 180_000);
+
+afterAll(() => rm(target, { recursive: true, force: true }));
+
+/** Each script below a folder, by its path from there, without what it says of types. */
+async function scriptsIn(folder: string): Promise<Record<string, string>> {
+  const names = await readdir(folder, { recursive: true });
+  const scripts = names.filter((name) => name.endsWith('.js')).sort();
+  const texts = scripts.map(async (name) => [
+    name,
+    withoutTypes(await readFile(join(folder, name), 'utf8')),
+  ]);
+  return Object.fromEntries(await Promise.all(texts));
+}
+
+/** A file by itself can't tell a class that it imports from another type: it asks when it runs. */
+function withoutTypes(text: string): string {
+  return text
+    .replace(/^ *var _a\b.*;\n/gm, '')
+    .replace(/__metadata\("design:(paramtypes|returntype)"[^]*?\)(?=,?\n)/g, '');
+}
+
+describe('npm run build:start', () => {
+  it.each(FOLDERS)('makes the same scripts in %s as the full build', async (folder) => {
+    const built = await scriptsIn(join(ROOT, folder));
+    expect(Object.keys(built).length).toBeGreaterThan(5);
+    expect(await scriptsIn(join(target, folder))).toEqual(built);
+  });
+});
