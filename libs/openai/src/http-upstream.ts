@@ -1,5 +1,7 @@
 import { BadGatewayException, GatewayTimeoutException, type OnModuleDestroy } from '@nestjs/common';
 import type { IncomingHttpHeaders } from 'node:http';
+import { pipeline, type Duplex } from 'node:stream';
+import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { Agent, request as send } from 'undici';
 import type { ChatRequest } from './chat-request.schema.js';
 import { openAiError } from './openai-error.js';
@@ -15,6 +17,13 @@ const CALLERS_OWN =
 const NOT_SENT = new Set(`${HOP_BY_HOP} ${CALLERS_OWN}`.split(' '));
 const NOT_RETURNED = new Set(`${HOP_BY_HOP} proxy-authenticate set-cookie`.split(' '));
 const CONNECT_TIMEOUT_MS = 10_000;
+/** With a flush after each piece: a stream's events must not wait for the next ones. */
+const UNPACKERS = new Map<string, () => Duplex>([
+  ['gzip', () => createGunzip({ flush: constants.Z_SYNC_FLUSH })],
+  ['x-gzip', () => createGunzip({ flush: constants.Z_SYNC_FLUSH })],
+  ['deflate', () => createInflate({ flush: constants.Z_SYNC_FLUSH })],
+  ['br', () => createBrotliDecompress({ flush: constants.BROTLI_OPERATION_FLUSH })],
+]);
 
 /** Which server, and how patiently. */
 export interface HttpUpstreamOptions {
@@ -57,13 +66,27 @@ export class HttpUpstream extends Upstream implements OnModuleDestroy {
     }).catch((error: unknown) => {
       throw noAnswer(error);
     });
-    return { ...answer, headers: passable(answer.headers, NOT_RETURNED), body: answer.body };
+    return unpacked({
+      statusCode: answer.statusCode,
+      headers: passable(answer.headers, NOT_RETURNED),
+      body: answer.body,
+    });
   }
 
   /** Calls under way are let come to their end. */
   onModuleDestroy(): void {
     void this.agent.close().catch(() => undefined);
   }
+}
+
+/** Unpacks an answer as it comes, if it was packed although nobody asked for that. */
+function unpacked({ statusCode, headers, body }: UpstreamAnswer): UpstreamAnswer {
+  const { 'content-encoding': encoding = '', ...rest } = headers;
+  const unpack = UNPACKERS.get(encoding.toLowerCase())?.();
+  if (!unpack) return { statusCode, headers, body };
+  // An error on either side ends both, and is what the reader of the second one gets.
+  pipeline(body, unpack, () => undefined);
+  return { statusCode, headers: rest, body: unpack };
 }
 
 /** An upstream's failure as an answer: 504 for time that ran out, else 502. */

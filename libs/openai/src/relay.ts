@@ -5,10 +5,13 @@ import type { AnswerPart, CallMeter } from './call-meter.js';
 import type { ChatRequest } from './chat-request.schema.js';
 import { noAnswer } from './http-upstream.js';
 import { dataOf, eventsOf } from './server-sent-events.js';
-import type { Upstream } from './upstream.js';
+import type { Upstream, UpstreamAnswer } from './upstream.js';
 
 /** An answer that is no stream is held until its usage is known. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** How servers answer a field that they don't know: OpenAI's and most others, and FastAPI's. */
+const UNKNOWN_FIELD = new Set([400, 422]);
 
 /** What takes part in one call. */
 export interface Exchange {
@@ -25,18 +28,18 @@ export interface Exchange {
  * @throws HttpException 502 or 504 if the upstream does not answer
  */
 export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buffer | Readable> {
-  const { request, meter, http, reply } = exchange;
+  const { request, meter, reply } = exchange;
   const hangUp = new AbortController();
   reply.raw.once('close', () => hangUp.abort());
-  const isUsageAsked = request.stream_options?.include_usage === true;
-  const asked = request.stream ? askForUsage(request) : request;
+  // Who left before this line has been told of already.
+  if (reply.raw.destroyed) hangUp.abort();
   try {
-    const { statusCode, headers, body } = await upstream.send(asked, http.headers, hangUp.signal);
+    const { statusCode, headers, body } = await ask(upstream, exchange, hangUp.signal);
     meter.answered(statusCode);
     const type = String(headers['content-type']);
     if (/^text\/event-stream\b/i.test(type)) {
       void reply.status(statusCode).headers(headers);
-      const bytes = meterEvents(body, meter, isUsageAsked);
+      const bytes = meterEvents(body, meter, isUsageAsked(request));
       return Readable.from(bytes, { objectMode: false, highWaterMark: 16_384 });
     }
     const bytes = await readAll(body);
@@ -50,21 +53,41 @@ export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buf
   }
 }
 
-function askForUsage(request: ChatRequest): ChatRequest {
-  return { ...request, stream_options: { ...request.stream_options, include_usage: true } };
+function isUsageAsked(request: ChatRequest): boolean {
+  return request.stream_options?.include_usage === true;
+}
+
+/** Asks a stream for its usage; an upstream that refuses to tell is asked again as the client did. */
+async function ask(
+  upstream: Upstream,
+  { request, http }: Exchange,
+  signal: AbortSignal,
+): Promise<UpstreamAnswer> {
+  if (!request.stream || isUsageAsked(request)) {
+    return upstream.send(request, http.headers, signal);
+  }
+  const options = { ...request.stream_options, include_usage: true };
+  const asked = { ...request, stream_options: options };
+  const answer = await upstream.send(asked, http.headers, signal);
+  if (!UNKNOWN_FIELD.has(answer.statusCode)) return answer;
+  const refusal = await readAll(answer.body);
+  if (/stream_options|include_usage/.test(refusal.toString())) {
+    return upstream.send(request, http.headers, signal);
+  }
+  return { ...answer, body: Readable.from([refusal]) };
 }
 
 async function* meterEvents(
   body: AsyncIterable<Uint8Array>,
   meter: CallMeter,
-  isUsageAsked: boolean,
+  isUsageShown: boolean,
 ): AsyncGenerator<Buffer> {
   try {
     for await (const events of eventsOf(body)) {
       const passed = events.map((event) => {
         const part = parsed(dataOf(event));
         if (part) meter.saw(part);
-        return !part || isUsageAsked ? event : withoutUsage(event, part);
+        return !part || isUsageShown ? event : withoutUsage(event, part);
       });
       const bytes = Buffer.concat(passed);
       if (bytes.length > 0) yield bytes;
