@@ -1,18 +1,22 @@
-import { openAiError } from '@app/openai';
+import { onRefusedCall, openAiError } from '@app/openai';
 import type { LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { getLedgerToken, type LedgerService } from 'nestjs-ledger';
 import { AppModule } from './app.module.js';
 import { findCaller, type ApiKey, type CallersRequest } from './chat/caller.js';
+import { refusedEntry } from './chat/call-entry.js';
 import type { GatewayDatabase } from './database/gateway-database.js';
 import type { GatewaySettings } from './gateway-settings.js';
+import { usage } from './usage.ledger.js';
 
 /** Long conversations are larger than Fastify's own limit of 1 MiB. */
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 
-/** A request that is not here after this time is given up, its headers alone sooner. */
-const REQUEST_TIMEOUT_MS = 60_000;
+/** Headers that are not here after this time are given up; settings have it for whole requests. */
 const HEADERS_TIMEOUT_MS = 15_000;
+/** How often Node looks for requests that are too slow; its own default is 30 s. */
+const TIMEOUTS_CHECKED_MS = 5_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 
 /**
@@ -26,18 +30,24 @@ export async function createGateway(
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: settings.requestTimeoutMs,
     // A client that no longer reads its stream; the upstream's silence is no fault of the client.
-    connectionTimeout: settings.upstreamTimeoutMs + REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    connectionTimeout: settings.upstreamTimeoutMs + settings.requestTimeoutMs,
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: Math.min(TIMEOUTS_CHECKED_MS, settings.requestTimeoutMs),
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
   });
   if (settings.apiKeys.length > 0) askForKeys(adapter, settings.apiKeys);
-  return NestFactory.create<NestFastifyApplication>(
+  const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.forRoot(settings, database),
     adapter,
     // An error at boot goes to the caller, who still has a database to stop.
     { logger, abortOnError: false },
   );
+  bookRefusedCalls(app);
+  return app;
 }
 
 /** Answers 401 to whoever has no key, before the body is read. By route: a path has many spellings. */
@@ -48,5 +58,14 @@ function askForKeys(adapter: FastifyAdapter, keys: readonly ApiKey[]): void {
     if (request.caller) return;
     const error = openAiError('Incorrect API key provided.', { code: 'invalid_api_key' });
     return reply.status(401).header('www-authenticate', 'Bearer').send(error);
+  });
+}
+
+/** Books the calls that no interceptor sees. A call without a key is nobody's, and is not booked. */
+function bookRefusedCalls(app: NestFastifyApplication): void {
+  const ledger = app.get<LedgerService<typeof usage>>(getLedgerToken(usage));
+  const server = app.getHttpAdapter().getInstance();
+  onRefusedCall(server, '/v1/chat/completions', ({ request, status, isAborted }) => {
+    ledger.record(refusedEntry(request, status, isAborted ? 'aborted' : 'failed'));
   });
 }

@@ -5,6 +5,7 @@ describe('readGatewaySettings', () => {
   it('has a default for everything, also where a variable is set to nothing', () => {
     const defaults = {
       port: 3000,
+      requestTimeoutMs: 60_000,
       host: '0.0.0.0',
       databaseUrl: undefined,
       dataDir: '.data',

@@ -2,27 +2,26 @@ import { z } from 'zod';
 import { parseApiKeys, type ApiKey } from './chat/caller.js';
 
 /** A variable that is set to nothing counts as not set. */
-const unsetIfEmpty = (value: unknown): unknown => (value === '' ? undefined : value);
+const setting = <T extends z.ZodType>(rule: T) =>
+  z.preprocess((value) => (value === '' ? undefined : value), rule);
+const text = setting(z.string().optional());
+const wholeNumber = (min: number, max: number, preset: number) =>
+  setting(z.coerce.number().int().min(min).max(max).default(preset));
 
 const schema = z.object({
-  PORT: z.preprocess(unsetIfEmpty, z.coerce.number().int().min(0).max(65_535).default(3000)),
-  HOST: z.preprocess(unsetIfEmpty, z.string().default('0.0.0.0')),
-  DATABASE_URL: z.preprocess(unsetIfEmpty, z.string().optional()),
-  LEDGER_DATABASE_URL: z.preprocess(unsetIfEmpty, z.string().optional()),
-  DATA_DIR: z.preprocess(unsetIfEmpty, z.string().default('.data')),
-  LOOPBACK_TOKEN_MS: z.preprocess(
-    unsetIfEmpty,
-    z.coerce.number().int().min(0).max(60_000).default(0),
-  ),
-  UPSTREAM_BASE_URL: z.preprocess(unsetIfEmpty, z.url({ protocol: /^https?$/ }).optional()),
-  UPSTREAM_API_KEY: z.preprocess(unsetIfEmpty, z.string().optional()),
-  UPSTREAM_TIMEOUT_MS: z.preprocess(
-    unsetIfEmpty,
-    z.coerce.number().int().min(1).max(3_600_000).default(600_000),
-  ),
+  PORT: wholeNumber(0, 65_535, 3000),
+  HOST: setting(z.string().default('0.0.0.0')),
+  DATABASE_URL: text,
+  LEDGER_DATABASE_URL: text,
+  DATA_DIR: setting(z.string().default('.data')),
+  LOOPBACK_TOKEN_MS: wholeNumber(0, 60_000, 0),
+  UPSTREAM_BASE_URL: setting(z.url({ protocol: /^https?$/ }).optional()),
+  UPSTREAM_API_KEY: text,
+  UPSTREAM_TIMEOUT_MS: wholeNumber(1, 3_600_000, 600_000),
+  REQUEST_TIMEOUT_MS: wholeNumber(1, 3_600_000, 60_000),
   // A wrong key must not be in the error, so this rule does not show what it was given.
   GATEWAY_API_KEYS: z.preprocess(
-    (text) => (typeof text === 'string' && text !== '' ? parseApiKeys(text) : []),
+    (given) => (typeof given === 'string' && given !== '' ? parseApiKeys(given) : []),
     z.custom<readonly ApiKey[]>(Array.isArray, 'user:keyId:key (16 or more), all different'),
   ),
 });
@@ -44,6 +43,8 @@ export interface GatewaySettings {
   readonly upstreamApiKey: string | undefined;
   /** Milliseconds of silence of the upstream. 1 to 3,600,000; default 600,000. */
   readonly upstreamTimeoutMs: number;
+  /** Milliseconds for a request to arrive in full. 1 to 3,600,000; default 60,000. */
+  readonly requestTimeoutMs: number;
   /** Who may call. Empty: everybody. */
   readonly apiKeys: readonly ApiKey[];
 }
@@ -69,6 +70,7 @@ export function readGatewaySettings(environment: NodeJS.ProcessEnv): GatewaySett
     upstreamBaseUrl: data.UPSTREAM_BASE_URL?.replace(/\/+$/, ''),
     upstreamApiKey: data.UPSTREAM_API_KEY,
     upstreamTimeoutMs: data.UPSTREAM_TIMEOUT_MS,
+    requestTimeoutMs: data.REQUEST_TIMEOUT_MS,
     apiKeys: data.GATEWAY_API_KEYS,
   };
 }

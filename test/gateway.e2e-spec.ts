@@ -155,13 +155,15 @@ describe('POST /v1/chat/completions', () => {
     expect(JSON.stringify(rows)).not.toContain('secret');
   });
 
-  it('refuses a wrong body with 400, names the fields, and records nothing', async () => {
-    const before = app.get(LedgerService).stats().offered;
-    const { status, body } = await complete({ model: 7, messages: [{ role: 'robot' }] });
+  it('refuses a wrong body with 400, names the fields, and records who sent it', async () => {
+    const wrong = { model: 7, messages: [{ role: 'robot' }], user: 'wrong' };
+    const { status, body } = await complete(wrong);
     expect(status).toBe(400);
     expect(body.error).toMatchObject({ type: 'invalid_request_error', param: 'model' });
     expect(body.error.message).toMatch(/model: .*messages\[0\]\.role: /);
-    expect(app.get(LedgerService).stats().offered).toBe(before);
+    expect(await rowsOf('wrong')).toMatchObject([
+      { model: null, prompt_tokens: 0, completion_tokens: 0, memo: 'failed', cost_nanos: null },
+    ]);
   });
 
   it('answers a body that is no JSON, and an address that is none, in the form of OpenAI', async () => {
@@ -243,7 +245,7 @@ describe('GET /health, / and /addresses', () => {
     expect(await response.text()).toContain('<h1>Usage ledger');
     const forwarded = await fetch(url, { headers: { 'x-forwarded-for': '203.0.113.7' } });
     expect(forwarded.status).toBe(404);
-  });
+  }, 180_000);
 
   it('lists its addresses', async () => {
     const { body } = await get('/addresses');

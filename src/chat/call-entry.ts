@@ -1,7 +1,7 @@
-import type { CallUsage } from '@app/openai';
+import { namesIn, type CallUsage } from '@app/openai';
 import type { UsageEnd, UsageEntry } from 'nestjs-ledger';
 import type { usage } from '../usage.ledger.js';
-import type { Caller } from './caller.js';
+import { identifyCaller, type Caller, type CallersRequest } from './caller.js';
 import { costNanos } from './price-list.js';
 
 /** Nobody sees it but the ledger; nginx has it for a client that left before there was an answer. */
@@ -13,7 +13,7 @@ const CLIENT_LEFT = 499;
  */
 export function callEntry(
   caller: Caller,
-  model: string,
+  model: string | null,
   used: CallUsage,
   end: UsageEnd,
 ): UsageEntry<typeof usage> {
@@ -32,8 +32,20 @@ export function callEntry(
     model,
     promptTokens,
     completionTokens,
-    costNanos: costNanos(model, promptTokens, completionTokens),
+    costNanos: model && costNanos(model, promptTokens, completionTokens),
     memo: end === 'completed' ? null : end,
     attributes: Object.keys(attributes).length > 0 ? attributes : null,
   };
+}
+
+/** The entry of a call that no upstream was asked for: no tokens, and the status that tells why. */
+export function refusedEntry(
+  request: CallersRequest,
+  status: number,
+  end: UsageEnd,
+): UsageEntry<typeof usage> {
+  const { model = null, user } = namesIn(request.body);
+  const caller = request.caller ?? identifyCaller(user, request.headers.authorization);
+  const used = { promptTokens: 0, completionTokens: 0, isCounted: false, status, error: 'refused' };
+  return callEntry(caller, model, used, end);
 }

@@ -4,15 +4,21 @@ import type { FastifyReply } from 'fastify';
 import { LedgerInterceptor, RecordUsage, type UsageCall } from 'nestjs-ledger';
 import type { Readable } from 'node:stream';
 import { usage } from '../usage.ledger.js';
-import { callEntry } from './call-entry.js';
+import { callEntry, refusedEntry } from './call-entry.js';
 import { identifyCaller, type CallersRequest } from './caller.js';
 
 type MeteredRequest = CallersRequest & { meter?: CallMeter };
 
-/** Null for a call that was refused before it reached the handler. */
+/** A call without a meter was refused before it reached the handler: its body breaks the schema. */
 function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>) {
-  const { caller, meter, body } = context.switchToHttp().getRequest<MeteredRequest>();
-  return caller && meter ? callEntry(caller, (body as ChatRequest).model, meter.usage, end) : null;
+  const http = context.switchToHttp();
+  const request = http.getRequest<MeteredRequest>();
+  const { caller, meter, body } = request;
+  if (!caller || !meter) {
+    const { statusCode } = http.getResponse<FastifyReply>();
+    return refusedEntry(request, end === 'aborted' ? 0 : statusCode, end);
+  }
+  return callEntry(caller, (body as ChatRequest).model, meter.usage, end);
 }
 
 /** Speaks OpenAI's protocol for chat completions; one entry of the ledger for each request. */
@@ -28,8 +34,9 @@ export class ChatController {
     @Req() http: MeteredRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Buffer | Readable> {
+    const tokenizer = await Tokenizer.load(request.model);
     http.caller ??= identifyCaller(request.user, http.headers.authorization);
-    http.meter = new CallMeter(request, await Tokenizer.load(request.model));
+    http.meter = new CallMeter(request, tokenizer);
     return relay(this.upstream, { request, meter: http.meter, http, reply });
   }
 }

@@ -119,7 +119,10 @@ describe.each(['the loopback provider', 'another gateway over HTTP'])(
         .catch((e: unknown) => e);
       expect(wrong).toBeInstanceOf(OpenAI.BadRequestError);
       expect(wrong).toMatchObject({ param: 'n', type: 'invalid_request_error' });
-      await gateway.rows(0);
+      // Nobody's call is in nobody's books; the wrong one is in Alice's.
+      const [row] = await gateway.rows(1);
+      expect(row).toMatchObject({ user_id: 'alice', prompt_tokens: 0, completion_tokens: 0 });
+      expect(row.attributes).toEqual({ status: 400, error: 'refused' });
     });
 
     it('has 200 entries with the tokens of 200 calls at the same time', async () => {

@@ -1,6 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { randomUUID } from 'node:crypto';
-import { LedgerService } from 'nestjs-ledger';
+import { LedgerService, type LedgerStats } from 'nestjs-ledger';
 import pg from 'pg';
 import { expect, inject, vi } from 'vitest';
 import { createGateway } from '../../src/create-gateway.js';
@@ -47,6 +47,17 @@ export class MeteredGateway {
     await vi.waitFor(areThere, { timeout: 20_000, interval: 50 });
     expect(rows).toHaveLength(count);
     return rows;
+  }
+
+  /** The ledger's figures once none of its entries is under way any more. */
+  async settledStats(): Promise<LedgerStats> {
+    await this.app.get(LedgerService).flush();
+    return this.app.get(LedgerService).stats();
+  }
+
+  /** Asks the gateway's own schema. */
+  async query(sql: string, values: unknown[] = []): Promise<any[]> {
+    return (await this.admin.query(sql, values)).rows;
   }
 
   async forget(): Promise<void> {

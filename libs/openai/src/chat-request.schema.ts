@@ -38,6 +38,12 @@ export const chatRequest = z.looseObject({
   tools: z.array(z.looseObject({})).optional(),
 });
 
+/** Model and user of a body that broke the schema, as far as they are right by themselves. */
+export function namesIn(body: unknown): { readonly model?: string; readonly user?: string } {
+  const { model, user } = (body ?? {}) as Record<string, unknown>;
+  return { model: id.safeParse(model).data, user: id.safeParse(user).data };
+}
+
 /** A request that kept the schema. */
 export type ChatRequest = z.infer<typeof chatRequest>;
 /** One message of a request. */

@@ -1,10 +1,11 @@
 export { CallMeter, type CallUsage } from './call-meter.js';
-export { chatRequest, type ChatRequest } from './chat-request.schema.js';
+export { chatRequest, namesIn, type ChatRequest } from './chat-request.schema.js';
 export { HttpUpstream } from './http-upstream.js';
 export { LoopbackProvider } from './loopback.provider.js';
 export { openAiError } from './openai-error.js';
 export { OpenAiErrorFilter } from './openai-error.filter.js';
 export { openAiValidationPipe } from './openai-validation.pipe.js';
+export { onRefusedCall } from './refused-calls.js';
 export { relay } from './relay.js';
 export { Tokenizer } from './tokenizer.js';
 export { Upstream } from './upstream.js';
