@@ -18,6 +18,7 @@ describe('a report as CSV', () => {
     ['-2+3', "'-2+3"],
     ['@sum', "'@sum"],
     ['\t=1', "'\t=1"],
+    ['\n=1', '"\'\n=1"'],
     ['-12.5', '-12.5'],
     ['=a,b', '"\'=a,b"'],
   ])('gives a spreadsheet no formula: %j', (text, field) => {

@@ -1,7 +1,10 @@
 type Row = Readonly<Record<string, string | number | null>>;
 
-/** What a spreadsheet takes for the beginning of a formula. */
-const FORMULA = /^[=+\-@\t\r]/;
+/**
+ * What a spreadsheet takes for the beginning of a formula.
+ * Source: https://owasp.org/www-community/attacks/CSV_Injection
+ */
+const FORMULA = /^[=+\-@\t\r\n]/;
 
 /** A report as lines of CSV (RFC 4180), the names of the columns first; nothing without rows. */
 export async function* csvLines(rows: AsyncIterable<Row>): AsyncGenerator<string, void, undefined> {

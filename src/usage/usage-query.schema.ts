@@ -33,7 +33,7 @@ export const reportQuery = z.object({
 
 /** `cursor` is the `nextCursor` of the page before. */
 export const entriesQuery = z.object({
-  userId: id,
+  userId: id.optional(),
   limit: z.coerce.number().int().min(1).max(1000).optional(),
   cursor: z.string().min(1).optional(),
 });

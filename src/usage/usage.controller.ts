@@ -3,12 +3,15 @@ import {
   Controller,
   ForbiddenException,
   Get,
-  Header,
+  HttpException,
+  HttpStatus,
   Query,
   Req,
+  Res,
   StreamableFile,
   UseFilters,
 } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import { InjectLedger, LedgerService } from 'nestjs-ledger';
 import { Readable } from 'node:stream';
 import type { z } from 'zod';
@@ -18,10 +21,14 @@ import { csvLines } from './csv-lines.js';
 import { ReadErrorFilter } from './read-error.filter.js';
 import { entriesQuery, reportQuery, summaryQuery } from './usage-query.schema.js';
 
+const ONE_AT_A_TIME = openAiError('Another report is being read.', { code: 'report_running' });
+
 /** Reads back what was recorded; to a caller with a key only what is its own. */
 @Controller('v1/usage')
 @UseFilters(ReadErrorFilter)
 export class UsageController {
+  private isReporting = false;
+
   constructor(@InjectLedger(usage) private readonly ledger: LedgerService<typeof usage>) {}
 
   @Get('summary')
@@ -32,18 +39,28 @@ export class UsageController {
     return this.ledger.summary({ ...query, userId: readable(query.userId, caller) });
   }
 
-  /** Streams sums as CSV. A fault in the first rows is an error's answer; a later one cuts it off. */
+  /**
+   * Streams sums as CSV. A fault in the first rows is an error's answer; a later one cuts it off. A
+   * report holds a connection for as long as its reader takes: the ledger's pool has one to spare.
+   */
   @Get('report.csv')
-  @Header('content-type', 'text/csv; charset=utf-8')
   async report(
     @Query({ schema: reportQuery }) query: z.infer<typeof reportQuery>,
     @Req() { caller }: CallersRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<StreamableFile> {
     const own = { ...query, userId: readable(query.userId, caller) };
+    if (this.isReporting) throw new HttpException(ONE_AT_A_TIME, HttpStatus.TOO_MANY_REQUESTS);
     const rows = this.ledger.report(own as Parameters<typeof this.ledger.report>[0]);
     const lines = csvLines(rows);
+    this.isReporting = true;
+    reply.raw.once('close', () => {
+      // A stream that nobody began to read would keep the connection.
+      void lines.return().finally(() => (this.isReporting = false));
+    });
     const { value: first } = await lines.next();
-    return new StreamableFile(Readable.from(continued(first ?? '', lines), { objectMode: false }));
+    const bytes = Readable.from(continued(first ?? '', lines), { objectMode: false });
+    return new StreamableFile(bytes, { type: 'text/csv; charset=utf-8' });
   }
 
   @Get('entries')
@@ -51,15 +68,14 @@ export class UsageController {
     @Query({ schema: entriesQuery }) query: z.infer<typeof entriesQuery>,
     @Req() { caller }: CallersRequest,
   ): ReturnType<LedgerService<typeof usage>['listRecent']> {
-    return this.ledger.listRecent({ ...query, userId: readable(query.userId, caller) });
+    // Where there are no keys, the ledger itself refuses to list for nobody, and names the field.
+    const userId = readable(query.userId, caller) as string;
+    return this.ledger.listRecent({ ...query, userId });
   }
 }
 
 /** Whose usage is read: that of the key's user if there is a key. @throws ForbiddenException else */
-function readable<T extends string | undefined>(
-  asked: T,
-  caller: CallersRequest['caller'],
-): T | string {
+function readable(asked: string | undefined, caller: CallersRequest['caller']): string | undefined {
   if (!caller || (asked ?? caller.userId) === caller.userId) return caller?.userId ?? asked;
   throw new ForbiddenException(openAiError('Not your usage.', { param: 'userId' }));
 }
