@@ -12,6 +12,8 @@ interface LoadReport {
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
+  /** Of the responses alone, in fractions of a millisecond. */
+  readonly fine: { readonly p50: number; readonly p99: number };
 }
 
 interface Contender {
@@ -24,6 +26,7 @@ interface Contender {
 /** Long enough for the ledger's last batch, which may wait for `flushMs`. */
 const FLUSHED_MS = 1500;
 
+const PAIR_GROUP = 'an eighth of the top rate, through and directly';
 const DIRECT_AND_THROUGH = ['an upstream directly', 'the gateway in front of it'] as const;
 
 /** The gateway with and without the ledger, under load from another process. */
@@ -44,7 +47,7 @@ export const http: Part = {
     }
     const load = new Child('load', {});
     const top = await rounds(bench, load, contenders, 0);
-    const half = Math.round((top.get('ledger off') ?? 0) / 2);
+    const half = Math.round((top.get('ledger off')?.perSecond ?? 0) / 2);
     await rounds(bench, load, contenders, half);
     // The same server asked directly and through a gateway, at a rate that leaves both at rest.
     const direct = contenders.find(({ name }) => name === 'ledger off')!;
@@ -73,23 +76,30 @@ async function start(
   return { name, isWritten: mode === 'on' || mode === 'insert', gateway, url };
 }
 
-/** @param perSecond 0: as fast as they answer @returns requests a second of each, the last round's */
+/** @param perSecond 0: as fast as they answer @returns what each did in the last round */
 async function rounds(
   bench: Bench,
   load: Child,
   contenders: readonly Contender[],
   perSecond: number,
-): Promise<Map<string, number>> {
-  const rates = new Map<string, number>();
+): Promise<Map<string, LoadReport>> {
+  const reports = new Map<string, LoadReport>();
   const turns = contenders.map((contender) => async (isCounted: boolean) => {
     const seconds = bench.isQuick || !isCounted ? 1 : 3;
-    rates.set(
-      contender.name,
-      await once(bench, load, contender, { perSecond, seconds, isCounted }),
-    );
+    const report = await once(bench, load, contender, { perSecond, seconds, isCounted });
+    reports.set(contender.name, report);
+    if (isCounted && contender.name === DIRECT_AND_THROUGH[1]) addWhatIsAdded(bench, reports);
   });
   await takeTurns(bench.rounds, turns);
-  return rates;
+  return reports;
+}
+
+/** What the gateway adds to the upstream's own time, asked directly right before in the same round. */
+function addWhatIsAdded({ figures }: Bench, reports: ReadonlyMap<string, LoadReport>): void {
+  const [direct, through] = DIRECT_AND_THROUGH.map((name) => reports.get(name)!.fine);
+  const key = { group: PAIR_GROUP, contender: 'added by the gateway', setting: '', unit: 'ms' };
+  figures.add({ ...key, metric: 'p50' }, through!.p50 - direct!.p50);
+  figures.add({ ...key, metric: 'p99' }, through!.p99 - direct!.p99);
 }
 
 async function once(
@@ -97,7 +107,7 @@ async function once(
   load: Child,
   { name, isWritten, gateway, url }: Contender,
   { perSecond, seconds, isCounted }: { perSecond: number; seconds: number; isCounted: boolean },
-): Promise<number> {
+): Promise<LoadReport> {
   await database.admin.query('TRUNCATE public.usage_entries');
   await database.admin.query('CHECKPOINT');
   const order: LoadOrder = { url, seconds, perSecond };
@@ -115,18 +125,19 @@ async function once(
   if (missing > 0 || report.others > 0) {
     throw new Error(`void round: ${found} rows for ${report.answered} answers of ${name}`);
   }
-  if (!isCounted) return report.perSecond;
+  if (!isCounted) return report;
   const setting = '';
   const isPair = (DIRECT_AND_THROUGH as readonly string[]).includes(name);
   const pace = perSecond === 0 ? 'as fast as it answers' : 'half the top rate';
-  const group = isPair ? 'an eighth of the top rate, through and directly' : pace;
+  const group = isPair ? PAIR_GROUP : pace;
   const key = { group, contender: name, setting };
   figures.add({ ...key, metric: 'requests', unit: '/s' }, report.perSecond);
-  figures.add({ ...key, metric: 'p50', unit: 'ms' }, report.p50);
-  figures.add({ ...key, metric: 'p99', unit: 'ms' }, report.p99);
+  const { p50, p99 } = isPair ? report.fine : report;
+  figures.add({ ...key, metric: 'p50', unit: 'ms' }, p50);
+  figures.add({ ...key, metric: 'p99', unit: 'ms' }, p99);
   figures.add({ ...key, metric: 'p99.9', unit: 'ms' }, report.p999);
   figures.add({ ...key, metric: 'CPU of the gateway', unit: 'µs/request' }, cpu / report.answered);
-  return report.perSecond;
+  return report;
 }
 
 /** CPU so far, in microseconds. */
