@@ -28,7 +28,21 @@ export async function createGateway(
   database: GatewayDatabase,
   logger: LoggerService | false,
 ): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({
+  const adapter = createAdapter(settings);
+  if (settings.apiKeys.length > 0) askForKeys(adapter, settings.apiKeys);
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.forRoot(settings, database),
+    adapter,
+    // An error at boot goes to the caller, who still has a database to stop.
+    { logger, abortOnError: false },
+  );
+  bookRefusedCalls(app);
+  return app;
+}
+
+/** The server that speaks HTTP, with its limits. */
+export function createAdapter(settings: GatewaySettings): FastifyAdapter {
+  return new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: settings.requestTimeoutMs,
     // A client that no longer reads its stream; the upstream's silence is no fault of the client.
@@ -39,15 +53,6 @@ export async function createGateway(
       maxHeaderSize: MAX_HEADER_BYTES,
     },
   });
-  if (settings.apiKeys.length > 0) askForKeys(adapter, settings.apiKeys);
-  const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.forRoot(settings, database),
-    adapter,
-    // An error at boot goes to the caller, who still has a database to stop.
-    { logger, abortOnError: false },
-  );
-  bookRefusedCalls(app);
-  return app;
 }
 
 /** Answers 401 to whoever has no key, before the body is read. By route: a path has many spellings. */

@@ -8,13 +8,13 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE, NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { newEntryUuid } from 'nestjs-ledger';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Observable } from 'rxjs';
 import { DataSource } from 'typeorm';
-import { createGateway } from '../../src/create-gateway.js';
+import { createAdapter, createGateway } from '../../src/create-gateway.js';
 import { GatewayDatabase } from '../../src/database/gateway-database.js';
 import { readGatewaySettings } from '../../src/gateway-settings.js';
 import { usage } from '../../src/usage.ledger.js';
@@ -33,6 +33,11 @@ export interface GatewayInput {
 const POOL_SIZE = 10;
 
 const { url, mode, upstream } = inputOf<GatewayInput>();
+const settings = readGatewaySettings({
+  DATABASE_URL: url,
+  DATA_DIR: join(tmpdir(), 'nestjs-ledger-bench-gateway'),
+  UPSTREAM_BASE_URL: upstream && `${upstream}/v1`,
+});
 
 /** What an interceptor costs that does nothing. */
 class EmptyInterceptor implements NestInterceptor {
@@ -84,19 +89,15 @@ async function insertOne(): Promise<WriteDown> {
 
 async function createPlain(): Promise<NestFastifyApplication> {
   const writeDown = mode === 'insert' ? await insertOne() : async () => undefined;
-  const adapter = new FastifyAdapter({ bodyLimit: 16 * 1_048_576 });
   const module = PlainModule.with(writeDown);
-  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false });
+  const app = await NestFactory.create<NestFastifyApplication>(module, createAdapter(settings), {
+    logger: false,
+  });
   if (mode === 'empty') app.useGlobalInterceptors(new EmptyInterceptor());
   return app;
 }
 
 async function createFull(): Promise<NestFastifyApplication> {
-  const settings = readGatewaySettings({
-    DATABASE_URL: url,
-    DATA_DIR: join(tmpdir(), 'nestjs-ledger-bench-gateway'),
-    UPSTREAM_BASE_URL: upstream && `${upstream}/v1`,
-  });
   return createGateway(settings, await GatewayDatabase.open(settings), false);
 }
 

@@ -9,6 +9,10 @@ export interface RefusedCall {
   readonly isAborted: boolean;
 }
 
+const HANDED_ON = Symbol('handed on');
+
+type MarkedReply = FastifyReply & { [HANDED_ON]?: boolean };
+
 /**
  * Calls back once for each call of a route that ends before Nest has it, so that no interceptor and
  * no filter of a controller sees it: a body that is no JSON, too long, too slow, or never there in
@@ -21,21 +25,21 @@ export function onRefusedCall(
   path: string,
   callback: (refused: RefusedCall) => void,
 ): void {
-  const closings = new WeakMap<FastifyReply, () => void>();
-  server.addHook('onRequest', async (request, reply) => {
-    if (request.routeOptions.url !== path) return;
-    const closed = () => {
-      const isAborted = !reply.raw.writableFinished;
-      const status = isAborted ? statusBelow(request) : reply.raw.statusCode;
-      callback({ request, status, isAborted });
-    };
-    closings.set(reply, closed);
-    reply.raw.once('close', closed);
+  server.addHook('onRequest', (request, reply: MarkedReply, done) => {
+    if (request.routeOptions.url === path) {
+      reply.raw.on('close', () => {
+        if (reply[HANDED_ON]) return;
+        const isAborted = !reply.raw.writableFinished;
+        const status = isAborted ? statusBelow(request) : reply.raw.statusCode;
+        callback({ request, status, isAborted });
+      });
+    }
+    done();
   });
   // The body is here, and the handler is next.
-  server.addHook('preHandler', async (_request, reply) => {
-    const closed = closings.get(reply);
-    if (closed) reply.raw.off('close', closed);
+  server.addHook('preHandler', (_request, reply: MarkedReply, done) => {
+    reply[HANDED_ON] = true;
+    done();
   });
 }
 

@@ -30,7 +30,8 @@ export interface Exchange {
 export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buffer | Readable> {
   const { request, meter, reply } = exchange;
   const hangUp = new AbortController();
-  reply.raw.once('close', () => hangUp.abort());
+  // An answer that was sent whole leaves nothing to end, and each abort makes an exception.
+  reply.raw.once('close', () => void (reply.raw.writableFinished || hangUp.abort()));
   // Who left before this line has been told of already.
   if (reply.raw.destroyed) hangUp.abort();
   try {
