@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
@@ -14,7 +14,7 @@ import { VERSION } from '../libs/ledger/src/version.js';
 import { APP_TSCONFIG, buildIfStale, compileProject, ExampleApp } from './support/example-app.js';
 import { bothFormats } from './support/both-formats.js';
 import { exampleOf } from './support/markdown.js';
-import { installInEmptyApp, packLibrary, readManifest } from './support/packed-package.js';
+import { installInEmptyApp, packLibrary, pathsIn, readManifest } from './support/packed-package.js';
 import type { Manifest, Packed } from './support/packed-package.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -103,68 +103,9 @@ describe('the manifest of nestjs-ledger', () => {
   });
 });
 
-/** Every path below a part of a manifest. */
-function pathsIn(part: unknown): string[] {
-  if (typeof part === 'string') return [part];
-  return Object.values(part ?? {}).flatMap((each) => pathsIn(each));
-}
-
 function isBuiltIn(name: string): boolean {
   return name.startsWith('node:') || builtinModules.includes(name);
 }
-
-describe('the tarball of nestjs-ledger', () => {
-  it('holds code, its sources for debuggers, manifest, README and licence, and no test', () => {
-    const sources = packed.files.filter((path) => path.startsWith('src/'));
-    expect(sources.filter((path) => !/^src\/.*(?<!spec)\.ts$/.test(path))).toEqual([]);
-    expect(packed.files.filter((path) => path.includes('fixture'))).toEqual([]);
-    const made = sources.flatMap((path) => {
-      const formats = /^src\/(cli|init|schematics)\//.test(path) ? ['esm'] : ['esm', 'cjs'];
-      return formats.flatMap((format) => {
-        const name = path.replace('src/', `dist/${format}/`).replace(/\.ts$/, '');
-        return ['.js', '.js.map', '.d.ts'].map((end) => name + end);
-      });
-    });
-    const assets = ['page.css', 'page.html', 'page.js', 'uPlot.LICENSE'];
-    const others = [
-      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'dist/cjs/package.json'],
-      ...assets.map((name) => `dist/dashboard-assets/${name}`),
-      ...['collection.json', 'nest-add.schema.json'].map((name) => `schematics/${name}`),
-    ];
-    expect(packed.files).toEqual([...sources, ...made, ...others].sort());
-    expect(packed.packedBytes).toBeLessThan(1_500_000);
-  });
-
-  it('carries the changelog of the repository', async () => {
-    const [own, root] = await Promise.all(
-      ['libs/ledger/CHANGELOG.md', 'CHANGELOG.md'].map((path) =>
-        readFile(join(ROOT, path), 'utf8'),
-      ),
-    );
-    expect(own).toBe(root);
-  });
-
-  it('has a source for each source map', async () => {
-    const maps = packed.files.filter((path) => path.endsWith('.map'));
-    expect(maps.length).toBeGreaterThan(200);
-    const missing: string[] = [];
-    for (const path of maps) {
-      const map = await readFile(join(ROOT, 'libs/ledger', path), 'utf8');
-      const { sources } = JSON.parse(map) as { sources: string[] };
-      for (const source of sources) {
-        if (!packed.files.includes(join(dirname(path), source))) missing.push(path);
-      }
-    }
-    expect(missing).toEqual([]);
-  });
-
-  it('carries the licence of the repository', async () => {
-    const [own, root] = await Promise.all(
-      ['libs/ledger/LICENSE', 'LICENSE'].map((path) => readFile(join(ROOT, path), 'utf8')),
-    );
-    expect(own).toBe(root);
-  });
-});
 
 describe('nestjs-ledger in an empty application', { timeout: 120_000 }, () => {
   let app: string;

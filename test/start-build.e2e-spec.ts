@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildIfStale } from './support/example-app.js';
 
@@ -26,7 +27,7 @@ async function scriptsIn(folder: string): Promise<Record<string, string>> {
   const scripts = names.filter((name) => name.endsWith('.js')).sort();
   const texts = scripts.map(async (name) => [
     name,
-    withoutTypes(await readFile(join(folder, name), 'utf8')),
+    laidOutAlike(withoutTypes(await readFile(join(folder, name), 'utf8'))),
   ]);
   return Object.fromEntries(await Promise.all(texts));
 }
@@ -36,6 +37,12 @@ function withoutTypes(text: string): string {
   return text
     .replace(/^ *var _a\b.*;\n/gm, '')
     .replace(/__metadata\("design:(paramtypes|returntype)"[^]*?\)(?=,?\n)/g, '');
+}
+
+/** What is published has no comments and other lines (`scripts/trim-package.js`), and the same words. */
+function laidOutAlike(text: string): string {
+  const compilerOptions = { target: ts.ScriptTarget.ESNext, removeComments: true };
+  return ts.transpileModule(text, { compilerOptions }).outputText.replaceAll(/\s+/g, '');
 }
 
 describe('npm run build:start', () => {

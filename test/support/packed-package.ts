@@ -33,13 +33,19 @@ export async function readManifest(): Promise<Manifest> {
   return JSON.parse(await readFile(join(ROOT, LIBRARY, 'package.json'), 'utf8')) as Manifest;
 }
 
+/** Every path below a part of a manifest. */
+export function pathsIn(part: unknown): string[] {
+  if (typeof part === 'string') return [part];
+  return Object.values(part ?? {}).flatMap((each) => pathsIn(each));
+}
+
 /** What `npm pack` made. */
 export interface Packed {
   readonly tarball: string;
   /** Paths in the package. */
   readonly files: readonly string[];
-  /** What a user downloads. */
-  readonly packedBytes: number;
+  /** What it takes once it is installed. */
+  readonly unpackedBytes: number;
 }
 
 /** Packs the library as it is built. @param folder where the tarball goes */
@@ -49,12 +55,12 @@ export async function packLibrary(folder: string): Promise<Packed> {
   const answer = JSON.parse(stdout) as unknown;
   // npm 11 answers with a list, later ones with an object by package name.
   const [made] = Object.values(answer as object) as [
-    { filename: string; size: number; files: { path: string }[] },
+    { filename: string; unpackedSize: number; files: { path: string }[] },
   ];
   return {
     tarball: join(folder, made.filename),
     files: made.files.map(({ path }) => path).sort(),
-    packedBytes: made.size,
+    unpackedBytes: made.unpackedSize,
   };
 }
 
