@@ -16,7 +16,7 @@ export const PG_BOUNCER = PROGRAMS.find((program) => {
   return spawnSync(program, ['--version']).status === 0;
 });
 
-/** PgBouncer in transaction mode: statements of one client go to any of several backends. */
+/** PgBouncer; in transaction mode statements of one client go to any of several backends. */
 export class PgBouncer {
   private constructor(
     readonly url: string,
@@ -27,11 +27,13 @@ export class PgBouncer {
   /**
    * @param poolSize connections to the server
    * @param users passwords by name; default: everybody is the user of `databaseUrl`
+   * @param poolMode how long a client keeps a connection to the server
    */
   static async start(
     databaseUrl: string,
     poolSize: number,
     users?: Readonly<Record<string, string>>,
+    poolMode: 'transaction' | 'session' | 'statement' = 'transaction',
   ): Promise<PgBouncer> {
     const folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-bouncer-'));
     const account = await chooseServerAccount(folder);
@@ -46,7 +48,7 @@ export class PgBouncer {
       '[pgbouncer]',
       ...[`listen_addr = 127.0.0.1`, `listen_port = ${port}`, 'unix_socket_dir ='],
       ...(users ? ['auth_type = trust', `auth_file = ${userList}`] : ['auth_type = any']),
-      ...['pool_mode = transaction', `default_pool_size = ${poolSize}`],
+      ...[`pool_mode = ${poolMode}`, `default_pool_size = ${poolSize}`],
       // Back at once when the server is: a person would wait for the default of 15 s.
       ...['server_login_retry = 1', 'ignore_startup_parameters = extra_float_digits'],
     ];

@@ -17,15 +17,15 @@ import {
   checkConnections,
   checkDurability,
   checkIndexes,
-  checkSpillDir,
   checkTables,
   fault,
   ok,
   type Diagnosis,
   type PlannedFleet,
 } from './health-checks.js';
-import { checkPooler } from './pooler-check.js';
 import { parseCount } from './parse-number.js';
+import { checkPooler } from './pooler-check.js';
+import { checkSpillDir } from './spill-dir-check.js';
 import { addTableOptions } from './table-options.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -45,8 +45,9 @@ Examples:
   $ nestjs-ledger doctor --instances 4 --workers 5 --spill-dir /var/lib/app/spill
   $ nestjs-ledger doctor --schema metering --column costNanos:bigint --json
 
-Run it as the role, and on the machine, of the application. Changes nothing.
-Exit code: 0 (warnings too), 1 if there is a fault, 2 if there is no database to look at.`;
+Run it as the role, and on the machine, of the application. Changes nothing: the
+file by which it tries the spill directory is removed again, and so is the directory if it was not there.
+Exit code: 0 (warnings too), 1 if there is a fault, 2 if no database is named.`;
 
 /** Adds `nestjs-ledger doctor`. @param finish told the exit code @internal */
 export function addDoctorCommand(

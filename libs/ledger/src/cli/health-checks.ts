@@ -1,11 +1,9 @@
-import { readdir, statfs } from 'node:fs/promises';
 import type { DataSource } from 'typeorm';
 import { unwiseConnections } from '../config/unwise-settings.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { createEntries } from '../migrations/ledger-migrations.js';
 import type { TableNames } from '../migrations/table-names.js';
 import { verifyTable } from '../migrations/verify-table.js';
-import { LedgerFiles } from '../sink/ledger-files.js';
 
 /** One line of `doctor`. @internal */
 export interface Diagnosis {
@@ -179,25 +177,4 @@ export function judgeClock(offMs: number, errorMs: number): Diagnosis {
   if (skew > WRONG_CLOCK_MS) return fault('clock', text, remedy);
   if (skew > SKEW_MS) return warning('clock', text, remedy);
   return ok('clock', text);
-}
-
-/** Whether what can't be written at a stop has a place, and whether something waits there. @internal */
-export async function checkSpillDir(dir: string, wantedBytes: number): Promise<Diagnosis[]> {
-  const why = await new LedgerFiles(dir, 'doctor').probe();
-  if (why !== undefined) {
-    const text = `${dir} can't be used (${why}): what a stop can't write would be lost`;
-    return [fault('spill directory', text, `make ${dir} writable, or set LEDGER_ASYNC_SPILL_DIR`)];
-  }
-  const waiting = (await readdir(dir)).filter((name) => /\.ndjson(\.open)?$/.test(name));
-  if (waiting.length > 0) {
-    const text = `${waiting.length} files in ${dir} wait to be written back`;
-    return [warning('spill directory', text, `nestjs-ledger replay ${dir}`)];
-  }
-  const { bavail, bsize } = await statfs(dir);
-  const megabytes = Math.floor((bavail * bsize) / 1_048_576);
-  if (bavail * bsize < wantedBytes) {
-    const text = `${dir} has ${megabytes} MiB left, less than a full channel`;
-    return [warning('spill directory', text, 'free some space, or take another disk')];
-  }
-  return [ok('spill directory', `${dir} takes and syncs files, ${megabytes} MiB free`)];
 }

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { isLedgerError } from '../errors/ledger.error.js';
-import { CommandError } from './command.error.js';
+import { CommandError, EXIT_FAILED } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { addDoctorCommand } from './doctor.command.js';
 import { addInitCommand } from './init.command.js';
@@ -11,14 +11,12 @@ import { addRollupCommand } from './rollup.command.js';
 import { addTuneCommand } from './tune.command.js';
 import { addVerifyCommand } from './verify.command.js';
 
-/** The command could not do its work: wrong arguments, a database that is away. */
-const EXIT_FAILED = 2;
-
 /**
  * Runs one command. Never rejects.
  *
  * @param args without node and the script
- * @returns the exit code: 0 all is well, 1 something is missing or refused, 2 it could not be done
+ * @returns the exit code: 0 all is well, 1 something is missing or refused, 2 it could not be done,
+ *   128 and the signal's number if it was interrupted and has cleaned up
  * @internal
  */
 export async function runProgram(args: readonly string[], output: CommandOutput): Promise<number> {
@@ -48,7 +46,7 @@ export async function runProgram(args: readonly string[], output: CommandOutput)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_FAILED;
     output.warn(`error: ${describe(error)}`);
-    return EXIT_FAILED;
+    return error instanceof CommandError ? error.exitCode : EXIT_FAILED;
   }
 }
 

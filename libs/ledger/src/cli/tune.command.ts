@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, constants } from 'node:os';
 import {
   recommendSettings,
   workerLimitFor,
@@ -18,6 +18,8 @@ import { addDatabaseOption } from './table-options.js';
 
 /** More than this at once is for `--workers` to ask for: it takes connections from others. */
 const MOST_WORKERS = 16;
+/** They end the measuring, not the process: there is a table to drop. A second one ends all. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** What `tune` is told. @internal */
 export interface TuneOptions {
@@ -49,7 +51,8 @@ Examples:
   $ nestjs-ledger tune --qps 800 --no-measure --json
 
 With a database it writes for some seconds, as fast as it can, into a table that it makes and drops.
-Exit code: 0, 1 if the rate is out of reach, 2 if it could not be measured.`;
+Exit code: 0, 1 if the rate is out of reach, 2 if it could not be measured, 130 after Ctrl-C, which
+drops the table too.`;
 
 /** Adds `nestjs-ledger tune`. @param finish told the exit code @internal */
 export function addTuneCommand(
@@ -103,8 +106,11 @@ async function measure(options: TuneOptions, output: CommandOutput): Promise<Mea
   const demand = { qps, burstSeconds: burst, instances, cores, measured: [] };
   const mostWorkers = options.workers ?? Math.min(MOST_WORKERS, workerLimitFor(demand) * instances);
   const end = new AbortController();
-  const stop = (): void => end.abort(new CommandError('interrupted'));
-  process.once('SIGINT', stop);
+  const stop = (name: NodeJS.Signals): void =>
+    end.abort(
+      new CommandError('interrupted: nothing is left of it', 128 + constants.signals[name]),
+    );
+  for (const name of SIGNALS) process.once(name, stop);
   const { signal } = end;
   try {
     return await measureServer({ databaseUrl, schema, mostWorkers, stepSeconds, signal }, output);
@@ -112,7 +118,7 @@ async function measure(options: TuneOptions, output: CommandOutput): Promise<Mea
     if (error instanceof CommandError) throw error;
     throw new CommandError(`can't measure: ${readPgError(error).text}`);
   } finally {
-    process.off('SIGINT', stop);
+    for (const name of SIGNALS) process.off(name, stop);
   }
 }
 

@@ -1,0 +1,54 @@
+import { readdir, rmdir, stat, statfs } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { LedgerFiles } from '../sink/ledger-files.js';
+import { fault, ok, warning, type Diagnosis } from './health-checks.js';
+
+/**
+ * Whether what can't be written at a stop has a place, and whether something waits there. Leaves the
+ * disk as it was.
+ *
+ * @internal
+ */
+export async function checkSpillDir(dir: string, wantedBytes: number): Promise<Diagnosis[]> {
+  const missing = await missingFolders(dir);
+  try {
+    return await judgeSpillDir(dir, wantedBytes);
+  } finally {
+    // The ledger makes it when it starts. One that is no longer empty is somebody else's now.
+    for (const folder of missing) await rmdir(folder).catch(() => undefined);
+  }
+}
+
+/** Of a path what is not there, the deepest first. */
+async function missingFolders(dir: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (let path = resolve(dir); path !== dirname(path); path = dirname(path)) {
+    const isThere = await stat(path).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) break;
+    missing.push(path);
+  }
+  return missing;
+}
+
+async function judgeSpillDir(dir: string, wantedBytes: number): Promise<Diagnosis[]> {
+  const why = await new LedgerFiles(dir, 'doctor').probe();
+  if (why !== undefined) {
+    const text = `${dir} can't be used (${why}): what a stop can't write would be lost`;
+    return [fault('spill directory', text, `make ${dir} writable, or set LEDGER_ASYNC_SPILL_DIR`)];
+  }
+  const waiting = (await readdir(dir)).filter((name) => /\.ndjson(\.open)?$/.test(name));
+  if (waiting.length > 0) {
+    const text = `${waiting.length} files in ${dir} wait to be written back`;
+    return [warning('spill directory', text, `nestjs-ledger replay ${dir}`)];
+  }
+  const { bavail, bsize } = await statfs(dir);
+  const megabytes = Math.floor((bavail * bsize) / 1_048_576);
+  if (bavail * bsize < wantedBytes) {
+    const text = `${dir} has ${megabytes} MiB left, less than a full channel`;
+    return [warning('spill directory', text, 'free some space, or take another disk')];
+  }
+  return [ok('spill directory', `${dir} takes and syncs files, ${megabytes} MiB free`)];
+}

@@ -1,0 +1,207 @@
+import { randomBytes } from 'node:crypto';
+import { DataSource } from 'typeorm';
+import type { MeasuredStep } from '../advice/recommend-settings.js';
+import { createRowTarget, type RowTarget } from '../codec/row-target.js';
+import { RowCodec } from '../codec/row-codec.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { createEntries } from '../migrations/ledger-migrations.js';
+import { tableNames } from '../migrations/table-names.js';
+import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { PostgresSink } from '../sink/postgres.sink.js';
+import type { RowBatch } from '../sink/ledger-sink.interface.js';
+import type { MeasurePlan } from './measure-server.js';
+
+const ATTEMPT = { timeoutMs: 30_000, isAwaited: false, mayExist: false };
+const CONNECT_TIMEOUT_MS = 10_000;
+const NOT_ALLOWED = '42501';
+/** A role may do this to its own. */
+const TERMINATE_SQL = `SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+  WHERE application_name = $1 AND usename = current_user AND pid <> pg_backend_pid()`;
+
+interface Writer {
+  readonly dataSource: DataSource;
+  readonly sink: PostgresSink;
+}
+
+/**
+ * The table that `tune` measures with, and the connections that write to it; one more makes and
+ * drops it, so that an end in mid-batch needs no other.
+ *
+ * @internal
+ */
+export class TuneTable {
+  /** Whether the role may make temporary tables only. */
+  isTemporary = false;
+  readonly #plan: MeasurePlan;
+  readonly #table: LedgerTable;
+  readonly #codec: RowCodec;
+  readonly #writers: Writer[] = [];
+  readonly #run = randomBytes(4).readUInt32BE();
+  readonly #applicationName = `nestjs-ledger tune ${this.#run.toString(16)}`;
+  /** Rejects when it is to end. */
+  readonly #ended: Promise<never>;
+  #keeper: DataSource | undefined;
+  #created: Promise<unknown> | undefined;
+  #sequence = 0;
+  #isMade = false;
+
+  constructor(plan: MeasurePlan) {
+    this.#plan = plan;
+    const { signal } = plan;
+    this.#ended = new Promise((_, reject) => {
+      const end = (): void => reject(signal.reason as Error);
+      if (signal.aborted) end();
+      else signal.addEventListener('abort', end, { once: true });
+    });
+    this.#ended.catch(() => undefined);
+    const table = `nestjs_ledger_tune_${this.#run.toString(16)}`;
+    this.#table = { name: 'default', schema: undefined, table, ids: 'bigint', columns: {} };
+    this.#codec = new RowCodec(this.#table);
+  }
+
+  /** @returns the server's `max_connections` */
+  create(): Promise<number> {
+    const created = this.#create();
+    this.#created = created.catch(() => undefined);
+    return Promise.race([created, this.#ended]);
+  }
+
+  async #create(): Promise<number> {
+    const keeper = this.#dataSource();
+    await keeper.initialize();
+    this.#keeper = keeper;
+    const statements = createEntries(this.#table, this.#names);
+    try {
+      await keeper.query(`BEGIN; ${statements.join(';')}; COMMIT`);
+      this.#isMade = true;
+    } catch (error) {
+      if (readPgError(error).code !== NOT_ALLOWED) throw error;
+      await keeper.query('ROLLBACK');
+      this.isTemporary = true;
+    }
+    const [row] = await keeper.query<{ value: string }[]>(
+      "SELECT current_setting('max_connections') AS value",
+    );
+    return Number(row?.value);
+  }
+
+  /** Each worker writes batch after batch until the time is over, as busy workers do. */
+  measure(workers: number, batchSize: number): Promise<MeasuredStep> {
+    return Promise.race([this.#measure(workers, batchSize), this.#ended]);
+  }
+
+  async #measure(workers: number, batchSize: number): Promise<MeasuredStep> {
+    const writers = await Promise.all(Array.from({ length: workers }, (_, i) => this.#writer(i)));
+    const { stepSeconds, signal } = this.#plan;
+    // Connections open with the first batch, which is not to be measured.
+    await Promise.all(writers.map(({ sink }) => sink.write(this.#batch(1), ATTEMPT)));
+    let batches = 0;
+    const began = performance.now();
+    let busyMs = 0;
+    await Promise.all(
+      writers.map(async ({ sink }) => {
+        do {
+          signal.throwIfAborted();
+          const batch = this.#batch(batchSize);
+          const sent = performance.now();
+          await sink.write(batch, ATTEMPT);
+          busyMs += performance.now() - sent;
+          batches += 1;
+        } while (performance.now() - began < stepSeconds * 1000);
+      }),
+    );
+    const seconds = (performance.now() - began) / 1000;
+    for (const { dataSource } of this.isTemporary ? writers : writers.slice(0, 1)) {
+      await dataSource.query(`TRUNCATE ${this.#names.sqlEntries}`);
+    }
+    const entriesPerSecond = Math.round((batches * batchSize) / seconds);
+    return { workers, batchSize, entriesPerSecond, flushMs: round(busyMs / batches) };
+  }
+
+  /** Never rejects but for a table that could not be dropped, which a person must know. */
+  async drop(): Promise<void> {
+    const keeper = this.#keeper;
+    // Nothing has come as far as the server.
+    if (keeper === undefined) return;
+    await this.#created;
+    try {
+      // Batches that are under way would keep the table until they are in.
+      if (this.#plan.signal.aborted) await keeper.query(TERMINATE_SQL, [this.#applicationName]);
+      if (this.#isMade) await keeper.query(`DROP TABLE ${this.#names.sqlEntries}`);
+    } finally {
+      await keeper.destroy();
+      for (const { sink } of this.#writers) await sink.close();
+    }
+  }
+
+  get #names() {
+    return tableNames(this.#table, this.isTemporary ? undefined : this.#plan.schema);
+  }
+
+  /** One connection each, so that a temporary table stays with its writer. */
+  async #writer(index: number): Promise<Writer> {
+    const found = this.#writers[index];
+    if (found !== undefined) return found;
+    const { schema } = this.#plan;
+    const dataSource = this.#dataSource();
+    const table = { ...this.#table, schema: this.isTemporary ? undefined : schema };
+    const sink = new PostgresSink({
+      dataSource: () => dataSource,
+      ownsDataSource: true,
+      table,
+      strategy: 'copy',
+      prepare: () => Promise.resolve(),
+      onNotice: () => undefined,
+    });
+    const writer = { dataSource, sink };
+    await dataSource.initialize();
+    this.#writers[index] = writer;
+    if (this.isTemporary) await this.#createTemporary(dataSource);
+    return writer;
+  }
+
+  #dataSource(): DataSource {
+    return new DataSource({
+      type: 'postgres',
+      url: this.#plan.databaseUrl,
+      applicationName: this.#applicationName,
+      connectTimeoutMS: CONNECT_TIMEOUT_MS,
+      poolSize: 1,
+      installExtensions: false,
+    });
+  }
+
+  async #createTemporary(dataSource: DataSource): Promise<void> {
+    for (const sql of createEntries(this.#table, this.#names)) {
+      await dataSource.query(sql.replace(/^CREATE TABLE/, 'CREATE TEMPORARY TABLE'));
+    }
+  }
+
+  /** Rows as a ledger would send them: back to back, each with a uuid of its own. */
+  #batch(count: number): RowBatch {
+    const { parser } = this.#codec;
+    const ends: number[] = [];
+    let target: RowTarget | undefined;
+    for (let end = 0; ends.length < count; ends.push(end)) {
+      const sequence = ++this.#sequence;
+      // Rows of one length whatever the ids, so that the first one's bound is that of all.
+      const entry = { userId: (sequence % 10_000) + 1, apiKeyId: 7, promptTokens: 812, memo: MEMO };
+      parser.parse(entry, Date.now());
+      target ??= createRowTarget(this.#codec.maxRowBytes * count);
+      end = this.#codec.encode(target, end, { run: this.#run, sequence });
+    }
+    const bytes = target!.bytes.subarray(0, ends.at(-1));
+    return {
+      count,
+      bytes: bytes.length,
+      slices: () => [bytes],
+      row: (index) => bytes.subarray(ends[index - 1] ?? 0, ends[index]),
+    };
+  }
+}
+
+const MEMO = 'chat completion, gpt-4o-mini';
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
