@@ -2,7 +2,8 @@ import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
 import type { LedgerStats } from '../stats/ledger-stats.interface.js';
 import type { Clock, Timer } from '../writer/clock.js';
 import { adviseLedger } from './advise-ledger.js';
-import type { AdviceEnvironment, Evidence, Finding, FindingRule } from './finding.interface.js';
+import { evidenceWords } from './evidence-words.js';
+import type { AdviceEnvironment, Finding, FindingRule } from './finding.interface.js';
 import { StatsWindow } from './stats-window.js';
 
 /** A look every ten seconds costs nothing; the guide's figures are of seconds, not of less. */
@@ -90,13 +91,8 @@ export class AdviceWatch {
 
   #tell({ summary, remedy, evidence, severity }: Finding): void {
     const { logger } = this.#parts;
-    const line = `${summary}: ${remedy} (${evidence.map(wordsOf).join(', ')})`;
+    const line = `${summary}: ${remedy} (${evidenceWords(evidence)})`;
     if (severity === 'warning') logger.warn(`WARNING: ${line}`);
     else logger.log(`advice: ${line}`);
   }
-}
-
-function wordsOf({ name, value, unit }: Evidence): string {
-  const figure = value.toLocaleString('en-US');
-  return unit === '' ? `${name} ${figure}` : `${name} ${figure} ${unit}`;
 }

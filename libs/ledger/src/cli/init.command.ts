@@ -19,6 +19,13 @@ export interface InitOptions extends InitPlaces {
   readonly yes?: boolean;
 }
 
+const EXAMPLES = `
+Examples:
+  $ nestjs-ledger init
+  $ nestjs-ledger init --module src/billing/billing.module.ts --dry-run
+
+Run it in the folder of the application. Exit code: 0, or 2 if it could not be done.`;
+
 /** Adds `nestjs-ledger init`. @internal */
 export function addInitCommand(program: Command, output: CommandOutput): void {
   program
@@ -27,6 +34,7 @@ export function addInitCommand(program: Command, output: CommandOutput): void {
     .option('--module <file>', 'the module that imports the ledger, like src/app.module.ts')
     .option('--dry-run', 'show the changes, and write none')
     .option('--yes', 'write without asking')
+    .addHelpText('after', EXAMPLES)
     .action((options: Omit<InitOptions, 'folder'>) =>
       init({ ...options, folder: process.cwd() }, output, askInTerminal),
     );

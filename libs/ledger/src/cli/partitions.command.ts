@@ -36,12 +36,26 @@ interface RetireOptions extends PartitionOptions {
   readonly detachOnly?: boolean;
 }
 
+const EXAMPLES = `
+Examples:
+  $ nestjs-ledger partitions list --database-url postgres://localhost/app
+  $ nestjs-ledger partitions create --by day --ahead 7
+  $ nestjs-ledger partitions retire --by month --keep 13 --detach-only
+  $ nestjs-ledger partitions convert --by month --dry-run --json
+
+Exit code: 0, or 2 if it could not be done.`;
+
 /** Adds `nestjs-ledger partitions list | create | retire | convert`. @internal */
 export function addPartitionsCommand(program: Command, output: CommandOutput): void {
-  const group = program.command('partitions').description("a ledger's partitions");
+  const group = program
+    .command('partitions')
+    .description("a ledger's partitions")
+    .addHelpText('after', EXAMPLES);
   const add = (name: string, description: string): Command => {
     const command = group.command(name).description(description).copyInheritedSettings(program);
-    return addTableOptions(command).option('--json', 'print the result as JSON');
+    return addTableOptions(command)
+      .option('--json', 'print the result as JSON')
+      .addHelpText('after', EXAMPLES);
   };
   const changing = (command: Command): Command =>
     command

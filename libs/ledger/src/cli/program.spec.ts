@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { VERSION } from '../version.js';
 import { runProgram } from './program.js';
 
 async function run(...args: string[]): Promise<{ code: number; text: string }> {
@@ -9,7 +10,7 @@ async function run(...args: string[]): Promise<{ code: number; text: string }> {
   return { code, text: said.join('\n') };
 }
 
-const COMMANDS = ['tune', 'doctor', 'migrate', 'replay', 'verify'];
+const COMMANDS = ['tune', 'doctor', 'advise', 'migrate', 'replay', 'verify', 'rollup'];
 
 describe('nestjs-ledger', () => {
   it.each(COMMANDS)('%s --help has examples, --json and the exit codes', async (command) => {
@@ -17,14 +18,27 @@ describe('nestjs-ledger', () => {
     expect(code).toBe(0);
     expect(text).toContain(`\nExamples:\n  $ nestjs-ledger ${command}`);
     expect(text).toContain('--json');
-    expect(text).toContain('--database-url <url>');
+    if (command !== 'advise') expect(text).toContain('--database-url <url>');
     expect(text).toMatch(/Exit code: 0.* 2 if/);
+  });
+
+  it.each([
+    ['init', []],
+    ['partitions', []],
+    ...['list', 'create', 'retire', 'convert'].map((name) => ['partitions', [name]] as const),
+  ] as const)('%s %s --help has examples and the exit codes', async (command, rest) => {
+    const { code, text } = await run(command, ...rest, '--help');
+    expect(code).toBe(0);
+    expect(text).toContain(`\nExamples:\n  $ nestjs-ledger ${command}`);
+    expect(text).toMatch(/Exit code: 0, or 2 if/);
   });
 
   it('lists its commands, and ends with 2 for one that it has not', async () => {
     const help = await run('--help');
     for (const command of COMMANDS) expect(help.text).toMatch(new RegExp(`^ +${command} `, 'm'));
     expect(help.code).toBe(0);
+    expect(help.text).toContain('\nExamples:\n  $ nestjs-ledger ');
+    expect(await run('--version')).toEqual({ code: 0, text: VERSION });
     expect((await run('tunes')).code).toBe(2);
     expect((await run('doctor', '--workers', '0', '--database-url', 'postgres://h/d')).code).toBe(
       2,

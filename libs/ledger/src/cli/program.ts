@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { isLedgerError } from '../errors/ledger.error.js';
+import { VERSION } from '../version.js';
 import { CommandError, EXIT_FAILED } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { addAdviseCommand } from './advise.command.js';
 import { addDoctorCommand } from './doctor.command.js';
 import { addInitCommand } from './init.command.js';
 import { addMigrateCommand } from './migrate.command.js';
@@ -10,6 +12,16 @@ import { addReplayCommand } from './replay.command.js';
 import { addRollupCommand } from './rollup.command.js';
 import { addTuneCommand } from './tune.command.js';
 import { addVerifyCommand } from './verify.command.js';
+
+const EXAMPLES = `
+Examples:
+  $ nestjs-ledger init
+  $ nestjs-ledger migrate --sql > ledger.sql
+  $ nestjs-ledger doctor --instances 4 --workers 5
+  $ nestjs-ledger tune --qps 50000 --burst 2
+  $ nestjs-ledger <command> --help
+
+Exit code: 0 all is well, 1 something is wrong, 2 it could not be done.`;
 
 /**
  * Runs one command. Never rejects.
@@ -26,6 +38,8 @@ export async function runProgram(args: readonly string[], output: CommandOutput)
     .description(
       'set up a usage ledger, tune it, look after its database, and prove that nothing is missing',
     )
+    .version(VERSION)
+    .addHelpText('after', EXAMPLES)
     .configureOutput({
       writeOut: (text) => output.line(text.trimEnd()),
       writeErr: (text) => output.warn(text.trimEnd()),
@@ -34,6 +48,7 @@ export async function runProgram(args: readonly string[], output: CommandOutput)
   addInitCommand(program, output);
   addTuneCommand(program, output, finish);
   addDoctorCommand(program, output, finish);
+  addAdviseCommand(program, output, finish);
   addMigrateCommand(program, output);
   addPartitionsCommand(program, output);
   addReplayCommand(program, output, finish);

@@ -12,6 +12,7 @@ import { addTableOptions } from './table-options.js';
 /** What `rollup` is told. @internal */
 export interface RollupOptions extends TableOptions {
   readonly rebuild?: boolean;
+  readonly json?: boolean;
 }
 
 /** Milliseconds between two passes when there is nothing to fold but transactions to wait for. */
@@ -20,14 +21,24 @@ const PAUSE_MS = 1_000;
 const WAIT_MS = 60_000;
 const COMMON = ['user_id', 'api_key_id', 'service_id'];
 
+const EXAMPLES = `
+Examples:
+  $ nestjs-ledger rollup --database-url postgres://localhost/app
+  $ nestjs-ledger rollup --schema metering --rebuild
+
+Exit code: 0, or 2 if it could not be done.`;
+
 /** Adds `nestjs-ledger rollup`. @internal */
 export function addRollupCommand(program: Command, output: CommandOutput): void {
   const command = program
     .command('rollup')
     .description("bring a ledger's rollups up to date, for ledgers whose own role may not")
-    .option('--rebuild', 'forget them first and make them anew from the rows');
+    .option('--rebuild', 'forget them first and make them anew from the rows')
+    .option('--json', 'print the result as JSON')
+    .addHelpText('after', EXAMPLES);
   addTableOptions(command).action(async (options: RollupOptions) => {
-    output.line(await rollup(options));
+    const result = await rollup(options);
+    output.line(options.json ? JSON.stringify({ result }) : result);
   });
 }
 

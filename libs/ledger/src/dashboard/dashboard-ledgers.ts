@@ -7,7 +7,6 @@ import { getLedgerHealthToken } from '../ledger.tokens.js';
 import type { Clock } from '../writer/clock.js';
 import { DashboardFeed, type FeedFacts } from './dashboard-feed.js';
 import { dashboardPage } from './dashboard-page.js';
-import { surroundings } from './feed-adviser.js';
 import type { HealthAnswer } from './frame-maker.js';
 
 /**
@@ -75,7 +74,7 @@ export class DashboardLedgers {
         stats: () => service.stats(),
         onFlush: (listener) => service.onFlush(listener),
         health: () => answerOf(health),
-        environment: surroundings(),
+        environment: () => service.surroundings(),
         failed: (error) => this.#logger.error(error),
       },
       this.#clock,

@@ -1,5 +1,3 @@
-import { availableParallelism } from 'node:os';
-import { performance } from 'node:perf_hooks';
 import { adviseLedger } from '../advice/advise-ledger.js';
 import type { AdviceEnvironment, Finding } from '../advice/finding.interface.js';
 import { StatsWindow } from '../advice/stats-window.js';
@@ -7,17 +5,6 @@ import type { LedgerStats } from '../stats/ledger-stats.interface.js';
 
 /** Findings stay as they are for so long, in milliseconds: words that change can't be read. */
 const ADVISE_MS = 5000;
-
-/** What this process knows of its surroundings by itself. */
-export function surroundings(): () => AdviceEnvironment {
-  let before = performance.eventLoopUtilization();
-  return () => {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, before);
-    before = now;
-    return { cores: availableParallelism(), eventLoopUtilization: utilization };
-  };
-}
 
 /** Advice on one ledger, from the last minute of looks at it. @internal */
 export class FeedAdviser {

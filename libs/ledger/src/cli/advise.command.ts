@@ -1,0 +1,100 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { evidenceWords } from '../advice/evidence-words.js';
+import type { Finding } from '../advice/finding.interface.js';
+import { grouped } from '../config/setting-values.js';
+import { lookAtDashboard, type Sight } from './look-at-dashboard.js';
+import type { CommandOutput } from './command-output.js';
+import { parsePositive } from './parse-number.js';
+
+/** A dashboard that nobody looked at has no window yet, and less than five seconds say nothing. */
+const LEAST_SECONDS = 6;
+const DEFAULT_SECONDS = 15;
+
+/** What `advise` is told. @internal */
+export interface AdviseOptions {
+  readonly ledger?: string;
+  readonly seconds: number;
+  readonly header: Readonly<Record<string, string>>;
+  readonly json?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  $ nestjs-ledger advise
+  $ nestjs-ledger advise http://localhost:3000/ledger --ledger audit --seconds 60
+  $ nestjs-ledger advise https://app.example/ledger --header "authorization: Bearer …" --json
+
+Looks through the dashboard of a running application, so at its load, machine and server as they are.
+Exit code: 0 (notices too), 1 if entries are lost or will be, 2 if it could not be looked at.`;
+
+/** Adds `nestjs-ledger advise`. @param finish told the exit code @internal */
+export function addAdviseCommand(
+  program: Command,
+  output: CommandOutput,
+  finish: (code: number) => void,
+): void {
+  program
+    .command('advise')
+    .description('say what binds a running ledger, and which setting to change to which value')
+    .argument('[url]', "the application's dashboard", parseUrl, 'http://localhost:3000/')
+    .option('--ledger <name>', 'which ledger (default: the first that the dashboard shows)')
+    .option(
+      '--seconds <count>',
+      `how long to look, from ${LEAST_SECONDS}`,
+      parseSpan,
+      DEFAULT_SECONDS,
+    )
+    .option('--header <name: value>', 'for its guards; may be given again', addHeader, {})
+    .option('--json', 'print figures and findings as JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(async (url: string, { header, ledger, seconds, json }: AdviseOptions) => {
+      const sight = await lookAtDashboard({ url, ledger, seconds, headers: header });
+      if (json) output.line(JSON.stringify(reportOf(sight), null, 2));
+      else for (const line of linesOf(sight)) output.line(line);
+      finish(sight.now.advice.some(({ severity }) => severity === 'warning') ? 1 : 0);
+    });
+}
+
+function reportOf({ ledger, now, point }: Sight) {
+  const { state, health, healthReason, saturation, advice } = now;
+  const { queuedPerSecond, droppedPerSecond, settledPerSecond } = point;
+  const rates = { queuedPerSecond, droppedPerSecond, settledPerSecond };
+  return { ledger, state, health, healthReason, saturation, ...rates, advice };
+}
+
+function linesOf(sight: Sight): string[] {
+  const { ledger, state, health, queuedPerSecond, settledPerSecond, advice } = reportOf(sight);
+  const [taken, settled] = [queuedPerSecond, settledPerSecond].map((rate) =>
+    grouped(Math.round(rate ?? 0)),
+  );
+  const head = `${ledger}: ${state}, ${health}; ${taken} entries/s in, ${settled} settled`;
+  return [head, ...(advice.length > 0 ? advice.flatMap(findingLines) : ['nothing to change'])];
+}
+
+function findingLines({ severity, constraint, summary, remedy, evidence }: Finding): string[] {
+  const indent = ' '.repeat(10);
+  return [
+    `${severity.padEnd(7)} ${constraint}: ${summary}`,
+    `${indent}-> ${remedy}`,
+    `${indent}(${evidenceWords(evidence)})`,
+  ];
+}
+
+function parseUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:/.test(text)) return text;
+  throw new InvalidArgumentError('must be the address of a page');
+}
+
+function parseSpan(text: string): number {
+  const seconds = parsePositive(text);
+  if (seconds >= LEAST_SECONDS) return seconds;
+  throw new InvalidArgumentError(`must be ${LEAST_SECONDS} or more`);
+}
+
+function addHeader(text: string, before: Record<string, string>): Record<string, string> {
+  const [, name, value] = /^([\w-]+):\s*(.+)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) {
+    throw new InvalidArgumentError('must be a name, a colon and a value');
+  }
+  return { ...before, [name]: value };
+}

@@ -1,0 +1,111 @@
+import type {
+  DashboardFrame,
+  DashboardHello,
+  DashboardNow,
+} from '../dashboard/dashboard-frame.interface.js';
+import { unpackPoint, type DashboardPoint } from '../dashboard/dashboard-frame.interface.js';
+import { CommandError } from './command.error.js';
+
+/** Where the dashboard is, and how long to look at it. @internal */
+export interface DashboardView {
+  /** Of the page. */
+  readonly url: string;
+  /** Default: the first that the dashboard shows. */
+  readonly ledger?: string;
+  /** What its guards ask for. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly seconds: number;
+}
+
+/** What was seen last. @internal */
+export interface Sight {
+  readonly ledger: string;
+  readonly now: DashboardNow;
+  readonly point: DashboardPoint;
+}
+
+/** For the first figures to come. */
+const ANSWER_LIMIT_MS = 10_000;
+
+/**
+ * Looks at a running ledger through its dashboard's events, which has it look at itself.
+ *
+ * @throws CommandError if there is no dashboard, it does not let one in, or it ends too early
+ * @internal
+ */
+export async function lookAtDashboard(view: DashboardView): Promise<Sight> {
+  const end = new AbortController();
+  let timer = setTimeout(() => end.abort(), ANSWER_LIMIT_MS);
+  let hello: DashboardHello | undefined;
+  let sight: Sight | undefined;
+  try {
+    const body = await openEvents(view, end.signal);
+    for await (const { type, data } of eventsOf(body)) {
+      if (type === 'hello') hello = JSON.parse(data) as DashboardHello;
+      if (type !== 'frame' || hello === undefined) continue;
+      if (sight === undefined) {
+        clearTimeout(timer);
+        timer = setTimeout(() => end.abort(), view.seconds * 1000);
+      }
+      const { now, point } = JSON.parse(data) as DashboardFrame;
+      sight = { ledger: hello.ledger, now, point: unpackPoint(point) };
+    }
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    if (!end.signal.aborted) throw unreachable(error);
+  } finally {
+    clearTimeout(timer);
+    end.abort();
+  }
+  if (sight === undefined) throw new CommandError('no figures came from that dashboard');
+  return sight;
+}
+
+async function openEvents({ url, ledger, headers }: DashboardView, signal: AbortSignal) {
+  const events = new URL(url);
+  events.pathname = `${events.pathname.replace(/\/$/, '')}/ledger-events`;
+  if (ledger !== undefined) events.searchParams.set('ledger', ledger);
+  const {
+    status,
+    body,
+    headers: answer,
+  } = await fetch(events, {
+    headers: { ...credentialsOf(events), ...headers },
+    signal,
+  });
+  const isStream = answer.get('content-type')?.startsWith('text/event-stream') ?? false;
+  if (status === 200 && isStream && body !== null) return body;
+  throw new CommandError(
+    `no dashboard is to be seen there (${status}): LedgerDashboardModule has to be mounted at that ` +
+      'address, and its guards to let this in; without guards it answers on its own machine only',
+  );
+}
+
+/** Takes them out of the address, where fetch does not want them. */
+function credentialsOf(url: URL): Record<string, string> {
+  const [user, password] = [url.username, url.password].map(decodeURIComponent);
+  if (!user && !password) return {};
+  url.username = url.password = '';
+  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
+}
+
+/** Texts of errors may hold the address, and that a password. */
+function unreachable(error: unknown): CommandError {
+  const { code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
+  return new CommandError(`the dashboard can't be reached: ${code ?? 'the connection was cut'}`);
+}
+
+async function* eventsOf(body: ReadableStream<Uint8Array>) {
+  let text = '';
+  const decoder = new TextDecoder();
+  for await (const piece of body) {
+    const blocks = (text + decoder.decode(piece, { stream: true })).split('\n\n');
+    text = blocks.pop() ?? '';
+    for (const block of blocks) yield { type: field(block, 'event'), data: field(block, 'data') };
+  }
+}
+
+function field(block: string, name: string): string {
+  const line = block.split('\n').find((each) => each.startsWith(`${name}: `));
+  return line?.slice(name.length + 2) ?? '';
+}
