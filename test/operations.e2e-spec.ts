@@ -192,6 +192,17 @@ describe('the symptoms of docs/operations.md', { timeout: 120_000 }, () => {
     await untilReason('Disk full', 'the spill directory cannot be written', 'isHealthy');
   });
 
+  it('are asked for by statements that the server takes', async () => {
+    await start();
+    const statements = [...sections.values()].flatMap((section) =>
+      [...section.matchAll(/`(SELECT [^`]+)`|```sql\n(.*?)```/gs)].map(
+        ([, inline, block]) => inline ?? block ?? '',
+      ),
+    );
+    expect(statements.length).toBeGreaterThan(4);
+    for (const sql of statements) await database.sql(`SET search_path = ops, public; ${sql}`);
+  });
+
   it('are all of the page: each trouble is brought about here', async () => {
     const source = await readFile(new URL(import.meta.url), 'utf8');
     expect(sections.size).toBe(7);
