@@ -1,4 +1,22 @@
-/** The applications of the matrix: packages, compiler and test runner of each. */
+/** The applications of the matrix: packages, compiler, test runner and Node.js of each. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const MANIFEST = join(import.meta.dirname, '../../libs/ledger/package.json');
+const LIBRARY = JSON.parse(readFileSync(MANIFEST, 'utf8'));
+
+/** The lowest version that a range takes; the lowest part of one stands first. */
+function lowestOf(range) {
+  const [version] = /\d+\.\d+(\.\d+)?/.exec(range);
+  return version.split('.').length === 3 ? version : `${version}.0`;
+}
+
+/** So that a range in package.json promises nothing that was not tried. */
+const LOWEST_PEERS = Object.fromEntries(
+  Object.entries(LIBRARY.peerDependencies)
+    .filter(([name]) => name !== 'typescript')
+    .map(([name, range]) => [name, lowestOf(range)]),
+);
 
 const COMPILER_OPTIONS = {
   target: 'es2022',
@@ -15,8 +33,49 @@ const COMPILER_OPTIONS = {
   rootDir: '.',
 };
 
-/** Each file of an application beside those in `app`; `ledger` is the tarball's path. */
+/** For every application. */
+export const TSCONFIG = { compilerOptions: COMPILER_OPTIONS, exclude: ['dist', '**/*.spec.ts'] };
+
+const JEST = {
+  testEnvironment: 'node',
+  testRegex: '[.]spec[.]ts$',
+  moduleNameMapper: { '^([.]{1,2}/.*)[.]js$': '$1' },
+  transform: { '[.]ts$': ['ts-jest', { diagnostics: false, isolatedModules: true }] },
+};
+
+/**
+ * Each file of an application beside those in `app`; `ledger` is the tarball's path. `node` is the
+ * version of Node.js that does everything, `alsoOn` one that starts the application once more;
+ * without them it is the one that runs the matrix.
+ */
 export const STACKS = [
+  {
+    name: 'the lowest of each range (CommonJS, Jest, Express)',
+    node: lowestOf(LIBRARY.engines.node),
+    main: 'main.express.ts',
+    test: ['jest', '--ci'],
+    files: (ledger) => ({
+      'package.json': {
+        private: true,
+        dependencies: {
+          ...LOWEST_PEERS,
+          '@nestjs/platform-express': LOWEST_PEERS['@nestjs/core'],
+          '@nestjs/typeorm': '11.0.0',
+          'nestjs-ledger': `file:${ledger}`,
+        },
+        devDependencies: {
+          '@nestjs/testing': LOWEST_PEERS['@nestjs/core'],
+          '@types/node': '20.19.0',
+          jest: '29.7.0',
+          'ts-jest': '29.1.0',
+          // There is no 5.0.0.
+          typescript: '5.0.2',
+        },
+        jest: JEST,
+      },
+      'tsconfig.json': TSCONFIG,
+    }),
+  },
   {
     name: 'Nest 11, CommonJS, Jest, TypeORM 0.3, Express',
     main: 'main.express.ts',
@@ -31,8 +90,10 @@ export const STACKS = [
           '@nestjs/platform-express': '^11.0.0',
           '@nestjs/terminus': '^11.0.0',
           '@nestjs/typeorm': '^11.0.0',
+          '@opentelemetry/api': '^1.9.0',
           'nestjs-ledger': `file:${ledger}`,
           pg: '^8.11.0',
+          'prom-client': '^15.1.0',
           'reflect-metadata': '^0.2.0',
           rxjs: '^7.8.0',
           typeorm: '^0.3.20',
@@ -44,18 +105,14 @@ export const STACKS = [
           'ts-jest': '^29.4.0',
           typescript: '~5.9.0',
         },
-        jest: {
-          testEnvironment: 'node',
-          testRegex: '[.]spec[.]ts$',
-          moduleNameMapper: { '^([.]{1,2}/.*)[.]js$': '$1' },
-          transform: { '[.]ts$': ['ts-jest', { diagnostics: false, isolatedModules: true }] },
-        },
+        jest: JEST,
       },
-      'tsconfig.json': { compilerOptions: COMPILER_OPTIONS, exclude: ['dist', '**/*.spec.ts'] },
+      'tsconfig.json': TSCONFIG,
     }),
   },
   {
     name: 'Nest 12, ES modules, Vitest, TypeORM 1, Fastify',
+    alsoOn: 'latest',
     main: 'main.fastify.ts',
     test: ['vitest', 'run', '--globals'],
     files: (ledger) => ({
@@ -69,8 +126,10 @@ export const STACKS = [
           '@nestjs/platform-fastify': '^12.0.0',
           '@nestjs/terminus': '^12.0.0',
           '@nestjs/typeorm': '^12.0.0',
+          '@opentelemetry/api': '^1.9.0',
           'nestjs-ledger': `file:${ledger}`,
           pg: '^8.11.0',
+          'prom-client': '^15.1.0',
           'reflect-metadata': '^0.2.0',
           rxjs: '^7.8.0',
           typeorm: '^1.0.0',
@@ -82,7 +141,7 @@ export const STACKS = [
           vitest: '^4.1.0',
         },
       },
-      'tsconfig.json': { compilerOptions: COMPILER_OPTIONS, exclude: ['dist', '**/*.spec.ts'] },
+      'tsconfig.json': TSCONFIG,
     }),
   },
 ];

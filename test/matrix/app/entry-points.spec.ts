@@ -1,0 +1,3 @@
+import { metrics } from '@opentelemetry/api';
+import { LedgerService } from 'nestjs-ledger';
+import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';

@@ -1,0 +1,17 @@
+/** Each further entry point, so that its types meet the peers' as they are installed here. */
+import { metrics } from '@opentelemetry/api';
+import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';
+import { registerLedgerMetrics as registerMeters } from 'nestjs-ledger/opentelemetry';
+import { registerLedgerMetrics } from 'nestjs-ledger/prometheus';
+import type { LedgerService } from 'nestjs-ledger';
+import { Registry } from 'prom-client';
+
+export { LedgerDashboardModule };
+
+/** What a scrape would get. */
+export function scrape(ledger: LedgerService): Promise<string> {
+  registerMeters(metrics.getMeter('matrix'), ledger);
+  const registry = new Registry();
+  registerLedgerMetrics(registry, ledger);
+  return registry.metrics();
+}
