@@ -1,7 +1,7 @@
 import { CallMeter, chatRequest, relay, Tokenizer, Upstream, type ChatRequest } from '@app/openai';
-import { Body, Controller, Post, Req, Res, UseInterceptors } from '@nestjs/common';
+import { Body, Controller, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { LedgerInterceptor, RecordUsage, type UsageCall } from 'nestjs-ledger';
+import { RecordUsage, type UsageCall } from 'nestjs-ledger';
 import type { Readable } from 'node:stream';
 import { usage } from '../usage.ledger.js';
 import { callEntry, refusedEntry } from './call-entry.js';
@@ -23,7 +23,6 @@ function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>) {
 
 /** Speaks OpenAI's protocol for chat completions; one entry of the ledger for each request. */
 @Controller('v1/chat')
-@UseInterceptors(LedgerInterceptor)
 export class ChatController {
   constructor(private readonly upstream: Upstream) {}
 

@@ -1,6 +1,5 @@
 import { Body, Controller, Module, Post } from '@nestjs/common';
-import { APP_INTERCEPTOR } from '@nestjs/core';
-import { ledgerConfig, LedgerInterceptor, LedgerModule, RecordUsage } from 'nestjs-ledger';
+import { ledgerConfig, LedgerModule, RecordUsage } from 'nestjs-ledger';
 
 interface Translation {
   user: number;
@@ -25,6 +24,5 @@ class TranslationsController {
 @Module({
   imports: [LedgerModule.forRootAsync(ledgerConfig.asProvider())],
   controllers: [TranslationsController],
-  providers: [{ provide: APP_INTERCEPTOR, useExisting: LedgerInterceptor }],
 })
 export class AppModule {}

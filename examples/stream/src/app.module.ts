@@ -1,6 +1,5 @@
 import { Controller, Module, Query, Sse, type MessageEvent } from '@nestjs/common';
-import { APP_INTERCEPTOR } from '@nestjs/core';
-import { ledgerConfig, LedgerInterceptor, LedgerModule } from 'nestjs-ledger';
+import { ledgerConfig, LedgerModule } from 'nestjs-ledger';
 import { RecordUsage, Usage, type UsageDraft } from 'nestjs-ledger';
 import { concatMap, from, map, tap, timer, type Observable } from 'rxjs';
 
@@ -26,6 +25,5 @@ class WordsController {
 @Module({
   imports: [LedgerModule.forRootAsync(ledgerConfig.asProvider())],
   controllers: [WordsController],
-  providers: [{ provide: APP_INTERCEPTOR, useExisting: LedgerInterceptor }],
 })
 export class AppModule {}

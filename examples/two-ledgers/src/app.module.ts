@@ -1,5 +1,5 @@
-import { Body, Controller, Delete, Module, Param, Post, UseInterceptors } from '@nestjs/common';
-import { createLedgerConfig, InjectLedger, LedgerInterceptor } from 'nestjs-ledger';
+import { Body, Controller, Delete, Module, Param, Post } from '@nestjs/common';
+import { createLedgerConfig, InjectLedger } from 'nestjs-ledger';
 import { LedgerModule, LedgerService, RecordUsage } from 'nestjs-ledger';
 import { audit, usage } from './ledgers.js';
 
@@ -10,7 +10,6 @@ interface Answer {
 }
 
 @Controller('answers')
-@UseInterceptors(LedgerInterceptor)
 class AnswersController {
   constructor(@InjectLedger(audit) private readonly trail: LedgerService<typeof audit>) {}
 

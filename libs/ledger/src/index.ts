@@ -104,9 +104,10 @@ export {
   type ReadinessPolicy,
 } from './health/ledger-health.indicator.js';
 export { LedgerInterceptor } from './http/ledger.interceptor.js';
-export { RecordUsage, type RecordUsageOptions } from './http/record-usage.decorator.js';
+export { RecordUsage } from './http/record-usage.decorator.js';
 export type {
   DefaultTable,
+  RecordUsageOptions,
   UsageCall,
   UsageDraft,
   UsageEnd,

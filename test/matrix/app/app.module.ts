@@ -1,6 +1,6 @@
-import { Body, Controller, Get, Injectable, Module, Post, UseInterceptors } from '@nestjs/common';
+import { Body, Controller, Get, Injectable, Module, Post } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { defaultLedger, ledgerConfig, LedgerInterceptor, LedgerModule } from 'nestjs-ledger'; // ledger
+import { defaultLedger, ledgerConfig, LedgerModule } from 'nestjs-ledger'; // ledger
 import { LedgerService, RecordUsage } from 'nestjs-ledger'; // ledger
 
 /** `application`: through its own DataSource. `own`: the ledger has LEDGER_DATABASE_URL. */
@@ -26,7 +26,6 @@ export class Meter {
 }
 
 @Controller('answers')
-@UseInterceptors(LedgerInterceptor) // ledger
 export class Answers {
   constructor(private readonly meter: Meter) {}
 

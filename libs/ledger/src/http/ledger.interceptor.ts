@@ -10,7 +10,7 @@ import { getLedgerToken } from '../ledger.tokens.js';
 import { OnePerNest } from '../one-per-nest.js';
 import { HandlerCall, type UsagePlan } from './handler-call.js';
 import { HttpHandlerCall } from './http-handler-call.js';
-import { recordUsageOf, type RecordUsageMetadata } from './record-usage.decorator.js';
+import { recordUsageOf, type RecordUsageMetadata } from './record-usage.metadata.js';
 import { responseModeOf } from './response-mode.js';
 import { rawExchangeOf } from './response-over.js';
 import type { UsageCall } from './usage-call.interface.js';
@@ -30,9 +30,10 @@ type MarkedContext = ExecutionContext & { [CALL]?: HandlerCall };
 const logs = new WeakMap<UsageRecorder, UsageLog>();
 
 /**
- * Records usage of the handlers that carry `@RecordUsage`; all others it passes by at the cost of
- * one look-up. Register it as `APP_INTERCEPTOR`, with `useGlobalInterceptors`, or on controllers;
- * more than one of these does no harm.
+ * Records usage of the handlers that carry `@RecordUsage`, which brings it along; all others it
+ * passes by at the cost of one look-up. Where it must be further out than next to the handler,
+ * register it as `APP_INTERCEPTOR`, with `useGlobalInterceptors`, or on controllers: the outermost
+ * has the call, and more than one does no harm.
  *
  * @publicApi
  */

@@ -1,30 +1,14 @@
-import { SetMetadata, type CustomDecorator, type ExecutionContext } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
+import { SetMetadata, UseInterceptors, type CustomDecorator, type Type } from '@nestjs/common';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import type { DefaultTable, UsageGuarantee, UsageMapper } from './usage-call.interface.js';
-
-/** In the registry, so that a decorator and an interceptor of two copies of the package meet. */
-const RECORD_USAGE = Symbol.for('nestjs-ledger/record-usage');
-
-const reflector = new Reflector();
-
-/** How `@RecordUsage` records. @publicApi */
-export interface RecordUsageOptions<Table extends LedgerTable = LedgerTable> {
-  /** Default: `record`, or `room` if the ledger's `overflow` is `block`. */
-  guarantee?: UsageGuarantee;
-  /** The ledger to record to. Default: the default ledger. */
-  ledger?: Table;
-}
-
-/** A mapper of any types with its options, as the interceptor finds it. @internal */
-export interface RecordUsageMetadata {
-  readonly mapper: (call: never) => unknown;
-  readonly options: RecordUsageOptions;
-}
+import { LedgerInterceptor } from './ledger.interceptor.js';
+import { RECORD_USAGE, type RecordUsageMetadata } from './record-usage.metadata.js';
+import type { DefaultTable, RecordUsageOptions, UsageMapper } from './usage-call.interface.js';
 
 /**
  * Records usage of a handler, or of every handler of a controller (a handler's own decorator goes
- * before its controller's). Needs `LedgerInterceptor`, globally or on the controller.
+ * before its controller's). It brings `LedgerInterceptor` along, outside of the interceptors
+ * that are written above it and inside of the controller's; register that globally or on the
+ * controller as well where it must be further out: the outermost one has the call.
  *
  * The mapper runs exactly once per request that reaches the interceptor. For a plain result that is
  * before the response is sent; for streams, handlers with `@Res()` or `@Next()`, `@Sse()`, errors
@@ -61,13 +45,14 @@ export function RecordUsage(
   mapper: (call: never) => unknown,
   options: RecordUsageOptions = {},
 ): CustomDecorator<symbol> {
-  return SetMetadata<symbol, RecordUsageMetadata>(RECORD_USAGE, { mapper, options });
-}
-
-/** What `@RecordUsage` left on the handler of a context, or on its class. @internal */
-export function recordUsageOf(context: ExecutionContext): RecordUsageMetadata | undefined {
-  return reflector.getAllAndOverride<RecordUsageMetadata | undefined>(RECORD_USAGE, [
-    context.getHandler(),
-    context.getClass(),
-  ]);
+  const mark = SetMetadata<symbol, RecordUsageMetadata>(RECORD_USAGE, { mapper, options });
+  const intercept = UseInterceptors(LedgerInterceptor);
+  const decorate = ((target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => {
+    // As Nest's own `applyDecorators` does: a class has neither key nor descriptor.
+    for (const each of [mark, intercept] as (MethodDecorator & ClassDecorator)[]) {
+      if (descriptor && key !== undefined) each(target, key, descriptor);
+      else each(target as Type);
+    }
+  }) as CustomDecorator<symbol>;
+  return Object.assign(decorate, { KEY: mark.KEY });
 }

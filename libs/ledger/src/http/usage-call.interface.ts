@@ -63,3 +63,11 @@ export type UsageMapper<Result = unknown, Table extends LedgerTable = DefaultTab
  * @publicApi
  */
 export type UsageGuarantee = 'record' | 'room' | 'commit';
+
+/** How `@RecordUsage` records. @publicApi */
+export interface RecordUsageOptions<Table extends LedgerTable = LedgerTable> {
+  /** Default: `record`, or `room` if the ledger's `overflow` is `block`. */
+  guarantee?: UsageGuarantee;
+  /** The ledger to record to. Default: the default ledger. */
+  ledger?: Table;
+}

@@ -72,7 +72,6 @@ describe('a module that has the usual shape', () => {
     const text = initialize(app);
     expect(parses(text)).toBe(true);
     const list = /imports'?: \[(.*)\]/s.exec(text)?.[1] ?? '';
-    expect(list).toContain('ConfigModule.forRoot()');
     expect(list).toContain('LedgerModule.forRootAsync(ledgerConfig.asProvider())');
     for (const word of options.match(/\w+Module/g) ?? []) expect(list).toContain(word);
     expect(text.replace(/^import .*$/gm, '').match(/LedgerModule/g)).toHaveLength(1);
@@ -84,10 +83,8 @@ describe('a module that has the usual shape', () => {
     const app = appOf(moduleWith('{\r\n\timports: [Cats],\r\n}', head));
     expect(initialize(app)).toBe(
       moduleWith(
-        '{\r\n\timports: [\r\n\t\tCats,\r\n\t\tConfigModule.forRoot(),\r\n' +
-          '\t\tLedgerModule.forRootAsync(ledgerConfig.asProvider()),\r\n\t],\r\n}',
+        '{\r\n\timports: [Cats, LedgerModule.forRootAsync(ledgerConfig.asProvider())],\r\n}',
         head +
-          'import { ConfigModule } from "@nestjs/config"\r\n' +
           'import { LedgerModule } from "nestjs-ledger"\r\n' +
           'import { ledgerConfig } from "./ledger.config.js"\r\n',
       ),
@@ -95,10 +92,18 @@ describe('a module that has the usual shape', () => {
     expect(app.get('src/ledger.config.ts')).toContain('from "nestjs-ledger"\r\n');
   });
 
-  it('keeps a ConfigModule of its own', () => {
-    const head = `${HEAD}import { ConfigModule } from '@nestjs/config';\n`;
-    const text = initialize(appOf(moduleWith('{ imports: [ConfigModule.forRoot()] }', head)));
-    expect(text.match(/ConfigModule\.forRoot/g)).toHaveLength(1);
+  it('takes four lines of a new application, and four of a file of its own', () => {
+    const app = appOf(moduleWith('{\n  imports: [],\n  controllers: [AppController],\n}'));
+    const added = planInit(ts, filesOf(app)).changes.map((change) => [
+      change.path,
+      lineDiff(change).filter((line) => /^[+](?![+])/.test(line)).length,
+    ]);
+    expect(Object.fromEntries(added)).toEqual({
+      'src/app.module.ts': 3,
+      'src/ledger.config.ts': 4,
+      'src/main.ts': 1,
+      '.env.example': 5,
+    });
   });
 
   it.each([
@@ -118,7 +123,7 @@ describe('a module that has the usual shape', () => {
   it('may be another than the first of its file, and lie elsewhere', () => {
     const module = `${HEAD}@Module({})\nclass Inner {}\n@Module({ imports: [Inner] })\nexport class AppModule {}\n`;
     const app = appOf('', { 'lib/main.module.ts': module });
-    expect(initialize(app, { module: 'lib/main.module.ts' })).toContain('  Inner,\n  ConfigModule');
+    expect(initialize(app, { module: 'lib/main.module.ts' })).toContain('  Inner,\n  LedgerModule');
     expect(app.has('lib/ledger.config.ts')).toBe(true);
   });
 });
@@ -172,7 +177,7 @@ describe('what stands around the module', () => {
   it('gets a sample of the environment behind what it has', () => {
     const app = appOf(moduleWith('{}'), { '.env.sample': 'PORT=3000' });
     initialize(app);
-    expect(app.get('.env.sample')).toMatch(/^PORT=3000\n\n#.*\nLEDGER_DATABASE_URL=postgres:/);
+    expect(app.get('.env.sample')).toMatch(/^PORT=3000\n\n#.*\n#.*\nLEDGER_DATABASE_URL=postgres:/);
     expect(app.has('.env.example')).toBe(false);
   });
 

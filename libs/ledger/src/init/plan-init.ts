@@ -15,6 +15,7 @@ export const NEEDED_PACKAGES = [
 
 const ENV_SAMPLES = ['.env.example', '.env.sample', '.env.dist'];
 const ENV_LINES = [
+  '# In .env it is read by ConfigModule.forRoot() in a module, or by nest start --env-file .env',
   '# nestjs-ledger: its own connection; without it, the default DataSource of TypeOrmModule is used.',
   'LEDGER_DATABASE_URL=postgres://postgres@localhost:5432/postgres',
   '# Figures for a rate of requests: low, medium, high, very-high, ultra.',
@@ -107,7 +108,7 @@ function planModule(
     if (found !== undefined && !/\bexport const ledgerConfig\b/.test(found)) {
       throw new CommandError(`${config} is there, and exports no ledgerConfig`);
     }
-    const after = editAppModule(compiler, source, style, additionsTo(before, style));
+    const after = editAppModule(compiler, source, style, additionsTo(style));
     return [
       { path, before, after },
       { path: config, before: found, after: found ?? configText(style) },
@@ -117,12 +118,8 @@ function planModule(
   }
 }
 
-function additionsTo(text: string, { extension }: SourceStyle): ModuleImport[] {
+function additionsTo({ extension }: SourceStyle): ModuleImport[] {
   return [
-    // It is what reads `.env`; an application that has it configures it as it likes.
-    ...(/\bConfigModule\b/.test(text)
-      ? []
-      : [{ name: 'ConfigModule', from: '@nestjs/config', element: 'ConfigModule.forRoot()' }]),
     {
       name: 'LedgerModule',
       from: 'nestjs-ledger',
@@ -133,14 +130,12 @@ function additionsTo(text: string, { extension }: SourceStyle): ModuleImport[] {
 }
 
 function configText(style: SourceStyle): string {
-  const { indent, quote, semicolon, lineEnd } = style;
+  const { quote, semicolon, lineEnd } = style;
   return [
     importLine(style, ['createLedgerConfig'], 'nestjs-ledger'),
     '',
     '/** What holds where the environment says nothing; .env.example has the names. */',
-    'export const ledgerConfig = createLedgerConfig({',
-    `${indent}defaults: { profile: ${quote}low${quote} },`,
-    `})${semicolon}`,
+    `export const ledgerConfig = createLedgerConfig({ defaults: { profile: ${quote}low${quote} } })${semicolon}`,
     '',
   ].join(lineEnd);
 }
