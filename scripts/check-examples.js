@@ -4,6 +4,7 @@
  * copies that find the repository's packages. Fails if one does not start, refuses a request, leaves
  * no row, or does not drain. Needs the build, and curl. Ends with `N passed, N failed`.
  */
+import { findFreePort, startEmbeddedPostgres } from '@app/embedded-postgres';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -11,8 +12,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { findFreePort } from '../dist/embedded-postgres/free-port.js';
-import { startEmbeddedPostgres } from '../dist/embedded-postgres/start-embedded-postgres.js';
 import { run } from '../test/matrix/run-command.js';
 
 const ROOT = join(import.meta.dirname, '..');
