@@ -51,7 +51,7 @@ export async function openRollupBench(
   const reader = new UsageReader({ definition, connections, asOf, onNotice });
   const names = rollupNames(definition, definition.schema);
   const pass = (parts: Partial<RollupPassParts> = {}): RollupPass =>
-    new RollupPass({ definition, connections, marginMs: 0, ...parts });
+    new RollupPass({ definition, connections, marginMs: 0, restFactor: 0, ...parts });
   return {
     ...{ client, connections, reader, names, notices, pass, connect },
     table: tableNames(definition).sqlEntries,

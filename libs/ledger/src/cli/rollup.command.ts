@@ -65,7 +65,7 @@ export async function rollup(options: RollupOptions): Promise<string> {
       dataSource: () => dataSource,
       ownsDataSource: false,
     });
-    const pass = new RollupPass({ definition, connections });
+    const pass = new RollupPass({ definition, connections, restFactor: 0 });
     if (options.rebuild) await pass.clear();
     return await foldAll(pass);
   } catch (error) {
@@ -76,19 +76,18 @@ export async function rollup(options: RollupOptions): Promise<string> {
 }
 
 async function foldAll(pass: RollupPass): Promise<string> {
-  const startedAt = performance.now();
+  let startedAt = performance.now();
   let folds = 0;
-  for (let looks = 0; ; looks++) {
+  for (let looks = 0; performance.now() - startedAt < WAIT_MS; looks++) {
     const { outcome, isBehind } = await pass.run();
-    if (outcome === 'folded') folds++;
-    if (outcome === 'other-dimensions' || outcome === 'hidden-rows')
+    if (outcome === 'other-dimensions' || outcome === 'hidden-rows') {
       return `nothing done: ${outcome}`;
+    }
+    if (outcome === 'folded') folds++;
+    if (isBehind) startedAt = performance.now();
     // The first look only notes which transactions are running.
-    const isDone = !isBehind && looks > 0 && outcome !== 'busy' && outcome !== 'waiting';
-    if (isDone && outcome === 'idle') break;
-    if (performance.now() - startedAt > WAIT_MS && !isBehind) break;
-    if (!isBehind) await sleep(PAUSE_MS);
-    if (looks > 1 && outcome === 'waiting' && folds > 0) break;
+    else if (outcome === 'folded' && looks > 0) break;
+    else await sleep(PAUSE_MS);
   }
   return `rolled up in ${folds} steps`;
 }

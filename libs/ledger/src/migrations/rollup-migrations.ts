@@ -1,12 +1,13 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
-import { columnName } from '../entry/ledger-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
+import { literalSql } from './default-partition-sql.js';
+import { defineFunction, ownRelation } from './ledger-function.js';
+import { createSummaryFunction, dimensionTypes } from './rollup-summary-function.js';
 import {
   declaredDimensions,
   dimensions,
   IS_LATE,
   MEASURES_OF_ENTRY,
-  quarterSql,
   rollupNames,
 } from './rollup-tables.js';
 import { quoteIdentifier } from './table-names.js';
@@ -26,6 +27,7 @@ export function createRollups(table: LedgerTable, names: TableNames): string[] {
     ...createIndexes(table, names),
     ...createTriggers(table, names),
     ...begin(table, names),
+    ...createSummaryFunction(table, names),
   ];
 }
 
@@ -36,35 +38,31 @@ export function dropRollups(table: LedgerTable, names: TableNames): string[] {
   const own = (ending: keyof typeof NAME_ENDINGS): string =>
     prefix + quoteIdentifier(table.table + NAME_ENDINGS[ending]);
   return [
+    `DROP FUNCTION IF EXISTS ${own('rollupSummary')}`,
     ...TRIGGERS.map(({ ending }) => `DROP FUNCTION IF EXISTS ${own(ending)}() CASCADE`),
     `DROP TABLE IF EXISTS ${sqlRollups}, ${sqlMarks}, ${sqlState}`,
     `DROP INDEX IF EXISTS ${own('createdBrin')}, ${own('lateIndex')}`,
   ];
 }
 
-/** Dimensions with their types, as column definitions. */
-function dimensionTypes(table: LedgerTable): [column: string, type: string][] {
-  const declared = new Map(
-    Object.entries(table.columns).map(([field, type]) => [columnName(field), type]),
-  );
-  return dimensions(table).map((column) => [column, declared.get(column) ?? table.ids]);
-}
-
 function createTables(table: LedgerTable, names: TableNames): string[] {
   const { sqlRollups, sqlState, sqlMarks } = rollupNames(table, names.schema);
   const types = dimensionTypes(table).map(([column, type]) => `${quoteIdentifier(column)} ${type}`);
-  const sums = `${types.join(', ')},
-    consumed numeric NOT NULL, supplied numeric NOT NULL, entries numeric NOT NULL`;
+  const [user, ...others] = types;
+  const sums = 'consumed numeric NOT NULL, supplied numeric NOT NULL, entries numeric NOT NULL';
   const statePrimaryKey = quoteIdentifier(table.table + NAME_ENDINGS.rollupStatePrimaryKey);
   return [
     `CREATE TABLE IF NOT EXISTS ${sqlRollups} (
-      level smallint NOT NULL, bucket timestamptz NOT NULL, ${sums})`,
+      series smallint NOT NULL, level smallint NOT NULL, key ${table.ids},
+      lo timestamptz NOT NULL, hi timestamptz NOT NULL, ${others.join(', ')}, ${sums})`,
     `CREATE TABLE IF NOT EXISTS ${sqlMarks} (
-      bucket timestamptz NOT NULL, written_at timestamptz NOT NULL, ${sums})`,
+      created_at timestamptz NOT NULL, written_at timestamptz NOT NULL,
+      ${[user, ...others].join(', ')}, ${sums})`,
     `CREATE TABLE IF NOT EXISTS ${sqlState} (
       id boolean NOT NULL DEFAULT true CONSTRAINT ${statePrimaryKey} PRIMARY KEY CHECK (id),
       closed_before timestamptz NOT NULL DEFAULT '-infinity',
       written_until timestamptz NOT NULL DEFAULT '-infinity',
+      rests_until timestamptz NOT NULL DEFAULT '-infinity',
       dimensions text[] NOT NULL)`,
     ...types
       .slice(dimensions(table).length - declaredDimensions(table).length)
@@ -82,11 +80,8 @@ function createIndexes(table: LedgerTable, names: TableNames): string[] {
     quoteIdentifier(table.table + NAME_ENDINGS[ending]);
   const index = 'CREATE INDEX IF NOT EXISTS';
   return [
-    `${index} ${own('rollupUser')} ON ${sqlRollups} (user_id, level, bucket)`,
-    `${index} ${own('rollupApiKey')} ON ${sqlRollups} (api_key_id, level, bucket)
-      WHERE api_key_id IS NOT NULL`,
-    `${index} ${own('rollupLevel')} ON ${sqlRollups} (level, bucket)`,
-    `${index} ${own('rollupMarksUser')} ON ${sqlMarks} (user_id, bucket)`,
+    `${index} ${own('rollupSpan')} ON ${sqlRollups} (series, level, key, hi)`,
+    `${index} ${own('rollupMarksUser')} ON ${sqlMarks} (user_id, created_at)`,
     // A few bytes for each 128 pages: what finds a period's entries without a user.
     `${index} ${own('createdBrin')} ON ${names.sqlEntries}
       USING brin (created_at) WITH (autosummarize = on)`,
@@ -115,81 +110,50 @@ const TRIGGERS = [
 function createTriggers(table: LedgerTable, names: TableNames): string[] {
   return TRIGGERS.flatMap(({ ending, event, transition, rows }) => {
     const name = quoteIdentifier(table.table + NAME_ENDINGS[ending]);
-    const path = names.schema === undefined ? name : `${quoteIdentifier(names.schema)}.${name}`;
+    const prefix = names.schema === undefined ? '' : `${quoteIdentifier(names.schema)}.`;
     const body = rows === undefined ? clearSql(table) : markSql(table, rows);
     return [
-      defineFunction(names, name, body),
+      // With its owner's rights: who may change entries need not be able to write marks.
+      defineFunction(
+        names,
+        `${ownRelation(table, ending)}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER`,
+        ` BEGIN ${body} RETURN NULL; END `,
+      ),
       `DROP TRIGGER IF EXISTS ${name} ON ${names.sqlEntries}`,
       `CREATE TRIGGER ${name} AFTER ${event} ON ${names.sqlEntries} ${transition}
-        FOR EACH STATEMENT EXECUTE FUNCTION ${path}()`,
+        FOR EACH STATEMENT EXECUTE FUNCTION ${prefix}${name}()`,
     ];
   });
 }
 
-/**
- * It runs with its owner's rights, since who may change entries need not be able to write marks.
- * The schema is asked for now, so that no search path of a caller decides it later.
- */
-function defineFunction({ sqlEntries }: TableNames, name: string, body: string): string {
-  const definition = `CREATE OR REPLACE FUNCTION ${SCHEMA}.${name}() RETURNS trigger
-      LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS ${quoteBody(`
-      BEGIN
-        ${body}
-        RETURN NULL;
-      END `)}`;
-  return `DO ${quoteBody(` BEGIN
-    EXECUTE pg_catalog.replace(${quoteBody(definition)}, '${SCHEMA}',
-      (SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_class c
-       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-       WHERE c.oid = pg_catalog.to_regclass(${quoteLiteral(sqlEntries)})));
-  END `)}`;
-}
-
-/** Stands for the schema until the server fills it in. */
-const SCHEMA = '{schema of the ledger}';
-
-/** Dollar quotes with a tag that the text has not, whatever names are in it. */
-function quoteBody(text: string): string {
-  let count = 1;
-  while (text.includes(`$body${count}$`)) count += 1;
-  return `$body${count}$${text}$body${count}$`;
-}
-
 function markSql(table: LedgerTable, rows: string): string {
   const columns = dimensions(table).map(quoteIdentifier).join(', ');
-  const marks = `${SCHEMA}.${quoteIdentifier(table.table + NAME_ENDINGS.rollupMarks)}`;
-  return `INSERT INTO ${marks}
-      (bucket, written_at, ${columns}, consumed, supplied, entries)
-    SELECT bucket, written_at, ${columns}, sum(consumed * entries), sum(supplied * entries),
+  return `INSERT INTO ${ownRelation(table, 'rollupMarks')}
+      (created_at, written_at, ${columns}, consumed, supplied, entries)
+    SELECT created_at, written_at, ${columns}, sum(consumed * entries), sum(supplied * entries),
       sum(entries)
-    FROM (SELECT ${quarterSql('created_at')} AS bucket, written_at, ${columns},
-        ${MEASURES_OF_ENTRY}, entries
+    FROM (SELECT created_at, written_at, ${columns}, ${MEASURES_OF_ENTRY}, entries
       FROM (${rows}) AS changed) AS deltas
-    GROUP BY bucket, written_at, ${columns}
+    GROUP BY created_at, written_at, ${columns}
     HAVING sum(entries) <> 0 OR sum(consumed * entries) <> 0 OR sum(supplied * entries) <> 0;`;
 }
 
 function clearSql(table: LedgerTable): string {
-  const own = (ending: keyof typeof NAME_ENDINGS): string =>
-    `${SCHEMA}.${quoteIdentifier(table.table + NAME_ENDINGS[ending])}`;
-  return `UPDATE ${own('rollupState')}
+  return `UPDATE ${ownRelation(table, 'rollupState')}
       SET (closed_before, written_until) = ('-infinity', '-infinity');
-    DELETE FROM ${own('rollupMarks')};
-    DELETE FROM ${own('rollups')};`;
+    DELETE FROM ${ownRelation(table, 'rollupMarks')};
+    DELETE FROM ${ownRelation(table, 'rollups')};`;
 }
 
 function begin(table: LedgerTable, names: TableNames): string[] {
   const { sqlRollups, sqlState } = rollupNames(table, names.schema);
-  const own = `ARRAY[${dimensions(table).map(quoteLiteral).join(', ')}]::text[]`;
+  const own = `ARRAY[${dimensions(table).map(literalSql).join(', ')}]::text[]`;
   return [
     `INSERT INTO ${sqlState} (dimensions) VALUES (${own}) ON CONFLICT DO NOTHING`,
     `WITH changed AS (
-      UPDATE ${sqlState} SET (dimensions, closed_before, written_until) = (${own}, '-infinity', '-infinity')
+      UPDATE ${sqlState}
+      SET (dimensions, closed_before, written_until) = (${own}, '-infinity', '-infinity')
       WHERE dimensions <> ${own} RETURNING id)
     DELETE FROM ${sqlRollups} WHERE EXISTS (SELECT FROM changed)`,
   ];
-}
-
-function quoteLiteral(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -7,16 +7,33 @@ import { quoteIdentifier } from './table-names.js';
  * Milliseconds between `created_at` and `written_at` above which an entry is late: the index of late
  * entries holds those alone. Entries are usually written within `flushMs`, so it is nearly empty.
  */
-export const LATE_MS = 60_000;
+export const LATE_MS = 30_000;
 
-/** Milliseconds of the finest buckets: every time zone of today is a multiple of them off UTC. */
-export const QUARTER_MS = 900_000;
+/**
+ * What rollups are kept by: one line of spans for each user, one for each API key, and one of all
+ * entries, for reads that name neither.
+ */
+export const SERIES = [
+  { series: 0, column: 'user_id' },
+  { series: 1, column: 'api_key_id' },
+  { series: 2, column: undefined },
+] as const;
 
-/** Sums by quarter of an hour, by day and by month, all in UTC. */
-export const LEVELS = { quarter: 0, day: 1, month: 2 } as const;
+/** One of `SERIES`. @internal */
+export type Series = (typeof SERIES)[number];
 
-/** Added to the level of a row that stands for all users and keys. */
-export const TOTALS = 10;
+/**
+ * Entries of a span, a little more if some have the same `created_at`. A read adds up the rows of at
+ * most two broken spans, so fewer make it faster; more make the rollups smaller.
+ * Source: `npm run bench -- read`.
+ */
+export const SPAN_ENTRIES = 128;
+
+/** Spans of one level that make one of the next. */
+export const FAN_OUT = 32;
+
+/** The highest level: one of its spans stands for SPAN_ENTRIES * FAN_OUT ** TOP_LEVEL entries. */
+export const TOP_LEVEL = 4;
 
 /**
  * True for late entries; the index's predicate, so every query must repeat it letter by letter.
@@ -33,6 +50,8 @@ export interface RollupNames {
   readonly sqlState: string;
   readonly sqlMarks: string;
   readonly sqlBrin: string;
+  /** The function that answers a summary. */
+  readonly sqlSummary: string;
 }
 
 /** @param connectionSchema as in `tableNames` @internal */
@@ -46,6 +65,7 @@ export function rollupNames(table: LedgerTable, connectionSchema: string | undef
     sqlState: name('rollupState'),
     sqlMarks: name('rollupMarks'),
     sqlBrin: name('createdBrin'),
+    sqlSummary: name('rollupSummary'),
   };
 }
 
@@ -59,10 +79,11 @@ export function dimensions(table: LedgerTable): string[] {
   return ['user_id', 'api_key_id', 'service_id', ...declaredDimensions(table)];
 }
 
-/** Start of the quarter of an hour, in UTC; infinite for an infinite time. @internal */
-export function quarterSql(column: string): string {
-  const seconds = QUARTER_MS / 1000;
-  return `to_timestamp(floor(date_part('epoch', ${column}) / ${seconds}) * ${seconds})`;
+/** Dimensions that the rows of one series tell apart; its own column is their key. @internal */
+export function seriesDimensions(table: LedgerTable, { column }: Series): string[] {
+  // Who asks for a key alone is answered whoever used it; a total knows neither.
+  const left = column === 'user_id' ? ['user_id'] : ['user_id', 'api_key_id'];
+  return dimensions(table).filter((name) => !left.includes(name));
 }
 
 /** Both sums of one row of the entries, as a select list. @internal */

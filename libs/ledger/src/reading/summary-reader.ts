@@ -23,8 +23,8 @@ export const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** After rollups could not be read, the rows alone answer for so many milliseconds. */
 const PLAIN_MS = 60_000;
-/** SQLSTATEs: no such table, column or schema; no permission. */
-const NO_ROLLUPS = ['42P01', '42703', '3F000', '42501'];
+/** SQLSTATEs: no such table, column, function or schema; no permission. */
+const NO_ROLLUPS = ['42P01', '42703', '42883', '3F000', '42501'];
 const ID_FIELDS = ['userId', 'apiKeyId', 'serviceId'];
 
 /**

@@ -1,10 +1,13 @@
 import type { LedgerTable } from '../../entry/ledger-definition.js';
 import { connectionSchema } from '../../migrations/ledger-migrations.js';
-import { dimensions, LATE_MS, QUARTER_MS } from '../../migrations/rollup-tables.js';
+import { dimensions, FAN_OUT, LATE_MS, SPAN_ENTRIES } from '../../migrations/rollup-tables.js';
 import { tableNames } from '../../migrations/table-names.js';
 import { Deadline } from '../../sink/postgres/deadline.js';
 import type { PgConnections } from '../../sink/postgres/pg-connections.js';
 import { PgSession } from '../pg-session.js';
+import { lookAt, millis, NEVER, SettledUntil } from './rollup-look.js';
+import type { FoldStatement } from './fold-sql.js';
+import type { SpanSizes } from './series-sql.js';
 import { rollupSql } from './rollup-sql.js';
 import type { RollupSql } from './rollup-sql.js';
 
@@ -22,18 +25,26 @@ export interface RollupPassParts {
   readonly marginMs?: number;
   /** Milliseconds of `created_at` that the first folds take in at most. Default: 30 days. */
   readonly stepMs?: number;
+  /**
+   * How many times as long as a fold took all instances rest after it, so that writers hardly meet
+   * it. Default: 9.
+   */
+  readonly restFactor?: number;
+  /** Tests make many small spans. Default: 128 entries, 32 spans. */
+  readonly spans?: SpanSizes;
 }
 
 /**
  * What a pass did. `folded`: moved on. `idle`: nothing to fold. `waiting`: transactions that may
  * still write entries of the past are running. `busy`: another instance is at it.
- * `other-dimensions`: the rollups are those of another definition. `hidden-rows`: row-level security
+ * `resting`: one was
+ * not long ago. `other-dimensions`: the rollups are those of another definition. `hidden-rows`: row-level security
  * hides entries from this role, so it can't fold them.
  *
  * @internal
  */
 export type PassOutcome =
-  'folded' | 'idle' | 'waiting' | 'busy' | 'other-dimensions' | 'hidden-rows';
+  'folded' | 'idle' | 'waiting' | 'busy' | 'resting' | 'other-dimensions' | 'hidden-rows';
 
 /** @internal */
 export interface PassResult {
@@ -43,50 +54,42 @@ export interface PassResult {
 }
 
 const TIMEOUT_MS = 60_000;
+/** Sorting the entries of a large step in files takes twice as long. */
+const WORK_MEM = '64MB';
 const MARGIN_MS = 10_000;
 const DAY_MS = 86_400_000;
 const MAX_STEP_MS = 3_650 * DAY_MS;
 /** Milliseconds of one fold below which the next may take more in. */
-const QUICK_MS = 2_000;
-const NEVER = Number.NEGATIVE_INFINITY;
+const QUICK_MS = 5_000;
+/** Milliseconds that a fold moves on at least. */
+const MIN_STEP_MS = 60_000;
+const REST_FACTOR = 9;
 /** SQLSTATEs: lock not available, serialization failure, deadlock. */
 const SOMEBODY_ELSE = ['55P03', '40001', '40P01'];
 const QUERY_CANCELED = '57014';
-
-/** What one look at the server found; times in milliseconds since 1970. */
-interface Look {
-  readonly closedBefore: number;
-  readonly writtenUntil: number;
-  readonly hasOwnDimensions: boolean;
-  readonly moment: number;
-  readonly running: ReadonlySet<string>;
-  readonly hasPrepared: boolean;
-  readonly hasMarks: boolean;
-  readonly hasLate: boolean;
-  readonly hidesRows: boolean;
-}
 
 /**
  * Moves a ledger's rollups on, one bounded transaction a call, so that a crash leaves nothing half
  * done. Many instances may call it: one folds at a time.
  *
  * What is folded is decided by data alone: entries created before one moment and written until
- * another. Until when entries are complete is found without a lock: every transaction that ran at a
- * moment has ended by a later call, so none can still write with a `written_at` of before.
+ * another.
  *
  * @internal
  */
 export class RollupPass {
   readonly #parts: RollupPassParts;
-  #noted: { readonly until: number; readonly running: ReadonlySet<string> } | undefined;
-  /** No transaction is running that could write an entry with this `written_at` or an earlier one. */
-  #settledUntil = NEVER;
+  readonly #settled = new SettledUntil();
   #stepMs: number;
   readonly #dimensions: string;
+  readonly #restFactor: number;
+  readonly #spans: SpanSizes;
 
   constructor(parts: RollupPassParts) {
     this.#parts = parts;
     this.#dimensions = dimensions(parts.definition).join(',');
+    this.#restFactor = parts.restFactor ?? REST_FACTOR;
+    this.#spans = parts.spans ?? { spanEntries: SPAN_ENTRIES, fanOut: FAN_OUT };
     this.#stepMs = parts.stepMs ?? 30 * DAY_MS;
   }
 
@@ -100,18 +103,22 @@ export class RollupPass {
     const deadline = new Deadline(timeoutMs);
     return connections.use(deadline, async (lease) => {
       const schema = connectionSchema(await connections.ready());
-      const sql = rollupSql(definition, schema);
+      const sql = rollupSql(definition, schema, this.#spans);
       const session = new PgSession(lease, deadline);
-      const look = await this.#look(session, sql, tableNames(definition, schema).sqlEntries);
-      if (!look.hasOwnDimensions) return { outcome: 'other-dimensions', isBehind: false };
-      if (look.hidesRows) return { outcome: 'hidden-rows', isBehind: false };
-      this.#note(look);
-      const writtenUntil = Math.max(look.writtenUntil, this.#settledUntil);
-      const target = Math.max(look.closedBefore, closedBy(writtenUntil));
-      const hasLate = look.hasLate && writtenUntil > look.writtenUntil;
-      if (target <= look.closedBefore && !look.hasMarks && !hasLate) {
-        return { outcome: this.#noted ? 'waiting' : 'idle', isBehind: false };
+      const { sqlEntries } = tableNames(definition, schema);
+      const look = await lookAt(session, sql, sqlEntries, this.#parts.marginMs ?? MARGIN_MS);
+      if (look.dimensions !== this.#dimensions) {
+        return { outcome: 'other-dimensions', isBehind: false };
       }
+      if (look.hidesRows) return { outcome: 'hidden-rows', isBehind: false };
+      this.#settled.note(look);
+      const writtenUntil = Math.max(look.writtenUntil, this.#settled.until);
+      const target = Math.max(look.closedBefore, writtenUntil - LATE_MS);
+      const hasMore = look.hasMarks || (look.hasLate && writtenUntil > look.writtenUntil);
+      if (target <= look.closedBefore && !hasMore) {
+        return { outcome: 'waiting', isBehind: false };
+      }
+      if (look.rests && this.#restFactor > 0) return { outcome: 'resting', isBehind: false };
       return this.#foldGuarded(session, sql, { target, writtenUntil });
     });
   }
@@ -121,43 +128,12 @@ export class RollupPass {
     const { connections, definition, timeoutMs = TIMEOUT_MS } = this.#parts;
     const deadline = new Deadline(timeoutMs);
     await connections.use(deadline, async (lease) => {
-      const sql = rollupSql(definition, connectionSchema(await connections.ready()));
+      const sql = rollupSql(definition, connectionSchema(await connections.ready()), this.#spans);
       const session = new PgSession(lease, deadline);
       await inTransaction(session, deadline, async () => {
         for (const statement of [...sql.lock, ...sql.clear]) await session.rows(statement);
       });
     });
-  }
-
-  async #look(session: PgSession, sql: RollupSql, sqlEntries: string): Promise<Look> {
-    const margin = String((this.#parts.marginMs ?? MARGIN_MS) / 1000);
-    const [row] = await session.rows(sql.look, [sqlEntries, margin]);
-    if (!row) throw new Error('the state of the rollups is missing');
-    const [closed, written, found, moment, running, prepared, marks, late, hides] = row;
-    return {
-      closedBefore: millis(closed),
-      writtenUntil: millis(written),
-      hasOwnDimensions: found === this.#dimensions,
-      moment: millis(moment),
-      running: new Set((running ?? '').split(' ').filter(Boolean)),
-      hasPrepared: prepared !== '0',
-      hasMarks: marks === 'true',
-      hasLate: late === 'true',
-      hidesRows: hides === 'true',
-    };
-  }
-
-  #note(look: Look): void {
-    const noted = this.#noted;
-    const hasEnded =
-      noted !== undefined &&
-      !look.hasPrepared &&
-      [...noted.running].every((transaction) => !look.running.has(transaction));
-    if (hasEnded) {
-      this.#settledUntil = Math.max(this.#settledUntil, noted.until);
-      this.#noted = undefined;
-    }
-    this.#noted ??= { until: look.moment, running: look.running };
   }
 
   async #foldGuarded(
@@ -180,7 +156,7 @@ export class RollupPass {
       if (code !== undefined && SOMEBODY_ELSE.includes(code)) {
         return { outcome: 'busy', isBehind: false };
       }
-      if (code === QUERY_CANCELED) this.#stepMs = Math.max(QUARTER_MS, this.#stepMs / 4);
+      if (code === QUERY_CANCELED) this.#stepMs = Math.max(MIN_STEP_MS, this.#stepMs / 4);
       throw error;
     }
   }
@@ -202,11 +178,32 @@ export class RollupPass {
       if (row?.[2] !== this.#dimensions) return false;
       const until = Math.max(written, writtenUntil);
       const before = Math.max(closed, Math.min(target, await this.#stepFrom(session, sql, closed)));
-      const moments = [closed, written, before, until].map(momentText);
-      await session.rows(sql.fold, moments);
-      for (const statement of sql.close) await session.rows(statement, [moments[0]!, moments[2]!]);
+      await this.#foldStep(session, sql, [closed, written, before, until].map(momentText));
       return before < target;
     });
+  }
+
+  async #foldStep(
+    session: PgSession,
+    { fold, moveOn }: RollupSql,
+    moments: readonly string[],
+  ): Promise<void> {
+    const run = async (statements: readonly FoldStatement[]): Promise<void> => {
+      for (const { sql, moments: places } of statements) {
+        await session.rows(
+          sql,
+          places.map((place) => moments[place]!),
+        );
+      }
+    };
+    await run(fold.gather);
+    const [found] = await session.rows(fold.found);
+    const [hasFresh, hasChanges] = (found ?? []).map((each) => each === 'true');
+    if (hasChanges) await run(fold.change);
+    if (hasFresh) await run(fold.cut);
+    if (hasChanges) await run(fold.recut);
+    if (hasFresh || hasChanges) await run(fold.join);
+    await session.rows(moveOn, [moments[2]!, moments[3]!, String(this.#restFactor)]);
   }
 
   async #stepFrom(session: PgSession, sql: RollupSql, closed: number): Promise<number> {
@@ -216,18 +213,8 @@ export class RollupPass {
       if (row?.[0] == null) return Number.POSITIVE_INFINITY;
       start = millis(row[0]);
     }
-    const step = Math.max(QUARTER_MS, this.#stepMs);
-    return Math.floor((start + step) / QUARTER_MS) * QUARTER_MS;
+    return start + Math.max(MIN_STEP_MS, this.#stepMs);
   }
-}
-
-/** All entries created before this moment and written afterwards are late by more than `LATE_MS`. */
-function closedBy(writtenUntil: number): number {
-  return Math.floor((writtenUntil - LATE_MS) / QUARTER_MS) * QUARTER_MS;
-}
-
-function millis(text: string | null | undefined): number {
-  return text == null ? NEVER : Number(text);
 }
 
 function momentText(ms: number): string {
@@ -247,6 +234,8 @@ async function inTransaction<T>(
     await session.rows(`SET LOCAL statement_timeout = ${ms}`);
     await session.rows(`SET LOCAL idle_in_transaction_session_timeout = ${ms}`);
     await session.rows('SET LOCAL synchronous_commit = on');
+    await session.rows(`SET LOCAL work_mem = '${WORK_MEM}'`);
+    await session.rows('SET LOCAL jit = off');
     const result = await work();
     await session.rows('COMMIT');
     return result;

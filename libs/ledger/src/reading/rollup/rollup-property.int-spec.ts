@@ -35,7 +35,9 @@ class History {
     private readonly random: () => number,
   ) {
     const stepMs = HOUR_MS * this.#pick([6, 100, 1000]);
-    this.#passes = [bench.pass({ stepMs }), bench.pass({ stepMs }), bench.pass()];
+    const spans = { spanEntries: this.#pick([1, 2, 5]), fanOut: this.#pick([2, 3]) };
+    const one = { stepMs, spans };
+    this.#passes = [bench.pass(one), bench.pass(one), bench.pass({ spans })];
   }
 
   async step(): Promise<void> {

@@ -1,0 +1,97 @@
+import type { LedgerTable } from '../../entry/ledger-definition.js';
+import {
+  dimensions,
+  IS_LATE,
+  MEASURES_OF_ENTRY,
+  rollupNames,
+  SERIES,
+  TOP_LEVEL,
+} from '../../migrations/rollup-tables.js';
+import { quoteIdentifier, tableNames } from '../../migrations/table-names.js';
+import { CHANGES, FRESH, GROWN, OVERFULL, SeriesSql } from './series-sql.js';
+import type { SpanSizes } from './series-sql.js';
+
+/** One statement of a fold. */
+export interface FoldStatement {
+  readonly sql: string;
+  /** Its parameters, as indexes of: closed before and written until before the fold, then after. */
+  readonly moments: readonly number[];
+}
+
+/** The statements of one fold; each part in order, and the parts too. @internal */
+export interface FoldSql {
+  /** Collects what is to be folded. */
+  readonly gather: readonly FoldStatement[];
+  /** Answers whether there are entries that came into reach, and differences. */
+  readonly found: string;
+  /** Only if there are differences. */
+  readonly change: readonly FoldStatement[];
+  /** Only if there are entries. */
+  readonly cut: readonly FoldStatement[];
+  /** Only if there are differences. */
+  readonly recut: readonly FoldStatement[];
+  /** Makes the higher levels. */
+  readonly join: readonly FoldStatement[];
+}
+
+/**
+ * Spans of a key lie end to end, from `-infinity` on. The last one of the lowest level ends with
+ * `infinity`: it has what was created before the moment of the fold, and grows until it is full.
+ * Whole spans of a level make one of the next.
+ *
+ * @internal
+ */
+export function foldSql(table: LedgerTable, schema: string | undefined, sizes: SpanSizes): FoldSql {
+  const series = SERIES.map((one) => new SeriesSql(table, schema, one, sizes));
+  const levels = Array.from({ length: TOP_LEVEL }, (_, index) => index + 1);
+  const statement = (sql: string, ...moments: number[]): FoldStatement => ({ sql, moments });
+  return {
+    gather: gather(table, schema),
+    found: `SELECT (EXISTS (SELECT FROM ${FRESH}))::text, (EXISTS (SELECT FROM ${CHANGES}))::text`,
+    change: series.flatMap((one) => [0, ...levels].map((level) => statement(one.change(level)))),
+    cut: series.map((one) => statement(one.cut(), 0)),
+    recut: series.flatMap((one) => [statement(one.noteOverfull()), statement(one.recut(), 2, 3)]),
+    join: levels.flatMap((level) => series.map((one) => statement(one.join(level)))),
+  };
+}
+
+const SUMS = 'sum(consumed) AS consumed, sum(supplied) AS supplied, sum(entries) AS entries';
+
+function gather(table: LedgerTable, schema: string | undefined): FoldStatement[] {
+  const { sqlEntries } = tableNames(table, schema);
+  const { sqlMarks } = rollupNames(table, schema);
+  const list = dimensions(table).map(quoteIdentifier).join(', ');
+  const rows = `SELECT created_at AS at, ${list}, ${MEASURES_OF_ENTRY}, 1::bigint AS entries
+    FROM ${sqlEntries}`;
+  const [$1, $2, $3] = ['$1', '$2', '$3'].map((place) => `${place}::timestamptz`);
+  const temporary = (name: string, query: string): FoldStatement => ({
+    // CREATE TABLE AS takes no parameters: it makes the columns alone.
+    sql: `CREATE TEMPORARY TABLE ${name.replace('pg_temp.', '')} ON COMMIT DROP AS
+      SELECT ${query} FROM (SELECT e.created_at AS at, e.*, 0::bigint AS entries,
+        0::bigint AS consumed, 0::bigint AS supplied FROM ${sqlEntries} e) x WHERE false`,
+    moments: [],
+  });
+  const numeric = ['consumed', 'supplied', 'entries'].map((each) => `${each}::numeric AS ${each}`);
+  return [
+    temporary(FRESH, `at, ${list}, consumed, supplied, entries`),
+    temporary(CHANGES, `at, ${list}, ${numeric.join(', ')}`),
+    temporary(GROWN, '0::smallint AS series, user_id AS key'),
+    temporary(OVERFULL, '0::smallint AS series, user_id AS key, at AS lo, at AS hi'),
+    {
+      sql: `INSERT INTO ${FRESH} ${rows}
+        WHERE created_at >= ${$1} AND created_at < ${$2} AND written_at <= ${$3}`,
+      moments: [0, 2, 3],
+    },
+    {
+      // A mark of an entry that was not folded is void: its row tells all.
+      sql: `WITH gone AS (DELETE FROM ${sqlMarks} RETURNING *)
+        INSERT INTO ${CHANGES} SELECT at, ${list}, ${SUMS} FROM (
+          ${rows} WHERE ${IS_LATE}
+            AND written_at > ${$2} AND written_at <= ${$3} AND created_at < ${$1}
+          UNION ALL
+          SELECT created_at, ${list}, consumed, supplied, entries FROM gone
+          WHERE created_at < ${$1} AND written_at <= ${$2}) AS d GROUP BY at, ${list}`,
+      moments: [0, 1, 3],
+    },
+  ];
+}
