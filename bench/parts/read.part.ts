@@ -2,13 +2,16 @@ import { DataSource } from 'typeorm';
 import { RollupPass } from '../../libs/ledger/src/reading/rollup/rollup-pass.js';
 import { UsageReader } from '../../libs/ledger/src/reading/usage-reader.js';
 import { PgConnections } from '../../libs/ledger/src/sink/postgres/pg-connections.js';
+import { createBenchLedger, roomFor } from '../setup/bench-ledger.js';
 import { definitionOf, tableOf } from '../setup/entries.js';
-import { percentile } from '../setup/figures.js';
+import { percentile, takeTurns } from '../setup/figures.js';
 import { Writer } from '../setup/writer.js';
 import { measure, type Bench, type Part } from './part.js';
 
 const FULL = { rows: 10_000_000, users: 100_000, owned: 1_000_000, reads: 600, plainReads: 20 };
 const QUICK = { rows: 50_000, users: 1_000, owned: 5_000, reads: 40, plainReads: 5 };
+/** As the ledger does by itself. */
+const PASS_MS = 5_000;
 const YEARS = 3;
 const DAY_MS = 86_400_000;
 /** Rows that the writer is given at once; it is given more until the reads are over. */
@@ -19,6 +22,12 @@ const GROUP = 'while writers write';
 
 type Sizes = typeof FULL;
 
+/** Both read the same table; one adds up its rows. */
+interface Readers {
+  readonly reader: UsageReader;
+  readonly plain: UsageReader;
+}
+
 /** What a read costs in a large ledger, while it is written to, beside the plain ways. */
 export const read: Part = {
   name: 'read',
@@ -26,6 +35,7 @@ export const read: Part = {
   async run(bench) {
     const { database, isQuick } = bench;
     const sizes = isQuick ? QUICK : FULL;
+    await compareWriting(bench);
     await database.clear('rolled_up');
     await fill(bench, sizes);
     const dataSource = await new DataSource({
@@ -35,18 +45,23 @@ export const read: Part = {
     }).initialize();
     const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
     const definition = definitionOf('rolled_up');
-    const pass = new RollupPass({ definition, connections, marginMs: 1_000, timeoutMs: 600_000 });
-    await foldAll(bench, pass, sizes);
-    const reader = new UsageReader({ definition, connections, asOf: () => new Date() });
+    const timeoutMs = 600_000;
+    const first = { definition, connections, marginMs: 1_000, restFactor: 0, timeoutMs };
+    await foldAll(bench, new RollupPass(first), sizes);
+    const asOf = (): Date => new Date();
+    const reader = new UsageReader({ definition, connections, asOf });
+    const without = { ...definition, rollup: false } as const;
+    const plain = new UsageReader({ definition: without, connections, asOf });
     const writer = await Writer.start({
       url: database.url,
       kind: 'rolled_up',
       options: { batchSize: 5_000, bufferSize: 100_000, numWorkers: 2 },
     });
     const state = { isOver: false };
-    const load = keepWriting(bench, writer, state);
+    const pass = new RollupPass({ definition, connections });
+    const load = Promise.all([keepWriting(bench, writer, state), keepFolding(bench, pass, state)]);
     try {
-      await readAll(bench, sizes, reader);
+      await readAll(bench, sizes, { reader, plain });
     } finally {
       state.isOver = true;
       await load;
@@ -57,35 +72,67 @@ export const read: Part = {
   },
 };
 
-/** One statement on the server: rows of three years in the order of time. */
+/** What the rollups' triggers and indexes cost a COPY: the same table without them, by turns. */
+async function compareWriting({ database, figures, isQuick, rounds }: Bench): Promise<void> {
+  const kinds = [
+    ['small', 'without rollups'],
+    ['rolled_up', 'with rollups'],
+  ] as const;
+  const rows = isQuick ? 10_000 : 200_000;
+  const options = roomFor(5_000, 2);
+  const ledgers = await Promise.all(
+    kinds.map(([kind]) => createBenchLedger(database.url, kind, options)),
+  );
+  const turns = kinds.map(([kind, contender], index) => async (isCounted: boolean) => {
+    await database.clear(kind);
+    const { ms } = await measure(() => ledgers[index]!.pump(rows));
+    const key = { group: 'writing, empty table', contender, setting: '2 connections' };
+    if (isCounted) figures.add({ ...key, metric: 'rows', unit: 'rows/s' }, (rows * 1000) / ms);
+  });
+  await takeTurns(rounds, turns);
+  for (const ledger of ledgers) await ledger.close();
+  await database.clear('small');
+}
+
+/**
+ * One statement on the server: rows of three years in the order of time, with uuids of their time.
+ * Indexes are made afterwards, which takes a third of the time.
+ */
 async function fill({ database, figures }: Bench, sizes: Sizes): Promise<void> {
   const every = Math.round(sizes.rows / sizes.owned);
-  const start = new Date(Date.now() - YEARS * 365 * DAY_MS).toISOString();
+  const startMs = Date.now() - YEARS * 365 * DAY_MS;
   const stepMs = (YEARS * 365 * DAY_MS - 3_600_000) / sizes.rows;
+  const { admin } = database;
   const { ms } = await measure(async () => {
-    await database.admin.query(
+    const { rows } = await admin.query<{ name: string; definition: string }>(
+      `SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition
+       FROM pg_index i WHERE indrelid = '${tableOf('rolled_up')}'::regclass AND NOT indisprimary`,
+    );
+    for (const { name } of rows) await admin.query(`DROP INDEX ${name}`);
+    await admin.query(
       `INSERT INTO ${tableOf('rolled_up')} (uuid, user_id, api_key_id, service_id, prompt_tokens,
          completion_tokens, direction, created_at, written_at)
-       SELECT gen_random_uuid(), user_id, user_id * 2 + n / 7 % 2, 1, n & 4095, n & 1023, 'consume',
-         at, at + interval '1 second'
-       FROM (SELECT n, timestamptz '${start}' + n * interval '${stepMs} milliseconds' AS at,
+       SELECT (lpad(to_hex(ms), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))::uuid, user_id,
+         user_id * 2 + n / 7 % 2, 1, n & 4095, n & 1023, 'consume',
+         to_timestamp(ms / 1000.0), to_timestamp(ms / 1000.0 + 1)
+       FROM (SELECT n, ${startMs} + floor(n * ${stepMs}::float8)::bigint AS ms,
            CASE WHEN n % ${every} = 0 THEN ${BIG_USER}
-             ELSE 2 + (n * 7919::bigint) % ${sizes.users - 1} END AS user_id
-         FROM generate_series(1, ${sizes.rows}) AS n) AS made`,
+             ELSE 2 + (n * 7919) % ${sizes.users - 1} END AS user_id
+         FROM generate_series(1::bigint, ${sizes.rows}) AS n) AS made`,
     );
-    await database.admin.query(`VACUUM ANALYZE ${tableOf('rolled_up')}`);
+    for (const { definition } of rows) await admin.query(definition);
+    await admin.query(`VACUUM ANALYZE ${tableOf('rolled_up')}`);
   });
-  const key = { group: 'making the table', contender: 'INSERT … SELECT', setting: sizes.rows };
+  const key = { group: 'making the table', contender: 'the table', setting: sizes.rows };
   figures.add({ ...key, metric: 'time', unit: 's' }, ms / 1000);
 }
 
 async function foldAll({ database, figures }: Bench, pass: RollupPass, sizes: Sizes) {
   const { ms } = await measure(async () => {
-    for (let isBehind = true, calm = 0; isBehind || calm < 3;) {
+    for (let looks = 0, isBehind = true; isBehind || looks < 3; looks++) {
       const result = await pass.run();
       isBehind = result.isBehind;
-      calm = result.outcome === 'folded' ? 0 : calm + 1;
-      if (calm > 0) await new Promise((resolve) => setTimeout(resolve, 600));
+      if (result.outcome !== 'folded') await new Promise((resolve) => setTimeout(resolve, 600));
     }
     await database.admin.query(`VACUUM ANALYZE ${tableOf('rolled_up').replace(/"$/, '_rollups"')}`);
   });
@@ -96,7 +143,7 @@ async function foldAll({ database, figures }: Bench, pass: RollupPass, sizes: Si
   const key = { group: 'making the table', contender: 'first rollup', setting: sizes.rows };
   figures.add({ ...key, metric: 'time', unit: 's' }, ms / 1000);
   const size = { ...key, metric: 'size with indexes', unit: 'MiB' };
-  figures.add({ ...size, contender: 'INSERT … SELECT' }, Number(rows[0]!.heap) / 1_048_576);
+  figures.add({ ...size, contender: 'the table' }, Number(rows[0]!.heap) / 1_048_576);
   figures.add(size, Number(rows[0]!.rollups) / 1_048_576);
 }
 
@@ -112,11 +159,26 @@ async function keepWriting(
   }
 }
 
+async function keepFolding(
+  { figures }: Bench,
+  pass: RollupPass,
+  state: { isOver: boolean },
+): Promise<void> {
+  while (!state.isOver) {
+    const startedAt = performance.now();
+    const { outcome } = await pass.run();
+    const ms = performance.now() - startedAt;
+    const key = { group: GROUP, contender: 'rollup', setting: 'in the background' };
+    if (outcome === 'folded') figures.add({ ...key, metric: 'one fold', unit: 'ms' }, ms);
+    for (let i = 0; i < PASS_MS / 100 && !state.isOver; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
 /** Users by turns, the big one at each tenth read; a period of up to three years to the minute. */
-async function readAll(bench: Bench, sizes: Sizes, reader: UsageReader): Promise<void> {
+async function readAll(bench: Bench, sizes: Sizes, { reader, plain }: Readers): Promise<void> {
   const table = tableOf('rolled_up');
-  const sum = `SELECT sum(prompt_tokens::bigint + completion_tokens), count(*) FROM ${table}
-    WHERE user_id = $1 AND created_at >= $2 AND created_at < $3`;
   const page = `SELECT * FROM ${table} WHERE user_id = $1
     ORDER BY created_at DESC LIMIT 50 OFFSET $2`;
   const period = (): { from: Date; to: Date } => {
@@ -126,36 +188,40 @@ async function readAll(bench: Bench, sizes: Sizes, reader: UsageReader): Promise
     return { from: new Date(from!), to: new Date(to!) };
   };
   const { admin } = bench.database;
-  const ways: [string, number, (userId: number) => Promise<unknown>][] = [
-    ['summary', sizes.reads, (userId) => reader.summary({ userId, ...period() })],
-    ['summary, all time', sizes.reads / 4, (userId) => reader.summary({ userId })],
-    ['listRecent, first page', sizes.reads / 4, (userId) => reader.listRecent({ userId })],
-    ['listRecent, a later page', sizes.reads / 4, laterPages(reader)],
+  const { reads, plainReads } = sizes;
+  const ways: [string, [ofAll: number, ofBig: number], (userId: number) => Promise<unknown>][] = [
+    // What any question waits for while the writers have both cores.
+    ['SELECT 1, the floor', [reads, reads], () => admin.query('SELECT 1')],
+    ['summary', [reads, reads], (userId) => reader.summary({ userId, ...period() })],
+    ['summary, all time', [reads, reads], (userId) => reader.summary({ userId })],
+    ['listRecent, first page', [reads, reads], (userId) => reader.listRecent({ userId })],
+    ['listRecent, a later page', [reads, reads], laterPages(reader)],
+    ['plain SUM', [reads, plainReads], (userId) => plain.summary({ userId, ...period() })],
     [
-      'plain SUM',
-      sizes.plainReads,
-      (userId) => {
-        const { from, to } = period();
-        return admin.query(sum, [userId, from, to]);
-      },
+      'OFFSET 500,000',
+      [plainReads, plainReads],
+      (userId) => admin.query(page, [userId, sizes.owned / 2]),
     ],
-    ['OFFSET 500,000', sizes.plainReads, (userId) => admin.query(page, [userId, sizes.owned / 2])],
   ];
-  for (const [contender, count, work] of ways) {
-    for (const [setting, share] of [
-      [`${sizes.users - 1} users`, 1],
-      [`the user with ${sizes.owned} entries`, 0],
-    ] as const) {
-      const userOf = (): number =>
-        share === 0 ? BIG_USER : 2 + Math.floor(Math.random() * (sizes.users - 1));
-      const times: number[] = [];
-      for (let i = 0; i < count; i++) {
-        const userId = userOf();
-        times.push((await measure(async () => void (await work(userId)))).ms);
+  const times = ways.map((): [number[], number[]] => [[], []]);
+  // By turns, so that all meet the same load.
+  for (let i = 0; i < reads; i++) {
+    for (const [index, [, counts, work]] of ways.entries()) {
+      for (const who of [0, 1] as const) {
+        if (i >= counts[who]) continue;
+        const other = 2 + Math.floor(Math.random() * (sizes.users - 1));
+        const userId = who === 1 ? BIG_USER : other;
+        const { ms } = await measure(async () => void (await work(userId)));
+        times[index]![who].push(ms);
       }
-      const key = { group: GROUP, contender, setting, unit: 'ms' };
-      bench.figures.add({ ...key, metric: 'p50' }, percentile(times, 0.5));
-      bench.figures.add({ ...key, metric: 'p99' }, percentile(times, 0.99));
+    }
+  }
+  const settings = [`${sizes.users - 1} users`, `the user with ${sizes.owned} entries`] as const;
+  for (const [index, [contender]] of ways.entries()) {
+    for (const who of [0, 1] as const) {
+      const key = { group: GROUP, contender, setting: settings[who], unit: 'ms' };
+      bench.figures.add({ ...key, metric: 'p50' }, percentile(times[index]![who], 0.5));
+      bench.figures.add({ ...key, metric: 'p99' }, percentile(times[index]![who], 0.99));
     }
   }
 }

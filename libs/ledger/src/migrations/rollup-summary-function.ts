@@ -106,8 +106,8 @@ function seriesBody(table: LedgerTable, series: Series): string {
           ${climb(level + 1)}
         ELSE ${sum(level, 'v_lo', 'v_hi')}
         END IF;`;
-  const rows = (conditions: string[]): string =>
-    addRows(table, [...rowFilters(table, series), ...conditions]);
+  const wantedRows = rowFilters(table, series);
+  const rows = (conditions: string[]): string => addRows(table, [...wantedRows, ...conditions]);
   const marks = [
     ...filters(dimensions(table), 'm'),
     'm.created_at >= v_lo AND m.created_at < least(v_hi, v_closed) AND m.written_at <= v_written',
@@ -122,11 +122,7 @@ function seriesBody(table: LedgerTable, series: Series): string {
       IF v_lo < v_hi THEN
         IF v_from < v_lo THEN ${rows([within('v_from', 'v_lo - v_tick')])} END IF;
         v_from := least(v_hi, v_closed);
-        ${rows([
-          IS_LATE.replaceAll(/\b(created_at|written_at)\b/g, 'e.$1'),
-          'e.written_at > v_written',
-          within('v_lo', 'v_from - v_tick'),
-        ])}
+        ${addRows(table, [...wantedRows, within('v_lo', 'v_from - v_tick')], LATE)}
         ${add(`${ownRelation(table, 'rollupMarks')} m`, marks, 'm')}
         ${climb(0)}
       END IF;
@@ -154,9 +150,17 @@ function filters(columns: readonly string[], alias: string): string[] {
   });
 }
 
-function addRows(table: LedgerTable, conditions: readonly string[]): string {
+/**
+ * The few late ones that no fold has met yet. OFFSET keeps the other conditions out, or the planner,
+ * which knows no parameter's value, would rather read all entries of the user.
+ */
+const LATE = `WHERE ${IS_LATE} AND written_at > v_written OFFSET 0`;
+
+function addRows(table: LedgerTable, conditions: readonly string[], first = ''): string {
+  const entries = ownRelation(table);
   const source = `(SELECT ${MEASURES_OF_ENTRY}, 1 AS entries
-    FROM ${ownRelation(table)} e WHERE ${conditions.join(' AND ')}) x`;
+    FROM ${first === '' ? entries : `(SELECT * FROM ${entries} ${first})`} e
+    WHERE ${conditions.join(' AND ')}) x`;
   return add(source, [], 'x');
 }
 

@@ -21,10 +21,7 @@ const TEXT_OID = 25;
 /** SQLSTATEs of a statement that the server gave up at `statement_timeout` or `lock_timeout`. */
 const SERVER_GAVE_UP = ['57014', '55P03'];
 /** Compiling a query of a few rows takes longer than running it. */
-const READ_ONLY = {
-  sql: "SELECT set_config('transaction_read_only', 'on', true), set_config('jit', 'off', true)",
-  parameters: [],
-};
+const READ_ONLY = "set_config('transaction_read_only', 'on', true), set_config('jit', 'off', true)";
 
 /**
  * Runs one SELECT in a read-only transaction of its own, in one round trip, past TypeORM's query
@@ -45,9 +42,13 @@ export async function readRows(
     return await connections.use(deadline, async (lease) => {
       const { text, values } = makeStatement(connectionSchema(await connections.ready()));
       const parameters = values.map((value) => ({ oid: TEXT_OID, value: Buffer.from(value) }));
-      const commands = [settingsCommand(deadline, false), READ_ONLY, { sql: text, parameters }];
+      const settings = `${settingsCommand(deadline, false).sql}, ${READ_ONLY}`;
+      const commands = [
+        { sql: settings, parameters: [] },
+        { sql: text, parameters },
+      ];
       const results = await lease.run(new CommandStatement(commands), deadline);
-      return results[2]?.rows ?? [];
+      return results[1]?.rows ?? [];
     });
   } catch (error) {
     throw translateReadError(error, deadline);

@@ -14,7 +14,10 @@ import type { SpanSizes } from './series-sql.js';
 /** One statement of a fold. */
 export interface FoldStatement {
   readonly sql: string;
-  /** Its parameters, as indexes of: closed before and written until before the fold, then after. */
+  /**
+   * Its parameters, as indexes of: closed before and written until before the fold, the same after
+   * it, seconds of a grain.
+   */
   readonly moments: readonly number[];
 }
 
@@ -22,6 +25,10 @@ export interface FoldStatement {
 export interface FoldSql {
   /** Collects what is to be folded. */
   readonly gather: readonly FoldStatement[];
+  /** Collects entries that came into reach, one by one. */
+  readonly rows: FoldStatement;
+  /** The same, as sums of short times, which is less work if there are many in few minutes. */
+  readonly grains: FoldStatement;
   /** Answers whether there are entries that came into reach, and differences. */
   readonly found: string;
   /** Only if there are differences. */
@@ -47,6 +54,7 @@ export function foldSql(table: LedgerTable, schema: string | undefined, sizes: S
   const statement = (sql: string, ...moments: number[]): FoldStatement => ({ sql, moments });
   return {
     gather: gather(table, schema),
+    ...fresh(table, schema),
     found: `SELECT (EXISTS (SELECT FROM ${FRESH}))::text, (EXISTS (SELECT FROM ${CHANGES}))::text`,
     change: series.flatMap((one) => [0, ...levels].map((level) => statement(one.change(level)))),
     cut: series.map((one) => statement(one.cut(), 0)),
@@ -57,12 +65,39 @@ export function foldSql(table: LedgerTable, schema: string | undefined, sizes: S
 
 const SUMS = 'sum(consumed) AS consumed, sum(supplied) AS supplied, sum(entries) AS entries';
 
+function entriesSql(table: LedgerTable, schema: string | undefined): string {
+  const list = dimensions(table).map(quoteIdentifier).join(', ');
+  return `SELECT created_at AS at, ${list}, ${MEASURES_OF_ENTRY}, 1::bigint AS entries
+    FROM ${tableNames(table, schema).sqlEntries}`;
+}
+
+function fresh(
+  table: LedgerTable,
+  schema: string | undefined,
+): { rows: FoldStatement; grains: FoldStatement } {
+  const list = dimensions(table).map(quoteIdentifier).join(', ');
+  const rows = `${entriesSql(table, schema)} WHERE created_at >= $1::timestamptz
+    AND created_at < $2::timestamptz AND written_at <= $3::timestamptz`;
+  return {
+    rows: { sql: `INSERT INTO ${FRESH} ${rows}`, moments: [0, 2, 3] },
+    // All sums of a grain have one moment, its first entry's: a span may begin there.
+    grains: {
+      sql: `INSERT INTO ${FRESH}
+        SELECT min(at) OVER (PARTITION BY grain), ${list}, consumed, supplied, entries
+        FROM (SELECT grain, min(at) AS at, ${list}, ${SUMS} FROM (
+            SELECT floor(date_part('epoch', at) / $4::text::double precision) AS grain, r.*
+            FROM (${rows}) r) x
+          GROUP BY grain, ${list}) y`,
+      moments: [0, 2, 3, 4],
+    },
+  };
+}
+
 function gather(table: LedgerTable, schema: string | undefined): FoldStatement[] {
   const { sqlEntries } = tableNames(table, schema);
   const { sqlMarks } = rollupNames(table, schema);
   const list = dimensions(table).map(quoteIdentifier).join(', ');
-  const rows = `SELECT created_at AS at, ${list}, ${MEASURES_OF_ENTRY}, 1::bigint AS entries
-    FROM ${sqlEntries}`;
+  const rows = entriesSql(table, schema);
   const [$1, $2, $3] = ['$1', '$2', '$3'].map((place) => `${place}::timestamptz`);
   const temporary = (name: string, query: string): FoldStatement => ({
     // CREATE TABLE AS takes no parameters: it makes the columns alone.
@@ -77,11 +112,6 @@ function gather(table: LedgerTable, schema: string | undefined): FoldStatement[]
     temporary(CHANGES, `at, ${list}, ${numeric.join(', ')}`),
     temporary(GROWN, '0::smallint AS series, user_id AS key'),
     temporary(OVERFULL, '0::smallint AS series, user_id AS key, at AS lo, at AS hi'),
-    {
-      sql: `INSERT INTO ${FRESH} ${rows}
-        WHERE created_at >= ${$1} AND created_at < ${$2} AND written_at <= ${$3}`,
-      moments: [0, 2, 3],
-    },
     {
       // A mark of an entry that was not folded is void: its row tells all.
       sql: `WITH gone AS (DELETE FROM ${sqlMarks} RETURNING *)

@@ -5,8 +5,8 @@ import { tableNames } from '../../migrations/table-names.js';
 import { Deadline } from '../../sink/postgres/deadline.js';
 import type { PgConnections } from '../../sink/postgres/pg-connections.js';
 import { PgSession } from '../pg-session.js';
-import { lookAt, millis, NEVER, SettledUntil } from './rollup-look.js';
-import type { FoldStatement } from './fold-sql.js';
+import { foldOnce, inTransaction, MIN_STEP_MS } from './rollup-fold.js';
+import { lookAt, SettledUntil } from './rollup-look.js';
 import type { SpanSizes } from './series-sql.js';
 import { rollupSql } from './rollup-sql.js';
 import type { RollupSql } from './rollup-sql.js';
@@ -23,15 +23,17 @@ export interface RollupPassParts {
    * Default: 10,000.
    */
   readonly marginMs?: number;
-  /** Milliseconds of `created_at` that the first folds take in at most. Default: 30 days. */
+  /** Milliseconds of `created_at` that the first folds take in at most. Default: by the table's size. */
   readonly stepMs?: number;
   /**
    * How many times as long as a fold took all instances rest after it, so that writers hardly meet
-   * it. Default: 9.
+   * it. Default: 3.
    */
   readonly restFactor?: number;
   /** Tests make many small spans. Default: 128 entries, 32 spans. */
   readonly spans?: SpanSizes;
+  /** Milliseconds up to which a fold adds up short times first. Default: 10 minutes. */
+  readonly grainedMs?: number;
 }
 
 /**
@@ -54,16 +56,14 @@ export interface PassResult {
 }
 
 const TIMEOUT_MS = 60_000;
-/** Sorting the entries of a large step in files takes twice as long. */
-const WORK_MEM = '64MB';
 const MARGIN_MS = 10_000;
 const DAY_MS = 86_400_000;
 const MAX_STEP_MS = 3_650 * DAY_MS;
 /** Milliseconds of one fold below which the next may take more in. */
 const QUICK_MS = 5_000;
-/** Milliseconds that a fold moves on at least. */
-const MIN_STEP_MS = 60_000;
-const REST_FACTOR = 9;
+const REST_FACTOR = 3;
+/** Milliseconds up to which a fold adds up short times first. */
+const GRAINED_MS = 600_000;
 /** SQLSTATEs: lock not available, serialization failure, deadlock. */
 const SOMEBODY_ELSE = ['55P03', '40001', '40P01'];
 const QUERY_CANCELED = '57014';
@@ -80,7 +80,7 @@ const QUERY_CANCELED = '57014';
 export class RollupPass {
   readonly #parts: RollupPassParts;
   readonly #settled = new SettledUntil();
-  #stepMs: number;
+  #stepMs: number | undefined;
   readonly #dimensions: string;
   readonly #restFactor: number;
   readonly #spans: SpanSizes;
@@ -90,7 +90,7 @@ export class RollupPass {
     this.#dimensions = dimensions(parts.definition).join(',');
     this.#restFactor = parts.restFactor ?? REST_FACTOR;
     this.#spans = parts.spans ?? { spanEntries: SPAN_ENTRIES, fanOut: FAN_OUT };
-    this.#stepMs = parts.stepMs ?? 30 * DAY_MS;
+    this.#stepMs = parts.stepMs;
   }
 
   /**
@@ -145,10 +145,15 @@ export class RollupPass {
     try {
       // Only the table's owner may; for the rest it is done by VACUUM.
       await session.rows(sql.summarize).catch(() => []);
-      const isBehind = await this.#fold(session, sql, goal);
+      const { timeoutMs = TIMEOUT_MS, grainedMs = GRAINED_MS } = this.#parts;
+      const { isBehind, stepMs } = await foldOnce(session, sql, {
+        ...goal,
+        ...{ timeoutMs, grainedMs, dimensions: this.#dimensions },
+        ...{ stepMs: this.#stepMs, restFactor: this.#restFactor },
+      });
       const isQuick = performance.now() - startedAt < QUICK_MS;
-      if (isQuick && this.#parts.stepMs === undefined) {
-        this.#stepMs = Math.min(this.#stepMs * 2, MAX_STEP_MS);
+      if (this.#parts.stepMs === undefined && stepMs !== undefined) {
+        this.#stepMs = isQuick ? Math.min(stepMs * 2, MAX_STEP_MS) : stepMs;
       }
       return { outcome: 'folded', isBehind };
     } catch (error) {
@@ -156,92 +161,9 @@ export class RollupPass {
       if (code !== undefined && SOMEBODY_ELSE.includes(code)) {
         return { outcome: 'busy', isBehind: false };
       }
-      if (code === QUERY_CANCELED) this.#stepMs = Math.max(MIN_STEP_MS, this.#stepMs / 4);
+      if (code === QUERY_CANCELED)
+        this.#stepMs = Math.max(MIN_STEP_MS, (this.#stepMs ?? DAY_MS) / 4);
       throw error;
     }
-  }
-
-  /** @returns whether the goal is still ahead */
-  async #fold(
-    session: PgSession,
-    sql: RollupSql,
-    { target, writtenUntil }: { target: number; writtenUntil: number },
-  ): Promise<boolean> {
-    const { timeoutMs = TIMEOUT_MS } = this.#parts;
-    return inTransaction(session, new Deadline(timeoutMs), async () => {
-      for (const statement of sql.lock) await session.rows(statement);
-      // The snapshot is taken here, after the lock: it sees what every earlier pass has done.
-      const [row] = await session.rows(sql.readState);
-      const closed = millis(row?.[0]);
-      const written = millis(row?.[1]);
-      // A migration may have come between: the next look tells.
-      if (row?.[2] !== this.#dimensions) return false;
-      const until = Math.max(written, writtenUntil);
-      const before = Math.max(closed, Math.min(target, await this.#stepFrom(session, sql, closed)));
-      await this.#foldStep(session, sql, [closed, written, before, until].map(momentText));
-      return before < target;
-    });
-  }
-
-  async #foldStep(
-    session: PgSession,
-    { fold, moveOn }: RollupSql,
-    moments: readonly string[],
-  ): Promise<void> {
-    const run = async (statements: readonly FoldStatement[]): Promise<void> => {
-      for (const { sql, moments: places } of statements) {
-        await session.rows(
-          sql,
-          places.map((place) => moments[place]!),
-        );
-      }
-    };
-    await run(fold.gather);
-    const [found] = await session.rows(fold.found);
-    const [hasFresh, hasChanges] = (found ?? []).map((each) => each === 'true');
-    if (hasChanges) await run(fold.change);
-    if (hasFresh) await run(fold.cut);
-    if (hasChanges) await run(fold.recut);
-    if (hasFresh || hasChanges) await run(fold.join);
-    await session.rows(moveOn, [moments[2]!, moments[3]!, String(this.#restFactor)]);
-  }
-
-  async #stepFrom(session: PgSession, sql: RollupSql, closed: number): Promise<number> {
-    let start = closed;
-    if (closed === NEVER) {
-      const [row] = await session.rows(sql.first);
-      if (row?.[0] == null) return Number.POSITIVE_INFINITY;
-      start = millis(row[0]);
-    }
-    return start + Math.max(MIN_STEP_MS, this.#stepMs);
-  }
-}
-
-function momentText(ms: number): string {
-  return Number.isFinite(ms) ? new Date(ms).toISOString() : '-infinity';
-}
-
-/** One snapshot for all that is read; what the server is told lasts for the transaction. */
-async function inTransaction<T>(
-  session: PgSession,
-  deadline: Deadline,
-  work: () => Promise<T>,
-): Promise<T> {
-  await session.rows('BEGIN ISOLATION LEVEL REPEATABLE READ');
-  try {
-    const ms = Math.max(1, Math.floor(deadline.remainingMs * 0.9));
-    await session.rows(`SET LOCAL lock_timeout = ${Math.min(ms, 1_000)}`);
-    await session.rows(`SET LOCAL statement_timeout = ${ms}`);
-    await session.rows(`SET LOCAL idle_in_transaction_session_timeout = ${ms}`);
-    await session.rows('SET LOCAL synchronous_commit = on');
-    await session.rows(`SET LOCAL work_mem = '${WORK_MEM}'`);
-    await session.rows('SET LOCAL jit = off');
-    const result = await work();
-    await session.rows('COMMIT');
-    return result;
-  } catch (error) {
-    // Of a connection that is lost the server rolls back by itself.
-    await session.rows('ROLLBACK').catch(() => []);
-    throw error;
   }
 }

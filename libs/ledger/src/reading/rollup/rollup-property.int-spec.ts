@@ -37,7 +37,8 @@ class History {
     const stepMs = HOUR_MS * this.#pick([6, 100, 1000]);
     const spans = { spanEntries: this.#pick([1, 2, 5]), fanOut: this.#pick([2, 3]) };
     const one = { stepMs, spans };
-    this.#passes = [bench.pass(one), bench.pass(one), bench.pass({ spans })];
+    const grained = { ...one, grainedMs: 365 * 24 * HOUR_MS };
+    this.#passes = [bench.pass(one), bench.pass(grained), bench.pass({ spans })];
   }
 
   async step(): Promise<void> {
@@ -54,6 +55,25 @@ class History {
 
   async end(): Promise<void> {
     for (const client of this.#held.splice(0)) await client.query('COMMIT');
+  }
+
+  /** Spans that do not begin where the one before them ends: there must be none. */
+  async brokenLines(): Promise<unknown[]> {
+    const { rows } = await this.bench.client.query<object>(
+      `SELECT * FROM (
+         SELECT series, level, key, lo, hi, lag(hi, 1, '-infinity') OVER
+           (PARTITION BY series, level, key ORDER BY hi) AS before
+         FROM (SELECT DISTINCT series, level, key, lo, hi FROM ${this.bench.names.sqlRollups}) s
+       ) l WHERE lo <> before OR lo >= hi`,
+    );
+    return rows;
+  }
+
+  async levels(): Promise<number> {
+    const { rows } = await this.bench.client.query<{ levels: string }>(
+      `SELECT count(DISTINCT level) AS levels FROM ${this.bench.names.sqlRollups}`,
+    );
+    return Number(rows[0]!.levels);
   }
 
   /** The plain SUM, by SQL of its own. */
@@ -184,6 +204,7 @@ const usage = [1, 2, 3, 4].map((seed) =>
 
 describe('summary from rollups', () => {
   let bench: RollupBench | undefined;
+  let deepest = 0;
   afterEach(() => bench?.close());
 
   it.each(usage.map((_, index) => index))(
@@ -206,13 +227,19 @@ describe('summary from rollups', () => {
       for (let step = 0; step < STEPS; step++) {
         await history.step();
         await check();
+        deepest = Math.max(deepest, await history.levels());
       }
       await history.end();
       await bench.settle();
       await check();
+      expect(await history.brokenLines()).toEqual([]);
       expect(bench.notices).toEqual([]);
       expect((await bench.closedBefore())!.getTime()).toBeGreaterThan(Date.now() - HOUR_MS);
     },
     60_000,
   );
+
+  it('was asked of spans of several levels', () => {
+    expect(deepest).toBeGreaterThan(2);
+  });
 });

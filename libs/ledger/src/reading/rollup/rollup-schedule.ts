@@ -13,7 +13,7 @@ export interface RollupScheduleParts {
 }
 
 /** Milliseconds between two passes, half of it up to half more, so that instances spread. */
-const INTERVAL_MS = 15_000;
+const INTERVAL_MS = 5_000;
 /** While there is more to fold than one pass takes in. */
 const BEHIND_MS = 100;
 /** After an answer that only a person can change. */

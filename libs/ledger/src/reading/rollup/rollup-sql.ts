@@ -1,4 +1,5 @@
 import type { LedgerTable } from '../../entry/ledger-definition.js';
+import { literalSql } from '../../migrations/default-partition-sql.js';
 import { IS_LATE, rollupNames } from '../../migrations/rollup-tables.js';
 import { tableNames } from '../../migrations/table-names.js';
 import { foldSql } from './fold-sql.js';
@@ -9,7 +10,7 @@ import type { SpanSizes } from './series-sql.js';
 export interface RollupSql {
   /** Parameters: sqlEntries, margin in seconds. See `rollup-look.ts` for the columns. */
   readonly look: string;
-  /** The entries' first moment, in milliseconds since 1970; NULL without entries. */
+  /** The entries' first moment, in milliseconds since 1970, NULL without entries; about how many. */
   readonly first: string;
   readonly summarize: string;
   readonly lock: readonly string[];
@@ -30,8 +31,11 @@ export function rollupSql(
   const { sqlRollups, sqlState, sqlMarks, sqlBrin } = rollupNames(table, schema);
   return {
     look: lookSql(sqlEntries, sqlState, sqlMarks),
-    first: `SELECT ${millisSql('min(created_at)')} FROM ${sqlEntries} WHERE isfinite(created_at)`,
-    summarize: `SELECT brin_summarize_new_values('${sqlBrin.replaceAll("'", "''")}')::text`,
+    first: `SELECT ${millisSql('min(created_at)')},
+      (SELECT greatest(reltuples, 0)::bigint::text FROM pg_catalog.pg_class
+        WHERE oid = pg_catalog.to_regclass(${literalSql(sqlEntries)}))
+      FROM ${sqlEntries} WHERE isfinite(created_at)`,
+    summarize: `SELECT brin_summarize_new_values(${literalSql(sqlBrin)})::text`,
     lock: [
       // In the order in which TRUNCATE and its trigger take them.
       `LOCK TABLE ${sqlEntries} IN ACCESS SHARE MODE`,

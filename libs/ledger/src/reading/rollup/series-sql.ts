@@ -78,7 +78,7 @@ export class SeriesSql {
     return `WITH fresh AS (${this.#keyed(FRESH)}),
       old AS (DELETE FROM ${this.#rollups} r USING (SELECT DISTINCT key FROM fresh) k
         WHERE ${this.#spans(0)} AND r.hi = 'infinity' RETURNING r.*),
-      pieces AS (${row('at', '1')} FROM fresh
+      pieces AS (${row('at', 'entries::integer')} FROM fresh
         UNION ALL ${row('lo', `least(entries, ${this.sizes.spanEntries})::integer`)} FROM old),
       ${this.#cutPieces('block = 0 AND start >= $1::timestamptz')}`;
   }

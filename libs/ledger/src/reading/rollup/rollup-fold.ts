@@ -1,0 +1,130 @@
+import { Deadline } from '../../sink/postgres/deadline.js';
+import type { PgSession } from '../pg-session.js';
+import type { FoldStatement } from './fold-sql.js';
+import { millis, NEVER } from './rollup-look.js';
+import type { RollupSql } from './rollup-sql.js';
+
+/** How far a fold is to come, and how; times in milliseconds since 1970. @internal */
+export interface FoldGoal {
+  readonly target: number;
+  readonly writtenUntil: number;
+  /** As the state of the rollups must have them. */
+  readonly dimensions: string;
+  /** Milliseconds of `created_at` at most; undefined: as the table's size suggests. */
+  readonly stepMs: number | undefined;
+  readonly timeoutMs: number;
+  readonly restFactor: number;
+  readonly grainedMs: number;
+}
+
+/** Milliseconds that a fold moves on at least. @internal */
+export const MIN_STEP_MS = 60_000;
+/** Entries of one step of an old table, about: some seconds. */
+const STEP_ROWS = 500_000;
+/** Milliseconds of a step if nobody has counted the entries yet. */
+const MONTH_MS = 30 * 86_400_000;
+/** Of these a fold of few minutes has so many for each key. */
+const GRAINS = 8;
+/** Sorting the entries of a large step in files takes twice as long. */
+const WORK_MEM = '64MB';
+
+/**
+ * Takes one step towards the goal, in one transaction.
+ *
+ * @returns whether the goal is still ahead, and how long a step was allowed to be
+ * @throws an error of `pg` or DeadlineError; then nothing is changed
+ * @internal
+ */
+export async function foldOnce(
+  session: PgSession,
+  sql: RollupSql,
+  goal: FoldGoal,
+): Promise<{ isBehind: boolean; stepMs: number | undefined }> {
+  return inTransaction(session, new Deadline(goal.timeoutMs), async () => {
+    for (const statement of sql.lock) await session.rows(statement);
+    // The snapshot is taken here, after the lock: it sees what every earlier pass has done.
+    const [row] = await session.rows(sql.readState);
+    const closed = millis(row?.[0]);
+    const written = millis(row?.[1]);
+    // A migration may have come between: the next look tells.
+    if (row?.[2] !== goal.dimensions) return { isBehind: false, stepMs: goal.stepMs };
+    const until = Math.max(written, goal.writtenUntil);
+    const isFirst = closed === NEVER || goal.stepMs === undefined;
+    const first = isFirst ? await firstStep(session, sql, goal.target) : undefined;
+    const stepMs = Math.max(MIN_STEP_MS, goal.stepMs ?? first?.stepMs ?? 0);
+    const start = closed === NEVER ? (first?.start ?? closed) : closed;
+    const before = Math.max(closed, Math.min(goal.target, start + stepMs));
+    const isShort = before - closed <= goal.grainedMs;
+    const grainSeconds = Math.max(1, before - closed) / GRAINS / 1000;
+    const parameters = [...[closed, written, before, until].map(momentText), String(grainSeconds)];
+    await runStatements(session, sql, parameters, isShort);
+    await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(goal.restFactor)]);
+    return { isBehind: before < goal.target, stepMs };
+  });
+}
+
+async function runStatements(
+  session: PgSession,
+  { fold }: RollupSql,
+  parameters: readonly string[],
+  isShort: boolean,
+): Promise<void> {
+  const run = async (statements: readonly FoldStatement[]): Promise<void> => {
+    for (const { sql, moments } of statements) {
+      const values = moments.map((place) => parameters[place]!);
+      await session.rows(sql, values);
+    }
+  };
+  await run(fold.gather);
+  // A grain may fill a span by itself, so only folds of few minutes have them.
+  await run([isShort ? fold.grains : fold.rows]);
+  const [found] = await session.rows(fold.found);
+  const [hasFresh, hasChanges] = (found ?? []).map((each) => each === 'true');
+  if (hasChanges) await run(fold.change);
+  if (hasFresh) await run(fold.cut);
+  if (hasChanges) await run(fold.recut);
+  if (hasFresh || hasChanges) await run(fold.join);
+}
+
+/** Milliseconds in which the table has about as many entries as one step should take in. */
+async function firstStep(
+  session: PgSession,
+  sql: RollupSql,
+  target: number,
+): Promise<{ start: number; stepMs: number }> {
+  const [row] = await session.rows(sql.first);
+  if (row?.[0] == null) return { start: target, stepMs: MIN_STEP_MS };
+  const start = millis(row[0]);
+  const rows = Number(row[1] ?? 0);
+  const stepMs = rows > 0 ? ((target - start) * STEP_ROWS) / rows : MONTH_MS;
+  return { start, stepMs: Math.max(MIN_STEP_MS, Math.ceil(stepMs)) };
+}
+
+function momentText(ms: number): string {
+  return Number.isFinite(ms) ? new Date(ms).toISOString() : '-infinity';
+}
+
+/** One snapshot for all that is read; what the server is told lasts for the transaction. @internal */
+export async function inTransaction<T>(
+  session: PgSession,
+  deadline: Deadline,
+  work: () => Promise<T>,
+): Promise<T> {
+  await session.rows('BEGIN ISOLATION LEVEL REPEATABLE READ');
+  try {
+    const ms = Math.max(1, Math.floor(deadline.remainingMs * 0.9));
+    await session.rows(`SET LOCAL lock_timeout = ${Math.min(ms, 1_000)}`);
+    await session.rows(`SET LOCAL statement_timeout = ${ms}`);
+    await session.rows(`SET LOCAL idle_in_transaction_session_timeout = ${ms}`);
+    await session.rows('SET LOCAL synchronous_commit = on');
+    await session.rows(`SET LOCAL work_mem = '${WORK_MEM}'`);
+    await session.rows('SET LOCAL jit = off');
+    const result = await work();
+    await session.rows('COMMIT');
+    return result;
+  } catch (error) {
+    // Of a connection that is lost the server rolls back by itself.
+    await session.rows('ROLLBACK').catch(() => []);
+    throw error;
+  }
+}
