@@ -82,11 +82,43 @@ function createIndexes(table: LedgerTable, names: TableNames): string[] {
   return [
     `${index} ${own('rollupSpan')} ON ${sqlRollups} (series, level, key, hi)`,
     `${index} ${own('rollupMarksUser')} ON ${sqlMarks} (user_id, created_at)`,
-    // A few bytes for each 128 pages: what finds a period's entries without a user.
-    `${index} ${own('createdBrin')} ON ${names.sqlEntries}
-      USING brin (created_at) WITH (autosummarize = on)`,
-    `${index} ${own('lateIndex')} ON ${names.sqlEntries} (written_at, user_id) WHERE ${IS_LATE}`,
+    unlessLarge(names, entryIndexes(table, names, '')),
   ];
+}
+
+/** Bytes of a table above which no migration makes an index on it, since writers would wait. */
+const LARGE_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Statements that make the indexes of entries that rollups need, unless they are there.
+ *
+ * @param how `CONCURRENTLY` keeps no writer waiting, and can't be part of a transaction
+ * @internal
+ */
+export function entryIndexes(
+  table: LedgerTable,
+  { sqlEntries }: Pick<TableNames, 'sqlEntries'>,
+  how: '' | 'CONCURRENTLY',
+): string[] {
+  const own = (ending: keyof typeof NAME_ENDINGS): string =>
+    quoteIdentifier(table.table + NAME_ENDINGS[ending]);
+  return [
+    // A few bytes for each 128 pages: what finds a period's entries without a user.
+    `CREATE INDEX ${how} IF NOT EXISTS ${own('createdBrin')} ON ${sqlEntries}
+      USING brin (created_at) WITH (autosummarize = on)`,
+    `CREATE INDEX ${how} IF NOT EXISTS ${own('lateIndex')} ON ${sqlEntries} (written_at, user_id)
+      WHERE ${IS_LATE}`,
+  ];
+}
+
+/** A large table gets them from `nestjs-ledger rollup`; nothing is folded before. */
+function unlessLarge({ sqlEntries }: TableNames, statements: readonly string[]): string {
+  const body = `BEGIN
+    IF pg_catalog.pg_table_size(pg_catalog.to_regclass(${literalSql(sqlEntries)})) < ${LARGE_BYTES}
+    THEN ${statements.join('; ')};
+    END IF;
+  END`;
+  return `DO ${literalSql(body)}`;
 }
 
 /** What a trigger adds to the marks, and what makes it fire. */

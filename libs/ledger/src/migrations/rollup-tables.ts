@@ -50,6 +50,7 @@ export interface RollupNames {
   readonly sqlState: string;
   readonly sqlMarks: string;
   readonly sqlBrin: string;
+  readonly sqlLate: string;
   /** The function that answers a summary. */
   readonly sqlSummary: string;
 }
@@ -65,6 +66,7 @@ export function rollupNames(table: LedgerTable, connectionSchema: string | undef
     sqlState: name('rollupState'),
     sqlMarks: name('rollupMarks'),
     sqlBrin: name('createdBrin'),
+    sqlLate: name('lateIndex'),
     sqlSummary: name('rollupSummary'),
   };
 }

@@ -5,6 +5,7 @@ import type { ExpectedColumn, ExpectedTable } from './expected-tables.js';
 import { loadCatalog } from './load-catalog.js';
 import type { Catalog, FoundColumn, FoundTable, QueryFunction } from './load-catalog.js';
 import { quoteIdentifier, tableNames } from './table-names.js';
+import { rollupRelations, verifyRollups } from './verify-rollups.js';
 
 export type { QueryFunction } from './load-catalog.js';
 
@@ -56,7 +57,7 @@ export async function verifyTable(
   ].slice(0, options.deadLetters === false ? 1 : 2);
   const catalog = await loadCatalog(
     query,
-    expected.map(({ table }) => table.name),
+    [...expected.map(({ table }) => table.name), ...rollupRelations(definition)],
     names.schema,
   );
   const faults = checkSchema(catalog, names.schema);
@@ -64,6 +65,9 @@ export async function verifyTable(
     const comparison = { catalog, expected: table, sqlName };
     faults.push(...compare(comparison, catalog.tables[index] ?? null));
   }
+  const isThere = faults.every(({ kind }) => kind === 'warning');
+  if (isThere)
+    faults.push(...verifyRollups(definition, catalog, catalog.tables.slice(expected.length)));
   if (options.strategy !== 'insert' && !catalog.mayMakeTemporaryTables) {
     faults.push({
       kind: 'warning',

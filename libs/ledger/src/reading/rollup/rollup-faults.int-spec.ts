@@ -8,6 +8,7 @@ import {
 } from '../../../../../test/support/rollup-bench.js';
 import { rollup } from '../../cli/rollup.command.js';
 import { defineLedger } from '../../define-ledger.js';
+import { verifyTable } from '../../migrations/verify-table.js';
 
 const usage = defineLedger({ schema: ownSchema(), rollup: {} });
 let bench: RollupBench;
@@ -149,6 +150,51 @@ describe('nestjs-ledger rollup', () => {
     expect(await rollup({ ...options, rebuild: true })).toMatch(/^rolled up in \d+ steps$/);
     const { reader } = bench;
     expect((await reader.summary({})).entries).toBe(11);
+  });
+});
+
+describe('what verifyTable finds of rollups', () => {
+  const verify = (): Promise<unknown> =>
+    verifyTable(async (sql, values) => (await bench.client.query(sql, values)).rows, usage);
+
+  it('is nothing after the migrations', async () => {
+    expect(await verify()).toEqual([]);
+  });
+
+  it('is an index that is missing; nothing is folded until the command has made it', async () => {
+    await insert(bench.client, 3);
+    await bench.client.query(`DROP INDEX ${bench.names.sqlLate}`);
+    expect(await verify()).toMatchObject([
+      { kind: 'warning', remedy: expect.stringContaining('nestjs-ledger rollup') as string },
+    ]);
+    expect((await bench.pass().run()).outcome).toBe('no-indexes');
+    expect(await entries()).toBe(3);
+    const options = {
+      databaseUrl: inject('databaseUrl'),
+      schema: usage.schema!,
+      table: usage.table,
+    };
+    expect(await rollup(options)).toMatch(/^rolled up/);
+    expect(await verify()).toEqual([]);
+    await bench.settle();
+    expect([(await rollups()) > 0, await entries()]).toEqual([true, 3]);
+  });
+
+  it('is a table that is missing, and a dimension', async () => {
+    const { sqlMarks } = bench.names;
+    await bench.client.query(`ALTER TABLE ${sqlMarks} RENAME TO away`);
+    expect(await verify()).toMatchObject([
+      { kind: 'warning', subject: 'usage_entries_rollup_marks' },
+    ]);
+    await bench.client.query(
+      `ALTER TABLE "${usage.schema}".away RENAME TO usage_entries_rollup_marks`,
+    );
+    const other = { ...usage, columns: {}, rollup: ['model'] };
+    const query = async (sql: string, values: unknown[]): Promise<unknown> =>
+      (await bench.client.query(sql, values)).rows;
+    expect(await verifyTable(query, other)).toMatchObject([
+      { kind: 'warning', problem: expect.stringContaining('do not tell apart model') as string },
+    ]);
   });
 });
 

@@ -16,6 +16,8 @@ export interface RollupLook {
   readonly hasMarks: boolean;
   readonly hasLate: boolean;
   readonly hidesRows: boolean;
+  /** Both indexes of entries are there and whole. */
+  readonly hasIndexes: boolean;
   /** The last fold was not long ago, for what it took. */
   readonly rests: boolean;
 }
@@ -29,7 +31,8 @@ export async function lookAt(
 ): Promise<RollupLook> {
   const [row] = await session.rows(sql.look, [sqlEntries, String(marginMs / 1000)]);
   if (!row) throw new Error('the state of the rollups is missing');
-  const [closed, written, found, moment, running, prepared, marks, late, hides, rests] = row;
+  const [closed, written, found, moment, running, prepared, marks, late, hides, rests, indexes] =
+    row;
   return {
     closedBefore: millis(closed),
     writtenUntil: millis(written),
@@ -41,6 +44,7 @@ export async function lookAt(
     hasLate: late === 'true',
     hidesRows: hides === 'true',
     rests: rests === 'true',
+    hasIndexes: indexes === 'true',
   };
 }
 

@@ -41,12 +41,19 @@ export interface RollupPassParts {
  * still write entries of the past are running. `busy`: another instance is at it.
  * `resting`: one was
  * not long ago. `other-dimensions`: the rollups are those of another definition. `hidden-rows`: row-level security
- * hides entries from this role, so it can't fold them.
+ * hides entries from this role, so it can't fold them. `no-indexes`: those of the entries are missing.
  *
  * @internal
  */
 export type PassOutcome =
-  'folded' | 'idle' | 'waiting' | 'busy' | 'resting' | 'other-dimensions' | 'hidden-rows';
+  | 'folded'
+  | 'idle'
+  | 'waiting'
+  | 'busy'
+  | 'resting'
+  | 'other-dimensions'
+  | 'hidden-rows'
+  | 'no-indexes';
 
 /** @internal */
 export interface PassResult {
@@ -111,6 +118,7 @@ export class RollupPass {
         return { outcome: 'other-dimensions', isBehind: false };
       }
       if (look.hidesRows) return { outcome: 'hidden-rows', isBehind: false };
+      if (!look.hasIndexes) return { outcome: 'no-indexes', isBehind: false };
       this.#settled.note(look);
       const writtenUntil = Math.max(look.writtenUntil, this.#settled.until);
       const target = Math.max(look.closedBefore, writtenUntil - LATE_MS);

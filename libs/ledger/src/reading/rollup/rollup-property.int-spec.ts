@@ -271,7 +271,7 @@ describe('summary from rollups', () => {
       for (let hour = 0; hour < 200; hour += 23) {
         const [from, to] = [new Date(Date.UTC(2025, 0, 1, 0, hour)), Date.UTC(2026, 0, 1, hour)];
         const query = { userId, from, to: new Date(to) };
-        const found = await bench.reader.summary(query as object);
+        const found = await bench.reader.summary(query);
         expect(found).toMatchObject((await history.plain(query)) as object);
       }
     }

@@ -21,7 +21,7 @@ const BLOCKED_MS = 600_000;
 
 /** SQLSTATEs: no such table, column or schema; no permission. */
 const BLOCKED = ['42P01', '42703', '3F000', '42501'];
-const BLOCKED_OUTCOMES: readonly PassOutcome[] = ['other-dimensions', 'hidden-rows'];
+const BLOCKED_OUTCOMES: readonly PassOutcome[] = ['other-dimensions', 'hidden-rows', 'no-indexes'];
 
 /**
  * Runs passes in the background, one at a time, on a timer that does not hold the process.

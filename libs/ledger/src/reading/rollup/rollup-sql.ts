@@ -28,9 +28,9 @@ export function rollupSql(
   sizes: SpanSizes,
 ): RollupSql {
   const { sqlEntries } = tableNames(table, schema);
-  const { sqlRollups, sqlState, sqlMarks, sqlBrin } = rollupNames(table, schema);
+  const { sqlRollups, sqlState, sqlMarks, sqlBrin, sqlLate } = rollupNames(table, schema);
   return {
-    look: lookSql(sqlEntries, sqlState, sqlMarks),
+    look: lookSql(sqlEntries, sqlState, sqlMarks, [sqlBrin, sqlLate]),
     first: `SELECT ${millisSql('min(created_at)')},
       (SELECT greatest(reltuples, 0)::bigint::text FROM pg_catalog.pg_class
         WHERE oid = pg_catalog.to_regclass(${literalSql(sqlEntries)}))
@@ -65,7 +65,13 @@ function millisSql(column: string): string {
  * numbers of VACUUM are left out, since it writes no entries. Source: how CREATE INDEX CONCURRENTLY
  * waits, in PostgreSQL's indexcmds.c; columns that every role sees, in pgstatfuncs.c.
  */
-function lookSql(sqlEntries: string, sqlState: string, sqlMarks: string): string {
+function lookSql(
+  sqlEntries: string,
+  sqlState: string,
+  sqlMarks: string,
+  indexes: readonly string[],
+): string {
+  const wanted = indexes.map((name) => `to_regclass(${literalSql(name)})`).join(', ');
   return `SELECT ${millisSql('s.closed_before')}, ${millisSql('s.written_until')},
       array_to_string(s.dimensions, ','),
       ${millisSql("(now() - $2::text::double precision * interval '1 second')")},
@@ -81,6 +87,8 @@ function lookSql(sqlEntries: string, sqlState: string, sqlMarks: string): string
       EXISTS (SELECT FROM ${sqlMarks})::text,
       EXISTS (SELECT FROM ${sqlEntries}
         WHERE ${IS_LATE} AND written_at > s.written_until AND created_at < s.closed_before)::text,
-      row_security_active($1::text)::text, (s.rests_until > clock_timestamp())::text
+      row_security_active($1::text)::text, (s.rests_until > clock_timestamp())::text,
+      (SELECT (count(*) = ${indexes.length})::text FROM pg_catalog.pg_index i
+        WHERE i.indisvalid AND i.indexrelid IN (${wanted}))
     FROM ${sqlState} s`;
 }
