@@ -5,6 +5,7 @@ import { PgConnections } from '../../libs/ledger/src/sink/postgres/pg-connection
 import { createBenchLedger, roomFor } from '../setup/bench-ledger.js';
 import { definitionOf, tableOf } from '../setup/entries.js';
 import { percentile, takeTurns } from '../setup/figures.js';
+import { withoutIndexes } from '../setup/without-indexes.js';
 import { Writer } from '../setup/writer.js';
 import { measure, type Bench, type Part } from './part.js';
 
@@ -96,19 +97,13 @@ async function compareWriting({ database, figures, isQuick, rounds }: Bench): Pr
 
 /**
  * One statement on the server: rows of three years in the order of time, with uuids of their time.
- * Indexes are made afterwards, which takes a third of the time.
  */
 async function fill({ database, figures }: Bench, sizes: Sizes): Promise<void> {
   const every = Math.round(sizes.rows / sizes.owned);
   const startMs = Date.now() - YEARS * 365 * DAY_MS;
   const stepMs = (YEARS * 365 * DAY_MS - 3_600_000) / sizes.rows;
   const { admin } = database;
-  const { ms } = await measure(async () => {
-    const { rows } = await admin.query<{ name: string; definition: string }>(
-      `SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition
-       FROM pg_index i WHERE indrelid = '${tableOf('rolled_up')}'::regclass AND NOT indisprimary`,
-    );
-    for (const { name } of rows) await admin.query(`DROP INDEX ${name}`);
+  const fillAll = async (): Promise<void> => {
     await admin.query(
       `INSERT INTO ${tableOf('rolled_up')} (uuid, user_id, api_key_id, service_id, prompt_tokens,
          completion_tokens, direction, created_at, written_at)
@@ -120,9 +115,8 @@ async function fill({ database, figures }: Bench, sizes: Sizes): Promise<void> {
              ELSE 2 + (n * 7919) % ${sizes.users - 1} END AS user_id
          FROM generate_series(1::bigint, ${sizes.rows}) AS n) AS made`,
     );
-    for (const { definition } of rows) await admin.query(definition);
-    await admin.query(`VACUUM ANALYZE ${tableOf('rolled_up')}`);
-  });
+  };
+  const { ms } = await measure(() => withoutIndexes(admin, tableOf('rolled_up'), fillAll));
   const key = { group: 'making the table', contender: 'the table', setting: sizes.rows };
   figures.add({ ...key, metric: 'time', unit: 's' }, ms / 1000);
 }

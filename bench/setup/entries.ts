@@ -4,13 +4,18 @@ import { createRowTarget } from '../../libs/ledger/src/codec/row-target.js';
 
 /**
  * `small`: about 130 bytes encoded. `large`: about 300, with attributes and four columns.
- * `partitioned`, `rolled_up`: as `small`, in a table of months, and in one with rollups.
+ * The others are as `small`, in tables of months, and in one with rollups.
  */
-export type EntryKind = 'small' | 'large' | 'partitioned' | 'rolled_up';
+export type EntryKind = 'small' | 'large' | 'partitioned' | 'partitioned_empty' | 'rolled_up';
 /** The kinds that most parts measure. */
 export const ENTRY_KINDS: readonly EntryKind[] = ['small', 'large'];
 /** A table for each. */
-export const TABLE_KINDS: readonly EntryKind[] = [...ENTRY_KINDS, 'partitioned', 'rolled_up'];
+export const TABLE_KINDS: readonly EntryKind[] = [
+  ...ENTRY_KINDS,
+  'partitioned',
+  'partitioned_empty',
+  'rolled_up',
+];
 
 /** An entry as an application gives it to `record()`. */
 export type BenchEntry = Record<string, unknown> & { readonly userId: number };
@@ -28,11 +33,23 @@ const partitioned = defineLedger({
   partition: 'month',
 });
 
+const partitionedEmpty = defineLedger({
+  name: 'partitioned-empty',
+  schema: 'bench_partitioned_empty',
+  partition: 'month',
+});
+
 const rolledUp = defineLedger({ name: 'rolled-up', schema: 'bench_rolled_up', rollup: {} });
 
 /** The real table, with all its indexes, in a schema of its own. */
 export function definitionOf(kind: EntryKind): LedgerDefinition {
-  return { small, large, partitioned, rolled_up: rolledUp }[kind];
+  return {
+    small,
+    large,
+    partitioned,
+    partitioned_empty: partitionedEmpty,
+    rolled_up: rolledUp,
+  }[kind];
 }
 
 /** Qualified and quoted, as it stands in SQL. */

@@ -1,0 +1,45 @@
+import { atLeast, atMost, type Rule } from './bar.js';
+
+/** Milliseconds of p99 that a read may take. Source: what the ledger promises of its reads. */
+const READ_MS = 5;
+const READS = [
+  'summary',
+  'summary, all time',
+  'listRecent, first page',
+  'listRecent, a later page',
+];
+
+/**
+ * Reads while writers have all cores wait for a core first, whatever they do: where even `SELECT 1`
+ * takes longer than the bar, it is the bar, with the noise of two measurements of the same.
+ */
+const NOISE = 1.25;
+
+/** What is measured in tables of ten million rows. */
+export const largeTableRules: Rule = (m) => [
+  ...m
+    .all('read', { metric: 'p99' })
+    .filter(({ contender }) => READS.includes(contender))
+    .map(({ contender, setting }) => {
+      const get = (name: string): number =>
+        m.get('read', { metric: 'p99', contender: name, setting }) ?? Number.NaN;
+      const floor = get('SELECT 1, the floor');
+      const bound = Math.max(READ_MS, NOISE * floor);
+      return atMost(`${contender}, p99, ${setting}`, [bound, 'ms'], get(contender));
+    }),
+  atLeast(
+    'rows/s with the indexes of rollups, against without',
+    0.9,
+    m.get('read', { contender: 'with rollups', metric: 'rows' }),
+    m.get('read', { contender: 'without rollups', metric: 'rows' }),
+  ),
+  ...m
+    .all('partitions', { contender: 'partitions', metric: 'rows' })
+    .filter(({ setting }) => setting !== 0)
+    .map(({ setting }) => {
+      const rows = (contender: string): number =>
+        m.get('partitions', { contender, setting, metric: 'rows' }) ?? Number.NaN;
+      const name = `rows/s with partitions, ${setting} rows, against an empty table`;
+      return atLeast(name, 0.85, rows('partitions'), rows('partitions, empty'));
+    }),
+];
