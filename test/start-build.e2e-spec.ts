@@ -27,7 +27,7 @@ async function scriptsIn(folder: string): Promise<Record<string, string>> {
   const scripts = names.filter((name) => name.endsWith('.js')).sort();
   const texts = scripts.map(async (name) => [
     name,
-    laidOutAlike(withoutTypes(await readFile(join(folder, name), 'utf8'))),
+    withoutTypes(laidOutAlike(await readFile(join(folder, name), 'utf8'))),
   ]);
   return Object.fromEntries(await Promise.all(texts));
 }
@@ -35,8 +35,8 @@ async function scriptsIn(folder: string): Promise<Record<string, string>> {
 /** A file by itself can't tell a class that it imports from another type: it asks when it runs. */
 function withoutTypes(text: string): string {
   return text
-    .replace(/^ *var _a\b.*;\n/gm, '')
-    .replace(/__metadata\("design:(paramtypes|returntype)"[^]*?\)(?=,?\n)/g, '');
+    .replaceAll(/var_a\b[^;]*;/g, '')
+    .replaceAll(/__metadata\("design:(paramtypes|returntype)".*?\)(?=,__|,?\])/g, '');
 }
 
 /** What is published has no comments and other lines (`scripts/trim-package.js`), and the same words. */
