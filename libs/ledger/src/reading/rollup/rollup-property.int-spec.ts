@@ -6,7 +6,7 @@ import {
 } from '../../../../../test/support/rollup-bench.js';
 import { defineLedger } from '../../define-ledger.js';
 import type { UsageSummary } from '../read-query.interface.js';
-import { RollupHistory, seeded } from './fixtures/rollup-history.fixture.js';
+import { RollupHistory, seeded } from '../../../../../test/support/rollup-history.js';
 
 const STEPS = 60;
 const CHECKS = 4;
