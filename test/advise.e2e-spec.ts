@@ -5,7 +5,9 @@ import { Test } from '@nestjs/testing';
 import { defaultLedger, defineLedger, LedgerModule, LedgerService } from 'nestjs-ledger';
 import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';
 import { LedgerTestingModule } from 'nestjs-ledger/testing';
-import type { Server } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { Finding } from '../libs/ledger/src/advice/finding.interface.js';
 import { runProgram } from '../libs/ledger/src/cli/program.js';
@@ -131,7 +133,11 @@ describe('npx nestjs-ledger advise', { timeout: 60_000 }, () => {
   });
 
   it('ends with 2, without an address in its words, where nobody answers', async () => {
-    expect(await advise('http://me:s3cret@127.0.0.1:1/')).toBe(2);
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    expect(await advise(`http://me:s3cret@127.0.0.1:${port}/`)).toBe(2);
     expect(await advise('not an address')).toBe(2);
     expect(await advise('--seconds', '5')).toBe(2);
     const text = said.join('\n');

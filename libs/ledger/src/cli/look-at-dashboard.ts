@@ -92,7 +92,7 @@ function credentialsOf(url: URL): Record<string, string> {
 /** Texts of errors may hold the address, and that a password. */
 function unreachable(error: unknown): CommandError {
   const { code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
-  return new CommandError(`the dashboard can't be reached: ${code ?? 'the connection was cut'}`);
+  return new CommandError(`the dashboard can't be reached: ${code ?? 'the connection failed'}`);
 }
 
 async function* eventsOf(body: ReadableStream<Uint8Array>) {
