@@ -4,7 +4,7 @@
  * turns into what `__filename` says. Runs after the library's own build; copies the changelog, which
  * the package carries, beside its manifest.
  */
-import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 
@@ -61,5 +61,3 @@ if (faults.length > 0) throw new Error(ts.formatDiagnostics(faults, HOST));
 mkdirSync(OUTPUT, { recursive: true });
 writeFileSync(join(OUTPUT, 'package.json'), '{ "type": "commonjs" }\n');
 copyFileSync(join(ROOT, 'CHANGELOG.md'), join(LIBRARY, 'CHANGELOG.md'));
-// npm does this when it installs the package; in the workspace the command is a link to this file.
-chmodSync(join(LIBRARY, 'dist', 'esm', 'cli', 'main.js'), 0o755);

@@ -52,6 +52,7 @@ describe('the tarball of nestjs-ledger', () => {
     const assets = ['page.css', 'page.html', 'page.js', 'uPlot.LICENSE'];
     const others = [
       ...['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'dist/cjs/package.json'],
+      'bin/nestjs-ledger.js',
       ...assets.map((name) => `dist/dashboard-assets/${name}`),
       ...['collection.json', 'nest-add.schema.json'].map((name) => `schematics/${name}`),
     ];

@@ -26,10 +26,24 @@ interface Contender {
 /** Long enough for the ledger's last batch, which may wait for `flushMs`. */
 const FLUSHED_MS = 1500;
 
+/** Of a turn, the first too: the compiler takes its time for whatever it meets. */
+const SECONDS = 3;
 /** A request a second for each connection of the load. */
 const LEAST_RATE = 32;
 const PAIR_GROUP = 'an eighth of the top rate, through and directly';
 const DIRECT_AND_THROUGH = ['an upstream directly', 'the gateway in front of it'] as const;
+
+const QUICK_CONTENDERS = [
+  ['ledger on', 'on'],
+  ['ledger off', 'off'],
+  ['awaited INSERT per request', 'insert'],
+] as const;
+
+const CONTENDERS = [
+  ...QUICK_CONTENDERS,
+  ['ledger off, again', 'off'],
+  ['ledger off, an empty interceptor', 'empty'],
+] as const;
 
 /** The gateway with and without the ledger, under load from another process. */
 export const http: Part = {
@@ -38,19 +52,13 @@ export const http: Part = {
   async run(bench) {
     const contenders: Contender[] = [];
     // The one with the ledger first: it makes the table that the awaited INSERT needs.
-    for (const [name, mode] of [
-      ['ledger on', 'on'],
-      ['ledger off', 'off'],
-      ['ledger off, again', 'off'],
-      ['ledger off, an empty interceptor', 'empty'],
-      ['awaited INSERT per request', 'insert'],
-    ] as const) {
+    for (const [name, mode] of bench.isQuick ? QUICK_CONTENDERS : CONTENDERS) {
       contenders.push(await start(bench, name, mode));
     }
     const load = new Child('load', {});
     const top = await rounds(bench, load, contenders, 0);
     const half = Math.round((top.get('ledger off')?.perSecond ?? 0) / 2);
-    await rounds(bench, load, contenders, half);
+    if (!bench.isQuick) await rounds(bench, load, contenders, half);
     // The same server asked directly and through a gateway, at a rate that leaves both at rest.
     const direct = contenders.find(({ name }) => name === 'ledger off')!;
     const through = await start(bench, DIRECT_AND_THROUGH[1], 'on', direct.url);
@@ -89,7 +97,7 @@ async function rounds(
 ): Promise<Map<string, LoadReport>> {
   const reports = new Map<string, LoadReport>();
   const turns = contenders.map((contender) => async (isCounted: boolean) => {
-    const seconds = bench.isQuick || !isCounted ? 1 : 3;
+    const seconds = bench.isQuick ? 1 : SECONDS;
     const report = await once(bench, load, contender, { perSecond, seconds, isCounted });
     reports.set(contender.name, report);
     if (isCounted && contender.name === DIRECT_AND_THROUGH[1]) addWhatIsAdded(bench, reports);

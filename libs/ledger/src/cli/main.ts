@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { terminalOutput } from './command-output.js';
 import { runProgram } from './program.js';
 
