@@ -12,7 +12,7 @@ const BATCH_SIZES = [100, 2000, 10_000];
 const WORKERS = 2;
 /** Entries a second that full speed is taken to be, to choose how many make a round. */
 const FULL_SPEED = 200_000;
-const TRICKLE = { perSecond: 5, seconds: 10 };
+const TRICKLE = { perSecond: 5, warmUpSeconds: 10, seconds: 20 };
 
 /** The ledger's event loop, beside that of an idle process under the same server load. */
 export const loop: Part = {
@@ -76,7 +76,8 @@ async function trickle({ database, figures, isQuick }: Bench): Promise<void> {
   const options: LedgerOptions = { numWorkers: 2 };
   const writer = await Writer.start({ url: database.url, kind: 'small', options });
   // What start-up left to do (code compiled, connections opened) is over after a while.
-  await writer.run({ entries: TRICKLE.perSecond, perSecond: TRICKLE.perSecond });
+  const warmUp = TRICKLE.perSecond * (isQuick ? 1 : TRICKLE.warmUpSeconds);
+  await writer.run({ entries: warmUp, perSecond: TRICKLE.perSecond });
   const idle = new Child('idle', { ms: seconds * 1000, isDelayWatched: false });
   await idle.next();
   idle.send({});
