@@ -1,8 +1,8 @@
 /**
  * Runs npm's script `build`, or the one given, unless what is built is newer than every file it is
  * made of, so that a second `npm start` takes no longer than it must. `build:start` leaves out what
- * a first start need not wait for: CommonJS, the check of types, and what makes the package small. Processes that come at the same
- * time (test files do) build once.
+ * a first start need not wait for: CommonJS, the check of types, and what makes the package small.
+ * Processes that come at the same time (test files do) build once.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
