@@ -59,6 +59,9 @@ export class Intake {
   readonly #next = { run: this.run, sequence: 0 };
   /** For rows that wait outside the channel: their bound is several times what they need. */
   #scratch = createRowTarget(0);
+  /** Milliseconds since 1970 when the monotonic clock was read last. */
+  #lookedAt = Number.NaN;
+  #monotonicThen = 0;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
@@ -71,12 +74,13 @@ export class Intake {
       counters.offered++;
       return this.#refuseSealed();
     }
-    const fault = codec.parser.parse(entry, clock.now());
+    const now = clock.now();
+    const fault = codec.parser.parse(entry, now);
     // Only now: a getter of the entry may look at the counters, and the law must hold there too.
     counters.offered++;
     if (fault !== undefined) return this.#refuse(fault, entry);
     // Room goes to waiting callers first.
-    if (line.waiting > 0 || !this.#writeWithinCapacity()) return this.#drop();
+    if (line.waiting > 0 || !this.#writeWithinCapacity(now)) return this.#drop();
     this.#parts.onQueued();
     return 'queued';
   }
@@ -101,14 +105,14 @@ export class Intake {
   }
 
   /** Encodes the parsed entry into the channel. @returns false if its bytes have no room */
-  #write(): boolean {
-    const { codec, channel, clock } = this.#parts;
+  #write(now: number): boolean {
+    const { codec, channel } = this.#parts;
     const slab = channel.reserve(codec.maxRowBytes);
     const start = slab.end;
     const end = codec.encode(slab, start, this.#next);
     if (!channel.hasRoom(end - start)) return false;
     if (codec.parser.needsSequence) this.#next.sequence++;
-    channel.append(end, clock.monotonic());
+    channel.append(end, this.#monotonic(now));
     this.#count();
     return true;
   }
@@ -135,7 +139,8 @@ export class Intake {
    */
   place(entry: unknown, limits: WaitLimits, settle: (place: Place) => void): void {
     const { counters, line, codec, clock } = this.#parts;
-    const fault = codec.parser.parse(entry, clock.now());
+    const now = clock.now();
+    const fault = codec.parser.parse(entry, now);
     counters.offered++;
     // An entry that was not read has no uuid here: the one that is being read has.
     const given = fault === RECORDED_BY_GETTER ? undefined : codec.parser.uuid.text;
@@ -145,7 +150,7 @@ export class Intake {
     } else if (fault !== undefined) {
       this.#refuse(fault, entry);
       settle({ outcome: 'invalid', uuid: given ?? newEntryUuid(), fault });
-    } else if (!limits.signal?.aborted && line.waiting === 0 && this.#writeWithinCapacity()) {
+    } else if (!limits.signal?.aborted && line.waiting === 0 && this.#writeWithinCapacity(now)) {
       settle(this.#placed());
       this.#parts.onQueued();
     } else {
@@ -153,9 +158,21 @@ export class Intake {
     }
   }
 
-  #writeWithinCapacity(): boolean {
+  #writeWithinCapacity(now: number): boolean {
     const { channel } = this.#parts;
-    return channel.depth < channel.capacity && this.#write();
+    return channel.depth < channel.capacity && this.#write(now);
+  }
+
+  /**
+   * The monotonic clock, read once for each millisecond of the other: ages are whole milliseconds,
+   * and a second look at a clock would be a tenth of `record()`.
+   */
+  #monotonic(now: number): number {
+    if (now !== this.#lookedAt) {
+      this.#lookedAt = now;
+      this.#monotonicThen = this.#parts.clock.monotonic();
+    }
+    return this.#monotonicThen;
   }
 
   #placed(): Place {
@@ -216,7 +233,7 @@ export class Intake {
       codec.resequence(slab, start, this.#next);
       this.#next.sequence++;
     }
-    channel.append(start + row.length, clock.monotonic());
+    channel.append(start + row.length, this.#monotonic(clock.now()));
     counters.queued++;
   }
 
