@@ -16,7 +16,9 @@ let target: string;
 beforeAll(async () => {
   await buildIfStale();
   target = await mkdtemp(join(tmpdir(), 'nestjs-ledger-transpiled-'));
-  await promisify(execFile)(process.execPath, ['scripts/transpile.js', target], { cwd: ROOT });
+  await promisify(execFile)(process.execPath, ['scripts/transpile.js', '--to', target], {
+    cwd: ROOT,
+  });
 }, 180_000);
 
 afterAll(() => rm(target, { recursive: true, force: true }));

@@ -43,6 +43,7 @@ const CONTENDERS = [
   ...QUICK_CONTENDERS,
   ['ledger off, again', 'off'],
   ['ledger off, an empty interceptor', 'empty'],
+  ['ledger on, recorded by the handler', 'handler'],
 ] as const;
 
 /** The gateway with and without the ledger, under load from another process. */
@@ -85,7 +86,7 @@ async function start(
   const input: GatewayInput = { url: bench.database.url, mode, upstream };
   const gateway = new Child('gateway', input);
   const { url } = await gateway.next<{ url: string }>();
-  return { name, isWritten: mode === 'on' || mode === 'insert', gateway, url };
+  return { name, isWritten: mode !== 'off' && mode !== 'empty', gateway, url };
 }
 
 /** @param perSecond 0: as fast as they answer @returns what each did in the last round */

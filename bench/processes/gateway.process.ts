@@ -5,11 +5,12 @@ import {
   type CallHandler,
   type DynamicModule,
   type ExecutionContext,
+  type FactoryProvider,
   type NestInterceptor,
 } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE, NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { newEntryUuid } from 'nestjs-ledger';
+import { getLedgerToken, LedgerModule, newEntryUuid, type LedgerService } from 'nestjs-ledger';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Observable } from 'rxjs';
@@ -23,8 +24,11 @@ import { PlainChatController, WRITE_DOWN, type WriteDown } from './plain-chat.co
 
 export interface GatewayInput {
   readonly url: string;
-  /** `empty`: an interceptor that does nothing. `insert`: each request awaits an INSERT by TypeORM, as applications do today. */
-  readonly mode: 'off' | 'empty' | 'on' | 'insert';
+  /**
+   * `empty`: an interceptor that does nothing. `handler`: no interceptor, the handler calls
+   * `record()`. `insert`: each request awaits an INSERT by TypeORM, as applications do today.
+   */
+  readonly mode: 'off' | 'empty' | 'handler' | 'on' | 'insert';
   /** Address of the upstream to stand in front of. Without it: the loopback provider. */
   readonly upstream?: string;
 }
@@ -48,19 +52,31 @@ class EmptyInterceptor implements NestInterceptor {
 
 @Module({})
 class PlainModule {
-  static with(writeDown: WriteDown): DynamicModule {
+  static with(writeDown: FactoryProvider<WriteDown>, imports: DynamicModule[]): DynamicModule {
     return {
       module: PlainModule,
+      imports,
       controllers: [PlainChatController],
       providers: [
         { provide: Upstream, useFactory: () => new LoopbackProvider(0) },
-        { provide: WRITE_DOWN, useValue: writeDown },
+        writeDown,
         { provide: APP_PIPE, useValue: openAiValidationPipe },
         { provide: APP_FILTER, useClass: OpenAiErrorFilter },
       ],
     };
   }
 }
+
+const nothing = { provide: WRITE_DOWN, useFactory: (): WriteDown => async () => undefined };
+const insertByHandler = { provide: WRITE_DOWN, useFactory: insertOne };
+const recordByHandler = {
+  provide: WRITE_DOWN,
+  inject: [getLedgerToken(usage)],
+  useFactory:
+    (ledger: LedgerService<typeof usage>): WriteDown =>
+    async (entry) =>
+      void ledger.record(entry),
+};
 
 async function insertOne(): Promise<WriteDown> {
   const { entity } = usage;
@@ -88,8 +104,12 @@ async function insertOne(): Promise<WriteDown> {
 }
 
 async function createPlain(): Promise<NestFastifyApplication> {
-  const writeDown = mode === 'insert' ? await insertOne() : async () => undefined;
-  const module = PlainModule.with(writeDown);
+  const module =
+    mode === 'handler'
+      ? PlainModule.with(recordByHandler, [
+          LedgerModule.forRoot({ ledger: usage, connection: { url } }),
+        ])
+      : PlainModule.with(mode === 'insert' ? insertByHandler : nothing, []);
   const app = await NestFactory.create<NestFastifyApplication>(module, createAdapter(settings), {
     logger: false,
   });

@@ -11,12 +11,10 @@ type MeteredRequest = CallersRequest & { meter?: CallMeter };
 
 /** A call without a meter was refused before it reached the handler: its body breaks the schema. */
 function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>) {
-  const http = context.switchToHttp();
-  const request = http.getRequest<MeteredRequest>();
+  const [request, reply] = context.getArgs<[MeteredRequest, FastifyReply]>();
   const { caller, meter, body } = request;
   if (!caller || !meter) {
-    const { statusCode } = http.getResponse<FastifyReply>();
-    return refusedEntry(request, end === 'aborted' ? 0 : statusCode, end);
+    return refusedEntry(request, end === 'aborted' ? 0 : reply.statusCode, end);
   }
   return callEntry(caller, (body as ChatRequest).model, meter.usage, end);
 }
