@@ -8,6 +8,9 @@ const BATCH_SIZE = 5000;
 /** Workers of each process: one process alone must be able to use both cores. */
 const WORKERS = 2;
 
+/** Of a round: a process of five writes for some seconds, and its last batch is little of it. */
+const ROWS = 1_000_000;
+
 /** Several processes that write into one table, together as many entries as one. */
 export const processes: Part = {
   name: 'processes',
@@ -38,7 +41,7 @@ async function together(
   writers: readonly Writer[],
   isCounted: boolean,
 ): Promise<void> {
-  const rows = isQuick ? 50_000 : 300_000;
+  const rows = isQuick ? 50_000 : ROWS;
   await database.clear('small');
   const startedAt = performance.now();
   const entries = rows / writers.length;
