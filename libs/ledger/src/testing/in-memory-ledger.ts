@@ -8,7 +8,7 @@ import type { StoredEntry } from '../entry/usage-entry.interface.js';
 import type { LedgerVitals } from '../health/ledger-vitals.interface.js';
 import { vitalsOf } from '../ledger.vitals.js';
 import { systemClock, type Clock } from '../writer/clock.js';
-import { InMemoryReader } from './in-memory.reader.js';
+import { InMemoryReader, type WrittenEntry } from './in-memory.reader.js';
 import { InMemorySink } from './in-memory.sink.js';
 import { ManualClock } from './manual-clock.js';
 
@@ -17,7 +17,7 @@ const STEP_MS = 100;
 
 /** One ledger over a sink in memory, at work from the start. @internal */
 export class InMemoryLedger {
-  readonly sink = new InMemorySink();
+  readonly sink: InMemorySink;
   readonly ledger: Ledger;
   readonly reader: InMemoryReader;
   readonly vitals: LedgerVitals;
@@ -27,17 +27,19 @@ export class InMemoryLedger {
   constructor(definition: LedgerDefinition, given: { options?: LedgerOptions; clock?: Clock }) {
     this.#codec = new RowCodec(definition);
     this.#manual = given.clock instanceof ManualClock ? given.clock : undefined;
+    const clock = given.clock ?? systemClock;
+    this.sink = new InMemorySink(() => clock.now());
     this.ledger = assembleLedger({
       table: definition,
       options: resolveLedgerOptions({ flushMs: 1, onInvalid: 'throw', ...given.options }),
       sink: this.sink,
       deadLetters: { store: async () => undefined },
       spills: { probe: async () => undefined, spill: spillNowhere },
-      clock: given.clock ?? systemClock,
+      clock,
       logger: new Logger('async-ledger'),
     });
     const asOf = (): Date => new Date(this.ledger.completeUntil());
-    this.reader = new InMemoryReader(definition, () => this.#stored(), asOf);
+    this.reader = new InMemoryReader(definition, () => this.#written(), asOf);
     this.vitals = vitalsOf(this.ledger, { isUnavailable: false });
     void this.ledger.writer.start(() => undefined);
   }
@@ -67,6 +69,13 @@ export class InMemoryLedger {
     void work.then(() => (isOver = true));
     while (this.#manual !== undefined && !isOver) await this.#manual.advance(STEP_MS);
     return work;
+  }
+
+  #written(): WrittenEntry[] {
+    return this.#stored().map((entry) => {
+      const writtenAt = this.sink.writtenAt(entry.uuid) ?? Number.NaN;
+      return { ...entry, writtenAt: new Date(writtenAt).toISOString() };
+    });
   }
 
   #stored(): StoredEntry<LedgerDefinition>[] {

@@ -12,7 +12,10 @@ import type { ReportRow } from '../reading/report-query.interface.js';
 import type { UsageReading } from '../reading/usage-reading.interface.js';
 import { reportRows, startOf } from './in-memory-report.js';
 
-type Entry = StoredEntry<LedgerDefinition>;
+/** An entry with the moment when it was written, as the table has it. @internal */
+export type WrittenEntry = StoredEntry<LedgerDefinition> & { readonly writtenAt: string };
+
+type Entry = WrittenEntry;
 
 const DEFAULT_LIMIT = 50;
 
@@ -54,14 +57,13 @@ export class InMemoryReader implements UsageReading<LedgerDefinition> {
     const chosen = this.#entries().filter(
       (entry) =>
         isWithin(entry, { ...within, userId: report.userId }) &&
-        (report.writtenBefore === undefined || new Date(entry.createdAt) < report.writtenBefore),
+        (report.writtenBefore === undefined || new Date(entry.writtenAt) < report.writtenBefore),
     );
     yield* reportRows(report, chosen);
   }
 
   async find(uuid: string): Promise<RecentEntry<LedgerDefinition> | undefined> {
-    const entry = this.#entries().find((each) => each.uuid === uuid.toLowerCase());
-    return entry && { ...entry, writtenAt: entry.createdAt };
+    return this.#entries().find((each) => each.uuid === uuid.toLowerCase());
   }
 
   async listRecent(query: RecentQuery<LedgerDefinition>): Promise<RecentPage<LedgerDefinition>> {
@@ -70,7 +72,7 @@ export class InMemoryReader implements UsageReading<LedgerDefinition> {
       .filter((entry) => entry.userId === String(userId))
       .sort((a, b) => (keyOf(a) < keyOf(b) ? 1 : -1))
       .filter((entry) => cursor === undefined || keyOf(entry) < cursor);
-    const page = all.slice(0, limit).map((entry) => ({ ...entry, writtenAt: entry.createdAt }));
+    const page = all.slice(0, limit);
     const nextCursor = all.length > limit ? keyOf(page.at(-1)!) : null;
     return { entries: page, nextCursor, asOf: this.#asOf().toISOString() };
   }

@@ -58,6 +58,8 @@ export class InMemorySink implements LedgerSink {
   /** Writes that wait for `release`, oldest first. */
   readonly held: HeldWrite[] = [];
   readonly #rows = new Map<string, Buffer>();
+  readonly #writtenAt = new Map<string, number>();
+  readonly #now: () => number;
   readonly #refused = new Map<string, string>();
   readonly #late: Buffer[][] = [];
   readonly #faults: SinkFault[] = [];
@@ -65,9 +67,19 @@ export class InMemorySink implements LedgerSink {
   #isHolding = false;
   #isClosed = false;
 
+  /** @param now the clock of this sink, in milliseconds since 1970; default: this machine's */
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
   /** Committed rows by uuid, in the order they were committed; live, don't change it. */
   get rows(): ReadonlyMap<string, Buffer> {
     return this.#rows;
+  }
+
+  /** When a row was committed, in milliseconds since 1970; undefined if it was not. */
+  writtenAt(uuid: string): number | undefined {
+    return this.#writtenAt.get(uuid);
   }
 
   /** True after `close`. */
@@ -169,9 +181,12 @@ export class InMemorySink implements LedgerSink {
     const duplicates: number[] = [];
     const conflicts: number[] = [];
     for (const [index, row] of rows.entries()) {
-      const stored = this.#rows.get(uuidOf(row));
-      if (!stored) this.#rows.set(uuidOf(row), row);
-      else (stored.equals(row) ? duplicates : conflicts).push(index);
+      const uuid = uuidOf(row);
+      const stored = this.#rows.get(uuid);
+      if (!stored) {
+        this.#rows.set(uuid, row);
+        this.#writtenAt.set(uuid, this.#now());
+      } else (stored.equals(row) ? duplicates : conflicts).push(index);
     }
     return { written: rows.length - duplicates.length - conflicts.length, duplicates, conflicts };
   }

@@ -100,6 +100,35 @@ describe('LedgerTestingModule', () => {
     expect(ledger.stats()).toMatchObject({ written: 1, spilled: 1, state: 'sealed' });
   });
 
+  it('tells when an entry was written, which a report can ask for', async () => {
+    const clock = new ManualClock();
+    const module = await Test.createTestingModule({
+      imports: [LedgerTestingModule.forRoot({ clock })],
+    }).compile();
+    await module.init();
+    const [ledger, ledgers] = [module.get(LedgerService), module.get(LedgerTestingModule)];
+    const createdAt = new Date(clock.now() - 3_600_000);
+    ledger.record({ userId: 1, promptTokens: 5, createdAt });
+    await ledgers.entries();
+    const invoicedAt = new Date(clock.now() + 1);
+    await clock.advance(1000);
+    ledger.record({ userId: 1, promptTokens: 7, createdAt });
+    await ledgers.entries();
+    const hour = { from: createdAt, to: new Date(createdAt.getTime() + 1), groupBy: [] };
+    const sums = async (query: object): Promise<unknown[]> => {
+      const rows = [];
+      for await (const row of ledger.report({ ...hour, ...query })) rows.push(row);
+      return rows;
+    };
+    expect(await sums({})).toMatchObject([{ consumedTokens: 12, entries: 2 }]);
+    expect(await sums({ writtenBefore: invoicedAt })).toMatchObject([{ consumedTokens: 5 }]);
+    const { entries } = await ledger.listRecent({ userId: 1 });
+    const moments = entries.map((entry) => Date.parse(entry.writtenAt)).sort();
+    expect(moments[0]).toBeLessThan(invoicedAt.getTime());
+    expect(moments[1]).toBeGreaterThan(invoicedAt.getTime());
+    await module.close();
+  });
+
   it('fails as it is told', async () => {
     const module = await createModule();
     const ledger = module.get(LedgerService);
