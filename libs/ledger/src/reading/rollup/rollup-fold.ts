@@ -4,6 +4,18 @@ import type { FoldStatement } from './fold-sql.js';
 import { millis, NEVER } from './rollup-look.js';
 import type { RollupSql } from './rollup-sql.js';
 
+/** What one fold did. @internal */
+export interface FoldStep {
+  /** The goal is still ahead. */
+  readonly isBehind: boolean;
+  /** There were entries to take in. */
+  readonly hasEntries: boolean;
+  /** Milliseconds of `created_at` that it was allowed to take in; undefined: as the goal said. */
+  readonly stepMs: number | undefined;
+  /** Milliseconds of `created_at` that it took in; infinite for the first. */
+  readonly movedMs: number;
+}
+
 /** How far a fold is to come, and how; times in milliseconds since 1970. @internal */
 export interface FoldGoal {
   readonly target: number;
@@ -18,9 +30,11 @@ export interface FoldGoal {
 }
 
 /** Milliseconds that a fold moves on at least. @internal */
-export const MIN_STEP_MS = 60_000;
+export const MIN_STEP_MS = 5_000;
 /** Entries of one step of an old table, about: some seconds. */
 const STEP_ROWS = 500_000;
+/** Milliseconds behind above which a fold first asks how dense entries are, which reads all of them. */
+const OLD_REST_MS = 3_600_000;
 /** Milliseconds of a step if nobody has counted the entries yet. */
 const MONTH_MS = 30 * 86_400_000;
 /** Of these a fold of few minutes has so many for each key. */
@@ -31,7 +45,6 @@ const WORK_MEM = '64MB';
 /**
  * Takes one step towards the goal, in one transaction.
  *
- * @returns whether the goal is still ahead, and how long a step was allowed to be
  * @throws an error of `pg` or DeadlineError; then nothing is changed
  * @internal
  */
@@ -39,7 +52,7 @@ export async function foldOnce(
   session: PgSession,
   sql: RollupSql,
   goal: FoldGoal,
-): Promise<{ isBehind: boolean; stepMs: number | undefined }> {
+): Promise<FoldStep> {
   return inTransaction(session, new Deadline(goal.timeoutMs), async () => {
     for (const statement of sql.lock) await session.rows(statement);
     // The snapshot is taken here, after the lock: it sees what every earlier pass has done.
@@ -47,19 +60,22 @@ export async function foldOnce(
     const closed = millis(row?.[0]);
     const written = millis(row?.[1]);
     // A migration may have come between: the next look tells.
-    if (row?.[2] !== goal.dimensions) return { isBehind: false, stepMs: goal.stepMs };
+    if (row?.[2] !== goal.dimensions) {
+      return { isBehind: false, hasEntries: false, stepMs: goal.stepMs, movedMs: 0 };
+    }
     const until = Math.max(written, goal.writtenUntil);
-    const isFirst = closed === NEVER || goal.stepMs === undefined;
+    const hasOldRest = closed === NEVER || goal.target - closed > OLD_REST_MS;
+    const isFirst = goal.stepMs === undefined && hasOldRest;
     const first = isFirst ? await firstStep(session, sql, goal.target) : undefined;
-    const stepMs = Math.max(MIN_STEP_MS, goal.stepMs ?? first?.stepMs ?? 0);
+    const stepMs = Math.max(MIN_STEP_MS, goal.stepMs ?? first?.stepMs ?? OLD_REST_MS);
     const start = closed === NEVER ? (first?.start ?? closed) : closed;
     const before = Math.max(closed, Math.min(goal.target, start + stepMs));
     const isShort = before - closed <= goal.grainedMs;
     const grainSeconds = Math.max(1, before - closed) / GRAINS / 1000;
     const parameters = [...[closed, written, before, until].map(momentText), String(grainSeconds)];
-    await runStatements(session, sql, parameters, isShort);
+    const hasEntries = await runStatements(session, sql, parameters, isShort);
     await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(goal.restFactor)]);
-    return { isBehind: before < goal.target, stepMs };
+    return { isBehind: before < goal.target, hasEntries, stepMs, movedMs: before - closed };
   });
 }
 
@@ -68,7 +84,7 @@ async function runStatements(
   { fold }: RollupSql,
   parameters: readonly string[],
   isShort: boolean,
-): Promise<void> {
+): Promise<boolean> {
   const run = async (statements: readonly FoldStatement[]): Promise<void> => {
     for (const { sql, moments } of statements) {
       const values = moments.map((place) => parameters[place]!);
@@ -76,14 +92,18 @@ async function runStatements(
     }
   };
   await run(fold.gather);
-  // A grain may fill a span by itself, so only folds of few minutes have them.
+  // A grain may fill a span by itself, so only folds of few minutes have them. What was written since
+  // the last ANALYZE is unknown to the planner, which may want to read all entries for a few seconds.
+  await session.rows('SET LOCAL enable_seqscan = off');
   await run([isShort ? fold.grains : fold.rows]);
+  await session.rows('SET LOCAL enable_seqscan TO DEFAULT');
   const [found] = await session.rows(fold.found);
   const [hasFresh, hasChanges] = (found ?? []).map((each) => each === 'true');
   if (hasChanges) await run(fold.change);
   if (hasFresh) await run(fold.cut);
   if (hasChanges) await run(fold.recut);
   if (hasFresh || hasChanges) await run(fold.join);
+  return hasFresh === true;
 }
 
 /** Milliseconds in which the table has about as many entries as one step should take in. */

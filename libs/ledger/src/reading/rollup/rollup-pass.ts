@@ -6,6 +6,7 @@ import { Deadline } from '../../sink/postgres/deadline.js';
 import type { PgConnections } from '../../sink/postgres/pg-connections.js';
 import { PgSession } from '../pg-session.js';
 import { foldOnce, inTransaction, MIN_STEP_MS } from './rollup-fold.js';
+import type { FoldStep } from './rollup-fold.js';
 import { lookAt, SettledUntil } from './rollup-look.js';
 import type { SpanSizes } from './series-sql.js';
 import { rollupSql } from './rollup-sql.js';
@@ -60,13 +61,15 @@ export interface PassResult {
   readonly outcome: PassOutcome;
   /** True if another pass would find something to do at once. */
   readonly isBehind: boolean;
+  /** True if entries are being written: they have come into reach, or wait for the rest to end. */
+  readonly isBusy?: boolean;
 }
 
 const TIMEOUT_MS = 60_000;
 const MARGIN_MS = 10_000;
 const DAY_MS = 86_400_000;
 const MAX_STEP_MS = 3_650 * DAY_MS;
-/** Milliseconds of one fold below which the next may take more in. */
+/** Milliseconds of one fold below which the next may take more in, and above which less. */
 const QUICK_MS = 5_000;
 const REST_FACTOR = 3;
 /** Milliseconds up to which a fold adds up short times first. */
@@ -126,7 +129,9 @@ export class RollupPass {
       if (target <= look.closedBefore && !hasMore) {
         return { outcome: 'waiting', isBehind: false };
       }
-      if (look.rests && this.#restFactor > 0) return { outcome: 'resting', isBehind: false };
+      if (look.rests && this.#restFactor > 0) {
+        return { outcome: 'resting', isBehind: false, isBusy: true };
+      }
       return this.#foldGuarded(session, sql, { target, writtenUntil });
     });
   }
@@ -154,16 +159,15 @@ export class RollupPass {
       // Only the table's owner may; for the rest it is done by VACUUM.
       await session.rows(sql.summarize).catch(() => []);
       const { timeoutMs = TIMEOUT_MS, grainedMs = GRAINED_MS } = this.#parts;
-      const { isBehind, stepMs } = await foldOnce(session, sql, {
+      const step = await foldOnce(session, sql, {
         ...goal,
         ...{ timeoutMs, grainedMs, dimensions: this.#dimensions },
         ...{ stepMs: this.#stepMs, restFactor: this.#restFactor },
       });
-      const isQuick = performance.now() - startedAt < QUICK_MS;
-      if (this.#parts.stepMs === undefined && stepMs !== undefined) {
-        this.#stepMs = isQuick ? Math.min(stepMs * 2, MAX_STEP_MS) : stepMs;
+      if (this.#parts.stepMs === undefined) {
+        this.#stepMs = nextStepMs(step, performance.now() - startedAt);
       }
-      return { outcome: 'folded', isBehind };
+      return { outcome: 'folded', isBehind: step.isBehind, isBusy: step.hasEntries };
     } catch (error) {
       const { code } = error as { code?: string };
       if (code !== undefined && SOMEBODY_ELSE.includes(code)) {
@@ -174,4 +178,11 @@ export class RollupPass {
       throw error;
     }
   }
+}
+
+/** Without bounds a slow fold would rest for long, and so have the more to take in the next time. */
+function nextStepMs({ stepMs, movedMs }: FoldStep, tookMs: number): number | undefined {
+  if (stepMs === undefined) return undefined;
+  if (tookMs < QUICK_MS) return Math.min(stepMs * 2, MAX_STEP_MS);
+  return Math.max(MIN_STEP_MS, Math.min(stepMs, (movedMs * QUICK_MS) / tookMs));
 }

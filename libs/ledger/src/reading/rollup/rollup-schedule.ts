@@ -14,6 +14,11 @@ export interface RollupScheduleParts {
 
 /** Milliseconds between two passes, half of it up to half more, so that instances spread. */
 const INTERVAL_MS = 5_000;
+/**
+ * While entries are written. What no fold has taken in is read row by row, so the sooner the better;
+ * a look takes milliseconds, and how long folds rest they say themselves.
+ */
+const BUSY_MS = 2_000;
 /** While there is more to fold than one pass takes in. */
 const BEHIND_MS = 100;
 /** After an answer that only a person can change. */
@@ -60,10 +65,11 @@ export class RollupSchedule {
   async #run(): Promise<void> {
     let nextMs = INTERVAL_MS;
     try {
-      const { outcome, isBehind } = await this.#parts.pass.run();
+      const { outcome, isBehind, isBusy } = await this.#parts.pass.run();
       this.#isTroubled = false;
       if (BLOCKED_OUTCOMES.includes(outcome)) nextMs = this.#tellBlocked(outcome);
       else if (isBehind) nextMs = BEHIND_MS;
+      else if (isBusy) nextMs = BUSY_MS;
     } catch (error) {
       if (!this.#isStopped) nextMs = this.#tell(error);
     }

@@ -6,6 +6,9 @@ import { foldSql } from './fold-sql.js';
 import type { FoldSql } from './fold-sql.js';
 import type { SpanSizes } from './series-sql.js';
 
+/** Bytes of an entry in a table that nobody has counted yet, rather too many. */
+const ROW_BYTES = 250;
+
 /** The statements of one pass; each gives texts. @internal */
 export interface RollupSql {
   /** Parameters: sqlEntries, margin in seconds. See `rollup-look.ts` for the columns. */
@@ -32,8 +35,8 @@ export function rollupSql(
   return {
     look: lookSql(sqlEntries, sqlState, sqlMarks, [sqlBrin, sqlLate]),
     first: `SELECT ${millisSql('min(created_at)')},
-      (SELECT greatest(reltuples, 0)::bigint::text FROM pg_catalog.pg_class
-        WHERE oid = pg_catalog.to_regclass(${literalSql(sqlEntries)}))
+      (SELECT greatest(reltuples, pg_catalog.pg_relation_size(oid) / ${ROW_BYTES})::bigint::text
+        FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass(${literalSql(sqlEntries)}))
       FROM ${sqlEntries} WHERE isfinite(created_at)`,
     summarize: `SELECT brin_summarize_new_values(${literalSql(sqlBrin)})::text`,
     lock: [
@@ -85,8 +88,10 @@ function lookSql(
       (SELECT count(*)::text FROM pg_catalog.pg_prepared_xacts
         WHERE database = current_database()),
       EXISTS (SELECT FROM ${sqlMarks})::text,
-      EXISTS (SELECT FROM ${sqlEntries}
-        WHERE ${IS_LATE} AND written_at > s.written_until AND created_at < s.closed_before)::text,
+      -- EXISTS would be planned as if a third of all entries were late: it would read the table.
+      ((SELECT true FROM ${sqlEntries}
+        WHERE ${IS_LATE} AND written_at > s.written_until AND created_at < s.closed_before
+        ORDER BY written_at LIMIT 1) IS NOT NULL)::text,
       row_security_active($1::text)::text, (s.rests_until > clock_timestamp())::text,
       (SELECT (count(*) = ${indexes.length})::text FROM pg_catalog.pg_index i
         WHERE i.indisvalid AND i.indexrelid IN (${wanted}))
