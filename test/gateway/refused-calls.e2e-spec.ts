@@ -102,6 +102,33 @@ describe('A call that is refused has an entry without tokens', () => {
   });
 });
 
+describe('Calls that are sent without waiting for an answer have an entry each', () => {
+  const headers = (length: number): string =>
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n` +
+    `authorization: Bearer ${KEY}\r\ncontent-length: ${length}\r\n\r\n`;
+  const length = `content-length: ${BODY.length}`;
+
+  it('if all are answered', async () => {
+    const socket = await begin(length, `${BODY}${headers(BODY.length)}${BODY}`);
+    let said = '';
+    socket.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await expect.poll(() => said.match(/HTTP\/1\.1 200/g)?.length).toBe(2);
+    socket.end();
+    const rows = await gateway.rows(2);
+    for (const row of rows) expect(row).toMatchObject({ memo: null, attributes: null });
+  });
+
+  it.each([
+    ['whole', BODY],
+    ['not here in full', BODY.slice(0, 20)],
+    ['no JSON', '{'.padEnd(BODY.length)],
+  ])('if the client leaves at once, and the last one is %s', async (_, last) => {
+    const socket = await begin(length, `${BODY}${headers(BODY.length)}${last}`);
+    socket.resetAndDestroy();
+    await gateway.rows(2);
+  });
+});
+
 describe('What is no call of a known caller has no entry', () => {
   it('as one without a key, with a wrong one, and one whose headers are too long', async () => {
     const wrong = ['', 'Bearer', `Basic ${KEY}`, `Bearer ${KEY}x`, `Bearer ${KEY.slice(0, -1)}`];
