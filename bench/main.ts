@@ -35,11 +35,18 @@ const PARTS: readonly Part[] = [
 const FULL_ROUNDS = 5;
 const QUICK_ROUNDS = 1;
 
-/** `npm run bench -- [--quick] [--rounds n] [part …]`: the parts named, or all. */
+/**
+ * `npm run bench -- [--quick] [--rounds n] [--rows n] [part …]`: the parts named, or all. `--rows`:
+ * the large tables of `read` and `partitions` with so many; such a run replaces no results either.
+ */
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' } },
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      rows: { type: 'string' },
+    },
   });
   const unknown = positionals.filter((name) => PARTS.every((part) => part.name !== name));
   if (unknown.length > 0) {
@@ -48,6 +55,8 @@ async function main(): Promise<void> {
   }
   const isQuick = values.quick;
   const rounds = Number(values.rounds ?? (isQuick ? QUICK_ROUNDS : FULL_ROUNDS));
+  const tableRows = values.rows === undefined ? undefined : Number(values.rows);
+  const isTrial = isQuick || tableRows !== undefined;
   await linkLibrary();
   const database = await BenchDatabase.open();
   try {
@@ -56,7 +65,7 @@ async function main(): Promise<void> {
       const figures = new Figures();
       const before = load();
       const startedAt = performance.now();
-      await part.run({ database, figures, isQuick, rounds });
+      await part.run({ database, figures, isQuick, rounds, tableRows });
       const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
       const { name, title } = part;
       const result = {
@@ -68,12 +77,12 @@ async function main(): Promise<void> {
         notes: figures.notes,
       };
       printPart(result);
-      await saveResult(result, { isQuick, rounds, postgres: await database.version() });
+      await saveResult(result, { isQuick: isTrial, rounds, postgres: await database.version() });
     }
   } finally {
     await database.close();
   }
-  await writeReport(isQuick);
+  await writeReport(isTrial);
 }
 
 /**

@@ -9,6 +9,8 @@ export interface Bench {
   readonly isQuick: boolean;
   /** Rounds that count, for each contender. */
   readonly rounds: number;
+  /** Rows of the large tables, where they are not to be as large as the bars ask for. */
+  readonly tableRows: number | undefined;
 }
 
 /** One part: measures, and adds what it found to `bench.figures`. */

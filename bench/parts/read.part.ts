@@ -6,20 +6,17 @@ import { createBenchLedger, roomFor } from '../setup/bench-ledger.js';
 import { definitionOf, tableOf } from '../setup/entries.js';
 import { percentile, takeTurns } from '../setup/figures.js';
 import { withoutIndexes } from '../setup/without-indexes.js';
-import { Writer } from '../setup/writer.js';
+import { tellProgress, underLoad, type Load } from '../setup/write-load.js';
 import { measure, type Bench, type Part } from './part.js';
 
 const FULL = { rows: 10_000_000, users: 100_000, owned: 1_000_000, reads: 600, plainReads: 20 };
 const QUICK = { rows: 50_000, users: 1_000, owned: 5_000, reads: 40, plainReads: 5 };
-/** As the ledger does by itself. */
-const PASS_MS = 5_000;
+/** Connections that write as fast as they can: with one, two cores have room for questions. */
+const WRITING = [1, 2];
 const YEARS = 3;
 const DAY_MS = 86_400_000;
-/** Rows that the writer is given at once; it is given more until the reads are over. */
-const ORDER = 50_000;
 /** User 1 has its entries beside the others', at each tenth place. */
 const BIG_USER = 1;
-const GROUP = 'while writers write';
 
 type Sizes = typeof FULL;
 
@@ -35,7 +32,7 @@ export const read: Part = {
   title: 'Reading a large ledger under load',
   async run(bench) {
     const { database, isQuick } = bench;
-    const sizes = isQuick ? QUICK : FULL;
+    const sizes = sizesOf(bench);
     await compareWriting(bench);
     await database.clear('rolled_up');
     await fill(bench, sizes);
@@ -50,28 +47,30 @@ export const read: Part = {
     const first = { definition, connections, marginMs: 1_000, restFactor: 0, timeoutMs };
     await foldAll(bench, new RollupPass(first), sizes);
     const asOf = (): Date => new Date();
-    const reader = new UsageReader({ definition, connections, asOf });
+    const reader = new UsageReader({ definition, connections, asOf, timeoutMs });
     const without = { ...definition, rollup: false } as const;
-    const plain = new UsageReader({ definition: without, connections, asOf });
-    const writer = await Writer.start({
-      url: database.url,
-      kind: 'rolled_up',
-      options: { batchSize: 5_000, bufferSize: 100_000, numWorkers: 2 },
-    });
-    const state = { isOver: false };
+    const plain = new UsageReader({ definition: without, connections, asOf, timeoutMs });
     const pass = new RollupPass({ definition, connections });
-    const load = Promise.all([keepWriting(bench, writer, state), keepFolding(bench, pass, state)]);
     try {
-      await readAll(bench, sizes, { reader, plain });
+      for (const numWorkers of isQuick ? WRITING.slice(1) : WRITING) {
+        await underLoad(bench, pass, numWorkers, (load) =>
+          readAll(bench, sizes, load, { reader, plain }),
+        );
+      }
     } finally {
-      state.isOver = true;
-      await load;
-      await writer.end();
       await dataSource.destroy();
       await database.clear('rolled_up');
     }
   },
 };
+
+function sizesOf({ isQuick, tableRows }: Bench): Sizes {
+  const sizes = isQuick ? QUICK : FULL;
+  if (tableRows === undefined) return sizes;
+  const share = tableRows / sizes.rows;
+  const of = (whole: number): number => Math.max(2, Math.round(whole * share));
+  return { ...sizes, rows: tableRows, users: of(sizes.users), owned: of(sizes.owned) };
+}
 
 /** What the rollups' triggers and indexes cost a COPY: the same table without them, by turns. */
 async function compareWriting({ database, figures, isQuick, rounds }: Bench): Promise<void> {
@@ -117,6 +116,7 @@ async function fill({ database, figures }: Bench, sizes: Sizes): Promise<void> {
     );
   };
   const { ms } = await measure(() => withoutIndexes(admin, tableOf('rolled_up'), fillAll));
+  tellProgress('the table is there', ms);
   const key = { group: 'making the table', contender: 'the table', setting: sizes.rows };
   figures.add({ ...key, metric: 'time', unit: 's' }, ms / 1000);
 }
@@ -130,6 +130,7 @@ async function foldAll({ database, figures }: Bench, pass: RollupPass, sizes: Si
     }
     await database.admin.query(`VACUUM ANALYZE ${tableOf('rolled_up').replace(/"$/, '_rollups"')}`);
   });
+  tellProgress('the rollups are there', ms);
   const { rows } = await database.admin.query<{ heap: string; rollups: string }>(
     `SELECT pg_total_relation_size('${tableOf('rolled_up')}') AS heap,
        pg_total_relation_size('${tableOf('rolled_up').replace(/"$/, '_rollups"')}') AS rollups`,
@@ -141,37 +142,16 @@ async function foldAll({ database, figures }: Bench, pass: RollupPass, sizes: Si
   figures.add(size, Number(rows[0]!.rollups) / 1_048_576);
 }
 
-async function keepWriting(
-  { figures }: Bench,
-  writer: Writer,
-  state: { isOver: boolean },
-): Promise<void> {
-  while (!state.isOver) {
-    const { ms, written } = await writer.run({ entries: ORDER, perSecond: 0 });
-    const key = { group: GROUP, contender: 'writer', setting: '2 workers', metric: 'rows' };
-    figures.add({ ...key, unit: 'rows/s' }, (written * 1000) / ms);
-  }
-}
+/** A way of reading: how often for one of many users, how often for the big one, and how. */
+type Way = [string, [ofAll: number, ofBig: number], (userId: number) => Promise<unknown>];
 
-async function keepFolding(
-  { figures }: Bench,
-  pass: RollupPass,
-  state: { isOver: boolean },
+/** Users by turns, the big one at each second read; a period of up to three years to the minute. */
+async function readAll(
+  bench: Bench,
+  sizes: Sizes,
+  load: Load,
+  { reader, plain }: Readers,
 ): Promise<void> {
-  while (!state.isOver) {
-    const startedAt = performance.now();
-    const { outcome } = await pass.run();
-    const ms = performance.now() - startedAt;
-    const key = { group: GROUP, contender: 'rollup', setting: 'in the background' };
-    if (outcome === 'folded') figures.add({ ...key, metric: 'one fold', unit: 'ms' }, ms);
-    for (let i = 0; i < PASS_MS / 100 && !state.isOver; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
-}
-
-/** Users by turns, the big one at each tenth read; a period of up to three years to the minute. */
-async function readAll(bench: Bench, sizes: Sizes, { reader, plain }: Readers): Promise<void> {
   const table = tableOf('rolled_up');
   const page = `SELECT * FROM ${table} WHERE user_id = $1
     ORDER BY created_at DESC LIMIT 50 OFFSET $2`;
@@ -183,13 +163,14 @@ async function readAll(bench: Bench, sizes: Sizes, { reader, plain }: Readers): 
   };
   const { admin } = bench.database;
   const { reads, plainReads } = sizes;
-  const ways: [string, [ofAll: number, ofBig: number], (userId: number) => Promise<unknown>][] = [
+  const ways: Way[] = [
     // What any question waits for while the writers have both cores.
     ['SELECT 1, the floor', [reads, reads], () => admin.query('SELECT 1')],
     ['summary', [reads, reads], (userId) => reader.summary({ userId, ...period() })],
     ['summary, all time', [reads, reads], (userId) => reader.summary({ userId })],
     ['listRecent, first page', [reads, reads], (userId) => reader.listRecent({ userId })],
     ['listRecent, a later page', [reads, reads], laterPages(reader)],
+    ['summary, everybody', [plainReads, 0], () => reader.summary({})],
     ['plain SUM', [reads, plainReads], (userId) => plain.summary({ userId, ...period() })],
     [
       'OFFSET 500,000',
@@ -202,7 +183,7 @@ async function readAll(bench: Bench, sizes: Sizes, { reader, plain }: Readers): 
   for (let i = 0; i < reads; i++) {
     for (const [index, [, counts, work]] of ways.entries()) {
       for (const who of [0, 1] as const) {
-        if (i >= counts[who]) continue;
+        if (!isTurn(i, counts[who], reads)) continue;
         const other = 2 + Math.floor(Math.random() * (sizes.users - 1));
         const userId = who === 1 ? BIG_USER : other;
         const { ms } = await measure(async () => void (await work(userId)));
@@ -213,11 +194,17 @@ async function readAll(bench: Bench, sizes: Sizes, { reader, plain }: Readers): 
   const settings = [`${sizes.users - 1} users`, `the user with ${sizes.owned} entries`] as const;
   for (const [index, [contender]] of ways.entries()) {
     for (const who of [0, 1] as const) {
-      const key = { group: GROUP, contender, setting: settings[who], unit: 'ms' };
+      if (times[index]![who].length === 0) continue;
+      const key = { group: load.group, contender, setting: settings[who], unit: 'ms' };
       bench.figures.add({ ...key, metric: 'p50' }, percentile(times[index]![who], 0.5));
       bench.figures.add({ ...key, metric: 'p99' }, percentile(times[index]![who], 0.99));
     }
   }
+}
+
+/** Spreads `count` turns over all, so that dear ways meet the same load as cheap ones. */
+function isTurn(i: number, count: number, all: number): boolean {
+  return Math.floor(((i + 1) * count) / all) > Math.floor((i * count) / all);
 }
 
 /** Each call reads on where the one before ended. */

@@ -15,12 +15,12 @@ export const largeTableRules: Rule = (m) => [
   ...m
     .all('read', { metric: 'p99' })
     .filter(({ contender }) => READS.includes(contender))
-    .map(({ contender, setting }) => {
+    .map(({ group, contender, setting }) => {
       const get = (name: string): number =>
-        m.get('read', { metric: 'p99', contender: name, setting }) ?? Number.NaN;
+        m.get('read', { group, metric: 'p99', contender: name, setting }) ?? Number.NaN;
       // Where writers have all cores a read waits for one first, whatever it does.
       const floor = formatNumber(get('SELECT 1, the floor'));
-      const name = `${contender}, p99, ${setting} (SELECT 1 beside it: ${floor} ms)`;
+      const name = `${contender}, p99, ${setting}, ${group} (SELECT 1 beside it: ${floor} ms)`;
       return atMost(name, [READ_MS, 'ms'], get(contender));
     }),
   atLeast(

@@ -1,0 +1,91 @@
+import type { PassResult, RollupPass } from '../../libs/ledger/src/reading/rollup/rollup-pass.js';
+import { RollupSchedule } from '../../libs/ledger/src/reading/rollup/rollup-schedule.js';
+import { systemClock } from '../../libs/ledger/src/writer/clock.js';
+import { measure, type Bench } from '../parts/part.js';
+import { LoopWatch } from './loop-watch.js';
+import { Writer } from './writer.js';
+
+/** Rows that the writer is given at once; it is given more until the reads are over. */
+const ORDER = 50_000;
+
+/** What goes on while the reads are measured. */
+export interface Load {
+  /** Heading of its figures. */
+  readonly group: string;
+  isOver: boolean;
+}
+
+/** The part takes a quarter of an hour, and has figures at its end. */
+export function tellProgress(what: string, ms: number): void {
+  process.stderr.write(`read: ${what}, after ${Math.round(ms / 1000)} s\n`);
+}
+
+/**
+ * Does the work while a ledger writes as fast as it can and folds as it does by itself.
+ *
+ * The writer is a process of its own, so that this one's loop is free for what it measures.
+ */
+export async function underLoad(
+  bench: Bench,
+  pass: RollupPass,
+  numWorkers: number,
+  work: (load: Load) => Promise<void>,
+): Promise<void> {
+  const { database, figures } = bench;
+  const writer = await Writer.start({
+    url: database.url,
+    kind: 'rolled_up',
+    options: { batchSize: 5_000, bufferSize: 100_000, numWorkers },
+  });
+  const connections =
+    numWorkers === 1 ? 'one connection writes' : `${numWorkers} connections write`;
+  const load: Load = { group: `while ${connections} at full speed`, isOver: false };
+  const background = Promise.all([
+    keepWriting(bench, writer, load),
+    keepFolding(bench, pass, load),
+  ]);
+  const watch = new LoopWatch(false);
+  try {
+    const { ms } = await measure(() => work(load));
+    tellProgress(`reads ${load.group}`, ms);
+  } finally {
+    load.isOver = true;
+    await background;
+    const key = { group: load.group, contender: 'the process that asks', setting: 'its loop' };
+    figures.add({ ...key, metric: 'busy', unit: 'of a core' }, watch.stop().utilisation);
+    await writer.end();
+  }
+}
+
+async function keepWriting({ figures }: Bench, writer: Writer, load: Load): Promise<void> {
+  while (!load.isOver) {
+    const { ms, written } = await writer.run({ entries: ORDER, perSecond: 0 });
+    const key = { group: load.group, contender: 'writer', setting: 'all', metric: 'rows' };
+    figures.add({ ...key, unit: 'rows/s' }, (written * 1000) / ms);
+  }
+}
+
+/** By the ledger's own schedule. */
+async function keepFolding({ figures }: Bench, pass: RollupPass, load: Load): Promise<void> {
+  const key = { group: load.group, contender: 'rollup', setting: 'in the background', unit: 'ms' };
+  const measured = {
+    async run(): Promise<PassResult> {
+      const startedAt = performance.now();
+      const result = await pass.run();
+      const ms = performance.now() - startedAt;
+      if (result.outcome === 'folded') figures.add({ ...key, metric: 'one fold' }, ms);
+      return result;
+    },
+  };
+  const warn = (text: string): void => void process.stderr.write(`${text}\n`);
+  const logger = { log: warn, warn, error: warn };
+  const schedule = new RollupSchedule({
+    pass: measured,
+    clock: systemClock,
+    logger,
+    table: 'usage_entries',
+  });
+  schedule.start();
+  while (!load.isOver) await new Promise((resolve) => setTimeout(resolve, 100));
+  schedule.stop();
+}
