@@ -176,7 +176,7 @@ describe('the check of a definition', () => {
   it.each([
     [{ rollup: {} }, 0],
     [{ rollup: false, partition: 'month' }, 0],
-    [{ rollup: {}, partition: 'month' }, 1],
+    [{ rollup: {}, partition: 'month' }, 0],
     [{ partition: 'week' }, 1],
     [{ rollup: { dimensions: ['model'] }, columns: { model: 'text' } }, 0],
     [{ rollup: { dimensions: ['model'] } }, 1],

@@ -34,8 +34,7 @@ export interface DefinitionOptions<
   readonly partition?: PartitionPeriod | undefined;
   /**
    * Keeps sums ready for `summary()`: by user, API key, service and direction, and by the declared
-   * columns that are named here (text, bigint, integer, boolean or uuid). Not in a table with
-   * partitions. Default `false`: `summary()` adds up the rows.
+   * columns that are named here (text, bigint, integer, boolean or uuid). Default `false`: `summary()` adds up the rows.
    */
   readonly rollup?: { readonly dimensions?: readonly (keyof Columns & string)[] } | false;
   /**

@@ -1,10 +1,7 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DataSource } from 'typeorm';
-import type { LedgerTable } from '../entry/ledger-definition.js';
-import { entryIndexes } from '../migrations/rollup-migrations.js';
+import { makeEntryIndexes } from '../migrations/rollup-indexes.js';
 import { rollupNames } from '../migrations/rollup-tables.js';
-import { tableNames } from '../migrations/table-names.js';
 import { RollupPass } from '../reading/rollup/rollup-pass.js';
 import { PgConnections } from '../sink/postgres/pg-connections.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
@@ -46,19 +43,6 @@ export function addRollupCommand(program: Command, output: CommandOutput): void 
   });
 }
 
-/** One that was left half made is made anew; a partitioned table takes them as they come. */
-async function makeIndexes(dataSource: DataSource, definition: LedgerTable): Promise<void> {
-  const names = tableNames(definition);
-  const { sqlBrin, sqlLate } = rollupNames(definition, definition.schema);
-  const broken = await dataSource.query<{ name: string }[]>(
-    `SELECT indexrelid::regclass::text AS name FROM pg_catalog.pg_index
-     WHERE NOT indisvalid AND indexrelid IN (to_regclass($1), to_regclass($2))`,
-    [sqlBrin, sqlLate],
-  );
-  for (const { name } of broken) await dataSource.query(`DROP INDEX ${name}`);
-  for (const sql of entryIndexes(definition, names, 'CONCURRENTLY')) await dataSource.query(sql);
-}
-
 /**
  * Folds until there is nothing left to fold.
  *
@@ -78,7 +62,7 @@ export async function rollup(options: RollupOptions): Promise<string> {
     const declared = (state?.dimensions ?? []).filter((name) => !COMMON.includes(name));
     // A column is told by its own name: its snake case is the same again.
     const definition = { ...plain, rollup: declared };
-    await makeIndexes(dataSource, definition);
+    await makeEntryIndexes((sql, values) => dataSource.query(sql, values), definition);
     const connections = new PgConnections({
       dataSource: () => dataSource,
       ownsDataSource: false,

@@ -89,10 +89,6 @@ export function checkDefinition(options: unknown): string[] {
     faults.push('immutable must be true or false');
   }
   if (rollup !== undefined) faults.push(...checkRollup(rollup, columns));
-  // A retired partition takes its rows along without a trigger that a rollup would hear of.
-  if (partition !== undefined && rollup !== undefined && rollup !== false) {
-    faults.push('rollup must not be given beside partition: a table has one of them');
-  }
   return faults;
 }
 

@@ -1,15 +1,10 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { literalSql } from './default-partition-sql.js';
-import { defineFunction, ownRelation } from './ledger-function.js';
 import { createSummaryFunction, dimensionTypes } from './rollup-summary-function.js';
-import {
-  declaredDimensions,
-  dimensions,
-  IS_LATE,
-  MEASURES_OF_ENTRY,
-  rollupNames,
-} from './rollup-tables.js';
+import { declaredDimensions, dimensions, rollupNames } from './rollup-tables.js';
+import { entryIndexes } from './rollup-indexes.js';
+import { createTriggers, ROLLUP_TRIGGERS } from './rollup-triggers.js';
 import { quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
 
@@ -39,7 +34,7 @@ export function dropRollups(table: LedgerTable, names: TableNames): string[] {
     prefix + quoteIdentifier(table.table + NAME_ENDINGS[ending]);
   return [
     `DROP FUNCTION IF EXISTS ${own('rollupSummary')}`,
-    ...TRIGGERS.map(({ ending }) => `DROP FUNCTION IF EXISTS ${own(ending)}() CASCADE`),
+    ...ROLLUP_TRIGGERS.map(({ ending }) => `DROP FUNCTION IF EXISTS ${own(ending)}() CASCADE`),
     `DROP TABLE IF EXISTS ${sqlRollups}, ${sqlMarks}, ${sqlState}`,
     `DROP INDEX IF EXISTS ${own('createdBrin')}, ${own('lateIndex')}`,
   ];
@@ -63,6 +58,7 @@ function createTables(table: LedgerTable, names: TableNames): string[] {
       closed_before timestamptz NOT NULL DEFAULT '-infinity',
       written_until timestamptz NOT NULL DEFAULT '-infinity',
       rests_until timestamptz NOT NULL DEFAULT '-infinity',
+      retired_before timestamptz NOT NULL DEFAULT '-infinity',
       dimensions text[] NOT NULL)`,
     ...types
       .slice(dimensions(table).length - declaredDimensions(table).length)
@@ -82,99 +78,25 @@ function createIndexes(table: LedgerTable, names: TableNames): string[] {
   return [
     `${index} ${own('rollupSpan')} ON ${sqlRollups} (series, level, key, hi)`,
     `${index} ${own('rollupMarksUser')} ON ${sqlMarks} (user_id, created_at)`,
-    unlessLarge(names, entryIndexes(table, names, '')),
+    unlessLarge(names, entryIndexes(table, names)),
   ];
 }
 
 /** Bytes of a table above which no migration makes an index on it, since writers would wait. */
 const LARGE_BYTES = 256 * 1024 * 1024;
 
-/**
- * Statements that make the indexes of entries that rollups need, unless they are there.
- *
- * @param how `CONCURRENTLY` keeps no writer waiting, and can't be part of a transaction
- * @internal
- */
-export function entryIndexes(
-  table: LedgerTable,
-  { sqlEntries }: Pick<TableNames, 'sqlEntries'>,
-  how: '' | 'CONCURRENTLY',
-): string[] {
-  const own = (ending: keyof typeof NAME_ENDINGS): string =>
-    quoteIdentifier(table.table + NAME_ENDINGS[ending]);
-  return [
-    // A few bytes for each 128 pages: what finds a period's entries without a user.
-    `CREATE INDEX ${how} IF NOT EXISTS ${own('createdBrin')} ON ${sqlEntries}
-      USING brin (created_at) WITH (autosummarize = on)`,
-    `CREATE INDEX ${how} IF NOT EXISTS ${own('lateIndex')} ON ${sqlEntries} (written_at, user_id)
-      WHERE ${IS_LATE}`,
-  ];
-}
-
 /** A large table gets them from `nestjs-ledger rollup`; nothing is folded before. */
 function unlessLarge({ sqlEntries }: TableNames, statements: readonly string[]): string {
+  // Of a partitioned table the partitions have the bytes.
   const body = `BEGIN
-    IF pg_catalog.pg_table_size(pg_catalog.to_regclass(${literalSql(sqlEntries)})) < ${LARGE_BYTES}
+    IF (SELECT sum(pg_catalog.pg_table_size(t.oid)) FROM (
+        SELECT pg_catalog.to_regclass(${literalSql(sqlEntries)})::oid AS oid
+        UNION ALL SELECT inhrelid FROM pg_catalog.pg_inherits
+          WHERE inhparent = pg_catalog.to_regclass(${literalSql(sqlEntries)})) t) < ${LARGE_BYTES}
     THEN ${statements.join('; ')};
     END IF;
   END`;
   return `DO ${literalSql(body)}`;
-}
-
-/** What a trigger adds to the marks, and what makes it fire. */
-const TRIGGERS = [
-  {
-    ending: 'rollupUpdate',
-    event: 'UPDATE',
-    transition: 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows',
-    rows: 'SELECT 1 AS entries, n.* FROM new_rows n UNION ALL SELECT -1, o.* FROM old_rows o',
-  },
-  {
-    ending: 'rollupDelete',
-    event: 'DELETE',
-    transition: 'REFERENCING OLD TABLE AS old_rows',
-    rows: 'SELECT -1 AS entries, o.* FROM old_rows o',
-  },
-  { ending: 'rollupTruncate', event: 'TRUNCATE', transition: '', rows: undefined },
-] as const;
-
-/** Statement-level: a statement that inserts meets none of them. */
-function createTriggers(table: LedgerTable, names: TableNames): string[] {
-  return TRIGGERS.flatMap(({ ending, event, transition, rows }) => {
-    const name = quoteIdentifier(table.table + NAME_ENDINGS[ending]);
-    const prefix = names.schema === undefined ? '' : `${quoteIdentifier(names.schema)}.`;
-    const body = rows === undefined ? clearSql(table) : markSql(table, rows);
-    return [
-      // With its owner's rights: who may change entries need not be able to write marks.
-      defineFunction(
-        names,
-        `${ownRelation(table, ending)}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER`,
-        ` BEGIN ${body} RETURN NULL; END `,
-      ),
-      `DROP TRIGGER IF EXISTS ${name} ON ${names.sqlEntries}`,
-      `CREATE TRIGGER ${name} AFTER ${event} ON ${names.sqlEntries} ${transition}
-        FOR EACH STATEMENT EXECUTE FUNCTION ${prefix}${name}()`,
-    ];
-  });
-}
-
-function markSql(table: LedgerTable, rows: string): string {
-  const columns = dimensions(table).map(quoteIdentifier).join(', ');
-  return `INSERT INTO ${ownRelation(table, 'rollupMarks')}
-      (created_at, written_at, ${columns}, consumed, supplied, entries)
-    SELECT created_at, written_at, ${columns}, sum(consumed * entries), sum(supplied * entries),
-      sum(entries)
-    FROM (SELECT created_at, written_at, ${columns}, ${MEASURES_OF_ENTRY}, entries
-      FROM (${rows}) AS changed) AS deltas
-    GROUP BY created_at, written_at, ${columns}
-    HAVING sum(entries) <> 0 OR sum(consumed * entries) <> 0 OR sum(supplied * entries) <> 0;`;
-}
-
-function clearSql(table: LedgerTable): string {
-  return `UPDATE ${ownRelation(table, 'rollupState')}
-      SET (closed_before, written_until) = ('-infinity', '-infinity');
-    DELETE FROM ${ownRelation(table, 'rollupMarks')};
-    DELETE FROM ${ownRelation(table, 'rollups')};`;
 }
 
 function begin(table: LedgerTable, names: TableNames): string[] {
@@ -184,7 +106,8 @@ function begin(table: LedgerTable, names: TableNames): string[] {
     `INSERT INTO ${sqlState} (dimensions) VALUES (${own}) ON CONFLICT DO NOTHING`,
     `WITH changed AS (
       UPDATE ${sqlState}
-      SET (dimensions, closed_before, written_until) = (${own}, '-infinity', '-infinity')
+      SET (dimensions, closed_before, written_until, retired_before) =
+        (${own}, '-infinity', '-infinity', '-infinity')
       WHERE dimensions <> ${own} RETURNING id)
     DELETE FROM ${sqlRollups} WHERE EXISTS (SELECT FROM changed)`,
   ];

@@ -65,12 +65,12 @@ function summaryBody(table: LedgerTable): string {
     v_tick CONSTANT interval := '1 microsecond';
     v_from timestamptz := coalesce(p_from, '-infinity');
     v_last timestamptz := coalesce(p_to - v_tick, 'infinity');
-    v_closed timestamptz; v_written timestamptz;
+    v_closed timestamptz; v_written timestamptz; v_retired timestamptz;
     v_lo timestamptz; v_hi timestamptz; v_up_lo timestamptz; v_up_hi timestamptz;
   BEGIN
     o_consumed := 0; o_supplied := 0; o_entries := 0;
     -- Rollups know nothing of policies that hide rows from a role.
-    SELECT s.closed_before, s.written_until INTO v_closed, v_written
+    SELECT s.closed_before, s.written_until, s.retired_before INTO v_closed, v_written, v_retired
     FROM ${ownRelation(table, 'rollupState')} s WHERE NOT row_security_active(p_entries);
     IF p_user_id IS NOT NULL THEN ${user}
     ELSIF p_api_key_id IS NOT NULL THEN ${key}
@@ -113,6 +113,11 @@ function seriesBody(table: LedgerTable, series: Series): string {
     'm.created_at >= v_lo AND m.created_at < least(v_hi, v_closed) AND m.written_at <= v_written',
   ];
   return `
+    -- Of a time whose partitions were retired rollups know nothing: what is left there are few rows.
+    IF v_from < v_retired THEN
+      ${rows([within('v_from', 'least(v_last, v_retired - v_tick)')])}
+      v_from := v_retired;
+    END IF;
     IF v_closed > v_from THEN
       v_lo := v_from;
       IF v_from > '-infinity' THEN ${first(0, 'v_lo', 'v_from')}; END IF;

@@ -7,6 +7,9 @@ import {
   createLedgerDatabase,
   type LedgerDatabase,
 } from '../sink/fixtures/ledger-database.fixture.js';
+import { PgConnections } from '../sink/postgres/pg-connections.js';
+import { RollupPass } from '../reading/rollup/rollup-pass.js';
+import { UsageReader } from '../reading/usage-reader.js';
 
 let database: LedgerDatabase;
 let said: string[];
@@ -167,5 +170,39 @@ describe('partitions create and retire', () => {
     expect(await run('partitions', 'retire', '--keep', '1', '--dry-run', '--json')).toBe(0);
     expect(JSON.parse(said.join(''))).toEqual({ retired: [], dryRun: true });
     expect(await run('partitions', 'retire', '--keep', 'x')).toBe(2);
+  });
+
+  it('leaves rollups as right as they were, also where partitions are changed directly', async () => {
+    await database.drop();
+    database = await createLedgerDatabase(inject('databaseUrl'), { rollup: [] });
+    const { admin, schema, table } = database;
+    await database.sql(
+      `INSERT INTO $T (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
+       SELECT gen_random_uuid(), 1, 1, 0, 'consume', timestamptz '2026-01-01Z' + n * interval '1 hour'
+       FROM generate_series(1, 500) n`,
+    );
+    const connections = new PgConnections({ dataSource: () => admin, ownsDataSource: false });
+    const pass = new RollupPass({ definition: table, connections, marginMs: 0, restFactor: 0 });
+    const isHeld = async (): Promise<boolean> => {
+      await pass.run();
+      const [state] = await database.sql<{ held: boolean }>(
+        `SELECT closed_before > '2026-06-01' AS held FROM "${schema}".usage_entries_rollup_state`,
+      );
+      return state!.held;
+    };
+    await expect.poll(isHeld, { timeout: 20_000 }).toBe(true);
+    expect(await run('partitions', 'convert')).toBe(0);
+    const reader = new UsageReader({ definition: table, connections, asOf: () => new Date() });
+    const entries = async (): Promise<number> => (await reader.summary({ userId: 1 })).entries;
+    expect(await entries()).toBe(500);
+    await database.sql(`DELETE FROM "${schema}".usage_entries_p0 WHERE created_at < '2026-01-03Z'`);
+    const [row] = await database.sql<{ n: string }>('SELECT count(*) AS n FROM $T');
+    expect(await entries()).toBe(Number(row!.n));
+    const marks = async (): Promise<unknown[]> => {
+      await pass.run();
+      return database.sql(`SELECT FROM "${schema}".usage_entries_rollup_marks`);
+    };
+    await expect.poll(marks, { timeout: 20_000 }).toEqual([]);
+    expect(await entries()).toBe(Number(row!.n));
   });
 });

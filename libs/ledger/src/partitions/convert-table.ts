@@ -4,6 +4,7 @@ import { quoteIdentifier } from '../migrations/table-names.js';
 import { createPartitions, tryPartitionLock } from './create-partitions.js';
 import { createDefaultPartitionSql } from '../migrations/default-partition-sql.js';
 import { readPlainTable, type PlainTable } from './read-plain-table.js';
+import { addAllRollupTriggers } from './partition-rollups.js';
 import { boundsSql, defaultPartition, relationOf, straysIndexSql } from './partition-sql.js';
 import type { RelationName } from './partition-sql.js';
 import { periodAt, uuidBound } from './period.js';
@@ -156,6 +157,7 @@ async function swap({ query, sqlTable, found, end, old }: Conversion, check: str
   await run(`ALTER TABLE ${sqlTable} ATTACH PARTITION ${old.sql} ${bounds}`);
   await run(`ALTER TABLE ${old.sql} DROP CONSTRAINT IF EXISTS ${check}`);
   for (const { definition } of found.triggers) await run(definition);
+  await addAllRollupTriggers(query, path);
 }
 
 /** Names of indexes are those of the schema, so the old ones make room. */

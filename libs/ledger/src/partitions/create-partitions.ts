@@ -2,6 +2,7 @@ import { columnList } from '../sink/postgres/table-sql.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
 import { listPartitions, type FoundPartition, type PartitionedTable } from './list-partitions.js';
 import { boundsSql, partitionOf, relationOf, straysIndexSql } from './partition-sql.js';
+import { addRollupTriggers, withoutRollupTriggers } from './partition-rollups.js';
 import { uuidBound, type Period } from './period.js';
 import { withShortLock, type LockPatience } from './short-lock.js';
 
@@ -75,6 +76,7 @@ async function createOne(
     `CREATE TABLE ${partition.sql} (LIKE ${sqlTable} INCLUDING ALL EXCLUDING IDENTITY)`,
     [],
   );
+  await addRollupTriggers(query, table.path, partition.sql);
   const moved = await moveFromDefault(query, table, partition.sql, period);
   await query(`ALTER TABLE ${sqlTable} ATTACH PARTITION ${partition.sql} ${boundsSql(period)}`, []);
   await query(straysIndexSql(partition, period), []);
@@ -94,16 +96,18 @@ async function moveFromDefault(
   // Nobody may put another one there between this and the commit.
   await query(`LOCK TABLE ${from.sql} IN ACCESS EXCLUSIVE MODE`, []);
   const columns = columnList(await storedColumns(query, from.sql));
-  const rows = (await query(
-    `WITH moved AS (
+  const move = (): Promise<unknown> =>
+    query(
+      `WITH moved AS (
        DELETE FROM ${from.sql} WHERE uuid >= $1::uuid AND uuid < $2::uuid RETURNING ${columns}
      ), written AS (
        INSERT INTO ${sqlPartition} (${columns}) OVERRIDING SYSTEM VALUE
        SELECT ${columns} FROM moved RETURNING 1
      ) SELECT count(*)::text AS moved FROM written`,
-    [uuidBound(period.from), uuidBound(period.to)],
-  )) as { moved: string }[];
-  return Number(rows[0]?.moved ?? 0);
+      [uuidBound(period.from), uuidBound(period.to)],
+    );
+  const rows = await withoutRollupTriggers(query, table.path, from.sql, move);
+  return Number((rows as { moved: string }[])[0]?.moved ?? 0);
 }
 
 /** Columns that an INSERT can give; generated ones follow from them. @internal */

@@ -4,6 +4,7 @@ import { storedColumns, tryPartitionLock } from './create-partitions.js';
 import { literalSql } from '../migrations/default-partition-sql.js';
 import { listPartitions, type FoundPartition } from './list-partitions.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
+import { retireFromRollups, sweepRollups } from './partition-rollups.js';
 import { withShortLock, type LockPatience } from './short-lock.js';
 
 /** A partition that was taken out of the ledger: a plain table now. @publicApi */
@@ -20,6 +21,9 @@ export interface RetiredPartition {
 const MARK = 'nestjs-ledger retired ';
 /** Instead of it when the table was handed over. */
 const HANDED_OVER = 'nestjs-ledger handed over ';
+
+/** Milliseconds in which spans of rollups that nobody reads are removed, or left. */
+const SWEEP_MS = 2_000;
 
 /** Partitions whose period ended at `cutoff` or before, oldest first. @internal */
 export function partitionsBefore(
@@ -51,6 +55,11 @@ export async function detachPartitions(
     if (one === 'busy') return undefined;
     if (one !== 'gone') detached.push(one);
   }
+  if (found !== undefined && detached.length > 0) {
+    // What a fold that runs at this moment holds is left to the next time.
+    const sweep = (): Promise<void> => sweepRollups(query, found.path);
+    await withShortLock(query, sweep, { ...patience, withinMs: SWEEP_MS }).catch(() => {});
+  }
   return detached;
 }
 
@@ -73,6 +82,7 @@ async function detachOne(
   };
   // CONCURRENTLY is refused where there is a default partition; this lock is held for milliseconds.
   await query(`ALTER TABLE ${sqlTable} DETACH PARTITION ${sql}`, []);
+  await retireFromRollups(query, table.path, sql, partition.to);
   await query(
     `WITH later AS (
        DELETE FROM ${sql} WHERE created_at >= ${momentSql(partition.to)} RETURNING ${columns}

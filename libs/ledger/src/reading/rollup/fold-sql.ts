@@ -16,7 +16,7 @@ export interface FoldStatement {
   readonly sql: string;
   /**
    * Its parameters, as indexes of: closed before and written until before the fold, the same after
-   * it, seconds of a grain.
+   * it, seconds of a grain, before which partitions were retired.
    */
   readonly moments: readonly number[];
 }
@@ -98,7 +98,7 @@ function gather(table: LedgerTable, schema: string | undefined): FoldStatement[]
   const { sqlMarks } = rollupNames(table, schema);
   const list = dimensions(table).map(quoteIdentifier).join(', ');
   const rows = entriesSql(table, schema);
-  const [$1, $2, $3] = ['$1', '$2', '$3'].map((place) => `${place}::timestamptz`);
+  const [$1, $2, $3, $4] = ['$1', '$2', '$3', '$4'].map((place) => `${place}::timestamptz`);
   const temporary = (name: string, query: string): FoldStatement => ({
     // CREATE TABLE AS takes no parameters: it makes the columns alone.
     sql: `CREATE TEMPORARY TABLE ${name.replace('pg_temp.', '')} ON COMMIT DROP AS
@@ -113,15 +113,17 @@ function gather(table: LedgerTable, schema: string | undefined): FoldStatement[]
     temporary(GROWN, '0::smallint AS series, user_id AS key'),
     temporary(OVERFULL, '0::smallint AS series, user_id AS key, at AS lo, at AS hi'),
     {
-      // A mark of an entry that was not folded is void: its row tells all.
+      // A mark of an entry that was not folded is void: its row tells all. So is what lies in a time
+      // that was retired: the spans there are gone, and reads take the rows.
       sql: `WITH gone AS (DELETE FROM ${sqlMarks} RETURNING *)
         INSERT INTO ${CHANGES} SELECT at, ${list}, ${SUMS} FROM (
           ${rows} WHERE ${IS_LATE}
             AND written_at > ${$2} AND written_at <= ${$3} AND created_at < ${$1}
+            AND created_at >= ${$4}
           UNION ALL
           SELECT created_at, ${list}, consumed, supplied, entries FROM gone
-          WHERE created_at < ${$1} AND written_at <= ${$2}) AS d GROUP BY at, ${list}`,
-      moments: [0, 1, 3],
+          WHERE created_at < ${$1} AND created_at >= ${$4} AND written_at <= ${$2}) AS d GROUP BY at, ${list}`,
+      moments: [0, 1, 3, 5],
     },
   ];
 }

@@ -72,7 +72,11 @@ export async function foldOnce(
     const before = Math.max(closed, Math.min(goal.target, start + stepMs));
     const isShort = before - closed <= goal.grainedMs;
     const grainSeconds = Math.max(1, before - closed) / GRAINS / 1000;
-    const parameters = [...[closed, written, before, until].map(momentText), String(grainSeconds)];
+    const parameters = [
+      ...[closed, written, before, until].map(momentText),
+      String(grainSeconds),
+      momentText(millis(row[3])),
+    ];
     const hasEntries = await runStatements(session, sql, parameters, isShort);
     await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(goal.restFactor)]);
     return { isBehind: before < goal.target, hasEntries, stepMs, movedMs: before - closed };

@@ -6,6 +6,7 @@ import {
 } from '../../../../../test/support/rollup-bench.js';
 import { defineLedger } from '../../define-ledger.js';
 import type { UsageSummary } from '../read-query.interface.js';
+import { partitionHistory } from '../../../../../test/support/partition-history.js';
 import { RollupHistory, seeded } from '../../../../../test/support/rollup-history.js';
 
 const STEPS = 60;
@@ -21,6 +22,15 @@ const usage = [1, 2, 3, 4].map((seed) =>
   }),
 );
 
+const partitioned = [1, 2, 3].map(() =>
+  defineLedger({
+    schema: ownSchema(),
+    columns: { model: 'text' },
+    rollup: { dimensions: ['model'] },
+    partition: 'month',
+  }),
+);
+
 const deep = defineLedger({
   schema: ownSchema(),
   columns: { model: 'text' },
@@ -31,33 +41,50 @@ describe('summary from rollups', () => {
   let bench: RollupBench | undefined;
   afterEach(() => bench?.close());
 
+  /** Looks after each step whether both ways agree. */
+  const live = async (history: RollupHistory, seed: number): Promise<void> => {
+    const check = async (): Promise<void> => {
+      for (let i = 0; i < CHECKS; i++) {
+        const query = history.query();
+        const found: Partial<UsageSummary> = {
+          ...(await bench!.reader.summary(query as object)),
+        };
+        delete (found as { asOf?: string }).asOf;
+        const about = `seed ${seed}: ${JSON.stringify(query)}`;
+        expect(found, about).toEqual(await history.plain(query));
+      }
+    };
+    for (let step = 0; step < STEPS; step++) {
+      await history.step();
+      await check();
+    }
+    await history.end();
+    await bench!.settle();
+    await check();
+    expect(await history.brokenLines()).toEqual([]);
+    expect(bench!.notices).toEqual([]);
+    expect((await bench!.closedBefore())!.getTime()).toBeGreaterThan(Date.now() - HOUR_MS);
+  };
+  const seedOf = (index: number): number =>
+    Number(process.env['LEDGER_ROLLUP_SEED'] ?? Date.now() % 1e9) + index;
+
   it.each(usage.map((_, index) => index))(
     'equals the plain SUM at every moment of random history %i',
     async (index) => {
       bench = await openRollupBench(inject('databaseUrl'), usage[index]!);
-      const seed = Number(process.env['LEDGER_ROLLUP_SEED'] ?? Date.now() % 1e9) + index;
-      const history = new RollupHistory(bench, seeded(seed));
-      const check = async (): Promise<void> => {
-        for (let i = 0; i < CHECKS; i++) {
-          const query = history.query();
-          const found: Partial<UsageSummary> = {
-            ...(await bench!.reader.summary(query as object)),
-          };
-          delete (found as { asOf?: string }).asOf;
-          const about = `seed ${seed}: ${JSON.stringify(query)}`;
-          expect(found, about).toEqual(await history.plain(query));
-        }
-      };
-      for (let step = 0; step < STEPS; step++) {
-        await history.step();
-        await check();
-      }
-      await history.end();
-      await bench.settle();
-      await check();
-      expect(await history.brokenLines()).toEqual([]);
-      expect(bench.notices).toEqual([]);
-      expect((await bench.closedBefore())!.getTime()).toBeGreaterThan(Date.now() - HOUR_MS);
+      const seed = seedOf(index);
+      await live(new RollupHistory(bench, seeded(seed)), seed);
+    },
+    60_000,
+  );
+
+  it.each(partitioned.map((_, index) => index))(
+    'equals it while partitions come and go, and rows are changed in them: history %i',
+    async (index) => {
+      bench = await openRollupBench(inject('databaseUrl'), partitioned[index]!);
+      const seed = seedOf(index);
+      const random = seeded(seed);
+      await live(new RollupHistory(bench, random, partitionHistory(bench, random)), seed);
     },
     60_000,
   );

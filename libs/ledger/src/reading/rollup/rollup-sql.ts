@@ -35,27 +35,35 @@ export function rollupSql(
   return {
     look: lookSql(sqlEntries, sqlState, sqlMarks, [sqlBrin, sqlLate]),
     first: `SELECT ${millisSql('min(created_at)')},
-      (SELECT greatest(reltuples, pg_catalog.pg_relation_size(oid) / ${ROW_BYTES})::bigint::text
-        FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass(${literalSql(sqlEntries)}))
+      (SELECT sum(greatest(reltuples, pg_catalog.pg_relation_size(oid) / ${ROW_BYTES}))::bigint::text
+        FROM pg_catalog.pg_class
+        WHERE oid IN (${withPartitionsSql(sqlEntries)}) AND relkind = 'r')
       FROM ${sqlEntries} WHERE isfinite(created_at)`,
-    summarize: `SELECT brin_summarize_new_values(${literalSql(sqlBrin)})::text`,
+    summarize: `SELECT sum(brin_summarize_new_values(oid))::text FROM pg_catalog.pg_class
+      WHERE oid IN (${withPartitionsSql(sqlBrin)}) AND relkind = 'i'`,
     lock: [
       // In the order in which TRUNCATE and its trigger take them.
       `LOCK TABLE ${sqlEntries} IN ACCESS SHARE MODE`,
       `LOCK TABLE ${sqlState} IN EXCLUSIVE MODE NOWAIT`,
     ],
     readState: `SELECT ${millisSql('closed_before')}, ${millisSql('written_until')},
-      array_to_string(dimensions, ',') FROM ${sqlState}`,
+      array_to_string(dimensions, ','), ${millisSql('retired_before')} FROM ${sqlState}`,
     fold: foldSql(table, schema, sizes),
     moveOn: `UPDATE ${sqlState} SET closed_before = $1::timestamptz, written_until = $2::timestamptz,
       rests_until = clock_timestamp() + $3::text::double precision * (clock_timestamp() - now())`,
     clear: [
       `UPDATE ${sqlState} SET closed_before = '-infinity', written_until = '-infinity',
-        rests_until = '-infinity'`,
+        rests_until = '-infinity', retired_before = '-infinity'`,
       `DELETE FROM ${sqlMarks}`,
       `DELETE FROM ${sqlRollups}`,
     ],
   };
+}
+
+/** The table or index and its partitions; a partitioned one has no rows of its own. */
+function withPartitionsSql(name: string): string {
+  const self = `pg_catalog.to_regclass(${literalSql(name)})`;
+  return `SELECT ${self} UNION ALL SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = ${self}`;
 }
 
 function millisSql(column: string): string {

@@ -98,13 +98,19 @@ export class SeriesSql {
   /** Makes them anew from the rows. Parameters: closed before, written until. */
   recut(): string {
     const own = this.#series.column === undefined ? '' : `e.${this.#key} = k.key AND`;
+    const nothing = this.#list
+      .split(', ')
+      .map(() => 'NULL')
+      .join(', ');
     const wanted = `(SELECT * FROM ${OVERFULL} WHERE series = ${this.#series.series}) k`;
     return `WITH old AS (DELETE FROM ${this.#rollups} r USING ${wanted}
         WHERE ${this.#spans(0)} AND r.hi = k.hi),
       pieces AS (SELECT k.key, e.created_at AS at, k.lo AS low, k.hi AS high, ${this.#list},
           ${MEASURES_OF_ENTRY}, 1::bigint AS entries, 1 AS n
         FROM ${wanted} JOIN ${this.#entries} e ON ${own} e.created_at >= k.lo
-          AND e.created_at < least(k.hi, $1::timestamptz) AND e.written_at <= $2::timestamptz),
+          AND e.created_at < least(k.hi, $1::timestamptz) AND e.written_at <= $2::timestamptz
+        -- Its rows may have left with their partition: a line has no gaps.
+        UNION ALL SELECT k.key, k.lo, k.lo, k.hi, ${nothing}, 0, 0, 0, 0 FROM ${wanted}),
       ${this.#cutPieces('block = 0')}`;
   }
 

@@ -73,8 +73,12 @@ export function rollupSummary(
     ),
   ];
   const { sqlSummary } = rollupNames(table, schema);
+  // Naming the table locks it before the snapshot is taken: no partition is retired in between, and
+  // no TRUNCATE, which snapshots know nothing of, comes between either. ONLY: no partition is opened.
+  const { sqlEntries } = tableNames(table, schema);
   const text = `SELECT o_consumed::text, o_supplied::text, o_entries::text
-    FROM ${sqlSummary}(${given.join(', ')})`;
+    FROM ${sqlSummary}(${given.join(', ')})
+    WHERE NOT EXISTS (SELECT FROM ONLY ${sqlEntries} WHERE false)`;
   return { text, values: parameters.values };
 }
 

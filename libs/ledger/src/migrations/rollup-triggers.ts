@@ -1,0 +1,108 @@
+import { NAME_ENDINGS } from '../entry/check-definition.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { literalSql } from './default-partition-sql.js';
+import { defineFunction, ownRelation } from './ledger-function.js';
+import { dimensions, MEASURES_OF_ENTRY } from './rollup-tables.js';
+import { quoteIdentifier } from './table-names.js';
+import type { TableNames } from './table-names.js';
+
+/** What a trigger adds to the marks, and what makes it fire. @internal */
+export const ROLLUP_TRIGGERS = [
+  {
+    ending: 'rollupUpdate',
+    event: 'UPDATE',
+    transition: 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows',
+    rows: 'SELECT 1 AS entries, n.* FROM new_rows n UNION ALL SELECT -1, o.* FROM old_rows o',
+  },
+  {
+    ending: 'rollupDelete',
+    event: 'DELETE',
+    transition: 'REFERENCING OLD TABLE AS old_rows',
+    rows: 'SELECT -1 AS entries, o.* FROM old_rows o',
+  },
+  { ending: 'rollupTruncate', event: 'TRUNCATE', transition: '', rows: undefined },
+] as const;
+
+/**
+ * Statements that make the triggers. Each may be run again. They are statement-level: a statement
+ * that inserts meets none of them. A statement fires those of the table that it names alone, so each
+ * partition has them as well.
+ *
+ * @internal
+ */
+export function createTriggers(table: LedgerTable, names: TableNames): string[] {
+  const prefix = names.schema === undefined ? '' : `${quoteIdentifier(names.schema)}.`;
+  return [
+    ...ROLLUP_TRIGGERS.flatMap(({ ending, rows }) => {
+      const name = quoteIdentifier(table.table + NAME_ENDINGS[ending]);
+      const body = rows === undefined ? clearSql(table) : markSql(table, rows);
+      return [
+        // With its owner's rights: who may change entries need not be able to write marks.
+        defineFunction(
+          names,
+          `${ownRelation(table, ending)}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER`,
+          ` BEGIN ${body} RETURN NULL; END `,
+        ),
+        `DROP TRIGGER IF EXISTS ${name} ON ${names.sqlEntries}`,
+        triggerSql({ ending, table: table.table, prefix }, names.sqlEntries),
+      ];
+    }),
+    partitionTriggersSql(table.table, prefix, names.sqlEntries),
+  ];
+}
+
+/** Statement that makes one of the triggers. @param on quoted @internal */
+export function triggerSql(
+  trigger: { readonly ending: string; readonly table: string; readonly prefix: string },
+  on: string,
+): string {
+  const { ending, event, transition } = ROLLUP_TRIGGERS.find(
+    (each) => each.ending === trigger.ending,
+  )!;
+  const name = quoteIdentifier(trigger.table + NAME_ENDINGS[ending]);
+  return `CREATE TRIGGER ${name} AFTER ${event} ON ${on} ${transition}
+    FOR EACH STATEMENT EXECUTE FUNCTION ${trigger.prefix}${name}()`;
+}
+
+/**
+ * Statement that makes the triggers of a table's partitions anew; of a plain table it makes none.
+ *
+ * @param prefix of the functions: their schema, quoted, with a dot, or nothing
+ * @internal
+ */
+export function partitionTriggersSql(table: string, prefix: string, sqlEntries: string): string {
+  const statements = ROLLUP_TRIGGERS.flatMap(({ ending }) => {
+    const name = quoteIdentifier(table + NAME_ENDINGS[ending]);
+    const create = triggerSql({ ending, table, prefix }, '{partition}');
+    return [`DROP TRIGGER IF EXISTS ${name} ON {partition}`, create];
+  });
+  const body = `DECLARE v_partition text;
+    BEGIN
+      FOR v_partition IN SELECT inhrelid::pg_catalog.regclass::text FROM pg_catalog.pg_inherits
+        WHERE inhparent = pg_catalog.to_regclass(${literalSql(sqlEntries)})
+      LOOP ${statements
+        .map((sql) => `EXECUTE pg_catalog.replace(${literalSql(sql)}, '{partition}', v_partition);`)
+        .join('\n')}
+      END LOOP;
+    END`;
+  return `DO ${literalSql(body)}`;
+}
+
+function markSql(table: LedgerTable, rows: string): string {
+  const columns = dimensions(table).map(quoteIdentifier).join(', ');
+  return `INSERT INTO ${ownRelation(table, 'rollupMarks')}
+      (created_at, written_at, ${columns}, consumed, supplied, entries)
+    SELECT created_at, written_at, ${columns}, sum(consumed * entries), sum(supplied * entries),
+      sum(entries)
+    FROM (SELECT created_at, written_at, ${columns}, ${MEASURES_OF_ENTRY}, entries
+      FROM (${rows}) AS changed) AS deltas
+    GROUP BY created_at, written_at, ${columns}
+    HAVING sum(entries) <> 0 OR sum(consumed * entries) <> 0 OR sum(supplied * entries) <> 0;`;
+}
+
+function clearSql(table: LedgerTable): string {
+  return `UPDATE ${ownRelation(table, 'rollupState')}
+      SET (closed_before, written_until, retired_before) = ('-infinity', '-infinity', '-infinity');
+    DELETE FROM ${ownRelation(table, 'rollupMarks')};
+    DELETE FROM ${ownRelation(table, 'rollups')};`;
+}

@@ -1,0 +1,123 @@
+import { NAME_ENDINGS } from '../entry/check-definition.js';
+import type { QueryFunction } from '../migrations/load-catalog.js';
+import {
+  partitionTriggersSql,
+  ROLLUP_TRIGGERS,
+  triggerSql,
+} from '../migrations/rollup-triggers.js';
+import { quoteIdentifier } from '../migrations/table-names.js';
+import { momentSql, relationOf, type TablePath } from './partition-sql.js';
+
+/** What a table with rollups needs when its partitions come and go. All may be asked of any table. */
+type Ending = (typeof ROLLUP_TRIGGERS)[number]['ending'];
+
+/** Triggers that keep rollups right, which this relation has. @param on quoted */
+async function foundTriggers(query: QueryFunction, { table }: TablePath, on: string) {
+  const rows = (await query(
+    `SELECT tgname::text AS name FROM pg_catalog.pg_trigger
+     WHERE tgrelid = pg_catalog.to_regclass($1) AND NOT tgisinternal`,
+    [on],
+  )) as { name: string }[];
+  return ROLLUP_TRIGGERS.map(({ ending }): { ending: Ending; name: string } => ({
+    ending,
+    name: table + NAME_ENDINGS[ending],
+  })).filter((trigger) => rows.some(({ name }) => name === trigger.name));
+}
+
+/**
+ * Gives a new partition the triggers that its table has: a statement that names the partition itself
+ * fires none of the table's.
+ *
+ * @internal
+ */
+export async function addRollupTriggers(
+  query: QueryFunction,
+  path: TablePath,
+  sqlPartition: string,
+): Promise<void> {
+  const on = relationOf(path, path.table).sql;
+  for (const { ending } of await foundTriggers(query, path, on)) {
+    const trigger = { ending, table: path.table, prefix: `${quoteIdentifier(path.schema)}.` };
+    await query(triggerSql(trigger, sqlPartition), []);
+  }
+}
+
+/** Gives them to all partitions of a table that has them. @internal */
+export async function addAllRollupTriggers(query: QueryFunction, path: TablePath): Promise<void> {
+  const on = relationOf(path, path.table).sql;
+  if ((await foundTriggers(query, path, on)).length === 0) return;
+  await query(partitionTriggersSql(path.table, `${quoteIdentifier(path.schema)}.`, on), []);
+}
+
+/**
+ * Runs `work` while the triggers of a partition are off: rows that only change their partition are no
+ * difference. Part of a transaction that holds the partition for itself.
+ *
+ * @internal
+ */
+export async function withoutRollupTriggers<T>(
+  query: QueryFunction,
+  path: TablePath,
+  sqlPartition: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const triggers = await foundTriggers(query, path, sqlPartition);
+  const turn = async (how: 'DISABLE' | 'ENABLE'): Promise<void> => {
+    for (const { name } of triggers) {
+      await query(`ALTER TABLE ${sqlPartition} ${how} TRIGGER ${quoteIdentifier(name)}`, []);
+    }
+  };
+  await turn('DISABLE');
+  const result = await work();
+  await turn('ENABLE');
+  return result;
+}
+
+/**
+ * Lets rollups know, in the transaction that detaches a partition, that entries created before a
+ * moment went with it: reads take what is left of that time from the rows. Costs the same however
+ * many there were. The table that was detached loses its triggers.
+ *
+ * @param before milliseconds since 1970
+ * @internal
+ */
+export async function retireFromRollups(
+  query: QueryFunction,
+  path: TablePath,
+  sqlPartition: string,
+  before: number,
+): Promise<void> {
+  for (const { name } of await foundTriggers(query, path, sqlPartition)) {
+    await query(`DROP TRIGGER ${quoteIdentifier(name)} ON ${sqlPartition}`, []);
+  }
+  const sqlState = relationOf(path, path.table + NAME_ENDINGS.rollupState).sql;
+  if (!(await isThere(query, sqlState))) return;
+  await query(
+    `UPDATE ${sqlState} SET retired_before = greatest(retired_before, ${momentSql(before)})`,
+    [],
+  );
+}
+
+/**
+ * Removes the spans that nothing reads any more. They do no harm: whoever retires the next partition
+ * removes what is left of them.
+ *
+ * @internal
+ */
+export async function sweepRollups(query: QueryFunction, path: TablePath): Promise<void> {
+  const own = (ending: 'rollups' | 'rollupState'): string =>
+    relationOf(path, path.table + NAME_ENDINGS[ending]).sql;
+  if (!(await isThere(query, own('rollupState')))) return;
+  // The span that ends at the moment itself stays: its line begins there.
+  await query(
+    `DELETE FROM ${own('rollups')} WHERE hi < (SELECT retired_before FROM ${own('rollupState')})`,
+    [],
+  );
+}
+
+async function isThere(query: QueryFunction, sqlName: string): Promise<boolean> {
+  const [row] = (await query('SELECT pg_catalog.to_regclass($1)::text AS name', [sqlName])) as {
+    name: string | null;
+  }[];
+  return row?.name != null;
+}
