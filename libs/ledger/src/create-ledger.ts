@@ -88,11 +88,12 @@ export function createLedger(
 function scheduleOf(
   definition: LedgerDefinition,
   connections: PgConnections,
-  { clock, logger }: Ledger,
+  { clock, logger, counters }: Ledger,
 ): RollupSchedule | undefined {
   if (!definition.rollup) return undefined;
   const pass = new RollupPass({ definition, connections });
-  return new RollupSchedule({ pass, clock, logger, table: definition.table });
+  const written = (): number => counters.written;
+  return new RollupSchedule({ pass, clock, logger, table: definition.table, written });
 }
 
 /** `run` on the ledger's own connection, `verify` on the application's, unless it says. */

@@ -61,7 +61,7 @@ describe('defineLedger', () => {
     expect(Object.keys(ledger.columns)).toEqual(['model']);
   });
 
-  it('makes one migration for the table, one for dead letters and one for each column', () => {
+  it('makes one migration for the table, dead letters, each column and the rollups', () => {
     expect(usage.migrations.map((Migration) => new Migration().name)).toEqual([
       'metering.usage_entries:create_entries:1767225600000',
       'metering.usage_entries:create_dead_letters:1767225600001',
@@ -69,6 +69,7 @@ describe('defineLedger', () => {
       'metering.usage_entries:add_model:1767225600002',
       'metering.usage_entries:add_cost_nanos:1767225600002',
       'metering.usage_entries:add_until:1767225600002',
+      'metering.usage_entries:create_rollups:1767225600003',
     ]);
   });
 
@@ -186,11 +187,14 @@ describe('the check of a definition', () => {
     expect(faultsOf(options)).toHaveLength(count);
   });
 
-  it('makes rollups only where they are asked for', () => {
+  it('makes rollups unless they are not wanted, also beside partitions', () => {
     const names = (definition: { migrations: (new () => { name: string })[] }): string[] =>
       definition.migrations.map((Migration) => new Migration().name.split(':')[1]!);
-    expect(names(defineLedger())).toEqual(['create_entries', 'create_dead_letters']);
-    expect(names(defineLedger({ rollup: {} }))).toContain('create_rollups');
+    const plain = ['create_entries', 'create_dead_letters'];
+    expect(names(defineLedger())).toEqual([...plain, 'create_rollups']);
+    expect(names(defineLedger({ partition: 'day' }))).toEqual([...plain, 'create_rollups']);
+    expect(names(defineLedger({ rollup: false }))).toEqual(plain);
+    expect(defineLedger().rollup).toEqual([]);
   });
 
   it.each([[null], ['text'], [[]], [7]])('refuses %j instead of an object', (value) => {

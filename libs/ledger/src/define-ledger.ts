@@ -33,8 +33,9 @@ export interface DefinitionOptions<
   /** Makes a partitioned table, one partition for each day or month (UTC); default: a plain table. */
   readonly partition?: PartitionPeriod | undefined;
   /**
-   * Keeps sums ready for `summary()`: by user, API key, service and direction, and by the declared
-   * columns that are named here (text, bigint, integer, boolean or uuid). Default `false`: `summary()` adds up the rows.
+   * Sums that are kept ready for `summary()`: by user, API key, service and direction, and by the
+   * declared columns that are named here (text, bigint, integer, boolean or uuid), at most 4. Default
+   * `{}`: the built-in ones. `false`: none, so that `summary()` adds up the rows.
    */
   readonly rollup?: { readonly dimensions?: readonly (keyof Columns & string)[] } | false;
   /**
@@ -58,7 +59,8 @@ export interface LedgerDefinition<
   readonly entity: EntitySchema<UsageEntryRow<LedgerTable<Ids, Columns>>>;
   /**
    * For the `migrations` of a TypeORM DataSource, in order; frozen. One for the table, one for its
-   * dead letters, one for each declared column, so that a column declared later is a new one.
+   * dead letters, one for each declared column, so that a column declared later is a new one, and one
+   * for the rollups.
    */
   readonly migrations: MigrationConstructor[];
 }
@@ -83,7 +85,8 @@ export function defineLedger<
     // A copy, so that freezing it is no surprise to the caller.
     columns: Object.freeze({ ...options.columns }) as Columns,
     ...(options.partition === undefined ? {} : { partition: options.partition }),
-    rollup: options.rollup ? Object.freeze([...(options.rollup.dimensions ?? [])]) : false,
+    rollup:
+      options.rollup === false ? false : Object.freeze([...(options.rollup?.dimensions ?? [])]),
     immutable: options.immutable ?? false,
   };
   return Object.freeze({

@@ -18,8 +18,11 @@ export interface DefinitionOptions extends TableOptions {
   /** Declared columns by entry field. */
   readonly column?: DeclaredColumns;
   readonly partition?: PartitionPeriod;
-  /** True: rollups of the built-in dimensions; or the declared columns that they tell apart too. */
-  readonly rollup?: true | string;
+  /**
+   * False: no rollups. Declared columns, with commas, that they tell apart beside the built-in
+   * dimensions; true or undefined: those alone.
+   */
+  readonly rollup?: boolean | string;
 }
 
 const ID_TYPES: readonly IdType[] = ['bigint', 'uuid', 'text'];
@@ -35,7 +38,8 @@ export function addDefinitionOptions(command: Command): Command {
     )
     .option('--column <field:type>', 'a declared column; may be given again', collectColumn)
     .addOption(new Option('--partition <period>', 'a partitioned table').choices(['day', 'month']))
-    .option('--rollup [fields]', 'sums kept ready, by these declared columns too: model,region');
+    .option('--rollup [fields]', 'sums kept ready, by these declared columns too: model,region')
+    .option('--no-rollup', 'no sums kept ready: summary() adds up the rows');
 }
 
 /**
@@ -54,7 +58,9 @@ export async function definitionOf(
       ids: type,
       columns: column,
       partition,
-      rollup: rollup !== undefined && { dimensions: rollup === true ? [] : rollup.split(',') },
+      rollup: rollup !== false && {
+        dimensions: typeof rollup === 'string' ? rollup.split(',') : [],
+      },
     });
   if (ids !== undefined || dataSource === undefined) return define(ids ?? 'bigint');
   const { sqlEntries } = tableNames(define('bigint'), connectionSchema(dataSource));

@@ -22,7 +22,11 @@ const output: CommandOutput = {
 };
 
 beforeEach(async () => {
-  database = await createLedgerDatabase(url, { ids: 'text', columns: { costNanos: 'bigint' } });
+  database = await createLedgerDatabase(url, {
+    ids: 'text',
+    columns: { costNanos: 'bigint' },
+    rollup: [],
+  });
   dir = await mkdtemp(join(tmpdir(), 'ledger-doctor-'));
   said = [];
 });

@@ -43,7 +43,7 @@ async function faults(): Promise<unknown[]> {
 describe('nestjs-ledger migrate', () => {
   it('makes the tables, and finds nothing to do the second time', async () => {
     expect(await run('--database-url', url, ...COLUMNS)).toBe(0);
-    expect(said).toHaveLength(4);
+    expect(said).toHaveLength(5);
     expect(said[0]).toMatch(/^migrated .*:create_entries:\d{13}$/);
     expect(await faults()).toEqual([]);
     said = [];

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeEntryIndexes } from '../migrations/rollup-indexes.js';
-import { rollupNames } from '../migrations/rollup-tables.js';
+import { BUILT_IN_DIMENSIONS, rollupNames } from '../migrations/rollup-tables.js';
 import { RollupPass } from '../reading/rollup/rollup-pass.js';
 import { PgConnections } from '../sink/postgres/pg-connections.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
@@ -20,7 +20,6 @@ export interface RollupOptions extends TableOptions {
 const PAUSE_MS = 1_000;
 /** Milliseconds after which open transactions are no longer waited for. */
 const WAIT_MS = 60_000;
-const COMMON = ['user_id', 'api_key_id', 'service_id'];
 
 const EXAMPLES = `
 Examples:
@@ -59,7 +58,9 @@ export async function rollup(options: RollupOptions): Promise<string> {
     const [state] = await dataSource.query<{ dimensions: string[] }[]>(
       `SELECT dimensions FROM ${sqlState}`,
     );
-    const declared = (state?.dimensions ?? []).filter((name) => !COMMON.includes(name));
+    const declared = (state?.dimensions ?? []).filter(
+      (name) => !BUILT_IN_DIMENSIONS.includes(name),
+    );
     // A column is told by its own name: its snake case is the same again.
     const definition = { ...plain, rollup: declared };
     await makeEntryIndexes((sql, values) => dataSource.query(sql, values), definition);
@@ -88,7 +89,7 @@ async function foldAll(pass: RollupPass): Promise<string> {
     if (outcome === 'folded') folds++;
     if (isBehind) startedAt = performance.now();
     // The first look only notes which transactions are running.
-    else if (outcome === 'folded' && looks > 0) break;
+    else if ((outcome === 'folded' || outcome === 'idle') && looks > 0) break;
     else await sleep(PAUSE_MS);
   }
   return `rolled up in ${folds} steps`;

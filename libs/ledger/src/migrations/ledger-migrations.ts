@@ -4,7 +4,7 @@ import { columnName } from '../entry/ledger-definition.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import { CHECK_EXPRESSIONS } from '../entry/usage-entry.entity.js';
 import { createGuard, dropGuard } from './immutable-migration.js';
-import { createRollups, dropRollups } from './rollup-migrations.js';
+import { createRollups, dropRollups, hasMoreDimensions } from './rollup-migrations.js';
 import { declaredDimensions } from './rollup-tables.js';
 import { quoteIdentifier, tableNames } from './table-names.js';
 import type { TableNames } from './table-names.js';
@@ -59,6 +59,7 @@ function makeImmutable(table: LedgerTable): MigrationConstructor {
 function addRollups(table: LedgerTable): MigrationConstructor {
   const action = ['create_rollups', ...declaredDimensions(table)].join('+');
   return migration(table, [action, TIMESTAMPS.rollups], {
+    isMoreThere: (names) => hasMoreDimensions(table, names),
     up: (names) => createRollups(table, names),
     down: (names) => dropRollups(table, names),
   });
@@ -91,6 +92,8 @@ export async function createSchema(queryRunner: QueryRunner, schema: string): Pr
 }
 
 interface Statements {
+  /** Answers with a row if the database has more than the statements would make. */
+  readonly isMoreThere?: (names: TableNames) => { relation: string; sql: string };
   readonly up: (names: TableNames) => string[];
   readonly down: (names: TableNames) => string[];
 }
@@ -108,6 +111,7 @@ function migration(
     async up(queryRunner: QueryRunner): Promise<void> {
       // A schema of the connection's options is the application's to create.
       if (table.schema !== undefined) await createSchema(queryRunner, table.schema);
+      if (await isMoreThere(queryRunner)) return;
       await runAll(queryRunner, statements.up);
     }
 
@@ -116,6 +120,17 @@ function migration(
       await runAll(queryRunner, statements.down);
     }
   };
+
+  async function isMoreThere(queryRunner: QueryRunner): Promise<boolean> {
+    const names = tableNames(table, connectionSchema(dataSourceOf(queryRunner)));
+    const look = statements.isMoreThere?.(names);
+    if (look === undefined) return false;
+    const [found] = (await queryRunner.query('SELECT to_regclass($1)::text AS name', [
+      look.relation,
+    ])) as { name: string | null }[];
+    if (found?.name == null) return false;
+    return ((await queryRunner.query(look.sql)) as unknown[]).length > 0;
+  }
 
   async function runAll(queryRunner: QueryRunner, make: Statements['up']): Promise<void> {
     const names = tableNames(table, connectionSchema(dataSourceOf(queryRunner)));

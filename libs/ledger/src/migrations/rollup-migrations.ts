@@ -99,6 +99,24 @@ function unlessLarge({ sqlEntries }: TableNames, statements: readonly string[]):
   return `DO ${literalSql(body)}`;
 }
 
+/**
+ * Asks whether there are rollups that tell apart all that these would, and more: another application
+ * made them, and nothing is gained by making them anew with less.
+ *
+ * @internal
+ */
+export function hasMoreDimensions(
+  table: LedgerTable,
+  names: TableNames,
+): { relation: string; sql: string } {
+  const { sqlState } = rollupNames(table, names.schema);
+  const own = `ARRAY[${dimensions(table).map(literalSql).join(', ')}]::text[]`;
+  return {
+    relation: sqlState,
+    sql: `SELECT FROM ${sqlState} WHERE dimensions @> ${own} AND dimensions <> ${own}`,
+  };
+}
+
 function begin(table: LedgerTable, names: TableNames): string[] {
   const { sqlRollups, sqlState } = rollupNames(table, names.schema);
   const own = `ARRAY[${dimensions(table).map(literalSql).join(', ')}]::text[]`;

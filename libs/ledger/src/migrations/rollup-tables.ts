@@ -77,9 +77,12 @@ export function declaredDimensions(table: LedgerTable): string[] {
   return (table.rollup || []).map(columnName);
 }
 
+/** What all rollups tell apart. @internal */
+export const BUILT_IN_DIMENSIONS: readonly string[] = ['user_id', 'api_key_id', 'service_id'];
+
 /** All columns that rollups tell apart, unquoted; direction has two sums instead. @internal */
 export function dimensions(table: LedgerTable): string[] {
-  return ['user_id', 'api_key_id', 'service_id', ...declaredDimensions(table)];
+  return [...BUILT_IN_DIMENSIONS, ...declaredDimensions(table)];
 }
 
 /** Dimensions that the rows of one series tell apart; its own column is their key. @internal */

@@ -2,7 +2,7 @@ import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { literalSql } from './default-partition-sql.js';
 import { defineFunction, ownRelation } from './ledger-function.js';
-import { dimensions, MEASURES_OF_ENTRY } from './rollup-tables.js';
+import { dimensions, MEASURES_OF_ENTRY, rollupNames } from './rollup-tables.js';
 import { quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
 
@@ -33,9 +33,10 @@ export const ROLLUP_TRIGGERS = [
 export function createTriggers(table: LedgerTable, names: TableNames): string[] {
   const prefix = names.schema === undefined ? '' : `${quoteIdentifier(names.schema)}.`;
   return [
+    clearUnlessTriggered(table, names),
     ...ROLLUP_TRIGGERS.flatMap(({ ending, rows }) => {
       const name = quoteIdentifier(table.table + NAME_ENDINGS[ending]);
-      const body = rows === undefined ? clearSql(table) : markSql(table, rows);
+      const body = rows === undefined ? clearOwn(table) : markSql(table, rows);
       return [
         // With its owner's rights: who may change entries need not be able to write marks.
         defineFunction(
@@ -49,6 +50,19 @@ export function createTriggers(table: LedgerTable, names: TableNames): string[] 
     }),
     partitionTriggersSql(table.table, prefix, names.sqlEntries),
   ];
+}
+
+/** A table without triggers is a new one, or was changed behind the rollups' back. */
+function clearUnlessTriggered(table: LedgerTable, names: TableNames): string {
+  const trigger = literalSql(table.table + NAME_ENDINGS.rollupDelete);
+  const { sqlState, sqlMarks, sqlRollups } = rollupNames(table, names.schema);
+  const body = `BEGIN
+      IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgname = ${trigger}
+        AND tgrelid = pg_catalog.to_regclass(${literalSql(names.sqlEntries)}))
+      THEN ${clearSql({ state: sqlState, marks: sqlMarks, rollups: sqlRollups })}
+      END IF;
+    END`;
+  return `DO ${literalSql(body)}`;
 }
 
 /** Statement that makes one of the triggers. @param on quoted @internal */
@@ -100,9 +114,17 @@ function markSql(table: LedgerTable, rows: string): string {
     HAVING sum(entries) <> 0 OR sum(consumed * entries) <> 0 OR sum(supplied * entries) <> 0;`;
 }
 
-function clearSql(table: LedgerTable): string {
-  return `UPDATE ${ownRelation(table, 'rollupState')}
+function clearOwn(table: LedgerTable): string {
+  return clearSql({
+    state: ownRelation(table, 'rollupState'),
+    marks: ownRelation(table, 'rollupMarks'),
+    rollups: ownRelation(table, 'rollups'),
+  });
+}
+
+function clearSql(own: { state: string; marks: string; rollups: string }): string {
+  return `UPDATE ${own.state}
       SET (closed_before, written_until, retired_before) = ('-infinity', '-infinity', '-infinity');
-    DELETE FROM ${ownRelation(table, 'rollupMarks')};
-    DELETE FROM ${ownRelation(table, 'rollups')};`;
+    DELETE FROM ${own.marks};
+    DELETE FROM ${own.rollups};`;
 }

@@ -57,13 +57,21 @@ describe('runMigrations', () => {
     expect(await relations(schema)).toEqual([
       'usage_entries',
       'usage_entries_api_key_created',
+      'usage_entries_created_brin',
       'usage_entries_dead_letters',
       'usage_entries_dead_letters_pkey',
       'usage_entries_dead_letters_uuid',
+      'usage_entries_late',
       'usage_entries_migrations',
       'usage_entries_migrations_id_seq',
       'usage_entries_migrations_pkey',
       'usage_entries_pkey',
+      'usage_entries_rollup_marks',
+      'usage_entries_rollup_marks_user',
+      'usage_entries_rollup_span',
+      'usage_entries_rollup_state',
+      'usage_entries_rollup_state_pkey',
+      'usage_entries_rollups',
       'usage_entries_user_created',
     ]);
     expect(await verifyTable(query, usage)).toEqual([]);
@@ -77,7 +85,7 @@ describe('runMigrations', () => {
       columns: { order: 'text', user: 'bigint' },
     });
     schemas.push(schema.slice(0, 60));
-    expect(await runMigrations(options(), usage)).toHaveLength(4);
+    expect(await runMigrations(options(), usage)).toHaveLength(5);
     expect(await runMigrations(options(), usage)).toEqual([]);
     expect(await verifyTable(query, usage)).toEqual([]);
   });
@@ -87,7 +95,7 @@ describe('runMigrations', () => {
     const usage = defineLedger({ schema, table: 't'.repeat(45) });
     await runMigrations(options(), usage);
     const made = (await relations(schema)).filter((name) => !name.endsWith('_seq'));
-    expect(made).toHaveLength(9);
+    expect(made).toHaveLength(17);
     expect(made.every((name) => name.startsWith('t'.repeat(45)))).toBe(true);
     expect(made).toContain(`${'t'.repeat(45)}_dead_letters_uuid`);
   });
@@ -95,7 +103,7 @@ describe('runMigrations', () => {
   it("lives in the schema of the connection's options if the definition has none", async () => {
     const schema = newSchema();
     const usage = defineLedger({ table: 'here' });
-    expect(await runMigrations(options({ schema }), usage)).toHaveLength(2);
+    expect(await runMigrations(options({ schema }), usage)).toHaveLength(3);
     expect(await runMigrations(options({ schema }), usage)).toEqual([]);
     expect(await relations(schema)).toContain('here');
   });
@@ -105,7 +113,7 @@ describe('runMigrations', () => {
     await admin.query(`CREATE SCHEMA ${quoteIdentifier(schema)}`);
     const extra = { options: `-c search_path="${schema.replaceAll(' ', '\\ ')}"` };
     const usage = defineLedger({ table: 'found' });
-    expect(await runMigrations(options({ extra }), usage)).toHaveLength(2);
+    expect(await runMigrations(options({ extra }), usage)).toHaveLength(3);
     expect(await runMigrations(options({ extra }), usage)).toEqual([]);
     expect(await relations(schema)).toContain('found');
   });
@@ -137,7 +145,7 @@ describe('runMigrations', () => {
     await runMigrations(options(), usage);
     expect(await verifyTable(query, usage)).toEqual([]);
     const { rows } = await admin.query(`SELECT name FROM ${table}_migrations`);
-    expect(rows).toHaveLength(3);
+    expect(rows).toHaveLength(4);
   });
 
   it('finishes what a process that died left half done', async () => {
@@ -156,7 +164,7 @@ describe('runMigrations', () => {
     const calls = Array.from({ length: 8 }, () => runMigrations(options(), usage, { pollMs: 20 }));
     const ran = (await Promise.all(calls)).filter(({ length }) => length > 0);
     expect(ran).toHaveLength(1);
-    expect(ran[0]).toHaveLength(4);
+    expect(ran[0]).toHaveLength(5);
     expect(await verifyTable(query, usage)).toEqual([]);
   });
 
@@ -207,7 +215,7 @@ describe('runMigrations', () => {
     const usage = defineLedger({ schema: newSchema() });
     const nowhere = options({ url: 'postgres://x@127.0.0.1:1/x' });
     await expect(runMigrations(nowhere, usage)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
-    expect(await runMigrations(options(), usage)).toHaveLength(2);
+    expect(await runMigrations(options(), usage)).toHaveLength(3);
   });
 });
 

@@ -26,7 +26,7 @@ afterAll(() => database.drop());
 
 describe('the reads', () => {
   it('reach their rows through the indexes', async () => {
-    const usage = defineLedger({ schema: database.schema, table: 'indexed' });
+    const usage = defineLedger({ schema: database.schema, table: 'indexed', rollup: false });
     const reader = await database.open(usage);
     const { sqlEntries } = tableNames(usage);
     await database.client.query(

@@ -23,6 +23,8 @@ export interface FoldStatement {
 
 /** The statements of one fold; each part in order, and the parts too. @internal */
 export interface FoldSql {
+  /** Answers whether there is anything to fold: it costs far less than the tables of a fold. */
+  readonly anything: FoldStatement;
   /** Collects what is to be folded. */
   readonly gather: readonly FoldStatement[];
   /** Collects entries that came into reach, one by one. */
@@ -53,6 +55,7 @@ export function foldSql(table: LedgerTable, schema: string | undefined, sizes: S
   const levels = Array.from({ length: TOP_LEVEL }, (_, index) => index + 1);
   const statement = (sql: string, ...moments: number[]): FoldStatement => ({ sql, moments });
   return {
+    anything: anything(table, schema),
     gather: gather(table, schema),
     ...fresh(table, schema),
     found: `SELECT (EXISTS (SELECT FROM ${FRESH}))::text, (EXISTS (SELECT FROM ${CHANGES}))::text`,
@@ -69,6 +72,19 @@ function entriesSql(table: LedgerTable, schema: string | undefined): string {
   const list = dimensions(table).map(quoteIdentifier).join(', ');
   return `SELECT created_at AS at, ${list}, ${MEASURES_OF_ENTRY}, 1::bigint AS entries
     FROM ${tableNames(table, schema).sqlEntries}`;
+}
+
+/** Counts, since a look for one entry alone would make the planner read the whole table. */
+function anything(table: LedgerTable, schema: string | undefined): FoldStatement {
+  const { sqlEntries } = tableNames(table, schema);
+  const [closed, written, before, until] = [1, 2, 3, 4].map((place) => `$${place}::timestamptz`);
+  const count = (from: string): string => `(SELECT count(*) FROM ${from})`;
+  const fresh = `${sqlEntries} WHERE created_at >= ${closed} AND created_at < ${before}
+    AND written_at <= ${until}`;
+  const late = `${sqlEntries} WHERE ${IS_LATE} AND written_at > ${written}
+    AND written_at <= ${until} AND created_at < ${closed}`;
+  const all = [fresh, late, rollupNames(table, schema).sqlMarks].map(count).join(' + ');
+  return { sql: `SELECT (${all} > 0)::text`, moments: [0, 1, 2, 3] };
 }
 
 function fresh(

@@ -8,6 +8,7 @@ import {
 } from '../../../../../test/support/rollup-bench.js';
 import { rollup } from '../../cli/rollup.command.js';
 import { defineLedger } from '../../define-ledger.js';
+import { runMigrations } from '../../migrations/run-migrations.js';
 import { verifyTable } from '../../migrations/verify-table.js';
 
 const usage = defineLedger({ schema: ownSchema(), rollup: {} });
@@ -150,6 +151,78 @@ describe('nestjs-ledger rollup', () => {
     expect(await rollup({ ...options, rebuild: true })).toMatch(/^rolled up in \d+ steps$/);
     const { reader } = bench;
     expect((await reader.summary({})).entries).toBe(11);
+  });
+});
+
+describe('migrations', () => {
+  it('make rollups anew if the table was dropped and made again', async () => {
+    const definition = defineLedger({ schema: ownSchema() });
+    const other = await openRollupBench(inject('databaseUrl'), definition);
+    const insertOne = (): Promise<unknown> =>
+      other.client.query(
+        `INSERT INTO ${other.table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
+           created_at) VALUES (gen_random_uuid(), 1, 1, 1, 'consume', '2026-01-01Z')`,
+      );
+    await insertOne();
+    await insertOne();
+    await other.settle();
+    await other.client.query(`DROP TABLE ${other.table}`);
+    await runMigrations({ type: 'postgres', url: inject('databaseUrl') }, definition);
+    await insertOne();
+    expect((await other.reader.summary({})).entries).toBe(1);
+    await other.close();
+  });
+
+  it('leave rollups alone that tell apart more, and every instance folds them', async () => {
+    const schema = ownSchema();
+    const options = { schema, columns: { model: 'text' } } as const;
+    const more = defineLedger({ ...options, rollup: { dimensions: ['model'] } });
+    const url = inject('databaseUrl');
+    const other = await openRollupBench(url, more);
+    const less = defineLedger(options);
+    expect(await runMigrations({ type: 'postgres', url }, less)).toHaveLength(1);
+    await other.client.query(
+      `INSERT INTO ${other.table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
+         created_at, model)
+       SELECT gen_random_uuid(), 1, 1, 0, 'consume', timestamptz '2026-01-01Z' + n * interval '1 hour',
+         CASE n % 2 WHEN 0 THEN 'a' END FROM generate_series(1, 600) n`,
+    );
+    const pass = other.pass({ definition: less });
+    await expect
+      .poll(async () => ((await pass.run()).outcome, (await other.closedBefore()) !== null), {
+        timeout: 20_000,
+      })
+      .toBe(true);
+    await other.settle();
+    const found = await Promise.all([
+      other.reader.summary({ userId: 1 }),
+      other.reader.summary({ userId: 1, model: 'a' } as object),
+    ]);
+    expect(found.map(({ entries: count }) => count)).toEqual([600, 300]);
+    expect(other.notices).toEqual([]);
+    await other.close();
+  });
+});
+
+describe('an idle ledger', () => {
+  it('is folded without a temporary table, and goes on when entries come', async () => {
+    await insert(bench.client, 3);
+    await bench.settle();
+    const pass = bench.pass();
+    await expect.poll(async () => (await pass.run()).outcome, { timeout: 20_000 }).toBe('idle');
+    const before = await bench.closedBefore();
+    await expect
+      .poll(async () => (await pass.run(), await bench.closedBefore())! > before!, {
+        timeout: 20_000,
+      })
+      .toBe(true);
+    await insert(bench.client, 4, '2026-02-05');
+    await bench.client.query(
+      `DELETE FROM ${bench.table} WHERE created_at < '2026-01-05 00:01:30+00'`,
+    );
+    expect(await entries()).toBe(6);
+    await bench.settle();
+    expect(await entries()).toBe(6);
   });
 });
 

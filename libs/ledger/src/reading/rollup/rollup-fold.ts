@@ -8,6 +8,8 @@ import type { RollupSql } from './rollup-sql.js';
 export interface FoldStep {
   /** The goal is still ahead. */
   readonly isBehind: boolean;
+  /** There was nothing to fold. */
+  readonly isIdle: boolean;
   /** There were entries to take in. */
   readonly hasEntries: boolean;
   /** Milliseconds of `created_at` that it was allowed to take in; undefined: as the goal said. */
@@ -41,6 +43,11 @@ const MONTH_MS = 30 * 86_400_000;
 const GRAINS = 8;
 /** Sorting the entries of a large step in files takes twice as long. */
 const WORK_MEM = '64MB';
+/**
+ * What was written since the last ANALYZE is unknown to the planner, which may want to read all
+ * entries for those of a few seconds.
+ */
+const WITHOUT_SEQUENTIAL_SCANS = 'SET LOCAL enable_seqscan = off';
 
 /**
  * Takes one step towards the goal, in one transaction.
@@ -61,7 +68,7 @@ export async function foldOnce(
     const written = millis(row?.[1]);
     // A migration may have come between: the next look tells.
     if (row?.[2] !== goal.dimensions) {
-      return { isBehind: false, hasEntries: false, stepMs: goal.stepMs, movedMs: 0 };
+      return { isBehind: false, isIdle: true, hasEntries: false, stepMs: goal.stepMs, movedMs: 0 };
     }
     const until = Math.max(written, goal.writtenUntil);
     const hasOldRest = closed === NEVER || goal.target - closed > OLD_REST_MS;
@@ -77,10 +84,23 @@ export async function foldOnce(
       String(grainSeconds),
       momentText(millis(row[3])),
     ];
-    const hasEntries = await runStatements(session, sql, parameters, isShort);
+    const isIdle = isShort && !(await hasAnything(session, sql, parameters));
+    const hasEntries = !isIdle && (await runStatements(session, sql, parameters, isShort));
     await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(goal.restFactor)]);
-    return { isBehind: before < goal.target, hasEntries, stepMs, movedMs: before - closed };
+    const isBehind = before < goal.target;
+    return { isBehind, isIdle, hasEntries, stepMs, movedMs: before - closed };
   });
+}
+
+async function hasAnything(
+  session: PgSession,
+  { fold: { anything } }: RollupSql,
+  parameters: readonly string[],
+): Promise<boolean> {
+  const values = anything.moments.map((place) => parameters[place]!);
+  await session.rows(WITHOUT_SEQUENTIAL_SCANS);
+  const [row] = await session.rows(anything.sql, values);
+  return row?.[0] === 'true';
 }
 
 async function runStatements(
@@ -96,9 +116,8 @@ async function runStatements(
     }
   };
   await run(fold.gather);
-  // A grain may fill a span by itself, so only folds of few minutes have them. What was written since
-  // the last ANALYZE is unknown to the planner, which may want to read all entries for a few seconds.
-  await session.rows('SET LOCAL enable_seqscan = off');
+  // A grain may fill a span by itself, so only folds of few minutes have them.
+  await session.rows(WITHOUT_SEQUENTIAL_SCANS);
   await run([isShort ? fold.grains : fold.rows]);
   await session.rows('SET LOCAL enable_seqscan TO DEFAULT');
   const [found] = await session.rows(fold.found);

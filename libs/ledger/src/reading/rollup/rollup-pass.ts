@@ -1,6 +1,12 @@
 import type { LedgerTable } from '../../entry/ledger-definition.js';
 import { connectionSchema } from '../../migrations/ledger-migrations.js';
-import { dimensions, FAN_OUT, LATE_MS, SPAN_ENTRIES } from '../../migrations/rollup-tables.js';
+import {
+  BUILT_IN_DIMENSIONS,
+  dimensions,
+  FAN_OUT,
+  LATE_MS,
+  SPAN_ENTRIES,
+} from '../../migrations/rollup-tables.js';
 import { tableNames } from '../../migrations/table-names.js';
 import { Deadline } from '../../sink/postgres/deadline.js';
 import type { PgConnections } from '../../sink/postgres/pg-connections.js';
@@ -39,9 +45,8 @@ export interface RollupPassParts {
 
 /**
  * What a pass did. `folded`: moved on. `idle`: nothing to fold. `waiting`: transactions that may
- * still write entries of the past are running. `busy`: another instance is at it.
- * `resting`: one was
- * not long ago. `other-dimensions`: the rollups are those of another definition. `hidden-rows`: row-level security
+ * still write entries of the past are running. `busy`: another instance is at it. `resting`: one was
+ * not long ago. `other-dimensions`: the rollups lack some of the definition's. `hidden-rows`: row-level security
  * hides entries from this role, so it can't fold them. `no-indexes`: those of the entries are missing.
  *
  * @internal
@@ -91,13 +96,13 @@ export class RollupPass {
   readonly #parts: RollupPassParts;
   readonly #settled = new SettledUntil();
   #stepMs: number | undefined;
-  readonly #dimensions: string;
+  readonly #dimensions: readonly string[];
   readonly #restFactor: number;
   readonly #spans: SpanSizes;
 
   constructor(parts: RollupPassParts) {
     this.#parts = parts;
-    this.#dimensions = dimensions(parts.definition).join(',');
+    this.#dimensions = dimensions(parts.definition);
     this.#restFactor = parts.restFactor ?? REST_FACTOR;
     this.#spans = parts.spans ?? { spanEntries: SPAN_ENTRIES, fanOut: FAN_OUT };
     this.#stepMs = parts.stepMs;
@@ -113,11 +118,12 @@ export class RollupPass {
     const deadline = new Deadline(timeoutMs);
     return connections.use(deadline, async (lease) => {
       const schema = connectionSchema(await connections.ready());
-      const sql = rollupSql(definition, schema, this.#spans);
+      const own = rollupSql(definition, schema, this.#spans);
       const session = new PgSession(lease, deadline);
       const { sqlEntries } = tableNames(definition, schema);
-      const look = await lookAt(session, sql, sqlEntries, this.#parts.marginMs ?? MARGIN_MS);
-      if (look.dimensions !== this.#dimensions) {
+      const look = await lookAt(session, own, sqlEntries, this.#parts.marginMs ?? MARGIN_MS);
+      const found = look.dimensions.split(',');
+      if (!this.#dimensions.every((name) => found.includes(name))) {
         return { outcome: 'other-dimensions', isBehind: false };
       }
       if (look.hidesRows) return { outcome: 'hidden-rows', isBehind: false };
@@ -132,7 +138,11 @@ export class RollupPass {
       if (look.rests && this.#restFactor > 0) {
         return { outcome: 'resting', isBehind: false, isBusy: true };
       }
-      return this.#foldGuarded(session, sql, { target, writtenUntil });
+      // Another application's rollups may tell apart more; then so does every fold.
+      const rollup = found.filter((name) => !BUILT_IN_DIMENSIONS.includes(name));
+      const sql = rollupSql({ ...definition, rollup }, schema, this.#spans);
+      const goal = { target, writtenUntil, dimensions: look.dimensions };
+      return this.#foldGuarded(session, sql, goal);
     });
   }
 
@@ -152,7 +162,7 @@ export class RollupPass {
   async #foldGuarded(
     session: PgSession,
     sql: RollupSql,
-    goal: { target: number; writtenUntil: number },
+    goal: { target: number; writtenUntil: number; dimensions: string },
   ): Promise<PassResult> {
     const startedAt = performance.now();
     try {
@@ -161,13 +171,14 @@ export class RollupPass {
       const { timeoutMs = TIMEOUT_MS, grainedMs = GRAINED_MS } = this.#parts;
       const step = await foldOnce(session, sql, {
         ...goal,
-        ...{ timeoutMs, grainedMs, dimensions: this.#dimensions },
+        ...{ timeoutMs, grainedMs },
         ...{ stepMs: this.#stepMs, restFactor: this.#restFactor },
       });
       if (this.#parts.stepMs === undefined) {
         this.#stepMs = nextStepMs(step, performance.now() - startedAt);
       }
-      return { outcome: 'folded', isBehind: step.isBehind, isBusy: step.hasEntries };
+      const { isIdle, isBehind, hasEntries: isBusy } = step;
+      return { outcome: isIdle ? 'idle' : 'folded', isBehind, isBusy };
     } catch (error) {
       const { code } = error as { code?: string };
       if (code !== undefined && SOMEBODY_ELSE.includes(code)) {

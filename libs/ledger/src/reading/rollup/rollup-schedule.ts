@@ -10,6 +10,8 @@ export interface RollupScheduleParts {
   readonly logger: LedgerLogger;
   /** Names the table in warnings. */
   readonly table: string;
+  /** Entries that this process has written so far. */
+  readonly written: () => number;
 }
 
 /** Milliseconds between two passes, half of it up to half more, so that instances spread. */
@@ -21,6 +23,8 @@ const INTERVAL_MS = 5_000;
 const BUSY_MS = 2_000;
 /** While there is more to fold than one pass takes in. */
 const BEHIND_MS = 100;
+/** Milliseconds between two passes of a ledger in which nothing happens, at most. */
+const IDLE_MS = 60_000;
 /** After an answer that only a person can change. */
 const BLOCKED_MS = 600_000;
 
@@ -29,7 +33,8 @@ const BLOCKED = ['42P01', '42703', '3F000', '42501'];
 const BLOCKED_OUTCOMES: readonly PassOutcome[] = ['other-dimensions', 'hidden-rows', 'no-indexes'];
 
 /**
- * Runs passes in the background, one at a time, on a timer that does not hold the process.
+ * Runs passes in the background, one at a time, on a timer that does not hold the process. If nothing
+ * is to be done they become rare, up to one a minute, until this process writes again.
  *
  * New -> running (`start`) -> stopped (`stop`); starting or stopping twice does nothing.
  *
@@ -41,6 +46,11 @@ export class RollupSchedule {
   #isStopped = false;
   #isTroubled = false;
   #hasWarned = false;
+  #written = 0;
+  /** Milliseconds; entries that this process wrote come into reach until then. */
+  #busyUntil = Number.NEGATIVE_INFINITY;
+  #idleMs = 0;
+  #idleUntil = Number.NEGATIVE_INFINITY;
 
   constructor(parts: RollupScheduleParts) {
     this.#parts = parts;
@@ -63,10 +73,12 @@ export class RollupSchedule {
   }
 
   async #run(): Promise<void> {
+    if (this.#isIdle()) return this.#plan(INTERVAL_MS);
     let nextMs = INTERVAL_MS;
     try {
       const { outcome, isBehind, isBusy } = await this.#parts.pass.run();
       this.#isTroubled = false;
+      this.#noteIdle(outcome === 'idle');
       if (BLOCKED_OUTCOMES.includes(outcome)) nextMs = this.#tellBlocked(outcome);
       else if (isBehind) nextMs = BEHIND_MS;
       else if (isBusy) nextMs = BUSY_MS;
@@ -74,6 +86,22 @@ export class RollupSchedule {
       if (!this.#isStopped) nextMs = this.#tell(error);
     }
     this.#plan(nextMs);
+  }
+
+  /** True: the server need not be asked, since nothing was to be done of late. */
+  #isIdle(): boolean {
+    const { clock, written } = this.#parts;
+    const now = clock.now();
+    if (written() !== this.#written) {
+      this.#written = written();
+      this.#busyUntil = now + IDLE_MS;
+    }
+    return now >= this.#busyUntil && now < this.#idleUntil;
+  }
+
+  #noteIdle(isIdle: boolean): void {
+    this.#idleMs = isIdle ? Math.min(IDLE_MS, Math.max(INTERVAL_MS, this.#idleMs * 2)) : 0;
+    this.#idleUntil = this.#parts.clock.now() + this.#idleMs;
   }
 
   #tell(error: unknown): number {

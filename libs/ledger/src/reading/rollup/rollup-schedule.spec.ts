@@ -1,0 +1,58 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { ManualClock } from '../../testing/manual-clock.js';
+import type { PassResult } from './rollup-pass.js';
+import { RollupSchedule } from './rollup-schedule.js';
+
+const MINUTE_MS = 60_000;
+
+describe('RollupSchedule', () => {
+  const clock = new ManualClock();
+  let passes = 0;
+  let written = 0;
+  let result: PassResult = { outcome: 'idle', isBehind: false };
+  let schedule: RollupSchedule;
+  const start = (): void => {
+    const none = (): void => {};
+    schedule = new RollupSchedule({
+      pass: {
+        run: () => {
+          passes++;
+          return Promise.resolve(result);
+        },
+      },
+      clock,
+      logger: { log: none, warn: none, error: none },
+      table: 'usage_entries',
+      written: () => written,
+    });
+    schedule.start();
+  };
+  const passesIn = async (ms: number): Promise<number> => {
+    passes = 0;
+    await clock.advance(ms);
+    return passes;
+  };
+  afterEach(() => schedule.stop());
+
+  it('asks about once a minute while nothing happens, and soon when entries were written', async () => {
+    start();
+    await clock.advance(10 * MINUTE_MS);
+    const idle = await passesIn(20 * MINUTE_MS);
+    expect(idle).toBeGreaterThan(10);
+    expect(idle).toBeLessThan(25);
+    written = 1;
+    const busy = await passesIn(MINUTE_MS);
+    expect(busy).toBeGreaterThanOrEqual(7);
+    await clock.advance(10 * MINUTE_MS);
+    expect(await passesIn(20 * MINUTE_MS)).toBeLessThan(25);
+  });
+
+  it('asks every few seconds while there is something to fold', async () => {
+    result = { outcome: 'folded', isBehind: false };
+    start();
+    await clock.advance(MINUTE_MS);
+    expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(20 * 7);
+    schedule.stop();
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
