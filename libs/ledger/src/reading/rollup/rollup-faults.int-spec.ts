@@ -196,7 +196,7 @@ describe('migrations', () => {
     await other.settle();
     const found = await Promise.all([
       other.reader.summary({ userId: 1 }),
-      other.reader.summary({ userId: 1, model: 'a' } as object),
+      other.reader.summary({ userId: 1, model: 'a' }),
     ]);
     expect(found.map(({ entries: count }) => count)).toEqual([600, 300]);
     expect(other.notices).toEqual([]);
