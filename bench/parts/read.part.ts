@@ -34,7 +34,7 @@ export const read: Part = {
     const { database, isQuick } = bench;
     const sizes = sizesOf(bench);
     await compareWriting(bench);
-    await database.clear('rolled_up');
+    await database.clear('read');
     await fill(bench, sizes);
     const dataSource = await new DataSource({
       type: 'postgres',
@@ -42,7 +42,7 @@ export const read: Part = {
       poolSize: 2,
     }).initialize();
     const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
-    const definition = definitionOf('rolled_up');
+    const definition = definitionOf('read');
     const timeoutMs = 600_000;
     const first = { definition, connections, marginMs: 1_000, restFactor: 0, timeoutMs };
     await foldAll(bench, new RollupPass(first), sizes);
@@ -59,7 +59,7 @@ export const read: Part = {
       }
     } finally {
       await dataSource.destroy();
-      await database.clear('rolled_up');
+      await database.clear('read');
     }
   },
 };
@@ -75,8 +75,8 @@ function sizesOf({ isQuick, tableRows }: Bench): Sizes {
 /** What the rollups' triggers and indexes cost a COPY: the same table without them, by turns. */
 async function compareWriting({ database, figures, isQuick, rounds }: Bench): Promise<void> {
   const kinds = [
-    ['small', 'without rollups'],
-    ['rolled_up', 'with rollups'],
+    ['without_rollups', 'without rollups'],
+    ['small', 'with rollups'],
   ] as const;
   const rows = isQuick ? 10_000 : 200_000;
   const options = roomFor(5_000, 2);
@@ -104,7 +104,7 @@ async function fill({ database, figures }: Bench, sizes: Sizes): Promise<void> {
   const { admin } = database;
   const fillAll = async (): Promise<void> => {
     await admin.query(
-      `INSERT INTO ${tableOf('rolled_up')} (uuid, user_id, api_key_id, service_id, prompt_tokens,
+      `INSERT INTO ${tableOf('read')} (uuid, user_id, api_key_id, service_id, prompt_tokens,
          completion_tokens, direction, created_at, written_at)
        SELECT (lpad(to_hex(ms), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))::uuid, user_id,
          user_id * 2 + n / 7 % 2, 1, n & 4095, n & 1023, 'consume',
@@ -115,7 +115,7 @@ async function fill({ database, figures }: Bench, sizes: Sizes): Promise<void> {
          FROM generate_series(1::bigint, ${sizes.rows}) AS n) AS made`,
     );
   };
-  const { ms } = await measure(() => withoutIndexes(admin, tableOf('rolled_up'), fillAll));
+  const { ms } = await measure(() => withoutIndexes(admin, tableOf('read'), fillAll));
   tellProgress('the table is there', ms);
   const key = { group: 'making the table', contender: 'the table', setting: sizes.rows };
   figures.add({ ...key, metric: 'time', unit: 's' }, ms / 1000);
@@ -128,12 +128,12 @@ async function foldAll({ database, figures }: Bench, pass: RollupPass, sizes: Si
       isBehind = result.isBehind;
       if (result.outcome !== 'folded') await new Promise((resolve) => setTimeout(resolve, 600));
     }
-    await database.admin.query(`VACUUM ANALYZE ${tableOf('rolled_up').replace(/"$/, '_rollups"')}`);
+    await database.admin.query(`VACUUM ANALYZE ${tableOf('read').replace(/"$/, '_rollups"')}`);
   });
   tellProgress('the rollups are there', ms);
   const { rows } = await database.admin.query<{ heap: string; rollups: string }>(
-    `SELECT pg_total_relation_size('${tableOf('rolled_up')}') AS heap,
-       pg_total_relation_size('${tableOf('rolled_up').replace(/"$/, '_rollups"')}') AS rollups`,
+    `SELECT pg_total_relation_size('${tableOf('read')}') AS heap,
+       pg_total_relation_size('${tableOf('read').replace(/"$/, '_rollups"')}') AS rollups`,
   );
   const key = { group: 'making the table', contender: 'first rollup', setting: sizes.rows };
   figures.add({ ...key, metric: 'time', unit: 's' }, ms / 1000);
@@ -152,7 +152,7 @@ async function readAll(
   load: Load,
   { reader, plain }: Readers,
 ): Promise<void> {
-  const table = tableOf('rolled_up');
+  const table = tableOf('read');
   const page = `SELECT * FROM ${table} WHERE user_id = $1
     ORDER BY created_at DESC LIMIT 50 OFFSET $2`;
   const period = (): { from: Date; to: Date } => {

@@ -4,9 +4,10 @@ import { createRowTarget } from '../../libs/ledger/src/codec/row-target.js';
 
 /**
  * `small`: about 130 bytes encoded. `large`: about 300, with attributes and four columns.
- * The others are as `small`, in tables of months, and in one with rollups.
+ * The others are as `small`: in tables of months, in one to read from, and in one without rollups.
  */
-export type EntryKind = 'small' | 'large' | 'partitioned' | 'partitioned_empty' | 'rolled_up';
+export type EntryKind =
+  'small' | 'large' | 'partitioned' | 'partitioned_empty' | 'read' | 'without_rollups';
 /** The kinds that most parts measure. */
 export const ENTRY_KINDS: readonly EntryKind[] = ['small', 'large'];
 /** A table for each. */
@@ -14,7 +15,8 @@ export const TABLE_KINDS: readonly EntryKind[] = [
   ...ENTRY_KINDS,
   'partitioned',
   'partitioned_empty',
-  'rolled_up',
+  'read',
+  'without_rollups',
 ];
 
 /** An entry as an application gives it to `record()`. */
@@ -39,7 +41,13 @@ const partitionedEmpty = defineLedger({
   partition: 'month',
 });
 
-const rolledUp = defineLedger({ name: 'rolled-up', schema: 'bench_rolled_up', rollup: {} });
+const read = defineLedger({ name: 'read', schema: 'bench_read' });
+
+const withoutRollups = defineLedger({
+  name: 'without-rollups',
+  schema: 'bench_without_rollups',
+  rollup: false,
+});
 
 /** The real table, with all its indexes, in a schema of its own. */
 export function definitionOf(kind: EntryKind): LedgerDefinition {
@@ -48,7 +56,8 @@ export function definitionOf(kind: EntryKind): LedgerDefinition {
     large,
     partitioned,
     partitioned_empty: partitionedEmpty,
-    rolled_up: rolledUp,
+    read,
+    without_rollups: withoutRollups,
   }[kind];
 }
 

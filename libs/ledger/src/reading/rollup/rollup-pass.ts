@@ -11,7 +11,7 @@ import { tableNames } from '../../migrations/table-names.js';
 import { Deadline } from '../../sink/postgres/deadline.js';
 import type { PgConnections } from '../../sink/postgres/pg-connections.js';
 import { PgSession } from '../pg-session.js';
-import { foldOnce, inTransaction, MIN_STEP_MS } from './rollup-fold.js';
+import { foldOnce, inTransaction, MIN_STEP_MS, OLD_REST_MS } from './rollup-fold.js';
 import type { FoldStep } from './rollup-fold.js';
 import { lookAt, SettledUntil } from './rollup-look.js';
 import type { SpanSizes } from './series-sql.js';
@@ -76,6 +76,8 @@ const DAY_MS = 86_400_000;
 const MAX_STEP_MS = 3_650 * DAY_MS;
 /** Milliseconds of one fold below which the next may take more in, and above which less. */
 const QUICK_MS = 5_000;
+/** The same for a fold of old entries: nobody waits for those, and it must end within its time limit. */
+const OLD_QUICK_MS = 20_000;
 const REST_FACTOR = 3;
 /** Milliseconds up to which a fold adds up short times first. */
 const GRAINED_MS = 600_000;
@@ -194,6 +196,7 @@ export class RollupPass {
 /** Without bounds a slow fold would rest for long, and so have the more to take in the next time. */
 function nextStepMs({ stepMs, movedMs }: FoldStep, tookMs: number): number | undefined {
   if (stepMs === undefined) return undefined;
-  if (tookMs < QUICK_MS) return Math.min(stepMs * 2, MAX_STEP_MS);
-  return Math.max(MIN_STEP_MS, Math.min(stepMs, (movedMs * QUICK_MS) / tookMs));
+  const quickMs = movedMs > OLD_REST_MS ? OLD_QUICK_MS : QUICK_MS;
+  if (tookMs < quickMs) return Math.min(stepMs * 2, MAX_STEP_MS);
+  return Math.max(MIN_STEP_MS, Math.min(stepMs, (movedMs * quickMs) / tookMs));
 }
