@@ -93,7 +93,7 @@ describe('nestjs-ledger doctor', () => {
   ])('tells of %s, with the remedy', async (_what, sql, expected) => {
     const [{ indexname } = { indexname: '' }] = await database.sql<{ indexname: string }>(
       `SELECT indexname FROM pg_indexes WHERE schemaname = '${database.schema}'
-       AND indexdef LIKE '%(user_id%'`,
+       AND tablename = 'usage_entries' AND indexdef LIKE '%(user_id%'`,
     );
     await database.sql(
       sql.replace('$S.usage_entries_user_idx', `"${database.schema}"."${indexname}"`),
