@@ -1,4 +1,10 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  onRequestHookHandler,
+  preHandlerHookHandler,
+} from 'fastify';
 
 /** A call that its handler never heard of. */
 export interface RefusedCall {
@@ -16,30 +22,39 @@ type MarkedReply = FastifyReply & { [HANDED_ON]?: boolean };
 /**
  * Calls back once for each call of a route that ends before Nest has it, so that no interceptor and
  * no filter of a controller sees it: a body that is no JSON, too long, too slow, or never there in
- * full. Calls that an earlier `onRequest` hook answers are left out.
+ * full. Calls that an `onRequest` hook of the server answers are left out.
  *
- * @param path as the route was declared
+ * The hooks are the route's own: to ask each request for its route, by `routeOptions`, costs more
+ * than all else here.
+ *
+ * @param server before its routes are made
+ * @param path as the route will be declared
  */
 export function onRefusedCall(
   server: FastifyInstance,
   path: string,
   callback: (refused: RefusedCall) => void,
 ): void {
-  server.addHook('onRequest', (request, reply: MarkedReply, done) => {
-    if (request.routeOptions.url === path) {
-      reply.raw.on('close', () => {
-        if (reply[HANDED_ON]) return;
-        const isAborted = !reply.raw.writableFinished;
-        const status = isAborted ? statusBelow(request) : reply.raw.statusCode;
-        callback({ request, status, isAborted });
-      });
-    }
+  // Declared, so that all replies keep one shape.
+  server.decorateReply(HANDED_ON, false);
+  const watch: onRequestHookHandler = (request, reply: MarkedReply, done) => {
+    reply.raw.on('close', () => {
+      if (reply[HANDED_ON]) return;
+      const isAborted = !reply.raw.writableFinished;
+      const status = isAborted ? statusBelow(request) : reply.raw.statusCode;
+      callback({ request, status, isAborted });
+    });
     done();
-  });
+  };
   // The body is here, and the handler is next.
-  server.addHook('preHandler', (_request, reply: MarkedReply, done) => {
+  const handOn: preHandlerHookHandler = (_request, reply: MarkedReply, done) => {
     reply[HANDED_ON] = true;
     done();
+  };
+  server.addHook('onRoute', (route) => {
+    if (route.url !== path) return;
+    route.onRequest = [route.onRequest ?? [], watch].flat();
+    route.preHandler = [route.preHandler ?? [], handOn].flat();
   });
 }
 
