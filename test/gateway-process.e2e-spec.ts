@@ -48,6 +48,7 @@ describe('the gateway as a process', { timeout: 60_000 }, () => {
     expect(await readPostmaster(join(dataDir, 'postgres'))).toBeUndefined();
     const again = await start({});
     expect(await entriesOf(again, 'kept')).toBe(1);
+    expect(gateway?.output).not.toContain('WARNING');
   });
 
   it('prints where to look and a line to try, without colours', async () => {

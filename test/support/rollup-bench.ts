@@ -69,11 +69,18 @@ export async function openRollupBench(
       return rows[0]!.moment;
     },
     async close() {
-      await client.query(`DROP SCHEMA "${definition.schema}" CASCADE`);
+      if (definition.schema === undefined) await undo(dataSource, definition);
+      else await client.query(`DROP SCHEMA "${definition.schema}" CASCADE`);
       await Promise.all(clients.map((each) => each.end()));
       await dataSource.destroy();
     },
   };
+}
+
+async function undo(dataSource: DataSource, { migrations }: LedgerDefinition): Promise<void> {
+  const runner = dataSource.createQueryRunner();
+  for (const each of [...migrations].reverse()) await new each().down(runner);
+  await runner.release();
 }
 
 /** Not used by any other test. */

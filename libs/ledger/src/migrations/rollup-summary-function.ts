@@ -36,7 +36,8 @@ export function dimensionTypes(table: LedgerTable): [column: string, type: strin
 export function createSummaryFunction(table: LedgerTable, names: TableNames): string[] {
   const name = ownRelation(table, 'rollupSummary');
   const parameters = [
-    ...['p_entries text', 'p_from timestamptz', 'p_to timestamptz'],
+    // The caller's search path finds the table, which the function's own would not.
+    ...['p_entries regclass', 'p_from timestamptz', 'p_to timestamptz'],
     ...dimensionTypes(table).map(([column, type]) => `${summaryParameter(column)} ${type}`),
   ].map((parameter) => `${parameter} DEFAULT NULL`);
   const outputs = ['consumed', 'supplied', 'entries'].map((each) => `OUT o_${each} numeric`);

@@ -64,8 +64,9 @@ export function rollupSummary(
   { filters, from, to }: SummaryFilter,
 ): ReadStatement {
   const parameters = new Parameters();
+  const { sqlEntries } = tableNames(table, schema);
   const given = [
-    `p_entries => ${parameters.add(tableNames(table, schema).sqlEntries, 'text')}`,
+    `p_entries => ${parameters.add(sqlEntries, 'regclass')}`,
     ...(from ? [`p_from => ${parameters.add(from.toISOString(), 'timestamptz')}`] : []),
     ...(to ? [`p_to => ${parameters.add(to.toISOString(), 'timestamptz')}`] : []),
     ...filters.map(
@@ -75,7 +76,6 @@ export function rollupSummary(
   const { sqlSummary } = rollupNames(table, schema);
   // Naming the table locks it before the snapshot is taken: no partition is retired in between, and
   // no TRUNCATE, which snapshots know nothing of, comes between either. ONLY: no partition is opened.
-  const { sqlEntries } = tableNames(table, schema);
   const text = `SELECT o_consumed::text, o_supplied::text, o_entries::text
     FROM ${sqlSummary}(${given.join(', ')})
     WHERE NOT EXISTS (SELECT FROM ONLY ${sqlEntries} WHERE false)`;
