@@ -4,7 +4,7 @@ import { literalSql } from './default-partition-sql.js';
 import { createSummaryFunction, dimensionTypes } from './rollup-summary-function.js';
 import { declaredDimensions, dimensions, rollupNames } from './rollup-tables.js';
 import { entryIndexes } from './rollup-indexes.js';
-import { createTriggers, ROLLUP_TRIGGERS } from './rollup-triggers.js';
+import { createTriggers, isTriggeredSql, ROLLUP_TRIGGERS } from './rollup-triggers.js';
 import { quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
 
@@ -113,7 +113,8 @@ export function hasMoreDimensions(
   const own = `ARRAY[${dimensions(table).map(literalSql).join(', ')}]::text[]`;
   return {
     relation: sqlState,
-    sql: `SELECT FROM ${sqlState} WHERE dimensions @> ${own} AND dimensions <> ${own}`,
+    sql: `SELECT FROM ${sqlState} WHERE dimensions @> ${own} AND dimensions <> ${own}
+      AND ${isTriggeredSql(table, names)}`,
   };
 }
 

@@ -52,14 +52,22 @@ export function createTriggers(table: LedgerTable, names: TableNames): string[] 
   ];
 }
 
-/** A table without triggers is a new one, or was changed behind the rollups' back. */
+/**
+ * True if the table has the triggers. One without them is new, or was changed behind the rollups'
+ * back.
+ *
+ * @internal
+ */
+export function isTriggeredSql({ table }: LedgerTable, { sqlEntries }: TableNames): string {
+  return `EXISTS (SELECT FROM pg_catalog.pg_trigger
+    WHERE tgname = ${literalSql(table + NAME_ENDINGS.rollupDelete)}
+      AND tgrelid = pg_catalog.to_regclass(${literalSql(sqlEntries)}))`;
+}
+
 function clearUnlessTriggered(table: LedgerTable, names: TableNames): string {
-  const trigger = literalSql(table.table + NAME_ENDINGS.rollupDelete);
   const { sqlState, sqlMarks, sqlRollups } = rollupNames(table, names.schema);
   const body = `BEGIN
-      IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgname = ${trigger}
-        AND tgrelid = pg_catalog.to_regclass(${literalSql(names.sqlEntries)}))
-      THEN ${clearSql({ state: sqlState, marks: sqlMarks, rollups: sqlRollups })}
+      IF NOT ${isTriggeredSql(table, names)} THEN ${clearSql({ state: sqlState, marks: sqlMarks, rollups: sqlRollups })}
       END IF;
     END`;
   return `DO ${literalSql(body)}`;

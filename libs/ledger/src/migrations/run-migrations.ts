@@ -113,8 +113,8 @@ async function findPending(
 ): Promise<PendingMigration[]> {
   const query = (sql: string, parameters: unknown[]): Promise<unknown> =>
     runner.query(sql, parameters);
-  const catalog = await loadCatalog(query, [names.migrations], names.schema);
-  const isThere = catalog.tables[0] !== null;
+  const catalog = await loadCatalog(query, [names.migrations, names.entries], names.schema);
+  const [isThere, hasEntries] = catalog.tables.map((found) => found !== null);
   const answer: unknown = isThere
     ? await runner.query(`SELECT name FROM ${names.sqlMigrations}`)
     : [];
@@ -126,7 +126,8 @@ async function findPending(
     return { name, isRecorded: recorded.has(name), up: instance.up.bind(instance) };
   });
   const unrecorded = all.filter(({ isRecorded }) => !isRecorded);
-  if (unrecorded.length > 0) return unrecorded;
+  // What is new may build on the table.
+  if (unrecorded.length > 0) return hasEntries ? unrecorded : all;
   const faults = await verifyTable(query, definition, { connectionSchema: names.schema });
   return faults.some(({ kind }) => kind === 'missing') ? all : [];
 }
