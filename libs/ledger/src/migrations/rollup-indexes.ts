@@ -5,9 +5,10 @@ import { IS_LATE, rollupNames } from './rollup-tables.js';
 import { quoteIdentifier, tableNames } from './table-names.js';
 import type { TableNames } from './table-names.js';
 
-/** Indexes of entries that rollups need: what follows the table's name, and how they begin. */
+/** Indexes of entries that rollups need: what follows the table's name, and what they are of. */
 const INDEXES = [
   {
+    sqlName: 'sqlBrin',
     ending: NAME_ENDINGS.createdBrin,
     // A partition's name leaves less room.
     partitionEnding: '_brin',
@@ -15,6 +16,7 @@ const INDEXES = [
     columns: 'USING brin (created_at) WITH (autosummarize = on)',
   },
   {
+    sqlName: 'sqlLate',
     ending: NAME_ENDINGS.lateIndex,
     partitionEnding: '_late',
     columns: `(written_at, user_id) WHERE ${IS_LATE}`,
@@ -40,7 +42,7 @@ export function entryIndexes(
  */
 export async function makeEntryIndexes(query: QueryFunction, table: LedgerTable): Promise<void> {
   const { sqlEntries } = tableNames(table);
-  const { sqlBrin, sqlLate } = rollupNames(table, table.schema);
+  const names = rollupNames(table, table.schema);
   // Of a partitioned table the index is invalid as long as a partition lacks its own.
   const broken = await rowsOf<{ name: string }>(
     query,
@@ -52,7 +54,7 @@ export async function makeEntryIndexes(query: QueryFunction, table: LedgerTable)
          ({ partitionEnding }) =>
            `(SELECT p.relname || '${partitionEnding}' FROM pg_catalog.pg_class p WHERE p.oid = i.indrelid)`,
        ).join(', ')}))`,
-    [sqlBrin, sqlLate, sqlEntries],
+    [...INDEXES.map(({ sqlName }) => names[sqlName]), sqlEntries],
   );
   for (const { name } of broken) await query(`DROP INDEX ${name}`, []);
   const [found] = await rowsOf<{ kind: string }>(
@@ -64,7 +66,7 @@ export async function makeEntryIndexes(query: QueryFunction, table: LedgerTable)
     const name = quoteIdentifier(table.table + index.ending);
     if (found?.kind === 'p') {
       await query(`CREATE INDEX IF NOT EXISTS ${name} ON ONLY ${sqlEntries} ${index.columns}`, []);
-      await indexPartitions(query, sqlEntries, index === INDEXES[0] ? sqlBrin : sqlLate, index);
+      await indexPartitions(query, sqlEntries, names[index.sqlName], index);
     } else {
       const sql = `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${name} ON ${sqlEntries} ${index.columns}`;
       await query(sql, []);

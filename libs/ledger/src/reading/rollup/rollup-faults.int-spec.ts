@@ -8,7 +8,6 @@ import {
 } from '../../../../../test/support/rollup-bench.js';
 import { rollup } from '../../cli/rollup.command.js';
 import { defineLedger } from '../../define-ledger.js';
-import { runMigrations } from '../../migrations/run-migrations.js';
 import { verifyTable } from '../../migrations/verify-table.js';
 
 const usage = defineLedger({ schema: ownSchema(), rollup: {} });
@@ -154,53 +153,27 @@ describe('nestjs-ledger rollup', () => {
   });
 });
 
-describe('migrations', () => {
-  it('make rollups anew if the table was dropped and made again', async () => {
-    const definition = defineLedger({ schema: ownSchema() });
-    const other = await openRollupBench(inject('databaseUrl'), definition);
-    const insertOne = (): Promise<unknown> =>
-      other.client.query(
-        `INSERT INTO ${other.table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
-           created_at) VALUES (gen_random_uuid(), 1, 1, 1, 'consume', '2026-01-01Z')`,
-      );
-    await insertOne();
-    await insertOne();
-    await other.settle();
-    await other.client.query(`DROP TABLE ${other.table}`);
-    await runMigrations({ type: 'postgres', url: inject('databaseUrl') }, definition);
-    await insertOne();
-    expect((await other.reader.summary({})).entries).toBe(1);
-    await other.close();
-  });
-
-  it('leave rollups alone that tell apart more, and every instance folds them', async () => {
-    const schema = ownSchema();
-    const options = { schema, columns: { model: 'text' } } as const;
-    const more = defineLedger({ ...options, rollup: { dimensions: ['model'] } });
-    const url = inject('databaseUrl');
-    const other = await openRollupBench(url, more);
-    const less = defineLedger(options);
-    expect(await runMigrations({ type: 'postgres', url }, less)).toHaveLength(1);
-    await other.client.query(
-      `INSERT INTO ${other.table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
-         created_at, model)
-       SELECT gen_random_uuid(), 1, 1, 0, 'consume', timestamptz '2026-01-01Z' + n * interval '1 hour',
-         CASE n % 2 WHEN 0 THEN 'a' END FROM generate_series(1, 600) n`,
-    );
-    const pass = other.pass({ definition: less });
-    await expect
-      .poll(async () => ((await pass.run()).outcome, (await other.closedBefore()) !== null), {
-        timeout: 20_000,
-      })
-      .toBe(true);
-    await other.settle();
-    const found = await Promise.all([
-      other.reader.summary({ userId: 1 }),
-      other.reader.summary({ userId: 1, model: 'a' }),
-    ]);
-    expect(found.map(({ entries: count }) => count)).toEqual([600, 300]);
-    expect(other.notices).toEqual([]);
-    await other.close();
+describe('a fold', () => {
+  it('tells whether so much was written that the next one is due soon', async () => {
+    const busy = async (count: number): Promise<boolean[]> => {
+      await bench.client.query(`TRUNCATE ${bench.table}`);
+      await insert(bench.client, count);
+      const pass = bench.pass();
+      const found: boolean[] = [];
+      await expect
+        .poll(
+          async () => {
+            const { outcome, isBusy } = await pass.run();
+            if (outcome === 'folded') found.push(isBusy === true);
+            return found.length;
+          },
+          { timeout: 20_000 },
+        )
+        .toBeGreaterThan(0);
+      return found;
+    };
+    expect(await busy(9_999)).toEqual([false]);
+    expect(await busy(10_000)).toEqual([true]);
   });
 });
 

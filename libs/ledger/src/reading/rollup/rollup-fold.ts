@@ -10,8 +10,8 @@ export interface FoldStep {
   readonly isBehind: boolean;
   /** There was nothing to fold. */
   readonly isIdle: boolean;
-  /** There were entries to take in. */
-  readonly hasEntries: boolean;
+  /** Entries that it took in, late ones left out. */
+  readonly entries: number;
   /** Milliseconds of `created_at` that it was allowed to take in; undefined: as the goal said. */
   readonly stepMs: number | undefined;
   /** Milliseconds of `created_at` that it took in; infinite for the first. */
@@ -49,11 +49,6 @@ const MONTH_MS = 30 * 86_400_000;
 const GRAINS = 8;
 /** Sorting the entries of a large step in files takes twice as long. */
 const WORK_MEM = '64MB';
-/**
- * What was written since the last ANALYZE is unknown to the planner, which may want to read all
- * entries for those of a few seconds.
- */
-const WITHOUT_SEQUENTIAL_SCANS = 'SET LOCAL enable_seqscan = off';
 
 /**
  * Takes one step towards the goal, in one transaction.
@@ -74,7 +69,7 @@ export async function foldOnce(
     const written = millis(row?.[1]);
     // A migration may have come between: the next look tells.
     if (row?.[2] !== goal.dimensions) {
-      return { isBehind: false, isIdle: true, hasEntries: false, stepMs: goal.stepMs, movedMs: 0 };
+      return { isBehind: false, isIdle: true, entries: 0, stepMs: goal.stepMs, movedMs: 0 };
     }
     const until = Math.max(written, goal.writtenUntil);
     const hasOldRest = closed === NEVER || goal.target - closed > OLD_REST_MS;
@@ -90,11 +85,14 @@ export async function foldOnce(
       String(grainSeconds),
       momentText(millis(row[3])),
     ];
+    // What was written since the last ANALYZE is unknown to the planner, which may want to read all
+    // entries for those of a few seconds.
+    await session.rows('SET LOCAL enable_seqscan = off');
     const isIdle = isShort && !(await hasAnything(session, sql, parameters));
-    const hasEntries = !isIdle && (await runStatements(session, sql, parameters, isShort));
+    const entries = isIdle ? 0 : await runStatements(session, sql, parameters, isShort);
     await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(goal.restFactor)]);
     const isBehind = before < goal.target;
-    return { isBehind, isIdle, hasEntries, stepMs, movedMs: before - closed };
+    return { isBehind, isIdle, entries, stepMs, movedMs: before - closed };
   });
 }
 
@@ -104,7 +102,6 @@ async function hasAnything(
   parameters: readonly string[],
 ): Promise<boolean> {
   const values = anything.moments.map((place) => parameters[place]!);
-  await session.rows(WITHOUT_SEQUENTIAL_SCANS);
   const [row] = await session.rows(anything.sql, values);
   return row?.[0] === 'true';
 }
@@ -114,7 +111,7 @@ async function runStatements(
   { fold }: RollupSql,
   parameters: readonly string[],
   isShort: boolean,
-): Promise<boolean> {
+): Promise<number> {
   const run = async (statements: readonly FoldStatement[]): Promise<void> => {
     for (const { sql, moments } of statements) {
       const values = moments.map((place) => parameters[place]!);
@@ -123,16 +120,17 @@ async function runStatements(
   };
   await run(fold.gather);
   // A grain may fill a span by itself, so only folds of few minutes have them.
-  await session.rows(WITHOUT_SEQUENTIAL_SCANS);
   await run([isShort ? fold.grains : fold.rows]);
   await session.rows('SET LOCAL enable_seqscan TO DEFAULT');
   const [found] = await session.rows(fold.found);
-  const [hasFresh, hasChanges] = (found ?? []).map((each) => each === 'true');
+  const entries = Number(found?.[0] ?? 0);
+  const hasFresh = entries > 0;
+  const hasChanges = found?.[1] === 'true';
   if (hasChanges) await run(fold.change);
   if (hasFresh) await run(fold.cut);
   if (hasChanges) await run(fold.recut);
   if (hasFresh || hasChanges) await run(fold.join);
-  return hasFresh === true;
+  return entries;
 }
 
 /** Milliseconds in which the table has about as many entries as one step should take in. */

@@ -66,7 +66,7 @@ export interface PassResult {
   readonly outcome: PassOutcome;
   /** True if another pass would find something to do at once. */
   readonly isBehind: boolean;
-  /** True if entries are being written: they have come into reach, or wait for the rest to end. */
+  /** True if many entries came into reach, or wait for the rest to end. */
   readonly isBusy?: boolean;
 }
 
@@ -78,6 +78,11 @@ const MAX_STEP_MS = 3_650 * DAY_MS;
 const QUICK_MS = 5_000;
 /** The same for a fold of old entries: nobody waits for those, and it must end within its time limit. */
 const OLD_QUICK_MS = 20_000;
+/**
+ * Entries of a fold above which the next is due sooner: row by row a read adds up as many in some
+ * milliseconds. For fewer it would only make tables.
+ */
+const MANY_ENTRIES = 10_000;
 const REST_FACTOR = 3;
 /** Milliseconds up to which a fold adds up short times first. */
 const GRAINED_MS = 600_000;
@@ -179,8 +184,8 @@ export class RollupPass {
       if (this.#parts.stepMs === undefined) {
         this.#stepMs = nextStepMs(step, performance.now() - startedAt);
       }
-      const { isIdle, isBehind, hasEntries: isBusy } = step;
-      return { outcome: isIdle ? 'idle' : 'folded', isBehind, isBusy };
+      const { isIdle, isBehind, entries } = step;
+      return { outcome: isIdle ? 'idle' : 'folded', isBehind, isBusy: entries >= MANY_ENTRIES };
     } catch (error) {
       const { code } = error as { code?: string };
       if (code !== undefined && SOMEBODY_ELSE.includes(code)) {

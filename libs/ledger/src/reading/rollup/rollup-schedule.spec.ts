@@ -52,7 +52,18 @@ describe('RollupSchedule', () => {
     start();
     await clock.advance(MINUTE_MS);
     expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(20 * 7);
+    result = { outcome: 'folded', isBehind: false, isBusy: true };
+    await clock.advance(MINUTE_MS);
+    expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(20 * 20);
     schedule.stop();
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('goes on when the clock on the wall is set back', async () => {
+    result = { outcome: 'idle', isBehind: false };
+    start();
+    await clock.advance(10 * MINUTE_MS);
+    clock.setNow(clock.now() - 24 * 60 * MINUTE_MS);
+    expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(10);
   });
 });

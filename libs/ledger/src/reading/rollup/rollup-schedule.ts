@@ -17,8 +17,8 @@ export interface RollupScheduleParts {
 /** Milliseconds between two passes, half of it up to half more, so that instances spread. */
 const INTERVAL_MS = 5_000;
 /**
- * While entries are written. What no fold has taken in is read row by row, so the sooner the better;
- * a look takes milliseconds, and how long folds rest they say themselves.
+ * While many entries are written. What no fold has taken in is read row by row, so the sooner the
+ * better; a look takes milliseconds, and how long folds rest they say themselves.
  */
 const BUSY_MS = 2_000;
 /** While there is more to fold than one pass takes in. */
@@ -47,7 +47,7 @@ export class RollupSchedule {
   #isTroubled = false;
   #hasWarned = false;
   #written = 0;
-  /** Milliseconds; entries that this process wrote come into reach until then. */
+  /** Monotonic milliseconds; entries that this process wrote come into reach until then. */
   #busyUntil = Number.NEGATIVE_INFINITY;
   #idleMs = 0;
   #idleUntil = Number.NEGATIVE_INFINITY;
@@ -91,7 +91,7 @@ export class RollupSchedule {
   /** True: the server need not be asked, since nothing was to be done of late. */
   #isIdle(): boolean {
     const { clock, written } = this.#parts;
-    const now = clock.now();
+    const now = clock.monotonic();
     if (written() !== this.#written) {
       this.#written = written();
       this.#busyUntil = now + IDLE_MS;
@@ -101,7 +101,7 @@ export class RollupSchedule {
 
   #noteIdle(isIdle: boolean): void {
     this.#idleMs = isIdle ? Math.min(IDLE_MS, Math.max(INTERVAL_MS, this.#idleMs * 2)) : 0;
-    this.#idleUntil = this.#parts.clock.now() + this.#idleMs;
+    this.#idleUntil = this.#parts.clock.monotonic() + this.#idleMs;
   }
 
   #tell(error: unknown): number {
