@@ -24,8 +24,7 @@ type MarkedReply = FastifyReply & { [HANDED_ON]?: boolean };
  * no filter of a controller sees it: a body that is no JSON, too long, too slow, or never there in
  * full. Calls that an `onRequest` hook of the server answers are left out.
  *
- * The hooks are the route's own: to ask each request for its route, by `routeOptions`, costs more
- * than all else here.
+ * The hooks are the route's own, so that requests for other routes meet none.
  *
  * @param server before its routes are made
  * @param path as the route will be declared
@@ -36,7 +35,7 @@ export function onRefusedCall(
   callback: (refused: RefusedCall) => void,
 ): void {
   // Declared, so that all replies keep one shape.
-  server.decorateReply(HANDED_ON, false);
+  if (!server.hasReplyDecorator(HANDED_ON)) server.decorateReply(HANDED_ON, false);
   const watch: onRequestHookHandler = (request, reply: MarkedReply, done) => {
     reply.raw.on('close', () => {
       if (reply[HANDED_ON]) return;

@@ -165,7 +165,8 @@ export class Intake {
 
   /**
    * The monotonic clock, read once for each millisecond of the other: ages are whole milliseconds,
-   * and a second look at a clock would be a tenth of `record()`.
+   * and a second look at a clock would be a tenth of `record()`. It never goes back: an entry of a
+   * clock that stands still looks older than it is, and is written the sooner.
    */
   #monotonic(now: number): number {
     if (now !== this.#lookedAt) {

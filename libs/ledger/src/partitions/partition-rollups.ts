@@ -8,7 +8,8 @@ import {
 import { quoteIdentifier } from '../migrations/table-names.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
 
-/** What a table with rollups needs when its partitions come and go. All may be asked of any table. */
+// What a table with rollups needs when its partitions come and go. All may be asked of any table.
+
 type Ending = (typeof ROLLUP_TRIGGERS)[number]['ending'];
 
 /** Triggers that keep rollups right, which this relation has. @param on quoted */

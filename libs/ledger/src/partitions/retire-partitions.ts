@@ -5,7 +5,7 @@ import { literalSql } from '../migrations/default-partition-sql.js';
 import { listPartitions, type FoundPartition } from './list-partitions.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
 import { retireFromRollups, sweepRollups } from './partition-rollups.js';
-import { withShortLock, type LockPatience } from './short-lock.js';
+import { isLockRefusal, withShortLock, type LockPatience } from './short-lock.js';
 
 /** A partition that was taken out of the ledger: a plain table now. @publicApi */
 export interface RetiredPartition {
@@ -56,9 +56,11 @@ export async function detachPartitions(
     if (one !== 'gone') detached.push(one);
   }
   if (found !== undefined && detached.length > 0) {
-    // What a fold that runs at this moment holds is left to the next time.
     const sweep = (): Promise<void> => sweepRollups(query, found.path);
-    await withShortLock(query, sweep, { ...patience, withinMs: SWEEP_MS }).catch(() => {});
+    await withShortLock(query, sweep, { ...patience, withinMs: SWEEP_MS }).catch((error) => {
+      // What a fold that runs at this moment holds is left to the next time.
+      if (!isLockRefusal(error)) throw error;
+    });
   }
   return detached;
 }

@@ -39,11 +39,15 @@ export async function withShortLock<T>(
     try {
       return await inTransaction(query, lockTimeoutMs, work);
     } catch (error) {
-      const isLock = LOCK_STATES.includes(sqlStateOf(error) ?? '');
-      if (!isLock || performance.now() > end) throw error;
+      if (!isLockRefusal(error) || performance.now() > end) throw error;
     }
     await sleep(PAUSE_MS * (0.2 + 0.8 * Math.random()), undefined, { signal });
   }
+}
+
+/** True for what `withShortLock` throws when the time is over. @internal */
+export function isLockRefusal(error: unknown): boolean {
+  return LOCK_STATES.includes(sqlStateOf(error) ?? '');
 }
 
 async function inTransaction<T>(
