@@ -57,9 +57,13 @@ async function count(table: string, memo: string): Promise<number> {
 describe('LedgerModule', () => {
   it('writes through a connection of its own, migrates it, and reads back', async () => {
     const memo = randomUUID();
+    const lines: string[] = [];
+    const write = (text: string): void => void lines.push(text);
     const module = await Test.createTestingModule({
       imports: [LedgerModule.forRoot({ ledger: usage, connection: { url }, ...fast })],
-    }).compile();
+    })
+      .setLogger({ log: write, warn: write, error: write })
+      .compile();
     const app = await module.init();
     const ledger = app.get(LedgerService);
     expect(ledger.record({ userId: 7, promptTokens: 3, completionTokens: 4, memo })).toBe('queued');
@@ -72,6 +76,9 @@ describe('LedgerModule', () => {
     expect(ledger.stats()).toMatchObject({ state: 'running', written: 2 });
     await app.close();
     expect(ledger.record({ userId: 7 })).toBe('sealed');
+    // Nest has one logger a process: a line that comes later would be in another test's.
+    const told = expect.stringContaining('sealed, refusing entry (1 refused in the last ');
+    await expect.poll(() => lines, { timeout: 10_000 }).toContainEqual(told);
   });
 
   it('runs two ledgers side by side, each injected by its token', async () => {
