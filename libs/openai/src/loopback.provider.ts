@@ -1,5 +1,5 @@
 import type { OnApplicationBootstrap } from '@nestjs/common';
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChatRequest } from './chat-request.schema.js';
@@ -121,7 +121,7 @@ async function* inChunks(request: ChatRequest, answer: Answer): AsyncGenerator<U
 }
 
 function headOf({ model }: ChatRequest, object: string): object {
-  const id = `chatcmpl-${randomBytes(15).toString('hex').slice(0, 29)}`;
+  const id = `chatcmpl-${randomUUID().replaceAll('-', '').slice(0, 29)}`;
   const created = Math.floor(Date.now() / 1000);
   return { id, object, created, model, system_fingerprint: 'fp_loopback' };
 }
