@@ -3,54 +3,88 @@ import { takeTurns } from '../setup/figures.js';
 import { Writer } from '../setup/writer.js';
 import type { Bench, Part } from './part.js';
 
-const COUNTS = [1, 2, 5];
 const BATCH_SIZE = 5000;
 /** Workers of each process: one process alone must be able to use both cores. */
 const WORKERS = 2;
 
 /** Of a round: a process of five writes for some seconds, and its last batch is little of it. */
 const ROWS = 1_000_000;
+/** Of what one process has reached at full speed right before: a rate that all should hold. */
+const SHARE = 0.8;
+
+const FULL_SPEED = 'batch 5,000, at full speed';
+const ONE_RATE = `batch 5,000, together ${SHARE * 100} % of what one reaches`;
+
+/** Processes that write together. */
+interface Team {
+  readonly setting: string;
+  readonly writers: readonly Writer[];
+}
 
 /** Several processes that write into one table, together as many entries as one. */
 export const processes: Part = {
   name: 'processes',
   title: 'Several processes into one table',
   async run(bench) {
-    const { url } = bench.database;
-    const input = { url, kind: 'small', options: roomFor(BATCH_SIZE, WORKERS) } as const;
-    const counts = bench.isQuick ? [1, 2] : COUNTS;
-    const writers = await Promise.all(
-      Array.from({ length: Math.max(...counts) }, () => Writer.start(input)),
-    );
-    // Each its own warm-up: a fifth of a round would leave a process in front of its compiler.
-    const warm = bench.isQuick ? 10_000 : 300_000;
-    for (const writer of writers) {
-      await bench.database.clear('small');
-      await writer.run({ entries: warm, perSecond: 0 });
-    }
-    const turns = counts.map((count) => (isCounted: boolean) => {
-      return together(bench, writers.slice(0, count), isCounted);
-    });
+    const writers = await startAll(bench, bench.isQuick ? 2 : 5, WORKERS);
+    // Who has as many connections as five processes: what is lost to them is not lost to processes.
+    const [wide] = await startAll(bench, 1, 5 * WORKERS);
+    const teams = [
+      { setting: '1 process', writers: writers.slice(0, 1) },
+      { setting: '2 processes', writers: writers.slice(0, 2) },
+      ...(bench.isQuick ? [] : [{ setting: '5 processes', writers }]),
+      { setting: '1 process, 10 workers', writers: [wide!] },
+    ];
+    let reached = 0;
+    const turns = teams.flatMap((team, index) => [
+      async (isCounted: boolean) => {
+        const perSecond = await together(bench, team, { group: FULL_SPEED, rate: 0, isCounted });
+        if (index === 0) reached = perSecond;
+      },
+      async (isCounted: boolean) => {
+        await together(bench, team, { group: ONE_RATE, rate: reached * SHARE, isCounted });
+      },
+    ]);
     await takeTurns(bench.rounds, turns);
-    await Promise.all(writers.map((writer) => writer.end()));
+    await Promise.all([...writers, wide!].map((writer) => writer.end()));
   },
 };
 
+/** Starts processes, and lets each warm up: a part of a round would leave it before its compiler. */
+async function startAll(
+  { database, isQuick }: Bench,
+  count: number,
+  workers: number,
+): Promise<Writer[]> {
+  const input = {
+    url: database.url,
+    kind: 'small',
+    options: roomFor(BATCH_SIZE, workers),
+  } as const;
+  const writers = await Promise.all(Array.from({ length: count }, () => Writer.start(input)));
+  for (const writer of writers) {
+    await database.clear('small');
+    await writer.run({ entries: isQuick ? 10_000 : 300_000, perSecond: 0 });
+  }
+  return writers;
+}
+
+/** @param rate of all together; 0: as fast as they write @returns rows/s, to the last commit */
 async function together(
   { database, figures, isQuick }: Bench,
-  writers: readonly Writer[],
-  isCounted: boolean,
-): Promise<void> {
-  const rows = isQuick ? 50_000 : ROWS;
+  { setting, writers }: Team,
+  { group, rate, isCounted }: { group: string; rate: number; isCounted: boolean },
+): Promise<number> {
+  const rows = (isQuick ? 50_000 : ROWS) / (rate > 0 ? 2 : 1);
   await database.clear('small');
   const startedAt = performance.now();
-  const entries = rows / writers.length;
-  const reports = await Promise.all(writers.map((writer) => writer.run({ entries, perSecond: 0 })));
+  const order = { entries: rows / writers.length, perSecond: rate / writers.length };
+  const reports = await Promise.all(writers.map((writer) => writer.run(order)));
   const ms = performance.now() - startedAt;
   const written = reports.reduce((sum, report) => sum + report.written, 0);
   await database.check('small', written);
-  if (!isCounted) return;
-  const key = { group: `batch 5,000, ${WORKERS} workers each`, contender: 'ledger' };
-  const setting = `${writers.length} process${writers.length === 1 ? '' : 'es'}`;
-  figures.add({ ...key, setting, metric: 'rows', unit: 'rows/s' }, (written * 1000) / ms);
+  const perSecond = (written * 1000) / ms;
+  const key = { group, contender: 'ledger', setting };
+  if (isCounted) figures.add({ ...key, metric: 'rows', unit: 'rows/s' }, perSecond);
+  return perSecond;
 }

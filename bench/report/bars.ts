@@ -166,7 +166,6 @@ const otherRules: Rule = (m) => {
     });
     return median(figure.values) / (near ?? Number.NaN);
   });
-  const rows = (setting: string): number => m.get('processes', { setting }) ?? Number.NaN;
   const profiles = m.lowest('profiles', ['ledger', 'bare loop'], () => true);
   return [
     atLeast(
@@ -178,9 +177,19 @@ const otherRules: Rule = (m) => {
     far.length > 0
       ? atLeast('10 ms away, batch 5,000, against loopback', 0.8, Math.max(...far))
       : undefined,
-    atLeast('five processes against one', 0.9, rows('5 processes'), rows('1 process')),
   ];
 };
+
+const processesRules: Rule = (m) =>
+  m.all('processes', { setting: '5 processes', metric: 'rows' }).flatMap(({ group }) => {
+    const rows = (setting: string): number => m.get('processes', { group, setting }) ?? Number.NaN;
+    const five = rows('5 processes');
+    const wide = rows('1 process, 10 workers');
+    return [
+      atLeast(`five processes against one, ${group}`, 0.9, five, rows('1 process')),
+      atLeast(`five processes against one of as many connections, ${group}`, 0.9, five, wide),
+    ];
+  });
 
 const RULES: readonly Rule[] = [
   throughputRules,
@@ -190,5 +199,6 @@ const RULES: readonly Rule[] = [
   lagRules,
   waitRules,
   otherRules,
+  processesRules,
   largeTableRules,
 ];

@@ -4,7 +4,7 @@ import { createRowTarget } from '../../libs/ledger/src/codec/row-target.js';
 
 /**
  * `small`: about 130 bytes encoded. `large`: about 300, with attributes and four columns.
- * The others are as `small`: in tables of months, in one to read from, and in one without rollups.
+ * The others are as `small`: in one to read from, and without rollups in a plain table and in months.
  */
 export type EntryKind =
   'small' | 'large' | 'partitioned' | 'partitioned_empty' | 'read' | 'without_rollups';
@@ -33,12 +33,14 @@ const partitioned = defineLedger({
   name: 'partitioned',
   schema: 'bench_partitioned',
   partition: 'month',
+  rollup: false,
 });
 
 const partitionedEmpty = defineLedger({
   name: 'partitioned-empty',
   schema: 'bench_partitioned_empty',
   partition: 'month',
+  rollup: false,
 });
 
 const read = defineLedger({ name: 'read', schema: 'bench_read' });
