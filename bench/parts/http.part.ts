@@ -70,7 +70,8 @@ export const http: Part = {
     await rounds(bench, load, pair, Math.max(LEAST_RATE, Math.round(half / 4)));
     load.send({ isOver: true });
     await load.end();
-    for (const { gateway } of contenders) {
+    // The one in front of another first: its connections would hold that one open.
+    for (const { gateway } of contenders.toReversed()) {
       gateway.send({ isOver: true });
       await gateway.end();
     }

@@ -8,7 +8,7 @@ const BATCH_SIZE = 5000;
 const WORKERS = 2;
 
 /** Of a round: a process of five writes for some seconds, and its last batch is little of it. */
-const ROWS = 1_000_000;
+const ROWS = 600_000;
 /** Of what one process has reached at full speed right before: a rate that all should hold. */
 const SHARE = 0.8;
 

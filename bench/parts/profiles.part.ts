@@ -4,7 +4,7 @@ import {
   type LedgerProfile,
 } from '../../libs/ledger/src/config/ledger-profiles.js';
 import { BareLoop } from '../setup/bare-copy.js';
-import { createBenchLedger, roomFor } from '../setup/bench-ledger.js';
+import { createBenchLedger, roomFor, roundRows } from '../setup/bench-ledger.js';
 import { tableOf } from '../setup/entries.js';
 import { median, percentile, takeTurns } from '../setup/figures.js';
 import { Writer, type Probe } from '../setup/writer.js';
@@ -164,7 +164,7 @@ async function compareWithBareLoop(
   name: string,
   { batchSize, numWorkers }: LedgerProfile,
 ): Promise<void> {
-  const rows = Math.max(batchSize <= 100 ? 30_000 : 100_000, batchSize * numWorkers);
+  const rows = roundRows(batchSize, numWorkers);
   const options = roomFor(batchSize, numWorkers);
   const ledger = await createBenchLedger(database.url, 'small', options);
   const bare = await BareLoop.open(database.url, 'small', numWorkers);

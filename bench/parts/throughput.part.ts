@@ -1,5 +1,5 @@
 import { BareLoop } from '../setup/bare-copy.js';
-import { createBenchLedger, roomFor } from '../setup/bench-ledger.js';
+import { createBenchLedger, roomFor, roundRows } from '../setup/bench-ledger.js';
 import { ENTRY_KINDS, type EntryKind } from '../setup/entries.js';
 import { takeTurns, type FigureKey } from '../setup/figures.js';
 import { ServerCopy } from '../setup/server-copy.js';
@@ -39,18 +39,10 @@ function shapes(isQuick: boolean): Shape[] {
   return [...matrix, ...others];
 }
 
-/** Rows of a round: about half a second of work, and a batch for each worker at least. */
-function rowsOf({ batchSize, workers }: Shape, isQuick: boolean): number {
-  if (isQuick) return 20_000;
-  const enough = batchSize <= 100 ? 30_000 : 100_000;
-  const wanted = Math.max(enough, batchSize * workers);
-  return Math.ceil(wanted / batchSize) * batchSize;
-}
-
 async function compareWithBareLoop(bench: Bench, shape: Shape): Promise<void> {
   const { database, figures, isQuick } = bench;
   const { kind, batchSize, workers, strategy } = shape;
-  const rows = rowsOf(shape, isQuick);
+  const rows = isQuick ? 20_000 : roundRows(batchSize, workers);
   const options = { ...roomFor(batchSize, workers), strategy };
   const ledger = await createBenchLedger(database.url, kind, options);
   const bare = await BareLoop.open(database.url, kind, workers);

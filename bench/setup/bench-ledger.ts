@@ -10,6 +10,10 @@ import { definitionOf, makeEntry, type EntryKind } from './entries.js';
 const ENTRIES_A_TURN = 200;
 const READY_TIMEOUT_MS = 60_000;
 
+/** Rows of one or two seconds: shorter rounds show how a ledger begins, more than how it goes on. */
+const ROUND_ROWS = { tinyBatches: 60_000, batches: 200_000 };
+const TINY_BATCH = 100;
+
 const silent = (): void => undefined;
 
 /** A ledger at work on a database, as an application has it. */
@@ -87,4 +91,10 @@ async function pump(ledger: Ledger, kind: EntryKind, rows: number): Promise<void
 export function roomFor(batchSize: number, numWorkers: number): LedgerOptions {
   const bufferSize = Math.max(10_000, 2 * batchSize * (numWorkers + 2));
   return { batchSize, numWorkers, bufferSize, bufferMaxBytes: 2 ** 31, flushMs: 1000 };
+}
+
+/** Rows of a round that compares settings: whole batches, and one for each worker at least. */
+export function roundRows(batchSize: number, workers: number): number {
+  const enough = batchSize <= TINY_BATCH ? ROUND_ROWS.tinyBatches : ROUND_ROWS.batches;
+  return Math.ceil(Math.max(enough, batchSize * workers) / batchSize) * batchSize;
 }
