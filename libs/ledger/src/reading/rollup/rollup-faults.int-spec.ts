@@ -154,6 +154,21 @@ describe('nestjs-ledger rollup', () => {
 });
 
 describe('a fold', () => {
+  it('begins anew after a TRUNCATE, in the process that has folded before', async () => {
+    await insert(bench.client, 10);
+    const pass = bench.pass();
+    const fold = async (): Promise<void> => {
+      for (let calm = 0; calm < 2;) calm = (await pass.run()).isBehind ? 0 : calm + 1;
+    };
+    await fold();
+    await bench.client.query(`TRUNCATE ${bench.table}`);
+    expect(await bench.closedBefore()).toBeNull();
+    await insert(bench.client, 20);
+    await fold();
+    expect(await bench.closedBefore()).not.toBeNull();
+    expect([(await rollups()) > 0, await entries()]).toEqual([true, 20]);
+  });
+
   it('tells whether so much was written that the next one is due soon', async () => {
     const busy = async (count: number): Promise<boolean[]> => {
       await bench.client.query(`TRUNCATE ${bench.table}`);

@@ -45,8 +45,14 @@ const STEP_ROWS = 1_000_000;
 export const OLD_REST_MS = 3_600_000;
 /** Milliseconds of a step if nobody has counted the entries yet. */
 const MONTH_MS = 30 * 86_400_000;
+/** Of a fold's time limit the part that looking for the first entry may take. */
+const FIRST_SHARE = 0.3;
+/** Where steps begin if that takes longer: a fold without entries is quick, and the next twice as long. */
+const LONG_AGO_MS = Date.UTC(2000);
 /** Of these a fold of few minutes has so many for each key. */
 const GRAINS = 8;
+/** SQLSTATE of a statement that met its time limit. @internal */
+export const QUERY_CANCELED = '57014';
 /** Sorting the entries of a large step in files takes twice as long. */
 const WORK_MEM = '64MB';
 
@@ -73,8 +79,9 @@ export async function foldOnce(
     }
     const until = Math.max(written, goal.writtenUntil);
     const hasOldRest = closed === NEVER || goal.target - closed > OLD_REST_MS;
-    const isFirst = goal.stepMs === undefined && hasOldRest;
-    const first = isFirst ? await firstStep(session, sql, goal.target) : undefined;
+    // Emptied rollups have no beginning to go on from, whatever the step was before.
+    const isFirst = closed === NEVER || (goal.stepMs === undefined && hasOldRest);
+    const first = isFirst ? await firstStep(session, sql, goal) : undefined;
     const stepMs = Math.max(MIN_STEP_MS, goal.stepMs ?? first?.stepMs ?? OLD_REST_MS);
     const start = closed === NEVER ? (first?.start ?? closed) : closed;
     const before = Math.max(closed, Math.min(goal.target, start + stepMs));
@@ -137,9 +144,16 @@ async function runStatements(
 async function firstStep(
   session: PgSession,
   sql: RollupSql,
-  target: number,
+  { target, timeoutMs }: FoldGoal,
 ): Promise<{ start: number; stepMs: number }> {
-  const [row] = await session.rows(sql.first);
+  await session.rows('SAVEPOINT first_step');
+  await session.rows(`SET LOCAL statement_timeout = ${Math.ceil(timeoutMs * FIRST_SHARE)}`);
+  const [row] = await session.rows(sql.first).catch(async (error: unknown) => {
+    if ((error as { code?: unknown }).code !== QUERY_CANCELED) throw error;
+    return [[String(LONG_AGO_MS), null]];
+  });
+  // The time limit of before comes back with it.
+  await session.rows('ROLLBACK TO SAVEPOINT first_step');
   if (row?.[0] == null) return { start: target, stepMs: MIN_STEP_MS };
   const start = millis(row[0]);
   const rows = Number(row[1] ?? 0);

@@ -8,10 +8,16 @@ import {
   SPAN_ENTRIES,
 } from '../../migrations/rollup-tables.js';
 import { tableNames } from '../../migrations/table-names.js';
-import { Deadline } from '../../sink/postgres/deadline.js';
+import { Deadline, DeadlineError } from '../../sink/postgres/deadline.js';
 import type { PgConnections } from '../../sink/postgres/pg-connections.js';
 import { PgSession } from '../pg-session.js';
-import { foldOnce, inTransaction, MIN_STEP_MS, OLD_REST_MS } from './rollup-fold.js';
+import {
+  foldOnce,
+  inTransaction,
+  MIN_STEP_MS,
+  OLD_REST_MS,
+  QUERY_CANCELED,
+} from './rollup-fold.js';
 import type { FoldStep } from './rollup-fold.js';
 import { lookAt, SettledUntil } from './rollup-look.js';
 import type { SpanSizes } from './series-sql.js';
@@ -88,7 +94,6 @@ const REST_FACTOR = 3;
 const GRAINED_MS = 600_000;
 /** SQLSTATEs: lock not available, serialization failure, deadlock. */
 const SOMEBODY_ELSE = ['55P03', '40001', '40P01'];
-const QUERY_CANCELED = '57014';
 
 /**
  * Moves a ledger's rollups on, one bounded transaction a call, so that a crash leaves nothing half
@@ -191,7 +196,8 @@ export class RollupPass {
       if (code !== undefined && SOMEBODY_ELSE.includes(code)) {
         return { outcome: 'busy', isBehind: false };
       }
-      if (code === QUERY_CANCELED)
+      // Several statements may take too long together without any of them doing so.
+      if (code === QUERY_CANCELED || error instanceof DeadlineError)
         this.#stepMs = Math.max(MIN_STEP_MS, (this.#stepMs ?? DAY_MS) / 4);
       throw error;
     }
