@@ -87,6 +87,14 @@ describe('readPgError', () => {
     expect(placeOf('SQL statement "COPY usage_entries, line 1"')).toEqual([undefined, undefined]);
   });
 
+  it('tries again what a partition refuses whose rows are being moved, and no row that is at fault', () => {
+    const elsewhere = { ...NAMED, table: 'usage_entries_default' };
+    expect(verdict('23514', elsewhere)).toBe('transient');
+    expect(verdict('23514', { ...elsewhere, constraint: 'nice' })).toBe('row');
+    // No partition takes it.
+    expect(verdict('23514', { ...NAMED, table: 'usage_entries' })).toBe('row');
+  });
+
   it('keeps codes and names, and no text of the server’s or of the query', () => {
     const raw = answer('23514', {
       ...NAMED,

@@ -11,6 +11,9 @@ import type { Verdict } from './sql-states.js';
  */
 const OTHER_FORMAT: readonly string[] = ['22P04', '22P03', '08P01'];
 
+/** check_violation. Source: PostgreSQL 18, appendix A. */
+const CHECK_VIOLATION = '23514';
+
 /**
  * Says what a failure means for the batch, by SQLSTATE and named row, never by message text.
  *
@@ -23,6 +26,10 @@ export function classifyPgError(failure: PgFailure): Verdict {
   if (!failure.isAnswer || failure.code === undefined) return 'transient';
   const verdict = lookUpSqlState(failure.code)?.verdict;
   if (failure.rowNumber === undefined) return verdict ?? 'transient';
+  // Rows of the default partition are being moved into one of their own: the next attempt goes there.
+  // A partition's bounds are no constraint with a name.
+  const isMoving = failure.isElsewhere && failure.constraint === undefined;
+  if (failure.code === CHECK_VIOLATION && isMoving) return 'transient';
   if (OTHER_FORMAT.includes(failure.code)) return 'halt';
   if (verdict === undefined || verdict === 'no-copy') return 'row';
   return verdict === 'halt' ? 'row' : verdict;

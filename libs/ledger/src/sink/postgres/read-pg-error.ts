@@ -11,6 +11,8 @@ export interface PgFailure {
   readonly table: string | undefined;
   readonly constraint: string | undefined;
   readonly column: string | undefined;
+  /** The server named another table than the one that COPY went to: a partition of it, say. */
+  readonly isElsewhere: boolean;
   /** Row of the COPY from 1, if the server named one. */
   readonly rowNumber: number | undefined;
   /** Words of our own with code and name. */
@@ -50,6 +52,7 @@ export function readPgError(error: unknown, target?: string): PgFailure {
     isAnswer,
     schema: isAnswer ? text(raw.schema) : undefined,
     table: isAnswer ? text(raw.table) : undefined,
+    isElsewhere: isAnswer && target !== undefined && (text(raw.table) ?? target) !== target,
     constraint: isAnswer ? text(raw.constraint) : undefined,
     column: (isAnswer ? text(raw.column) : undefined) ?? place?.column,
     rowNumber: place?.rowNumber,
