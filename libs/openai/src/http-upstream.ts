@@ -1,4 +1,8 @@
-import { BadGatewayException, GatewayTimeoutException, type OnModuleDestroy } from '@nestjs/common';
+import {
+  BadGatewayException,
+  GatewayTimeoutException,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import type { IncomingHttpHeaders } from 'node:http';
 import { pipeline, type Duplex } from 'node:stream';
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
@@ -36,7 +40,7 @@ export interface HttpUpstreamOptions {
 }
 
 /** Any server that speaks OpenAI's protocol. */
-export class HttpUpstream extends Upstream implements OnModuleDestroy {
+export class HttpUpstream extends Upstream implements OnApplicationShutdown {
   private readonly agent: Agent;
 
   constructor(private readonly options: HttpUpstreamOptions) {
@@ -73,8 +77,8 @@ export class HttpUpstream extends Upstream implements OnModuleDestroy {
     });
   }
 
-  /** Calls under way are let come to their end. */
-  onModuleDestroy(): void {
+  /** Not sooner: until the server is closed calls are served, and they ask here. */
+  onApplicationShutdown(): void {
     void this.agent.close().catch(() => undefined);
   }
 }
