@@ -45,7 +45,7 @@ export function createLedger(
     prepare: async (connections, signal) => {
       await prepareTable(connections, definition, preparationOf(options, ledger.logger), signal);
       // Before the first batch, so that its rows find the partitions that they belong to.
-      await partitions.look();
+      await partitions.make();
     },
     onNotice: (text) => ledger.logger.warn(`WARNING: ${text}`),
   });

@@ -11,7 +11,6 @@ import { isLedgerDeadLetteredError, LedgerWaitTimeoutError } from './errors/wait
 import type { UsageRecorder } from './http/usage-recorder.interface.js';
 import { OnePerNest } from './one-per-nest.js';
 import type {
-  ReadOptions,
   RecentPage,
   RecentQuery,
   SummaryQuery,
@@ -154,7 +153,7 @@ export class LedgerService<
    * LedgerWaitTimeoutError if `fresh` and the flush takes longer than `commitTimeoutMs`
    */
   async summary(query: SummaryQuery<T> = {}): Promise<UsageSummary> {
-    await this.#freshen(query);
+    if (query.fresh === true) await this.flush();
     return this.#reader.summary(query);
   }
 
@@ -164,7 +163,7 @@ export class LedgerService<
    * @throws LedgerReadError for an argument that makes no sense; as `summary` if `fresh`
    */
   async listRecent(query: RecentQuery<T>): Promise<RecentPage<T>> {
-    await this.#freshen(query);
+    if (query.fresh === true) await this.flush();
     return this.#reader.listRecent(query);
   }
 
@@ -176,8 +175,10 @@ export class LedgerService<
    * @throws LedgerReadError while it is read, as `summary`; it takes 10 minutes at most
    */
   async *report(query: ReportQuery<T>): AsyncGenerator<ReportRow, void, undefined> {
-    await this.#freshen(query);
-    yield* this.#reader.report(query);
+    // The query is read now, the table not before the first row is asked for.
+    const rows = this.#reader.report(query);
+    if (query.fresh === true) await this.flush();
+    yield* rows;
   }
 
   /**
@@ -211,10 +212,6 @@ export class LedgerService<
     }
     if (entry === undefined) throw new LedgerReadError('invalid', 'uuid', 'is that of no entry');
     return entry;
-  }
-
-  async #freshen(query: ReadOptions): Promise<void> {
-    if (query.fresh === true) await this.flush();
   }
 
   /** Counts a mapper of `@RecordUsage` that failed. @internal */

@@ -24,6 +24,8 @@ export interface FoundTable {
   readonly columns: readonly FoundColumn[];
   /** Columns that are unique by themselves: whole index, valid, not deferrable. */
   readonly uniqueColumns: readonly string[];
+  /** Names of its CHECK constraints. */
+  readonly checks: readonly string[];
 }
 
 /** What the catalog says of the tables asked for. @internal */
@@ -75,7 +77,10 @@ SELECT pg_catalog.json_build_object(
           FROM pg_catalog.pg_index i
           JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
           WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
-            AND i.indnkeyatts = 1 AND i.indpred IS NULL), '[]'::json)) AS description
+            AND i.indnkeyatts = 1 AND i.indpred IS NULL), '[]'::json),
+        'checks', coalesce((
+          SELECT pg_catalog.json_agg(k.conname) FROM pg_catalog.pg_constraint k
+          WHERE k.conrelid = c.oid AND k.contype = 'c'), '[]'::json)) AS description
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relname = wanted.name AND CASE

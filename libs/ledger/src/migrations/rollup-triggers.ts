@@ -1,6 +1,6 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { literalSql } from './default-partition-sql.js';
+import { eachPartitionSql, literalSql } from './default-partition-sql.js';
 import { defineFunction, ownRelation } from './ledger-function.js';
 import { dimensions, MEASURES_OF_ENTRY, rollupNames } from './rollup-tables.js';
 import { quoteIdentifier } from './table-names.js';
@@ -86,28 +86,14 @@ export function triggerSql(
     FOR EACH STATEMENT EXECUTE FUNCTION ${trigger.prefix}${name}()`;
 }
 
-/**
- * Statement that makes the triggers of a table's partitions anew; of a plain table it makes none.
- *
- * @param prefix of the functions: their schema, quoted, with a dot, or nothing
- * @internal
- */
-export function partitionTriggersSql(table: string, prefix: string, sqlEntries: string): string {
+/** Statement that makes the triggers of a table's partitions anew; of a plain table it makes none. */
+function partitionTriggersSql(table: string, prefix: string, sqlEntries: string): string {
   const statements = ROLLUP_TRIGGERS.flatMap(({ ending }) => {
     const name = quoteIdentifier(table + NAME_ENDINGS[ending]);
     const create = triggerSql({ ending, table, prefix }, '{partition}');
     return [`DROP TRIGGER IF EXISTS ${name} ON {partition}`, create];
   });
-  const body = `DECLARE v_partition text;
-    BEGIN
-      FOR v_partition IN SELECT inhrelid::pg_catalog.regclass::text FROM pg_catalog.pg_inherits
-        WHERE inhparent = pg_catalog.to_regclass(${literalSql(sqlEntries)})
-      LOOP ${statements
-        .map((sql) => `EXECUTE pg_catalog.replace(${literalSql(sql)}, '{partition}', v_partition);`)
-        .join('\n')}
-      END LOOP;
-    END`;
-  return `DO ${literalSql(body)}`;
+  return eachPartitionSql(sqlEntries, statements);
 }
 
 function markSql(table: LedgerTable, rows: string): string {

@@ -14,6 +14,16 @@ export interface TableNames {
   readonly sqlMigrations: string;
 }
 
+/**
+ * The CHECK that a plain table has while `partitions convert` looks through it. One that is left
+ * behind refuses every entry from its moment on.
+ *
+ * @internal
+ */
+export function conversionCheck(table: string): string {
+  return `${table}_p0_until`;
+}
+
 /** An identifier as SQL text, whatever is in it. @internal */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;

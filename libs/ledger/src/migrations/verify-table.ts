@@ -4,7 +4,7 @@ import { expectedDeadLetters, expectedEntries } from './expected-tables.js';
 import type { ExpectedColumn, ExpectedTable } from './expected-tables.js';
 import { loadCatalog } from './load-catalog.js';
 import type { Catalog, FoundColumn, FoundTable, QueryFunction } from './load-catalog.js';
-import { quoteIdentifier, tableNames } from './table-names.js';
+import { conversionCheck, quoteIdentifier, tableNames } from './table-names.js';
 import { rollupRelations, verifyRollups } from './verify-rollups.js';
 
 export type { QueryFunction } from './load-catalog.js';
@@ -142,7 +142,22 @@ function compare(comparison: Comparison, found: FoundTable | null): TableFault[]
     });
   }
   faults.push(...unknownColumns(sqlName, expected, found), ...privileges(comparison, found));
+  faults.push(...leftCheck(sqlName, expected, found));
   return faults;
+}
+
+/** A conversion that was killed. One that is at work has it as well, for minutes. */
+function leftCheck(sqlName: string, { name }: ExpectedTable, found: FoundTable): TableFault[] {
+  const check = conversionCheck(name);
+  if (!found.checks.includes(check)) return [];
+  return [
+    {
+      kind: 'warning',
+      subject: check,
+      problem: `${sqlName} was half converted to partitions: ${check} will refuse entries some day`,
+      remedy: `ALTER TABLE ${sqlName} DROP CONSTRAINT ${quoteIdentifier(check)}, or convert again`,
+    },
+  ];
 }
 
 function privileges({ catalog, expected, sqlName }: Comparison, found: FoundTable): TableFault[] {

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
@@ -8,8 +9,11 @@ import {
   type LedgerDatabase,
 } from '../sink/fixtures/ledger-database.fixture.js';
 import { PgConnections } from '../sink/postgres/pg-connections.js';
+import { verifyTable } from '../migrations/verify-table.js';
 import { RollupPass } from '../reading/rollup/rollup-pass.js';
 import { UsageReader } from '../reading/usage-reader.js';
+import { convertTable } from './convert-table.js';
+import { tryPartitionLock } from './create-partitions.js';
 
 let database: LedgerDatabase;
 let said: string[];
@@ -30,6 +34,8 @@ function run(...args: string[]): Promise<number> {
     progress,
   });
 }
+
+const sqlTable = (): string => `"${database.schema}".usage_entries`;
 
 const kindOf = async (): Promise<string> => {
   const [row] = await database.sql<{ relkind: string }>(
@@ -145,6 +151,26 @@ describe('partitions convert', () => {
       await database.sql(`DROP OWNED BY ${role}`);
       await database.sql(`DROP ROLE ${role}`);
     }
+  });
+
+  it('leaves nothing behind that refuses entries some day, and warns of what a killed one left', async () => {
+    const client = new pg.Client(database.url);
+    await client.connect();
+    const query = async (sql: string, values: unknown[]): Promise<unknown> =>
+      (await client.query(sql, values)).rows;
+    const checks = async (): Promise<string[]> =>
+      (await verifyTable(query, database.table)).map(({ subject }) => subject);
+    const other = database.admin.createQueryRunner();
+    await other.startTransaction();
+    await tryPartitionLock((sql, values) => other.query(sql, values), sqlTable());
+    await expect(convertTable(query, sqlTable(), 'month')).rejects.toThrow(/another process/);
+    await other.rollbackTransaction();
+    await other.release();
+    expect(await kindOf()).toBe('r');
+    expect(await checks()).toEqual([]);
+    await database.sql('ALTER TABLE $T ADD CONSTRAINT usage_entries_p0_until CHECK (true)');
+    expect(await checks()).toEqual(['usage_entries_p0_until']);
+    await client.end();
   });
 
   it('leaves a table alone on which something hangs that would not come along', async () => {

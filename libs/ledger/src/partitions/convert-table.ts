@@ -1,10 +1,10 @@
 import type { PartitionPeriod } from '../entry/ledger-definition.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
-import { quoteIdentifier } from '../migrations/table-names.js';
+import { conversionCheck, quoteIdentifier } from '../migrations/table-names.js';
 import { createPartitions, tryPartitionLock } from './create-partitions.js';
 import { createDefaultPartitionSql } from '../migrations/default-partition-sql.js';
 import { readPlainTable, type PlainTable } from './read-plain-table.js';
-import { addAllRollupTriggers } from './partition-rollups.js';
+import { addAllTriggers } from './partition-triggers.js';
 import { boundsSql, defaultPartition, relationOf, straysIndexSql } from './partition-sql.js';
 import type { RelationName } from './partition-sql.js';
 import { periodAt, uuidBound } from './period.js';
@@ -73,7 +73,7 @@ function oldPartitionOf({ path }: PlainTable): RelationName {
  * looked through before the lock is taken, unless some have uuids that are no times: then under it.
  *
  * @returns undefined if there is no such table, or it can't be converted: the plan says why
- * @throws what the query throws; nothing has changed then
+ * @throws what the query throws; nothing has changed then, or the error says what is to be removed
  * @internal
  */
 export async function convertTable(
@@ -86,7 +86,7 @@ export async function convertTable(
   if (plan === undefined || plan.obstacles.length > 0) return undefined;
   const { found, end, strays } = plan;
   const conversion = { query, sqlTable, found, end, old: oldPartitionOf(found) };
-  const check = quoteIdentifier(`${conversion.old.name}_until`);
+  const check = quoteIdentifier(conversionCheck(found.path.table));
   if (strays === 0) {
     await withShortLock(
       query,
@@ -98,15 +98,31 @@ export async function convertTable(
         ),
       patience,
     );
-    // Reads all rows, and keeps nobody from writing.
-    await query(`ALTER TABLE ${sqlTable} VALIDATE CONSTRAINT ${check}`, []);
   }
-  await withShortLock(query, () => swap(conversion, check), patience);
+  try {
+    // Reads all rows, and keeps nobody from writing.
+    if (strays === 0) await query(`ALTER TABLE ${sqlTable} VALIDATE CONSTRAINT ${check}`, []);
+    await withShortLock(query, () => swap(conversion, check), patience);
+  } catch (error) {
+    if (strays === 0) await removeCheck(conversion, check, error);
+    throw error;
+  }
   await query(straysIndexSql(conversion.old, { from: undefined, to: end }, true), []);
   const periods = Array.from({ length: AHEAD[unit] }, (_, index) => periodAt(unit, end, index));
   await createPartitions(query, sqlTable, periods, patience);
   const { oldPartition, until, obstacles } = plan;
   return { oldPartition, until, strays, obstacles };
+}
+
+/** The check would refuse all entries of the next period. @throws Error if it can't be removed */
+async function removeCheck({ query, sqlTable, end }: Conversion, check: string, cause: unknown) {
+  const sql = `ALTER TABLE ${sqlTable} DROP CONSTRAINT IF EXISTS ${check}`;
+  try {
+    await withShortLock(query, () => query(sql, []));
+  } catch {
+    const until = new Date(end).toISOString();
+    throw new Error(`entries from ${until} on will be refused, until you run: ${sql}`, { cause });
+  }
 }
 
 interface Conversion {
@@ -157,7 +173,7 @@ async function swap({ query, sqlTable, found, end, old }: Conversion, check: str
   await run(`ALTER TABLE ${sqlTable} ATTACH PARTITION ${old.sql} ${bounds}`);
   await run(`ALTER TABLE ${old.sql} DROP CONSTRAINT IF EXISTS ${check}`);
   for (const { definition } of found.triggers) await run(definition);
-  await addAllRollupTriggers(query, path);
+  await addAllTriggers(query, path);
 }
 
 /** Names of indexes are those of the schema, so the old ones make room. */

@@ -2,7 +2,7 @@ import { columnList } from '../sink/postgres/table-sql.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
 import { listPartitions, type FoundPartition, type PartitionedTable } from './list-partitions.js';
 import { boundsSql, partitionOf, relationOf, straysIndexSql } from './partition-sql.js';
-import { addRollupTriggers, withoutRollupTriggers } from './partition-rollups.js';
+import { addTriggers, withoutTriggers } from './partition-triggers.js';
 import { uuidBound, type Period } from './period.js';
 import { withShortLock, type LockPatience } from './short-lock.js';
 
@@ -37,7 +37,8 @@ function meets({ from, to }: FoundPartition, period: Period): boolean {
 /**
  * Makes the partitions that are missing, one transaction each, one process at a time: the others
  * find the lock taken and leave it to it. Writers go on meanwhile: no lock is taken that keeps
- * them out of the other partitions, and rows that wait in the default partition move along.
+ * them out of the other partitions, unless rows wait in the default one: they move along, and
+ * everybody else waits for that.
  *
  * @throws what the query throws; 42501 if the role is not the table's owner
  * @internal
@@ -70,17 +71,34 @@ async function createOne(
   // Between the first look and the lock another process may have made it.
   if (table === undefined || missingPeriods(table, [period]).length === 0) return 'covered';
   const partition = partitionOf(table.path, period);
-  // ATTACH instead of PARTITION OF: that would keep all writers out of the whole table.
-  await query(`LOCK TABLE ${sqlTable} IN SHARE UPDATE EXCLUSIVE MODE`, []);
+  // ATTACH instead of PARTITION OF: that would keep all writers out of the whole table. Rows that are
+  // to move are in nobody's sight who has opened the table before and reads it afterwards.
+  const mode = (await waitsInDefault(query, table, period)) ? 'ACCESS' : 'SHARE UPDATE';
+  await query(`LOCK TABLE ${sqlTable} IN ${mode} EXCLUSIVE MODE`, []);
   await query(
     `CREATE TABLE ${partition.sql} (LIKE ${sqlTable} INCLUDING ALL EXCLUDING IDENTITY)`,
     [],
   );
-  await addRollupTriggers(query, table.path, partition.sql);
+  await addTriggers(query, table.path, partition.sql);
   const moved = await moveFromDefault(query, table, partition.sql, period);
   await query(`ALTER TABLE ${sqlTable} ATTACH PARTITION ${partition.sql} ${boundsSql(period)}`, []);
   await query(straysIndexSql(partition, period), []);
   return { name: partition.name, moved };
+}
+
+async function waitsInDefault(
+  query: QueryFunction,
+  { path, partitions }: PartitionedTable,
+  period: Period,
+): Promise<boolean> {
+  const found = partitions.find(({ isDefault }) => isDefault);
+  if (found === undefined) return false;
+  const { sql } = relationOf(path, found.name);
+  const [row] = (await query(
+    `SELECT EXISTS (SELECT FROM ${sql} WHERE uuid >= $1::uuid AND uuid < $2::uuid)::text AS waits`,
+    [uuidBound(period.from), uuidBound(period.to)],
+  )) as { waits: string }[];
+  return row?.waits === 'true';
 }
 
 /** Rows of the new partition that the default one holds would keep it from being attached. */
@@ -106,7 +124,7 @@ async function moveFromDefault(
      ) SELECT count(*)::text AS moved FROM written`,
       [uuidBound(period.from), uuidBound(period.to)],
     );
-  const rows = await withoutRollupTriggers(query, table.path, from.sql, move);
+  const rows = await withoutTriggers(query, table.path, from.sql, move);
   return Number((rows as { moved: string }[])[0]?.moved ?? 0);
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
@@ -11,11 +12,14 @@ import { createPartitions, missingPeriods } from './create-partitions.js';
 import { listPartitions, type PartitionedTable } from './list-partitions.js';
 import { retentionCutoff, wantedPeriods } from './partition-plan.js';
 import {
+  CLAIM_MS,
+  claimRetired,
   detachPartitions,
   dropRetired,
   leaveRetired,
   listRetired,
   partitionsBefore,
+  releaseRetired,
   type RetiredPartition,
 } from './retire-partitions.js';
 import { sqlStateOf } from './short-lock.js';
@@ -26,13 +30,16 @@ export interface LedgerRetention {
   readonly keep: number;
   /**
    * Takes over a table that was detached: archive it, then drop it. Told again until it resolves,
-   * by one process at a time or, after a crash, by another. Without it the table is dropped.
+   * by one process at a time or, ten minutes after a crash, by another; writing goes on meanwhile.
+   * Without it the table is dropped.
    */
   readonly onRetire?: (partition: RetiredPartition) => void | Promise<void>;
 }
 
 /** Between two looks at what is missing; a period lasts a day at least. */
 const LOOK_MS = 3_600_000;
+/** A claim is renewed before it is void, also if that fails once. */
+const RENEW_MS = CLAIM_MS / 3;
 /** Time that one connection is held, waiting for locks included. */
 const WORK_MS = 60_000;
 
@@ -59,6 +66,9 @@ export class PartitionKeeper {
   readonly #told = new Set<string>();
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
+  #making: Promise<void> = Promise.resolve();
+  /** Of this keeper's claims on retired partitions. */
+  readonly #id = randomUUID();
   readonly #end = new AbortController();
 
   constructor(parts: PartitionKeeperParts) {
@@ -69,7 +79,7 @@ export class PartitionKeeper {
   look(): Promise<void> {
     if (this.#end.signal.aborted) return Promise.resolve();
     this.#timer?.cancel();
-    this.#looking ??= this.#work()
+    this.#looking ??= this.#begin()
       .catch((error: unknown) => this.#tellFailure(error))
       .finally(() => {
         this.#looking = undefined;
@@ -79,17 +89,33 @@ export class PartitionKeeper {
     return this.#looking;
   }
 
+  /** Looks, and resolves when partitions are made: whoever takes retired ones over may take long. */
+  make(): Promise<void> {
+    void this.look();
+    return this.#making;
+  }
+
   /** Looks no more; what is under way ends by itself. Stopping twice is allowed. */
   stop(): void {
     this.#end.abort();
     this.#timer?.cancel();
   }
 
-  async #work(): Promise<void> {
+  async #begin(): Promise<void> {
+    const ready = this.#work();
+    this.#making = ready.then(
+      () => undefined,
+      () => undefined,
+    );
+    const { retention } = this.#parts;
+    if ((await ready) && retention !== undefined) await this.#endRetirements(retention);
+  }
+
+  /** @returns whether the table has partitions that are the ledger's */
+  async #work(): Promise<boolean> {
     const { definition, clock, retention } = this.#parts;
-    const unit = definition.partition;
-    if (unit === undefined) return;
-    const isReady = await this.#use(async (query, sqlTable) => {
+    if (definition.partition === undefined) return false;
+    return this.#use(async (query, sqlTable) => {
       const table = await listPartitions(query, sqlTable);
       if (table === undefined || !this.#isOurs(table, sqlTable)) return false;
       await this.#create(query, sqlTable, table);
@@ -98,7 +124,6 @@ export class PartitionKeeper {
       }
       return true;
     });
-    if (isReady && retention !== undefined) await this.#endRetirements(retention);
   }
 
   #isOurs({ isPartitioned, isByUuid }: PartitionedTable, sqlTable: string): boolean {
@@ -143,9 +168,36 @@ export class PartitionKeeper {
     });
     for (const partition of retired) {
       if (this.#end.signal.aborted) return;
-      // No connection is held while the application works.
-      await onRetire?.(partition);
-      await this.#use((query) => (onRetire ? leaveRetired : dropRetired)(query, partition));
+      if (onRetire) await this.#handOver(partition, onRetire);
+      else await this.#use((query) => dropRetired(query, partition));
+    }
+  }
+
+  /** No connection is held while the application works; a claim keeps other processes from it. */
+  async #handOver(
+    partition: RetiredPartition,
+    onRetire: NonNullable<LedgerRetention['onRetire']>,
+  ): Promise<void> {
+    const claim = (): Promise<boolean> =>
+      this.#use((query) => claimRetired(query, partition, this.#id));
+    if (!(await claim())) return;
+    let timer: Timer | undefined;
+    const renewLater = (): void => {
+      timer = this.#parts.clock.after(RENEW_MS, () => {
+        renewLater();
+        // One that fails is tried again, twice before the claim is void.
+        claim().catch(() => undefined);
+      });
+    };
+    renewLater();
+    try {
+      await onRetire(partition);
+      await this.#use((query) => leaveRetired(query, partition));
+    } catch (error) {
+      await this.#use((query) => releaseRetired(query, partition)).catch(() => undefined);
+      throw error;
+    } finally {
+      timer?.cancel();
     }
   }
 

@@ -14,6 +14,7 @@ import { createPartitions } from './create-partitions.js';
 import { listPartitions } from './list-partitions.js';
 import { PartitionKeeper, type LedgerRetention } from './partition-keeper.js';
 import { periodsBetween, uuidBound } from './period.js';
+import { listRetired, releaseRetired } from './retire-partitions.js';
 
 const JANUARY = Date.UTC(2026, 0, 1);
 const JUNE = Date.UTC(2026, 5, 1);
@@ -61,6 +62,8 @@ function keeperOf(retention?: LedgerRetention, dataSource = database.admin): Par
   keepers.push(keeper);
   return keeper;
 }
+
+const pathOf = () => ({ schema: database.schema, table: 'usage_entries' });
 
 async function insert(uuid: string, createdAt: number, userId = 1): Promise<void> {
   await database.sql(
@@ -174,6 +177,31 @@ describe('PartitionKeeper', () => {
       `SELECT count(*) AS n FROM "${database.schema}".usage_entries_p202601`,
     );
     expect(row!.n).toBe('1');
+  });
+
+  it('hands it over once, however many ask at once, and holds no writer up for it', async () => {
+    await onOne((query) =>
+      createPartitions(query, sqlTable, periodsBetween('month', JANUARY, JANUARY + 1)),
+    );
+    let taken = 0;
+    let finish: () => void = () => {};
+    const archived = new Promise<void>((resolve) => (finish = resolve));
+    const retention = { keep: 3, onRetire: () => (taken++, archived) };
+    const slow = keeperOf(retention);
+    await slow.make();
+    expect(await names()).toEqual(MADE);
+    await expect.poll(() => taken).toBe(1);
+    await Promise.all([keeperOf(retention).look(), keeperOf(retention).look()]);
+    expect(taken).toBe(1);
+    // Whoever was at it has died: its claim is of long ago.
+    const [partition] = await onOne((query) => listRetired(query, pathOf()));
+    await onOne((query) => releaseRetired(query, partition!));
+    const next = keeperOf(retention).look();
+    await expect.poll(() => taken).toBe(2);
+    finish();
+    await Promise.all([next, slow.look()]);
+    expect(taken).toBe(2);
+    expect(await onOne((query) => listRetired(query, pathOf()))).toEqual([]);
   });
 
   it('leaves a table alone that somebody else partitioned in another way', async () => {

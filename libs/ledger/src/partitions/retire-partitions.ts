@@ -4,7 +4,7 @@ import { storedColumns, tryPartitionLock } from './create-partitions.js';
 import { literalSql } from '../migrations/default-partition-sql.js';
 import { listPartitions, type FoundPartition } from './list-partitions.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
-import { retireFromRollups, sweepRollups } from './partition-rollups.js';
+import { retireFromRollups, sweepRollups } from './partition-triggers.js';
 import { isLockRefusal, withShortLock, type LockPatience } from './short-lock.js';
 
 /** A partition that was taken out of the ledger: a plain table now. @publicApi */
@@ -21,6 +21,9 @@ export interface RetiredPartition {
 const MARK = 'nestjs-ledger retired ';
 /** Instead of it when the table was handed over. */
 const HANDED_OVER = 'nestjs-ledger handed over ';
+
+/** Milliseconds after which a claim that was not renewed is void: whoever made it has ended. */
+export const CLAIM_MS = 600_000;
 
 /** Milliseconds in which spans of rollups that nobody reads are removed, or left. */
 const SWEEP_MS = 2_000;
@@ -117,11 +120,68 @@ export async function listRetired(
 /** A comment may be anybody's, so nothing in it is believed without a look. */
 function readMark(text: string, of: string, name: string): RetiredPartition[] {
   try {
-    const mark = JSON.parse(text) as RetiredPartition & { of: string };
+    const mark = JSON.parse(text) as Mark;
     return mark.of === of && mark.table === name ? [mark] : [];
   } catch {
     return [];
   }
+}
+
+interface Mark extends RetiredPartition {
+  readonly of: string;
+  readonly claim?: { readonly by: string; readonly until: string };
+}
+
+/**
+ * Claims a retired partition for one process, or renews its claim.
+ *
+ * @returns false if another process has claimed it, or it is retired no longer
+ * @internal
+ */
+export function claimRetired(
+  query: QueryFunction,
+  retired: RetiredPartition,
+  by: string,
+): Promise<boolean> {
+  return changeMark(query, retired, (mark, now) => {
+    const { claim } = mark;
+    if (claim && claim.by !== by && Date.parse(claim.until) > now) return undefined;
+    return { ...mark, claim: { by, until: new Date(now + CLAIM_MS).toISOString() } };
+  });
+}
+
+/** Lets others claim it at once. @internal */
+export async function releaseRetired(
+  query: QueryFunction,
+  retired: RetiredPartition,
+): Promise<void> {
+  await changeMark(query, retired, ({ claim: _, ...mark }) => mark);
+}
+
+/** By the server's clock. One process at a time: the table's lock is held from look to change. */
+async function changeMark(
+  query: QueryFunction,
+  retired: RetiredPartition,
+  change: (mark: Mark, now: number) => Mark | undefined,
+): Promise<boolean> {
+  const sql = sqlOf(retired);
+  return withShortLock(query, async () => {
+    const [found] = (await query('SELECT pg_catalog.to_regclass($1)::text AS name', [sql])) as {
+      name: string | null;
+    }[];
+    if (!found?.name) return false;
+    await query(`LOCK TABLE ${sql} IN SHARE UPDATE EXCLUSIVE MODE`, []);
+    const [row] = (await query(
+      `SELECT pg_catalog.obj_description(pg_catalog.to_regclass($1), 'pg_class') AS mark,
+         (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint::text AS now`,
+      [sql],
+    )) as { mark: string | null; now: string }[];
+    if (!row?.mark?.startsWith(MARK)) return false;
+    const mark = change(JSON.parse(row.mark.slice(MARK.length)) as Mark, Number(row.now));
+    if (mark === undefined) return false;
+    await query(`COMMENT ON TABLE ${sql} IS ${literalSql(MARK + JSON.stringify(mark))}`, []);
+    return true;
+  });
 }
 
 /** Ends a retirement by dropping the table. Writers are not kept waiting: nobody uses it. @internal */

@@ -80,7 +80,14 @@ describe('the other arguments of a query', () => {
   });
 
   it('hold moments that JavaScript and PostgreSQL spell alike', () => {
-    expect(parseMoment('from', new Date(0))).toBe('1970-01-01T00:00:00.000Z');
+    class Spoken extends Date {
+      override toISOString = (): string => "'; DROP TABLE usage_entries";
+      override getTime = (): number => 5;
+    }
+    const given = new Spoken(0);
+    const moment = parseMoment('from', given);
+    given.setMonth(7);
+    expect(moment.toISOString()).toBe('1970-01-01T00:00:00.000Z');
     const values = [new Date(NaN), new Date(8.64e15), new Date(-8.64e15), '2026-01-01', 0, null];
     for (const value of values) {
       expect(faultOf(() => parseMoment('from', value))).toMatchObject({ field: 'from' });

@@ -102,19 +102,19 @@ function isIntegerText(value: unknown): boolean {
 }
 
 /**
- * A moment as the text that PostgreSQL reads as timestamptz.
+ * A moment as a Date of its own: the caller may go on to change what it gave, and a subclass has no
+ * say in the text that is to stand in SQL.
  *
  * @throws LedgerReadError naming the field
  */
-export function parseMoment(field: string, value: unknown): string {
-  // A copy: a subclass of the caller's own has no say in the text, which is to stand in SQL.
+export function parseMoment(field: string, value: unknown): Date {
   const moment = new Date(value instanceof Date ? Date.prototype.getTime.call(value) : NaN);
   const year = moment.getUTCFullYear();
   // Years of four digits: others are spelled differently by JavaScript and PostgreSQL.
   if (!(year >= 1 && year <= 9999)) {
     throw new LedgerReadError('invalid', field, 'must be a valid Date of the years 1 to 9999');
   }
-  return moment.toISOString();
+  return moment;
 }
 
 /** @throws LedgerReadError naming `limit` */

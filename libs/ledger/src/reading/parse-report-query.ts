@@ -27,7 +27,6 @@ export function parseReportQuery(table: LedgerTable, query: unknown): CheckedRep
   const { columns } = table;
   const summable = Object.keys(columns).filter((field) => SUMMABLE.includes(columns[field]!));
   const { userId, writtenBefore } = fields;
-  if (writtenBefore !== undefined) parseMoment('writtenBefore', writtenBefore);
   return {
     from: parsePeriodEnd('from', fields['from']),
     to: parsePeriodEnd('to', fields['to']),
@@ -35,15 +34,13 @@ export function parseReportQuery(table: LedgerTable, query: unknown): CheckedRep
     userId: userId === undefined ? undefined : parseId('userId', userId, table.ids),
     groupBy: parseNames('groupBy', fields['groupBy'], [...OWN_DIMENSIONS, ...Object.keys(columns)]),
     sum: parseNames('sum', fields['sum'], summable),
-    writtenBefore: writtenBefore as Date | undefined,
+    writtenBefore:
+      writtenBefore === undefined ? undefined : parseMoment('writtenBefore', writtenBefore),
   };
 }
 
 function parsePeriodEnd(field: string, value: unknown): Date | string {
-  if (typeof value !== 'string') {
-    parseMoment(field, value);
-    return value as Date;
-  }
+  if (typeof value !== 'string') return parseMoment(field, value);
   const date = new Date(`${value}T00:00:00Z`);
   // The 30th of February would be read as a day of March.
   const isDay =
@@ -56,9 +53,11 @@ function parsePeriodEnd(field: string, value: unknown): Date | string {
 
 function parseTimeZone(value: unknown): string {
   if (value === undefined) return 'UTC';
-  const fault = new LedgerReadError('invalid', 'timeZone', 'must be the IANA name of a time zone');
-  // An offset like +02:00 means the opposite to PostgreSQL.
-  if (typeof value !== 'string' || !/^[A-Za-z]/.test(value)) throw fault;
+  const rule = "must be a time zone's IANA name, as Europe/Berlin, or UTC";
+  const fault = new LedgerReadError('invalid', 'timeZone', rule);
+  // Names without a region are abbreviations to PostgreSQL before they are names: CET has no summer
+  // then. An offset like +02:00 means the opposite to it.
+  if (typeof value !== 'string' || !/^(?:UTC|GMT|[A-Za-z].*\/.*)$/.test(value)) throw fault;
   try {
     new Intl.DateTimeFormat('en', { timeZone: value });
     return value;

@@ -18,14 +18,17 @@ export interface ReportQuery<
   readonly from: Date | string;
   /** First moment after the period, as `from`. */
   readonly to: Date | string;
-  /** IANA name of the zone in which hours, days and months are; default `UTC`. */
+  /** IANA name of the zone in which hours, days and months are, as `Europe/Berlin`; default `UTC`. */
   readonly timeZone?: string;
   readonly userId?: IdInput<T['ids']>;
   /** One row for each combination, in this order; empty: one row for all. */
   readonly groupBy?: readonly (ReportDimension | (keyof T['columns'] & string))[];
   /** Declared columns to add up beside the tokens; of type bigint, integer or numeric. */
   readonly sum?: readonly (keyof T['columns'] & string)[];
-  /** The books as they stood: only entries that the server had written before. */
+  /**
+   * The books as they stood: only entries whose writing had begun before. What is under way may still
+   * come to lie before it, so that only a moment further back than `writeTimeoutMs` is settled.
+   */
   readonly writtenBefore?: Date;
 }
 

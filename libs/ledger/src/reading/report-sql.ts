@@ -30,17 +30,25 @@ export function reportSql(
   const zone = add(report.timeZone);
   const local = `(created_at AT TIME ZONE ${zone})`;
   const keys = report.groupBy.flatMap((field) => keysOf(field, local));
-  const conditions = [
-    `created_at >= ${momentSql(report.from, zone, add)}`,
-    `created_at < ${momentSql(report.to, zone, add)}`,
-  ];
+  const within = (operator: '>=' | '<', end: Date | string): string[] => {
+    if (typeof end !== 'string') return [`created_at ${operator} ${momentSql(end, add)}`];
+    const day = `${add(end)}::timestamp`;
+    const widened = operator === '<' ? `${day} + interval '1 day'` : `${day} - interval '1 day'`;
+    // By the clock on the wall, as the groups are: where midnight comes twice the day begins at the
+    // first, of which AT TIME ZONE knows nothing. The other condition is for the index.
+    return [
+      `${local} ${operator} ${day}`,
+      `created_at ${operator} ((${widened}) AT TIME ZONE ${zone})`,
+    ];
+  };
+  const conditions = [...within('>=', report.from), ...within('<', report.to)];
   if (report.userId !== undefined) {
     conditions.push(`user_id = ${add(report.userId)}::${table.ids}`);
   }
   // A parameter that is not used has no type.
   conditions.push(`${zone} <> ''`);
   if (report.writtenBefore) {
-    conditions.push(`written_at < ${momentSql(report.writtenBefore, zone, add)}`);
+    conditions.push(`written_at < ${momentSql(report.writtenBefore, add)}`);
   }
   const names = keys.map((_, index) => `k${index}`);
   const sums = report.sum.map((field) => quoteIdentifier(columnName(field)));
@@ -86,8 +94,7 @@ function order({ groupBy }: CheckedReport): string {
     .join(', ');
 }
 
-function momentSql(moment: Date | string, zone: string, add: (value: string) => string): string {
-  if (typeof moment === 'string') return `(${add(moment)}::timestamp AT TIME ZONE ${zone})`;
+function momentSql(moment: Date, add: (value: string) => string): string {
   return `${add(moment.toISOString())}::timestamptz`;
 }
 

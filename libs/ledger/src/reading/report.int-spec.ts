@@ -14,7 +14,11 @@ const usage = defineLedger({
   columns: { model: 'text', costNanos: 'bigint', status: 'integer' },
   rollup: {},
 });
-const ZONES = ['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'Europe/Berlin'];
+/** On the Azores midnight comes twice on 2026-10-25. */
+const ZONES = [
+  ...['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'Europe/Berlin'],
+  'Atlantic/Azores',
+];
 const HOUR_MS = 3_600_000;
 
 let bench: RollupBench;
@@ -69,7 +73,7 @@ describe('report', () => {
       expect(sum, unit).toBe(whole!.entries);
     }
     const days = await all(service.report({ ...year, timeZone, groupBy: ['day'] }));
-    for (const { day, entries } of days.slice(0, 6)) {
+    for (const { day, entries } of days) {
       const next = new Date(Date.parse(`${day}T00:00:00Z`) + 24 * HOUR_MS);
       const to = next.toISOString().slice(0, 10);
       const [single] = await all(service.report({ from: String(day), to, timeZone }));
@@ -90,6 +94,29 @@ describe('report', () => {
       '2026-10-25T02:00:00+01:00',
       '2026-10-25T03:00:00+01:00',
     ]);
+  });
+
+  it('begins a day at its first midnight where that comes twice', async () => {
+    const zoned = { timeZone: 'Atlantic/Azores' };
+    const [day] = await all(service.report({ from: '2026-10-25', to: '2026-10-26', ...zoned }));
+    expect(day!.entries).toBe(25 * 6);
+  });
+
+  it.each(['CET', 'EET', 'EST', '+02:00', 'Europe/Nowhere', 7])(
+    'refuses %s, by which PostgreSQL would mean something else',
+    async (timeZone) => {
+      const query = { ...year, timeZone: timeZone as string };
+      await expect(all(service.report(query))).rejects.toMatchObject({ field: 'timeZone' });
+    },
+  );
+
+  it('keeps to the period that it was asked for, whatever the caller does to its Date', async () => {
+    const from = new Date('2026-03-28');
+    const rows = all(service.report({ from, to: '2027-01-01' }));
+    const sum = service.summary({ from });
+    from.setUTCFullYear(2027);
+    expect((await rows)[0]!.entries).toBe(4 * 96 * 6);
+    expect((await sum).entries).toBe(4 * 96 * 6);
   });
 
   it('ends a day where midnight is on the wall: 18:15 UTC in Kathmandu', async () => {

@@ -104,9 +104,9 @@ function summaryFilter(table: LedgerTable, query: unknown): SummaryFilter {
     const type = table.columns[field]!;
     filters.push({ column: columnName(field), type, value: parseColumn(field, value, type) });
   }
-  const { from, to } = fields as { from?: Date; to?: Date };
-  if (from !== undefined) parseMoment('from', from);
-  if (to !== undefined) parseMoment('to', to);
+  const [from, to] = (['from', 'to'] as const).map((field) =>
+    fields[field] === undefined ? undefined : parseMoment(field, fields[field]),
+  );
   if (from !== undefined && to !== undefined && from > to) {
     throw new LedgerReadError('invalid', 'from', 'must not be after `to`');
   }

@@ -258,23 +258,3 @@ describe('what verifyTable finds of rollups', () => {
     ]);
   });
 });
-
-describe('an immutable ledger', () => {
-  it('refuses UPDATE, DELETE and TRUNCATE, and takes entries', async () => {
-    const fixed = defineLedger({ schema: ownSchema(), immutable: true });
-    const other = await openRollupBench(inject('databaseUrl'), fixed);
-    await other.client.query(
-      `INSERT INTO ${other.table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
-       VALUES (gen_random_uuid(), 1, 1, 1, 'consume', now())`,
-    );
-    for (const sql of [
-      `UPDATE ${other.table} SET prompt_tokens = 2`,
-      `DELETE FROM ${other.table}`,
-      `TRUNCATE ${other.table}`,
-    ]) {
-      await expect(other.client.query(sql)).rejects.toMatchObject({ code: '23001' });
-    }
-    expect((await other.reader.summary({})).entries).toBe(1);
-    await other.close();
-  });
-});

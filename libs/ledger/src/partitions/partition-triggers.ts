@@ -1,25 +1,25 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
-import {
-  partitionTriggersSql,
-  ROLLUP_TRIGGERS,
-  triggerSql,
-} from '../migrations/rollup-triggers.js';
+import { guardSql } from '../migrations/immutable-migration.js';
+import { ROLLUP_TRIGGERS, triggerSql } from '../migrations/rollup-triggers.js';
 import { quoteIdentifier } from '../migrations/table-names.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
 
-// What a table with rollups needs when its partitions come and go. All may be asked of any table.
+// What a table with rollups, or one that is immutable, needs when its partitions come and go. All may
+// be asked of any table.
 
-type Ending = (typeof ROLLUP_TRIGGERS)[number]['ending'];
+/** Triggers of a ledger's, of which each partition has what its table has. */
+const ENDINGS = [...ROLLUP_TRIGGERS.map(({ ending }) => ending), 'immutable'] as const;
+type Ending = (typeof ENDINGS)[number];
 
-/** Triggers that keep rollups right, which this relation has. @param on quoted */
+/** Those that this relation has. @param on quoted */
 async function foundTriggers(query: QueryFunction, { table }: TablePath, on: string) {
   const rows = (await query(
     `SELECT tgname::text AS name FROM pg_catalog.pg_trigger
      WHERE tgrelid = pg_catalog.to_regclass($1) AND NOT tgisinternal`,
     [on],
   )) as { name: string }[];
-  return ROLLUP_TRIGGERS.map(({ ending }): { ending: Ending; name: string } => ({
+  return ENDINGS.map((ending): { ending: Ending; name: string } => ({
     ending,
     name: table + NAME_ENDINGS[ending],
   })).filter((trigger) => rows.some(({ name }) => name === trigger.name));
@@ -31,23 +31,31 @@ async function foundTriggers(query: QueryFunction, { table }: TablePath, on: str
  *
  * @internal
  */
-export async function addRollupTriggers(
+export async function addTriggers(
   query: QueryFunction,
   path: TablePath,
   sqlPartition: string,
 ): Promise<void> {
-  const on = relationOf(path, path.table).sql;
-  for (const { ending } of await foundTriggers(query, path, on)) {
-    const trigger = { ending, table: path.table, prefix: `${quoteIdentifier(path.schema)}.` };
-    await query(triggerSql(trigger, sqlPartition), []);
+  const { table } = path;
+  const prefix = `${quoteIdentifier(path.schema)}.`;
+  for (const { ending } of await foundTriggers(query, path, relationOf(path, table).sql)) {
+    const own = { table, prefix };
+    const sql =
+      ending === 'immutable'
+        ? guardSql(own, sqlPartition)
+        : triggerSql({ ending, ...own }, sqlPartition);
+    await query(sql, []);
   }
 }
 
-/** Gives them to all partitions of a table that has them. @internal */
-export async function addAllRollupTriggers(query: QueryFunction, path: TablePath): Promise<void> {
-  const on = relationOf(path, path.table).sql;
-  if ((await foundTriggers(query, path, on)).length === 0) return;
-  await query(partitionTriggersSql(path.table, `${quoteIdentifier(path.schema)}.`, on), []);
+/** Gives them to all partitions of a table, which have none yet. @internal */
+export async function addAllTriggers(query: QueryFunction, path: TablePath): Promise<void> {
+  const rows = (await query(
+    `SELECT inhrelid::pg_catalog.regclass::text AS name FROM pg_catalog.pg_inherits
+     WHERE inhparent = pg_catalog.to_regclass($1)`,
+    [relationOf(path, path.table).sql],
+  )) as { name: string }[];
+  for (const { name } of rows) await addTriggers(query, path, name);
 }
 
 /**
@@ -56,7 +64,7 @@ export async function addAllRollupTriggers(query: QueryFunction, path: TablePath
  *
  * @internal
  */
-export async function withoutRollupTriggers<T>(
+export async function withoutTriggers<T>(
   query: QueryFunction,
   path: TablePath,
   sqlPartition: string,
