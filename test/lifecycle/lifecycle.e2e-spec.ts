@@ -125,6 +125,12 @@ function idleClients(app: SlowApp, count: number): void {
   }
 }
 
+/** Connections that were opened ahead of a request which never comes. */
+function silentClients(app: SlowApp, count: number): void {
+  const { port } = new URL(app.url);
+  for (let i = 0; i < count; i++) connect(Number(port), '127.0.0.1').on('error', () => undefined);
+}
+
 async function missing(uuids: Iterable<string>): Promise<string[]> {
   const rows: { uuid: string }[] = await admin.query(`SELECT uuid FROM ${schema}.usage_entries`);
   const written = new Set(rows.map(({ uuid }) => uuid));
@@ -140,6 +146,7 @@ describe.each([
     const app = await SlowApp.start(environment);
     const seen = new Seen();
     idleClients(app, 5);
+    silentClients(app, 5);
     const clients = Array.from({ length: CLIENTS }, (_, i) =>
       client(app, seen, i % 2 === 0 ? 'record' : 'decorated'),
     );

@@ -12,6 +12,7 @@ import { describeSettings } from './config/describe-settings.js';
 import { unwiseConnections } from './config/unwise-settings.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
+import { SilentConnections } from './http/silent-connections.js';
 import { OnePerNest } from './one-per-nest.js';
 import type { PartitionKeeper } from './partitions/partition-keeper.js';
 import type { LedgerFiles } from './sink/ledger-files.js';
@@ -61,6 +62,7 @@ export class LedgerLifecycle
   #boot: Promise<void> | undefined;
   readonly #adviceWatch: AdviceWatch;
   #sigtermWatch: Timer | undefined;
+  readonly #silent = new SilentConnections();
   #closingIdle: NodeJS.Timeout | undefined;
 
   constructor(parts: LedgerLifecycleParts) {
@@ -172,9 +174,11 @@ export class LedgerLifecycle
     }
   }
 
-  /** Some seconds later, warns once if a SIGTERM would end the process without a drain. */
+  /** Watches the server's connections; some seconds later, warns once if a SIGTERM would end the process without a drain. */
   onApplicationBootstrap(): void {
     const { ledger, isUnderTest } = this.#parts;
+    const server = this.#closableServer;
+    if (server) this.#silent.watch(server);
     if (isUnderTest || this.#sigtermWatch !== undefined) return;
     this.#sigtermWatch = ledger.clock.after(SIGTERM_GRACE_MS, () => {
       if (process.listenerCount('SIGTERM') > 0 || ledger.status.isStopping) return;
@@ -198,13 +202,23 @@ export class LedgerLifecycle
     this.#parts.rollups?.stop();
   }
 
-  /** From here on idle keep-alive connections are closed, which would hold the server open. */
+  /** From here on connections are closed that are idle, or silent: they would hold the server open. */
   beforeApplicationShutdown(): void {
-    if (!this.#parts.ledger.options.closeIdleConnections) return;
+    const server = this.#closableServer;
+    if (!server) return;
+    const close = (): void => {
+      server.closeIdleConnections();
+      this.#silent.close();
+    };
+    this.#closingIdle ??= setInterval(close, CLOSE_IDLE_MS).unref();
+    close();
+  }
+
+  /** Undefined without HTTP/1, and where the application closes connections itself. */
+  get #closableServer(): Server | undefined {
+    if (!this.#parts.ledger.options.closeIdleConnections) return undefined;
     const server = this.#parts.httpServer();
-    if (typeof server?.closeIdleConnections !== 'function') return;
-    this.#closingIdle ??= setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS).unref();
-    server.closeIdleConnections();
+    return typeof server?.closeIdleConnections === 'function' ? server : undefined;
   }
 
   /** Refuses new entries, writes or spills the rest, and ends the ledger's own connection. */

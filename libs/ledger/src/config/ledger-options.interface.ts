@@ -82,7 +82,7 @@ export interface LedgerOptions extends LedgerSettings {
   migrations?: 'run' | 'verify' | 'off';
   /** Wait for the database at boot and fail without it. Default: false on the own connection. */
   connectAtBoot?: boolean;
-  /** Close idle keep-alive connections from `beforeApplicationShutdown` on. Default: true. */
+  /** Close idle and silent connections from `beforeApplicationShutdown` on. Default: true. */
   closeIdleConnections?: boolean;
   /** `count` (default) answers `invalid`; `throw` throws `LedgerEntryInvalidError`. */
   onInvalid?: 'count' | 'throw';
