@@ -1,3 +1,4 @@
+import { boundedRuns } from './bounded-runs.js';
 import type { ChatMessage, ChatRequest } from './chat-request.schema.js';
 
 /** Text that a client can be sent as it is, and the number of tokens in it. */
@@ -11,6 +12,7 @@ interface Encoding {
   encodeGenerator(text: string, options: { disallowedSpecial: Set<string> }): Iterable<number[]>;
   countTokens(text: string, options: { disallowedSpecial: Set<string> }): number;
   decode(tokens: number[]): string;
+  clearMergeCache(): void;
 }
 
 /** `<|endoftext|>` in a user's text is text like any other. */
@@ -27,8 +29,16 @@ const TOKENS_BEFORE_ANSWER = 3;
 /** Models that were trained on cl100k_base; everything after them uses o200k_base. */
 const CL100K_MODELS = /^(gpt-3\.5|gpt-35|gpt-4($|-(0|1|3|t|v)))/;
 
+/**
+ * Characters between two clearings of the package's cache: it is bounded in words, each of which may
+ * keep the whole text alive that it was cut from.
+ */
+const CACHED_CHARACTERS = 4_000_000;
+
 /** Counts tokens as a model does. */
 export class Tokenizer {
+  private static characters = 0;
+
   private constructor(private readonly encoding: Encoding) {}
 
   /** The tokenizer of a model; its tables are loaded on first use, which takes about 0.1 s. */
@@ -53,8 +63,10 @@ export class Tokenizer {
    * and the package then keeps the other half in a decoder that all its callers share.
    */
   *split(text: string): Generator<Piece> {
-    for (const tokens of this.encoding.encodeGenerator(text, AS_TEXT)) {
-      yield { text: this.encoding.decode(tokens), tokens: tokens.length };
+    for (const part of this.partsOf(text)) {
+      for (const tokens of this.encoding.encodeGenerator(part, AS_TEXT)) {
+        yield { text: this.encoding.decode(tokens), tokens: tokens.length };
+      }
     }
   }
 
@@ -67,7 +79,18 @@ export class Tokenizer {
 
   /** Tokens of a text alone. */
   count(text: string): number {
-    return this.encoding.countTokens(text, AS_TEXT);
+    let tokens = 0;
+    for (const part of this.partsOf(text)) tokens += this.encoding.countTokens(part, AS_TEXT);
+    return tokens;
+  }
+
+  private partsOf(text: string): Iterable<string> {
+    Tokenizer.characters += text.length;
+    if (Tokenizer.characters > CACHED_CHARACTERS) {
+      Tokenizer.characters = text.length;
+      this.encoding.clearMergeCache();
+    }
+    return boundedRuns(text);
   }
 }
 
