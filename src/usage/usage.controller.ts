@@ -1,4 +1,4 @@
-import { openAiError } from '@app/openai';
+import { openAiError, whenOver } from '@app/openai';
 import {
   Controller,
   ForbiddenException,
@@ -54,7 +54,7 @@ export class UsageController {
     const rows = this.ledger.report(own as Parameters<typeof this.ledger.report>[0]);
     const lines = csvLines(rows);
     this.isReporting = true;
-    reply.raw.once('close', () => {
+    whenOver(reply, () => {
       // A stream that nobody began to read would keep the connection.
       void lines.return().finally(() => (this.isReporting = false));
     });

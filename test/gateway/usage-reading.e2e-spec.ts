@@ -137,6 +137,26 @@ describe('GET /v1/usage/report.csv', () => {
     expect(lines).toHaveLength(MANY + 1);
     expect(new Set(lines).size).toBe(MANY + 1);
   });
+
+  it('goes on when a client leaves that asked for a report behind a call still under way', async () => {
+    const body = JSON.stringify({
+      model: 'gpt-4o',
+      stream: true,
+      messages: [{ role: 'user', content: 'word '.repeat(200_000) }],
+    });
+    const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1').on('error', () => {});
+    const head = `host: x\r\nauthorization: Bearer ${ALICE}\r\n`;
+    socket.write(
+      `POST /v1/chat/completions HTTP/1.1\r\n${head}content-type: application/json\r\n` +
+        `content-length: ${body.length}\r\n\r\n${body}` +
+        `GET /v1/usage/report.csv?${YEAR} HTTP/1.1\r\n${head}\r\n`,
+    );
+    // The call's answer, which nobody reads on; the report waits for its turn behind it.
+    await once(socket, 'readable');
+    await vi.waitFor(async () => expect((await get(`report.csv?${YEAR}`)).status).toBe(429));
+    socket.destroy();
+    await vi.waitFor(async () => expect((await get(`report.csv?${YEAR}`)).status).toBe(200));
+  });
 });
 
 /** Reports of any gateway that wait for their reader. */

@@ -9,3 +9,4 @@ export { onRefusedCall } from './refused-calls.js';
 export { relay } from './relay.js';
 export { Tokenizer } from './tokenizer.js';
 export { Upstream } from './upstream.js';
+export { whenOver } from './when-over.js';

@@ -5,6 +5,7 @@ import type {
   onRequestHookHandler,
   preHandlerHookHandler,
 } from 'fastify';
+import { whenOver } from './when-over.js';
 
 /** A call that its handler never heard of. */
 export interface RefusedCall {
@@ -37,7 +38,7 @@ export function onRefusedCall(
   // Declared, so that all replies keep one shape.
   if (!server.hasReplyDecorator(HANDED_ON)) server.decorateReply(HANDED_ON, false);
   const watch: onRequestHookHandler = (request, reply: MarkedReply, done) => {
-    reply.raw.on('close', () => {
+    whenOver(reply, () => {
       if (reply[HANDED_ON]) return;
       const isAborted = !reply.raw.writableFinished;
       const status = isAborted ? statusBelow(request) : reply.raw.statusCode;

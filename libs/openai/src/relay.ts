@@ -6,6 +6,7 @@ import type { ChatRequest } from './chat-request.schema.js';
 import { noAnswer } from './http-upstream.js';
 import { dataOf, eventsOf } from './server-sent-events.js';
 import type { Upstream, UpstreamAnswer } from './upstream.js';
+import { whenOver } from './when-over.js';
 
 /** An answer that is no stream is held until its usage is known. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -31,9 +32,7 @@ export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buf
   const { request, meter, reply } = exchange;
   const hangUp = new AbortController();
   // An answer that was sent whole leaves nothing to end, and each abort makes an exception.
-  reply.raw.once('close', () => void (reply.raw.writableFinished || hangUp.abort()));
-  // Who left before this line has been told of already.
-  if (reply.raw.destroyed) hangUp.abort();
+  whenOver(reply, () => void (reply.raw.writableFinished || hangUp.abort()));
   try {
     const { statusCode, headers, body } = await ask(upstream, exchange, hangUp.signal);
     meter.answered(statusCode);
