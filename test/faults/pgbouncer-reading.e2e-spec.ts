@@ -59,7 +59,7 @@ describe('PgBouncer in transaction mode', { timeout: 60_000 }, () => {
       });
       const pass = new RollupPass({
         ...{ definition: usage, connections, marginMs: 0, restFactor: 0 },
-        spans: { spanEntries: 8, fanOut: 4 },
+        sizes: { spanEntries: 8, fanOut: 4 },
       });
       let entries = 0;
       for (let round = 1; round <= 3; round++) {

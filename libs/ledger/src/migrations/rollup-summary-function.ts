@@ -2,7 +2,9 @@ import { columnName } from '../entry/ledger-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { defineFunction, ownRelation } from './ledger-function.js';
 import {
+  BACK_IN_TIME,
   dimensions,
+  IN_TIME,
   IS_LATE,
   MEASURES_OF_ENTRY,
   SERIES,
@@ -88,10 +90,10 @@ function seriesBody(table: LedgerTable, series: Series): string {
     `r.series = ${series.series} AND r.level = ${level} AND ${key}`;
   const first = (level: number, variable: string, from: string): string =>
     `SELECT r.hi INTO ${variable} FROM ${rollups} r
-       WHERE ${spans(level)} AND r.hi >= ${from} ORDER BY r.hi LIMIT 1`;
+       WHERE ${spans(level)} AND r.hi >= ${from} ORDER BY ${IN_TIME} LIMIT 1`;
   const last = (level: number, variable: string, to: string): string =>
     `SELECT r.hi INTO ${variable} FROM ${rollups} r
-       WHERE ${spans(level)} AND r.hi <= ${to} ORDER BY r.hi DESC LIMIT 1`;
+       WHERE ${spans(level)} AND r.hi <= ${to} ORDER BY ${BACK_IN_TIME} LIMIT 1`;
   const wanted = filters(seriesDimensions(table, series), 'r');
   const sum = (level: number, lo: string, hi: string): string =>
     add(`${rollups} r`, [spans(level), ...wanted, `r.hi > ${lo}`, `r.hi <= ${hi}`], 'r');

@@ -45,6 +45,14 @@ export const IS_LATE = `CASE WHEN created_at < '2000-01-01 00:00:00+00' THEN tru
   WHEN created_at > '9999-01-01 00:00:00+00' THEN false
   ELSE written_at - created_at > interval '${LATE_MS / 1000} seconds' END`;
 
+/**
+ * The order of the spans `r` of one line, as their index has it. By `hi` alone the planner would sort
+ * all spans where the key is NULL: it does not take that for one value.
+ */
+export const IN_TIME = 'r.series, r.level, r.key, r.hi';
+/** The same from the end. */
+export const BACK_IN_TIME = 'r.series DESC, r.level DESC, r.key DESC, r.hi DESC';
+
 /** Names of what the rollups consist of, quoted and qualified. @internal */
 export interface RollupNames {
   readonly sqlRollups: string;

@@ -9,7 +9,7 @@ import {
 } from '../../migrations/rollup-tables.js';
 import { quoteIdentifier, tableNames } from '../../migrations/table-names.js';
 import { CHANGES, FRESH, GROWN, OVERFULL, SeriesSql } from './series-sql.js';
-import type { SpanSizes } from './series-sql.js';
+import type { FoldSizes } from './series-sql.js';
 
 /** One statement of a fold. */
 export interface FoldStatement {
@@ -25,13 +25,18 @@ export interface FoldStatement {
 export interface FoldSql {
   /** Answers whether there is anything to fold: it costs far less than the tables of a fold. */
   readonly anything: FoldStatement;
+  /**
+   * Answers until when late entries may be taken in, so that they are no more than one fold's; no row:
+   * all of them. Parameters: written until before the fold, and as it would be after it.
+   */
+  readonly lateUntil: string;
   /** Collects what is to be folded. */
   readonly gather: readonly FoldStatement[];
   /** Collects entries that came into reach, one by one. */
   readonly rows: FoldStatement;
   /** The same, as sums of short times, which is less work if there are many in few minutes. */
   readonly grains: FoldStatement;
-  /** Answers whether there are entries that came into reach, and differences. */
+  /** Answers how many entries came into reach, whether there are differences, and whether more are left. */
   readonly found: string;
   /** Only if there are differences. */
   readonly change: readonly FoldStatement[];
@@ -50,16 +55,18 @@ export interface FoldSql {
  *
  * @internal
  */
-export function foldSql(table: LedgerTable, schema: string | undefined, sizes: SpanSizes): FoldSql {
+export function foldSql(table: LedgerTable, schema: string | undefined, sizes: FoldSizes): FoldSql {
   const series = SERIES.map((one) => new SeriesSql(table, schema, one, sizes));
   const levels = Array.from({ length: TOP_LEVEL }, (_, index) => index + 1);
   const statement = (sql: string, ...moments: number[]): FoldStatement => ({ sql, moments });
   return {
     anything: anything(table, schema),
-    gather: gather(table, schema),
+    lateUntil: lateUntil(table, schema, sizes.changes),
+    gather: gather(table, schema, sizes.changes),
     ...fresh(table, schema),
     found: `SELECT (SELECT coalesce(sum(entries), 0) FROM ${FRESH})::text,
-      (EXISTS (SELECT FROM ${CHANGES}))::text`,
+      (EXISTS (SELECT FROM ${CHANGES}))::text,
+      (EXISTS (SELECT FROM ${rollupNames(table, schema).sqlMarks}))::text`,
     change: series.flatMap((one) => [0, ...levels].map((level) => statement(one.change(level)))),
     cut: series.map((one) => statement(one.cut(), 0)),
     recut: series.flatMap((one) => [statement(one.noteOverfull()), statement(one.recut(), 2, 3)]),
@@ -88,6 +95,14 @@ function anything(table: LedgerTable, schema: string | undefined): FoldStatement
   return { sql: `SELECT (${all} > 0)::text`, moments: [0, 1, 2, 3] };
 }
 
+/** Entries of one transaction have one moment, so they are taken in together. */
+function lateUntil(table: LedgerTable, schema: string | undefined, changes: number): string {
+  return `SELECT ceil(extract(epoch FROM written_at) * 1000)::bigint::text
+    FROM ${tableNames(table, schema).sqlEntries}
+    WHERE ${IS_LATE} AND written_at > $1::timestamptz AND written_at <= $2::timestamptz
+    ORDER BY written_at OFFSET ${changes} LIMIT 1`;
+}
+
 function fresh(
   table: LedgerTable,
   schema: string | undefined,
@@ -110,7 +125,7 @@ function fresh(
   };
 }
 
-function gather(table: LedgerTable, schema: string | undefined): FoldStatement[] {
+function gather(table: LedgerTable, schema: string | undefined, changes: number): FoldStatement[] {
   const { sqlEntries } = tableNames(table, schema);
   const { sqlMarks } = rollupNames(table, schema);
   const list = dimensions(table).map(quoteIdentifier).join(', ');
@@ -123,6 +138,7 @@ function gather(table: LedgerTable, schema: string | undefined): FoldStatement[]
         0::bigint AS consumed, 0::bigint AS supplied FROM ${sqlEntries} e) x WHERE false`,
     moments: [],
   });
+  const isMeant = `created_at < ${$1} AND created_at >= ${$4} AND written_at <= ${$2}`;
   const numeric = ['consumed', 'supplied', 'entries'].map((each) => `${each}::numeric AS ${each}`);
   return [
     temporary(FRESH, `at, ${list}, consumed, supplied, entries`),
@@ -131,15 +147,17 @@ function gather(table: LedgerTable, schema: string | undefined): FoldStatement[]
     temporary(OVERFULL, '0::smallint AS series, user_id AS key, at AS lo, at AS hi'),
     {
       // A mark of an entry that was not folded is void: its row tells all. So is what lies in a time
-      // that was retired: the spans there are gone, and reads take the rows.
-      sql: `WITH gone AS (DELETE FROM ${sqlMarks} RETURNING *)
+      // that was retired: the spans there are gone, and reads take the rows. Void ones go at once,
+      // since they would count after this fold; of the others some may stay, as reads count them.
+      sql: `WITH gone AS (DELETE FROM ${sqlMarks} WHERE NOT (${isMeant})
+          OR ctid IN (SELECT ctid FROM ${sqlMarks} WHERE ${isMeant} LIMIT ${changes}) RETURNING *)
         INSERT INTO ${CHANGES} SELECT at, ${list}, ${SUMS} FROM (
           ${rows} WHERE ${IS_LATE}
             AND written_at > ${$2} AND written_at <= ${$3} AND created_at < ${$1}
             AND created_at >= ${$4}
           UNION ALL
           SELECT created_at, ${list}, consumed, supplied, entries FROM gone
-          WHERE created_at < ${$1} AND created_at >= ${$4} AND written_at <= ${$2}) AS d GROUP BY at, ${list}`,
+          WHERE ${isMeant}) AS d GROUP BY at, ${list}`,
       moments: [0, 1, 3, 5],
     },
   ];

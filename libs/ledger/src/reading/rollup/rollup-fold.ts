@@ -1,3 +1,4 @@
+import { LATE_MS } from '../../migrations/rollup-tables.js';
 import { Deadline } from '../../sink/postgres/deadline.js';
 import type { PgSession } from '../pg-session.js';
 import type { FoldStatement } from './fold-sql.js';
@@ -77,14 +78,7 @@ export async function foldOnce(
     if (row?.[2] !== goal.dimensions) {
       return { isBehind: false, isIdle: true, entries: 0, stepMs: goal.stepMs, movedMs: 0 };
     }
-    const until = Math.max(written, goal.writtenUntil);
-    const hasOldRest = closed === NEVER || goal.target - closed > OLD_REST_MS;
-    // Emptied rollups have no beginning to go on from, whatever the step was before.
-    const isFirst = closed === NEVER || (goal.stepMs === undefined && hasOldRest);
-    const first = isFirst ? await firstStep(session, sql, goal) : undefined;
-    const stepMs = Math.max(MIN_STEP_MS, goal.stepMs ?? first?.stepMs ?? OLD_REST_MS);
-    const start = closed === NEVER ? (first?.start ?? closed) : closed;
-    const before = Math.max(closed, Math.min(goal.target, start + stepMs));
+    const { before, until, stepMs } = await reachOf(session, sql, { closed, written, goal });
     const isShort = before - closed <= goal.grainedMs;
     const grainSeconds = Math.max(1, before - closed) / GRAINS / 1000;
     const parameters = [
@@ -96,11 +90,47 @@ export async function foldOnce(
     // entries for those of a few seconds.
     await session.rows('SET LOCAL enable_seqscan = off');
     const isIdle = isShort && !(await hasAnything(session, sql, parameters));
-    const entries = isIdle ? 0 : await runStatements(session, sql, parameters, isShort);
+    const { entries, hasMarks } = isIdle
+      ? { entries: 0, hasMarks: false }
+      : await runStatements(session, sql, parameters, isShort);
     await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(goal.restFactor)]);
-    const isBehind = before < goal.target;
+    const isBehind = before < goal.target || until < goal.writtenUntil || hasMarks;
     return { isBehind, isIdle, entries, stepMs, movedMs: before - closed };
   });
+}
+
+/** How far one fold is to come: milliseconds since 1970, and of `created_at` that it may take in. */
+async function reachOf(
+  session: PgSession,
+  sql: RollupSql,
+  { closed, written, goal }: { closed: number; written: number; goal: FoldGoal },
+): Promise<{ before: number; until: number; stepMs: number }> {
+  const until = await writtenUntil(session, sql, { written, goal });
+  // What is created later than this and written after it would not be known for late.
+  const target = Math.max(closed, Math.min(goal.target, until - LATE_MS));
+  const hasOldRest = closed === NEVER || goal.target - closed > OLD_REST_MS;
+  // Emptied rollups have no beginning to go on from, whatever the step was before.
+  const isFirst = closed === NEVER || (goal.stepMs === undefined && hasOldRest);
+  const first = isFirst ? await firstStep(session, sql, goal) : undefined;
+  const stepMs = Math.max(MIN_STEP_MS, goal.stepMs ?? first?.stepMs ?? OLD_REST_MS);
+  const start = closed === NEVER ? (first?.start ?? closed) : closed;
+  return { before: Math.max(closed, Math.min(target, start + stepMs)), until, stepMs };
+}
+
+/** As the goal says, or as far as late entries are no more than one fold's. */
+async function writtenUntil(
+  session: PgSession,
+  { fold: { lateUntil } }: RollupSql,
+  { written, goal }: { written: number; goal: FoldGoal },
+): Promise<number> {
+  const until = Math.max(written, goal.writtenUntil);
+  // Nothing was folded, so nothing is late.
+  if (written === NEVER) return until;
+  // The planner takes a third of all entries for late ones, and might rather read and sort them.
+  await session.rows('SET LOCAL enable_seqscan = off');
+  const [row] = await session.rows(lateUntil, [momentText(written), momentText(until)]);
+  await session.rows('SET LOCAL enable_seqscan TO DEFAULT');
+  return row ? Math.min(until, millis(row[0])) : until;
 }
 
 async function hasAnything(
@@ -118,7 +148,7 @@ async function runStatements(
   { fold }: RollupSql,
   parameters: readonly string[],
   isShort: boolean,
-): Promise<number> {
+): Promise<{ entries: number; hasMarks: boolean }> {
   const run = async (statements: readonly FoldStatement[]): Promise<void> => {
     for (const { sql, moments } of statements) {
       const values = moments.map((place) => parameters[place]!);
@@ -135,9 +165,11 @@ async function runStatements(
   const hasChanges = found?.[1] === 'true';
   if (hasChanges) await run(fold.change);
   if (hasFresh) await run(fold.cut);
-  if (hasChanges) await run(fold.recut);
+  // The rows lack already what the marks that are left will be taken off for.
+  const hasMarks = found?.[2] === 'true';
+  if (hasChanges && !hasMarks) await run(fold.recut);
   if (hasFresh || hasChanges) await run(fold.join);
-  return entries;
+  return { entries, hasMarks };
 }
 
 /** Milliseconds in which the table has about as many entries as one step should take in. */

@@ -20,7 +20,7 @@ import {
 } from './rollup-fold.js';
 import type { FoldStep } from './rollup-fold.js';
 import { lookAt, SettledUntil } from './rollup-look.js';
-import type { SpanSizes } from './series-sql.js';
+import type { FoldSizes } from './series-sql.js';
 import { rollupSql } from './rollup-sql.js';
 import type { RollupSql } from './rollup-sql.js';
 
@@ -43,8 +43,8 @@ export interface RollupPassParts {
    * it. Default: 3.
    */
   readonly restFactor?: number;
-  /** Tests make many small spans. Default: 128 entries, 32 spans. */
-  readonly spans?: SpanSizes;
+  /** Tests make many small spans. Default: 128 entries, 32 spans, 50,000 changes. */
+  readonly sizes?: Partial<FoldSizes>;
   /** Milliseconds up to which a fold adds up short times first. Default: 10 minutes. */
   readonly grainedMs?: number;
 }
@@ -89,6 +89,8 @@ const OLD_QUICK_MS = 20_000;
  * milliseconds. For fewer it would only make tables.
  */
 const MANY_ENTRIES = 10_000;
+/** A change costs a fold about 0.1 ms, so that one of so many ends within some seconds. */
+const SIZES: FoldSizes = { spanEntries: SPAN_ENTRIES, fanOut: FAN_OUT, changes: 50_000 };
 const REST_FACTOR = 3;
 /** Milliseconds up to which a fold adds up short times first. */
 const GRAINED_MS = 600_000;
@@ -110,13 +112,13 @@ export class RollupPass {
   #stepMs: number | undefined;
   readonly #dimensions: readonly string[];
   readonly #restFactor: number;
-  readonly #spans: SpanSizes;
+  readonly #sizes: FoldSizes;
 
   constructor(parts: RollupPassParts) {
     this.#parts = parts;
     this.#dimensions = dimensions(parts.definition);
     this.#restFactor = parts.restFactor ?? REST_FACTOR;
-    this.#spans = parts.spans ?? { spanEntries: SPAN_ENTRIES, fanOut: FAN_OUT };
+    this.#sizes = { ...SIZES, ...parts.sizes };
     this.#stepMs = parts.stepMs;
   }
 
@@ -130,7 +132,7 @@ export class RollupPass {
     const deadline = new Deadline(timeoutMs);
     return connections.use(deadline, async (lease) => {
       const schema = connectionSchema(await connections.ready());
-      const own = rollupSql(definition, schema, this.#spans);
+      const own = rollupSql(definition, schema, this.#sizes);
       const session = new PgSession(lease, deadline);
       const { sqlEntries } = tableNames(definition, schema);
       const look = await lookAt(session, own, sqlEntries, this.#parts.marginMs ?? MARGIN_MS);
@@ -152,7 +154,7 @@ export class RollupPass {
       }
       // Another application's rollups may tell apart more; then so does every fold.
       const rollup = found.filter((name) => !BUILT_IN_DIMENSIONS.includes(name));
-      const sql = rollupSql({ ...definition, rollup }, schema, this.#spans);
+      const sql = rollupSql({ ...definition, rollup }, schema, this.#sizes);
       const goal = { target, writtenUntil, dimensions: look.dimensions };
       return this.#foldGuarded(session, sql, goal);
     });
@@ -163,7 +165,7 @@ export class RollupPass {
     const { connections, definition, timeoutMs = TIMEOUT_MS } = this.#parts;
     const deadline = new Deadline(timeoutMs);
     await connections.use(deadline, async (lease) => {
-      const sql = rollupSql(definition, connectionSchema(await connections.ready()), this.#spans);
+      const sql = rollupSql(definition, connectionSchema(await connections.ready()), this.#sizes);
       const session = new PgSession(lease, deadline);
       await inTransaction(session, deadline, async () => {
         for (const statement of [...sql.lock, ...sql.clear]) await session.rows(statement);

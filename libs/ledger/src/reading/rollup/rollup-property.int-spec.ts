@@ -92,11 +92,12 @@ describe('summary from rollups', () => {
   it('equals it where spans are on all levels, and late entries fill one', async () => {
     bench = await openRollupBench(inject('databaseUrl'), deep);
     const history = new RollupHistory(bench, seeded(1));
-    const spans = { spanEntries: 2, fanOut: 2 };
-    const fold = async (): Promise<void> => {
-      const pass = bench!.pass({ spans });
+    const sizes = { spanEntries: 2, fanOut: 2, changes: 2 };
+    const fold = async (check = async (): Promise<void> => {}): Promise<void> => {
+      const pass = bench!.pass({ sizes });
       for (let looks = 0, isBehind = true; isBehind || looks < 2; looks++) {
         ({ isBehind } = await pass.run());
+        await check();
       }
     };
     const insert = (from: string, minutes: number): Promise<unknown> =>
@@ -113,13 +114,28 @@ describe('summary from rollups', () => {
     await fold();
     expect(await history.levels()).toBe(5);
     expect(await history.brokenLines()).toEqual([]);
-    for (const userId of [1, 2, undefined]) {
-      for (let hour = 0; hour < 200; hour += 23) {
-        const [from, to] = [new Date(Date.UTC(2025, 0, 1, 0, hour)), Date.UTC(2026, 0, 1, hour)];
-        const query = { userId, from, to: new Date(to) };
-        const found = await bench.reader.summary(query);
-        expect(found).toMatchObject((await history.plain(query)) as object);
-      }
-    }
+    const check = (): Promise<void> => checkHours(bench!, history);
+    await check();
+    // One is cut anew while most of what was deleted in it waits for the folds to come.
+    await insert('2025-02-01Z', 0);
+    await fold();
+    await bench.client.query(
+      `DELETE FROM ${bench.table} WHERE created_at = '2025-02-01Z' AND prompt_tokens % 5 = 0`,
+    );
+    await insert('2025-02-01Z', 0);
+    await fold(check);
+    expect(await history.brokenLines()).toEqual([]);
   });
 });
+
+/** Every user and everybody, for periods that begin and end in the middle of spans. */
+async function checkHours(bench: RollupBench, history: RollupHistory): Promise<void> {
+  for (const userId of [1, 2, undefined]) {
+    for (let hour = 0; hour < 200; hour += 23) {
+      const [from, to] = [new Date(Date.UTC(2025, 0, 1, 0, hour)), Date.UTC(2026, 0, 1, hour)];
+      const query = { userId, from, to: new Date(to) };
+      const found = await bench.reader.summary(query);
+      expect(found).toMatchObject((await history.plain(query)) as object);
+    }
+  }
+}

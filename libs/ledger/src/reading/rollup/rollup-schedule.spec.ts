@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../testing/manual-clock.js';
+import { DeadlineError } from '../../sink/postgres/deadline.js';
 import type { PassResult } from './rollup-pass.js';
 import { RollupSchedule } from './rollup-schedule.js';
 
@@ -10,18 +11,20 @@ describe('RollupSchedule', () => {
   let passes = 0;
   let written = 0;
   let result: PassResult = { outcome: 'idle', isBehind: false };
+  let failure: Error | undefined;
   let schedule: RollupSchedule;
+  const warnings: string[] = [];
   const start = (): void => {
     const none = (): void => {};
     schedule = new RollupSchedule({
       pass: {
         run: () => {
           passes++;
-          return Promise.resolve(result);
+          return failure ? Promise.reject(failure) : Promise.resolve(result);
         },
       },
       clock,
-      logger: { log: none, warn: none, error: none },
+      logger: { log: none, warn: (line) => void warnings.push(line), error: none },
       table: 'usage_entries',
       written: () => written,
     });
@@ -65,5 +68,17 @@ describe('RollupSchedule', () => {
     await clock.advance(10 * MINUTE_MS);
     clock.setNow(clock.now() - 24 * 60 * MINUTE_MS);
     expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(10);
+  });
+
+  it('says once what helps a fold that never ends in time', async () => {
+    failure = new DeadlineError(60_000);
+    start();
+    await clock.advance(MINUTE_MS);
+    failure = undefined;
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /not moved on .*reads stay exact.*`npx nestjs-ledger rollup --rebuild`/,
+      ),
+    ]);
   });
 });

@@ -1,6 +1,8 @@
+import { DeadlineError } from '../../sink/postgres/deadline.js';
 import { readPgError } from '../../sink/postgres/read-pg-error.js';
 import type { LedgerLogger } from '../../stats/ledger-logger.interface.js';
 import type { Clock, Timer } from '../../writer/clock.js';
+import { QUERY_CANCELED } from './rollup-fold.js';
 import type { PassOutcome, PassResult } from './rollup-pass.js';
 
 /** What the schedule works with. @internal */
@@ -108,8 +110,11 @@ export class RollupSchedule {
     const { code, text } = readPgError(error);
     if (code !== undefined && BLOCKED.includes(code)) return this.#tellBlocked(code);
     if (!this.#isTroubled) {
-      const { logger } = this.#parts;
-      logger.warn(`WARNING: rollups are not moved on at the moment (${text}); reads stay exact`);
+      const isSlow = code === QUERY_CANCELED || error instanceof DeadlineError;
+      const remedy = isSlow ? '; if it goes on, run `npx nestjs-ledger rollup --rebuild`' : '';
+      this.#parts.logger.warn(
+        `WARNING: rollups are not moved on at the moment (${text}); reads stay exact${remedy}`,
+      );
     }
     this.#isTroubled = true;
     return INTERVAL_MS;

@@ -4,7 +4,7 @@ import { IS_LATE, rollupNames } from '../../migrations/rollup-tables.js';
 import { tableNames } from '../../migrations/table-names.js';
 import { foldSql } from './fold-sql.js';
 import type { FoldSql } from './fold-sql.js';
-import type { SpanSizes } from './series-sql.js';
+import type { FoldSizes } from './series-sql.js';
 
 /** Bytes of an entry in a table that nobody has counted yet, rather too many. */
 const ROW_BYTES = 250;
@@ -28,7 +28,7 @@ export interface RollupSql {
 export function rollupSql(
   table: LedgerTable,
   schema: string | undefined,
-  sizes: SpanSizes,
+  sizes: FoldSizes,
 ): RollupSql {
   const { sqlEntries } = tableNames(table, schema);
   const { sqlRollups, sqlState, sqlMarks, sqlBrin, sqlLate } = rollupNames(table, schema);

@@ -1,5 +1,7 @@
 import type { LedgerTable } from '../../entry/ledger-definition.js';
 import {
+  BACK_IN_TIME,
+  IN_TIME,
   MEASURES_OF_ENTRY,
   rollupNames,
   seriesDimensions,
@@ -19,10 +21,12 @@ export const OVERFULL = 'pg_temp.ledger_rollup_overfull';
 /** A span that late entries have filled so many times over is cut anew. */
 const OVERFULL_TIMES = 8;
 
-/** How large spans are. @internal */
-export interface SpanSizes {
+/** How large spans and folds are. @internal */
+export interface FoldSizes {
   readonly spanEntries: number;
   readonly fanOut: number;
+  /** Entries of the past, and as many changes of it, that one fold takes in. */
+  readonly changes: number;
 }
 
 const SUMS = 'sum(consumed) AS consumed, sum(supplied) AS supplied, sum(entries) AS entries';
@@ -44,7 +48,7 @@ export class SeriesSql {
     table: LedgerTable,
     schema: string | undefined,
     series: Series,
-    private readonly sizes: SpanSizes,
+    private readonly sizes: FoldSizes,
   ) {
     this.#rollups = rollupNames(table, schema).sqlRollups;
     this.#entries = tableNames(table, schema).sqlEntries;
@@ -56,7 +60,7 @@ export class SeriesSql {
   /** Adds differences to the spans that hold their moments. */
   change(level: number): string {
     const span = `SELECT r.lo, r.hi FROM ${this.#rollups} r
-      WHERE ${this.#spans(level)} AND r.hi > k.at ORDER BY r.hi LIMIT 1`;
+      WHERE ${this.#spans(level)} AND r.hi > k.at ORDER BY ${IN_TIME} LIMIT 1`;
     // A key that is new has its first span here; higher levels are made of lower ones alone.
     const join = level === 0 ? 'LEFT JOIN' : 'JOIN';
     return `WITH hit AS MATERIALIZED (
@@ -89,7 +93,7 @@ export class SeriesSql {
       SELECT ${this.#series.series}, s.key, s.lo, s.hi
       FROM (SELECT DISTINCT key, at FROM (${this.#keyed(CHANGES)}) c) k
       CROSS JOIN LATERAL (SELECT r.hi FROM ${this.#rollups} r
-        WHERE ${this.#spans(0)} AND r.hi > k.at ORDER BY r.hi LIMIT 1) found
+        WHERE ${this.#spans(0)} AND r.hi > k.at ORDER BY ${IN_TIME} LIMIT 1) found
       CROSS JOIN LATERAL (SELECT r.key, r.lo, r.hi, sum(r.entries) AS entries FROM ${this.#rollups} r
         WHERE ${this.#spans(0)} AND r.hi = found.hi GROUP BY r.key, r.lo, r.hi) s
       WHERE s.entries > ${OVERFULL_TIMES * this.sizes.spanEntries} GROUP BY s.key, s.lo, s.hi`;
@@ -123,7 +127,8 @@ export class SeriesSql {
         FROM (SELECT DISTINCT key FROM ${GROWN} WHERE series = ${this.#series.series}) k
         CROSS JOIN LATERAL (SELECT DISTINCT r.lo, r.hi FROM ${this.#rollups} r
           WHERE ${below} AND r.hi < 'infinity' AND r.hi > coalesce(
-            (SELECT max(r.hi) FROM ${this.#rollups} r WHERE ${this.#spans(level)}), '-infinity')) x),
+            (SELECT r.hi FROM ${this.#rollups} r WHERE ${this.#spans(level)}
+              ORDER BY ${BACK_IN_TIME} LIMIT 1), '-infinity')) x),
       whole AS (SELECT key, min(lo) AS lo, max(hi) AS hi FROM line
         GROUP BY key, part HAVING count(*) = ${this.sizes.fanOut})
       ${this.#insert()}
