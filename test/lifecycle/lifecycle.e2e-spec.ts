@@ -175,6 +175,24 @@ describe.each([
   });
 });
 
+describe.each(['fastify', 'express'])('a stop while a slow client is answered (%s)', (ADAPTER) => {
+  it('sends all of an answer that was complete when the server closed', async () => {
+    const app = await SlowApp.start({ ADAPTER, POOL: 'own', END: 'signal' });
+    const uuid = randomUUID();
+    let received = 0;
+    const slow = connect(Number(new URL(app.url).port), '127.0.0.1').pause();
+    slow.on('data', (bytes) => (received += bytes.length));
+    slow.write(`GET /large?uuid=${uuid} HTTP/1.1\r\nHost: here\r\n\r\n`);
+    await pause(100);
+    app.child.kill('SIGTERM');
+    await pause(1500);
+    slow.resume();
+    await app.exited;
+    expect(received).toBeGreaterThan(20_000_000);
+    expect(await missing([uuid])).toEqual([]);
+  });
+});
+
 describe('an application without shutdown hooks', () => {
   it('is warned once, some seconds after its start', async () => {
     const app = await SlowApp.start({ ADAPTER: 'fastify', POOL: 'own', HOOKS: 'off' });

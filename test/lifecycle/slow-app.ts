@@ -35,6 +35,8 @@ const usage = defineLedger({ schema: SCHEMA! });
 const HANDLER_MS = 300;
 const STREAM_MS = 3000;
 const STREAM_PIECES = 30;
+/** More than both sockets' buffers take, so that it stays with the server until it is read. */
+const LARGE_BYTES = 20_000_000;
 
 /** Each request names its entry, so that the test can look for exactly that row. */
 function entryOf({ context }: UsageCall): { userId: number; uuid: string; memo: string } {
@@ -58,6 +60,13 @@ class SlowController {
   async decorated(): Promise<{ done: true }> {
     await pause(HANDLER_MS);
     return { done: true };
+  }
+
+  @Get('large')
+  @RecordUsage(entryOf)
+  async large(): Promise<string> {
+    await pause(HANDLER_MS);
+    return 'x'.repeat(LARGE_BYTES);
   }
 
   @Get('stream')

@@ -12,7 +12,7 @@ import { describeSettings } from './config/describe-settings.js';
 import { unwiseConnections } from './config/unwise-settings.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
-import { SilentConnections } from './http/silent-connections.js';
+import { OpenConnections } from './http/open-connections.js';
 import { OnePerNest } from './one-per-nest.js';
 import type { PartitionKeeper } from './partitions/partition-keeper.js';
 import type { LedgerFiles } from './sink/ledger-files.js';
@@ -62,7 +62,7 @@ export class LedgerLifecycle
   #boot: Promise<void> | undefined;
   readonly #adviceWatch: AdviceWatch;
   #sigtermWatch: Timer | undefined;
-  readonly #silent = new SilentConnections();
+  readonly #connections = new OpenConnections();
   #closingIdle: NodeJS.Timeout | undefined;
 
   constructor(parts: LedgerLifecycleParts) {
@@ -178,7 +178,7 @@ export class LedgerLifecycle
   onApplicationBootstrap(): void {
     const { ledger, isUnderTest } = this.#parts;
     const server = this.#closableServer;
-    if (server) this.#silent.watch(server);
+    if (server) this.#connections.watch(server);
     if (isUnderTest || this.#sigtermWatch !== undefined) return;
     this.#sigtermWatch = ledger.clock.after(SIGTERM_GRACE_MS, () => {
       if (process.listenerCount('SIGTERM') > 0 || ledger.status.isStopping) return;
@@ -206,10 +206,7 @@ export class LedgerLifecycle
   beforeApplicationShutdown(): void {
     const server = this.#closableServer;
     if (!server) return;
-    const close = (): void => {
-      server.closeIdleConnections();
-      this.#silent.close();
-    };
+    const close = (): void => this.#connections.closeUnused(server);
     this.#closingIdle ??= setInterval(close, CLOSE_IDLE_MS).unref();
     close();
   }
