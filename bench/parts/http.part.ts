@@ -2,19 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Child } from '../setup/child.js';
 import { takeTurns } from '../setup/figures.js';
 import type { GatewayInput } from '../processes/gateway.process.js';
-import type { LoadOrder } from '../processes/load.process.js';
+import type { LoadOrder, LoadReport } from '../processes/load.process.js';
 import type { Bench, Part } from './part.js';
-
-interface LoadReport {
-  readonly perSecond: number;
-  readonly answered: number;
-  readonly others: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly p999: number;
-  /** Of the responses alone, in fractions of a millisecond. */
-  readonly fine: { readonly p50: number; readonly p99: number };
-}
 
 interface Contender {
   readonly name: string;
@@ -112,7 +101,7 @@ async function rounds(
 function addWhatIsAdded({ figures }: Bench, reports: ReadonlyMap<string, LoadReport>): void {
   const both = DIRECT_AND_THROUGH.map((name) => reports.get(name)!);
   if (both.some(({ answered }) => answered === 0)) return;
-  const [direct, through] = both.map(({ fine }) => fine);
+  const [direct, through] = both;
   const key = { group: PAIR_GROUP, contender: 'added by the gateway', setting: '', unit: 'ms' };
   figures.add({ ...key, metric: 'p50' }, through!.p50 - direct!.p50);
   figures.add({ ...key, metric: 'p99' }, through!.p99 - direct!.p99);
@@ -148,9 +137,8 @@ async function once(
   const group = isPair ? PAIR_GROUP : pace;
   const key = { group, contender: name, setting };
   figures.add({ ...key, metric: 'requests', unit: '/s' }, report.perSecond);
-  const { p50, p99 } = isPair && report.answered > 0 ? report.fine : report;
-  figures.add({ ...key, metric: 'p50', unit: 'ms' }, p50);
-  figures.add({ ...key, metric: 'p99', unit: 'ms' }, p99);
+  figures.add({ ...key, metric: 'p50', unit: 'ms' }, report.p50);
+  figures.add({ ...key, metric: 'p99', unit: 'ms' }, report.p99);
   figures.add({ ...key, metric: 'p99.9', unit: 'ms' }, report.p999);
   figures.add({ ...key, metric: 'CPU of the gateway', unit: 'µs/request' }, cpu / report.answered);
   return report;

@@ -1,12 +1,23 @@
 import autocannon from 'autocannon';
 import { percentile } from '../setup/figures.js';
 import { inputOf, nextMessage, tell } from '../setup/child.js';
+import { pacedLoad } from '../setup/paced-load.js';
 
 /** How long and how hard; 0 a second is as hard as it goes. */
 export interface LoadOrder {
   readonly url: string;
   readonly seconds: number;
   readonly perSecond: number;
+}
+
+/** Times in milliseconds. */
+export interface LoadReport {
+  readonly perSecond: number;
+  readonly answered: number;
+  readonly others: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
 }
 
 const CONNECTIONS = 32;
@@ -16,37 +27,51 @@ const BODY = JSON.stringify({
   messages: [{ role: 'user', content: 'How many tokens does this question have?' }],
 });
 
+const HEADERS = { 'content-type': 'application/json', authorization: 'Bearer sk-bench' };
+
 inputOf<object>();
 for (;;) {
   const order = await nextMessage<LoadOrder | { isOver: true }>();
   if ('isOver' in order) break;
-  const { url, seconds, perSecond } = order;
-  // Finer than the histogram of the load generator, whose values are whole milliseconds.
-  const times: number[] = [];
-  const options: autocannon.Options = {
+  tell(order.perSecond > 0 ? await paced(order) : await atFullSpeed(order));
+}
+process.exit(0);
+
+async function paced({ url, seconds, perSecond }: LoadOrder): Promise<LoadReport> {
+  const address = `${url}/v1/chat/completions`;
+  const options = { url: address, headers: HEADERS, body: BODY, connections: CONNECTIONS };
+  const { times, others, seconds: took } = await pacedLoad({ ...options, perSecond, seconds });
+  return {
+    perSecond: times.length / took,
+    answered: times.length,
+    others,
+    p50: percentile(times, 0.5),
+    p99: percentile(times, 0.99),
+    p999: percentile(times, 0.999),
+  };
+}
+
+async function atFullSpeed({ url, seconds }: LoadOrder): Promise<LoadReport> {
+  const {
+    '2xx': answered,
+    non2xx,
+    errors,
+    duration,
+    latency,
+  } = await autocannon({
     url: `${url}/v1/chat/completions`,
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: 'Bearer sk-bench' },
+    headers: HEADERS,
     body: BODY,
     connections: CONNECTIONS,
     duration: seconds,
-    ...(perSecond > 0 ? { overallRate: perSecond } : {}),
+  });
+  return {
+    perSecond: answered / duration,
+    answered,
+    others: non2xx + errors,
+    p50: latency.p50,
+    p99: latency.p99,
+    p999: latency.p99_9,
   };
-  const result = await new Promise<autocannon.Result>((resolve, reject) => {
-    const load = autocannon(options, (error, found) => {
-      if (error) reject(error as Error);
-      else resolve(found);
-    });
-    load.on('response', (_client, _status, _bytes, ms) => times.push(ms));
-  });
-  tell({
-    perSecond: result['2xx'] / result.duration,
-    answered: result['2xx'],
-    others: result.non2xx + result.errors,
-    p50: result.latency.p50,
-    p99: result.latency.p99,
-    p999: result.latency.p99_9,
-    fine: { p50: percentile(times, 0.5), p99: percentile(times, 0.99) },
-  });
 }
-process.exit(0);
