@@ -36,7 +36,7 @@ export interface FoldSql {
   readonly rows: FoldStatement;
   /** The same, as sums of short times, which is less work if there are many in few minutes. */
   readonly grains: FoldStatement;
-  /** Answers how many entries came into reach, whether there are differences, and whether more are left. */
+  /** Answers how many entries came into reach, how many differences, and whether more are left. */
   readonly found: string;
   /** Only if there are differences. */
   readonly change: readonly FoldStatement[];
@@ -65,7 +65,7 @@ export function foldSql(table: LedgerTable, schema: string | undefined, sizes: F
     gather: gather(table, schema, sizes.changes),
     ...fresh(table, schema),
     found: `SELECT (SELECT coalesce(sum(entries), 0) FROM ${FRESH})::text,
-      (EXISTS (SELECT FROM ${CHANGES}))::text,
+      (SELECT count(*) FROM ${CHANGES})::text,
       (EXISTS (SELECT FROM ${rollupNames(table, schema).sqlMarks}))::text`,
     change: series.flatMap((one) => [0, ...levels].map((level) => statement(one.change(level)))),
     cut: series.map((one) => statement(one.cut(), 0)),

@@ -13,6 +13,8 @@ export interface FoldStep {
   readonly isIdle: boolean;
   /** Entries that it took in, late ones left out. */
   readonly entries: number;
+  /** Moments and keys of the past with a difference. */
+  readonly changes: number;
   /** Milliseconds of `created_at` that it was allowed to take in; undefined: as the goal said. */
   readonly stepMs: number | undefined;
   /** Milliseconds of `created_at` that it took in; infinite for the first. */
@@ -76,7 +78,8 @@ export async function foldOnce(
     const written = millis(row?.[1]);
     // A migration may have come between: the next look tells.
     if (row?.[2] !== goal.dimensions) {
-      return { isBehind: false, isIdle: true, entries: 0, stepMs: goal.stepMs, movedMs: 0 };
+      const nothing = { entries: 0, changes: 0, stepMs: goal.stepMs, movedMs: 0 };
+      return { isBehind: false, isIdle: true, ...nothing };
     }
     const { before, until, stepMs } = await reachOf(session, sql, { closed, written, goal });
     const isShort = before - closed <= goal.grainedMs;
@@ -90,12 +93,12 @@ export async function foldOnce(
     // entries for those of a few seconds.
     await session.rows('SET LOCAL enable_seqscan = off');
     const isIdle = isShort && !(await hasAnything(session, sql, parameters));
-    const { entries, hasMarks } = isIdle
-      ? { entries: 0, hasMarks: false }
+    const { entries, changes, hasMarks } = isIdle
+      ? { entries: 0, changes: 0, hasMarks: false }
       : await runStatements(session, sql, parameters, isShort);
     await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(goal.restFactor)]);
     const isBehind = before < goal.target || until < goal.writtenUntil || hasMarks;
-    return { isBehind, isIdle, entries, stepMs, movedMs: before - closed };
+    return { isBehind, isIdle, entries, changes, stepMs, movedMs: before - closed };
   });
 }
 
@@ -148,7 +151,7 @@ async function runStatements(
   { fold }: RollupSql,
   parameters: readonly string[],
   isShort: boolean,
-): Promise<{ entries: number; hasMarks: boolean }> {
+): Promise<{ entries: number; changes: number; hasMarks: boolean }> {
   const run = async (statements: readonly FoldStatement[]): Promise<void> => {
     for (const { sql, moments } of statements) {
       const values = moments.map((place) => parameters[place]!);
@@ -162,14 +165,13 @@ async function runStatements(
   const [found] = await session.rows(fold.found);
   const entries = Number(found?.[0] ?? 0);
   const hasFresh = entries > 0;
-  const hasChanges = found?.[1] === 'true';
+  const changes = Number(found?.[1] ?? 0);
+  const hasChanges = changes > 0;
   if (hasChanges) await run(fold.change);
   if (hasFresh) await run(fold.cut);
-  // The rows lack already what the marks that are left will be taken off for.
-  const hasMarks = found?.[2] === 'true';
-  if (hasChanges && !hasMarks) await run(fold.recut);
+  if (hasChanges) await run(fold.recut);
   if (hasFresh || hasChanges) await run(fold.join);
-  return { entries, hasMarks };
+  return { entries, changes, hasMarks: found?.[2] === 'true' };
 }
 
 /** Milliseconds in which the table has about as many entries as one step should take in. */

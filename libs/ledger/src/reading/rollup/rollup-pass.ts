@@ -19,7 +19,7 @@ import {
   QUERY_CANCELED,
 } from './rollup-fold.js';
 import type { FoldStep } from './rollup-fold.js';
-import { lookAt, SettledUntil } from './rollup-look.js';
+import { lookAt, NEVER, SettledUntil } from './rollup-look.js';
 import type { FoldSizes } from './series-sql.js';
 import { rollupSql } from './rollup-sql.js';
 import type { RollupSql } from './rollup-sql.js';
@@ -146,7 +146,7 @@ export class RollupPass {
       const writtenUntil = Math.max(look.writtenUntil, this.#settled.until);
       const target = Math.max(look.closedBefore, writtenUntil - LATE_MS);
       const hasMore = look.hasMarks || (look.hasLate && writtenUntil > look.writtenUntil);
-      if (target <= look.closedBefore && !hasMore) {
+      if (target === NEVER || (target <= look.closedBefore && !hasMore)) {
         return { outcome: 'waiting', isBehind: false };
       }
       if (look.rests && this.#restFactor > 0) {
@@ -207,9 +207,12 @@ export class RollupPass {
 }
 
 /** Without bounds a slow fold would rest for long, and so have the more to take in the next time. */
-function nextStepMs({ stepMs, movedMs }: FoldStep, tookMs: number): number | undefined {
+function nextStepMs(step: FoldStep, tookMs: number): number | undefined {
+  const { stepMs, movedMs, entries, changes } = step;
   if (stepMs === undefined) return undefined;
   const quickMs = movedMs > OLD_REST_MS ? OLD_QUICK_MS : QUICK_MS;
   if (tookMs < quickMs) return Math.min(stepMs * 2, MAX_STEP_MS);
+  // A shorter step would not have less of the past to change.
+  if (changes > entries) return stepMs;
   return Math.max(MIN_STEP_MS, Math.min(stepMs, (movedMs * quickMs) / tookMs));
 }

@@ -31,11 +31,13 @@ const partitioned = [1, 2, 3].map(() =>
   }),
 );
 
-const deep = defineLedger({
-  schema: ownSchema(),
-  columns: { model: 'text' },
-  rollup: { dimensions: ['model'] },
-});
+const [deep, twice] = [1, 2].map(() =>
+  defineLedger({
+    schema: ownSchema(),
+    columns: { model: 'text' },
+    rollup: { dimensions: ['model'] },
+  }),
+);
 
 describe('summary from rollups', () => {
   let bench: RollupBench | undefined;
@@ -90,7 +92,7 @@ describe('summary from rollups', () => {
   );
 
   it('equals it where spans are on all levels, and late entries fill one', async () => {
-    bench = await openRollupBench(inject('databaseUrl'), deep);
+    bench = await openRollupBench(inject('databaseUrl'), deep!);
     const history = new RollupHistory(bench, seeded(1));
     const sizes = { spanEntries: 2, fanOut: 2, changes: 2 };
     const fold = async (check = async (): Promise<void> => {}): Promise<void> => {
@@ -124,6 +126,40 @@ describe('summary from rollups', () => {
     );
     await insert('2025-02-01Z', 0);
     await fold(check);
+    expect(await history.brokenLines()).toEqual([]);
+  });
+
+  it('equals it where of two differences of an entry the later one is folded first', async () => {
+    bench = await openRollupBench(inject('databaseUrl'), twice!);
+    const { client, names, table } = bench;
+    const insert = (userId: number, from: string): Promise<unknown> =>
+      client.query(
+        `INSERT INTO ${table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
+         SELECT gen_random_uuid(), ${userId}, n, 0, 'consume',
+           timestamptz '${from}' + n * interval '1 minute' FROM generate_series(1, 10) n`,
+      );
+    const history = new RollupHistory(bench, seeded(1));
+    const sizes = { spanEntries: 1, fanOut: 2, changes: 1 };
+    const pass = bench.pass({ sizes, stepMs: 24 * HOUR_MS });
+    await insert(5, '2026-01-01Z');
+    await insert(2, '2026-01-02T12:00Z');
+    for (let closed = null; closed === null; closed = await bench.closedBefore()) await pass.run();
+    await client.query(`UPDATE ${table} SET user_id = 2 WHERE user_id = 5`);
+    await client.query(`DELETE FROM ${table} WHERE created_at < '2026-01-02Z'`);
+    // What is inserted again lies behind.
+    await client.query(
+      `WITH gone AS (DELETE FROM ${names.sqlMarks} WHERE entries > 0 RETURNING *)
+       INSERT INTO ${names.sqlMarks} SELECT * FROM gone`,
+    );
+    const days = [1, 2, 3, 4].map((day) => new Date(Date.UTC(2026, 0, day)));
+    for (let isBehind = true; isBehind;) {
+      ({ isBehind } = await pass.run());
+      for (const [from, to] of [...days.entries()].map(([i, day]) => [day, days[i + 1]])) {
+        const query = { userId: 2, from, to };
+        const found = await bench.reader.summary(query);
+        expect(found).toMatchObject((await history.plain(query)) as object);
+      }
+    }
     expect(await history.brokenLines()).toEqual([]);
   });
 });

@@ -27,6 +27,8 @@ const BUSY_MS = 2_000;
 const BEHIND_MS = 100;
 /** Milliseconds between two passes of a ledger in which nothing happens, at most. */
 const IDLE_MS = 60_000;
+/** After a fold that did not end in time: the server is to have rest from it, as after others. */
+const SLOW_MS = 180_000;
 /** After an answer that only a person can change. */
 const BLOCKED_MS = 600_000;
 
@@ -109,15 +111,15 @@ export class RollupSchedule {
   #tell(error: unknown): number {
     const { code, text } = readPgError(error);
     if (code !== undefined && BLOCKED.includes(code)) return this.#tellBlocked(code);
+    const isSlow = code === QUERY_CANCELED || error instanceof DeadlineError;
     if (!this.#isTroubled) {
-      const isSlow = code === QUERY_CANCELED || error instanceof DeadlineError;
       const remedy = isSlow ? '; if it goes on, run `npx nestjs-ledger rollup --rebuild`' : '';
       this.#parts.logger.warn(
         `WARNING: rollups are not moved on at the moment (${text}); reads stay exact${remedy}`,
       );
     }
     this.#isTroubled = true;
-    return INTERVAL_MS;
+    return isSlow ? SLOW_MS : INTERVAL_MS;
   }
 
   #tellBlocked(reason: string): number {

@@ -38,6 +38,7 @@ const SUMS = 'sum(consumed) AS consumed, sum(supplied) AS supplied, sum(entries)
  */
 export class SeriesSql {
   readonly #rollups: string;
+  readonly #marks: string;
   readonly #entries: string;
   readonly #list: string;
   readonly #series: Series;
@@ -51,6 +52,7 @@ export class SeriesSql {
     private readonly sizes: FoldSizes,
   ) {
     this.#rollups = rollupNames(table, schema).sqlRollups;
+    this.#marks = rollupNames(table, schema).sqlMarks;
     this.#entries = tableNames(table, schema).sqlEntries;
     this.#list = seriesDimensions(table, series).map(quoteIdentifier).join(', ');
     this.#series = series;
@@ -74,7 +76,11 @@ export class SeriesSql {
         FROM both_ GROUP BY key, lo, hi, ${this.#list}`;
   }
 
-  /** Adds entries to the last span of their key, and cuts it where it is full. Parameter: closed before. */
+  /**
+   * Adds entries to the last span of their key, and cuts it where it is full. One that was changed
+   * twice may have the later difference folded first: then a span has fewer entries than none.
+   * Parameter: closed before.
+   */
   cut(): string {
     const row = (at: string, n: string): string => `SELECT key, ${at} AS at,
       '-infinity'::timestamptz AS low, 'infinity'::timestamptz AS high, ${this.#list},
@@ -83,7 +89,7 @@ export class SeriesSql {
       old AS (DELETE FROM ${this.#rollups} r USING (SELECT DISTINCT key FROM fresh) k
         WHERE ${this.#spans(0)} AND r.hi = 'infinity' RETURNING r.*),
       pieces AS (${row('at', 'entries::integer')} FROM fresh
-        UNION ALL ${row('lo', `least(entries, ${this.sizes.spanEntries})::integer`)} FROM old),
+        UNION ALL ${row('lo', `greatest(0, least(entries, ${this.sizes.spanEntries}))::integer`)} FROM old),
       ${this.#cutPieces('block = 0 AND start >= $1::timestamptz')}`;
   }
 
@@ -99,9 +105,13 @@ export class SeriesSql {
       WHERE s.entries > ${OVERFULL_TIMES * this.sizes.spanEntries} GROUP BY s.key, s.lo, s.hi`;
   }
 
-  /** Makes them anew from the rows. Parameters: closed before, written until. */
+  /**
+   * Makes them anew from the rows, which have all differences already: those that are left for the
+   * next fold are taken out. Parameters: closed before, written until.
+   */
   recut(): string {
     const own = this.#series.column === undefined ? '' : `e.${this.#key} = k.key AND`;
+    const within = `${own} e.created_at >= k.lo AND e.created_at < least(k.hi, $1::timestamptz)`;
     const nothing = this.#list
       .split(', ')
       .map(() => 'NULL')
@@ -111,8 +121,10 @@ export class SeriesSql {
         WHERE ${this.#spans(0)} AND r.hi = k.hi),
       pieces AS (SELECT k.key, e.created_at AS at, k.lo AS low, k.hi AS high, ${this.#list},
           ${MEASURES_OF_ENTRY}, 1::bigint AS entries, 1 AS n
-        FROM ${wanted} JOIN ${this.#entries} e ON ${own} e.created_at >= k.lo
-          AND e.created_at < least(k.hi, $1::timestamptz) AND e.written_at <= $2::timestamptz
+        FROM ${wanted} JOIN ${this.#entries} e ON ${within} AND e.written_at <= $2::timestamptz
+        UNION ALL SELECT k.key, e.created_at, k.lo, k.hi, ${this.#list},
+          -e.consumed, -e.supplied, -e.entries, 0
+        FROM ${wanted} JOIN ${this.#marks} e ON ${within}
         -- Its rows may have left with their partition: a line has no gaps.
         UNION ALL SELECT k.key, k.lo, k.lo, k.hi, ${nothing}, 0, 0, 0, 0 FROM ${wanted}),
       ${this.#cutPieces('block = 0')}`;
