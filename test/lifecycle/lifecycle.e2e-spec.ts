@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { Agent, request } from 'node:http';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -96,6 +96,13 @@ function send(url: string, method: string, agent: Agent): Promise<number> {
   });
 }
 
+async function ask(app: SlowApp, agent: Agent, ms: number): Promise<IncomingMessage> {
+  const url = `${app.url}/record?uuid=${randomUUID()}&ms=${ms}`;
+  const sent = request(url, { method: 'POST', agent }).end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  return response.resume();
+}
+
 /** Asks again and again on a kept connection until the server is gone. */
 async function client(app: SlowApp, seen: Seen, path: string): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -176,16 +183,22 @@ describe.each([
 });
 
 describe.each(['fastify', 'express'])('a stop while a slow client is answered (%s)', (ADAPTER) => {
-  it('sends all of an answer that was complete when the server closed', async () => {
+  it('sends all of an answer that is complete, and ends other connections with theirs', async () => {
     const app = await SlowApp.start({ ADAPTER, POOL: 'own', END: 'signal' });
     const uuid = randomUUID();
     let received = 0;
     const slow = connect(Number(new URL(app.url).port), '127.0.0.1').pause();
     slow.on('data', (bytes) => (received += bytes.length));
-    slow.write(`GET /large?uuid=${uuid} HTTP/1.1\r\nHost: here\r\n\r\n`);
-    await pause(100);
+    slow.write(`GET /large?uuid=${uuid}&ms=2000 HTTP/1.1\r\nHost: here\r\n\r\n`);
+    await pause(500);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const busy = ask(app, agent, 2000);
+    await pause(500);
     app.child.kill('SIGTERM');
-    await pause(1500);
+    expect((await busy).headers.connection).toBe('keep-alive');
+    // Nothing is idle as long as somebody is still being sent an answer; it ends all the same.
+    expect((await ask(app, agent, 0)).headers.connection).toBe('close');
+    await pause(1000);
     slow.resume();
     await app.exited;
     expect(received).toBeGreaterThan(20_000_000);

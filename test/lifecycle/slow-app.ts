@@ -50,8 +50,11 @@ class SlowController {
   constructor(private readonly ledger: LedgerService<typeof usage>) {}
 
   @Post('record')
-  async record(@Query('uuid') uuid: string): Promise<{ outcome: string }> {
-    await pause(HANDLER_MS);
+  async record(
+    @Query('uuid') uuid: string,
+    @Query('ms') ms = `${HANDLER_MS}`,
+  ): Promise<{ outcome: string }> {
+    await pause(Number(ms));
     return { outcome: this.ledger.record({ userId: 1, uuid, memo: 'slow' }) };
   }
 
@@ -64,8 +67,8 @@ class SlowController {
 
   @Get('large')
   @RecordUsage(entryOf)
-  async large(): Promise<string> {
-    await pause(HANDLER_MS);
+  async large(@Query('ms') ms: string): Promise<string> {
+    await pause(Number(ms));
     return 'x'.repeat(LARGE_BYTES);
   }
 

@@ -202,11 +202,12 @@ export class LedgerLifecycle
     this.#parts.rollups?.stop();
   }
 
-  /** From here on connections are closed that are idle, or silent: they would hold the server open. */
+  /** From here on connections are closed that are idle, silent or answered: they would hold the server open. */
   beforeApplicationShutdown(): void {
     const server = this.#closableServer;
     if (!server) return;
     const close = (): void => this.#connections.closeUnused(server);
+    if (!this.#closingIdle) this.#connections.endAfterAnswers(server);
     this.#closingIdle ??= setInterval(close, CLOSE_IDLE_MS).unref();
     close();
   }

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 
 /** A client that has just connected may be about to ask: its request may be on the way. */
 const SILENT_MS = 1000;
-/** A client that takes nothing of its answer for so long has gone, or might as well have. */
+/** A client that takes no whole write of its answer for so long is not waited for. */
 const STUCK_MS = 5000;
 
 /** Monotonic milliseconds, and bytes that the operating system has not taken yet. */
@@ -31,6 +31,13 @@ export class OpenConnections {
     };
     // With TLS there are two of each: one may be silent before the handshake, one after it.
     server.on('connection', note).on('secureConnection', note);
+  }
+
+  /** From now on a connection ends with its next answer: a busy one need not be met while it is idle. */
+  endAfterAnswers(server: Server): void {
+    server.prependListener('request', (_request, response) => {
+      if (!response.headersSent) response.setHeader('connection', 'close');
+    });
   }
 
   /** Ends those that are idle, and those that were silent for a second. To be called again and again. */
