@@ -38,24 +38,22 @@ const CACHED_CHARACTERS = 4_000_000;
 /** Counts tokens as a model does. */
 export class Tokenizer {
   private static characters = 0;
-  private static readonly loaded = new Map<string, Promise<Tokenizer>>();
+  private static readonly loaded = new Map<string, Tokenizer>();
 
   private constructor(private readonly encoding: Encoding) {}
 
   /** The tokenizer of a model; its tables are loaded on first use, which takes about 0.1 s. */
-  static load(model: string): Promise<Tokenizer> {
+  static async load(model: string): Promise<Tokenizer> {
     const name = CL100K_MODELS.test(model) ? 'cl100k_base' : 'o200k_base';
-    const loaded = Tokenizer.loaded.get(name) ?? Tokenizer.read(name);
-    Tokenizer.loaded.set(name, loaded);
-    return loaded;
-  }
-
-  private static async read(name: 'cl100k_base' | 'o200k_base'): Promise<Tokenizer> {
+    const loaded = Tokenizer.loaded.get(name);
+    if (loaded) return loaded;
     const encoding =
       name === 'cl100k_base'
         ? await import('gpt-tokenizer/encoding/cl100k_base')
         : await import('gpt-tokenizer/encoding/o200k_base');
-    return new Tokenizer(encoding);
+    const tokenizer = new Tokenizer(encoding);
+    Tokenizer.loaded.set(name, tokenizer);
+    return tokenizer;
   }
 
   /** Tokens of everything that a model reads before it answers. */
