@@ -82,7 +82,10 @@ export interface LedgerOptions extends LedgerSettings {
   migrations?: 'run' | 'verify' | 'off';
   /** Wait for the database at boot and fail without it. Default: false on the own connection. */
   connectAtBoot?: boolean;
-  /** Close idle and silent connections from `beforeApplicationShutdown` on. Default: true. */
+  /**
+   * From `beforeApplicationShutdown` on close connections that are idle or silent, and others with
+   * their next answer. Default: true.
+   */
   closeIdleConnections?: boolean;
   /** `count` (default) answers `invalid`; `throw` throws `LedgerEntryInvalidError`. */
   onInvalid?: 'count' | 'throw';

@@ -169,6 +169,13 @@ describe('a fold', () => {
     expect([(await rollups()) > 0, await entries()]).toEqual([true, 20]);
   });
 
+  it('folds nothing before it knows what is settled, also where changes wait', async () => {
+    await insert(bench.client, 5);
+    await bench.client.query(`UPDATE ${bench.table} SET prompt_tokens = prompt_tokens + 1`);
+    expect(await bench.pass().run()).toEqual({ outcome: 'waiting', isBehind: false });
+    expect(await bench.closedBefore()).toBeNull();
+  });
+
   it('tells whether so much was written that the next one is due soon', async () => {
     const busy = async (count: number): Promise<boolean[]> => {
       await bench.client.query(`TRUNCATE ${bench.table}`);
