@@ -170,7 +170,7 @@ try {
   console.log(`${names.length - failed} passed, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;
 } finally {
-  await server.stop();
+  await server.dispose();
   await rm(copies, { recursive: true, force: true });
   await rm(data, { recursive: true, force: true });
 }

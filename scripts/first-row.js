@@ -148,6 +148,6 @@ try {
   console.log(`first row after ${total.toFixed(0)} s, ${sum} lines added to the sources`);
   if (sum > LINES_LIMIT) throw new Error(`more than ${LINES_LIMIT} lines`);
 } finally {
-  await server.stop();
+  await server.dispose();
   await rm(folder, { recursive: true, force: true });
 }

@@ -139,7 +139,7 @@ async function measure() {
     return { killedAt, backAt, ...counts, drained, verify: run, samples };
   } finally {
     gateway.child.kill('SIGKILL');
-    await server.stop();
+    await server.dispose();
     await rm(folder, { recursive: true, force: true });
   }
 }

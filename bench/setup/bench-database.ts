@@ -9,7 +9,7 @@ import { TABLE_KINDS, tableOf, type EntryKind } from './entries.js';
 /** Enough for 50 workers, a bare loop on as many connections, and the rest. */
 const MAX_CONNECTIONS = 200;
 
-/** A server with default durability, made for one run, with both tables. */
+/** A server with default durability, made for one run, with all tables. */
 export class BenchDatabase {
   private constructor(
     private readonly server: EmbeddedPostgres,
@@ -17,11 +17,12 @@ export class BenchDatabase {
     private readonly home: string,
   ) {}
 
-  static async open(): Promise<BenchDatabase> {
+  /** @param settings beside the default ones, as in postgresql.conf */
+  static async open(settings: Readonly<Record<string, string>> = {}): Promise<BenchDatabase> {
     const home = await mkdtemp(join(tmpdir(), 'nestjs-ledger-bench-'));
     const server = await startEmbeddedPostgres({
       dataDir: join(home, 'postgres'),
-      settings: { max_connections: MAX_CONNECTIONS },
+      settings: { max_connections: MAX_CONNECTIONS, ...settings },
     });
     const admin = new pg.Client(server.url);
     await admin.connect();
@@ -68,7 +69,7 @@ export class BenchDatabase {
 
   async close(): Promise<void> {
     await this.admin.end();
-    await this.server.stop();
+    await this.server.dispose();
     await rm(this.home, { recursive: true, force: true });
   }
 }

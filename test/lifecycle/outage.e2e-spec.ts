@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterEach(() => gateway?.end('SIGKILL'));
 afterAll(async () => {
-  await postgres.stop();
+  await postgres.dispose();
   await rm(home, { recursive: true, force: true });
 });
 

@@ -98,6 +98,6 @@ try {
   const failed = printCells((await Promise.all(lanes)).flat());
   process.exitCode = failed > 0 ? 1 : 0;
 } finally {
-  await server.stop();
+  await server.dispose();
   await rm(folder, { recursive: true, force: true });
 }

@@ -36,7 +36,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   });
   project.provide('databaseUrl', server.url);
   return async () => {
-    await server.stop();
+    await server.dispose();
     await rm(folder, { recursive: true, force: true });
   };
 }

@@ -32,6 +32,14 @@ export interface DataDirectory {
   readonly password: string;
 }
 
+/** Where a cluster is to be. */
+export interface DataLocation {
+  /** Absolute. */
+  readonly path: string;
+  /** The folder that was made for it alone, if it is not where it was wanted. */
+  readonly shelter?: string;
+}
+
 /**
  * The wanted data directory if the server's account can reach it, else one in its place that is the
  * same at every start.
@@ -41,13 +49,14 @@ export interface DataDirectory {
 export async function locateDataDirectory(
   wanted: string,
   account: ServerAccount | undefined,
-): Promise<string> {
+): Promise<DataLocation> {
   await mkdir(dirname(resolve(wanted)), { recursive: true });
   // A server is known by its path, which must therefore be spelled one way only.
   const parent = await realpath(dirname(resolve(wanted)));
   const path = join(parent, basename(resolve(wanted)));
-  if (await canReach(parent, account)) return path;
-  return join(await makeShelter(path, account), 'data');
+  if (await canReach(parent, account)) return { path };
+  const shelter = await makeShelter(path, account);
+  return { path: join(shelter, 'data'), shelter };
 }
 
 /**

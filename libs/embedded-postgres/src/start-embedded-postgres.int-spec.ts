@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  access,
   chmod,
   mkdir,
   mkdtemp,
@@ -203,8 +204,9 @@ describe('a folder that the account of the server cannot reach', () => {
     expect(second.dataDir).toBe(first.dataDir);
     // An ordinary user runs the server itself and can reach its own folder.
     expect(first.dataDir === dataDir).toBe(!isRoot);
-    await rm(isRoot ? join(first.dataDir, '..') : folder, { recursive: true });
-    await rm(folder, { recursive: true, force: true });
+    await second.dispose();
+    await expect(access(isRoot ? join(first.dataDir, '..') : dataDir)).rejects.toThrow('ENOENT');
+    await rm(folder, { recursive: true });
   });
 });
 

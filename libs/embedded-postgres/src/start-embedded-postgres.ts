@@ -39,6 +39,8 @@ interface ServerPlan {
   readonly programs: PostgresPrograms;
   readonly account: ServerAccount | undefined;
   readonly data: DataDirectory;
+  /** Holds the data and nothing else. */
+  readonly folder: string;
   readonly lifeline: Lifeline;
   readonly settings: Readonly<Record<string, string | number>>;
 }
@@ -57,14 +59,15 @@ export async function startEmbeddedPostgres(
 ): Promise<EmbeddedPostgres> {
   const account = await chooseServerAccount(options.dataDir);
   const programs = await findPostgresPrograms(account);
-  const path = await locateDataDirectory(options.dataDir, account);
+  const location = await locateDataDirectory(options.dataDir, account);
   // A sheltered directory may have another owner than the wanted one would.
-  const owner = await chooseServerAccount(path);
-  const data = await prepareDataDirectory(path, programs, owner);
+  const owner = await chooseServerAccount(location.path);
+  const data = await prepareDataDirectory(location.path, programs, owner);
   const server = new EmbeddedPostgres({
     programs,
     account: owner,
     data,
+    folder: location.shelter ?? location.path,
     lifeline: options.lifeline ?? chooseLifeline(),
     settings: options.settings ?? {},
   });
@@ -133,6 +136,13 @@ export class EmbeddedPostgres {
   /** Ends the server by fast shutdown: open transactions are rolled back, nothing is lost. */
   async stop(): Promise<void> {
     if (!(await this.end('SIGINT'))) await this.kill();
+  }
+
+  /** Ends the server and removes its data, wherever it was. Another process' server is left as it is. */
+  async dispose(): Promise<void> {
+    if (this.isForeign) return;
+    await this.stop();
+    await rm(this.plan.folder, { recursive: true, force: true });
   }
 
   /** Ends the server like a crash: no shutdown, its next start recovers. For tests of outages. */

@@ -62,7 +62,7 @@ export class FaultDatabase {
   }
 
   async dispose(): Promise<void> {
-    await this.server.stop();
+    await this.server.dispose();
     await rm(this.folder, { recursive: true, force: true });
   }
 }
