@@ -82,17 +82,18 @@ function entriesSql(table: LedgerTable, schema: string | undefined): string {
     FROM ${tableNames(table, schema).sqlEntries}`;
 }
 
-/** Counts, since a look for one entry alone would make the planner read the whole table. */
+/** By bitmaps alone: for one entry the planner would rather read the whole table, or a whole index. */
 function anything(table: LedgerTable, schema: string | undefined): FoldStatement {
   const { sqlEntries } = tableNames(table, schema);
   const [closed, written, before, until] = [1, 2, 3, 4].map((place) => `$${place}::timestamptz`);
-  const count = (from: string): string => `(SELECT count(*) FROM ${from})`;
   const fresh = `${sqlEntries} WHERE created_at >= ${closed} AND created_at < ${before}
     AND written_at <= ${until}`;
   const late = `${sqlEntries} WHERE ${IS_LATE} AND written_at > ${written}
     AND written_at <= ${until} AND created_at < ${closed}`;
-  const all = [fresh, late, rollupNames(table, schema).sqlMarks].map(count).join(' + ');
-  return { sql: `SELECT (${all} > 0)::text`, moments: [0, 1, 2, 3] };
+  const any = [fresh, late, rollupNames(table, schema).sqlMarks]
+    .map((from) => `EXISTS (SELECT FROM ${from})`)
+    .join(' OR ');
+  return { sql: `SELECT (${any})::text`, moments: [0, 1, 2, 3] };
 }
 
 /** Entries of one transaction have one moment, so they are taken in together. */
@@ -110,16 +111,12 @@ function fresh(
   const list = dimensions(table).map(quoteIdentifier).join(', ');
   const rows = `${entriesSql(table, schema)} WHERE created_at >= $1::timestamptz
     AND created_at < $2::timestamptz AND written_at <= $3::timestamptz`;
+  const grain = `date_bin($4::text::double precision * interval '1 second', at, $1::timestamptz)`;
   return {
     rows: { sql: `INSERT INTO ${FRESH} ${rows}`, moments: [0, 2, 3] },
-    // All sums of a grain have one moment, its first entry's: a span may begin there.
+    // All sums of a grain have one moment, its beginning: a span may begin there.
     grains: {
-      sql: `INSERT INTO ${FRESH}
-        SELECT min(at) OVER (PARTITION BY grain), ${list}, consumed, supplied, entries
-        FROM (SELECT grain, min(at) AS at, ${list}, ${SUMS} FROM (
-            SELECT floor(date_part('epoch', at) / $4::text::double precision) AS grain, r.*
-            FROM (${rows}) r) x
-          GROUP BY grain, ${list}) y`,
+      sql: `INSERT INTO ${FRESH} SELECT ${grain}, ${list}, ${SUMS} FROM (${rows}) r GROUP BY 1, ${list}`,
       moments: [0, 2, 3, 4],
     },
   };

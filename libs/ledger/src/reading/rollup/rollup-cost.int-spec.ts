@@ -1,36 +1,47 @@
-import { afterEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, describe, expect, inject, it, vi } from 'vitest';
 import {
   openRollupBench,
   ownSchema,
   type RollupBench,
 } from '../../../../../test/support/rollup-bench.js';
 import { defineLedger, type LedgerDefinition } from '../../define-ledger.js';
+import { PgSession } from '../pg-session.js';
+import { FRESH } from './series-sql.js';
 
 const HOUR_MS = 3_600_000;
 /** A table each: the spans of an emptied one stay in its index for a while. */
-const [short, long] = [1, 2].map(() => defineLedger({ schema: ownSchema() }));
+const [short, long, busy] = [1, 2, 3].map(() => defineLedger({ schema: ownSchema() }));
+
+const benches: RollupBench[] = [];
+afterEach(async () => {
+  for (const bench of benches.splice(0)) await bench.close();
+});
+
+/** Entries of one user, so far apart, that end so long ago. */
+async function add(
+  { client, table }: RollupBench,
+  { entries, seconds, ago }: { entries: number; seconds: number; ago: string },
+): Promise<void> {
+  await client.query(
+    `INSERT INTO ${table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
+       created_at, written_at)
+     SELECT gen_random_uuid(), 1, 1, 0, 'consume', at, at
+     FROM (SELECT now() - $1::interval - n * $2::float8 * interval '1 second' AS at
+       FROM generate_series(1, $3::integer) n) made`,
+    [ago, seconds, entries],
+  );
+}
+
+/** A ledger with entries of one user, 10 s apart, that end an hour ago. */
+async function fill(usage: LedgerDefinition, entries: number): Promise<RollupBench> {
+  const bench = await openRollupBench(inject('databaseUrl'), usage);
+  benches.push(bench);
+  await add(bench, { entries, seconds: 10, ago: '1 hour' });
+  await bench.settle();
+  return bench;
+}
 
 describe('a summary of everybody', () => {
-  const benches: RollupBench[] = [];
-  afterEach(async () => {
-    for (const bench of benches.splice(0)) await bench.close();
-  });
-
-  /** A ledger with entries of one user, 10 s apart, that end an hour ago. */
-  const fill = async (usage: LedgerDefinition, entries: number): Promise<RollupBench> => {
-    const bench = await openRollupBench(inject('databaseUrl'), usage);
-    benches.push(bench);
-    await bench.client.query(
-      `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
-         created_at, written_at)
-       SELECT gen_random_uuid(), 1, 1, 0, 'consume', at, at
-       FROM (SELECT now() - interval '1 hour' - n * interval '10 seconds' AS at
-         FROM generate_series(1, ${entries}) n) made`,
-    );
-    await bench.settle();
-    return bench;
-  };
-
   /** Spans that the server looked at for one summary. */
   const spansRead = async (bench: RollupBench, from: Date, to: Date): Promise<number> => {
     const { client, names, table } = bench;
@@ -57,5 +68,66 @@ describe('a summary of everybody', () => {
     expect(few).toBeGreaterThan(20);
     // Where the period begins and ends among the spans of a level is chance.
     expect(many).toBeLessThan(few + 62);
+  });
+});
+
+describe('a fold of the last minutes', () => {
+  /** How the server would run the statements of a pass that contain the text. */
+  const plansOf = async (text: string, work: () => Promise<void>): Promise<string[]> => {
+    const plans: string[] = [];
+    const rows = PgSession.prototype.rows;
+    const spy = vi.spyOn(PgSession.prototype, 'rows');
+    spy.mockImplementation(async function (this: PgSession, sql, values) {
+      if (sql.includes(text)) {
+        const lines = await rows.call(this, `EXPLAIN ${sql}`, values);
+        plans.push(lines.join('\n'));
+      }
+      return rows.call(this, sql, values);
+    });
+    await work().finally(() => spy.mockRestore());
+    return plans;
+  };
+
+  it('reads them alone and does not sort them, though nobody has counted them yet', async () => {
+    const bench = await fill(busy!, 10_000);
+    const { client, names } = bench;
+    await client.query(`VACUUM ANALYZE ${bench.table}`);
+    // As after a pause: there were no entries since.
+    await client.query(`UPDATE ${names.sqlState} SET closed_before = now() - interval '5 minutes'`);
+    await add(bench, { entries: 20_000, seconds: 0.01, ago: '20 seconds' });
+    const fresh = `INSERT INTO ${FRESH}`;
+    const plans = await plansOf(fresh, () => bench.settle());
+    expect(plans).toHaveLength(1);
+    expect(plans[0]).toMatch(/HashAggregate[^]*Bitmap Heap Scan/);
+    expect(plans[0]).not.toMatch(/Sort|Seq Scan/);
+    expect((await bench.reader.summary({})).entries).toBe(30_000);
+  });
+
+  it('is followed sooner by the next one where it left entries to fold', async () => {
+    const bench = await fill(busy!, 100);
+    const { client, names } = bench;
+    await client.query(`UPDATE ${names.sqlState} SET closed_before = now() - interval '5 minutes'`);
+    await add(bench, { entries: 100, seconds: 1, ago: '20 seconds' });
+    const restsLong = async (): Promise<boolean> => {
+      const { rows } = await client.query<{ long: boolean }>(
+        `SELECT rests_until > clock_timestamp() + interval '1 minute' AS long FROM ${names.sqlState}`,
+      );
+      return rows[0]!.long;
+    };
+    // A million times as long as any fold takes is more than a minute.
+    const short = bench.pass({ restFactor: 1_000_000, stepMs: 200_000 });
+    expect(await short.run()).toMatchObject({ outcome: 'folded', isBehind: true });
+    expect(await restsLong()).toBe(false);
+    await vi.waitFor(async () => expect((await short.run()).outcome).toBe('folded'));
+    expect(await restsLong()).toBe(true);
+    expect((await bench.reader.summary({})).entries).toBe(200);
+  });
+
+  it('finds that there is something without reading all of it', async () => {
+    const bench = await fill(busy!, 10_000);
+    await bench.client.query(`VACUUM ANALYZE ${bench.table}`);
+    const [plan] = await plansOf('SELECT (EXISTS', () => bench.settle());
+    expect(plan).toMatch(/Bitmap Heap Scan[^]*Bitmap Heap Scan/);
+    expect(plan).not.toMatch(/Index Scan using|Index Only Scan|Seq Scan on usage_entries /);
   });
 });

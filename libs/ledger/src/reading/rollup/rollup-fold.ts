@@ -1,6 +1,7 @@
 import { LATE_MS } from '../../migrations/rollup-tables.js';
 import { Deadline } from '../../sink/postgres/deadline.js';
 import type { PgSession } from '../pg-session.js';
+import type { TextRow } from '../read-rows.js';
 import type { FoldStatement } from './fold-sql.js';
 import { millis, NEVER } from './rollup-look.js';
 import type { RollupSql } from './rollup-sql.js';
@@ -48,6 +49,8 @@ const STEP_ROWS = 1_000_000;
 export const OLD_REST_MS = 3_600_000;
 /** Milliseconds of a step if nobody has counted the entries yet. */
 const MONTH_MS = 30 * 86_400_000;
+/** How many times as long as a fold took all instances rest if they fall behind: a core's other half. */
+const BEHIND_REST_FACTOR = 1;
 /** Of a fold's time limit the part that looking for the first entry may take. */
 const FIRST_SHARE = 0.3;
 /** Where steps begin if that takes longer: a fold without entries is quick, and the next twice as long. */
@@ -89,17 +92,26 @@ export async function foldOnce(
       String(grainSeconds),
       momentText(millis(row[3])),
     ];
-    // What was written since the last ANALYZE is unknown to the planner, which may want to read all
-    // entries for those of a few seconds.
-    await session.rows('SET LOCAL enable_seqscan = off');
     const isIdle = isShort && !(await hasAnything(session, sql, parameters));
     const { entries, changes, hasMarks } = isIdle
       ? { entries: 0, changes: 0, hasMarks: false }
       : await runStatements(session, sql, parameters, isShort);
-    await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(goal.restFactor)]);
+    const restFactor = isFallingBehind(goal.target - before)
+      ? Math.min(goal.restFactor, BEHIND_REST_FACTOR)
+      : goal.restFactor;
+    await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(restFactor)]);
     const isBehind = before < goal.target || until < goal.writtenUntil || hasMarks;
     return { isBehind, isIdle, entries, changes, stepMs, movedMs: before - closed };
   });
+}
+
+/**
+ * True if this fold would have taken too long for all of the last hour: more is written than folds
+ * that rest for long could ever take in, and every summary reads the rest row by row. Nobody waits
+ * for older entries.
+ */
+function isFallingBehind(leftMs: number): boolean {
+  return leftMs > 0 && leftMs < OLD_REST_MS;
 }
 
 /** How far one fold is to come: milliseconds since 1970, and of `created_at` that it may take in. */
@@ -129,10 +141,10 @@ async function writtenUntil(
   const until = Math.max(written, goal.writtenUntil);
   // Nothing was folded, so nothing is late.
   if (written === NEVER) return until;
+  const moments = [momentText(written), momentText(until)];
   // The planner takes a third of all entries for late ones, and might rather read and sort them.
-  await session.rows('SET LOCAL enable_seqscan = off');
-  const [row] = await session.rows(lateUntil, [momentText(written), momentText(until)]);
-  await session.rows('SET LOCAL enable_seqscan TO DEFAULT');
+  const look = (): Promise<TextRow[]> => session.rows(lateUntil, moments);
+  const [row] = await planWithout(session, ['seqscan'], look);
   return row ? Math.min(until, millis(row[0])) : until;
 }
 
@@ -142,7 +154,8 @@ async function hasAnything(
   parameters: readonly string[],
 ): Promise<boolean> {
   const values = anything.moments.map((place) => parameters[place]!);
-  const [row] = await session.rows(anything.sql, values);
+  const look = (): Promise<TextRow[]> => session.rows(anything.sql, values);
+  const [row] = await planWithout(session, SCANS, look);
   return row?.[0] === 'true';
 }
 
@@ -158,10 +171,13 @@ async function runStatements(
       await session.rows(sql, values);
     }
   };
-  await run(fold.gather);
-  // A grain may fill a span by itself, so only folds of few minutes have them.
-  await run([isShort ? fold.grains : fold.rows]);
-  await session.rows('SET LOCAL enable_seqscan TO DEFAULT');
+  // What was written since the last ANALYZE is unknown to the planner: it may want to read all entries
+  // for those of a few seconds, one by one in the order of users, or to sort a million as if it were one.
+  await planWithout(session, ['seqscan'], () => run(fold.gather));
+  await planWithout(session, [...SCANS, 'sort', 'incremental_sort'], () =>
+    // A grain may fill a span by itself, so only folds of few minutes have them.
+    run([isShort ? fold.grains : fold.rows]),
+  );
   const [found] = await session.rows(fold.found);
   const entries = Number(found?.[0] ?? 0);
   const hasFresh = entries > 0;
@@ -172,6 +188,21 @@ async function runStatements(
   if (hasChanges) await run(fold.recut);
   if (hasFresh || hasChanges) await run(fold.join);
   return { entries, changes, hasMarks: found?.[2] === 'true' };
+}
+
+/** All but those by bitmaps. */
+const SCANS = ['seqscan', 'indexscan', 'indexonlyscan'] as const;
+
+/** Does the work while the planner takes these ways only where there is no other. */
+async function planWithout<T>(
+  session: PgSession,
+  ways: readonly ((typeof SCANS)[number] | 'sort' | 'incremental_sort')[],
+  work: () => Promise<T>,
+): Promise<T> {
+  for (const way of ways) await session.rows(`SET LOCAL enable_${way} = off`);
+  const result = await work();
+  for (const way of ways) await session.rows(`SET LOCAL enable_${way} TO DEFAULT`);
+  return result;
 }
 
 /** Milliseconds in which the table has about as many entries as one step should take in. */
