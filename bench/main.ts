@@ -65,7 +65,10 @@ async function main(): Promise<void> {
       const figures = new Figures();
       const before = load();
       const startedAt = performance.now();
-      await part.run({ database, figures, isQuick, rounds, tableRows });
+      const own = part.server && (await BenchDatabase.open(part.server));
+      await part
+        .run({ database: own ?? database, figures, isQuick, rounds, tableRows })
+        .finally(() => own?.close());
       const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
       const { name, title } = part;
       const result = {

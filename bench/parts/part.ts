@@ -17,6 +17,8 @@ export interface Bench {
 export interface Part {
   readonly name: string;
   readonly title: string;
+  /** Settings of a server of its own, as in postgresql.conf; others share one with the default ones. */
+  readonly server?: Readonly<Record<string, string>>;
   run(bench: Bench): Promise<void>;
 }
 
