@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Figures, load } from './setup/figures.js';
 import { BenchDatabase } from './setup/bench-database.js';
-import type { Part } from './parts/part.js';
+import type { Bench, Part } from './parts/part.js';
 import { throughput } from './parts/throughput.part.js';
 import { record } from './parts/record.part.js';
 import { loop } from './parts/loop.part.js';
@@ -56,36 +56,55 @@ async function main(): Promise<void> {
   const isQuick = values.quick;
   const rounds = Number(values.rounds ?? (isQuick ? QUICK_ROUNDS : FULL_ROUNDS));
   const tableRows = values.rows === undefined ? undefined : Number(values.rows);
-  const isTrial = isQuick || tableRows !== undefined;
   await linkLibrary();
   const database = await BenchDatabase.open();
   try {
     for (const part of PARTS) {
       if (positionals.length > 0 && !positionals.includes(part.name)) continue;
-      const figures = new Figures();
-      const before = load();
-      const startedAt = performance.now();
       const own = part.server && (await BenchDatabase.open(part.server));
-      await part
-        .run({ database: own ?? database, figures, isQuick, rounds, tableRows })
-        .finally(() => own?.close());
-      const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
-      const { name, title } = part;
-      const result = {
-        part: name,
-        title,
-        seconds,
-        load: [before, load()] as const,
-        figures: figures.all(),
-        notes: figures.notes,
-      };
-      printPart(result);
-      await saveResult(result, { isQuick: isTrial, rounds, postgres: await database.version() });
+      try {
+        await runPart(part, own ?? database, { isQuick, rounds, tableRows });
+      } finally {
+        await own?.close();
+      }
     }
   } finally {
     await database.close();
   }
-  await writeReport(isTrial);
+  await writeReport(isTrial({ isQuick, tableRows }));
+}
+
+/** Measures, prints and saves; figures of a trial replace none. */
+async function runPart(
+  part: Part,
+  database: BenchDatabase,
+  sizes: Pick<Bench, 'isQuick' | 'rounds' | 'tableRows'>,
+): Promise<void> {
+  const figures = new Figures();
+  const before = load();
+  const startedAt = performance.now();
+  await part.run({ database, figures, ...sizes });
+  const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
+  const { name, title } = part;
+  const result = {
+    part: name,
+    title,
+    seconds,
+    load: [before, load()] as const,
+    figures: figures.all(),
+    notes: figures.notes,
+  };
+  printPart(result);
+  const isQuick = isTrial(sizes);
+  await saveResult(result, {
+    isQuick,
+    rounds: sizes.rounds,
+    postgres: await database.version(),
+  });
+}
+
+function isTrial({ isQuick, tableRows }: Pick<Bench, 'isQuick' | 'tableRows'>): boolean {
+  return isQuick || tableRows !== undefined;
 }
 
 /**

@@ -192,6 +192,15 @@ describe('the symptoms of docs/operations.md', { timeout: 120_000 }, () => {
     await untilReason('Disk full', 'the spill directory cannot be written', 'isHealthy');
   });
 
+  it('slow reads: a line, and how far rollups are behind', async () => {
+    await start();
+    await database.sql('DROP INDEX ops.usage_entries_late');
+    await untilLogged('Slow reads', 'WARNING: this role does not move the rollups of');
+    const ask = /`(SELECT [^`]+)`/.exec(sections.get('Slow reads')!)![1]!;
+    const [row] = await database.sql<{ behind: object }>(`SET search_path = ops; ${ask}`);
+    expect(row).toHaveProperty('behind');
+  });
+
   it('are asked for by statements that the server takes', async () => {
     await start();
     const statements = [...sections.values()].flatMap((section) =>
@@ -205,7 +214,7 @@ describe('the symptoms of docs/operations.md', { timeout: 120_000 }, () => {
 
   it('are all of the page: each trouble is brought about here', async () => {
     const source = await readFile(new URL(import.meta.url), 'utf8');
-    expect(sections.size).toBe(7);
+    expect(sections.size).toBe(8);
     for (const section of sections.keys()) expect(source).toContain(`('${section}', '`);
   });
 });
