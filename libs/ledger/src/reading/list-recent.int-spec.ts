@@ -121,20 +121,22 @@ describe('listRecent', () => {
     expect(await reader.summary(query)).toMatchObject({ consumedTokens: 5, entries: 1 });
   });
 
-  it('survives times that JavaScript does not know, as long as it need not page past them', async () => {
+  it('survives times far away, also those that JavaScript does not know, unless paged past', async () => {
     const usage = defineLedger({
       schema: database.schema,
       table: 'times',
       columns: { until: 'timestamptz' },
     });
     const reader = await database.open(usage);
-    const times = ['infinity', '-infinity', '294000-01-01T00:00:00Z', '0044-03-15 BC'];
+    const years = ['294000-01-01T00:00:00Z', '3000-01-01T00:00:00.999999Z', '0044-03-15 BC'];
+    const times = ['infinity', '-infinity', ...years];
     for (const until of times)
       await database.insert(usage, { user_id: 1, until, created_at: until });
     const { entries } = await reader.listRecent({ userId: 1 });
     expect(entries.map(({ createdAt }) => createdAt)).toEqual([
       'infinity',
       'infinity',
+      '3000-01-01T00:00:00.999Z',
       '-000043-03-15T00:00:00.000Z',
       '-infinity',
     ]);

@@ -17,6 +17,8 @@ export interface RowFormat {
   readonly selectList: string;
   /** @param texts the row's values in the order of the select list, NULL as null */
   parse(texts: readonly (string | null)[]): Record<string, unknown>;
+  /** When the entry was created, in microseconds since 1970. @param texts as for `parse` */
+  createdAt(texts: readonly (string | null)[]): bigint;
 }
 
 /** Larger than any time of PostgreSQL; its own value for infinity. */
@@ -44,6 +46,7 @@ export function rowFormat(table: LedgerTable): RowFormat {
     format('writtenAt', 'timestamptz'),
     ...Object.entries(table.columns).map(([field, type]) => format(field, type)),
   ];
+  const createdAt = fields.findIndex(({ field }) => field === 'createdAt');
   return {
     selectList: fields.map(({ sql }) => sql).join(', '),
     parse(texts) {
@@ -54,11 +57,12 @@ export function rowFormat(table: LedgerTable): RowFormat {
       }
       return entry;
     },
+    createdAt: (texts) => BigInt(texts[createdAt] ?? 0),
   };
 }
 
-/** SQL for a time as microseconds since 1970, in decimal text; NULL stays NULL. @internal */
-export function microsSql(column: string): string {
+/** SQL for a time as microseconds since 1970, in decimal text; NULL stays NULL. */
+function microsSql(column: string): string {
   return (
     `CASE WHEN isfinite(${column}) THEN (extract(epoch FROM ${column}) * 1000000)::bigint ` +
     `WHEN ${column} > now() THEN ${INFINITE_MICROS} ` +
@@ -86,8 +90,16 @@ const PARSERS: Record<Exclude<ColumnType, 'timestamptz'>, (text: string) => unkn
 
 /** ISO 8601 in milliseconds, rounded down; the ledger itself writes none that has more digits. */
 function isoTime(micros: string): string {
-  const date = new Date(Number(millisOf(BigInt(micros))));
+  const date = new Date(wholeMillis(micros));
   if (!Number.isNaN(date.getTime())) return date.toISOString();
   // Only another writer can have put a time there that JavaScript does not know.
   return micros.startsWith('-') ? '-infinity' : 'infinity';
+}
+
+/** Numbers are exact until the year 2255, and take a tenth of the time of BigInts. */
+function wholeMillis(micros: string): number {
+  const count = Number(micros);
+  if (!Number.isSafeInteger(count)) return Number(millisOf(BigInt(micros)));
+  const rest = count % 1000;
+  return (count - rest) / 1000 - (rest < 0 ? 1 : 0);
 }

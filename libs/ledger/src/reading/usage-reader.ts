@@ -15,7 +15,7 @@ import type {
 import type { ReportRow } from './report-query.interface.js';
 import { streamReport } from './report-reader.js';
 import { DEFAULT_TIMEOUT_MS, SummaryReader } from './summary-reader.js';
-import { microsSql, rowFormat } from './row-format.js';
+import { rowFormat } from './row-format.js';
 import type { RowFormat } from './row-format.js';
 
 /** What a reader works with. @internal */
@@ -30,9 +30,6 @@ export interface UsageReaderParts<T extends LedgerTable> {
   /** Hears once that rollups can't be read, and why. */
   readonly onNotice?: (text: string) => void;
 }
-
-/** The first column of a page's rows, for the cursor; the fields follow. */
-const MICROS_OF_PAGE = microsSql('created_at');
 
 /**
  * Reads a ledger back as plain JSON. It sees what is committed; entries in the channel are not.
@@ -82,14 +79,15 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
     // would be that of the texts in the select list, which no index has.
     const rows = await this.read(
       (table) =>
-        `SELECT ${MICROS_OF_PAGE}, ${this.format.selectList}
+        `SELECT ${this.format.selectList}
         FROM ${table} AS e WHERE user_id = $1::${this.definition.ids}${after}
         ORDER BY e.created_at DESC, e.uuid DESC LIMIT ${limit + 1}`,
       values,
     );
     const page = rows.slice(0, limit);
-    const entries = page.map((row) => this.format.parse(row.slice(1)) as RecentEntry<T>);
-    return { entries, nextCursor: rows.length > limit ? cursorAfter(page, entries) : null, asOf };
+    const entries = page.map((row) => this.format.parse(row) as RecentEntry<T>);
+    const isLast = rows.length <= limit;
+    return { entries, nextCursor: isLast ? null : this.cursorAfter(page, entries), asOf };
   }
 
   /** As `LedgerService.report`. @param query a `ReportQuery`, checked here */
@@ -107,6 +105,11 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
     return row && (this.format.parse(row) as RecentEntry<T>);
   }
 
+  private cursorAfter(page: readonly TextRow[], entries: readonly { uuid: string }[]): string {
+    const micros = this.format.createdAt(page.at(-1) ?? []);
+    return encodeCursor({ micros, uuid: entries.at(-1)?.uuid ?? '' });
+  }
+
   private read(
     text: (table: string) => string,
     values: readonly string[],
@@ -118,9 +121,4 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
       timeoutMs,
     );
   }
-}
-
-function cursorAfter(page: readonly TextRow[], entries: readonly { uuid: string }[]): string {
-  const micros = BigInt(page.at(-1)?.[0] ?? 0);
-  return encodeCursor({ micros, uuid: entries.at(-1)?.uuid ?? '' });
 }
