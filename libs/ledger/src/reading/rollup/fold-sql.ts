@@ -111,12 +111,18 @@ function fresh(
   const list = dimensions(table).map(quoteIdentifier).join(', ');
   const rows = `${entriesSql(table, schema)} WHERE created_at >= $1::timestamptz
     AND created_at < $2::timestamptz AND written_at <= $3::timestamptz`;
-  const grain = `date_bin($4::text::double precision * interval '1 second', at, $1::timestamptz)`;
+  // As date_bin would do it, which PostgreSQL 13 has not. Doubles are exact for so few microseconds.
+  const micros = `round(date_part('epoch', at - $1::timestamptz) * 1000000)`;
+  const size = `floor($4::text::double precision * 1000000)`;
   return {
     rows: { sql: `INSERT INTO ${FRESH} ${rows}`, moments: [0, 2, 3] },
     // All sums of a grain have one moment, its beginning: a span may begin there.
     grains: {
-      sql: `INSERT INTO ${FRESH} SELECT ${grain}, ${list}, ${SUMS} FROM (${rows}) r GROUP BY 1, ${list}`,
+      sql: `INSERT INTO ${FRESH}
+        SELECT $1::timestamptz + grain * ${size} * interval '1 microsecond', ${list},
+          consumed, supplied, entries
+        FROM (SELECT floor(${micros} / ${size}) AS grain, ${list}, ${SUMS} FROM (${rows}) r
+          GROUP BY 1, ${list}) g`,
       moments: [0, 2, 3, 4],
     },
   };
