@@ -21,8 +21,9 @@ const DAY_MS = 86_400_000;
  * needs would first put out one that the writers have changed. A quarter of the memory is where
  * PostgreSQL's documentation says to begin (`shared_buffers`); its log asks for more `max_wal_size`.
  */
+const MEMORY = Math.min(process.constrainedMemory() || Infinity, totalmem());
 const SERVER = {
-  shared_buffers: `${Math.floor(totalmem() / 4 / 1_048_576)}MB`,
+  shared_buffers: `${Math.floor(MEMORY / 4 / 1_048_576)}MB`,
   max_wal_size: '4GB',
 };
 /** User 1 has its entries beside the others', at each tenth place. */

@@ -53,8 +53,9 @@ export async function locateDataDirectory(
   await mkdir(dirname(resolve(wanted)), { recursive: true });
   // A server is known by its path, which must therefore be spelled one way only.
   const parent = await realpath(dirname(resolve(wanted)));
-  const path = join(parent, basename(resolve(wanted)));
-  if (await canReach(parent, account)) return { path };
+  const named = join(parent, basename(resolve(wanted)));
+  const path = await realpath(named).catch(() => named);
+  if (await canReach(dirname(path), account)) return { path };
   const shelter = await makeShelter(path, account);
   return { path: join(shelter, 'data'), shelter };
 }

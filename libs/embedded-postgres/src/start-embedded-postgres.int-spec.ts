@@ -144,6 +144,30 @@ describe('startEmbeddedPostgres', () => {
     expect(await query(own.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
+  it('removes no data that a server of another has taken over', async () => {
+    const first = await start();
+    await first.stop();
+    const other = await start();
+    await first.dispose();
+    expect(await query(other.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('removes the data of a killed server whose backends still write', async () => {
+    const own = await makeFolder();
+    const dying = await startEmbeddedPostgres({ dataDir: join(own, 'data'), settings: FAST });
+    const tables = `DO $$ BEGIN FOR i IN 1..100000 LOOP
+      EXECUTE format('CREATE TABLE t_%s_%s AS SELECT 1', pg_backend_pid(), i); COMMIT;
+    END LOOP; END $$`;
+    const writers = [1, 2, 3, 4].map(() => query(dying.url, tables).catch(() => []));
+    const made = `SELECT FROM pg_class WHERE relname LIKE 't_%'`;
+    await vi.waitFor(async () => expect(await query(dying.url, made)).not.toHaveLength(0));
+    await dying.kill();
+    await dying.dispose();
+    await Promise.all(writers);
+    await expect(access(join(own, 'data'))).rejects.toThrow('ENOENT');
+    await rm(own, { recursive: true });
+  });
+
   it('may be stopped twice, and leaves neither process nor lock file', async () => {
     const { pid, dataDir, stop } = bound(await start());
     await Promise.all([stop(), stop()]);

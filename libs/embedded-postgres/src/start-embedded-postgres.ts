@@ -25,7 +25,7 @@ const ATTEMPT_PAUSE_MS = 200;
 
 /** Where and how to run the server. */
 export interface EmbeddedPostgresOptions {
-  /** Made if it is not there, kept at stop. */
+  /** Made if it is not there, kept at `stop()`, removed by `dispose()`. */
   readonly dataDir: string;
   /** Wanted port on 127.0.0.1; another is taken if it is not free. Default: any. */
   readonly port?: number;
@@ -115,6 +115,7 @@ export class EmbeddedPostgres {
   async start(wantedPort?: number): Promise<void> {
     const live = await findLivePostmaster(this.dataDir, START_TIMEOUT_MS);
     if (live?.port) {
+      this.child = undefined;
       this.livePid = live.pid;
       this.livePort = live.port;
       return;
@@ -138,11 +139,17 @@ export class EmbeddedPostgres {
     if (!(await this.end('SIGINT'))) await this.kill();
   }
 
-  /** Ends the server and removes its data, wherever it was. Another process' server is left as it is. */
+  /**
+   * Ends the server and removes its data, wherever they are and also if they were there before. A
+   * server that another process has started on them meanwhile is left as it is, with its data.
+   */
   async dispose(): Promise<void> {
     if (this.isForeign) return;
     await this.stop();
-    await rm(this.plan.folder, { recursive: true, force: true });
+    if (await findLivePostmaster(this.dataDir, START_TIMEOUT_MS)) return;
+    // What is left of a killed server goes on writing for a moment.
+    const retries = { maxRetries: MAX_ATTEMPTS, retryDelay: ATTEMPT_PAUSE_MS };
+    await rm(this.plan.folder, { recursive: true, force: true, ...retries });
   }
 
   /** Ends the server like a crash: no shutdown, its next start recovers. For tests of outages. */
