@@ -182,6 +182,9 @@ describe('the check of a definition', () => {
     [{ rollup: { dimensions: ['model'] }, columns: { model: 'text' } }, 0],
     [{ rollup: { dimensions: ['model'] } }, 1],
     [{ rollup: { dimensions: ['cost'] }, columns: { cost: 'numeric' } }, 1],
+    [{ rollup: { dimensions: ['grain'] }, columns: { grain: 'text' } }, 1],
+    [{ rollup: { dimensions: ['vFrom', 'to'] }, columns: { vFrom: 'text', to: 'text' } }, 2],
+    [{ columns: { grain: 'text' } }, 0],
     [{ rollup: true }, 1],
   ])('finds in %j so many faults: %i', (options, count) => {
     expect(faultsOf(options)).toHaveLength(count);

@@ -1,6 +1,15 @@
 /** Types whose values are equal exactly when they are the same; the others can't be a dimension. */
 export const DIMENSION_TYPES = ['text', 'bigint', 'integer', 'boolean', 'uuid'];
 
+/**
+ * Names in SQL that mean something else where dimensions stand: columns of the rollups, of what a fold
+ * makes on its way, the period of a summary, and what RETURNING calls the rows before and after.
+ */
+const TAKEN =
+  /^(series|level|key|lo|hi|consumed|supplied|entries|at|n|low|high|block|start|next|grain|found|from|to|old|new)$/;
+/** Variables and parameters of the function behind `summary()`: `vFrom` would be `v_from`. */
+const VARIABLE = /^[opv][A-Z]/;
+
 /** Dimensions that rollups may have beside the built-in ones. */
 const MAX_DIMENSIONS = 4;
 
@@ -25,6 +34,13 @@ export function checkRollup(rollup: unknown, columns: unknown): string[] {
   }
   if (new Set(dimensions).size < dimensions.length) {
     faults.push('rollup.dimensions must name each column once');
+  }
+  for (const field of dimensions) {
+    if (typeof field === 'string' && (TAKEN.test(field) || VARIABLE.test(field))) {
+      faults.push(
+        `rollup.dimensions must not name a column ${field}: rollups have one of that name`,
+      );
+    }
   }
   const types = (columns ?? {}) as Record<string, unknown>;
   const isDimension = (field: unknown): boolean =>

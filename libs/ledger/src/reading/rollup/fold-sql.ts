@@ -82,7 +82,7 @@ function entriesSql(table: LedgerTable, schema: string | undefined): string {
     FROM ${tableNames(table, schema).sqlEntries}`;
 }
 
-/** By bitmaps alone: for one entry the planner would rather read the whole table, or a whole index. */
+/** To be planned with bitmaps alone: for one entry the planner would rather read a whole table or index. */
 function anything(table: LedgerTable, schema: string | undefined): FoldStatement {
   const { sqlEntries } = tableNames(table, schema);
   const [closed, written, before, until] = [1, 2, 3, 4].map((place) => `$${place}::timestamptz`);

@@ -49,7 +49,10 @@ const STEP_ROWS = 1_000_000;
 export const OLD_REST_MS = 3_600_000;
 /** Milliseconds of a step if nobody has counted the entries yet. */
 const MONTH_MS = 30 * 86_400_000;
-/** How many times as long as a fold took all instances rest if they fall behind: a core's other half. */
+/**
+ * How many times as long as a fold took all instances rest where folds that rest for longer would take
+ * in less than is written meanwhile: every summary reads the rest row by row.
+ */
 const BEHIND_REST_FACTOR = 1;
 /** Of a fold's time limit the part that looking for the first entry may take. */
 const FIRST_SHARE = 0.3;
@@ -59,6 +62,8 @@ const LONG_AGO_MS = Date.UTC(2000);
 const GRAINS = 8;
 /** SQLSTATE of a statement that met its time limit. @internal */
 export const QUERY_CANCELED = '57014';
+/** All ways to read a table but those by bitmaps. */
+const PLAIN_SCANS = ['seqscan', 'indexscan', 'indexonlyscan'] as const;
 /** Sorting the entries of a large step in files takes twice as long. */
 const WORK_MEM = '64MB';
 
@@ -73,6 +78,7 @@ export async function foldOnce(
   sql: RollupSql,
   goal: FoldGoal,
 ): Promise<FoldStep> {
+  const startedAt = performance.now();
   return inTransaction(session, new Deadline(goal.timeoutMs), async () => {
     for (const statement of sql.lock) await session.rows(statement);
     // The snapshot is taken here, after the lock: it sees what every earlier pass has done.
@@ -84,9 +90,11 @@ export async function foldOnce(
       const nothing = { entries: 0, changes: 0, stepMs: goal.stepMs, movedMs: 0 };
       return { isBehind: false, isIdle: true, ...nothing };
     }
-    const { before, until, stepMs } = await reachOf(session, sql, { closed, written, goal });
-    const isShort = before - closed <= goal.grainedMs;
-    const grainSeconds = Math.max(1, before - closed) / GRAINS / 1000;
+    const reach = await reachOf(session, sql, { closed, written, goal });
+    const { before, until, stepMs } = reach;
+    const movedMs = before - closed;
+    const isShort = closed !== NEVER && movedMs <= goal.grainedMs;
+    const grainSeconds = Math.max(1, movedMs) / GRAINS / 1000;
     const parameters = [
       ...[closed, written, before, until].map(momentText),
       String(grainSeconds),
@@ -96,30 +104,26 @@ export async function foldOnce(
     const { entries, changes, hasMarks } = isIdle
       ? { entries: 0, changes: 0, hasMarks: false }
       : await runStatements(session, sql, parameters, isShort);
-    const restFactor = isFallingBehind(goal.target - before)
+    const cycleMs = (1 + goal.restFactor) * (performance.now() - startedAt);
+    const isFallingBehind = before < reach.target && movedMs < cycleMs;
+    const restFactor = isFallingBehind
       ? Math.min(goal.restFactor, BEHIND_REST_FACTOR)
       : goal.restFactor;
     await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(restFactor)]);
     const isBehind = before < goal.target || until < goal.writtenUntil || hasMarks;
-    return { isBehind, isIdle, entries, changes, stepMs, movedMs: before - closed };
+    return { isBehind, isIdle, entries, changes, stepMs, movedMs };
   });
 }
 
 /**
- * True if this fold would have taken too long for all of the last hour: more is written than folds
- * that rest for long could ever take in, and every summary reads the rest row by row. Nobody waits
- * for older entries.
+ * How far one fold is to come, and how far it could come if it took everything in: milliseconds since
+ * 1970; and of `created_at` that it may take in.
  */
-function isFallingBehind(leftMs: number): boolean {
-  return leftMs > 0 && leftMs < OLD_REST_MS;
-}
-
-/** How far one fold is to come: milliseconds since 1970, and of `created_at` that it may take in. */
 async function reachOf(
   session: PgSession,
   sql: RollupSql,
   { closed, written, goal }: { closed: number; written: number; goal: FoldGoal },
-): Promise<{ before: number; until: number; stepMs: number }> {
+): Promise<{ before: number; target: number; until: number; stepMs: number }> {
   const until = await writtenUntil(session, sql, { written, goal });
   // What is created later than this and written after it would not be known for late.
   const target = Math.max(closed, Math.min(goal.target, until - LATE_MS));
@@ -129,7 +133,7 @@ async function reachOf(
   const first = isFirst ? await firstStep(session, sql, goal) : undefined;
   const stepMs = Math.max(MIN_STEP_MS, goal.stepMs ?? first?.stepMs ?? OLD_REST_MS);
   const start = closed === NEVER ? (first?.start ?? closed) : closed;
-  return { before: Math.max(closed, Math.min(target, start + stepMs)), until, stepMs };
+  return { before: Math.max(closed, Math.min(target, start + stepMs)), target, until, stepMs };
 }
 
 /** As the goal says, or as far as late entries are no more than one fold's. */
@@ -155,7 +159,7 @@ async function hasAnything(
 ): Promise<boolean> {
   const values = anything.moments.map((place) => parameters[place]!);
   const look = (): Promise<TextRow[]> => session.rows(anything.sql, values);
-  const [row] = await planWithout(session, SCANS, look);
+  const [row] = await planWithout(session, PLAIN_SCANS, look);
   return row?.[0] === 'true';
 }
 
@@ -174,7 +178,7 @@ async function runStatements(
   // What was written since the last ANALYZE is unknown to the planner: it may want to read all entries
   // for those of a few seconds, one by one in the order of users, or to sort a million as if it were one.
   await planWithout(session, ['seqscan'], () => run(fold.gather));
-  await planWithout(session, [...SCANS, 'sort', 'incremental_sort'], () =>
+  await planWithout(session, [...PLAIN_SCANS, 'sort', 'incremental_sort'], () =>
     // A grain may fill a span by itself, so only folds of few minutes have them.
     run([isShort ? fold.grains : fold.rows]),
   );
@@ -190,18 +194,19 @@ async function runStatements(
   return { entries, changes, hasMarks: found?.[2] === 'true' };
 }
 
-/** All but those by bitmaps. */
-const SCANS = ['seqscan', 'indexscan', 'indexonlyscan'] as const;
-
 /** Does the work while the planner takes these ways only where there is no other. */
 async function planWithout<T>(
   session: PgSession,
-  ways: readonly ((typeof SCANS)[number] | 'sort' | 'incremental_sort')[],
+  ways: readonly ((typeof PLAIN_SCANS)[number] | 'sort' | 'incremental_sort')[],
   work: () => Promise<T>,
 ): Promise<T> {
-  for (const way of ways) await session.rows(`SET LOCAL enable_${way} = off`);
+  const names = ways.map((way) => `enable_${way}`);
+  const off = names.map((name) => `current_setting('${name}'), set_config('${name}', 'off', true)`);
+  const [row] = await session.rows(`SELECT ${off.join(', ')}`);
   const result = await work();
-  for (const way of ways) await session.rows(`SET LOCAL enable_${way} TO DEFAULT`);
+  const back = names.map((name, index) => `set_config('${name}', $${index + 1}, true)`);
+  const values = names.map((_, index) => row?.[index * 2] ?? 'on');
+  await session.rows(`SELECT ${back.join(', ')}`, values);
   return result;
 }
 

@@ -40,7 +40,7 @@ export interface RollupPassParts {
   readonly stepMs?: number;
   /**
    * How many times as long as a fold took all instances rest after it, so that writers hardly meet
-   * it. Default: 3.
+   * it. Default: 3; where folds fall behind that way they rest once as long.
    */
   readonly restFactor?: number;
   /** Tests make many small spans. Default: 128 entries, 32 spans, 50,000 changes. */
