@@ -128,7 +128,7 @@ describe('listRecent', () => {
       columns: { until: 'timestamptz' },
     });
     const reader = await database.open(usage);
-    const years = ['294000-01-01T00:00:00Z', '3000-01-01T00:00:00.999999Z', '0044-03-15 BC'];
+    const years = ['294276-12-31T23:59:59Z', '3000-01-01T00:00:00.999999Z', '0044-03-15 BC'];
     const times = ['infinity', '-infinity', ...years];
     for (const until of times)
       await database.insert(usage, { user_id: 1, until, created_at: until });

@@ -21,8 +21,13 @@ export interface RowFormat {
   createdAt(texts: readonly (string | null)[]): bigint;
 }
 
-/** Larger than any time of PostgreSQL; its own value for infinity. */
-const INFINITE_MICROS = 9_223_372_036_854_775_807n;
+/** Microseconds from 1970 to 2000, where PostgreSQL begins to count. */
+const POSTGRES_EPOCH = 946_684_800_000_000;
+/** Values of PostgreSQL for times without end. Source: datatype/timestamp.h. */
+const INFINITE = '7fffffffffffffff';
+const MINUS_INFINITE = '8000000000000000';
+/** A cursor has 64 bits. */
+const MAX_MICROS = 2n ** 63n - 1n;
 
 /**
  * Every value travels as text and is read here: no digit is lost, and it does not matter which type
@@ -57,22 +62,21 @@ export function rowFormat(table: LedgerTable): RowFormat {
       }
       return entry;
     },
-    createdAt: (texts) => BigInt(texts[createdAt] ?? 0),
+    createdAt: (texts) => microsOf(texts[createdAt] ?? MINUS_INFINITE),
   };
 }
 
-/** SQL for a time as microseconds since 1970, in decimal text; NULL stays NULL. */
-function microsSql(column: string): string {
-  return (
-    `CASE WHEN isfinite(${column}) THEN (extract(epoch FROM ${column}) * 1000000)::bigint ` +
-    `WHEN ${column} > now() THEN ${INFINITE_MICROS} ` +
-    `WHEN ${column} < now() THEN -${INFINITE_MICROS} END::text`
-  );
+/**
+ * A time as the server has it, microseconds since 2000 in hexadecimal digits: `extract` is a double
+ * before PostgreSQL 14, and a number of many digits, which takes longer, from then on.
+ */
+function momentSql(column: string): string {
+  return `encode(timestamptz_send(${column}), 'hex')`;
 }
 
 function format(field: string, type: ColumnType): FieldFormat {
   const column = quoteIdentifier(columnName(field));
-  if (type === 'timestamptz') return { field, sql: microsSql(column), parse: isoTime };
+  if (type === 'timestamptz') return { field, sql: momentSql(column), parse: isoTime };
   return { field, sql: `${column}::text`, parse: PARSERS[type] };
 }
 
@@ -89,17 +93,27 @@ const PARSERS: Record<Exclude<ColumnType, 'timestamptz'>, (text: string) => unkn
 };
 
 /** ISO 8601 in milliseconds, rounded down; the ledger itself writes none that has more digits. */
-function isoTime(micros: string): string {
-  const date = new Date(wholeMillis(micros));
-  if (!Number.isNaN(date.getTime())) return date.toISOString();
+function isoTime(hex: string): string {
+  const date = new Date(wholeMillis(hex));
+  if (hex !== INFINITE && hex !== MINUS_INFINITE && !Number.isNaN(date.getTime())) {
+    return date.toISOString();
+  }
   // Only another writer can have put a time there that JavaScript does not know.
-  return micros.startsWith('-') ? '-infinity' : 'infinity';
+  return hex < MINUS_INFINITE ? 'infinity' : '-infinity';
 }
 
-/** Numbers are exact until the year 2255, and take a tenth of the time of BigInts. */
-function wholeMillis(micros: string): number {
-  const count = Number(micros);
-  if (!Number.isSafeInteger(count)) return Number(millisOf(BigInt(micros)));
-  const rest = count % 1000;
-  return (count - rest) / 1000 - (rest < 0 ? 1 : 0);
+/** Since 1970. Numbers are exact until the year 2255, and take a tenth of the time of BigInts. */
+function wholeMillis(hex: string): number {
+  const high = Number.parseInt(hex.slice(0, 8), 16) | 0;
+  const micros = high * 2 ** 32 + Number.parseInt(hex.slice(8), 16) + POSTGRES_EPOCH;
+  if (!Number.isSafeInteger(micros)) return Number(millisOf(microsOf(hex)));
+  const rest = micros % 1000;
+  return (micros - rest) / 1000 - (rest < 0 ? 1 : 0);
+}
+
+/** Since 1970; of a time without end the largest or smallest that there is. */
+function microsOf(hex: string): bigint {
+  if (hex === MINUS_INFINITE) return -MAX_MICROS;
+  const micros = BigInt.asIntN(64, BigInt(`0x${hex}`)) + BigInt(POSTGRES_EPOCH);
+  return micros < MAX_MICROS ? micros : MAX_MICROS;
 }
