@@ -16,12 +16,13 @@ const QUICK = { rows: 50_000, users: 1_000, owned: 5_000, reads: 40, plainReads:
 const WRITING = [1, 2];
 const YEARS = 3;
 const DAY_MS = 86_400_000;
+/** Bytes of the machine, or of the container. */
+const MEMORY = Math.min(process.constrainedMemory() || Infinity, totalmem());
 /**
  * The table does not fit into the 128 MB of a server that nobody has set up: each page that a question
  * needs would first put out one that the writers have changed. A quarter of the memory is where
  * PostgreSQL's documentation says to begin (`shared_buffers`); its log asks for more `max_wal_size`.
  */
-const MEMORY = Math.min(process.constrainedMemory() || Infinity, totalmem());
 const SERVER = {
   shared_buffers: `${Math.floor(MEMORY / 4 / 1_048_576)}MB`,
   max_wal_size: '4GB',
