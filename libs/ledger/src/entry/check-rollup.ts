@@ -38,7 +38,7 @@ export function checkRollup(rollup: unknown, columns: unknown): string[] {
   for (const field of dimensions) {
     if (typeof field === 'string' && (TAKEN.test(field) || VARIABLE.test(field))) {
       faults.push(
-        `rollup.dimensions must not name a column ${field}: rollups have one of that name`,
+        `rollup.dimensions must not name a column ${field}: rollups use that name themselves`,
       );
     }
   }
