@@ -161,9 +161,13 @@ describe('startEmbeddedPostgres', () => {
     const writers = [1, 2, 3, 4].map(() => query(dying.url, tables).catch(() => []));
     const made = `SELECT FROM pg_class WHERE relname LIKE 't_%'`;
     await vi.waitFor(async () => expect(await query(dying.url, made)).not.toHaveLength(0));
+    const asked = `SELECT pid FROM pg_stat_activity WHERE query LIKE 'DO %'`;
+    const backends = await query<{ pid: number }>(dying.url, asked);
     await dying.kill();
     await dying.dispose();
     await Promise.all(writers);
+    // One that waits for a lock of another that is gone would never end by itself.
+    for (const { pid } of backends) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
     await expect(access(join(own, 'data'))).rejects.toThrow('ENOENT');
     await rm(own, { recursive: true });
   });
