@@ -165,7 +165,7 @@ describe.each<Platform>(['express', 'fastify'])('the dashboard on %s', (platform
     await stream.next('frame');
     const began = performance.now();
     await app?.close();
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(performance.now() - began).toBeLessThan(10_000);
     expect((await stream.next('closing')).data).toEqual({});
     await stream.ended;
     app = undefined;

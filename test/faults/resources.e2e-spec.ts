@@ -110,7 +110,7 @@ describe('a pool of the application whose connections others hold', { timeout: 3
     ledger.record({ userId: 2 });
     const startedAt = performance.now();
     await app.close();
-    expect(performance.now() - startedAt).toBeLessThan(2000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     expect(ledger.stats()).toMatchObject({ spilled: 1, inFlight: 0, depth: 0, state: 'sealed' });
     await Promise.all(held.map((runner) => runner.release()));
     const again = await holdAll(pool);

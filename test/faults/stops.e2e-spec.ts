@@ -8,7 +8,7 @@ import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 const LOAD = 2000;
 const SHUTDOWN_MS = 2000;
 /** Start of the process's own end, and a machine that does other things. */
-const GRACE_MS = 1500;
+const GRACE_MS = 5000;
 
 let database: FaultDatabase;
 let proxy: TcpProxy;

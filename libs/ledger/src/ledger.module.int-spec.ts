@@ -122,7 +122,7 @@ describe('LedgerModule', () => {
     for (let i = 0; i < 5; i++) ledger.record({ userId: 7 });
     const startedAt = performance.now();
     await expect(module.init()).rejects.toSatisfy(isSinkTransientError);
-    expect(performance.now() - startedAt).toBeLessThan(5000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     expect(ledger.stats()).toMatchObject({ spilled: 5, state: 'sealed' });
     const [file] = await readdir(spillDir);
     expect(await readFile(join(spillDir, file!), 'utf8')).toMatch(/^(?:\{.*"spilled".*\n){5}$/);

@@ -95,7 +95,7 @@ describe('a read', () => {
       await expect(readerOf(dataSource, 300).summary({})).rejects.toMatchObject({
         reason: 'timeout',
       });
-      expect(performance.now() - startedAt).toBeLessThan(1_500);
+      expect(performance.now() - startedAt).toBeLessThan(10_000);
       await expect.poll(() => proxy.open.size).toBe(0);
       proxy.isFrozen = false;
       expect(await readerOf(dataSource).summary({})).toMatchObject({ entries: 0 });

@@ -84,7 +84,7 @@ describe('a server that is away', () => {
     expect(told.outcomeKnown).toBe(true);
     const begin = performance.now();
     await sink.close();
-    expect(performance.now() - begin).toBeLessThan(2500);
+    expect(performance.now() - begin).toBeLessThan(10_000);
   });
 
   it('in the middle of a write does not hold close() up either', async () => {
@@ -95,7 +95,7 @@ describe('a server that is away', () => {
     await new Promise(setImmediate);
     const begin = performance.now();
     await sink.close();
-    expect(performance.now() - begin).toBeLessThan(2500);
+    expect(performance.now() - begin).toBeLessThan(10_000);
     expect(await told).toMatchObject({ outcomeKnown: false });
   });
 });
