@@ -1,5 +1,6 @@
 import {
   HttpUpstream,
+  LateCounts,
   LoopbackProvider,
   OpenAiErrorFilter,
   openAiValidationPipe,
@@ -12,7 +13,6 @@ import { TerminusModule } from '@nestjs/terminus';
 import { createLedgerConfig, LedgerModule } from 'nestjs-ledger';
 import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';
 import { join } from 'node:path';
-import { AddressesController } from './addresses.controller.js';
 import { ChatController } from './chat/chat.controller.js';
 import { DatabaseModule } from './database/database.module.js';
 import type { GatewayDatabase } from './database/gateway-database.js';
@@ -47,14 +47,9 @@ export class AppModule {
         // The ledger says itself when its state changes; a line per failed probe adds nothing.
         TerminusModule.forRoot({ logger: false }),
       ],
-      controllers: [
-        ChatController,
-        UsageController,
-        HealthController,
-        AddressesController,
-        MetricsController,
-      ],
+      controllers: [ChatController, UsageController, HealthController, MetricsController],
       providers: [
+        LateCounts,
         MetricsRegistry,
         { provide: Upstream, useFactory: () => chooseUpstream(settings) },
         { provide: APP_PIPE, useValue: openAiValidationPipe },

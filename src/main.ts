@@ -30,11 +30,8 @@ async function bootstrap(): Promise<void> {
 
 function whereToLook(address: string): string {
   const url = `http://localhost:${new URL(address).port || 80}`;
-  const body = {
-    model: 'gpt-4o-mini',
-    user: 'alice',
-    messages: [{ role: 'user', content: 'Hello' }],
-  };
+  const messages = [{ role: 'user', content: 'Hello' }];
+  const body = { model: 'gpt-4o-mini', user: 'alice', messages };
   return `
   The gateway listens on ${url}
 

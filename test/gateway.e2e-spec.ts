@@ -226,7 +226,7 @@ describe('GET /v1/usage', () => {
   });
 });
 
-describe('GET /health, / and /addresses', () => {
+describe('GET /health and /', () => {
   it.each(['/health', '/health/ready', '/health/live', '/health/startup'])(
     'answers %s with 200 and the figures of the ledger',
     async (path) => {
@@ -246,9 +246,4 @@ describe('GET /health, / and /addresses', () => {
     const forwarded = await fetch(url, { headers: { 'x-forwarded-for': '203.0.113.7' } });
     expect(forwarded.status).toBe(404);
   }, 180_000);
-
-  it('lists its addresses', async () => {
-    const { body } = await get('/addresses');
-    expect(Object.values(body).join()).toContain('/v1/chat/completions');
-  });
 });

@@ -26,7 +26,7 @@ export class PlainChatController {
     const caller = identifyCaller(request.user, http.headers.authorization);
     const meter = new CallMeter(request, await Tokenizer.load(request.model));
     const answer = await relay(this.upstream, { request, meter, http, reply });
-    await this.writeDown(callEntry(caller, request.model, meter.usage, 'completed'));
+    await this.writeDown(callEntry(caller, request.model, await meter.settle(), 'completed'));
     return answer;
   }
 }

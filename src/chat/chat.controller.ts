@@ -1,28 +1,50 @@
-import { CallMeter, chatRequest, relay, Tokenizer, Upstream, type ChatRequest } from '@app/openai';
+import {
+  CallMeter,
+  chatRequest,
+  LateCounts,
+  relay,
+  Tokenizer,
+  Upstream,
+  type ChatRequest,
+} from '@app/openai';
 import { Body, Controller, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { RecordUsage, type UsageCall } from 'nestjs-ledger';
+import {
+  InjectLedger,
+  LedgerService,
+  RecordUsage,
+  type UsageCall,
+  type UsageEnd,
+} from 'nestjs-ledger';
 import type { Readable } from 'node:stream';
 import { usage } from '../usage.ledger.js';
 import { callEntry, refusedEntry } from './call-entry.js';
 import { identifyCaller, type CallersRequest } from './caller.js';
 
-type MeteredRequest = CallersRequest & { meter?: CallMeter };
+/** What the handler leaves for the mapper. A call that was refused before it has neither. */
+type MeteredRequest = CallersRequest & { meter?: CallMeter; bookLater?: (end: UsageEnd) => void };
 
-/** A call without a meter was refused before it reached the handler: its body breaks the schema. */
+/** None at once for a client that left before a long text was counted. */
 function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>) {
   const [request, reply] = context.getArgs<[MeteredRequest, FastifyReply]>();
-  const { caller, meter, body } = request;
+  const { caller, meter, body, bookLater } = request;
   if (!caller || !meter) {
     return refusedEntry(request, end === 'aborted' ? 0 : reply.statusCode, end);
   }
-  return callEntry(caller, (body as ChatRequest).model, meter.usage, end);
+  const used = meter.usage;
+  if (used) return callEntry(caller, (body as ChatRequest).model, used, end);
+  bookLater?.(end);
+  return null;
 }
 
 /** Speaks OpenAI's protocol for chat completions; one entry of the ledger for each request. */
 @Controller('v1/chat')
 export class ChatController {
-  constructor(private readonly upstream: Upstream) {}
+  constructor(
+    private readonly upstream: Upstream,
+    private readonly lateCounts: LateCounts,
+    @InjectLedger(usage) private readonly ledger: LedgerService<typeof usage>,
+  ) {}
 
   @Post('completions')
   @RecordUsage(entryOfCall, { ledger: usage })
@@ -31,9 +53,13 @@ export class ChatController {
     @Req() http: MeteredRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Buffer | Readable> {
-    const tokenizer = await Tokenizer.load(request.model);
-    http.caller ??= identifyCaller(request.user, http.headers.authorization);
-    http.meter = new CallMeter(request, tokenizer);
-    return relay(this.upstream, { request, meter: http.meter, http, reply });
+    const meter = new CallMeter(request, await Tokenizer.load(request.model));
+    const caller = (http.caller ??= identifyCaller(request.user, http.headers.authorization));
+    http.meter = meter;
+    http.bookLater = (end) =>
+      this.lateCounts.add(meter, (used) =>
+        this.ledger.record(callEntry(caller, request.model, used, end)),
+      );
+    return relay(this.upstream, { request, meter, http, reply });
   }
 }

@@ -65,8 +65,13 @@ export class MeteredGateway {
     await this.admin.query('TRUNCATE usage_entries');
   }
 
-  async stop(): Promise<void> {
+  /** Ends the gateway; its rows can still be read. */
+  async close(): Promise<void> {
     await this.app.close();
+  }
+
+  async stop(): Promise<void> {
+    await this.close();
     await this.admin.query(`DROP SCHEMA ${this.schema} CASCADE`);
     await this.admin.end();
   }

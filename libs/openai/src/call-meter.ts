@@ -1,4 +1,5 @@
 import type { ChatRequest } from './chat-request.schema.js';
+import { promptOf } from './prompt.js';
 import type { Tokenizer } from './tokenizer.js';
 
 interface TokenUsage {
@@ -24,7 +25,7 @@ export interface AnswerPart {
 
 /** What one call used, and how it was answered. */
 export interface CallUsage {
-  /** 0 if the upstream did not read it, that is, if it refused or gave no answer. */
+  /** Both are 0 if the upstream refused or gave no answer. */
   readonly promptTokens: number;
   readonly completionTokens: number;
   /** Whether the tokens were counted here, since the upstream did not tell. */
@@ -37,11 +38,17 @@ export interface CallUsage {
 
 const MAX_TOKENS = 2_147_483_647;
 const MAX_ERROR_LENGTH = 64;
+/** Characters that are counted at once, in a few milliseconds at most. */
+const SHORT_LENGTH = 1024;
 
 /** What one call used: the upstream's own figures, or, until there are any, a count of the texts. */
 export class CallMeter {
   private told: TokenUsage | undefined;
-  private counted = 0;
+  private promptTokens: number | undefined;
+  private completionTokens = 0;
+  /** Of the answer, not counted yet. */
+  private readonly longTexts: string[] = [];
+  private settling: Promise<CallUsage> | undefined;
   private status = 0;
   private error: string | undefined;
 
@@ -64,38 +71,69 @@ export class CallMeter {
   /** Takes note of a part that is about to be sent. Never throws, whatever the part is. */
   saw(part: AnswerPart): void {
     const { usage: told, error } = part;
+    if (this.settling) return;
     if (isTokenUsage(told)) this.told = told;
     const named = [error?.code, error?.type, 'error'].find((name) => typeof name === 'string');
     if (error && named) this.failed(named.slice(0, MAX_ERROR_LENGTH));
     try {
-      for (const { message, delta } of part.choices ?? []) this.count(message ?? delta ?? {});
+      for (const { message, delta } of part.choices ?? []) this.note(message ?? delta ?? {});
     } catch {
       this.failed('unreadable_answer');
     }
   }
 
-  /** What was used so far, which is all of it once the call is over. */
-  get usage(): CallUsage {
-    const { told, status, error } = this;
-    const isRead = status >= 200 && status < 300;
-    const isCounted = told === undefined && isRead;
+  /**
+   * What was used so far, which is all of it once the call is over. Undefined if texts have to be
+   * counted for it that would hold the event loop: `settle` counts them.
+   */
+  get usage(): CallUsage | undefined {
+    const { told, isCounted, longTexts, status, error } = this;
+    if (isCounted) this.promptTokens ??= this.countShortPrompt();
+    if (isCounted && (this.promptTokens === undefined || longTexts.length > 0)) return undefined;
+    const counted = isCounted ? this.completionTokens : 0;
     return {
-      promptTokens:
-        told?.prompt_tokens ?? (isCounted ? this.tokenizer.countPrompt(this.request) : 0),
-      completionTokens: told?.completion_tokens ?? this.counted,
+      promptTokens: told?.prompt_tokens ?? this.promptTokens ?? 0,
+      completionTokens: told?.completion_tokens ?? counted,
       isCounted,
       status,
       error,
     };
   }
 
-  private count({ tool_calls: tools, function_call: call, ...said }: Said): void {
+  /** Ends the call: what comes after it is not used. */
+  settle(): Promise<CallUsage> {
+    return (this.settling ??= this.countRest());
+  }
+
+  private async countRest(): Promise<CallUsage> {
+    if (this.usage) return this.usage;
+    this.promptTokens ??= await this.tokenizer.countPrompt(this.request);
+    this.completionTokens += await this.tokenizer.countInTurns(this.longTexts.splice(0));
+    return this.usage!;
+  }
+
+  private countShortPrompt(): number | undefined {
+    const { texts, markTokens } = promptOf(this.request);
+    const length = texts.reduce((sum, text) => sum + text.length, 0);
+    if (length > SHORT_LENGTH) return undefined;
+    return texts.reduce((sum, text) => sum + this.tokenizer.count(text), markTokens);
+  }
+
+  /** The upstream has read the prompt, and has not told what it took. */
+  private get isCounted(): boolean {
+    return this.told === undefined && this.status >= 200 && this.status < 300;
+  }
+
+  private note({ tool_calls: tools, function_call: call, ...said }: Said): void {
+    if (this.told) return;
     const calls = [...(tools ?? []).map((tool) => tool.function), call];
     const texts = [said.content, said.refusal, said.reasoning_content].concat(
       calls.flatMap((each) => [each?.name, each?.arguments]),
     );
     for (const text of texts) {
-      if (typeof text === 'string' && text !== '') this.counted += this.tokenizer.count(text);
+      if (typeof text !== 'string' || text === '') continue;
+      if (text.length > SHORT_LENGTH) this.longTexts.push(text);
+      else this.completionTokens += this.tokenizer.count(text);
     }
   }
 }

@@ -1,6 +1,7 @@
 export { CallMeter, type CallUsage } from './call-meter.js';
 export { chatRequest, namesIn, type ChatRequest } from './chat-request.schema.js';
 export { HttpUpstream } from './http-upstream.js';
+export { LateCounts } from './late-counts.js';
 export { LoopbackProvider } from './loopback.provider.js';
 export { openAiError } from './openai-error.js';
 export { OpenAiErrorFilter } from './openai-error.filter.js';

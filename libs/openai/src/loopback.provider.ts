@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChatRequest } from './chat-request.schema.js';
-import { textOf, Tokenizer, type Piece } from './tokenizer.js';
+import { inTurns } from './in-turns.js';
+import { textOf } from './prompt.js';
+import { Tokenizer, type Piece } from './tokenizer.js';
 import { Upstream, type UpstreamAnswer } from './upstream.js';
 
 /** A model's answer: how much it read, and what it says. */
@@ -52,14 +54,14 @@ export class LoopbackProvider extends Upstream implements OnApplicationBootstrap
     const pieces: Piece[] = [];
     let tokens = 0;
     let isCut = false;
-    for (const piece of tokenizer.split(cutAtStop(echo(request), request.stop))) {
+    for await (const piece of inTurns(tokenizer.split(cutAtStop(echo(request), request.stop)))) {
       isCut = tokens + piece.tokens > limit;
       if (isCut) break;
       tokens += piece.tokens;
       pieces.push(piece);
     }
     return {
-      promptTokens: tokenizer.countPrompt(request),
+      promptTokens: await tokenizer.countPrompt(request),
       pieces: this.paced(pieces, signal),
       finishReason: isCut ? 'length' : 'stop',
     };

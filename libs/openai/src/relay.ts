@@ -44,6 +44,7 @@ export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buf
     }
     const bytes = await readAll(body);
     meter.saw(parsed(bytes.toString()) ?? { error: { code: 'unreadable_answer' } });
+    await meter.settle();
     void reply.status(statusCode).headers(headers);
     return bytes;
   } catch (error) {
@@ -92,6 +93,7 @@ async function* meterEvents(
       const bytes = Buffer.concat(passed);
       if (bytes.length > 0) yield bytes;
     }
+    await meter.settle();
   } catch (error) {
     meter.failed('upstream_broke_off');
     throw error;
