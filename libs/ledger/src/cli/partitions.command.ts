@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { randomUUID } from 'node:crypto';
 import type { PartitionPeriod } from '../entry/ledger-definition.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
 import { convertTable, planConversion } from '../partitions/convert-table.js';
@@ -9,9 +10,11 @@ import { periodsBetween } from '../partitions/period.js';
 import {
   detachPartitions,
   dropRetired,
+  endRetired,
   leaveRetired,
   listRetired,
   partitionsBefore,
+  type RetiredPartition,
 } from '../partitions/retire-partitions.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { CommandDatabase, type TableOptions } from './command-database.js';
@@ -174,10 +177,19 @@ async function retire(
     throw new CommandError('another process is at it: try again');
   }
   // Those among them that an earlier run detached and did not end.
-  const retired = await listRetired(query, table.path);
-  for (const one of retired) await (detachOnly ? leaveRetired : dropRetired)(query, one);
-  const lines = retired.map(({ table: name }) => `${detachOnly ? 'detached' : 'dropped'} ${name}`);
-  return { json: { retired, dropped: !detachOnly }, lines: orNothing(lines) };
+  const found = await listRetired(query, table.path);
+  const end = detachOnly ? leaveRetired : dropRetired;
+  const retired: RetiredPartition[] = [];
+  const left: RetiredPartition[] = [];
+  for (const { partition, isAwaited } of found) {
+    const isEnded = !isAwaited && (await endRetired(query, partition, randomUUID(), end));
+    (isEnded ? retired : left).push(partition);
+  }
+  const lines = [
+    ...retired.map(({ table: name }) => `${detachOnly ? 'detached' : 'dropped'} ${name}`),
+    ...left.map(({ table: name }) => `left ${name}: an application's onRetire is to take it`),
+  ];
+  return { json: { retired, left, dropped: !detachOnly }, lines: orNothing(lines) };
 }
 
 async function convert(

@@ -16,6 +16,7 @@ import {
   claimRetired,
   detachPartitions,
   dropRetired,
+  endRetired,
   leaveRetired,
   listRetired,
   partitionsBefore,
@@ -120,7 +121,7 @@ export class PartitionKeeper {
       if (table === undefined || !this.#isOurs(table, sqlTable)) return false;
       await this.#create(query, sqlTable, table);
       if (retention !== undefined) {
-        await this.#detach(query, { sqlTable, table, keep: retention.keep, now: clock.now() });
+        await this.#detach(query, { sqlTable, table, retention, now: clock.now() });
       }
       return true;
     });
@@ -150,13 +151,14 @@ export class PartitionKeeper {
 
   async #detach(
     query: QueryFunction,
-    at: { sqlTable: string; table: PartitionedTable; keep: number; now: number },
+    at: { sqlTable: string; table: PartitionedTable; retention: LedgerRetention; now: number },
   ): Promise<void> {
     const { definition, logger } = this.#parts;
-    const cutoff = retentionCutoff(definition.partition!, at.now, at.keep);
+    const cutoff = retentionCutoff(definition.partition!, at.now, at.retention.keep);
     if (partitionsBefore(at.table.partitions, cutoff).length === 0) return;
-    const patience = { withinMs: WORK_MS / 4, signal: this.#end.signal };
-    const detached = (await detachPartitions(query, at.sqlTable, cutoff, patience)) ?? [];
+    const isAwaited = at.retention.onRetire !== undefined;
+    const options = { isAwaited, withinMs: WORK_MS / 4, signal: this.#end.signal };
+    const detached = (await detachPartitions(query, at.sqlTable, cutoff, options)) ?? [];
     for (const { table } of detached) logger.log(`retired partition ${table}`);
   }
 
@@ -166,10 +168,11 @@ export class PartitionKeeper {
       const table = await listPartitions(query, sqlTable);
       return table === undefined ? [] : listRetired(query, table.path);
     });
-    for (const partition of retired) {
+    for (const { partition, isAwaited } of retired) {
       if (this.#end.signal.aborted) return;
       if (onRetire) await this.#handOver(partition, onRetire);
-      else await this.#use((query) => dropRetired(query, partition));
+      else if (isAwaited) this.#warnOnce(awaitedBy(partition));
+      else await this.#use((query) => endRetired(query, partition, this.#id, dropRetired));
     }
   }
 
@@ -235,6 +238,13 @@ export class PartitionKeeper {
     this.#told.add(text);
     this.#parts.logger.warn(`WARNING: ${text}`);
   }
+}
+
+function awaitedBy({ schema, table }: RetiredPartition): string {
+  return (
+    `${schema}.${table} was retired for an \`onRetire\`, which this process does not have: ` +
+    'it stays until one has taken it, or you have dropped it'
+  );
 }
 
 /** What is used of a `pg` client. */

@@ -28,6 +28,18 @@ export const CLAIM_MS = 600_000;
 /** Milliseconds in which spans of rollups that nobody reads are removed, or left. */
 const SWEEP_MS = 2_000;
 
+/** How partitions are detached. @internal */
+export interface DetachOptions extends LockPatience {
+  /** An application's `onRetire` is to get them: none other may end them. Default: false. */
+  readonly isAwaited?: boolean;
+}
+
+/** A table that was detached and not yet dropped or handed over. @internal */
+export interface FoundRetired {
+  readonly partition: RetiredPartition;
+  readonly isAwaited: boolean;
+}
+
 /** Partitions whose period ended at `cutoff` or before, oldest first. @internal */
 export function partitionsBefore(
   partitions: readonly FoundPartition[],
@@ -49,12 +61,14 @@ export async function detachPartitions(
   query: QueryFunction,
   sqlTable: string,
   cutoff: number,
-  patience?: LockPatience,
+  { isAwaited = false, ...patience }: DetachOptions = {},
 ): Promise<RetiredPartition[] | undefined> {
   const detached: RetiredPartition[] = [];
   const found = await listPartitions(query, sqlTable);
   for (const { name } of partitionsBefore(found?.partitions ?? [], cutoff)) {
-    const one = await withShortLock(query, () => detachOne(query, sqlTable, name), patience);
+    const detach = (): ReturnType<typeof detachOne> =>
+      detachOne(query, sqlTable, { name, isAwaited });
+    const one = await withShortLock(query, detach, patience);
     if (one === 'busy') return undefined;
     if (one !== 'gone') detached.push(one);
   }
@@ -71,7 +85,7 @@ export async function detachPartitions(
 async function detachOne(
   query: QueryFunction,
   sqlTable: string,
-  name: string,
+  { name, isAwaited }: { name: string; isAwaited: boolean },
 ): Promise<RetiredPartition | 'busy' | 'gone'> {
   if (!(await tryPartitionLock(query, sqlTable))) return 'busy';
   const table = await listPartitions(query, sqlTable);
@@ -94,7 +108,7 @@ async function detachOne(
      ) INSERT INTO ${sqlTable} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM later`,
     [],
   );
-  const mark = MARK + JSON.stringify({ of: table.path.table, ...retired });
+  const mark = MARK + JSON.stringify({ of: table.path.table, ...retired, isAwaited });
   await query(`COMMENT ON TABLE ${sql} IS ${literalSql(mark)}`, []);
   return retired;
 }
@@ -103,7 +117,7 @@ async function detachOne(
 export async function listRetired(
   query: QueryFunction,
   { schema, table }: TablePath,
-): Promise<RetiredPartition[]> {
+): Promise<FoundRetired[]> {
   const rows = (await query(
     `SELECT pg_catalog.obj_description(c.oid, 'pg_class') AS mark, c.relname::text AS name
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -113,12 +127,15 @@ export async function listRetired(
   )) as { mark: string; name: string }[];
   return rows
     .flatMap(({ mark, name }) => readMark(mark.slice(MARK.length), table, name))
-    .map(({ from, to, table: name }) => ({ schema, table: name, from, to }))
-    .sort((a, b) => (a.to < b.to ? -1 : 1));
+    .map(({ from, to, table: name, isAwaited }) => ({
+      partition: { schema, table: name, from, to },
+      isAwaited: isAwaited === true,
+    }))
+    .sort((a, b) => (a.partition.to < b.partition.to ? -1 : 1));
 }
 
 /** A comment may be anybody's, so nothing in it is believed without a look. */
-function readMark(text: string, of: string, name: string): RetiredPartition[] {
+function readMark(text: string, of: string, name: string): Mark[] {
   try {
     const mark = JSON.parse(text) as Mark;
     return mark.of === of && mark.table === name ? [mark] : [];
@@ -129,6 +146,7 @@ function readMark(text: string, of: string, name: string): RetiredPartition[] {
 
 interface Mark extends RetiredPartition {
   readonly of: string;
+  readonly isAwaited?: boolean;
   readonly claim?: { readonly by: string; readonly until: string };
 }
 
@@ -182,6 +200,29 @@ async function changeMark(
     await query(`COMMENT ON TABLE ${sql} IS ${literalSql(MARK + JSON.stringify(mark))}`, []);
     return true;
   });
+}
+
+/**
+ * Ends a retirement, unless another process is at it.
+ *
+ * @param end `dropRetired` or `leaveRetired`
+ * @returns whether it ended
+ * @internal
+ */
+export async function endRetired(
+  query: QueryFunction,
+  retired: RetiredPartition,
+  by: string,
+  end: typeof dropRetired,
+): Promise<boolean> {
+  if (!(await claimRetired(query, retired, by))) return false;
+  try {
+    await end(query, retired);
+  } catch (error) {
+    await releaseRetired(query, retired).catch(() => undefined);
+    throw error;
+  }
+  return true;
 }
 
 /** Ends a retirement by dropping the table. Writers are not kept waiting: nobody uses it. @internal */

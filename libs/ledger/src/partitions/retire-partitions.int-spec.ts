@@ -1,0 +1,135 @@
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { runProgram } from '../cli/program.js';
+import { newEntryUuid } from '../codec/uuid.js';
+import { PartitionedDatabase } from './fixtures/partitioned-database.fixture.js';
+import {
+  claimRetired,
+  detachPartitions,
+  listRetired,
+  releaseRetired,
+} from './retire-partitions.js';
+
+const JANUARY = Date.UTC(2026, 0, 1);
+const NOW = Date.UTC(2026, 5, 15);
+
+let test: PartitionedDatabase;
+beforeEach(async () => {
+  test = await PartitionedDatabase.create(inject('databaseUrl'), NOW);
+});
+afterEach(() => test.drop());
+
+/** What the command says, which detaches nothing itself here. */
+async function runRetire(...args: string[]): Promise<string[]> {
+  const said: string[] = [];
+  const say = (line: string): void => void said.push(line);
+  const { url, schema } = test.database;
+  const at = ['--database-url', url, '--schema', schema];
+  const output = { line: say, warn: say, progress: () => ({ at: () => {}, end: () => {} }) };
+  expect(await runProgram(['partitions', 'retire', '--keep', '100', ...at, ...args], output)).toBe(
+    0,
+  );
+  return said;
+}
+
+const ALL = ['usage_entries_p202605', 'usage_entries_p202606', 'usage_entries_p202607'];
+const MADE = [...ALL, 'usage_entries_p202608', 'usage_entries_default'];
+
+describe('a partition whose period is over', () => {
+  it('is kept unless asked otherwise; rows of a later time stay in the ledger', async () => {
+    await test.makeMonths(JANUARY, NOW);
+    await test.insert(newEntryUuid(new Date(JANUARY)), JANUARY);
+    const stray = newEntryUuid(new Date(JANUARY));
+    await test.insert(stray, NOW);
+    await test.keeperOf().look();
+    expect(await test.names()).toContain('usage_entries_p202601');
+    await test.keeperOf({ keep: 1 }).look();
+    expect(await test.names()).toEqual(MADE);
+    expect(await test.rowsByPartition()).toEqual({ usage_entries_default: 1 });
+    expect(await test.database.sql('SELECT uuid FROM $T')).toEqual([{ uuid: stray }]);
+    expect(
+      await test.database.sql(
+        `SELECT to_regclass('"${test.database.schema}".usage_entries_p202601')`,
+      ),
+    ).toEqual([{ to_regclass: null }]);
+  });
+
+  it('is handed over until that works, and then never again', async () => {
+    await test.makeMonths(JANUARY, JANUARY + 1);
+    await test.insert(newEntryUuid(new Date(JANUARY)), JANUARY);
+    const taken: unknown[] = [];
+    const fails = test.keeperOf({
+      keep: 3,
+      onRetire: () => Promise.reject(new Error('disk full')),
+    });
+    await fails.look();
+    expect(test.lines.join()).toContain('WARNING');
+    const retention = { keep: 3, onRetire: (partition: unknown) => void taken.push(partition) };
+    await test.keeperOf(retention).look();
+    await test.keeperOf(retention).look();
+    expect(taken).toEqual([
+      {
+        schema: test.database.schema,
+        table: 'usage_entries_p202601',
+        from: '2026-01-01T00:00:00.000Z',
+        to: '2026-02-01T00:00:00.000Z',
+      },
+    ]);
+    const [row] = await test.database.sql<{ n: string }>(
+      `SELECT count(*) AS n FROM "${test.database.schema}".usage_entries_p202601`,
+    );
+    expect(row!.n).toBe('1');
+  });
+
+  it('is handed over once, however many ask at once, and holds no writer up for it', async () => {
+    await test.makeMonths(JANUARY, JANUARY + 1);
+    let taken = 0;
+    let finish: () => void = () => {};
+    const archived = new Promise<void>((resolve) => (finish = resolve));
+    const retention = { keep: 3, onRetire: () => (taken++, archived) };
+    const slow = test.keeperOf(retention);
+    await slow.make();
+    expect(await test.names()).toEqual(MADE);
+    await expect.poll(() => taken).toBe(1);
+    await Promise.all([test.keeperOf(retention).look(), test.keeperOf(retention).look()]);
+    expect(taken).toBe(1);
+    // Whoever was at it has died: its claim is of long ago.
+    const [found] = await test.onOne((query) => listRetired(query, test.path));
+    await test.onOne((query) => releaseRetired(query, found!.partition));
+    const next = test.keeperOf(retention).look();
+    await expect.poll(() => taken).toBe(2);
+    finish();
+    await Promise.all([next, slow.look()]);
+    expect(taken).toBe(2);
+    expect(await test.onOne((query) => listRetired(query, test.path))).toEqual([]);
+  });
+
+  it('is left to onRetire if it was retired for it, also where a process has none', async () => {
+    await test.makeMonths(JANUARY, JANUARY + 1);
+    await test.keeperOf({ keep: 3, onRetire: () => Promise.reject(new Error('disk full')) }).look();
+    test.lines.length = 0;
+    await test.keeperOf({ keep: 3 }).look();
+    expect(test.lines).toEqual([
+      expect.stringContaining('usage_entries_p202601 was retired for an'),
+    ]);
+    expect(await runRetire()).toEqual([
+      "left usage_entries_p202601: an application's onRetire is to take it",
+    ]);
+    const taken: string[] = [];
+    await test.keeperOf({ keep: 3, onRetire: ({ table }) => void taken.push(table) }).look();
+    expect(taken).toEqual(['usage_entries_p202601']);
+  });
+
+  it('is not ended by one while another is at it', async () => {
+    await test.makeMonths(JANUARY, JANUARY + 1);
+    await test.onOne((query) => detachPartitions(query, test.sqlTable, JANUARY + 31 * 86_400_000));
+    const [found] = await test.onOne((query) => listRetired(query, test.path));
+    expect(await test.onOne((query) => claimRetired(query, found!.partition, 'other'))).toBe(true);
+    await test.keeperOf({ keep: 3 }).look();
+    expect(await runRetire('--json')).toMatchObject([
+      expect.stringMatching(/"retired": \[\],\s+"left": \[\s+\{/),
+    ]);
+    await test.onOne((query) => releaseRetired(query, found!.partition));
+    expect(await runRetire()).toEqual(['dropped usage_entries_p202601']);
+    expect(await test.onOne((query) => listRetired(query, test.path))).toEqual([]);
+  });
+});
