@@ -105,6 +105,26 @@ describe('a fold of the last minutes', () => {
     expect((await bench.reader.summary({})).entries).toBe(30_000);
   });
 
+  it('does not wait for a VACUUM, which would be cancelled for it', async () => {
+    const bench = await fill(busy!, 10_000);
+    const { client, names } = bench;
+    await client.query(`UPDATE ${names.sqlState} SET closed_before = ${FIVE_MINUTES_AGO}`);
+    await add(bench, { entries: 100, seconds: 1, ago: '20 seconds' });
+    const vacuum = await bench.connect();
+    await vacuum.query('SET vacuum_cost_delay = 100; SET vacuum_cost_limit = 1');
+    const vacuumed = vacuum.query(`VACUUM ${bench.table}`).catch((error: unknown) => error);
+    const running = async (): Promise<unknown> =>
+      (await client.query('SELECT FROM pg_stat_progress_vacuum')).rowCount;
+    await expect.poll(running, { timeout: 10_000 }).toBe(1);
+    const pass = bench.pass({ timeoutMs: 20_000 });
+    const outcome = async (): Promise<string> => (await pass.run()).outcome;
+    await expect.poll(outcome, { timeout: 10_000 }).toBe('folded');
+    expect(await running()).toBe(1);
+    await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_progress_vacuum');
+    await vacuumed;
+    expect((await bench.reader.summary({})).entries).toBe(10_100);
+  });
+
   it('is followed sooner by the next one where it left entries to fold', async () => {
     const bench = await fill(busy!, 100);
     const { client, names } = bench;

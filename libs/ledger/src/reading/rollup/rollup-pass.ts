@@ -180,7 +180,7 @@ export class RollupPass {
   ): Promise<PassResult> {
     const startedAt = performance.now();
     try {
-      // Only the table's owner may; for the rest it is done by VACUUM.
+      // Only the table's owner may, and while VACUUM is at the table it is left to that.
       await session.rows(sql.summarize).catch(() => []);
       const { timeoutMs = TIMEOUT_MS, grainedMs = GRAINED_MS } = this.#parts;
       const step = await foldOnce(session, sql, {

@@ -9,12 +9,19 @@ import type { FoldSizes } from './series-sql.js';
 /** Bytes of an entry in a table that nobody has counted yet, rather too many. */
 const ROW_BYTES = 250;
 
+/**
+ * Milliseconds that summarizing waits for its lock: the server cancels an autovacuum that somebody
+ * waits for so long as `deadlock_timeout`, of 1 s.
+ */
+const SUMMARIZE_LOCK_MS = 50;
+
 /** The statements of one pass; each gives texts. @internal */
 export interface RollupSql {
   /** Parameters: sqlEntries, margin in seconds. See `rollup-look.ts` for the columns. */
   readonly look: string;
   /** The entries' first moment, in milliseconds since 1970, NULL without entries; about how many. */
   readonly first: string;
+  /** Tells the index of `created_at` of the table's new pages. */
   readonly summarize: string;
   readonly lock: readonly string[];
   readonly readState: string;
@@ -39,8 +46,10 @@ export function rollupSql(
         FROM pg_catalog.pg_class
         WHERE oid IN (${withPartitionsSql(sqlEntries)}) AND relkind = 'r')
       FROM ${sqlEntries} WHERE isfinite(created_at)`,
-    summarize: `SELECT sum(brin_summarize_new_values(oid))::text FROM pg_catalog.pg_class
-      WHERE oid IN (${withPartitionsSql(sqlBrin)}) AND relkind = 'i'`,
+    summarize: `WITH patience AS MATERIALIZED (
+        SELECT set_config('lock_timeout', '${SUMMARIZE_LOCK_MS}', true) AS ms
+      ) SELECT sum(brin_summarize_new_values(oid))::text FROM pg_catalog.pg_class, patience
+      WHERE oid IN (${withPartitionsSql(sqlBrin)}) AND relkind = 'i' AND ms IS NOT NULL`,
     lock: [
       // In the order in which TRUNCATE and its trigger take them.
       `LOCK TABLE ${sqlEntries} IN ACCESS SHARE MODE`,
