@@ -8,15 +8,18 @@ describe('costNanos', () => {
     expect(costNanos('gpt-4o', 0, 1_000_000)).toBe(10_000_000_000);
   });
 
-  it('finds the price of a dated model, by the longest name that fits', () => {
+  it('finds the price of a version of a model', () => {
     expect(costNanos('gpt-4o-2024-08-06', 1, 1)).toBe(costNanos('gpt-4o', 1, 1));
     expect(costNanos('gpt-4o-mini-2024-07-18', 1, 1)).toBe(costNanos('gpt-4o-mini', 1, 1));
     expect(costNanos('gpt-4-turbo-preview', 1, 1)).toBe(costNanos('gpt-4-turbo', 1, 1));
   });
 
-  it.each(['llama-3', 'gpt-4.5', 'toString', ''])('knows no price for %j', (model) => {
-    expect(costNanos(model, 1, 1)).toBeNull();
-  });
+  it.each(['llama-3', 'gpt-4.5', 'o1-mini', 'o3-pro', 'gpt-4-32k', 'toString', ''])(
+    'knows no price for %j',
+    (model) => {
+      expect(costNanos(model, 1, 1)).toBeNull();
+    },
+  );
 
   it('is exact for the largest counts that an entry may hold', () => {
     const cost = costNanos('gpt-4', 2_147_483_647, 2_147_483_647);

@@ -1,6 +1,5 @@
 /**
- * Billionths of a US dollar for a token read and a token written, by the beginning of a model's
- * name. Source: https://openai.com/api/pricing (dollars for a million tokens, times 1,000), as it
+ * Billionths of a US dollar for a token read and a token written, by a model's name. Source: https://openai.com/api/pricing (dollars for a million tokens, times 1,000), as it
  * stood in 2025. An example: a real gateway takes its prices from its contract.
  */
 const PRICES: Readonly<Record<string, readonly [read: number, written: number]>> = {
@@ -20,7 +19,8 @@ const PRICES: Readonly<Record<string, readonly [read: number, written: number]>>
   o3: [2_000, 8_000],
   o1: [15_000, 60_000],
 };
-const LONGEST_FIRST = Object.keys(PRICES).sort((a, b) => b.length - a.length);
+/** A version of the model that costs the same: `-2024-08-06`, `-0613`, `-preview`. */
+const VERSION = /-(\d{4}(-\d{2}-\d{2})?|preview|latest)$/;
 
 /**
  * What a call costs in billionths of a US dollar, or null if the model has no price here: an
@@ -31,7 +31,7 @@ export function costNanos(
   promptTokens: number,
   completionTokens: number,
 ): number | null {
-  const name = LONGEST_FIRST.find((start) => model === start || model.startsWith(`${start}-`));
-  const price = name === undefined ? undefined : PRICES[name];
+  const name = model.replace(VERSION, '');
+  const price = Object.hasOwn(PRICES, name) ? PRICES[name] : undefined;
   return price ? promptTokens * price[0] + completionTokens * price[1] : null;
 }
