@@ -73,4 +73,16 @@ describe('listeners of flushes', () => {
     expect(test.sink.calls).toHaveLength(1);
     assertConservation(test.ledger.stats());
   });
+
+  it('may be async functions that throw: it is counted, and the process goes on', async () => {
+    const test = ledgerUnderTest({ batchSize: 1 });
+    const listener: () => unknown = async () => {
+      throw new Error('of the application');
+    };
+    test.ledger.writer.onFlush(listener);
+    await start(test);
+    test.ledger.intake.offer({ userId: 1 });
+    await test.clock.advance(100);
+    expect(test.ledger.stats()).toMatchObject({ callbackErrors: 1, written: 1 });
+  });
 });

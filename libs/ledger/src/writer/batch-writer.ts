@@ -1,6 +1,7 @@
 import type { Channel } from '../channel/channel.js';
 import { isSinkHaltError } from '../errors/sink.errors.js';
 import type { LedgerSink, WriteResult } from '../sink/ledger-sink.interface.js';
+import { callBack } from '../stats/call-back.js';
 import type { Counters } from '../stats/counters.js';
 import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
 import type { LastFlush } from '../stats/ledger-stats.interface.js';
@@ -132,15 +133,12 @@ export class BatchWriter {
 
   #noteFlush(assignment: Assignment, result: WriteResult, ms: number): void {
     const entries = result.written + result.duplicates.length;
-    this.lastFlush = flushOf(entries, ms, this.#parts.clock.now());
+    const flush = flushOf(entries, ms, this.#parts.clock.now());
+    this.lastFlush = flush;
     this.tally.noteFlush(entries, ms);
     for (const listener of this.#listeners) {
-      try {
-        listener({ ...this.lastFlush, due: assignment.due });
-      } catch {
-        // The batch is written, and nothing of its delivery may fail for a listener's sake.
-        this.#parts.counters.callbackErrors++;
-      }
+      // The batch is written, and nothing of its delivery may fail for a listener's sake.
+      callBack(this.#parts.counters, () => listener({ ...flush, due: assignment.due }));
     }
   }
 
