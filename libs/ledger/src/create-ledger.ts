@@ -104,12 +104,18 @@ function preparationOf(options: ResolvedLedgerOptions, logger: LedgerLogger): Pr
 }
 
 function deadLettersOf(
-  { deadLetters }: ResolvedLedgerOptions,
+  { deadLetters, writeTimeoutMs }: ResolvedLedgerOptions,
   inTable: LedgerDeadLetterStore,
   files: LedgerFiles,
   onNotice: (text: string) => void,
 ): LedgerDeadLetterStore {
   if (deadLetters === 'file') return files.deadLetters;
-  const first = deadLetters === 'table' ? inTable : deadLetters;
-  return new FallbackDeadLetterStore(first, files.deadLetters, onNotice);
+  const isTable = deadLetters === 'table';
+  return new FallbackDeadLetterStore({
+    first: isTable ? inTable : deadLetters,
+    second: files.deadLetters,
+    firstName: isTable ? 'the table' : "the application's store",
+    timeoutMs: writeTimeoutMs,
+    onNotice,
+  });
 }

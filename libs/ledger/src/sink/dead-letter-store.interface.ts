@@ -25,6 +25,9 @@ export interface DeadLetter {
  * @publicApi
  */
 export interface LedgerDeadLetterStore {
-  /** Keeps all of them durably, or rejects; the same letter may come again after a rejection. */
+  /**
+   * Keeps all of them durably, or rejects; the same letter may come again after a rejection. One
+   * that takes longer than `writeTimeoutMs` has failed: then they are kept in a file.
+   */
   store(letters: readonly DeadLetter[]): Promise<void>;
 }

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import type { DeadLetter } from './dead-letter-store.interface.js';
+import type { DeadLetter, LedgerDeadLetterStore } from './dead-letter-store.interface.js';
 import { FallbackDeadLetterStore } from './fallback-dead-letter-store.js';
 import { FileDeadLetterStore } from './files/file-dead-letter-store.js';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
@@ -96,11 +96,40 @@ describe('TableDeadLetterStore', () => {
 });
 
 describe('FallbackDeadLetterStore', () => {
+  const fallbackOf = (
+    first: LedgerDeadLetterStore,
+    second: LedgerDeadLetterStore,
+    notices: string[],
+    timeoutMs = 5000,
+  ): FallbackDeadLetterStore =>
+    new FallbackDeadLetterStore({
+      first,
+      second,
+      firstName: "the application's store",
+      timeoutMs,
+      onNotice: (text) => void notices.push(text),
+    });
+
+  it.each([
+    ['never answers', () => new Promise<never>(() => {}), 'no answer within 20 ms'],
+    ['rejects', () => Promise.reject(new Error(`not ${JSON.stringify(LETTER.entry)}`)), 'Error'],
+    ['is no promise', () => JSON.parse('{') as never, 'SyntaxError'],
+  ])('keeps what the application’s store %s, and no value in the log', async (_, keep, why) => {
+    const kept: DeadLetter[] = [];
+    const second = { store: async (letters: readonly DeadLetter[]) => void kept.push(...letters) };
+    const notices: string[] = [];
+    await fallbackOf({ store: keep }, second, notices, 20).store([LETTER]);
+    expect(kept).toEqual([LETTER]);
+    expect(notices).toEqual([
+      `dead letters go to a file, since the application's store does not take them: ${why}`,
+    ]);
+  });
+
   it('goes to the file and back, says each once, and loses no letter', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'ledger-letters-'));
     const files = new FileDeadLetterStore({ dir, ledger: 'default' });
     const notices: string[] = [];
-    const fallback = new FallbackDeadLetterStore(store, files, (text) => notices.push(text));
+    const fallback = fallbackOf(store, files, notices);
     const schema = `"${database.schema}"`;
     try {
       await fallback.store([LETTER]);
@@ -116,7 +145,7 @@ describe('FallbackDeadLetterStore', () => {
       expect(text.trimEnd().split('\n')).toHaveLength(2);
       expect(notices).toEqual([
         expect.stringMatching(/go to a file.*42P01/),
-        expect.stringContaining('table again'),
+        "dead letters go to the application's store again",
       ]);
     } finally {
       await rm(dir, { recursive: true, force: true });

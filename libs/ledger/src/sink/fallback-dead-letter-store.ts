@@ -1,24 +1,32 @@
+import { isLedgerError } from '../errors/ledger.error.js';
 import type { DeadLetter, LedgerDeadLetterStore } from './dead-letter-store.interface.js';
+import { Deadline, DeadlineError } from './postgres/deadline.js';
+
+/** What a store with a fallback is made of. @internal */
+export interface FallbackDeadLetterStoreParts {
+  readonly first: LedgerDeadLetterStore;
+  readonly second: LedgerDeadLetterStore;
+  /** What the first one is to a reader of the log: `the table`. */
+  readonly firstName: string;
+  /** Milliseconds that the first one may take for one call; it may be the application's own. */
+  readonly timeoutMs: number;
+  /** Told when the first store begins to fail, and when it works again. */
+  readonly onNotice: (text: string) => void;
+}
 
 /** Keeps dead letters in a second store when the first one fails. @internal */
 export class FallbackDeadLetterStore implements LedgerDeadLetterStore {
   #hasFailed = false;
 
-  /**
-   * @param onNotice told when the first store begins to fail, and when it works again
-   */
-  constructor(
-    private readonly first: LedgerDeadLetterStore,
-    private readonly second: LedgerDeadLetterStore,
-    private readonly onNotice: (text: string) => void,
-  ) {}
+  constructor(private readonly parts: FallbackDeadLetterStoreParts) {}
 
   /** Rejects if both stores fail. */
   async store(letters: readonly DeadLetter[]): Promise<void> {
+    const { first, second, timeoutMs } = this.parts;
     try {
-      await this.first.store(letters);
+      await new Deadline(timeoutMs).race(first.store(letters));
     } catch (error) {
-      await this.second.store(letters);
+      await second.store(letters);
       this.#note(true, error);
       return;
     }
@@ -28,11 +36,18 @@ export class FallbackDeadLetterStore implements LedgerDeadLetterStore {
   #note(hasFailed: boolean, error?: unknown): void {
     if (hasFailed === this.#hasFailed) return;
     this.#hasFailed = hasFailed;
-    const why = error instanceof Error ? `: ${error.message}` : '';
-    this.onNotice(
+    const { firstName, onNotice } = this.parts;
+    onNotice(
       hasFailed
-        ? `dead letters go to a file, since the table does not take them${why}`
-        : 'dead letters go to the table again',
+        ? `dead letters go to a file, since ${firstName} does not take them: ${whyOf(error)}`
+        : `dead letters go to ${firstName} again`,
     );
   }
+}
+
+/** Messages of others may hold values of the entry. */
+function whyOf(error: unknown): string {
+  if (isLedgerError(error) || error instanceof DeadlineError) return error.message;
+  if (!(error instanceof Error)) return `a thrown ${typeof error}`;
+  return (error as NodeJS.ErrnoException).code ?? error.name;
 }
