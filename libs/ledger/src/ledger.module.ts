@@ -19,6 +19,7 @@ import {
 } from './ledger.module-definition.js';
 import { LedgerService } from './ledger.service.js';
 import { getLedgerHealthToken, getLedgerToken } from './ledger.tokens.js';
+import { loggerContext } from './stats/logger-context.js';
 
 /** The ledger with its parts; inside its own module only. */
 const LEDGER = Symbol('nestjs-ledger/ledger');
@@ -91,7 +92,7 @@ function providersOf(definition: LedgerDefinition): Provider[] {
 }
 
 function loggerOf({ name }: LedgerDefinition): Logger {
-  return new Logger(name === 'default' ? 'async-ledger' : `async-ledger:${name}`);
+  return new Logger(loggerContext(name));
 }
 
 type LifecycleDependencies = [PostgresLedger, ModuleRef, ModulesContainer, HttpAdapterHost];

@@ -36,6 +36,17 @@ describe('UsageLog', () => {
     ]);
   });
 
+  it('is not harmed by a logger that throws', () => {
+    const fail = (): never => {
+      throw new Error('the transport has ended');
+    };
+    Logger.overrideLogger({ log: fail, warn: fail, error: fail });
+    const log = new UsageLog('default');
+    log.mapperFailed('Chat.complete', new Error('a'));
+    log.notGuaranteed('Chat.complete', new Error('b'));
+    expect(lines).toEqual([]);
+  });
+
   it('carries the name of a named ledger in its context', () => {
     new UsageLog('usage').notGuaranteed('Chat.complete', new Error('a'));
     expect(lines).toEqual(['[async-ledger:usage] WARNING: usage of Chat.complete: Error: a']);

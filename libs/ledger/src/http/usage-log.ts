@@ -1,11 +1,14 @@
 import { Logger } from '@nestjs/common';
+import { guardLogger } from '../stats/guard-logger.js';
+import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
+import { loggerContext } from '../stats/logger-context.js';
 
 /** Milliseconds between two lines of one kind. Source: the contract's "at most once a second". */
 const QUIET_MS = 1000;
 
 /** Tells of faults around the mapper: one line a second and kind, with a count of those between. */
 export class UsageLog {
-  private readonly logger: Logger;
+  private readonly logger: LedgerLogger;
   private readonly kinds = new Map<string, { at: number; unheard: number }>();
 
   /**
@@ -16,7 +19,7 @@ export class UsageLog {
     ledger: string,
     private readonly now: () => number = () => performance.now(),
   ) {
-    this.logger = new Logger(ledger === 'default' ? 'async-ledger' : `async-ledger:${ledger}`);
+    this.logger = guardLogger(new Logger(loggerContext(ledger)));
   }
 
   /** A mapper threw or returned a promise. @param handler `Controller.method` */

@@ -2,5 +2,6 @@
 export interface LedgerLogger {
   log(line: string): void;
   warn(line: string): void;
-  error(line: string): void;
+  /** @param stack of the error, for a developer */
+  error(line: string, stack?: string): void;
 }
