@@ -119,7 +119,7 @@ export class AwaitedIntake {
 
   #awaitCommit(position: number, wait: Wait): void {
     const { clock, commits, commitTimeoutMs } = this.#parts;
-    const { uuid, options, resolve, reject } = wait;
+    const { uuid, options, reject } = wait;
     const { timeoutMs, signal } = options;
     const leftMs =
       timeoutMs === undefined ? commitTimeoutMs : Math.max(0, timeoutMs - this.#waitedMs(wait));
@@ -139,26 +139,25 @@ export class AwaitedIntake {
       });
     const settle = (settlement: Settlement): void => {
       end();
-      answer(settlement, uuid, resolve, reject);
+      this.#answer(settlement, wait);
     };
     commits.join({ position, settle });
   }
-}
 
-function answer(
-  settlement: Settlement,
-  uuid: string,
-  resolve: Wait['resolve'],
-  reject: Wait['reject'],
-): void {
-  switch (settlement.outcome) {
-    case 'written':
-    case 'duplicate':
-      return resolve({ uuid, outcome: settlement.outcome });
-    case 'deadLettered':
-      return reject(new LedgerDeadLetteredError(uuid, settlement.reason, settlement.sqlState));
-    case 'spilled':
-      return reject(new LedgerSpilledError(uuid, settlement.file));
+  #answer(settlement: Settlement, wait: Wait): void {
+    const { uuid, resolve, reject } = wait;
+    switch (settlement.outcome) {
+      case 'written':
+      case 'duplicate':
+        return resolve({ uuid, outcome: settlement.outcome });
+      case 'deadLettered':
+        return reject(new LedgerDeadLetteredError(uuid, settlement.reason, settlement.sqlState));
+      case 'spilled':
+        return reject(new LedgerSpilledError(uuid, settlement.file));
+      case 'lost':
+        // An attempt may have been committed without an answer: what to do is as after a timeout.
+        return reject(new LedgerWaitTimeoutError('queued', this.#waitedMs(wait), uuid));
+    }
   }
 }
 

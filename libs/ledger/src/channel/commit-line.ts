@@ -6,7 +6,8 @@ export type Settlement =
       readonly reason: 'refused' | 'conflict';
       readonly sqlState: string | undefined;
     }
-  | { readonly outcome: 'spilled'; readonly file: string };
+  | { readonly outcome: 'spilled'; readonly file: string }
+  | { readonly outcome: 'lost' };
 
 /** An entry in the channel whose caller waits for its commit. @internal */
 export interface AwaitedEntry {

@@ -19,7 +19,8 @@ export type OverflowPolicy = 'drop' | 'block';
 
 /** Entries lost or set aside; told at most once a second and kind. @publicApi */
 export interface LossReport {
-  readonly kind: 'dropped' | 'invalid' | 'deadLettered' | 'spilled' | 'sealed';
+  /** `lost`: at the end of the process neither the database nor the disk took them. */
+  readonly kind: 'dropped' | 'invalid' | 'deadLettered' | 'spilled' | 'sealed' | 'lost';
   /** Entries since the last report of this kind. */
   readonly count: number;
   /** When the first of them was counted. */

@@ -1,19 +1,10 @@
+import type { LossReport } from '../config/ledger-options.interface.js';
 import type { Clock, Timer } from '../writer/clock.js';
 import { callBack } from './call-back.js';
 import type { Counters } from './counters.js';
 import type { LedgerLogger } from './ledger-logger.interface.js';
 
-/** What kinds of loss are told to the application. */
-export type LossKind = 'dropped' | 'invalid' | 'deadLettered' | 'spilled' | 'sealed';
-
-/** Entries lost or set aside, as the application's `onLoss` gets it. */
-export interface Loss {
-  readonly kind: LossKind;
-  readonly count: number;
-  readonly since: Date;
-  readonly reason?: string;
-  readonly sqlState?: string;
-}
+type LossKind = LossReport['kind'];
 
 interface Episode {
   count: number;
@@ -30,7 +21,7 @@ export interface LossReporterParts {
   readonly clock: Clock;
   readonly logger: LedgerLogger;
   readonly counters: Counters;
-  readonly onLoss: ((loss: Loss) => void) | undefined;
+  readonly onLoss: ((loss: LossReport) => void) | undefined;
   /** Whether the channel has no room now. */
   readonly isFull: () => boolean;
 }

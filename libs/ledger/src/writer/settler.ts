@@ -76,6 +76,15 @@ export class Settler {
     tell(assignment, batch, new Map(), { outcome: 'spilled', file });
   }
 
+  /**
+   * Rows that nothing took at the end of the process: those who wait for them need not any longer.
+   * They stay in the stats as what they are, in flight.
+   */
+  settleLost(assignment: Assignment, batch: Batch, reason: string): void {
+    tell(assignment, batch, new Map(), { outcome: 'lost' });
+    this.#parts.losses.note('lost', batch.count, { reason });
+  }
+
   #giveBack(batch: Batch): void {
     this.#parts.channel.settle(batch);
     this.#parts.onSettled();

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { LossReport } from '../config/ledger-options.interface.js';
 import {
   assertConservation,
   ledgerUnderTest,
@@ -180,16 +181,21 @@ describe('Shutdown', () => {
   });
 
   it('says how many entries are lost if they can be neither written nor spilled', async () => {
-    const test = await started({ shutdownTimeoutMs: 1000 });
+    const told: LossReport[] = [];
+    const onLoss = (loss: LossReport): void => void told.push(loss);
+    const test = await started({ shutdownTimeoutMs: 1000, onLoss });
     test.sink.failAlways(AWAY);
     test.spillFault.error = Object.assign(new Error('full'), { code: 'ENOSPC' });
-    offer(test, 7);
+    offer(test, 6);
+    const waiting = test.ledger.awaited.record({ userId: 1 }, {}).catch((error: unknown) => error);
     const finish = test.ledger.shutdown.finish();
     await test.clock.advance(1000);
     expect(await finish).toMatchObject({ spilled: 0 });
     expect(test.lines).toContain(
       '7 entries could be neither written nor spilled (ENOSPC) and are lost',
     );
+    expect(told).toMatchObject([{ kind: 'lost', count: 7, reason: 'ENOSPC' }]);
+    expect(await waiting).toMatchObject({ code: 'LEDGER_WAIT_TIMEOUT', outcome: 'queued' });
     assertConservation(test.ledger.stats());
   });
 });

@@ -149,6 +149,7 @@ export class Shutdown {
       const count = leftovers.reduce((sum, { batch }) => sum + batch.count, 0);
       const why =
         error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : '';
+      for (const { assignment, batch } of leftovers) settler.settleLost(assignment, batch, why);
       logger.error(`${count} entries could be neither written nor spilled (${why}) and are lost`);
       return false;
     }
