@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, request, type IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -122,6 +122,16 @@ async function stream(app: SlowApp, seen: Seen): Promise<number> {
   return status;
 }
 
+/** A connection on which this was sent. */
+function half(app: SlowApp, text: string): Socket {
+  const socket = connect(Number(new URL(app.url).port), '127.0.0.1');
+  socket
+    .on('error', () => undefined)
+    .resume()
+    .write(text);
+  return socket;
+}
+
 /** Connections that asked once and then keep silent. */
 function idleClients(app: SlowApp, count: number): void {
   const { port } = new URL(app.url);
@@ -203,6 +213,39 @@ describe.each(['fastify', 'express'])('a stop while a slow client is answered (%
     await app.exited;
     expect(received).toBeGreaterThan(20_000_000);
     expect(await missing([uuid])).toEqual([]);
+  });
+});
+
+describe.each(['fastify', 'express'])('a stop while requests are half sent (%s)', (ADAPTER) => {
+  it('ends them once nothing more came for five seconds, and waits for all others', async () => {
+    const app = await SlowApp.start({ ADAPTER, POOL: 'own', END: 'signal' });
+    const post = (uuid: string): string =>
+      `POST /record?uuid=${uuid}&ms=0 HTTP/1.1\r\nHost: here\r\n`;
+    const uuid = randomUUID();
+    const halves = [
+      'POST /record?uuid=',
+      `${post(randomUUID())}Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"a":`,
+      `${post(uuid)}Content-Length: 0\r\n\r\nPOST /rec`,
+    ].map((text) => half(app, text));
+    const slow = ask(app, new Agent(), 8000);
+    const trickle = half(app, `${post(randomUUID())}X-Slow: `);
+    let answer = '';
+    trickle.on('data', (bytes) => (answer += bytes.toString()));
+    await pause(500);
+    app.child.kill('SIGTERM');
+    for (let i = 0; i < 7; i++) {
+      await pause(1000);
+      trickle.write('x');
+    }
+    expect(halves.map((socket) => socket.closed)).toEqual([true, true, true]);
+    trickle.write('\r\nContent-Length: 0\r\n\r\n');
+    expect((await slow).statusCode).toBe(201);
+    await app.exited;
+    // Fastify takes no more requests while it closes.
+    expect(answer).toMatch(/^HTTP\/1\.1 (201|503) /);
+    expect(await missing([uuid])).toEqual([]);
+    const written = answer.includes(' 201 ') ? 3 : 2;
+    expect(app.stats).toMatchObject({ state: 'sealed', queued: written, written });
   });
 });
 

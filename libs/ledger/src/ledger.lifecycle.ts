@@ -62,7 +62,6 @@ export class LedgerLifecycle
   #boot: Promise<void> | undefined;
   readonly #adviceWatch: AdviceWatch;
   #sigtermWatch: Timer | undefined;
-  readonly #connections = new OpenConnections();
   #closingIdle: NodeJS.Timeout | undefined;
 
   constructor(parts: LedgerLifecycleParts) {
@@ -178,7 +177,7 @@ export class LedgerLifecycle
   onApplicationBootstrap(): void {
     const { ledger, isUnderTest } = this.#parts;
     const server = this.#closableServer;
-    if (server) this.#connections.watch(server);
+    if (server) OpenConnections.of(server);
     if (isUnderTest || this.#sigtermWatch !== undefined) return;
     this.#sigtermWatch = ledger.clock.after(SIGTERM_GRACE_MS, () => {
       if (process.listenerCount('SIGTERM') > 0 || ledger.status.isStopping) return;
@@ -206,8 +205,9 @@ export class LedgerLifecycle
   beforeApplicationShutdown(): void {
     const server = this.#closableServer;
     if (!server) return;
-    const close = (): void => this.#connections.closeUnused(server);
-    if (!this.#closingIdle) this.#connections.endAfterAnswers(server);
+    const connections = OpenConnections.of(server);
+    const close = (): void => connections.closeUnused();
+    connections.endAfterAnswers();
     this.#closingIdle ??= setInterval(close, CLOSE_IDLE_MS).unref();
     close();
   }

@@ -84,8 +84,8 @@ export interface LedgerOptions extends LedgerSettings {
   /** Wait for the database at boot and fail without it. Default: false on the own connection. */
   connectAtBoot?: boolean;
   /**
-   * From `beforeApplicationShutdown` on close connections that are idle or silent, and others with
-   * their next answer. Default: true.
+   * From `beforeApplicationShutdown` on close connections that are idle or silent, or whose request
+   * has come no further for five seconds, and others with their next answer. Default: true.
    */
   closeIdleConnections?: boolean;
   /** `count` (default) answers `invalid`; `throw` throws `LedgerEntryInvalidError`. */
