@@ -26,10 +26,14 @@ export interface FoldSql {
   /** Answers whether there is anything to fold: it costs far less than the tables of a fold. */
   readonly anything: FoldStatement;
   /**
-   * Answers until when late entries may be taken in, so that they are no more than one fold's; no row:
-   * all of them. Parameters: written until before the fold, and as it would be after it.
+   * Answers until when late entries may be taken in, so that they are no more than so many; no row:
+   * all of them. Parameters: written until before the fold, and as it would be after it; how many.
    */
   readonly lateUntil: string;
+  /** Late entries that one fold takes in, about: those of one transaction are not told apart. */
+  readonly lateEntries: number;
+  /** Makes marks of late entries that are too many for one fold: of those it takes in what it can. */
+  readonly setAside: FoldStatement;
   /** Collects what is to be folded. */
   readonly gather: readonly FoldStatement[];
   /** Collects entries that came into reach, one by one. */
@@ -61,7 +65,9 @@ export function foldSql(table: LedgerTable, schema: string | undefined, sizes: F
   const statement = (sql: string, ...moments: number[]): FoldStatement => ({ sql, moments });
   return {
     anything: anything(table, schema),
-    lateUntil: lateUntil(table, schema, sizes.changes),
+    lateUntil: lateUntil(table, schema),
+    lateEntries: sizes.changes,
+    setAside: setAside(table, schema),
     gather: gather(table, schema, sizes.changes),
     ...fresh(table, schema),
     found: `SELECT (SELECT coalesce(sum(entries), 0) FROM ${FRESH})::text,
@@ -97,11 +103,34 @@ function anything(table: LedgerTable, schema: string | undefined): FoldStatement
 }
 
 /** Entries of one transaction have one moment, so they are taken in together. */
-function lateUntil(table: LedgerTable, schema: string | undefined, changes: number): string {
+function lateUntil(table: LedgerTable, schema: string | undefined): string {
   return `SELECT ceil(extract(epoch FROM written_at) * 1000)::bigint::text
     FROM ${tableNames(table, schema).sqlEntries}
     WHERE ${IS_LATE} AND written_at > $1::timestamptz AND written_at <= $2::timestamptz
-    ORDER BY written_at OFFSET ${changes} LIMIT 1`;
+    ORDER BY written_at OFFSET $3::text::bigint LIMIT 1`;
+}
+
+/** From which moment on an entry is late, and until which, for a fold. */
+function isLateSql(closed: string, written: string, until: string, retired: string): string {
+  return `${IS_LATE} AND written_at > ${written} AND written_at <= ${until}
+    AND created_at < ${closed} AND created_at >= ${retired}`;
+}
+
+function setAside(table: LedgerTable, schema: string | undefined): FoldStatement {
+  const list = dimensions(table).map(quoteIdentifier).join(', ');
+  const { sqlMarks } = rollupNames(table, schema);
+  const [closed, written, until, retired] = ['$1', '$2', '$3', '$4'].map(
+    (place) => `${place}::timestamptz`,
+  ) as [string, string, string, string];
+  return {
+    sql: `INSERT INTO ${sqlMarks} (created_at, written_at, ${list}, consumed, supplied, entries)
+      SELECT created_at, written_at, ${list}, ${SUMS}
+      FROM (SELECT created_at, written_at, ${list}, ${MEASURES_OF_ENTRY}, 1::bigint AS entries
+        FROM ${tableNames(table, schema).sqlEntries}
+        WHERE ${isLateSql(closed, written, until, retired)}) AS late
+      GROUP BY created_at, written_at, ${list}`,
+    moments: [0, 1, 3, 5],
+  };
 }
 
 function fresh(
@@ -133,7 +162,12 @@ function gather(table: LedgerTable, schema: string | undefined, changes: number)
   const { sqlMarks } = rollupNames(table, schema);
   const list = dimensions(table).map(quoteIdentifier).join(', ');
   const rows = entriesSql(table, schema);
-  const [$1, $2, $3, $4] = ['$1', '$2', '$3', '$4'].map((place) => `${place}::timestamptz`);
+  const [$1, $2, $3, $4] = ['$1', '$2', '$3', '$4'].map((place) => `${place}::timestamptz`) as [
+    string,
+    string,
+    string,
+    string,
+  ];
   const temporary = (name: string, query: string): FoldStatement => ({
     // CREATE TABLE AS takes no parameters: it makes the columns alone.
     sql: `CREATE TEMPORARY TABLE ${name.replace('pg_temp.', '')} ON COMMIT DROP AS
@@ -155,9 +189,7 @@ function gather(table: LedgerTable, schema: string | undefined, changes: number)
       sql: `WITH gone AS (DELETE FROM ${sqlMarks} WHERE NOT (${isMeant})
           OR ctid IN (SELECT ctid FROM ${sqlMarks} WHERE ${isMeant} LIMIT ${changes}) RETURNING *)
         INSERT INTO ${CHANGES} SELECT at, ${list}, ${SUMS} FROM (
-          ${rows} WHERE ${IS_LATE}
-            AND written_at > ${$2} AND written_at <= ${$3} AND created_at < ${$1}
-            AND created_at >= ${$4}
+          ${rows} WHERE ${isLateSql($1, $2, $3, $4)}
           UNION ALL
           SELECT created_at, ${list}, consumed, supplied, entries FROM gone
           WHERE ${isMeant}) AS d GROUP BY at, ${list}`,

@@ -91,7 +91,7 @@ export async function foldOnce(
       return { isBehind: false, isIdle: true, ...nothing };
     }
     const reach = await reachOf(session, sql, { closed, written, goal });
-    const { before, until, stepMs } = reach;
+    const { before, until, isCrowded, stepMs } = reach;
     const movedMs = before - closed;
     const isShort = closed !== NEVER && movedMs <= goal.grainedMs;
     const grainSeconds = Math.max(1, movedMs) / GRAINS / 1000;
@@ -103,7 +103,7 @@ export async function foldOnce(
     const isIdle = isShort && !(await hasAnything(session, sql, parameters));
     const { entries, changes, hasMarks } = isIdle
       ? { entries: 0, changes: 0, hasMarks: false }
-      : await runStatements(session, sql, parameters, isShort);
+      : await runStatements(session, sql, parameters, { isShort, isCrowded });
     const cycleMs = (1 + goal.restFactor) * (performance.now() - startedAt);
     const isFallingBehind = before < reach.target && movedMs < cycleMs;
     const restFactor = isFallingBehind
@@ -123,8 +123,14 @@ async function reachOf(
   session: PgSession,
   sql: RollupSql,
   { closed, written, goal }: { closed: number; written: number; goal: FoldGoal },
-): Promise<{ before: number; target: number; until: number; stepMs: number }> {
-  const until = await writtenUntil(session, sql, { written, goal });
+): Promise<{
+  before: number;
+  target: number;
+  until: number;
+  isCrowded: boolean;
+  stepMs: number;
+}> {
+  const { until, isCrowded } = await writtenUntil(session, sql, { written, goal });
   // What is created later than this and written after it would not be known for late.
   const target = Math.max(closed, Math.min(goal.target, until - LATE_MS));
   const hasOldRest = closed === NEVER || goal.target - closed > OLD_REST_MS;
@@ -133,23 +139,33 @@ async function reachOf(
   const first = isFirst ? await firstStep(session, sql, goal) : undefined;
   const stepMs = Math.max(MIN_STEP_MS, goal.stepMs ?? first?.stepMs ?? OLD_REST_MS);
   const start = closed === NEVER ? (first?.start ?? closed) : closed;
-  return { before: Math.max(closed, Math.min(target, start + stepMs)), target, until, stepMs };
+  const before = Math.max(closed, Math.min(target, start + stepMs));
+  return { before, target, until, isCrowded, stepMs };
 }
 
-/** As the goal says, or as far as late entries are no more than one fold's. */
+/**
+ * As the goal says, or as far as late entries are no more than one fold's; and whether they are more
+ * all the same, since one transaction wrote them.
+ */
 async function writtenUntil(
   session: PgSession,
-  { fold: { lateUntil } }: RollupSql,
+  { fold: { lateUntil, lateEntries } }: RollupSql,
   { written, goal }: { written: number; goal: FoldGoal },
-): Promise<number> {
-  const until = Math.max(written, goal.writtenUntil);
+): Promise<{ until: number; isCrowded: boolean }> {
+  const wanted = Math.max(written, goal.writtenUntil);
   // Nothing was folded, so nothing is late.
-  if (written === NEVER) return until;
-  const moments = [momentText(written), momentText(until)];
-  // The planner takes a third of all entries for late ones, and might rather read and sort them.
-  const look = (): Promise<TextRow[]> => session.rows(lateUntil, moments);
-  const [row] = await planWithout(session, ['seqscan'], look);
-  return row ? Math.min(until, millis(row[0])) : until;
+  if (written === NEVER) return { until: wanted, isCrowded: false };
+  const momentOf = async (until: number, count: number): Promise<number | undefined> => {
+    const values = [momentText(written), momentText(until), String(count)];
+    // The planner takes a third of all entries for late ones, and might rather read and sort them.
+    const look = (): Promise<TextRow[]> => session.rows(lateUntil, values);
+    const [row] = await planWithout(session, ['seqscan'], look);
+    return row && millis(row[0]);
+  };
+  const moment = await momentOf(wanted, lateEntries);
+  if (moment === undefined) return { until: wanted, isCrowded: false };
+  const until = Math.min(wanted, moment);
+  return { until, isCrowded: (await momentOf(until, 2 * lateEntries)) !== undefined };
 }
 
 async function hasAnything(
@@ -167,17 +183,25 @@ async function runStatements(
   session: PgSession,
   { fold }: RollupSql,
   parameters: readonly string[],
-  isShort: boolean,
+  { isShort, isCrowded }: { isShort: boolean; isCrowded: boolean },
 ): Promise<{ entries: number; changes: number; hasMarks: boolean }> {
-  const run = async (statements: readonly FoldStatement[]): Promise<void> => {
+  const run = async (
+    statements: readonly FoldStatement[],
+    given: readonly string[] = parameters,
+  ): Promise<void> => {
     for (const { sql, moments } of statements) {
-      const values = moments.map((place) => parameters[place]!);
+      const values = moments.map((place) => given[place]!);
       await session.rows(sql, values);
     }
   };
+  // Then no late entry is taken in, and marks are made of all of them once void ones are gone.
+  const gathered = isCrowded ? parameters.with(3, parameters[1]!) : parameters;
   // What was written since the last ANALYZE is unknown to the planner: it may want to read all entries
   // for those of a few seconds, one by one in the order of users, or to sort a million as if it were one.
-  await planWithout(session, ['seqscan'], () => run(fold.gather));
+  await planWithout(session, ['seqscan'], async () => {
+    await run(fold.gather, gathered);
+    if (isCrowded) await run([fold.setAside]);
+  });
   await planWithout(session, [...PLAIN_SCANS, 'sort', 'incremental_sort'], () =>
     // A grain may fill a span by itself, so only folds of few minutes have them.
     run([isShort ? fold.grains : fold.rows]),
