@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../testing/manual-clock.js';
-import { Surroundings } from './surroundings.js';
+import { Surroundings, type ReadUtilization } from './surroundings.js';
 
 describe('Surroundings', () => {
   it('knows the machine at once, and the server when it was told', () => {
@@ -8,7 +8,8 @@ describe('Surroundings', () => {
     const { cores, maxConnections, eventLoopUtilization } = surroundings.read();
     expect(cores).toBeGreaterThan(0);
     expect(maxConnections).toBeUndefined();
-    expect(eventLoopUtilization).toBeGreaterThanOrEqual(0);
+    // The event loop was never idle within this turn of it.
+    expect(eventLoopUtilization).toBe(1);
     surroundings.maxConnections = 100;
     surroundings.poolSize = 7;
     expect(surroundings.read()).toMatchObject({ maxConnections: 100, poolSize: 7 });
@@ -16,22 +17,30 @@ describe('Surroundings', () => {
 
   it('tells how busy the event loop was of late, however often it is asked', async () => {
     const clock = new ManualClock();
-    const surroundings = new Surroundings(clock);
-    await clock.advance(30_000);
-    surroundings.read();
-    spin(50);
-    expect(surroundings.read().eventLoopUtilization).toBeGreaterThan(0.5);
-    await clock.advance(30_000);
-    surroundings.read();
-    await clock.advance(30_000);
-    const before = surroundings.read().eventLoopUtilization;
-    expect(surroundings.read().eventLoopUtilization).not.toBe(0);
-    expect(before).toBeLessThanOrEqual(1);
+    const loop = { idle: 0, active: 0 };
+    const surroundings = new Surroundings(clock, utilizationOf(loop));
+    const live = async (seconds: number, busyShare: number): Promise<number | undefined> => {
+      loop.active += seconds * busyShare;
+      loop.idle += seconds * (1 - busyShare);
+      await clock.advance(seconds * 1000);
+      return surroundings.read().eventLoopUtilization;
+    };
+    expect(await live(30, 0.25)).toBe(0.25);
+    expect(await live(10, 1)).toBe((7.5 + 10) / 40);
+    expect(await live(10, 1)).toBe((7.5 + 20) / 50);
+    expect(surroundings.read().eventLoopUtilization).toBe((7.5 + 20) / 50);
+    // A mark is set each 30 s; what lies before the last but one is forgotten.
+    expect(await live(10, 0.5)).toBe(25 / 30);
+    expect(await live(30, 0)).toBe(0);
+    expect(await live(15, 1)).toBe(15 / 45);
   });
 });
 
-/** Keeps the event loop busy for some real milliseconds. */
-function spin(ms: number): void {
-  const until = performance.now() + ms;
-  while (performance.now() < until);
+/** As Node tells it, of a loop whose idle and busy seconds the test counts. */
+function utilizationOf(loop: { idle: number; active: number }): ReadUtilization {
+  return (since = { idle: 0, active: 0, utilization: 0 }) => {
+    const idle = loop.idle - since.idle;
+    const active = loop.active - since.active;
+    return { idle, active, utilization: active / (idle + active) };
+  };
 }

@@ -1,14 +1,24 @@
 import { availableParallelism } from 'node:os';
-import { performance, type EventLoopUtilization } from 'node:perf_hooks';
+import { performance } from 'node:perf_hooks';
 import type { Clock } from '../writer/clock.js';
 import type { AdviceEnvironment } from './finding.interface.js';
 
 /** The event loop's utilization is told over this to twice this, in milliseconds. */
 const SPAN_MS = 30_000;
 
+/** Milliseconds in which the event loop had nothing to do and something, and the share of these. */
+interface Utilization {
+  readonly idle: number;
+  readonly active: number;
+  readonly utilization: number;
+}
+
+/** As Node's `performance.eventLoopUtilization`: of all its time, or of that since another. */
+export type ReadUtilization = (since?: Utilization) => Utilization;
+
 interface Mark {
   readonly at: number;
-  readonly utilization: EventLoopUtilization;
+  readonly utilization: Utilization;
 }
 
 /**
@@ -23,10 +33,15 @@ export class Surroundings {
   /** Connections that this process may open, once the pool is known. */
   poolSize: number | undefined;
   readonly #clock: Clock;
+  readonly #utilization: ReadUtilization;
   #marks: [Mark, Mark];
 
-  constructor(clock: Clock) {
+  constructor(
+    clock: Clock,
+    utilization: ReadUtilization = (since) => performance.eventLoopUtilization(since),
+  ) {
     this.#clock = clock;
+    this.#utilization = utilization;
     const mark = this.#mark();
     this.#marks = [mark, mark];
   }
@@ -39,11 +54,11 @@ export class Surroundings {
       cores: availableParallelism(),
       maxConnections: this.maxConnections,
       poolSize: this.poolSize,
-      eventLoopUtilization: performance.eventLoopUtilization(since.utilization).utilization,
+      eventLoopUtilization: this.#utilization(since.utilization).utilization,
     };
   }
 
   #mark(): Mark {
-    return { at: this.#clock.monotonic(), utilization: performance.eventLoopUtilization() };
+    return { at: this.#clock.monotonic(), utilization: this.#utilization() };
   }
 }
