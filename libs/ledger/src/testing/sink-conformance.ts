@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import {
+  isSinkHaltError,
   isSinkRowError,
   isSinkTransientError,
   type SinkRowError,
@@ -259,9 +260,25 @@ const FAILING: Record<string, Test> = {
   },
 
   'closes more than once, and rejects afterwards or writes all the same': async (subject) => {
-    await write(subject, someEntries(1));
+    const before = someEntries(1);
+    const after = someEntries(2);
+    await write(subject, before);
     await subject.sink.close();
     await subject.sink.close();
+    const outcome = await write(subject, after).then(
+      (result) => ({ result }),
+      (error: unknown) => ({ error }),
+    );
+    const stored = await subject.stored();
+    if ('result' in outcome) {
+      assert.deepEqual(outcome.result, written(2));
+      assert.deepEqual(stored, new Map([...before, ...after]));
+    } else {
+      const { error } = outcome;
+      assert.ok(isSinkError(error), String(error));
+      const isUnknown = isSinkTransientError(error) && !error.outcomeKnown;
+      if (!isUnknown) assert.deepEqual(stored, new Map(before));
+    }
   },
 };
 
@@ -293,6 +310,10 @@ function retried(subject: SinkSubject, entries: readonly Entry[]) {
     assert.ok(isSinkTransientError(error), String(error));
     return write(subject, entries, AGAIN);
   };
+}
+
+function isSinkError(error: unknown): boolean {
+  return isSinkTransientError(error) || isSinkRowError(error) || isSinkHaltError(error);
 }
 
 async function failure(work: Promise<unknown>): Promise<unknown> {
