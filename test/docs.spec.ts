@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { LEDGER_PROFILES } from 'nestjs-ledger';
+import { SQL_STATES } from '../libs/ledger/src/sink/postgres/sql-states.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string): string => readFileSync(`${ROOT}/${path}`, 'utf8');
@@ -28,6 +29,27 @@ describe('docs/lossless.md', () => {
     expect(named.filter((path) => !existsSync(`${ROOT}/${path}`))).toEqual([]);
     const faults = page.split('\n').filter((line) => /^\| (?!Fault|-)/.test(line));
     for (const line of faults) expect(line).toMatch(/spec\.ts|not shown/);
+  });
+});
+
+describe('docs/architecture.md', () => {
+  it('says of each SQLSTATE what the writer does with it', () => {
+    const said: string[] = [];
+    for (const line of read('docs/architecture.md').split('\n')) {
+      const [, verdict, which] =
+        /^\| (transient|unknown|row|exists|halt|no COPY) +\| ([^|]+)/.exec(line) ?? [];
+      const codes = which
+        ?.replace(/\w+ where a row is named/, '')
+        .match(/\b[0-9A-Z]{2}\b|\b[0-9A-Z]{5}\b/g);
+      for (const code of codes ?? [])
+        said.push(`${code} ${verdict!.replace(' ', '-').toLowerCase()}`);
+    }
+    // Of a class that is listed only those codes are named that mean something else.
+    const verdictOf = (code: string): string | undefined => SQL_STATES[code]?.[1];
+    const known = Object.keys(SQL_STATES).filter(
+      (code) => code.length === 2 || verdictOf(code) !== verdictOf(code.slice(0, 2)),
+    );
+    expect(said.sort()).toEqual(known.map((code) => `${code} ${verdictOf(code)}`).sort());
   });
 });
 

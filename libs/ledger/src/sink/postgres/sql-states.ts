@@ -16,8 +16,10 @@ export type Verdict = 'transient' | 'unknown' | 'row' | 'exists' | 'halt' | 'no-
  * All that the ledger knows of SQLSTATEs: five characters first, then the class of two. What is in
  * neither is transient without a named row, and a row at fault with one: a user's trigger may
  * raise any code. Source: PostgreSQL 18, appendix A; the verdicts from the faults of the int-spec.
+ *
+ * @internal
  */
-const SQL_STATES: Readonly<Record<string, readonly [name: string, verdict: Verdict]>> = {
+export const SQL_STATES: Readonly<Record<string, readonly [name: string, verdict: Verdict]>> = {
   '08007': ['transaction_resolution_unknown', 'unknown'],
   '08P01': ['protocol_violation', 'transient'],
   '08': ['connection exception', 'transient'],
