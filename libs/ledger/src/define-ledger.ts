@@ -59,8 +59,8 @@ export interface LedgerDefinition<
   readonly entity: EntitySchema<UsageEntryRow<LedgerTable<Ids, Columns>>>;
   /**
    * For the `migrations` of a TypeORM DataSource, in order; frozen. One for the table, one for its
-   * dead letters, one for each declared column, so that a column declared later is a new one, and one
-   * for the rollups.
+   * dead letters, one for each declared column, so that a column declared later is a new one, one
+   * for the rollups unless there are none, and one that makes an `immutable` table so.
    */
   readonly migrations: MigrationConstructor[];
 }

@@ -2,7 +2,7 @@ import { DataSource } from 'typeorm';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 
-/** Connections beside those of the workers: for reads, and for the health probe. */
+/** Connections beside those of the workers: for reads, health, rollups, dead letters, partitions. */
 const SPARE_CONNECTIONS = 2;
 /** Without a limit `connect()` can wait for ever. */
 const CONNECT_TIMEOUT_MS = 10_000;

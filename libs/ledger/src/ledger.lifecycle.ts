@@ -75,7 +75,13 @@ export class LedgerLifecycle
     return this.#parts.name;
   }
 
-  /** Finds the database and starts the workers. @throws LedgerOptionsError if there is none */
+  /**
+   * Finds the database and starts the workers.
+   *
+   * @throws LedgerOptionsError if there is none, or two ledgers have one name
+   * @throws SinkTransientError, SinkHaltError where it waits for the database (`connectAtBoot`) and
+   * that is away, or its table is not as it must be
+   */
   async onModuleInit(): Promise<void> {
     if (this.#parts.ledger.status.isStopping) return;
     this.#boot ??= this.#begin().catch((error: unknown) => this.#fail(error));

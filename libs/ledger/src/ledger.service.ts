@@ -182,12 +182,14 @@ export class LedgerService<
   }
 
   /**
-   * Books the opposite of an entry, at the entry's own time, and waits until it is written. Reversed
-   * a second time, an entry is a `duplicate`, and nothing is booked, whatever the reason.
+   * Books the opposite of an entry, at the entry's own time, and waits until it is written: without
+   * its `attributes`, and with the reason for a `memo`. Reversed a second time, an entry is a
+   * `duplicate`, and nothing is booked, whatever the reason.
    *
    * @returns the uuid of the reversing entry
-   * @throws LedgerReadError `invalid` if there is no such entry, else as `summary`; as
-   * `recordAndWait` while it is written
+   * @throws LedgerReadError `invalid` if there is no such entry, else as `summary`
+   * @throws LedgerEntryInvalidError if a declared amount is the lowest of its type (-2147483648 of an
+   * integer), which has no opposite; else as `recordAndWait` while it is written
    */
   async reverse(uuid: string, options: ReverseOptions<T>): Promise<WaitResult> {
     const entry = await this.#findWritten(uuid);

@@ -94,7 +94,11 @@ export interface LedgerOptions extends LedgerSettings {
   retention?: LedgerRetention;
   /** Told of losses, at most once a second and kind; what it throws is caught and counted. */
   onLoss?: (report: LossReport) => void;
-  /** Told of each change of state; what it throws is caught and counted. */
+  /**
+   * Told of changes of state, at most once a second but for the last ones of a process: those within
+   * the second after one are told together, from the state told last to the latest, or not at all if
+   * these are the same. What it throws is caught and counted.
+   */
   onState?: (from: LedgerState, to: LedgerState, reason: string | null) => void;
 }
 

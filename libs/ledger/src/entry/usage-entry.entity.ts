@@ -26,7 +26,7 @@ export type UsageEntryRow<T extends LedgerTable = LedgerTable<'bigint', {}>> = {
   attributes: Record<string, unknown> | null;
   corrects: string | null;
   createdAt: Date;
-  /** The server's clock when the row was written. */
+  /** The server's clock at the beginning of the transaction that wrote the row. */
   writtenAt: Date;
 } & { -readonly [K in keyof T['columns']]: ColumnRow<T['columns'][K]> | null };
 

@@ -26,8 +26,8 @@ import type { DefaultTable, RecordUsageOptions, UsageMapper } from './usage-call
  * @example
  * ```ts
  * @Post()
- * @RecordUsage<Completion>(({ result, end }) =>
- *   end === 'completed' ? { userId: 7, completionTokens: result.usage.total } : null)
+ * @RecordUsage<Completion>(({ result }) =>
+ *   result ? { userId: 7, completionTokens: result.usage.total } : null)
  * complete(): Promise<Completion> { … }
  * ```
  *

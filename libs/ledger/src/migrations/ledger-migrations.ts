@@ -29,7 +29,8 @@ const TIMESTAMPS = {
  * Makes the migrations of one ledger, in order. Each may run twice, and finds what another way of
  * migrating made already.
  *
- * @returns a new array: the table, its dead letters, one for each declared column, the rollups
+ * @returns a new array: the table, its dead letters, one for each declared column; the rollups and
+ * the trigger of an immutable table where the ledger has them
  * @internal
  */
 export function ledgerMigrations(table: LedgerTable): MigrationConstructor[] {

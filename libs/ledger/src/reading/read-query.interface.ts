@@ -60,7 +60,11 @@ export interface RecentQuery<
   readonly cursor?: string;
 }
 
-/** An entry with the server's clock when it was written, ISO 8601. @publicApi */
+/**
+ * An entry, and the server's clock at the beginning of the transaction that wrote it, ISO 8601.
+ *
+ * @publicApi
+ */
 export type RecentEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = StoredEntry<T> & {
   writtenAt: string;
 };

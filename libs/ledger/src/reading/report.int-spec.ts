@@ -218,7 +218,8 @@ describe('reverse', () => {
   it('books the opposite once, at the same time, whoever asks and however often', async () => {
     const createdAt = new Date('2026-01-10T10:00:00Z');
     const entry = { userId: 50, promptTokens: 9, completionTokens: 2, createdAt, model: 'a' };
-    const { uuid } = await service.recordAndWait({ ...entry, costNanos: 70, status: 200 });
+    const declared = { costNanos: 70, status: 200 };
+    const { uuid } = await service.recordAndWait({ ...entry, ...declared, attributes: { a: 1 } });
     const reverse = (reason: string) => service.reverse(uuid, { reason, keep: ['status'] });
     const outcomes = await Promise.all([reverse('wrong'), reverse('wrong')]);
     expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['duplicate', 'written']);
@@ -227,10 +228,20 @@ describe('reverse', () => {
     expect({ consumedTokens, entries }).toEqual({ consumedTokens: 0, entries: 2 });
     const { rows } = await bench.client.query(
       `SELECT sum(prompt_tokens)::int AS tokens, sum(cost_nanos)::int AS cost, min(status) AS status,
-         max(memo) AS memo, count(corrects)::int AS corrections
+         max(memo) AS memo, count(corrects)::int AS corrections,
+         count(model)::int AS models, count(attributes)::int AS attributes
        FROM ${bench.table} WHERE user_id = 50`,
     );
-    expect(rows).toEqual([{ tokens: 0, cost: 0, status: 200, memo: 'wrong', corrections: 1 }]);
+    const sums = { tokens: 0, cost: 0, status: 200, memo: 'wrong' };
+    expect(rows).toEqual([{ ...sums, corrections: 1, models: 2, attributes: 1 }]);
+  });
+
+  it('names the column whose amount has no opposite, and keeps it if it is told to', async () => {
+    const { uuid } = await service.recordAndWait({ userId: 52, status: -(2 ** 31) });
+    const refused = service.reverse(uuid, { reason: 'wrong' });
+    await expect(refused).rejects.toMatchObject({ code: 'LEDGER_ENTRY_INVALID', field: 'status' });
+    const kept = await service.reverse(uuid, { reason: 'wrong', keep: ['status'] });
+    expect(kept.outcome).toBe('written');
   });
 
   it('reverses an entry that is still in the channel, and no entry that there is not', async () => {

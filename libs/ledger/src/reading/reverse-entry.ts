@@ -25,9 +25,12 @@ export function reversalUuid({ uuid, createdAt }: StoredEntry<LedgerTable>): str
 }
 
 /**
- * The opposite entry: tokens and declared amounts with the other sign, everything else the same, at
- * the same time, so that the period that was wrong becomes right. `writtenAt` shows that it came
- * later.
+ * The opposite entry: tokens and declared amounts with the other sign, ids, direction and other
+ * declared columns the same, at the same time, so that the period that was wrong becomes right.
+ * `memo` is the reason, `attributes` are left out, and `writtenAt` shows that it came later.
+ *
+ * The lowest integer or bigint has no opposite of its type: the codec refuses that entry, and
+ * whoever records it gets a `LedgerEntryInvalidError` that names the column.
  */
 export function reversalOf(
   { columns }: LedgerTable,
