@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { LEDGER_PROFILES } from 'nestjs-ledger';
@@ -20,6 +20,26 @@ interface Results {
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
+
+describe('comments of the libraries', () => {
+  it('name no part of the benchmark and no file of it that there is not', () => {
+    const sources = readdirSync(`${ROOT}/libs`).flatMap((name) => {
+      const folder = `libs/${name}/src`;
+      const paths = readdirSync(`${ROOT}/${folder}`, { recursive: true, encoding: 'utf8' });
+      return paths.filter((path) => path.endsWith('.ts')).map((path) => read(`${folder}/${path}`));
+    });
+    // A sentence may go on behind the next line's asterisk.
+    const text = sources.join('\n').replaceAll(/\n *(\*|\/\/)? */g, ' ');
+    const parts = text.matchAll(/npm run bench -- (\w+)/g);
+    const files = text.matchAll(/(?<![\w-])bench\/[\w./-]*\w/g);
+    const named = [
+      ...Array.from(parts, ([, part]) => `bench/parts/${part}.part.ts`),
+      ...Array.from(files, ([path]) => path),
+    ];
+    expect(named.length).toBeGreaterThan(2);
+    expect(named.filter((path) => !existsSync(`${ROOT}/${path}`))).toEqual([]);
+  });
+});
 
 describe('docs/lossless.md', () => {
   it('names tests that exist, and one for each fault but those that it says are not shown', () => {

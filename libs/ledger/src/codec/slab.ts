@@ -2,7 +2,7 @@ import type { RowTarget } from './row-target.js';
 
 /**
  * Bytes of a slab. Large enough that taking a new one is rare, small enough that one row that
- * stays behind holds little memory. Source: bench/record, no gain above 1 MiB.
+ * stays behind holds little memory. Source: `npm run bench -- record`, no gain above 1 MiB.
  */
 export const SLAB_BYTES = 1_048_576;
 /** Rows of a slab: 1 MiB of the smallest rows, of about 90 bytes, is less than this. */

@@ -6,7 +6,7 @@ import type { RowTarget } from './row-target.js';
 
 /**
  * Up to this many characters a loop beats the call into Node's own writer.
- * Source: bench/record, 20 to 40 characters cost the same either way.
+ * Source: `npm run bench -- record`, 20 to 40 characters cost the same either way.
  */
 const LOOP_CHARACTERS = 32;
 /** UTF-8 bytes of one UTF-16 code unit, at most. */
