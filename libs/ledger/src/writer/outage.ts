@@ -78,11 +78,6 @@ export class Outage {
     this.#elect();
   }
 
-  /** Ends all waits; attempts pass from now on, so that each finds out by itself that it must end. */
-  abandon(): void {
-    this.reached();
-  }
-
   #letAll(): void {
     for (const { go } of this.#waiters.splice(0)) go(false);
   }
