@@ -21,7 +21,11 @@ export type FindingRule =
   | 'connections-exhausted'
   | 'event-loop-busy';
 
-/** `warning`: entries are lost, or will be. `notice`: it works, but not as well as it could. */
+/**
+ * `warning`: entries are lost, or will be. `notice`: it works, but not as well as it could.
+ *
+ * @publicApi
+ */
 export type FindingSeverity = 'warning' | 'notice';
 
 /** A number that shows the finding. @publicApi */

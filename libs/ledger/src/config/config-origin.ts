@@ -9,7 +9,7 @@ import type { PlacedFault, SettingsLayer, SourcedValue } from './settings-layer.
  * from the recorded one counts as given in code. In the global registry, so that two copies of the
  * package understand each other.
  *
- * @publicApi
+ * @internal
  */
 export const LEDGER_CONFIG_ORIGIN = Symbol.for('nestjs-ledger/config-origin');
 

@@ -5,7 +5,7 @@ import { columnName } from './ledger-definition.js';
 import type { ColumnType, LedgerTable } from './ledger-definition.js';
 import type { ColumnOutput, Direction } from './usage-entry.interface.js';
 
-/** A declared column's value as TypeORM reads it: times are Dates. @publicApi */
+/** A declared column's value as TypeORM reads it: times are Dates. @internal */
 export type ColumnRow<T extends ColumnType> = T extends 'timestamptz' ? Date : ColumnOutput<T>;
 
 /**

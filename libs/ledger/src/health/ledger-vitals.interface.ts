@@ -1,6 +1,6 @@
 import type { LedgerStats } from '../stats/ledger-stats.interface.js';
 
-/** What health needs to know of a running ledger. The facts are read at each probe. @publicApi */
+/** What health needs to know of a running ledger. The facts are read at each probe. @internal */
 export interface LedgerVitals {
   /** A snapshot; its `reason` holds no secrets. */
   stats(): LedgerStats;

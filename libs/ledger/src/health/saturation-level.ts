@@ -1,4 +1,4 @@
-/** How full a channel is, as health tells it. @publicApi */
+/** How full a channel is, as health tells it. @internal */
 export type SaturationStatus = 'up' | 'degraded' | 'down';
 
 /** Saturations at which the level changes: recover < degraded < down <= 1. @internal */

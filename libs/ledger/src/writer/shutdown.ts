@@ -36,7 +36,7 @@ export interface ShutdownParts {
   readonly shutdownTimeoutMs: number;
 }
 
-/** What became of the entries that were accepted, from the first shutdown hook on. @publicApi */
+/** What became of the entries that were accepted, from the first shutdown hook on. @internal */
 export interface DrainReport {
   readonly written: number;
   readonly duplicate: number;
