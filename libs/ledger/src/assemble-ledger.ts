@@ -150,7 +150,7 @@ function makeIntake(shared: Shared): Intake {
     clock,
     onQueued: () => dispatcher.noteQueued(),
     onDropped: () => losses.note('dropped', 1),
-    onSealed: () => losses.note('sealed', 1),
+    onRefused: () => losses.note('sealed', 1),
     onInvalid: (fault, entry) => invalid.note(fault, entry),
   });
 }

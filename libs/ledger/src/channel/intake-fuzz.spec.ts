@@ -112,7 +112,7 @@ function intakeOf(table: LedgerTable): { channel: Channel; intake: Intake; count
     },
     onQueued: () => {},
     onDropped: () => {},
-    onSealed: () => {},
+    onRefused: () => {},
     onInvalid: (fault, entry) => invalid.note(fault, entry),
   });
   return { channel, intake, counters };

@@ -23,7 +23,7 @@ export interface IntakeParts {
   /** Called after each entry that found no room; must not throw. */
   readonly onDropped: () => void;
   /** Called after each entry that came too late; must not throw. */
-  readonly onSealed: () => void;
+  readonly onRefused: () => void;
   /** Told of each invalid entry; must not throw. */
   readonly onInvalid: (fault: EntryFault, entry: unknown) => void;
 }
@@ -94,7 +94,7 @@ export class Intake {
 
   #refuseSealed(): 'sealed' {
     this.#parts.counters.sealed++;
-    this.#parts.onSealed();
+    this.#parts.onRefused();
     return 'sealed';
   }
 

@@ -26,7 +26,7 @@ function channelWith(
   const ignore = (): void => {};
   const intake = new Intake({
     ...{ channel, line, clock, codec: new RowCodec(table), counters: new Counters() },
-    ...{ onQueued: ignore, onDropped: ignore, onSealed: ignore, onInvalid: ignore },
+    ...{ onQueued: ignore, onDropped: ignore, onRefused: ignore, onInvalid: ignore },
   });
   return { channel, intake, line };
 }

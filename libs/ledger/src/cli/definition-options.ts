@@ -11,8 +11,8 @@ import { connectionSchema } from '../migrations/ledger-migrations.js';
 import { tableNames } from '../migrations/table-names.js';
 import type { TableOptions } from './command-database.js';
 
-/** A definition, as `defineLedger` takes it. @internal */
-export interface DefinitionOptions extends TableOptions {
+/** A table and its definition, as a command is told of them. @internal */
+export interface TableDefinitionOptions extends TableOptions {
   /** Undefined: as the table has it, else bigint. */
   readonly ids?: IdType;
   /** Declared columns by entry field. */
@@ -48,7 +48,7 @@ export function addDefinitionOptions(command: Command): Command {
  * @internal
  */
 export async function definitionOf(
-  { schema, table, ids, column, partition, rollup }: DefinitionOptions,
+  { schema, table, ids, column, partition, rollup }: TableDefinitionOptions,
   dataSource?: DataSource,
 ): Promise<LedgerDefinition> {
   const define = (type: IdType): LedgerDefinition =>

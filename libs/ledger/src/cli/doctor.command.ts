@@ -10,7 +10,7 @@ import type { CommandOutput } from './command-output.js';
 import {
   addDefinitionOptions,
   definitionOf,
-  type DefinitionOptions,
+  type TableDefinitionOptions,
 } from './definition-options.js';
 import {
   checkClock,
@@ -34,7 +34,7 @@ const LOWEST_VERSION = 130_000;
 const MARKS = { ok: 'ok     ', warning: 'warning', fault: 'FAULT  ' };
 
 /** What `doctor` is told. @internal */
-export interface DoctorOptions extends DefinitionOptions, PlannedFleet {
+export interface DoctorOptions extends TableDefinitionOptions, PlannedFleet {
   readonly spillDir: string;
   readonly json?: boolean;
 }

@@ -7,12 +7,12 @@ import type { CommandOutput } from './command-output.js';
 import {
   addDefinitionOptions,
   definitionOf,
-  type DefinitionOptions,
+  type TableDefinitionOptions,
 } from './definition-options.js';
 import { addTableOptions } from './table-options.js';
 
 /** What `migrate` is told. @internal */
-export interface MigrateOptions extends DefinitionOptions {
+export interface MigrateOptions extends TableDefinitionOptions {
   /** Print the statements instead of running them. */
   readonly sql?: boolean;
   readonly json?: boolean;

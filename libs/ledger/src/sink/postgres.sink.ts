@@ -6,7 +6,7 @@ import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
 import { tableNames } from '../migrations/table-names.js';
 import type { LedgerSink, RowBatch, WriteAttempt, WriteResult } from './ledger-sink.interface.js';
-import type { BatchAttempt, BatchWriter } from './postgres/batch-writer.interface.js';
+import type { BatchAttempt, StrategyWriter } from './postgres/strategy-writer.interface.js';
 import { classifyPgError, toSinkError } from './postgres/classify-pg-error.js';
 import { CopyWriter } from './postgres/copy-writer.js';
 import { CopyStatement } from './postgres/copy-statement.js';
@@ -46,7 +46,7 @@ const COPY_REFUSED =
 export class PostgresSink implements LedgerSink {
   /** For others that write beside the batches: dead letters. */
   readonly connections: PgConnections;
-  readonly #writers: Readonly<Record<WriteStrategy, BatchWriter>>;
+  readonly #writers: Readonly<Record<WriteStrategy, StrategyWriter>>;
   #strategy: WriteStrategy;
 
   constructor(private readonly options: PostgresSinkOptions) {

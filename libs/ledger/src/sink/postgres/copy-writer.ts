@@ -2,7 +2,7 @@ import type { LedgerTable } from '../../entry/ledger-definition.js';
 import { rowColumns } from '../../entry/ledger-definition.js';
 import { quoteIdentifier } from '../../migrations/table-names.js';
 import type { WriteResult } from '../ledger-sink.interface.js';
-import type { BatchAttempt, BatchWriter } from './batch-writer.interface.js';
+import type { BatchAttempt, StrategyWriter } from './strategy-writer.interface.js';
 import { CopyStatement } from './copy-statement.js';
 import type { TableShape } from './read-table-shape.js';
 import {
@@ -22,7 +22,7 @@ const SQL_BATCH_TABLE = `pg_temp.${BATCH_TABLE}`;
  *
  * @internal
  */
-export class CopyWriter implements BatchWriter {
+export class CopyWriter implements StrategyWriter {
   readonly #columns: readonly string[];
   readonly #columnList: string;
   readonly #tableName: string;

@@ -2,7 +2,7 @@ import type { ColumnType, LedgerTable } from '../../entry/ledger-definition.js';
 import { rowColumns } from '../../entry/ledger-definition.js';
 import { quoteIdentifier } from '../../migrations/table-names.js';
 import type { WriteResult } from '../ledger-sink.interface.js';
-import type { BatchAttempt, BatchWriter } from './batch-writer.interface.js';
+import type { BatchAttempt, StrategyWriter } from './strategy-writer.interface.js';
 import { columnArrays, rowTypes } from './column-arrays.js';
 import { CommandStatement } from './command-statement.js';
 import { settingsCommand } from './read-table-shape.js';
@@ -19,7 +19,7 @@ const POSITION = '?position';
  *
  * @internal
  */
-export class InsertWriter implements BatchWriter {
+export class InsertWriter implements StrategyWriter {
   readonly #types: readonly ColumnType[];
   readonly #source: RowSource;
 

@@ -13,8 +13,8 @@ export interface BatchAttempt {
   readonly sqlTable: string;
 }
 
-/** One way of writing a batch in one transaction. @internal */
-export interface BatchWriter {
+/** One way of writing a batch in one transaction: a strategy of the options. @internal */
+export interface StrategyWriter {
   /** Writes rows that are not there. @throws StatementError */
   writeNew(attempt: BatchAttempt): Promise<WriteResult>;
   /** Writes the rows that are not there, and compares the others. @throws StatementError */
