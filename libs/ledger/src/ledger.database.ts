@@ -1,11 +1,8 @@
 import { DataSource } from 'typeorm';
+import { CONNECT_TIMEOUT_MS, SPARE_CONNECTIONS } from './config/connection-defaults.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 
-/** Connections beside those of the workers: for reads, health, rollups, dead letters, partitions. */
-const SPARE_CONNECTIONS = 2;
-/** Without a limit `connect()` can wait for ever. */
-const CONNECT_TIMEOUT_MS = 10_000;
 /** Size of a `pg` pool that was given none. Source: pg-pool's documentation. */
 const DEFAULT_POOL_SIZE = 10;
 

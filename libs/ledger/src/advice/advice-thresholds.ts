@@ -74,15 +74,6 @@ export const CHEAP_FLUSH_MS = 10;
 export const CONNECTIONS_PER_WORKER = 10;
 
 /**
- * Connections that the server keeps for superusers unless told otherwise.
- * Source: https://www.postgresql.org/docs/current/runtime-config-connection.html
- */
-export const RESERVED_CONNECTIONS = 3;
-
-/** Connections of a ledger's own pool beside those of its workers. Source: contract. */
-export const SPARE_CONNECTIONS = 2;
-
-/**
  * Share of the event loop's time from which it is what binds: above it waits grow without a bound,
  * as in any queue. Source: the utilization law, 1 / (1 - 0.9) = ten times the time of service.
  */

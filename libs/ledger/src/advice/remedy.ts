@@ -1,3 +1,4 @@
+import { RESERVED_CONNECTIONS, SPARE_CONNECTIONS } from '../config/connection-defaults.js';
 import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
 import { grouped } from '../config/setting-values.js';
 import {
@@ -6,10 +7,8 @@ import {
   CHEAP_FLUSH_MS,
   LARGEST_STEP,
   LARGEST_USEFUL_BATCH,
-  RESERVED_CONNECTIONS,
   SHORT_OF_TIME,
   SLOW_FLUSH_MS,
-  SPARE_CONNECTIONS,
 } from './advice-thresholds.js';
 import type { Finding, SettingChange } from './finding.interface.js';
 import { roundDown, roundUp } from './figures.js';

@@ -1,10 +1,6 @@
+import { SPARE_CONNECTIONS } from '../config/connection-defaults.js';
 import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
-import {
-  ALWAYS_FULL_SHARE,
-  CONNECTIONS_PER_WORKER,
-  MIN_BATCHES,
-  SPARE_CONNECTIONS,
-} from './advice-thresholds.js';
+import { ALWAYS_FULL_SHARE, CONNECTIONS_PER_WORKER, MIN_BATCHES } from './advice-thresholds.js';
 import type { AdviceEnvironment, ChangedSetting } from './finding.interface.js';
 import type { WindowFacts } from './stats-window.js';
 

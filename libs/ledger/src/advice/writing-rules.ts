@@ -1,3 +1,4 @@
+import { RESERVED_CONNECTIONS } from '../config/connection-defaults.js';
 import { grouped } from '../config/setting-values.js';
 import {
   ALWAYS_BUSY,
@@ -5,7 +6,6 @@ import {
   GOOD_WORKER_RATE,
   HALF_BUSY,
   MIN_BATCHES,
-  RESERVED_CONNECTIONS,
   SHORT_OF_TIME,
   SLOW_FLUSH_MS,
 } from './advice-thresholds.js';

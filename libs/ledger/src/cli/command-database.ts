@@ -1,4 +1,5 @@
 import { DataSource } from 'typeorm';
+import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import {
   columnName,
@@ -10,9 +11,6 @@ import { connectionSchema } from '../migrations/ledger-migrations.js';
 import { tableNames, type TableNames } from '../migrations/table-names.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
-
-/** Without a limit `connect()` can wait for ever. */
-const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Column types by the name that PostgreSQL prints. */
 const TYPES: Readonly<Record<string, ColumnType>> = {

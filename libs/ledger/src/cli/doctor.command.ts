@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { DataSource } from 'typeorm';
+import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
 import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
 import { environmentName } from '../config/setting-names.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
@@ -28,7 +29,6 @@ import { checkPooler } from './pooler-check.js';
 import { checkSpillDir } from './spill-dir-check.js';
 import { addTableOptions } from './table-options.js';
 
-const CONNECT_TIMEOUT_MS = 10_000;
 /** Source: README, what it works with. */
 const LOWEST_VERSION = 130_000;
 const MARKS = { ok: 'ok     ', warning: 'warning', fault: 'FAULT  ' };

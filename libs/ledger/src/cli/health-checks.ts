@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { SPARE_CONNECTIONS } from '../config/connection-defaults.js';
 import { unwiseConnections } from '../config/unwise-settings.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { createEntries } from '../migrations/ledger-migrations.js';
@@ -27,8 +28,6 @@ export const fault = (check: string, message: string, remedy: string): Diagnosis
   ...{ check, status: 'fault', message, remedy },
 });
 
-/** Connections of a ledger's own pool beside those of its workers. Source: contract. */
-const SPARE_CONNECTIONS = 2;
 /** A table's history is in the order of these clocks; below this it is the network's time. */
 const SKEW_MS = 1_000;
 /** Entries of tomorrow are refused a day ahead; a clock this far off is not set at all. */

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
+import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
 import { fault, ok, type Diagnosis } from './health-checks.js';
 
-const CONNECT_TIMEOUT_MS = 10_000;
 const LOOKS = 5;
 const TRANSACTION_MODE =
   'transaction mode: fine, a batch is one transaction and keeps no session; its pool must have a ' +

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import type { MeasuredStep } from '../advice/recommend-settings.js';
 import { createRowTarget, type RowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
+import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { createEntries } from '../migrations/ledger-migrations.js';
 import { tableNames } from '../migrations/table-names.js';
@@ -12,7 +13,6 @@ import type { RowBatch } from '../sink/ledger-sink.interface.js';
 import type { MeasurePlan } from './measure-server.js';
 
 const ATTEMPT = { timeoutMs: 30_000, isAwaited: false, mayExist: false };
-const CONNECT_TIMEOUT_MS = 10_000;
 const NOT_ALLOWED = '42501';
 /** A role may do this to its own. */
 const TERMINATE_SQL = `SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity

@@ -1,10 +1,5 @@
+import { RESERVED_CONNECTIONS } from './connection-defaults.js';
 import { grouped } from './setting-values.js';
-
-/**
- * Connections that the server keeps for superusers unless told otherwise.
- * Source: https://www.postgresql.org/docs/current/runtime-config-connection.html
- */
-const RESERVED_CONNECTIONS = 3;
 
 /** The settings that sense depends on. @internal */
 export interface WorkerSettings {

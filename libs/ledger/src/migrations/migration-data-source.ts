@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
+import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
 
 /** @internal */
 export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
@@ -10,8 +11,6 @@ type StreamFactory = (...config: unknown[]) => Duplex;
 
 /** One for the lock, one for the migrations. */
 const POOL_SIZE = 2;
-/** Milliseconds that one connection may take, unless the options say otherwise. */
-const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * Lends a DataSource of its own to `work`: same server, same role, but no entities, subscribers or

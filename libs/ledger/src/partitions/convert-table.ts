@@ -7,6 +7,7 @@ import { readPlainTable, type PlainTable } from './read-plain-table.js';
 import { addAllTriggers } from './partition-triggers.js';
 import { boundsSql, defaultPartition, relationOf, straysIndexSql } from './partition-sql.js';
 import type { RelationName } from './partition-sql.js';
+import { PERIODS_AHEAD } from './partition-plan.js';
 import { periodAt, uuidBound } from './period.js';
 import { withShortLock, type LockPatience } from './short-lock.js';
 
@@ -15,8 +16,6 @@ import { withShortLock, type LockPatience } from './short-lock.js';
  * takes entries up to one day ahead, and the table may take a while to be looked through.
  */
 const MARGIN_MS = 2 * 86_400_000;
-/** Periods that are made behind the old table's end. */
-const AHEAD = { day: 7, month: 2 } as const;
 
 /** What a conversion would do, or did. @internal */
 export interface ConversionPlan {
@@ -108,7 +107,9 @@ export async function convertTable(
     throw error;
   }
   await query(straysIndexSql(conversion.old, { from: undefined, to: end }, true), []);
-  const periods = Array.from({ length: AHEAD[unit] }, (_, index) => periodAt(unit, end, index));
+  const periods = Array.from({ length: PERIODS_AHEAD[unit] }, (_, index) =>
+    periodAt(unit, end, index),
+  );
   await createPartitions(query, sqlTable, periods, patience);
   const { oldPartition, until, obstacles } = plan;
   return { oldPartition, until, strays, obstacles };
