@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeEntryIndexes } from '../migrations/rollup-indexes.js';
-import { BUILT_IN_DIMENSIONS, rollupNames } from '../migrations/rollup-tables.js';
-import { RollupPass } from '../reading/rollup/rollup-pass.js';
+import { BUILT_IN_DIMENSIONS, rollupNames, type RollupNames } from '../migrations/rollup-tables.js';
+import { RollupPass, type PassOutcome } from '../reading/rollup/rollup-pass.js';
 import { PgConnections } from '../sink/postgres/pg-connections.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { CommandDatabase, type TableOptions } from './command-database.js';
@@ -16,9 +16,26 @@ export interface RollupOptions extends TableOptions {
   readonly json?: boolean;
 }
 
+/** What `rollup` did. @internal */
+export interface RollupReport {
+  /** A line for a person, with the remedy where one is needed. */
+  readonly result: string;
+  /** `folded` and `idle`: rollups are up to date. All others need a person. */
+  readonly outcome: PassOutcome;
+  /** Folds, each a transaction that is committed, whatever came after it. */
+  readonly steps: number;
+}
+
+/** Rollups are not up to date, and running on would not make them so. @internal */
+export class RollupStoppedError extends CommandError {
+  constructor(readonly report: RollupReport) {
+    super(report.result);
+  }
+}
+
 /** Milliseconds between two passes when there is nothing to fold but transactions to wait for. */
 const PAUSE_MS = 1_000;
-/** Milliseconds after which open transactions are no longer waited for. */
+/** Milliseconds after which open transactions, and another process's folds, are no longer waited for. */
 const WAIT_MS = 60_000;
 
 const EXAMPLES = `
@@ -26,7 +43,7 @@ Examples:
   $ nestjs-ledger rollup --database-url postgres://localhost/app
   $ nestjs-ledger rollup --schema metering --rebuild
 
-Exit code: 0, or 2 if it could not be done.`;
+Exit code: 0 if rollups are up to date, 2 if they could not be brought so far.`;
 
 /** Adds `nestjs-ledger rollup`. @internal */
 export function addRollupCommand(program: Command, output: CommandOutput): void {
@@ -37,19 +54,27 @@ export function addRollupCommand(program: Command, output: CommandOutput): void 
     .option('--json', 'print the result as JSON')
     .addHelpText('after', EXAMPLES);
   addTableOptions(command).action(async (options: RollupOptions) => {
-    const result = await rollup(options);
-    output.line(options.json ? JSON.stringify({ result }) : result);
+    try {
+      const report = await rollup(options);
+      output.line(options.json ? JSON.stringify(report) : report.result);
+    } catch (error) {
+      if (options.json && error instanceof RollupStoppedError) {
+        output.line(JSON.stringify(error.report));
+      }
+      throw error;
+    }
   });
 }
 
 /**
  * Folds until there is nothing left to fold.
  *
- * @returns a line for a person
- * @throws CommandError if the database can't be reached, refuses, or has no rollups
+ * @param waitMs milliseconds without progress after which it gives up
+ * @throws RollupStoppedError if rollups are not up to date afterwards; CommandError if the database
+ *   can't be reached, refuses, or has no rollups
  * @internal
  */
-export async function rollup(options: RollupOptions): Promise<string> {
+export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<RollupReport> {
   const database = await CommandDatabase.open(options);
   const { dataSource } = database;
   try {
@@ -70,27 +95,66 @@ export async function rollup(options: RollupOptions): Promise<string> {
     });
     const pass = new RollupPass({ definition, connections, restFactor: 0 });
     if (options.rebuild) await pass.clear();
-    return await foldAll(pass);
+    const { outcome, steps } = await foldAll(pass, waitMs);
+    if (outcome === 'folded' || outcome === 'idle') {
+      return { result: `rolled up in ${steps} steps`, outcome, steps };
+    }
+    const done = steps === 0 ? 'nothing done' : `stopped after ${steps} steps`;
+    const result = `${done} (${outcome}): ${remedyOf(outcome, rollupNames(plain, plain.schema))}`;
+    throw new RollupStoppedError({ result, outcome, steps });
   } catch (error) {
+    if (error instanceof CommandError) throw error;
     throw new CommandError(`can't roll up: ${readPgError(error).text}`);
   } finally {
     await database.close();
   }
 }
 
-async function foldAll(pass: RollupPass): Promise<string> {
-  let startedAt = performance.now();
-  let folds = 0;
-  for (let looks = 0; performance.now() - startedAt < WAIT_MS; looks++) {
+async function foldAll(
+  pass: RollupPass,
+  waitMs: number,
+): Promise<Pick<RollupReport, 'outcome' | 'steps'>> {
+  let waitsSince = performance.now();
+  let steps = 0;
+  for (let looks = 0; ; looks++) {
     const { outcome, isBehind } = await pass.run();
-    if (outcome === 'other-dimensions' || outcome === 'hidden-rows' || outcome === 'no-indexes') {
-      return `nothing done: ${outcome}`;
-    }
-    if (outcome === 'folded') folds++;
-    if (isBehind) startedAt = performance.now();
+    if (outcome === 'folded') steps++;
+    if (outcome === 'folded' || isBehind) waitsSince = performance.now();
+    if (isBehind) continue;
+    const isDone = outcome === 'folded' || outcome === 'idle';
     // The first look only notes which transactions are running.
-    else if ((outcome === 'folded' || outcome === 'idle') && looks > 0) break;
-    else await sleep(PAUSE_MS);
+    if (isDone && looks > 0) return { outcome: steps > 0 ? 'folded' : 'idle', steps };
+    const mayChange = isDone || outcome === 'waiting' || outcome === 'busy';
+    if (!mayChange || performance.now() - waitsSince >= waitMs) return { outcome, steps };
+    await sleep(PAUSE_MS);
   }
-  return `rolled up in ${folds} steps`;
+}
+
+/** What helps where passes go no further. */
+function remedyOf(
+  outcome: Exclude<PassOutcome, 'folded' | 'idle'>,
+  { sqlBrin, sqlLate, sqlState }: RollupNames,
+): string {
+  switch (outcome) {
+    case 'other-dimensions':
+      return 'a migration changed meanwhile what rollups tell apart; run it again';
+    case 'hidden-rows':
+      return (
+        'row-level security hides entries from this role; run it as a role with BYPASSRLS, or as ' +
+        "the table's owner, without FORCE ROW LEVEL SECURITY"
+      );
+    case 'no-indexes':
+      return (
+        `${sqlBrin} and ${sqlLate} must be valid indexes of the table; remove what else has ` +
+        'their names, and run it again'
+      );
+    case 'waiting':
+      return (
+        'transactions that may still write entries of the past stay open; end them ' +
+        '(pg_stat_activity and pg_prepared_xacts have them), and run it again'
+      );
+    case 'busy':
+    case 'resting':
+      return `another process has locked ${sqlState} (pg_locks has it); run it again afterwards`;
+  }
 }

@@ -171,7 +171,7 @@ describe('nestjs-ledger rollup', () => {
     await client.query(`DROP INDEX ${names.sqlLate}, ${names.sqlBrin}`);
     expect((await bench.pass().run()).outcome).toBe('no-indexes');
     const options = { databaseUrl: inject('databaseUrl'), schema, table: 'usage_entries' };
-    expect(await rollup(options)).toMatch(/^rolled up/);
+    expect((await rollup(options)).result).toMatch(/^rolled up/);
     const usage = defineLedger({ schema, rollup: {}, partition: 'month' });
     expect(await verifyTable(queryOf(client), usage)).toEqual([]);
     await bench.settle();

@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import {
+  openRollupBench,
+  ownSchema,
+  type RollupBench,
+} from '../../../../test/support/rollup-bench.js';
+import { defineLedger } from '../define-ledger.js';
+import type { CommandOutput } from './command-output.js';
+import { runProgram } from './program.js';
+import { rollup, type RollupReport } from './rollup.command.js';
+
+const url = inject('databaseUrl');
+const usage = defineLedger({ schema: ownSchema(), rollup: {} });
+/** Long enough for a second look, and short for a test. */
+const WAIT_MS = 1_500;
+let bench: RollupBench;
+let lines: string[];
+let warnings: string[];
+
+beforeAll(async () => {
+  bench = await openRollupBench(url, usage);
+});
+beforeEach(async () => {
+  await bench.client.query(`TRUNCATE ${bench.table}`);
+  lines = [];
+  warnings = [];
+});
+afterAll(() => bench.close());
+
+const output: CommandOutput = {
+  line: (text) => void lines.push(text),
+  warn: (text) => void warnings.push(text),
+  progress: () => ({ at: () => {}, end: () => {} }),
+};
+
+/** The exit code of the command as a person gives it. */
+function run(databaseUrl: string, ...args: string[]): Promise<number> {
+  const own = ['--database-url', databaseUrl, '--schema', usage.schema!];
+  return runProgram(['rollup', ...own, ...args], output);
+}
+
+/** What the command says that it can't do, when it waits for less than a minute. */
+async function refusal(): Promise<RollupReport & { exitCode: number }> {
+  const options = { databaseUrl: url, schema: usage.schema!, table: usage.table };
+  const error: unknown = await rollup(options, WAIT_MS).catch((thrown: unknown) => thrown);
+  const { report, exitCode, message } = error as {
+    readonly report: RollupReport;
+    readonly exitCode: number;
+    readonly message: string;
+  };
+  expect(message).toBe(report.result);
+  return { ...report, exitCode };
+}
+
+async function insert(count: number): Promise<void> {
+  await bench.client.query(
+    `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
+     SELECT gen_random_uuid(), 1, 1, 1, 'consume', '2026-01-05'::timestamptz + n * interval '1 s'
+     FROM generate_series(1, $1::int) n`,
+    [count],
+  );
+}
+
+describe('nestjs-ledger rollup', () => {
+  it('ends with 0 within seconds where there is nothing to roll up', async () => {
+    const startedAt = performance.now();
+    // The first one notes how far an empty table was read; then it is up to date.
+    expect([await run(url), await run(url)]).toEqual([0, 0]);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    expect(lines.at(-1)).toBe('rolled up in 0 steps');
+    expect(warnings).toEqual([]);
+  });
+
+  it('gives a program the outcome and the number of steps', async () => {
+    expect(await run(url, '--json', '--rebuild')).toBe(0);
+    expect(await run(url, '--json')).toBe(0);
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      { result: 'rolled up in 1 steps', outcome: 'folded', steps: 1 },
+      { result: 'rolled up in 0 steps', outcome: 'idle', steps: 0 },
+    ]);
+  });
+
+  it('ends with 2 where row-level security hides entries, and names the remedy', async () => {
+    const role = `owner_${randomUUID().slice(0, 8)}`;
+    const { client, table, names } = bench;
+    await client.query(`CREATE ROLE ${role};
+      GRANT CREATE, USAGE ON SCHEMA "${usage.schema}" TO ${role};
+      GRANT SELECT, UPDATE, DELETE ON ${names.sqlState}, ${names.sqlMarks}, ${names.sqlRollups} TO ${role};
+      ALTER TABLE ${table} OWNER TO ${role};
+      ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY`);
+    try {
+      const as = new URL(url);
+      as.searchParams.set('options', `-c role=${role}`);
+      expect(await run(as.href, '--json')).toBe(2);
+      expect(JSON.parse(lines.join('\n'))).toMatchObject({ outcome: 'hidden-rows', steps: 0 });
+      expect(warnings.join('\n')).toMatch(/^error: nothing done \(hidden-rows\): .*BYPASSRLS/);
+      lines = [];
+      expect(await run(as.href)).toBe(2);
+      expect(lines).toEqual([]);
+    } finally {
+      await client.query(`ALTER TABLE ${table} OWNER TO CURRENT_USER, DISABLE ROW LEVEL SECURITY,
+        NO FORCE ROW LEVEL SECURITY; DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    }
+  });
+
+  it('ends with 2 where an index can not be made', async () => {
+    const { client, names } = bench;
+    await client.query(`DROP INDEX ${names.sqlLate}; CREATE TABLE ${names.sqlLate} ()`);
+    try {
+      expect(await run(url)).toBe(2);
+      expect(warnings.join('\n')).toContain(`(no-indexes): ${names.sqlBrin} and ${names.sqlLate}`);
+    } finally {
+      await client.query(`DROP TABLE ${names.sqlLate}`);
+    }
+    expect(await run(url)).toBe(0);
+  });
+
+  it('ends with 2 where a migration came between', async () => {
+    const { client, table, names } = bench;
+    const blocker = await bench.connect();
+    await blocker.query(`BEGIN; LOCK TABLE ${table} IN SHARE UPDATE EXCLUSIVE MODE`);
+    const running = run(url);
+    const waits = `SELECT FROM pg_locks WHERE NOT granted AND relation = '${table}'::regclass`;
+    await expect
+      .poll(async () => (await client.query(waits)).rowCount, { timeout: 20_000 })
+      .toBe(1);
+    await client.query(`UPDATE ${names.sqlState} SET dimensions = '{user_id}'`);
+    try {
+      await blocker.query('COMMIT');
+      expect(await running).toBe(2);
+      expect(warnings.join('\n')).toContain('nothing done (other-dimensions): a migration');
+    } finally {
+      await client.query(
+        `UPDATE ${names.sqlState} SET dimensions = '{user_id,api_key_id,service_id}'`,
+      );
+    }
+    expect(await run(url)).toBe(0);
+  });
+
+  it('waits for transactions that are open, and says so with 2 if they stay', async () => {
+    await insert(5);
+    const open = await bench.connect();
+    await open.query('BEGIN; SELECT 1');
+    const found = await refusal();
+    expect(found).toMatchObject({ outcome: 'waiting', steps: 0, exitCode: 2 });
+    expect(found.result).toMatch(/pg_stat_activity and pg_prepared_xacts have them/);
+    const running = run(url);
+    await open.query('COMMIT');
+    expect(await running).toBe(0);
+    expect(await bench.closedBefore()).not.toBeNull();
+  });
+
+  it('ends with 2 while another process has the rollups locked', async () => {
+    await insert(5);
+    await bench.settle();
+    await bench.client.query(
+      `DELETE FROM ${bench.table} WHERE created_at < '2026-01-05 00:00:03Z'`,
+    );
+    const other = await bench.connect();
+    await other.query(`BEGIN; LOCK TABLE ${bench.names.sqlState} IN EXCLUSIVE MODE`);
+    const found = await refusal();
+    expect(found).toMatchObject({ outcome: 'busy', steps: 0, exitCode: 2 });
+    expect(found.result).toContain('run it again afterwards');
+    await other.query('ROLLBACK');
+  });
+});
