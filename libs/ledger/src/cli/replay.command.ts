@@ -61,15 +61,17 @@ export async function replay(
   }
   const isDryRun = options.dryRun === true;
   const database = await CommandDatabase.open(options);
+  const replayer = new Replayer(database, isDryRun);
   try {
     const report = new ReplayReport();
-    const parts = { report, output, isDryRun, replayer: new Replayer(database, isDryRun) };
+    const parts = { report, output, isDryRun, replayer };
     if (path === undefined) await replayDeadLetters({ ...parts, database });
     else await replayFiles(await findSetAsideFiles(path), parts);
     if (options.json) output.line(JSON.stringify(report, null, 2));
     else for (const line of report.lines(isDryRun)) output.line(line);
     return report.isIncomplete ? 1 : 0;
   } finally {
+    await replayer.close();
     await database.close();
   }
 }

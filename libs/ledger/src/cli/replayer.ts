@@ -3,6 +3,7 @@ import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
+import { PgConnections } from '../sink/postgres/pg-connections.js';
 import { PostgresSink } from '../sink/postgres.sink.js';
 import { retryDelayMs } from '../writer/retry-policy.js';
 import type { CommandDatabase } from './command-database.js';
@@ -37,17 +38,22 @@ interface Row {
 
 /**
  * Writes entries that were set aside through the path that skips what is there already: by uuid,
- * so that it may be interrupted and repeated.
+ * so that it may be interrupted and repeated. To be closed before the database.
  *
  * @internal
  */
 export class Replayer {
   readonly #database: CommandDatabase;
   readonly #isDryRun: boolean;
+  readonly #connections: PgConnections;
+  /** By definition: entries of other applications have other fields, in any order. */
+  readonly #sinks = new Map<string, PostgresSink>();
 
   constructor(database: CommandDatabase, isDryRun: boolean) {
     this.#database = database;
     this.#isDryRun = isDryRun;
+    const { dataSource } = database;
+    this.#connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
   }
 
   /**
@@ -68,16 +74,27 @@ export class Replayer {
     return fates;
   }
 
+  /** Leaves the database's pool without listeners. Never rejects. */
+  close(): Promise<void> {
+    return this.#connections.close();
+  }
+
   #sinkOf(table: LedgerTable): PostgresSink {
+    const key = JSON.stringify(table);
+    const known = this.#sinks.get(key);
+    if (known) return known;
     const { dataSource } = this.#database;
-    return new PostgresSink({
+    const sink = new PostgresSink({
       dataSource: () => dataSource,
       ownsDataSource: false,
+      connections: this.#connections,
       table,
       strategy: 'copy',
       prepare: async () => undefined,
       onNotice: () => undefined,
     });
+    this.#sinks.set(key, sink);
+    return sink;
   }
 
   async #look(sink: PostgresSink, rows: readonly Row[], fates: Fate[]): Promise<void> {

@@ -26,6 +26,8 @@ export interface PostgresSinkOptions {
   readonly dataSource: () => DataSource;
   /** Initialise it when needed, and destroy it in `close`. */
   readonly ownsDataSource: boolean;
+  /** Those of somebody who closes them; by default the sink has its own. */
+  readonly connections?: PgConnections;
   readonly table: LedgerTable;
   readonly strategy: WriteStrategy;
   /** Migrates or verifies the table; its ledger errors go through as they are. */
@@ -50,8 +52,8 @@ export class PostgresSink implements LedgerSink {
   #strategy: WriteStrategy;
 
   constructor(private readonly options: PostgresSinkOptions) {
-    const { dataSource, ownsDataSource, strategy, table } = options;
-    this.connections = new PgConnections({ dataSource, ownsDataSource });
+    const { connections, dataSource, ownsDataSource, strategy, table } = options;
+    this.connections = connections ?? new PgConnections({ dataSource, ownsDataSource });
     this.#writers = { copy: new CopyWriter(table), insert: new InsertWriter(table) };
     this.#strategy = strategy;
   }
@@ -114,8 +116,8 @@ export class PostgresSink implements LedgerSink {
     });
   }
 
-  close(timeoutMs?: number): Promise<void> {
-    return this.connections.close(timeoutMs);
+  async close(timeoutMs?: number): Promise<void> {
+    if (this.options.connections === undefined) await this.connections.close(timeoutMs);
   }
 
   #sqlTable(): string {

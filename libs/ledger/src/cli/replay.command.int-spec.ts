@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import type pg from 'pg';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { FileSpillStore } from '../sink/files/file-spill-store.js';
+import {
+  createLedgerDatabase,
+  type LedgerDatabase,
+} from '../sink/fixtures/ledger-database.fixture.js';
+import { CommandDatabase } from './command-database.js';
+import type { CommandOutput } from './command-output.js';
+import { runProgram } from './program.js';
+import { Replayer } from './replayer.js';
+
+const url = inject('databaseUrl');
+/** More than the 10 listeners of one kind that Node takes without a warning. */
+const PAGES = 13;
+
+let database: LedgerDatabase;
+let dir: string;
+let said: string[];
+beforeEach(async () => {
+  database = await createLedgerDatabase(url, { columns: { model: 'text' } });
+  dir = await mkdtemp(join(tmpdir(), 'ledger-replay-'));
+  said = [];
+});
+afterEach(async () => {
+  await database.drop();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const output: CommandOutput = {
+  line: (text) => void said.push(text),
+  warn: (text) => void said.push(text),
+  progress: () => ({ at: () => {}, end: () => {} }),
+};
+
+function replay(...args: string[]): Promise<number> {
+  const own = ['--database-url', url, '--schema', database.schema];
+  return runProgram(['replay', ...own, ...args], output);
+}
+
+/** Every other one knows a column more, so that it has another definition. */
+function entry(number: number): Record<string, unknown> & { uuid: string } {
+  const model = number % 2 === 0 ? {} : { model: 'gpt' };
+  return { uuid: randomUUID(), userId: 1, createdAt: '2026-01-05T00:00:00.000Z', ...model };
+}
+
+describe('a replay of many pages', () => {
+  it('warns of no listeners', async () => {
+    // A file ends a page.
+    for (let page = 0; page < PAGES; page++) {
+      const spilled = entry(page);
+      await new FileSpillStore({ dir, ledger: 'default' }).spill([
+        { uuid: spilled.uuid, mayExist: false, attempts: 1, queuedAt: 0, entry: spilled },
+      ]);
+    }
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', note);
+    try {
+      expect(await replay(dir)).toBe(0);
+      await turn();
+    } finally {
+      process.removeListener('warning', note);
+    }
+    expect(said.at(-1)).toBe(`replayed: ${PAGES} written, 0 already there, 0 refused`);
+    expect(warnings).toEqual([]);
+  });
+
+  it.each([false, true])('adds no listener with a page, dry run: %s', async (isDryRun) => {
+    const { schema, table } = database.table;
+    const opened = await CommandDatabase.open({ databaseUrl: url, schema: schema!, table });
+    const { master: pool } = opened.dataSource.driver as unknown as { master: pg.Pool };
+    // A pool gives the client that was last given back.
+    const ofClient = async (): Promise<number> => {
+      const client = await pool.connect();
+      try {
+        return client.listenerCount('error');
+      } finally {
+        client.release();
+      }
+    };
+    const ofPool = (): number => pool.listenerCount('connect') + pool.listenerCount('error');
+    const before = ofPool();
+    const replayer = new Replayer(opened, isDryRun);
+    const page = async (number: number): Promise<void> => {
+      const [fate] = await replayer.replay([{ entry: entry(number), fallbackUuid: randomUUID() }]);
+      expect(fate).toEqual({ outcome: isDryRun ? 'missing' : 'written' });
+    };
+    try {
+      await page(0);
+      const [poolAfterOne, clientAfterOne] = [ofPool(), await ofClient()];
+      for (let number = 1; number < PAGES; number++) await page(number);
+      expect([ofPool(), await ofClient()]).toEqual([poolAfterOne, clientAfterOne]);
+      await replayer.close();
+      expect(ofPool()).toBe(before);
+    } finally {
+      await replayer.close();
+      await opened.close();
+    }
+  });
+});
