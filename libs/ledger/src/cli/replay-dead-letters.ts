@@ -11,6 +11,7 @@ const NO_PERMISSION = '42501';
 
 interface Letter {
   readonly id: string;
+  readonly queuedAt: Date;
   readonly entry: Record<string, unknown>;
 }
 
@@ -41,7 +42,9 @@ export async function replayDeadLetters(parts: ReplayLettersParts): Promise<void
       if (letters.length === 0) return;
       after = letters.at(-1)!.id;
       const fates = await replayer.replay(
-        letters.map(({ id, entry }) => ({ entry, fallbackUuid: id })),
+        letters.map(({ id, queuedAt, entry }) => {
+          return { entry, fallbackUuid: id, queuedAt: queuedAt.getTime() };
+        }),
       );
       for (const fate of fates) report.add(fate);
       progress.at(report.total);
@@ -68,7 +71,7 @@ async function countLetters({ dataSource, names }: CommandDatabase): Promise<num
 }
 
 function readPage({ dataSource, names }: CommandDatabase, after: string): Promise<Letter[]> {
-  const sql = `SELECT id, entry FROM ${names.sqlDeadLetters}
+  const sql = `SELECT id, queued_at AS "queuedAt", entry FROM ${names.sqlDeadLetters}
     WHERE id > $1 ORDER BY id LIMIT ${PAGE_LETTERS}`;
   return dataSource.query<Letter[]>(sql, [after]);
 }

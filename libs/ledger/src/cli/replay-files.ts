@@ -90,5 +90,5 @@ function itemOf(line: SetAsideLine): ReplayItem {
   // Version 8 (own scheme) and the variant. Source: RFC 9562.
   hash[6] = (hash[6]! & 0x0f) | 0x80;
   hash[8] = (hash[8]! & 0x3f) | 0x80;
-  return { entry, fallbackUuid: formatUuid(hash, 0) };
+  return { entry, fallbackUuid: formatUuid(hash, 0), queuedAt: Date.parse(queuedAt) };
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { FileDeadLetterStore } from '../sink/files/file-dead-letter-store.js';
 import { FileSpillStore } from '../sink/files/file-spill-store.js';
 import {
   createLedgerDatabase,
@@ -39,7 +40,11 @@ const output: CommandOutput = {
 };
 
 function replay(...args: string[]): Promise<number> {
-  const own = ['--database-url', url, '--schema', database.schema];
+  return replayAs(url, ...args);
+}
+
+function replayAs(databaseUrl: string, ...args: string[]): Promise<number> {
+  const own = ['--database-url', databaseUrl, '--schema', database.schema];
   return runProgram(['replay', ...own, ...args], output);
 }
 
@@ -88,7 +93,9 @@ describe('a replay of many pages', () => {
     const before = ofPool();
     const replayer = new Replayer(opened, isDryRun);
     const page = async (number: number): Promise<void> => {
-      const [fate] = await replayer.replay([{ entry: entry(number), fallbackUuid: randomUUID() }]);
+      const [fate] = await replayer.replay([
+        { entry: entry(number), fallbackUuid: randomUUID(), queuedAt: 0 },
+      ]);
       expect(fate).toEqual({ outcome: isDryRun ? 'missing' : 'written' });
     };
     try {
@@ -102,5 +109,76 @@ describe('a replay of many pages', () => {
       await replayer.close();
       await opened.close();
     }
+  });
+});
+
+describe('an invalid entry without createdAt, once it is mended', () => {
+  const queuedAt = new Date('2026-01-05T12:34:56.789Z');
+  const invalid = { reason: 'invalid', detail: 'memo …', attempts: 0 } as const;
+  const memos = (): Promise<unknown[]> =>
+    database.sql('SELECT memo, created_at FROM $T ORDER BY 1');
+  const expected = ['with a uuid', 'without one'].map((memo) => ({ memo, created_at: queuedAt }));
+  const entries = [
+    { userId: 1, memo: 'without one' },
+    { userId: 1, memo: 'with a uuid', uuid: randomUUID() },
+  ];
+
+  it('is skipped the second time by a role that may not delete letters', async () => {
+    const role = `replay_${randomUUID().slice(0, 8)}`;
+    const letters = `"${database.schema}".usage_entries_dead_letters`;
+    for (const each of entries) {
+      await database.admin.query(
+        `INSERT INTO ${letters} (id, reason, detail, attempts, queued_at, dead_lettered_at, entry)
+         VALUES (gen_random_uuid(), $1, $2, $3, $4, $4, $5)`,
+        [invalid.reason, invalid.detail, invalid.attempts, queuedAt, each],
+      );
+    }
+    await database.sql(`CREATE ROLE ${role};
+      GRANT USAGE ON SCHEMA "${database.schema}" TO ${role};
+      GRANT SELECT, INSERT ON $T TO ${role}; GRANT SELECT ON ${letters} TO ${role}`);
+    try {
+      const as = new URL(url);
+      as.searchParams.set('options', `-c role=${role}`);
+      expect(await replayAs(as.href, '--from-table')).toBe(0);
+      expect(said).toContain(
+        'this role may not delete: letters stay, and are skipped the next time',
+      );
+      expect(await replayAs(as.href, '--from-table')).toBe(0);
+      expect(said.at(-1)).toBe('replayed: 0 written, 2 already there, 0 refused');
+      expect(await memos()).toEqual(expected);
+    } finally {
+      await database.sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    }
+  });
+
+  it('is skipped the second time where its file was replayed before', async () => {
+    const store = new FileDeadLetterStore({ dir, ledger: 'default' });
+    const at = queuedAt.getTime();
+    await store.store(
+      entries.map((each) => ({
+        ...{ ...invalid, uuid: each.uuid, sqlState: undefined, queuedAt: at, deadLetteredAt: at },
+        entry: each,
+      })),
+    );
+    await store.close();
+    expect(await replay(dir)).toBe(0);
+    expect(await replay(join(dir, 'replayed'))).toBe(0);
+    expect(said.at(-1)).toBe('replayed: 0 written, 2 already there, 0 refused');
+    expect(await memos()).toEqual(expected);
+  });
+
+  it('stays where an idempotency key says that the caller has another time', async () => {
+    const store = new FileDeadLetterStore({ dir, ledger: 'default' });
+    const at = queuedAt.getTime();
+    await store.store([
+      {
+        ...{ ...invalid, uuid: undefined, sqlState: undefined, queuedAt: at, deadLetteredAt: at },
+        entry: { userId: 1, idempotencyKey: 'k' },
+      },
+    ]);
+    await store.close();
+    expect(await replay(dir)).toBe(1);
+    expect(said.join('\n')).toContain('idempotencyKey needs createdAt');
+    expect(await memos()).toEqual([]);
   });
 });

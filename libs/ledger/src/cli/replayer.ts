@@ -20,6 +20,8 @@ export interface ReplayItem {
   readonly entry: Readonly<Record<string, unknown>>;
   /** Stands in for the uuid of an entry that has none, so that a second replay makes no second. */
   readonly fallbackUuid: string;
+  /** The same for `createdAt`; milliseconds since 1970. */
+  readonly queuedAt: number;
 }
 
 /**
@@ -153,14 +155,20 @@ function encode(table: LedgerTable, items: readonly ReplayItem[], fates: Fate[])
 }
 
 /** JSON has no dates; everything else is as `record()` takes it. */
-function revive({ entry, fallbackUuid }: ReplayItem, table: LedgerTable): Record<string, unknown> {
+function revive(
+  { entry, fallbackUuid, queuedAt }: ReplayItem,
+  table: LedgerTable,
+): Record<string, unknown> {
   const revived: Record<string, unknown> = { ...entry };
   const dates = Object.keys(table.columns).filter((name) => table.columns[name] === 'timestamptz');
   for (const field of ['createdAt', ...dates]) {
     const value = revived[field];
     if (typeof value === 'string') revived[field] = new Date(value);
   }
-  if (revived['uuid'] == null && revived['idempotencyKey'] == null) revived['uuid'] = fallbackUuid;
+  // The key's uuid is made of createdAt too, which only the caller knows: without it none is written.
+  if (revived['idempotencyKey'] != null) return revived;
+  revived['uuid'] ??= fallbackUuid;
+  revived['createdAt'] ??= new Date(queuedAt);
   return revived;
 }
 
