@@ -40,8 +40,8 @@ export async function checkTables(
 ): Promise<Diagnosis[]> {
   const query = (sql: string, values: unknown[]) => dataSource.query<unknown>(sql, values);
   const found = await verifyTable(query, definition);
-  const lines = found.map(({ kind, problem, remedy }) => {
-    const isRight = kind === 'privilege' || problem.startsWith('the role');
+  const lines = found.map(({ kind, isPrivilege, problem, remedy }) => {
+    const isRight = kind === 'privilege' || isPrivilege === true;
     const say = kind === 'warning' ? warning : fault;
     return say(isRight ? 'permissions' : 'table', problem, remedy);
   });

@@ -30,6 +30,7 @@ export async function checkPooler(databaseUrl: string): Promise<Diagnosis[]> {
     }
     return [ok('pooler', 'none: straight to the server')];
   } catch (error) {
+    // By its text, since PgBouncer's code is 08P01 for whatever it refuses, an unknown database too.
     if (!/statement pooling/.test((error as Error).message)) throw error;
     const remedy = 'pool_mode = transaction';
     return [fault('pooler', 'statement mode: a batch is more than one statement', remedy)];

@@ -60,11 +60,11 @@ export function verifyRollups(
     .filter((_, index) => found[index]!.columns.some(isHidden));
   if (hidden.length === 0) return [];
   const targets = hidden.map((name) => qualified(definition, name)).join(', ');
-  return warn(
-    hidden[0]!,
-    `the role may not SELECT on ${targets}`,
-    `GRANT SELECT ON ${targets} TO ${quoteIdentifier(catalog.role)}`,
-  );
+  const remedy = `GRANT SELECT ON ${targets} TO ${quoteIdentifier(catalog.role)}`;
+  return warn(hidden[0]!, `the role may not SELECT on ${targets}`, remedy).map((fault) => ({
+    ...fault,
+    isPrivilege: true,
+  }));
 }
 
 function isHidden({ maySelect }: { maySelect: boolean }): boolean {

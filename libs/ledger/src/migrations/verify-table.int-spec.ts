@@ -194,7 +194,9 @@ describe('verifyTable as a role without rights', () => {
     for (const { remedy } of faults) await client.query(remedy);
     // Who may write is told what makes reads quick.
     const left = await verifyAsRole();
-    expect(left).toMatchObject([{ kind: 'warning', subject: 'entries_rollups' }]);
+    expect(left).toMatchObject([
+      { kind: 'warning', isPrivilege: true, subject: 'entries_rollups' },
+    ]);
     await client.query(left[0]!.remedy);
     expect(await verifyAsRole()).toEqual([]);
   });
@@ -225,7 +227,7 @@ describe('verifyTable as a role without rights', () => {
       // Rolled back, since other tests use this database too.
       await client.query(`REVOKE TEMPORARY ON DATABASE "${database}" FROM PUBLIC`);
       const faults = await verifyAsRole();
-      expect(faults).toMatchObject([{ kind: 'warning', subject: database }]);
+      expect(faults).toMatchObject([{ kind: 'warning', isPrivilege: true, subject: database }]);
       expect(await verifyAsRole({ strategy: 'insert' })).toEqual([]);
       await client.query(faults[0]?.remedy ?? '');
       expect(await verifyAsRole()).toEqual([]);

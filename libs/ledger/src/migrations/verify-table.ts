@@ -16,6 +16,8 @@ export interface TableFault {
    * `privilege`: the role may not. `warning`: entries can be written all the same.
    */
   readonly kind: 'missing' | 'different' | 'privilege' | 'warning';
+  /** True for a `warning` of a right that the role lacks; `privilege` says so by itself. */
+  readonly isPrivilege?: boolean;
   /** Name of the table or column. */
   readonly subject: string;
   /** What is wrong, in words. */
@@ -71,6 +73,7 @@ export async function verifyTable(
   if (options.strategy !== 'insert' && !catalog.mayMakeTemporaryTables) {
     faults.push({
       kind: 'warning',
+      isPrivilege: true,
       subject: catalog.database,
       problem: 'the role may not make temporary tables, which a batch written again goes through',
       remedy: `GRANT TEMPORARY ON DATABASE ${quoteIdentifier(catalog.database)} TO ${role(catalog)}`,
