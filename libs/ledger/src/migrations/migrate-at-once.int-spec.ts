@@ -33,7 +33,7 @@ describe('eight processes that start at once', () => {
   beforeAll(async () => {
     admin = new pg.Client({ connectionString: inject('databaseUrl') });
     await admin.connect();
-    const names: string[] = ['define-ledger.ts'];
+    const names = ['define-ledger.ts', 'config/connection-defaults.ts'];
     for (const part of ['entry', 'errors', 'migrations']) {
       const files = await readdir(new URL(`../${part}`, import.meta.url));
       names.push(...files.filter((name) => /(?<!spec)\.ts$/.test(name)).map((n) => `${part}/${n}`));
