@@ -1,7 +1,7 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { eachPartitionSql } from './default-partition-sql.js';
-import { quoteIdentifier } from './table-names.js';
+import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
 
 /**
@@ -11,13 +11,14 @@ import type { TableNames } from './table-names.js';
  * @internal
  */
 export function createGuard(table: LedgerTable, names: TableNames): string[] {
-  const { path, name, prefix } = guardNames(table, names);
+  const { schema } = names;
+  const name = table.table + NAME_ENDINGS.immutable;
   const anew = (on: string): string[] => [
-    `DROP TRIGGER IF EXISTS ${name} ON ${on}`,
-    guardSql({ table: table.table, prefix }, on),
+    `DROP TRIGGER IF EXISTS ${quoteIdentifier(name)} ON ${on}`,
+    guardSql({ table: table.table, schema }, on),
   ];
   return [
-    `CREATE OR REPLACE FUNCTION ${path}() RETURNS trigger LANGUAGE plpgsql
+    `CREATE OR REPLACE FUNCTION ${qualify(schema, name)}() RETURNS trigger LANGUAGE plpgsql
       SET search_path TO pg_catalog, pg_temp AS $$
       BEGIN
         RAISE EXCEPTION 'entries of a ledger are not changed: book a correction instead'
@@ -29,20 +30,18 @@ export function createGuard(table: LedgerTable, names: TableNames): string[] {
   ];
 }
 
-/** Statement that makes the trigger. @param on quoted @param prefix of the function @internal */
-export function guardSql({ table, prefix }: { table: string; prefix: string }, on: string): string {
-  const name = quoteIdentifier(table + NAME_ENDINGS.immutable);
-  return `CREATE TRIGGER ${name} BEFORE UPDATE OR DELETE OR TRUNCATE ON ${on}
-    FOR EACH STATEMENT EXECUTE FUNCTION ${prefix}${name}()`;
+/** Statement that makes the trigger. @param on quoted @internal */
+export function guardSql(
+  { table, schema }: { table: string; schema: string | undefined },
+  on: string,
+): string {
+  const name = table + NAME_ENDINGS.immutable;
+  return `CREATE TRIGGER ${quoteIdentifier(name)} BEFORE UPDATE OR DELETE OR TRUNCATE ON ${on}
+    FOR EACH STATEMENT EXECUTE FUNCTION ${qualify(schema, name)}()`;
 }
 
 /** @internal */
 export function dropGuard(table: LedgerTable, names: TableNames): string[] {
-  return [`DROP FUNCTION IF EXISTS ${guardNames(table, names).path}() CASCADE`];
-}
-
-function guardNames(table: LedgerTable, { schema }: TableNames) {
-  const name = quoteIdentifier(table.table + NAME_ENDINGS.immutable);
-  const prefix = schema === undefined ? '' : `${quoteIdentifier(schema)}.`;
-  return { name, prefix, path: prefix + name };
+  const name = qualify(names.schema, table.table + NAME_ENDINGS.immutable);
+  return [`DROP FUNCTION IF EXISTS ${name}() CASCADE`];
 }

@@ -2,7 +2,7 @@ import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { QueryFunction } from './load-catalog.js';
 import { IS_LATE, rollupNames } from './rollup-tables.js';
-import { quoteIdentifier, tableNames } from './table-names.js';
+import { qualify, quoteIdentifier, tableNames } from './table-names.js';
 import type { TableNames } from './table-names.js';
 
 /** Indexes of entries that rollups need: what follows the table's name, and what they are of. */
@@ -93,10 +93,13 @@ async function indexPartitions(
     [sqlEntries, sqlIndex],
   );
   for (const { schema, name } of partitions) {
-    const own = quoteIdentifier(name + index.partitionEnding);
-    const on = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
-    await query(`CREATE INDEX CONCURRENTLY IF NOT EXISTS ${own} ON ${on} ${index.columns}`, []);
-    await query(`ALTER INDEX ${sqlIndex} ATTACH PARTITION ${quoteIdentifier(schema)}.${own}`, []);
+    const own = name + index.partitionEnding;
+    const on = qualify(schema, name);
+    await query(
+      `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${quoteIdentifier(own)} ON ${on} ${index.columns}`,
+      [],
+    );
+    await query(`ALTER INDEX ${sqlIndex} ATTACH PARTITION ${qualify(schema, own)}`, []);
   }
 }
 

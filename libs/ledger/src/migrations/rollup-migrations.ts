@@ -5,7 +5,7 @@ import { createSummaryFunction, dimensionTypes } from './rollup-summary-function
 import { declaredDimensions, dimensions, rollupNames } from './rollup-tables.js';
 import { entryIndexes } from './rollup-indexes.js';
 import { createTriggers, isTriggeredSql, ROLLUP_TRIGGERS } from './rollup-triggers.js';
-import { quoteIdentifier } from './table-names.js';
+import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
 
 /**
@@ -29,9 +29,8 @@ export function createRollups(table: LedgerTable, names: TableNames): string[] {
 /** @internal */
 export function dropRollups(table: LedgerTable, names: TableNames): string[] {
   const { sqlRollups, sqlState, sqlMarks } = rollupNames(table, names.schema);
-  const prefix = names.schema === undefined ? '' : `${quoteIdentifier(names.schema)}.`;
   const own = (ending: keyof typeof NAME_ENDINGS): string =>
-    prefix + quoteIdentifier(table.table + NAME_ENDINGS[ending]);
+    qualify(names.schema, table.table + NAME_ENDINGS[ending]);
   return [
     `DROP FUNCTION IF EXISTS ${own('rollupSummary')}`,
     ...ROLLUP_TRIGGERS.map(({ ending }) => `DROP FUNCTION IF EXISTS ${own(ending)}() CASCADE`),

@@ -12,7 +12,7 @@ import {
   TOP_LEVEL,
 } from './rollup-tables.js';
 import type { Series } from './rollup-tables.js';
-import { quoteIdentifier } from './table-names.js';
+import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
 
 /** The parameter of the summary's function that asks for one value of a dimension. @internal */
@@ -43,8 +43,7 @@ export function createSummaryFunction(table: LedgerTable, names: TableNames): st
     ...dimensionTypes(table).map(([column, type]) => `${summaryParameter(column)} ${type}`),
   ].map((parameter) => `${parameter} DEFAULT NULL`);
   const outputs = ['consumed', 'supplied', 'entries'].map((each) => `OUT o_${each} numeric`);
-  const path = names.sqlEntries.slice(0, -quoteIdentifier(table.table).length);
-  const dropped = path + quoteIdentifier(`${table.table}_rollup_summary`);
+  const dropped = qualify(names.schema, `${table.table}_rollup_summary`);
   return [
     // With other dimensions it has other parameters.
     `DROP FUNCTION IF EXISTS ${dropped}`,

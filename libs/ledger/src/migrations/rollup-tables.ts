@@ -1,7 +1,7 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import { columnName } from '../entry/ledger-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { quoteIdentifier } from './table-names.js';
+import { qualify } from './table-names.js';
 
 /**
  * Milliseconds between `created_at` and `written_at` above which an entry is late: the index of late
@@ -67,9 +67,8 @@ export interface RollupNames {
 /** @param connectionSchema as in `tableNames` @internal */
 export function rollupNames(table: LedgerTable, connectionSchema: string | undefined): RollupNames {
   const schema = table.schema ?? connectionSchema;
-  const prefix = schema === undefined ? '' : `${quoteIdentifier(schema)}.`;
   const name = (ending: keyof typeof NAME_ENDINGS): string =>
-    prefix + quoteIdentifier(table.table + NAME_ENDINGS[ending]);
+    qualify(schema, table.table + NAME_ENDINGS[ending]);
   return {
     sqlRollups: name('rollups'),
     sqlState: name('rollupState'),

@@ -3,7 +3,7 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import { eachPartitionSql, literalSql } from './default-partition-sql.js';
 import { defineFunction, ownRelation } from './ledger-function.js';
 import { dimensions, MEASURES_OF_ENTRY, rollupNames } from './rollup-tables.js';
-import { quoteIdentifier } from './table-names.js';
+import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
 
 /** What a trigger adds to the marks, and what makes it fire. @internal */
@@ -31,7 +31,7 @@ export const ROLLUP_TRIGGERS = [
  * @internal
  */
 export function createTriggers(table: LedgerTable, names: TableNames): string[] {
-  const prefix = names.schema === undefined ? '' : `${quoteIdentifier(names.schema)}.`;
+  const { schema } = names;
   return [
     clearUnlessTriggered(table, names),
     ...ROLLUP_TRIGGERS.flatMap(({ ending, rows }) => {
@@ -45,10 +45,10 @@ export function createTriggers(table: LedgerTable, names: TableNames): string[] 
           ` BEGIN ${body} RETURN NULL; END `,
         ),
         `DROP TRIGGER IF EXISTS ${name} ON ${names.sqlEntries}`,
-        triggerSql({ ending, table: table.table, prefix }, names.sqlEntries),
+        triggerSql({ ending, table: table.table, schema }, names.sqlEntries),
       ];
     }),
-    partitionTriggersSql(table.table, prefix, names.sqlEntries),
+    partitionTriggersSql({ table: table.table, schema }, names.sqlEntries),
   ];
 }
 
@@ -73,24 +73,30 @@ function clearUnlessTriggered(table: LedgerTable, names: TableNames): string {
   return `DO ${literalSql(body)}`;
 }
 
+/** A ledger's table, in whose schema the functions of its triggers are. */
+interface TriggeredTable {
+  readonly table: string;
+  readonly schema: string | undefined;
+}
+
 /** Statement that makes one of the triggers. @param on quoted @internal */
 export function triggerSql(
-  trigger: { readonly ending: string; readonly table: string; readonly prefix: string },
+  trigger: TriggeredTable & { readonly ending: string },
   on: string,
 ): string {
   const { ending, event, transition } = ROLLUP_TRIGGERS.find(
     (each) => each.ending === trigger.ending,
   )!;
-  const name = quoteIdentifier(trigger.table + NAME_ENDINGS[ending]);
-  return `CREATE TRIGGER ${name} AFTER ${event} ON ${on} ${transition}
-    FOR EACH STATEMENT EXECUTE FUNCTION ${trigger.prefix}${name}()`;
+  const name = trigger.table + NAME_ENDINGS[ending];
+  return `CREATE TRIGGER ${quoteIdentifier(name)} AFTER ${event} ON ${on} ${transition}
+    FOR EACH STATEMENT EXECUTE FUNCTION ${qualify(trigger.schema, name)}()`;
 }
 
 /** Statement that makes the triggers of a table's partitions anew; of a plain table it makes none. */
-function partitionTriggersSql(table: string, prefix: string, sqlEntries: string): string {
+function partitionTriggersSql(of: TriggeredTable, sqlEntries: string): string {
   const statements = ROLLUP_TRIGGERS.flatMap(({ ending }) => {
-    const name = quoteIdentifier(table + NAME_ENDINGS[ending]);
-    const create = triggerSql({ ending, table, prefix }, '{partition}');
+    const name = quoteIdentifier(of.table + NAME_ENDINGS[ending]);
+    const create = triggerSql({ ending, ...of }, '{partition}');
     return [`DROP TRIGGER IF EXISTS ${name} ON {partition}`, create];
   });
   return eachPartitionSql(sqlEntries, statements);

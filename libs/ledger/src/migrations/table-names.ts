@@ -30,12 +30,21 @@ export function quoteIdentifier(name: string): string {
 }
 
 /**
+ * The name of a relation or function as SQL text.
+ *
+ * @param schema undefined: the search path decides, as in any SQL
+ * @internal
+ */
+export function qualify(schema: string | undefined, name: string): string {
+  return `${schema === undefined ? '' : `${quoteIdentifier(schema)}.`}${quoteIdentifier(name)}`;
+}
+
+/**
  * @param connectionSchema the `schema` of the TypeORM options, if they have one
  * @internal
  */
 export function tableNames(table: LedgerTable, connectionSchema?: string): TableNames {
   const schema = table.schema ?? connectionSchema;
-  const prefix = schema === undefined ? '' : `${quoteIdentifier(schema)}.`;
   const deadLetters = table.table + NAME_ENDINGS.deadLetters;
   const migrations = table.table + NAME_ENDINGS.migrations;
   return {
@@ -43,9 +52,9 @@ export function tableNames(table: LedgerTable, connectionSchema?: string): Table
     entries: table.table,
     deadLetters,
     migrations,
-    sqlEntries: prefix + quoteIdentifier(table.table),
-    sqlDefaultPartition: prefix + quoteIdentifier(table.table + NAME_ENDINGS.defaultPartition),
-    sqlDeadLetters: prefix + quoteIdentifier(deadLetters),
-    sqlMigrations: prefix + quoteIdentifier(migrations),
+    sqlEntries: qualify(schema, table.table),
+    sqlDefaultPartition: qualify(schema, table.table + NAME_ENDINGS.defaultPartition),
+    sqlDeadLetters: qualify(schema, deadLetters),
+    sqlMigrations: qualify(schema, migrations),
   };
 }

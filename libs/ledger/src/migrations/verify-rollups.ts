@@ -2,7 +2,7 @@ import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { Catalog, FoundTable } from './load-catalog.js';
 import { declaredDimensions } from './rollup-tables.js';
-import { quoteIdentifier } from './table-names.js';
+import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableFault } from './verify-table.js';
 
 const TABLES = ['rollups', 'rollupState', 'rollupMarks'] as const;
@@ -59,7 +59,7 @@ export function verifyRollups(
     .slice(0, TABLES.length)
     .filter((_, index) => found[index]!.columns.some(isHidden));
   if (hidden.length === 0) return [];
-  const targets = hidden.map((name) => qualified(definition, name)).join(', ');
+  const targets = hidden.map((name) => qualify(definition.schema, name)).join(', ');
   const remedy = `GRANT SELECT ON ${targets} TO ${quoteIdentifier(catalog.role)}`;
   return warn(hidden[0]!, `the role may not SELECT on ${targets}`, remedy).map((fault) => ({
     ...fault,
@@ -69,8 +69,4 @@ export function verifyRollups(
 
 function isHidden({ maySelect }: { maySelect: boolean }): boolean {
   return !maySelect;
-}
-
-function qualified({ schema }: LedgerTable, name: string): string {
-  return [...(schema === undefined ? [] : [schema]), name].map(quoteIdentifier).join('.');
 }

@@ -1,5 +1,5 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
-import { quoteIdentifier } from '../migrations/table-names.js';
+import { qualify, quoteIdentifier } from '../migrations/table-names.js';
 import { uuidBound, type Period } from './period.js';
 
 /** A relation's name, and how it stands in SQL. @internal */
@@ -16,7 +16,7 @@ export interface TablePath {
 
 /** Another relation of the table's schema. @internal */
 export function relationOf({ schema }: TablePath, name: string): RelationName {
-  return { name, sql: `${quoteIdentifier(schema)}.${quoteIdentifier(name)}` };
+  return { name, sql: qualify(schema, name) };
 }
 
 /** Where entries go that no other partition takes. @internal */

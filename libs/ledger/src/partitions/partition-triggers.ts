@@ -36,14 +36,11 @@ export async function addTriggers(
   path: TablePath,
   sqlPartition: string,
 ): Promise<void> {
-  const { table } = path;
-  const prefix = `${quoteIdentifier(path.schema)}.`;
-  for (const { ending } of await foundTriggers(query, path, relationOf(path, table).sql)) {
-    const own = { table, prefix };
+  for (const { ending } of await foundTriggers(query, path, relationOf(path, path.table).sql)) {
     const sql =
       ending === 'immutable'
-        ? guardSql(own, sqlPartition)
-        : triggerSql({ ending, ...own }, sqlPartition);
+        ? guardSql(path, sqlPartition)
+        : triggerSql({ ending, ...path }, sqlPartition);
     await query(sql, []);
   }
 }
