@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import {
   createLedgerDatabase,
   type LedgerDatabase,
@@ -51,6 +51,18 @@ async function doctor(args: readonly string[] = [], databaseUrl = url): Promise<
   const { checks } = JSON.parse(said.join('\n')) as { checks: Diagnosis[] };
   expect(code).toBe(checks.some(({ status }) => status === 'fault') ? 1 : 0);
   return { code, checks };
+}
+
+async function withEnvironment<T>(
+  given: Readonly<Record<string, string>>,
+  work: () => Promise<T>,
+): Promise<T> {
+  for (const [name, text] of Object.entries(given)) vi.stubEnv(name, text);
+  try {
+    return await work();
+  } finally {
+    vi.unstubAllEnvs();
+  }
 }
 
 const notOk = ({ checks }: Found) =>
@@ -152,6 +164,32 @@ describe('nestjs-ledger doctor', () => {
     const found = await doctor(['--spill-dir', join(notAFolder, 'below')]);
     expect(notOk(found)).toMatchObject([{ check: 'spill directory', status: 'fault' }]);
     expect(found.code).toBe(1);
+  });
+
+  it.each([
+    [{}, 256],
+    [{ LEDGER_ASYNC_PROFILE: 'ultra' }, 1024],
+    [{ LEDGER_ASYNC_PROFILE: 'ultra', LEDGER_ASYNC_BUFFER_MAX_BYTES: '16777216' }, 16],
+    [{ TOKLIGENCE_LEDGER_ASYNC_BUFFER_MAX_BYTES: '33554432' }, 32],
+  ])(
+    'compares the disk with a full channel as the settings %j have it',
+    async (given, mebibytes) => {
+      const found = await withEnvironment(given, () => doctor());
+      expect(found.checks.find(({ check }) => check === 'spill directory')!.message).toMatch(
+        new RegExp(` MiB (free for a channel of up to|left, less than the) ${mebibytes} MiB`),
+      );
+    },
+  );
+
+  it('tells of settings that no ledger would start with', async () => {
+    const found = await withEnvironment({ LEDGER_ASYNC_BUFFER_MAX_BYTES: '1' }, () => doctor());
+    expect(notOk(found)).toEqual([
+      {
+        ...{ check: 'settings', status: 'fault' },
+        message: 'LEDGER_ASYNC_BUFFER_MAX_BYTES = 1 (environment)',
+        remedy: expect.stringMatching(/^must be .*: no ledger starts before$/) as string,
+      },
+    ]);
   });
 
   it('judges clocks by more than the network can explain', () => {

@@ -2,7 +2,10 @@ import { Option, type Command } from 'commander';
 import { DataSource } from 'typeorm';
 import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
 import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
+import { readLedgerConfig } from '../config/read-ledger-config.js';
+import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
 import { environmentName } from '../config/setting-names.js';
+import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
 import { tableNames } from '../migrations/table-names.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
@@ -87,8 +90,22 @@ export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
     throw new CommandError('no database: give --database-url, or set LEDGER_DATABASE_URL');
   }
   const lines = await checkDatabase(databaseUrl, options);
-  const wantedBytes = LEDGER_SETTINGS.bufferMaxBytes.default;
-  return [...lines, ...(await checkSpillDir(spillDir, wantedBytes))];
+  const { bufferMaxBytes, faults } = readChannelBound();
+  return [...lines, ...faults, ...(await checkSpillDir(spillDir, bufferMaxBytes))];
+}
+
+/** As the default ledger of an application reads it that has this environment and working directory. */
+function readChannelBound(): { bufferMaxBytes: number; faults: readonly Diagnosis[] } {
+  try {
+    const { bufferMaxBytes } = resolveLedgerOptions(readLedgerConfig({}, process.env));
+    return { bufferMaxBytes, faults: [] };
+  } catch (error) {
+    if (!isLedgerOptionsError(error)) throw error;
+    const faults = error.faults.map(({ name, value, source, rule }) =>
+      fault('settings', `${name} = ${value} (${source})`, `${rule}: no ledger starts before`),
+    );
+    return { bufferMaxBytes: LEDGER_SETTINGS.bufferMaxBytes.default, faults };
+  }
 }
 
 async function checkDatabase(url: string, options: DoctorOptions): Promise<Diagnosis[]> {

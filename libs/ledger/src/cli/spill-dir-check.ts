@@ -3,10 +3,13 @@ import { dirname, resolve } from 'node:path';
 import { LedgerFiles } from '../sink/ledger-files.js';
 import { fault, ok, warning, type Diagnosis } from './health-checks.js';
 
+const MEBIBYTE = 1_048_576;
+
 /**
  * Whether what can't be written at a stop has a place, and whether something waits there. Leaves the
  * disk as it was.
  *
+ * @param wantedBytes of a full channel
  * @internal
  */
 export async function checkSpillDir(dir: string, wantedBytes: number): Promise<Diagnosis[]> {
@@ -45,10 +48,12 @@ async function judgeSpillDir(dir: string, wantedBytes: number): Promise<Diagnosi
     return [warning('spill directory', text, `nestjs-ledger replay ${dir}`)];
   }
   const { bavail, bsize } = await statfs(dir);
-  const megabytes = Math.floor((bavail * bsize) / 1_048_576);
-  if (bavail * bsize < wantedBytes) {
-    const text = `${dir} has ${megabytes} MiB left, less than a full channel`;
+  const freeBytes = bavail * bsize;
+  const [free, wanted] = [freeBytes, wantedBytes].map((bytes) => Math.floor(bytes / MEBIBYTE));
+  if (freeBytes < wantedBytes) {
+    const text = `${dir} has ${free} MiB left, less than the ${wanted} MiB of a full channel`;
     return [warning('spill directory', text, 'free some space, or take another disk')];
   }
-  return [ok('spill directory', `${dir} takes and syncs files, ${megabytes} MiB free`)];
+  const text = `${dir} takes and syncs files, ${free} MiB free for a channel of up to ${wanted} MiB`;
+  return [ok('spill directory', text)];
 }
