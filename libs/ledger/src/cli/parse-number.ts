@@ -9,10 +9,19 @@ export function parsePositive(text: string): number {
   return value;
 }
 
-/** A whole number from 1 to 10,000. @throws InvalidArgumentError @internal */
+/** As the settings take whole numbers, so that a variable means the same here. */
+const WHOLE = /^\d+(?:_\d+)*$/;
+
+/**
+ * A whole number from 1 to 10,000 in decimal digits, `_` between them allowed.
+ *
+ * @throws InvalidArgumentError
+ * @internal
+ */
 export function parseCount(text: string): number {
-  const value = parsePositive(text);
-  if (!Number.isInteger(value) || value > 10_000) {
+  const digits = text.trim();
+  const value = Number(digits.replaceAll('_', ''));
+  if (!WHOLE.test(digits) || value < 1 || value > 10_000) {
     throw new InvalidArgumentError('must be a whole number from 1 to 10,000');
   }
   return value;

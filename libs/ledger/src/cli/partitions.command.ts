@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { randomUUID } from 'node:crypto';
 import type { PartitionPeriod } from '../entry/ledger-definition.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
@@ -20,6 +20,8 @@ import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { CommandDatabase, type TableOptions } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { parseCount } from './parse-number.js';
+import { parseTime } from './parse-time.js';
 import { addTableOptions } from './table-options.js';
 
 interface PartitionOptions extends TableOptions {
@@ -215,18 +217,4 @@ function orNothing(lines: readonly string[]): readonly string[] {
 
 function timeOf(ms: number | undefined): string | null {
   return ms === undefined ? null : new Date(ms).toISOString();
-}
-
-function parseTime(text: string): Date {
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('must be a time in ISO 8601');
-  return time;
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!/^\d+$/.test(text) || count < 1 || count > 10_000) {
-    throw new InvalidArgumentError('must be a whole number, 1 to 10000');
-  }
-  return count;
 }

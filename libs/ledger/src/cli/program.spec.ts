@@ -44,4 +44,20 @@ describe('nestjs-ledger', () => {
       2,
     );
   });
+
+  it.each([
+    'tune --qps 1 --instances',
+    'doctor --workers',
+    'partitions retire --keep',
+    'partitions create --ahead',
+  ])('takes the same for a count everywhere: %s', async (command) => {
+    const args = command.split(' ');
+    const rule = 'must be a whole number from 1 to 10,000';
+    for (const count of ['0', '1e3', '10_001']) {
+      expect((await run(...args, count)).text).toContain(rule);
+    }
+    // Help ends the command, once its options were read.
+    expect(await run(...args, '1_0', '--help')).toMatchObject({ code: 0 });
+    expect((await run(...args, '1_0', '--help')).text).not.toContain(rule);
+  });
 });

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { CommandDatabase, type TableOptions } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { parseTime } from './parse-time.js';
 import { findSetAsideFiles } from './set-aside-files.js';
 import { addTableOptions } from './table-options.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
@@ -79,12 +80,6 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   } finally {
     await database.close();
   }
-}
-
-function parseTime(text: string): Date {
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('must be a time in ISO 8601');
-  return time;
 }
 
 function parseSeconds(text: string): number {
