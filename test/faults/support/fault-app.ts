@@ -29,14 +29,15 @@ export interface QueuedEntries {
 export class FaultApp {
   stats: LedgerStats | undefined;
   #said = '';
-  readonly #exited: Promise<unknown[]>;
+  readonly #exited: Promise<unknown>;
 
   private constructor(
     private readonly child: ChildProcess,
     readonly spillDir: string,
     readonly queued: QueuedEntries,
   ) {
-    this.#exited = once(child, 'exit');
+    // A process may have ended before its last report and its last lines were read.
+    this.#exited = Promise.all(['close', 'disconnect'].map((event) => once(child, event)));
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
     }

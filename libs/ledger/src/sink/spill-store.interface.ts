@@ -6,6 +6,7 @@ export interface SpilledEntry {
   readonly attempts: number;
   /** Milliseconds since 1970. */
   readonly queuedAt: number;
+  /** As plain JSON. */
   readonly entry: Readonly<Record<string, unknown>>;
 }
 

@@ -28,7 +28,7 @@ export interface SetAsideLine {
 /** @returns JSON without a line break @internal */
 export function deadLetterLine(letter: DeadLetter): string {
   const { attempts, deadLetteredAt, detail, entry, queuedAt, reason, sqlState, uuid } = letter;
-  return toJson({
+  const line: SetAsideLine = {
     v: 1,
     uuid: uuid ?? null,
     reason,
@@ -39,13 +39,17 @@ export function deadLetterLine(letter: DeadLetter): string {
     queuedAt: toIso(queuedAt),
     setAsideAt: toIso(deadLetteredAt),
     entry,
-  });
+  };
+  // An invalid entry may carry ids as bigint, which JSON does not know; `record()` takes strings.
+  return JSON.stringify(line, (_key, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  );
 }
 
 /** @param spilledAt milliseconds since 1970 @returns JSON without a line break @internal */
 export function spilledLine(spilled: SpilledEntry, spilledAt: number): string {
   const { attempts, entry, mayExist, queuedAt, uuid } = spilled;
-  return toJson({
+  const line: SetAsideLine = {
     v: 1,
     uuid,
     reason: 'spilled',
@@ -56,14 +60,9 @@ export function spilledLine(spilled: SpilledEntry, spilledAt: number): string {
     queuedAt: toIso(queuedAt),
     setAsideAt: toIso(spilledAt),
     entry,
-  });
-}
-
-function toJson(line: SetAsideLine): string {
-  // An entry may carry ids as bigint, which JSON does not know; `record()` takes them as strings.
-  return JSON.stringify(line, (_key, value: unknown) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
+  };
+  // It was decoded from its row, so it is JSON already: a replacer would take half as long again.
+  return JSON.stringify(line);
 }
 
 function toIso(ms: number): string {
