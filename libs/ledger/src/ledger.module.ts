@@ -1,4 +1,4 @@
-import { Logger, Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { HealthIndicatorService } from '@nestjs/terminus';
 import type { Server } from 'node:http';
@@ -6,6 +6,7 @@ import { DataSource } from 'typeorm';
 import type { LedgerOptions } from './config/ledger-options.interface.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { createLedger, type PostgresLedger } from './create-ledger.js';
+import { createLogger } from './create-logger.js';
 import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerInterceptor } from './http/ledger.interceptor.js';
@@ -19,7 +20,6 @@ import {
 } from './ledger.module-definition.js';
 import { LedgerService } from './ledger.service.js';
 import { getLedgerHealthToken, getLedgerToken } from './ledger.tokens.js';
-import { loggerContext } from './stats/logger-context.js';
 
 /** The ledger with its parts; inside its own module only. */
 const LEDGER = Symbol('nestjs-ledger/ledger');
@@ -70,7 +70,7 @@ function providersOf(definition: LedgerDefinition): Provider[] {
       provide: LEDGER,
       inject: [MODULE_OPTIONS_TOKEN],
       useFactory: (options: LedgerOptions) =>
-        createLedger(definition, resolveLedgerOptions(options), loggerOf(definition)),
+        createLedger(definition, resolveLedgerOptions(options), createLogger(definition)),
     },
     {
       provide: getLedgerToken(definition),
@@ -89,10 +89,6 @@ function providersOf(definition: LedgerDefinition): Provider[] {
       useFactory: (...deps: LifecycleDependencies) => lifecycleOf(definition, deps),
     },
   ];
-}
-
-function loggerOf({ name }: LedgerDefinition): Logger {
-  return new Logger(loggerContext(name));
 }
 
 type LifecycleDependencies = [PostgresLedger, ModuleRef, ModulesContainer, HttpAdapterHost];

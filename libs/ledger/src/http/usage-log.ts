@@ -1,7 +1,6 @@
-import { Logger } from '@nestjs/common';
+import { createLogger } from '../create-logger.js';
 import { guardLogger } from '../stats/guard-logger.js';
 import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
-import { loggerContext } from '../stats/logger-context.js';
 
 /** Milliseconds between two lines of one kind. Source: the contract's "at most once a second". */
 const QUIET_MS = 1000;
@@ -19,7 +18,7 @@ export class UsageLog {
     ledger: string,
     private readonly now: () => number = () => performance.now(),
   ) {
-    this.logger = guardLogger(new Logger(loggerContext(ledger)));
+    this.logger = guardLogger(createLogger({ name: ledger }));
   }
 
   /** A mapper threw or returned a promise. @param handler `Controller.method` */

@@ -1,13 +1,12 @@
-import { columnName } from '../entry/ledger-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
 import type { PgConnections } from '../sink/postgres/pg-connections.js';
-import { checkFields, parseColumn, parseId, parseMoment } from './parse-read-query.js';
+import { parseSummaryQuery } from './parse-summary-query.js';
 import { readRows } from './read-rows.js';
 import type { TextRow } from './read-rows.js';
 import type { UsageSummary } from './read-query.interface.js';
 import { canUseRollups, plainSummary, rollupSummary } from './rollup/summary-sql.js';
-import type { Filter, SummaryFilter } from './rollup/summary-sql.js';
+import type { SummaryFilter } from './rollup/summary-sql.js';
 
 /** What a summary is read with. @internal */
 export interface SummaryReaderParts {
@@ -25,7 +24,6 @@ export const DEFAULT_TIMEOUT_MS = 10_000;
 const PLAIN_MS = 60_000;
 /** SQLSTATEs: no such table, column, function or schema; no permission. */
 const NO_ROLLUPS = ['42P01', '42703', '42883', '3F000', '42501'];
-const ID_FIELDS = ['userId', 'apiKeyId', 'serviceId'];
 
 /**
  * Reads sums, from rollups and rows in one snapshot where there are rollups, else from the rows.
@@ -40,7 +38,7 @@ export class SummaryReader {
 
   /** As `UsageReader.summary`. */
   async read(query: unknown): Promise<UsageSummary> {
-    const filter = summaryFilter(this.parts.definition, query);
+    const filter = parseSummaryQuery(this.parts.definition, query);
     const asOf = this.parts.asOf().toISOString();
     const rows = await this.#rows(filter);
     const [consumed, supplied, entries] = (rows[0] ?? []).map((sum) => BigInt(sum ?? 0));
@@ -85,32 +83,6 @@ export class SummaryReader {
         `${table}_rollups, ${table}_rollup_state, ${table}_rollup_marks`,
     );
   }
-}
-
-/** @throws LedgerReadError `invalid` */
-function summaryFilter(table: LedgerTable, query: unknown): SummaryFilter {
-  const declared = Object.keys(table.columns);
-  const fields = checkFields(query, [...ID_FIELDS, 'from', 'to', 'fresh', ...declared]);
-  const filters: Filter[] = [];
-  for (const field of ID_FIELDS) {
-    const value = fields[field];
-    if (value === undefined) continue;
-    const text = parseId(field, value, table.ids);
-    filters.push({ column: columnName(field), type: table.ids, value: text });
-  }
-  for (const field of declared) {
-    const value = fields[field];
-    if (value === undefined) continue;
-    const type = table.columns[field]!;
-    filters.push({ column: columnName(field), type, value: parseColumn(field, value, type) });
-  }
-  const [from, to] = (['from', 'to'] as const).map((field) =>
-    fields[field] === undefined ? undefined : parseMoment(field, fields[field]),
-  );
-  if (from !== undefined && to !== undefined && from > to) {
-    throw new LedgerReadError('invalid', 'from', 'must not be after `to`');
-  }
-  return { filters, from, to };
 }
 
 /** @throws LedgerReadError `overflow` rather than a figure that is off by a token */

@@ -1,8 +1,9 @@
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { tableNames } from '../migrations/table-names.js';
 import type { PgConnections } from '../sink/postgres/pg-connections.js';
-import { decodeCursor, encodeCursor, momentText } from './page-cursor.js';
-import { checkFields, parseId, parseLimit } from './parse-read-query.js';
+import { encodeCursor, momentText } from './page-cursor.js';
+import { parseId } from './parse-read-query.js';
+import { parseRecentQuery } from './parse-recent-query.js';
 import { readRows } from './read-rows.js';
 import type { TextRow } from './read-rows.js';
 import type {
@@ -65,14 +66,12 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
    * `timeout` or `failed` if the database gave no answer
    */
   async listRecent(query: RecentQuery<T>): Promise<RecentPage<T>> {
-    const fields = checkFields(query, ['userId', 'limit', 'cursor', 'fresh']);
-    const values = [parseId('userId', fields['userId'], this.definition.ids)];
-    const limit = parseLimit(fields['limit']);
-    let after = '';
-    if (fields['cursor'] !== undefined) {
-      const { micros, uuid } = decodeCursor(fields['cursor']);
-      values.push(momentText(micros), uuid);
-      after = ' AND (created_at, uuid) < ($2::timestamptz, $3::uuid)';
+    const { userId, limit, after } = parseRecentQuery(this.definition, query);
+    const values = [userId];
+    let isAfter = '';
+    if (after !== undefined) {
+      values.push(momentText(after.micros), after.uuid);
+      isAfter = ' AND (created_at, uuid) < ($2::timestamptz, $3::uuid)';
     }
     const asOf = this.parts.asOf().toISOString();
     // One row more than asked for tells whether there is a next page. Without the alias the order
@@ -80,7 +79,7 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
     const rows = await this.read(
       (table) =>
         `SELECT ${this.format.selectList}
-        FROM ${table} AS e WHERE user_id = $1::${this.definition.ids}${after}
+        FROM ${table} AS e WHERE user_id = $1::${this.definition.ids}${isAfter}
         ORDER BY e.created_at DESC, e.uuid DESC LIMIT ${limit + 1}`,
       values,
     );

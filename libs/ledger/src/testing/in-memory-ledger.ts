@@ -1,8 +1,8 @@
-import { Logger } from '@nestjs/common';
 import { assembleLedger, type Ledger } from '../assemble-ledger.js';
 import { RowCodec } from '../codec/row-codec.js';
 import type { LedgerOptions } from '../config/ledger-options.interface.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
+import { createLogger } from '../create-logger.js';
 import type { LedgerDefinition } from '../define-ledger.js';
 import type { StoredEntry } from '../entry/usage-entry.interface.js';
 import type { LedgerVitals } from '../health/ledger-vitals.interface.js';
@@ -36,7 +36,7 @@ export class InMemoryLedger {
       deadLetters: { store: async () => undefined },
       spills: { probe: async () => undefined, spill: spillNowhere },
       clock,
-      logger: new Logger('async-ledger'),
+      logger: createLogger(definition),
     });
     const asOf = (): Date => new Date(this.ledger.completeUntil());
     this.reader = new InMemoryReader(definition, () => this.#written(), asOf);

@@ -7,8 +7,13 @@ import type {
   SummaryQuery,
   UsageSummary,
 } from '../reading/read-query.interface.js';
+import { encodeCursor, type PagePosition } from '../reading/page-cursor.js';
+import { parseId } from '../reading/parse-read-query.js';
+import { parseRecentQuery } from '../reading/parse-recent-query.js';
 import { parseReportQuery } from '../reading/parse-report-query.js';
+import { parseSummaryQuery } from '../reading/parse-summary-query.js';
 import type { ReportRow } from '../reading/report-query.interface.js';
+import type { Filter, SummaryFilter } from '../reading/rollup/summary-sql.js';
 import type { UsageReading } from '../reading/usage-reading.interface.js';
 import { reportRows, startOf } from './in-memory-report.js';
 
@@ -17,32 +22,26 @@ export type WrittenEntry = StoredEntry<LedgerDefinition> & { readonly writtenAt:
 
 type Entry = WrittenEntry;
 
-const DEFAULT_LIMIT = 50;
-
-/** Reads entries that are in memory as the real reader reads the table. @internal */
+/**
+ * Reads entries that are in memory as the real reader reads the table: it refuses the same queries,
+ * in the same words.
+ *
+ * @internal
+ */
 export class InMemoryReader implements UsageReading<LedgerDefinition> {
   readonly #entries: () => readonly Entry[];
   readonly #asOf: () => Date;
-
-  readonly #declared: readonly string[];
   readonly #definition: LedgerDefinition;
 
   constructor(definition: LedgerDefinition, entries: () => readonly Entry[], asOf: () => Date) {
     this.#definition = definition;
-    this.#declared = Object.keys(definition.columns);
     this.#entries = entries;
     this.#asOf = asOf;
   }
 
   async summary(query: SummaryQuery<LedgerDefinition>): Promise<UsageSummary> {
-    const own = this.#declared.filter((field) => query[field] !== undefined);
-    const entries = this.#entries().filter(
-      (entry) =>
-        isWithin(entry, query) &&
-        own.every(
-          (field) => String((entry as Record<string, unknown>)[field]) === String(query[field]),
-        ),
-    );
+    const filter = parseSummaryQuery(this.#definition, query);
+    const entries = this.#entries().filter((entry) => meets(entry, filter));
     const consumedTokens = tokensOf(entries, 'consume');
     const suppliedTokens = tokensOf(entries, 'supply');
     const netTokens = suppliedTokens - consumedTokens;
@@ -53,41 +52,62 @@ export class InMemoryReader implements UsageReading<LedgerDefinition> {
   /** As the real one, by the rules of this machine's time zones. */
   async *report(query: object): AsyncGenerator<ReportRow, void, undefined> {
     const report = parseReportQuery(this.#definition, query);
+    const { userId, writtenBefore } = report;
+    const filters = userId === undefined ? [] : [this.#isOf(userId)];
     const within = { from: startOf(report.from, report), to: startOf(report.to, report) };
     const chosen = this.#entries().filter(
       (entry) =>
-        isWithin(entry, { ...within, userId: report.userId }) &&
-        (report.writtenBefore === undefined || new Date(entry.writtenAt) < report.writtenBefore),
+        meets(entry, { ...within, filters }) &&
+        (writtenBefore === undefined || new Date(entry.writtenAt) < writtenBefore),
     );
     yield* reportRows(report, chosen);
   }
 
   async find(uuid: string): Promise<RecentEntry<LedgerDefinition> | undefined> {
-    return this.#entries().find((each) => each.uuid === uuid.toLowerCase());
+    const value = parseId('uuid', uuid, 'uuid');
+    return this.#entries().find((each) => isEqual(each.uuid, value, 'uuid'));
   }
 
   async listRecent(query: RecentQuery<LedgerDefinition>): Promise<RecentPage<LedgerDefinition>> {
-    const { userId, limit = DEFAULT_LIMIT, cursor } = query;
+    const { userId, limit, after } = parseRecentQuery(this.#definition, query);
+    const filter = { filters: [this.#isOf(userId)], from: undefined, to: undefined };
     const all = this.#entries()
-      .filter((entry) => entry.userId === String(userId))
-      .sort((a, b) => (keyOf(a) < keyOf(b) ? 1 : -1))
-      .filter((entry) => cursor === undefined || keyOf(entry) < cursor);
+      .filter((entry) => meets(entry, filter))
+      .filter((entry) => after === undefined || isOlder(positionOf(entry), after))
+      .sort((a, b) => (isOlder(positionOf(a), positionOf(b)) ? 1 : -1));
     const page = all.slice(0, limit);
-    const nextCursor = all.length > limit ? keyOf(page.at(-1)!) : null;
+    const nextCursor = all.length > limit ? encodeCursor(positionOf(page.at(-1)!)) : null;
     return { entries: page, nextCursor, asOf: this.#asOf().toISOString() };
+  }
+
+  #isOf(userId: string): Filter {
+    return { field: 'userId', column: 'user_id', type: this.#definition.ids, value: userId };
   }
 }
 
-function isWithin(entry: Entry, query: SummaryQuery<LedgerDefinition>): boolean {
-  const { userId, apiKeyId, serviceId, from, to } = query;
+function meets(entry: Entry, { filters, from, to }: SummaryFilter): boolean {
   const createdAt = new Date(entry.createdAt);
+  const values = entry as unknown as Readonly<Record<string, Scalar>>;
   return (
-    (userId === undefined || entry.userId === String(userId)) &&
-    (apiKeyId === undefined || entry.apiKeyId === String(apiKeyId)) &&
-    (serviceId === undefined || entry.serviceId === String(serviceId)) &&
+    filters.every(({ field, type, value }) => isEqual(values[field], value, type)) &&
     (from === undefined || createdAt >= from) &&
     (to === undefined || createdAt < to)
   );
+}
+
+/** Columns of other types can't be asked for. */
+type Scalar = string | number | boolean | null | undefined;
+
+/** As PostgreSQL compares; NULL is equal to nothing. @param asked as PostgreSQL reads it */
+function isEqual(stored: Scalar, asked: string, type: string): boolean {
+  if (stored === null || stored === undefined) return false;
+  return spelledAlike(String(stored), type) === spelledAlike(asked, type);
+}
+
+/** Digits of a uuid may be of either case, and an integer may begin with zeros. */
+function spelledAlike(text: string, type: string): string {
+  if (type === 'uuid') return text.toLowerCase();
+  return type === 'integer' || type === 'bigint' ? String(BigInt(text)) : text;
 }
 
 function tokensOf(entries: readonly Entry[], direction: string): number {
@@ -96,7 +116,11 @@ function tokensOf(entries: readonly Entry[], direction: string): number {
     .reduce((sum, entry) => sum + entry.promptTokens + entry.completionTokens, 0);
 }
 
-/** Newest last: both parts sort as texts. */
-function keyOf({ createdAt, uuid }: Entry): string {
-  return `${createdAt} ${uuid}`;
+function positionOf({ createdAt, uuid }: Entry): PagePosition {
+  return { micros: BigInt(Date.parse(createdAt)) * 1000n, uuid };
+}
+
+/** In the order of pages, where uuids are compared byte by byte, as their digits are. */
+function isOlder(one: PagePosition, other: PagePosition): boolean {
+  return one.micros === other.micros ? one.uuid < other.uuid : one.micros < other.micros;
 }

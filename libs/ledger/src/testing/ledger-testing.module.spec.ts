@@ -5,10 +5,11 @@ import { defineLedger } from '../define-ledger.js';
 import { isLedgerEntryInvalidError } from '../errors/ledger-entry-invalid.error.js';
 import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
 import { LedgerService } from '../ledger.service.js';
-import { InjectLedger } from '../ledger.tokens.js';
+import { getLedgerToken, InjectLedger } from '../ledger.tokens.js';
 import { LedgerTestingModule } from './ledger-testing.module.js';
 import { ManualClock } from './manual-clock.js';
 
+const TRANSIENT = { kind: 'transient' } as const;
 const usage = defineLedger({ name: 'usage', ids: 'text', columns: { model: 'text' } });
 
 @Injectable()
@@ -126,6 +127,25 @@ describe('LedgerTestingModule', () => {
     const moments = entries.map((entry) => Date.parse(entry.writtenAt)).sort();
     expect(moments[0]).toBeLessThan(invoicedAt.getTime());
     expect(moments[1]).toBeGreaterThan(invoicedAt.getTime());
+    await module.close();
+  });
+
+  it('speaks through the logger with the context of each ledger', async () => {
+    const contexts = new Set<unknown>();
+    const write = (...parts: unknown[]): void => void contexts.add(parts.at(-1));
+    const module = await Test.createTestingModule({
+      imports: [LedgerTestingModule.forRoot({ ledgers: [usage, defineLedger()] })],
+    })
+      .setLogger({ log: write, warn: write, error: write })
+      .compile();
+    const ledgers = module.get(LedgerTestingModule);
+    for (const ledger of [usage, defineLedger()]) ledgers.sink(ledger).failNext(TRANSIENT);
+    module.get(LedgerService).record({ userId: 1 });
+    module.get<LedgerService<typeof usage>>(getLedgerToken(usage)).record({ userId: 'me' });
+    await ledgers.entries();
+    await ledgers.entries(usage);
+    expect(contexts).toContain('async-ledger');
+    expect(contexts).toContain('async-ledger:usage');
     await module.close();
   });
 

@@ -6,6 +6,8 @@ import type { ReadStatement } from '../read-rows.js';
 
 /** `column = value`, by which entries are chosen. */
 export interface Filter {
+  /** As an entry has it. */
+  readonly field: string;
   /** Unquoted. */
   readonly column: string;
   readonly type: string;
