@@ -24,7 +24,7 @@ beforeAll(async () => {
   await promisify(execFile)(process.execPath, ['scripts/build-if-stale.js'], { cwd: ROOT });
   folder = await transpileFolder(fileURLToPath(new URL('.', import.meta.url)));
   admin = await new DataSource({ type: 'postgres', url: databaseUrl }).initialize();
-});
+}, 180_000);
 
 afterAll(async () => {
   await admin.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
@@ -246,6 +246,21 @@ describe.each(['fastify', 'express'])('a stop while requests are half sent (%s)'
     expect(await missing([uuid])).toEqual([]);
     const written = answer.includes(' 201 ') ? 3 : 2;
     expect(app.stats).toMatchObject({ state: 'sealed', queued: written, written });
+  });
+});
+
+describe.each(['fastify', 'express'])('a stop whose last client leaves (%s)', (ADAPTER) => {
+  it.each(['destroy', 'resetAndDestroy', 'end'] as const)('by %s has its entry', async (way) => {
+    const app = await SlowApp.start({ ADAPTER, POOL: 'own', END: 'signal' });
+    const uuid = randomUUID();
+    const client = half(app, `GET /stream?uuid=${uuid} HTTP/1.1\r\nHost: here\r\n\r\n`);
+    await once(client, 'data');
+    app.child.kill('SIGTERM');
+    await pause(300);
+    client[way]();
+    await app.exited;
+    expect(await missing([uuid])).toEqual([]);
+    expect(app.stats).toMatchObject({ state: 'sealed', offered: 1, sealed: 0, written: 1 });
   });
 });
 

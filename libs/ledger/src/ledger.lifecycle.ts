@@ -182,7 +182,7 @@ export class LedgerLifecycle
   /** Watches the server's connections; some seconds later, warns once if a SIGTERM would end the process without a drain. */
   onApplicationBootstrap(): void {
     const { ledger, isUnderTest } = this.#parts;
-    const server = this.#closableServer;
+    const server = this.#parts.httpServer();
     if (server) OpenConnections.of(server);
     if (isUnderTest || this.#sigtermWatch !== undefined) return;
     this.#sigtermWatch = ledger.clock.after(SIGTERM_GRACE_MS, () => {
@@ -230,6 +230,9 @@ export class LedgerLifecycle
     clearInterval(this.#closingIdle);
     this.#stopWatches();
     const { ledger, files } = this.#parts;
+    // Calls whose clients left last may not be over yet, though the server is closed.
+    const server = this.#parts.httpServer();
+    if (server) await OpenConnections.of(server).allGone();
     const { ms } = await ledger.shutdown.finish();
     await files.close();
     await ledger.sink.close(ledger.options.shutdownTimeoutMs - ms);

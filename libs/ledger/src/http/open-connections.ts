@@ -1,18 +1,28 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { Server as TlsServer, type TLSSocket } from 'node:tls';
 
 /** A client that has just connected may be about to ask: its request may be on the way. */
 const SILENT_MS = 1000;
 /** A client that takes nothing of its answer, or sends nothing of its request, is not waited for. */
 const STUCK_MS = 5000;
+/** The last connections of a closed server tell of their end within turns of the event loop. */
+const CLOSED_MS = 500;
+
+/** Node's own channels: an answer may begin otherwise than by the event `request`. */
+const STARTED = 'http.server.request.start';
+const FINISHED = 'http.server.response.finish';
 
 /** Times are monotonic milliseconds. */
 interface Connection {
   readonly connectedAt: number;
   /** HTTP/2 has requests of its own, and below TLS there is a connection that has none. */
   readonly carriesHttp1: boolean;
-  /** The last one that was begun. */
+  /** What came since its last answer need not be a request. */
+  readonly canUpgrade: boolean;
+  /** The last one that was begun, until it is finished. */
   response: ServerResponse | undefined;
   /** Bytes that the operating system has not taken yet. */
   unsent: number;
@@ -48,9 +58,13 @@ export class OpenConnections {
     server.on('secureConnection', (socket: TLSSocket) => {
       this.#note(socket, socket.alpnProtocol !== 'h2');
     });
-    server.prependListener('request', (request, response) => {
-      const connection = this.#connections.get(request.socket);
-      if (connection) connection.response = response;
+    server.on('listening', () => {
+      subscribe(STARTED, this.#started);
+      subscribe(FINISHED, this.#finished);
+    });
+    server.on('close', () => {
+      unsubscribe(STARTED, this.#started);
+      unsubscribe(FINISHED, this.#finished);
     });
   }
 
@@ -58,9 +72,27 @@ export class OpenConnections {
     const now = performance.now();
     const since = { connectedAt: now, unsentSince: now, readSince: now };
     const nothing = { response: undefined, unsent: 0, read: 0 };
-    this.#connections.set(socket, { ...since, ...nothing, carriesHttp1 });
+    const canUpgrade = this.#canUpgrade;
+    this.#connections.set(socket, { ...since, ...nothing, carriesHttp1, canUpgrade });
     socket.once('close', () => this.#connections.delete(socket));
   }
+
+  get #canUpgrade(): boolean {
+    return ['upgrade', 'connect'].some((name) => this.server.listenerCount(name) > 0);
+  }
+
+  readonly #started = (message: unknown): void => {
+    const { socket, response } = message as { socket: Socket; response: ServerResponse };
+    const connection = this.#connections.get(socket);
+    if (connection) connection.response = response;
+  };
+
+  /** An idle connection must not keep the memory of its last request. */
+  readonly #finished = (message: unknown): void => {
+    const { socket, response } = message as { socket: Socket; response: ServerResponse };
+    const connection = this.#connections.get(socket);
+    if (connection?.response === response) connection.response = undefined;
+  };
 
   /** From now on a connection ends with its next answer: a busy one need not be met while it is idle. */
   endAfterAnswers(): void {
@@ -81,11 +113,8 @@ export class OpenConnections {
       const now = performance.now();
       // Node takes a connection for idle once its answer is complete, sent or not, and would cut it.
       if (!this.#isAnswering(now)) this.server.closeIdleConnections();
-      // What came of such a connection since its last answer need not be a request.
-      const canUpgrade = ['upgrade', 'connect'].some((name) => this.server.listenerCount(name) > 0);
       for (const [socket, connection] of this.#connections) {
-        const isStuck =
-          hasStopped(socket, connection, now) && isAsking(socket, connection, canUpgrade);
+        const isStuck = hasStopped(socket, connection, now) && this.#isAsking(socket, connection);
         if (isStuck || isSilent(socket, connection, now)) socket.destroy();
       }
     });
@@ -103,6 +132,30 @@ export class OpenConnections {
     }
     return isAnswering;
   }
+
+  /** Whether the server waits for the rest of a request, and for nothing else. */
+  #isAsking(socket: Socket, { carriesHttp1, canUpgrade, response }: Connection): boolean {
+    if (!carriesHttp1) return false;
+    // Not idle, since those were closed: there is some of a request's headers.
+    if (response === undefined) return !canUpgrade && !this.#canUpgrade;
+    const isBehindAnother = response.socket !== socket;
+    if (isBehindAnother || response.headersSent) return false;
+    const { req: request } = response;
+    // Of a body that nobody reads it is not the client who keeps the rest back.
+    const isRead = !request.isPaused() || request.listenerCount('readable') > 0;
+    return !request.complete && request.readableLength === 0 && isRead;
+  }
+
+  /**
+   * Resolves when all connections of a closed server have told of their end: the server does so two
+   * turns of the event loop before the last of them, whose calls then are over.
+   */
+  async allGone(): Promise<void> {
+    const end = performance.now() + CLOSED_MS;
+    await turn();
+    while (this.#connections.size > 0 && performance.now() < end) await pause(1);
+    await turn();
+  }
 }
 
 function isSilent(socket: Socket, { connectedAt }: Connection, now: number): boolean {
@@ -116,20 +169,4 @@ function hasStopped(socket: Socket, connection: Connection, now: number): boolea
     connection.readSince = now;
   }
   return connection.unsent === 0 && now - connection.readSince >= STUCK_MS;
-}
-
-/** Whether the server waits for the rest of a request, and for nothing else. */
-function isAsking(
-  socket: Socket,
-  { carriesHttp1, response }: Connection,
-  canUpgrade: boolean,
-): boolean {
-  if (!carriesHttp1) return false;
-  // Not idle, since those were closed: there is some of a request's headers.
-  if (response === undefined || response.closed) return !canUpgrade;
-  const isBehindAnother = response.socket !== socket;
-  if (isBehindAnother || response.headersSent) return false;
-  const { req: request } = response;
-  // Of a body that nobody reads it is not the client who keeps the rest back.
-  return !request.complete && request.readableLength === 0 && !request.isPaused();
 }
