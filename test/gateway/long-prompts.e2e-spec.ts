@@ -10,11 +10,13 @@ const PROMPT_TOKENS = WORDS + 7;
 const text = 'word'.concat(' word'.repeat(WORDS - 1));
 const upstream = new UpstreamServer();
 
+let upstreamUrl: string;
 let gateway: MeteredGateway;
 let client: OpenAI;
 
 beforeAll(async () => {
-  gateway = await MeteredGateway.start({ UPSTREAM_BASE_URL: await upstream.listen() });
+  upstreamUrl = await upstream.listen();
+  gateway = await MeteredGateway.start({ UPSTREAM_BASE_URL: upstreamUrl });
   client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'sk-client-own', maxRetries: 0 });
 });
 
@@ -57,8 +59,8 @@ describe('A prompt of half a megabyte', () => {
       prompt_tokens: PROMPT_TOKENS,
       completion_tokens: 2,
       memo: 'aborted',
-      attributes: { counted: true },
     });
+    expect(row.attributes).toEqual({ counted: true });
   });
 
   it.each([true, false])(
@@ -89,6 +91,50 @@ describe('A prompt of half a megabyte', () => {
       expect(turns).toBeGreaterThan(10);
     },
   );
+
+  it('is charged for all of an answer whose end it does not wait for', async () => {
+    upstream.answer = ({ response }) => {
+      beginStream(response);
+      response.end(`${says(text)}data: [DONE]\n\n`);
+    };
+    const messages = [{ role: 'user' as const, content: 'Hi' }];
+    const stream = await client.chat.completions.create({
+      model: 'gpt-4o',
+      messages,
+      stream: true,
+    });
+    for await (const chunk of stream) if (chunk.choices.length > 0) break;
+    const [row] = await gateway.rows(1);
+    expect(row).toMatchObject({ prompt_tokens: 8, completion_tokens: WORDS });
+    expect(row.attributes).toEqual({ counted: true });
+  });
+
+  it('is charged though the client is the last one to leave a gateway that stops', async () => {
+    upstream.answer = ({ response }) => {
+      beginStream(response);
+      response.write(says('Hello there'));
+    };
+    const last = await MeteredGateway.start({ UPSTREAM_BASE_URL: upstreamUrl });
+    const hangUp = new AbortController();
+    const response = await fetch(`${last.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        model: 'gpt-4o',
+        messages: [{ role: 'user', content: text }],
+        stream: true,
+      }),
+      signal: hangUp.signal,
+    });
+    await response.body!.getReader().read();
+    const closed = last.close();
+    setTimeout(() => hangUp.abort(), 300);
+    await closed;
+    const [row] = await last.rows(1);
+    expect(row).toMatchObject({ prompt_tokens: PROMPT_TOKENS, memo: 'aborted' });
+    expect(row.attributes).toEqual({ counted: true });
+    await last.stop();
+  });
 
   it('is charged though the gateway is stopped while it counts', async () => {
     upstream.answer = ({ response }) => {

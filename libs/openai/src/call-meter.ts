@@ -64,6 +64,7 @@ export class CallMeter {
 
   /** What went wrong; the first of several is kept. `status`: what the client is answered instead. */
   failed(error: string, status = this.status): void {
+    if (this.settling) return;
     this.error ??= error;
     this.status = status;
   }
@@ -76,7 +77,10 @@ export class CallMeter {
     const named = [error?.code, error?.type, 'error'].find((name) => typeof name === 'string');
     if (error && named) this.failed(named.slice(0, MAX_ERROR_LENGTH));
     try {
-      for (const { message, delta } of part.choices ?? []) this.note(message ?? delta ?? {});
+      let room = SHORT_LENGTH;
+      for (const { message, delta } of part.choices ?? []) {
+        room = this.note(message ?? delta ?? {}, room);
+      }
     } catch {
       this.failed('unreadable_answer');
     }
@@ -108,7 +112,10 @@ export class CallMeter {
   private async countRest(): Promise<CallUsage> {
     if (this.usage) return this.usage;
     this.promptTokens ??= await this.tokenizer.countPrompt(this.request);
-    this.completionTokens += await this.tokenizer.countInTurns(this.longTexts.splice(0));
+    const tokens = await this.tokenizer.countInTurns(this.longTexts);
+    // Not before: until then whoever asks must not take what was counted for all.
+    this.longTexts.length = 0;
+    this.completionTokens += tokens;
     return this.usage!;
   }
 
@@ -124,17 +131,22 @@ export class CallMeter {
     return this.told === undefined && this.status >= 200 && this.status < 300;
   }
 
-  private note({ tool_calls: tools, function_call: call, ...said }: Said): void {
-    if (this.told) return;
+  /** @param room characters that may be counted at once @returns those that are left of them */
+  private note({ tool_calls: tools, function_call: call, ...said }: Said, room: number): number {
+    if (this.told) return room;
     const calls = [...(tools ?? []).map((tool) => tool.function), call];
     const texts = [said.content, said.refusal, said.reasoning_content].concat(
       calls.flatMap((each) => [each?.name, each?.arguments]),
     );
     for (const text of texts) {
       if (typeof text !== 'string' || text === '') continue;
-      if (text.length > SHORT_LENGTH) this.longTexts.push(text);
-      else this.completionTokens += this.tokenizer.count(text);
+      if (text.length > room) this.longTexts.push(text);
+      else {
+        this.completionTokens += this.tokenizer.count(text);
+        room -= text.length;
+      }
     }
+    return room;
   }
 }
 

@@ -95,8 +95,8 @@ function unpacked({ statusCode, headers, body }: UpstreamAnswer): UpstreamAnswer
 
 /** An upstream's failure as an answer: 504 for time that ran out, else 502. */
 export function noAnswer(error: unknown): BadGatewayException | GatewayTimeoutException {
-  const { code = '' } = (error ?? {}) as { code?: string };
-  if (!code.includes('TIMEOUT')) {
+  const { code } = (error ?? {}) as { code?: unknown };
+  if (!String(code).includes('TIMEOUT')) {
     const facts = { type: 'server_error', code: 'upstream_failed' } as const;
     return new BadGatewayException(openAiError('The upstream gave no answer.', facts), {
       cause: error,

@@ -1,4 +1,5 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { CallMeter, CallUsage } from './call-meter.js';
 
 /** Calls that were over before their tokens were counted; a stop waits until they are. */
@@ -17,8 +18,10 @@ export class LateCounts implements OnApplicationShutdown {
     this.counting.add(counted);
   }
 
-  /** The server is closed by now: no call is left that could add another one. */
   async onApplicationShutdown(): Promise<void> {
+    // A server is closed two turns before its last connections tell those who wait for them.
+    await turn();
+    await turn();
     await Promise.all(this.counting);
   }
 }

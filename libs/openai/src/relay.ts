@@ -29,7 +29,7 @@ export interface Exchange {
  * @throws HttpException 502 or 504 if the upstream does not answer
  */
 export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buffer | Readable> {
-  const { request, meter, reply } = exchange;
+  const { meter, reply } = exchange;
   const hangUp = new AbortController();
   // An answer that was sent whole leaves nothing to end, and each abort makes an exception.
   whenOver(reply, () => void (reply.raw.writableFinished || hangUp.abort()));
@@ -39,7 +39,7 @@ export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buf
     const type = String(headers['content-type']);
     if (/^text\/event-stream\b/i.test(type)) {
       void reply.status(statusCode).headers(headers);
-      const bytes = meterEvents(body, meter, isUsageAsked(request));
+      const bytes = meterEvents(body, exchange, hangUp.signal);
       return Readable.from(bytes, { objectMode: false, highWaterMark: 16_384 });
     }
     const bytes = await readAll(body);
@@ -49,7 +49,8 @@ export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buf
     return bytes;
   } catch (error) {
     const failure = error instanceof HttpException ? error : noAnswer(error);
-    meter.failed('upstream_failed', failure.getStatus());
+    // What ends because the client has left is no failure of the upstream.
+    if (!hangUp.signal.aborted) meter.failed('upstream_failed', failure.getStatus());
     throw failure;
   }
 }
@@ -80,9 +81,10 @@ async function ask(
 
 async function* meterEvents(
   body: AsyncIterable<Uint8Array>,
-  meter: CallMeter,
-  isUsageShown: boolean,
+  { meter, request }: Exchange,
+  hangUp: AbortSignal,
 ): AsyncGenerator<Buffer> {
+  const isUsageShown = isUsageAsked(request);
   try {
     for await (const events of eventsOf(body)) {
       const passed = events.map((event) => {
@@ -95,7 +97,7 @@ async function* meterEvents(
     }
     await meter.settle();
   } catch (error) {
-    meter.failed('upstream_broke_off');
+    if (!hangUp.aborted) meter.failed('upstream_broke_off');
     throw error;
   }
 }
