@@ -182,16 +182,22 @@ async function retire(
   const found = await listRetired(query, table.path);
   const end = detachOnly ? leaveRetired : dropRetired;
   const retired: RetiredPartition[] = [];
-  const left: RetiredPartition[] = [];
   for (const { partition, isAwaited } of found) {
     const isEnded = !isAwaited && (await endRetired(query, partition, randomUUID(), end));
-    (isEnded ? retired : left).push(partition);
+    if (isEnded) retired.push(partition);
   }
+  // What another process has ended meanwhile is not among them.
+  const left = retired.length < found.length ? await listRetired(query, table.path) : [];
   const lines = [
     ...retired.map(({ table: name }) => `${detachOnly ? 'detached' : 'dropped'} ${name}`),
-    ...left.map(({ table: name }) => `left ${name}: an application's onRetire is to take it`),
+    ...left.map(({ partition, isAwaited }) => `left ${partition.table}: ${reasonOf(isAwaited)}`),
   ];
-  return { json: { retired, left, dropped: !detachOnly }, lines: orNothing(lines) };
+  const json = { retired, left: left.map(({ partition }) => partition), dropped: !detachOnly };
+  return { json, lines: orNothing(lines) };
+}
+
+function reasonOf(isAwaited: boolean): string {
+  return isAwaited ? "an application's onRetire is to take it" : 'another process is ending it';
 }
 
 async function convert(

@@ -5,8 +5,11 @@ import { PartitionedDatabase } from './fixtures/partitioned-database.fixture.js'
 import {
   claimRetired,
   detachPartitions,
+  dropRetired,
+  endRetired,
   listRetired,
   releaseRetired,
+  type RetiredPartition,
 } from './retire-partitions.js';
 
 const JANUARY = Date.UTC(2026, 0, 1);
@@ -128,8 +131,54 @@ describe('a partition whose period is over', () => {
     expect(await runRetire('--json')).toMatchObject([
       expect.stringMatching(/"retired": \[\],\s+"left": \[\s+\{/),
     ]);
+    expect(await runRetire()).toEqual(['left usage_entries_p202601: another process is ending it']);
     await test.onOne((query) => releaseRetired(query, found!.partition));
     expect(await runRetire()).toEqual(['dropped usage_entries_p202601']);
     expect(await test.onOne((query) => listRetired(query, test.path))).toEqual([]);
+  });
+});
+
+describe('partitions that several processes end', () => {
+  /** Detached and not ended yet, oldest first: of the months from this one to January of 2026. */
+  const retireFrom = async (from: number): Promise<RetiredPartition[]> => {
+    await test.makeMonths(from, JANUARY + 1);
+    await test.onOne((query) => detachPartitions(query, test.sqlTable, JANUARY + 31 * 86_400_000));
+    return listed();
+  };
+  const listed = async (): Promise<RetiredPartition[]> =>
+    (await test.onOne((query) => listRetired(query, test.path))).map(({ partition }) => partition);
+
+  const isWaitedFor = async (): Promise<boolean> => {
+    const rows = await test.database.sql(
+      `SELECT FROM pg_locks WHERE locktype = 'relation' AND NOT granted`,
+    );
+    return rows.length > 0;
+  };
+
+  /** What `work` says whose look at the partition comes before the end of another's DROP. */
+  const whileDropped = <T>(partition: RetiredPartition, work: () => Promise<T>): Promise<T> =>
+    test.onOne(async (query) => {
+      await query('BEGIN', []);
+      await dropRetired(query, partition);
+      const working = work();
+      await expect.poll(isWaitedFor).toBe(true);
+      await query('COMMIT', []);
+      return working;
+    });
+
+  it('are no fault if another has just dropped them', async () => {
+    const [first, second] = await retireFrom(Date.UTC(2025, 11, 1));
+    const end = (): Promise<boolean> =>
+      test.onOne((query) => endRetired(query, first!, 'b', dropRetired));
+    expect(await whileDropped(first!, end)).toBe(false);
+    expect(await whileDropped(second!, runRetire)).toEqual(['nothing to do']);
+  });
+
+  it('are all ended at once, by three', async () => {
+    expect(await retireFrom(Date.UTC(2023, 1, 1))).toHaveLength(36);
+    const keepers = [1, 2, 3].map(() => test.keeperOf({ keep: 3 }));
+    await Promise.all(keepers.map((keeper) => keeper.look()));
+    expect(await listed()).toEqual([]);
+    expect(test.lines.join()).not.toContain('WARNING');
   });
 });

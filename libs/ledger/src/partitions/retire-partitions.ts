@@ -5,7 +5,7 @@ import { literalSql } from '../migrations/default-partition-sql.js';
 import { listPartitions, type FoundPartition } from './list-partitions.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
 import { retireFromRollups, sweepRollups } from './partition-triggers.js';
-import { isLockRefusal, withShortLock, type LockPatience } from './short-lock.js';
+import { isLockRefusal, sqlStateOf, withShortLock, type LockPatience } from './short-lock.js';
 
 /** A partition that was taken out of the ledger: a plain table now. @publicApi */
 export interface RetiredPartition {
@@ -24,6 +24,9 @@ const HANDED_OVER = 'nestjs-ledger handed over ';
 
 /** Milliseconds after which a claim that was not renewed is void: whoever made it has ended. */
 export const CLAIM_MS = 600_000;
+
+/** No such table. Source: PostgreSQL 18, appendix A. */
+const UNDEFINED_TABLE = '42P01';
 
 /** Milliseconds in which spans of rollups that nobody reads are removed, or left. */
 const SWEEP_MS = 2_000;
@@ -176,14 +179,18 @@ export async function releaseRetired(
   await changeMark(query, retired, ({ claim: _, ...mark }) => mark);
 }
 
-/** By the server's clock. One process at a time: the table's lock is held from look to change. */
+/**
+ * By the server's clock. One process at a time: the table's lock is held from look to change.
+ *
+ * @returns false if `change` wants none, or the table is retired no longer
+ */
 async function changeMark(
   query: QueryFunction,
   retired: RetiredPartition,
   change: (mark: Mark, now: number) => Mark | undefined,
 ): Promise<boolean> {
   const sql = sqlOf(retired);
-  return withShortLock(query, async () => {
+  const work = async (): Promise<boolean> => {
     const [found] = (await query('SELECT pg_catalog.to_regclass($1)::text AS name', [sql])) as {
       name: string | null;
     }[];
@@ -199,14 +206,19 @@ async function changeMark(
     if (mark === undefined) return false;
     await query(`COMMENT ON TABLE ${sql} IS ${literalSql(MARK + JSON.stringify(mark))}`, []);
     return true;
+  };
+  return withShortLock(query, work).catch((error: unknown) => {
+    // The lock was waited for, and whoever held it has dropped the table meanwhile.
+    if (sqlStateOf(error) === UNDEFINED_TABLE) return false;
+    throw error;
   });
 }
 
 /**
- * Ends a retirement, unless another process is at it.
+ * Ends a retirement, unless another process is at it or has ended it.
  *
  * @param end `dropRetired` or `leaveRetired`
- * @returns whether it ended
+ * @returns whether it ended by this call
  * @internal
  */
 export async function endRetired(
