@@ -21,6 +21,7 @@ import {
   listRetired,
   partitionsBefore,
   releaseRetired,
+  type FoundRetired,
   type RetiredPartition,
 } from './retire-partitions.js';
 import { sqlStateOf } from './short-lock.js';
@@ -162,18 +163,30 @@ export class PartitionKeeper {
     for (const { table } of detached) logger.log(`retired partition ${table}`);
   }
 
-  /** Detached tables are ended one by one, so that a crash leaves the others marked. */
-  async #endRetirements({ onRetire }: LedgerRetention): Promise<void> {
+  /**
+   * Detached tables are ended one by one, so that a crash leaves the others marked, and one that
+   * can't be ended keeps none of them waiting.
+   */
+  async #endRetirements(retention: LedgerRetention): Promise<void> {
     const retired = await this.#use(async (query, sqlTable) => {
       const table = await listPartitions(query, sqlTable);
       return table === undefined ? [] : listRetired(query, table.path);
     });
-    for (const { partition, isAwaited } of retired) {
+    const failures: unknown[] = [];
+    for (const each of retired) {
       if (this.#end.signal.aborted) return;
-      if (onRetire) await this.#handOver(partition, onRetire);
-      else if (isAwaited) this.#warnOnce(awaitedBy(partition));
-      else await this.#use((query) => endRetired(query, partition, this.#id, dropRetired));
+      await this.#endOne(each, retention).catch((error: unknown) => failures.push(error));
     }
+    for (const error of failures) this.#tellFailure(error);
+  }
+
+  async #endOne(
+    { partition, isAwaited }: FoundRetired,
+    { onRetire }: LedgerRetention,
+  ): Promise<void> {
+    if (onRetire) await this.#handOver(partition, onRetire);
+    else if (isAwaited) this.#warnOnce(awaitedBy(partition));
+    else await this.#use((query) => endRetired(query, partition, this.#id, dropRetired));
   }
 
   /** No connection is held while the application works; a claim keeps other processes from it. */

@@ -181,4 +181,15 @@ describe('partitions that several processes end', () => {
     expect(await listed()).toEqual([]);
     expect(test.lines.join()).not.toContain('WARNING');
   });
+
+  it('are ended though one of them cannot be, which is told', async () => {
+    const [stuck] = await retireFrom(Date.UTC(2025, 10, 1));
+    const { schema } = test.database;
+    await test.database.sql(
+      `CREATE VIEW "${schema}".still_used AS SELECT FROM "${schema}".${stuck!.table}`,
+    );
+    await test.keeperOf({ keep: 3 }).look();
+    expect(await listed()).toEqual([stuck]);
+    expect(test.lines.join()).toMatch(/WARNING: .*2BP01/);
+  });
 });
