@@ -12,14 +12,21 @@ describe('costNanos', () => {
     expect(costNanos('gpt-4o-2024-08-06', 1, 1)).toBe(costNanos('gpt-4o', 1, 1));
     expect(costNanos('gpt-4o-mini-2024-07-18', 1, 1)).toBe(costNanos('gpt-4o-mini', 1, 1));
     expect(costNanos('gpt-4-turbo-preview', 1, 1)).toBe(costNanos('gpt-4-turbo', 1, 1));
+    expect(costNanos('gpt-4o-2024-05-13', 1, 1)).toBe(2 * costNanos('gpt-4o', 1, 1)! - 5_000);
   });
 
-  it.each(['llama-3', 'gpt-4.5', 'o1-mini', 'o3-pro', 'gpt-4-32k', 'toString', ''])(
-    'knows no price for %j',
-    (model) => {
-      expect(costNanos(model, 1, 1)).toBeNull();
-    },
-  );
+  it.each([
+    'llama-3',
+    'gpt-4.5',
+    'o1-mini',
+    'o3-pro',
+    'gpt-5-preview',
+    'gpt-4-32k',
+    'toString',
+    '',
+  ])('knows no price for %j', (model) => {
+    expect(costNanos(model, 1, 1)).toBeNull();
+  });
 
   it('is exact for the largest counts that an entry may hold', () => {
     const cost = costNanos('gpt-4', 2_147_483_647, 2_147_483_647);
