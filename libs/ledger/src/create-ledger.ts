@@ -103,6 +103,9 @@ function preparationOf(options: ResolvedLedgerOptions, logger: LedgerLogger): Pr
   return { mode, strategy, deadLetters: deadLetters === 'table', logger };
 }
 
+/** Milliseconds for a store of the application's: a worker waits, and so may the end of the process. */
+const STORE_TIMEOUT_MS = 5_000;
+
 function deadLettersOf(
   { deadLetters, writeTimeoutMs }: ResolvedLedgerOptions,
   inTable: LedgerDeadLetterStore,
@@ -115,7 +118,7 @@ function deadLettersOf(
     first: isTable ? inTable : deadLetters,
     second: files.deadLetters,
     firstName: isTable ? 'the table' : "the application's store",
-    timeoutMs: writeTimeoutMs,
+    timeoutMs: isTable ? writeTimeoutMs : Math.min(writeTimeoutMs, STORE_TIMEOUT_MS),
     onNotice,
   });
 }

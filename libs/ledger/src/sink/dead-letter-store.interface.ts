@@ -27,7 +27,8 @@ export interface DeadLetter {
 export interface LedgerDeadLetterStore {
   /**
    * Keeps all of them durably, or rejects; the same letter may come again after a rejection. One
-   * that takes longer than `writeTimeoutMs` has failed: then they are kept in a file.
+   * that takes longer than 5 seconds or `writeTimeoutMs` has failed: then they are kept in a file,
+   * and so are all others of the next minute.
    */
   store(letters: readonly DeadLetter[]): Promise<void>;
 }

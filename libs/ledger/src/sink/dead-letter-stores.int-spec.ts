@@ -118,8 +118,10 @@ describe('FallbackDeadLetterStore', () => {
     const kept: DeadLetter[] = [];
     const second = { store: async (letters: readonly DeadLetter[]) => void kept.push(...letters) };
     const notices: string[] = [];
-    await fallbackOf({ store: keep }, second, notices, 20).store([LETTER]);
-    expect(kept).toEqual([LETTER]);
+    const fallback = fallbackOf({ store: keep }, second, notices, 20);
+    await fallback.store([LETTER]);
+    await fallback.store([LETTER]);
+    expect(kept).toEqual([LETTER, LETTER]);
     expect(notices).toEqual([
       `dead letters go to a file, since the application's store does not take them: ${why}`,
     ]);

@@ -14,18 +14,25 @@ export interface FallbackDeadLetterStoreParts {
   readonly onNotice: (text: string) => void;
 }
 
+/** A store that did not answer is not asked for so long: a worker waits for each answer. */
+const REST_MS = 60_000;
+
 /** Keeps dead letters in a second store when the first one fails. @internal */
 export class FallbackDeadLetterStore implements LedgerDeadLetterStore {
   #hasFailed = false;
+  /** Milliseconds of the monotonic clock. */
+  #restsUntil = 0;
 
   constructor(private readonly parts: FallbackDeadLetterStoreParts) {}
 
   /** Rejects if both stores fail. */
   async store(letters: readonly DeadLetter[]): Promise<void> {
     const { first, second, timeoutMs } = this.parts;
+    if (performance.now() < this.#restsUntil) return second.store(letters);
     try {
       await new Deadline(timeoutMs).race(first.store(letters));
     } catch (error) {
+      if (error instanceof DeadlineError) this.#restsUntil = performance.now() + REST_MS;
       await second.store(letters);
       this.#note(true, error);
       return;

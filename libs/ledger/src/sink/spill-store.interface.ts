@@ -15,7 +15,7 @@ export interface SpillStore {
   /** Tries the directory: creates it, writes and fsyncs. Rejects if it can't be used. */
   probe(): Promise<void>;
   /**
-   * Writes and fsyncs entries; resolves to the file's path. Rejects if they could not be kept.
+   * Writes and fsyncs entries; resolves to the file's path. Rejects if they could not be kept, with the number of those that are in `lines`, if any are.
    * Synchronous file calls are fine: the process is about to end.
    */
   spill(entries: Iterable<SpilledEntry>): Promise<{ file: string; entries: number }>;

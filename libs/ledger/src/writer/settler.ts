@@ -80,9 +80,8 @@ export class Settler {
    * Rows that nothing took at the end of the process: those who wait for them need not any longer.
    * They stay in the stats as what they are, in flight.
    */
-  settleLost(assignment: Assignment, batch: Batch, reason: string): void {
+  settleLost(assignment: Assignment, batch: Batch): void {
     tell(assignment, batch, new Map(), { outcome: 'lost' });
-    this.#parts.losses.note('lost', batch.count, { reason });
   }
 
   #giveBack(batch: Batch): void {

@@ -185,16 +185,20 @@ describe('Shutdown', () => {
     const onLoss = (loss: LossReport): void => void told.push(loss);
     const test = await started({ shutdownTimeoutMs: 1000, onLoss });
     test.sink.failAlways(AWAY);
-    test.spillFault.error = Object.assign(new Error('full'), { code: 'ENOSPC' });
+    test.spillFault.error = Object.assign(new Error('full'), { code: 'ENOSPC', lines: 2 });
     offer(test, 6);
     const waiting = test.ledger.awaited.record({ userId: 1 }, {}).catch((error: unknown) => error);
     const finish = test.ledger.shutdown.finish();
     await test.clock.advance(1000);
     expect(await finish).toMatchObject({ spilled: 0 });
     expect(test.lines).toContain(
-      '7 entries could be neither written nor spilled (ENOSPC) and are lost',
+      '5 entries could be neither written nor spilled (ENOSPC) and are lost; ' +
+        '2 before them were spilled',
     );
-    expect(told).toMatchObject([{ kind: 'lost', count: 7, reason: 'ENOSPC' }]);
+    expect(told).toMatchObject([
+      { kind: 'lost', count: 5, reason: 'ENOSPC' },
+      { kind: 'spilled', count: 2, reason: 'ENOSPC' },
+    ]);
     expect(await waiting).toMatchObject({ code: 'LEDGER_WAIT_TIMEOUT', outcome: 'queued' });
     assertConservation(test.ledger.stats());
   });

@@ -147,11 +147,17 @@ export class Shutdown {
       logger.error(`${count} entries could not be written in time and were spilled to ${file}`);
       return true;
     } catch (error) {
-      const count = leftovers.reduce((sum, { batch }) => sum + batch.count, 0);
+      const kept = (error as { lines?: number } | null)?.lines ?? 0;
+      const count = leftovers.reduce((sum, { batch }) => sum + batch.count, 0) - kept;
       const why =
         error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : '';
-      for (const { assignment, batch } of leftovers) settler.settleLost(assignment, batch, why);
-      logger.error(`${count} entries could be neither written nor spilled (${why}) and are lost`);
+      for (const { assignment, batch } of leftovers) settler.settleLost(assignment, batch);
+      losses.note('lost', count, { reason: why });
+      if (kept > 0) losses.note('spilled', kept, { reason: why });
+      const rest = kept > 0 ? `; ${kept} before them were spilled` : '';
+      logger.error(
+        `${count} entries could be neither written nor spilled (${why}) and are lost${rest}`,
+      );
       return false;
     }
   }

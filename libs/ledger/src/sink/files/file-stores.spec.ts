@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { renameSync, writeFileSync } from 'node:fs';
+import { mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,6 +7,7 @@ import type { DeadLetter } from '../dead-letter-store.interface.js';
 import type { SpilledEntry } from '../spill-store.interface.js';
 import { FileDeadLetterStore } from './file-dead-letter-store.js';
 import { FileSpillStore } from './file-spill-store.js';
+import { PartlyWrittenError } from './ndjson-writer.js';
 
 const AT = Date.UTC(2026, 0, 1);
 
@@ -89,6 +91,29 @@ describe('FileSpillStore', () => {
     const files = await Promise.all(stores.map((store) => store.spill([spilled(0)])));
     expect(files[0]!.file).not.toBe(files[1]!.file);
     expect(await readdir(dir)).toHaveLength(2);
+  });
+
+  it('says how many are kept where the disk takes no more', async () => {
+    const store = new FileSpillStore({ dir, ledger: 'default', maxFileBytes: 300_000 });
+    const away = `${dir}-away`;
+    function* many(): Generator<SpilledEntry> {
+      for (let index = 0; index < 1000; index += 1) {
+        if (index === 900) {
+          // As root writes to any folder, it is none any more.
+          renameSync(dir, away);
+          writeFileSync(dir, '');
+        }
+        yield spilled(index, 'x'.repeat(1000));
+      }
+    }
+    const error: unknown = await store.spill(many()).catch((reason: unknown) => reason);
+    const names = await readdir(away);
+    const kept = await Promise.all(names.map((name) => linesOf(join(away, name))));
+    await rm(dir);
+    await rename(away, dir);
+    expect(error).toBeInstanceOf(PartlyWrittenError);
+    expect(kept.flat()).toHaveLength((error as PartlyWrittenError).lines);
+    expect(kept.flat().length).toBeGreaterThan(100);
   });
 
   it('takes entries bit by bit', async () => {

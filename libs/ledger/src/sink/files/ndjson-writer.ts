@@ -26,6 +26,20 @@ export interface NdjsonWriterOptions {
   readonly onWrite?: (isTaken: boolean) => void;
 }
 
+/** Some lines could not be written; those before them are kept. @internal */
+export class PartlyWrittenError extends Error {
+  readonly code: string | undefined;
+
+  constructor(
+    /** Lines that are kept. */
+    readonly lines: number,
+    cause: unknown,
+  ) {
+    super(`only ${lines} lines could be written`, { cause });
+    this.code = (cause as NodeJS.ErrnoException).code;
+  }
+}
+
 /** A file that is being written; its name ends in `.open` until it is finished. */
 interface OpenFile {
   readonly handle: FileHandle;
@@ -64,7 +78,8 @@ export class NdjsonWriter {
    *
    * @param lines JSON texts without a line break; taken bit by bit
    * @returns lines written, and the path that the first of them has when its file is finished
-   * @throws the file system's error; lines of finished files are kept then, the last one is whole
+   * @throws PartlyWrittenError if some were written before the file system refused more; else its
+   * own error
    */
   write(lines: Iterable<string>): Promise<{ lines: number; file: string }> {
     const { onWrite } = this.#options;
@@ -108,17 +123,26 @@ export class NdjsonWriter {
 
   async #write(lines: Iterable<string>): Promise<{ lines: number; file: string }> {
     let count = 0;
+    let kept = 0;
     let block = '';
     let file: string | undefined;
+    const append = async (): Promise<string> => {
+      try {
+        return await this.#append(block, file);
+      } catch (error) {
+        throw kept > 0 ? new PartlyWrittenError(kept, error) : error;
+      }
+    };
     for (const line of lines) {
       block += `${line}\n`;
       count += 1;
       if (block.length >= BLOCK_BYTES) {
-        file = await this.#append(block, file);
+        file = await append();
+        kept = count;
         block = '';
       }
     }
-    if (block !== '' || file === undefined) file = await this.#append(block, file);
+    if (block !== '' || file === undefined) file = await append();
     await this.#file?.handle.sync();
     return { lines: count, file };
   }
