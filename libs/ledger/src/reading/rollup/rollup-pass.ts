@@ -180,7 +180,7 @@ export class RollupPass {
   ): Promise<PassResult> {
     const startedAt = performance.now();
     try {
-      // Only the table's owner may, and while VACUUM is at the table it is left to that.
+      // While VACUUM is at a table it is left to that, and what is not summarized is only slower.
       await session.rows(sql.summarize).catch(() => []);
       const { timeoutMs = TIMEOUT_MS, grainedMs = GRAINED_MS } = this.#parts;
       const step = await foldOnce(session, sql, {

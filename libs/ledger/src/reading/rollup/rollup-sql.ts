@@ -21,7 +21,7 @@ export interface RollupSql {
   readonly look: string;
   /** The entries' first moment, in milliseconds since 1970, NULL without entries; about how many. */
   readonly first: string;
-  /** Tells the index of `created_at` of the table's new pages. */
+  /** Tells the index of `created_at`, or those of partitions, of new pages. */
   readonly summarize: string;
   readonly lock: readonly string[];
   readonly readState: string;
@@ -46,10 +46,7 @@ export function rollupSql(
         FROM pg_catalog.pg_class
         WHERE oid IN (${withPartitionsSql(sqlEntries)}) AND relkind = 'r')
       FROM ${sqlEntries} WHERE isfinite(created_at)`,
-    summarize: `WITH patience AS MATERIALIZED (
-        SELECT set_config('lock_timeout', '${SUMMARIZE_LOCK_MS}', true) AS ms
-      ) SELECT sum(brin_summarize_new_values(oid))::text FROM pg_catalog.pg_class, patience
-      WHERE oid IN (${withPartitionsSql(sqlBrin)}) AND relkind = 'i' AND ms IS NOT NULL`,
+    summarize: summarizeSql(sqlBrin),
     lock: [
       // In the order in which TRUNCATE and its trigger take them.
       `LOCK TABLE ${sqlEntries} IN ACCESS SHARE MODE`,
@@ -67,6 +64,35 @@ export function rollupSql(
       `DELETE FROM ${sqlRollups}`,
     ],
   };
+}
+
+/**
+ * Newest partition first; without those that would have to wait, also behind somebody who waits, or
+ * that are another role's: each would be an error, and end the statement. `lock_timeout` is for what
+ * comes between the look at the locks and the lock; what was summarized before it stays. Sources:
+ * brin_summarize_range in PostgreSQL's brin.c; table 13.2, conflicts of SHARE UPDATE EXCLUSIVE.
+ */
+function summarizeSql(sqlBrin: string): string {
+  return `WITH patience AS MATERIALIZED (
+      SELECT set_config('lock_timeout', '${SUMMARIZE_LOCK_MS}', true) AS ms
+    ), held AS MATERIALIZED (
+      SELECT relation FROM pg_catalog.pg_locks
+      WHERE locktype = 'relation' AND pid IS DISTINCT FROM pg_backend_pid()
+        AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+        AND mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
+          'ExclusiveLock', 'AccessExclusiveLock')
+    ), free AS MATERIALIZED (
+      SELECT i.indexrelid, i.indrelid
+      FROM patience, pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+      WHERE ms IS NOT NULL AND c.relkind = 'i' AND pg_has_role(c.relowner, 'USAGE')
+        AND i.indexrelid IN (${withPartitionsSql(sqlBrin)})
+        AND NOT EXISTS (SELECT FROM held WHERE relation IN (i.indexrelid, i.indrelid))
+    )
+    SELECT sum(brin_summarize_new_values(indexrelid))::text FROM (
+      SELECT indexrelid FROM free JOIN pg_catalog.pg_class t ON t.oid = indrelid
+      ORDER BY substring(pg_get_expr(t.relpartbound, t.oid) FROM ' TO (.*)') COLLATE "C"
+        DESC NULLS LAST
+    ) newest`;
 }
 
 /** The table or index and its partitions; a partitioned one has no rows of its own. */
