@@ -41,6 +41,46 @@ const EXAMPLE: ChatMessage[] = [
   },
 ];
 
+/** A model of each encoding, and the package's own counting by it. */
+const ENCODINGS = [
+  ['gpt-4', () => import('gpt-tokenizer/encoding/cl100k_base')],
+  ['gpt-4o', () => import('gpt-tokenizer/encoding/o200k_base')],
+] as const;
+
+/** Words, numbers, signs and spaces of many scripts, none of them absurdly long. */
+const SNIPPET = fc.oneof(
+  fc.constantFrom(
+    ...[
+      'The quick',
+      ' brown',
+      " they'LL",
+      " it's",
+      ' fooBarBAZ',
+      ' naïve',
+      ' e\u0301te\u0301',
+      ' Straße',
+    ],
+    ...[
+      '日本語の文章',
+      '漢字',
+      'カタカナー',
+      '々',
+      '。',
+      '、',
+      '「',
+      '한국어 문장',
+      'สวัสดีชาวโลก',
+      ' नमस्ते',
+    ],
+    ...[' العربية', ' שָׁלוֹם', ' Привет', ' Γειά', ' தமிழ்', '𝒳𝒴', '𐐀𐐨', '👨‍👩‍👧‍👦', '👍🏽', '🇩🇪', '❤️', '😀'],
+    ...[' 12345', '1,234.50', '٣٤٥', '½', '𝟙𝟚'],
+    ...[' ', '  ', '\n', '\n\n', '\r\n', ' \n', '\n  ', '\t', '\u3000', '\u00a0', '\ufeff'],
+    ...['!', '...', ' //', '/\n', '";\n', "'", '’', '=>', '<|endoftext|>', '\0', '\ud83d'],
+  ),
+  fc.string({ unit: 'grapheme', maxLength: 8 }),
+  fc.string({ unit: 'binary', maxLength: 8 }),
+);
+
 /** Tokens of a text alone: those of a message with it, less those of one without. */
 async function contentTokens(tokenizer: Tokenizer, content: string): Promise<number> {
   const count = (text: string) =>
@@ -80,6 +120,38 @@ describe('Tokenizer', () => {
       }),
     );
   });
+
+  it.each(ENCODINGS)(
+    'counts a long text for %s as the package counts the whole',
+    async (model, load) => {
+      const tokenizer = await Tokenizer.load(model);
+      const { countTokens } = await load();
+      await fc.assert(
+        fc.asyncProperty(fc.array(SNIPPET, { minLength: 1, maxLength: 60 }), async (snippets) => {
+          // Times a prime, so that parts end at other places of what is repeated.
+          const text = snippets.join('').repeat(47);
+          const whole = countTokens(text, { disallowedSpecial: new Set() });
+          expect(tokenizer.count(text)).toBe(whole);
+          expect(await tokenizer.countInTurns([text])).toBe(whole);
+        }),
+      );
+    },
+  );
+
+  it.each(ENCODINGS)(
+    'counts a token or two more for %s where it cuts a run',
+    async (model, load) => {
+      const tokenizer = await Tokenizer.load(model);
+      const { countTokens } = await load();
+      for (const one of ['あ々', '👨‍👩‍👧‍👦', '!¡', 'a', ' ', '-']) {
+        const text = one.repeat(600);
+        const cuts = Math.ceil(text.length / 96);
+        const more = tokenizer.count(text) - countTokens(text);
+        expect(more).toBeGreaterThanOrEqual(-cuts);
+        expect(more).toBeLessThanOrEqual(2 * cuts);
+      }
+    },
+  );
 
   it('never cuts a character in two', async () => {
     const tokenizer = await Tokenizer.load('gpt-4');
