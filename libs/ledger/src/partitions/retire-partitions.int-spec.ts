@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { runProgram } from '../cli/program.js';
 import { newEntryUuid } from '../codec/uuid.js';
+import type { QueryFunction } from '../migrations/load-catalog.js';
 import { PartitionedDatabase } from './fixtures/partitioned-database.fixture.js';
 import {
   claimRetired,
@@ -139,6 +140,7 @@ describe('a partition whose period is over', () => {
 });
 
 describe('partitions that several processes end', () => {
+  const PATIENCE = { timeout: 10_000 };
   /** Detached and not ended yet, oldest first: of the months from this one to January of 2026. */
   const retireFrom = async (from: number): Promise<RetiredPartition[]> => {
     await test.makeMonths(from, JANUARY + 1);
@@ -161,7 +163,7 @@ describe('partitions that several processes end', () => {
       await query('BEGIN', []);
       await dropRetired(query, partition);
       const working = work();
-      await expect.poll(isWaitedFor).toBe(true);
+      await expect.poll(isWaitedFor, PATIENCE).toBe(true);
       await query('COMMIT', []);
       return working;
     });
@@ -172,6 +174,27 @@ describe('partitions that several processes end', () => {
       test.onOne((query) => endRetired(query, first!, 'b', dropRetired));
     expect(await whileDropped(first!, end)).toBe(false);
     expect(await whileDropped(second!, runRetire)).toEqual(['nothing to do']);
+  });
+
+  it('are claimed by one, also where transactions are repeatable reads by default', async () => {
+    const [partition] = await retireFrom(JANUARY);
+    const claim = (by: string, beforeCommit = async (): Promise<void> => {}): Promise<boolean> =>
+      test.onOne(async (query) => {
+        await query("SET default_transaction_isolation = 'repeatable read'", []);
+        const held: QueryFunction = async (sql, values) => {
+          if (sql === 'COMMIT') await beforeCommit();
+          return query(sql, values);
+        };
+        const isClaimed = await claimRetired(held, partition!, by);
+        await query('RESET default_transaction_isolation', []);
+        return isClaimed;
+      });
+    let second: Promise<boolean> | undefined;
+    const first = await claim('a', async () => {
+      second = claim('b');
+      await expect.poll(isWaitedFor, PATIENCE).toBe(true);
+    });
+    expect([first, await second]).toEqual([true, false]);
   });
 
   it('are all ended at once, by three', async () => {

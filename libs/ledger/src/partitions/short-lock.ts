@@ -55,7 +55,8 @@ async function inTransaction<T>(
   lockTimeoutMs: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  await query('BEGIN', []);
+  // Whatever the server's default: what is read after a lock must be what its last holder left.
+  await query('BEGIN ISOLATION LEVEL READ COMMITTED', []);
   try {
     await query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`, []);
     const result = await work();
