@@ -11,18 +11,13 @@ import { tableNames } from '../../migrations/table-names.js';
 import { Deadline, DeadlineError } from '../../sink/postgres/deadline.js';
 import type { PgConnections } from '../../sink/postgres/pg-connections.js';
 import { PgSession } from '../pg-session.js';
-import {
-  foldOnce,
-  inTransaction,
-  MIN_STEP_MS,
-  OLD_REST_MS,
-  QUERY_CANCELED,
-} from './rollup-fold.js';
+import { foldOnce, MIN_STEP_MS, OLD_REST_MS, QUERY_CANCELED } from './rollup-fold.js';
 import type { FoldStep } from './rollup-fold.js';
 import { lookAt, NEVER, SettledUntil } from './rollup-look.js';
 import type { FoldSizes } from './series-sql.js';
 import { rollupSql } from './rollup-sql.js';
 import type { RollupSql } from './rollup-sql.js';
+import { inTransaction } from './rollup-transaction.js';
 
 /** What a pass works with. @internal */
 export interface RollupPassParts {
