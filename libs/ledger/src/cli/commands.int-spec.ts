@@ -12,7 +12,7 @@ import {
 } from '../sink/fixtures/ledger-database.fixture.js';
 import { PgConnections } from '../sink/postgres/pg-connections.js';
 import { TableDeadLetterStore } from '../sink/table-dead-letter-store.js';
-import type { CommandOutput } from './command-output.js';
+import { outputTo } from './fixtures/command-output.fixture.js';
 import { runProgram } from './program.js';
 
 const COLUMNS = { model: 'text', costNanos: 'bigint', seenAt: 'timestamptz' } as const;
@@ -31,11 +31,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const output: CommandOutput = {
-  line: (text) => void said.push(text),
-  warn: (text) => void said.push(text),
-  progress: () => ({ at: () => {}, end: () => {} }),
-};
+const output = outputTo((text) => void said.push(text));
 
 function run(...args: string[]): Promise<number> {
   const { url, schema } = database;

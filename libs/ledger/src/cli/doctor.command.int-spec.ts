@@ -7,7 +7,7 @@ import {
   createLedgerDatabase,
   type LedgerDatabase,
 } from '../sink/fixtures/ledger-database.fixture.js';
-import type { CommandOutput } from './command-output.js';
+import { outputTo } from './fixtures/command-output.fixture.js';
 import { judgeClock, type Diagnosis } from './health-checks.js';
 import { runProgram } from './program.js';
 
@@ -15,11 +15,7 @@ const url = inject('databaseUrl');
 let database: LedgerDatabase;
 let dir: string;
 let said: string[];
-const output: CommandOutput = {
-  line: (text) => void said.push(text),
-  warn: (text) => void said.push(text),
-  progress: () => ({ at: () => {}, end: () => {} }),
-};
+const output = outputTo((text) => void said.push(text));
 
 beforeEach(async () => {
   database = await createLedgerDatabase(url, {

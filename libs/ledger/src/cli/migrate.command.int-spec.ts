@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { verifyTable } from '../migrations/verify-table.js';
-import type { CommandOutput } from './command-output.js';
+import { outputTo } from './fixtures/command-output.fixture.js';
 import { runProgram } from './program.js';
 
 const url = inject('databaseUrl');
@@ -22,11 +22,7 @@ beforeEach(() => {
 afterEach(() => admin.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`));
 afterAll(() => admin.destroy());
 
-const output: CommandOutput = {
-  line: (text) => void said.push(text),
-  warn: (text) => void said.push(text),
-  progress: () => ({ at: () => {}, end: () => {} }),
-};
+const output = outputTo((text) => void said.push(text));
 
 const COLUMNS = ['--ids', 'text', '--column', 'tenantId:uuid', '--column', 'costNanos:bigint'];
 

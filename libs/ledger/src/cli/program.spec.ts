@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { VERSION } from '../version.js';
+import { outputTo } from './fixtures/command-output.fixture.js';
 import { runProgram } from './program.js';
 
 async function run(...args: string[]): Promise<{ code: number; text: string }> {
   const said: string[] = [];
-  const line = (text: string): void => void said.push(text);
-  const progress = () => ({ at: () => undefined, end: () => undefined });
-  const code = await runProgram(args, { line, warn: line, progress });
+  const output = outputTo((text) => void said.push(text));
+  const code = await runProgram(args, output);
   return { code, text: said.join('\n') };
 }
 

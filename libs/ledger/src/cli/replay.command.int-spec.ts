@@ -12,7 +12,7 @@ import {
   type LedgerDatabase,
 } from '../sink/fixtures/ledger-database.fixture.js';
 import { CommandDatabase } from './command-database.js';
-import type { CommandOutput } from './command-output.js';
+import { outputTo } from './fixtures/command-output.fixture.js';
 import { runProgram } from './program.js';
 import { Replayer } from './replayer.js';
 
@@ -33,11 +33,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const output: CommandOutput = {
-  line: (text) => void said.push(text),
-  warn: (text) => void said.push(text),
-  progress: () => ({ at: () => {}, end: () => {} }),
-};
+const output = outputTo((text) => void said.push(text));
 
 function replay(...args: string[]): Promise<number> {
   return replayAs(url, ...args);

@@ -6,7 +6,7 @@ import {
   type RollupBench,
 } from '../../../../test/support/rollup-bench.js';
 import { defineLedger } from '../define-ledger.js';
-import type { CommandOutput } from './command-output.js';
+import { outputTo } from './fixtures/command-output.fixture.js';
 import { runProgram } from './program.js';
 import { rollup, type RollupReport } from './rollup.command.js';
 
@@ -28,11 +28,10 @@ beforeEach(async () => {
 });
 afterAll(() => bench.close());
 
-const output: CommandOutput = {
-  line: (text) => void lines.push(text),
-  warn: (text) => void warnings.push(text),
-  progress: () => ({ at: () => {}, end: () => {} }),
-};
+const output = outputTo(
+  (text) => void lines.push(text),
+  (text) => void warnings.push(text),
+);
 
 /** The exit code of the command as a person gives it. */
 function run(databaseUrl: string, ...args: string[]): Promise<number> {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
 import { createLedger } from '../create-ledger.js';
+import { outputTo } from '../cli/fixtures/command-output.fixture.js';
 import { runProgram } from '../cli/program.js';
 import {
   createLedgerDatabase,
@@ -27,12 +28,7 @@ const say = (text: string): void => void said.push(text);
 
 function run(...args: string[]): Promise<number> {
   const { url, schema } = database;
-  const progress = () => ({ at: () => {}, end: () => {} });
-  return runProgram([...args, '--database-url', url, '--schema', schema], {
-    line: say,
-    warn: say,
-    progress,
-  });
+  return runProgram([...args, '--database-url', url, '--schema', schema], outputTo(say));
 }
 
 const sqlTable = (): string => `"${database.schema}".usage_entries`;

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { outputTo } from '../cli/fixtures/command-output.fixture.js';
 import { runProgram } from '../cli/program.js';
 import { newEntryUuid } from '../codec/uuid.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
@@ -25,10 +26,9 @@ afterEach(() => test.drop());
 /** What the command says, which detaches nothing itself here. */
 async function runRetire(...args: string[]): Promise<string[]> {
   const said: string[] = [];
-  const say = (line: string): void => void said.push(line);
   const { url, schema } = test.database;
   const at = ['--database-url', url, '--schema', schema];
-  const output = { line: say, warn: say, progress: () => ({ at: () => {}, end: () => {} }) };
+  const output = outputTo((line) => void said.push(line));
   expect(await runProgram(['partitions', 'retire', '--keep', '100', ...at, ...args], output)).toBe(
     0,
   );
