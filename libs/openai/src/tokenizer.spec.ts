@@ -80,6 +80,10 @@ const SNIPPET = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 8 }),
   fc.string({ unit: 'binary', maxLength: 8 }),
 );
+/** A word, and between its two characters a place where both rules cut, whatever stands around. */
+const CUT_WORD = 'x1';
+/** What no language has, and is cut in its midst: letters, signs, spaces or line ends in a row. */
+const LONG_RUN = /[\p{L}\p{M}]{64}|[^\p{L}\p{N}\s]{64}|\s{64}|[\r\n/]{64}/u;
 
 /** Tokens of a text alone: those of a message with it, less those of one without. */
 async function contentTokens(tokenizer: Tokenizer, content: string): Promise<number> {
@@ -129,7 +133,8 @@ describe('Tokenizer', () => {
       await fc.assert(
         fc.asyncProperty(fc.array(SNIPPET, { minLength: 1, maxLength: 60 }), async (snippets) => {
           // Times a prime, so that parts end at other places of what is repeated.
-          const text = snippets.join('').repeat(47);
+          const text = (CUT_WORD + snippets.join('')).repeat(47);
+          fc.pre(!LONG_RUN.test(text));
           const whole = countTokens(text, { disallowedSpecial: new Set() });
           expect(tokenizer.count(text)).toBe(whole);
           expect(await tokenizer.countInTurns([text])).toBe(whole);
@@ -143,7 +148,7 @@ describe('Tokenizer', () => {
     async (model, load) => {
       const tokenizer = await Tokenizer.load(model);
       const { countTokens } = await load();
-      for (const one of ['あ々', '👨‍👩‍👧‍👦', '!¡', 'a', ' ', '-']) {
+      for (const one of ['あ々', '👨‍👩‍👧‍👦', '!¡', 'a', 'ALS', ' ', '-']) {
         const text = one.repeat(600);
         const cuts = Math.ceil(text.length / 96);
         const more = tokenizer.count(text) - countTokens(text);
