@@ -15,8 +15,9 @@ export interface SpillStore {
   /** Tries the directory: creates it, writes and fsyncs. Rejects if it can't be used. */
   probe(): Promise<void>;
   /**
-   * Writes and fsyncs entries; resolves to the file's path. Rejects if they could not be kept, with the number of those that are in `lines`, if any are.
-   * Synchronous file calls are fine: the process is about to end.
+   * Writes and fsyncs entries; resolves to the file's path. Synchronous file calls are fine: the
+   * process is about to end.
+   * @throws PartlyWrittenError if only the first of them could be kept; any other error if none was
    */
   spill(entries: Iterable<SpilledEntry>): Promise<{ file: string; entries: number }>;
 }

@@ -9,9 +9,10 @@ import type { Status } from '../stats/status.js';
 import { WriteTally } from '../stats/write-tally.js';
 import { atMost, type Clock } from './clock.js';
 import { ConnectionLimit } from './connection-limit.js';
-import type { Delivery, Rest } from './delivery.js';
+import type { Delivery } from './delivery.js';
 import type { Assignment, Dispatcher, DueReason } from './dispatcher.js';
 import type { Outage } from './outage.js';
+import type { Leftover } from './leftover.js';
 import { SettledLine } from './settled-line.js';
 import type { Settler } from './settler.js';
 import { TroubleReporter } from './trouble-reporter.js';
@@ -45,12 +46,6 @@ export interface BatchWriterParts {
   readonly writeTimeoutMs: number;
   readonly retryMaxMs: number;
   readonly flushMs: number;
-}
-
-/** Rows left at the drain deadline, with the assignment that held them. */
-export interface Leftover extends Rest {
-  readonly assignment: Assignment;
-  readonly attempts: number;
 }
 
 /**

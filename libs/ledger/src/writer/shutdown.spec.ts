@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LossReport } from '../config/ledger-options.interface.js';
+import { PartlyWrittenError } from '../errors/partly-written.error.js';
 import {
   assertConservation,
   ledgerUnderTest,
@@ -185,21 +186,29 @@ describe('Shutdown', () => {
     const onLoss = (loss: LossReport): void => void told.push(loss);
     const test = await started({ shutdownTimeoutMs: 1000, onLoss });
     test.sink.failAlways(AWAY);
-    test.spillFault.error = Object.assign(new Error('full'), { code: 'ENOSPC', lines: 2 });
-    offer(test, 6);
-    const waiting = test.ledger.awaited.record({ userId: 1 }, {}).catch((error: unknown) => error);
+    const full = Object.assign(new Error('full'), { code: 'ENOSPC' });
+    test.spillFault.error = new PartlyWrittenError(12, 'first.ndjson', full);
+    offer(test, 9);
+    const wait = () =>
+      test.ledger.awaited.record({ userId: 1 }, {}).catch((error: unknown) => error);
+    const answers = Array.from({ length: 7 }, wait);
     const finish = test.ledger.shutdown.finish();
     await test.clock.advance(1000);
-    expect(await finish).toMatchObject({ spilled: 0 });
+    expect(await finish).toMatchObject({ spilled: 12 });
     expect(test.lines).toContain(
-      '5 entries could be neither written nor spilled (ENOSPC) and are lost; ' +
-        '2 before them were spilled',
+      '4 entries could be neither written nor spilled (ENOSPC) and are lost; ' +
+        '12 before them were spilled to first.ndjson',
     );
     expect(told).toMatchObject([
-      { kind: 'lost', count: 5, reason: 'ENOSPC' },
-      { kind: 'spilled', count: 2, reason: 'ENOSPC' },
+      { kind: 'lost', count: 4, reason: 'ENOSPC' },
+      { kind: 'spilled', count: 12, reason: 'first.ndjson' },
     ]);
-    expect(await waiting).toMatchObject({ code: 'LEDGER_WAIT_TIMEOUT', outcome: 'queued' });
+    const codes = (await Promise.all(answers)).map((error) => (error as { code: string }).code);
+    expect(codes).toEqual([
+      ...Array<string>(3).fill('LEDGER_SPILLED'),
+      ...Array<string>(4).fill('LEDGER_WAIT_TIMEOUT'),
+    ]);
+    expect(test.ledger.stats()).toMatchObject({ spilled: 12, inFlight: 4 });
     assertConservation(test.ledger.stats());
   });
 });

@@ -1,14 +1,16 @@
 import type { Intake } from '../channel/intake.js';
 import type { Channel } from '../channel/channel.js';
 import type { RowCodec } from '../codec/row-codec.js';
+import { PartlyWrittenError } from '../errors/partly-written.error.js';
 import type { SpilledEntry, SpillStore } from '../sink/spill-store.interface.js';
 import type { Counters } from '../stats/counters.js';
 import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
 import type { LossReporter } from '../stats/loss-reporter.js';
 import type { Status } from '../stats/status.js';
-import type { BatchWriter, Leftover } from './batch-writer.js';
+import type { BatchWriter } from './batch-writer.js';
 import { atMost, type Clock } from './clock.js';
 import type { DeadLetterKeeper } from './dead-letter-keeper.js';
+import { countOf, splitAfter, type Leftover } from './leftover.js';
 import type { Settler } from './settler.js';
 
 /**
@@ -135,31 +137,44 @@ export class Shutdown {
     return this.#report();
   }
 
-  /** @returns false if they are lost */
+  /** @returns false if some are lost */
   async #spill(leftovers: readonly Leftover[]): Promise<boolean> {
-    const { spills, settler, counters, losses, logger } = this.#parts;
-    const before = counters.spilled;
+    const { spills, logger } = this.#parts;
     try {
       const { file } = await spills.spill(this.#entriesOf(leftovers));
-      for (const { assignment, batch } of leftovers) settler.settleSpilled(assignment, batch, file);
-      const count = counters.spilled - before;
-      losses.note('spilled', count, { reason: file });
+      const count = this.#settleSpilled(leftovers, file);
       logger.error(`${count} entries could not be written in time and were spilled to ${file}`);
       return true;
     } catch (error) {
-      const kept = (error as { lines?: number } | null)?.lines ?? 0;
-      const count = leftovers.reduce((sum, { batch }) => sum + batch.count, 0) - kept;
-      const why =
-        error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : '';
-      for (const { assignment, batch } of leftovers) settler.settleLost(assignment, batch);
-      losses.note('lost', count, { reason: why });
-      if (kept > 0) losses.note('spilled', kept, { reason: why });
-      const rest = kept > 0 ? `; ${kept} before them were spilled` : '';
-      logger.error(
-        `${count} entries could be neither written nor spilled (${why}) and are lost${rest}`,
-      );
+      this.#settleLost(leftovers, error);
       return false;
     }
+  }
+
+  #settleSpilled(leftovers: readonly Leftover[], file: string): number {
+    const { settler, losses } = this.#parts;
+    for (const { assignment, batch } of leftovers) settler.settleSpilled(assignment, batch, file);
+    const count = countOf(leftovers);
+    losses.note('spilled', count, { reason: file });
+    return count;
+  }
+
+  #settleLost(leftovers: readonly Leftover[], error: unknown): void {
+    const { settler, losses, logger } = this.#parts;
+    const partly = error instanceof PartlyWrittenError ? error : undefined;
+    const [kept, lost] = splitAfter(partly?.lines ?? 0, leftovers);
+    const why = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : '';
+    const count = countOf(lost);
+    losses.note('lost', count, { reason: why });
+    for (const { assignment, batch } of lost) settler.settleLost(assignment, batch);
+    let before = '';
+    if (partly !== undefined) {
+      const rows = this.#settleSpilled(kept, partly.file);
+      before = `; ${rows} before them were spilled to ${partly.file}`;
+    }
+    logger.error(
+      `${count} entries could be neither written nor spilled (${why}) and are lost${before}`,
+    );
   }
 
   *#entriesOf(leftovers: readonly Leftover[]): Generator<SpilledEntry> {

@@ -3,11 +3,11 @@ import { mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PartlyWrittenError } from '../../errors/partly-written.error.js';
 import type { DeadLetter } from '../dead-letter-store.interface.js';
 import type { SpilledEntry } from '../spill-store.interface.js';
 import { FileDeadLetterStore } from './file-dead-letter-store.js';
 import { FileSpillStore } from './file-spill-store.js';
-import { PartlyWrittenError } from './ndjson-writer.js';
 
 const AT = Date.UTC(2026, 0, 1);
 
@@ -112,7 +112,9 @@ describe('FileSpillStore', () => {
     await rm(dir);
     await rename(away, dir);
     expect(error).toBeInstanceOf(PartlyWrittenError);
-    expect(kept.flat()).toHaveLength((error as PartlyWrittenError).lines);
+    const { lines, file } = error as PartlyWrittenError;
+    expect(kept.flat()).toHaveLength(lines);
+    expect(names.map((name) => join(dir, name)).toSorted()[0]).toBe(file);
     expect(kept.flat().length).toBeGreaterThan(100);
   });
 

@@ -1,6 +1,7 @@
 import { access, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { PartlyWrittenError } from '../../errors/partly-written.error.js';
 
 /** A file is finished at this size, and the next one begun. */
 const MAX_FILE_BYTES = 64 * 1_048_576;
@@ -24,20 +25,6 @@ export interface NdjsonWriterOptions {
   readonly maxFileBytes?: number;
   /** Told after each write whether the file system took it. */
   readonly onWrite?: (isTaken: boolean) => void;
-}
-
-/** Some lines could not be written; those before them are kept. @internal */
-export class PartlyWrittenError extends Error {
-  readonly code: string | undefined;
-
-  constructor(
-    /** Lines that are kept. */
-    readonly lines: number,
-    cause: unknown,
-  ) {
-    super(`only ${lines} lines could be written`, { cause });
-    this.code = (cause as NodeJS.ErrnoException).code;
-  }
 }
 
 /** A file that is being written; its name ends in `.open` until it is finished. */
@@ -130,7 +117,7 @@ export class NdjsonWriter {
       try {
         return await this.#append(block, file);
       } catch (error) {
-        throw kept > 0 ? new PartlyWrittenError(kept, error) : error;
+        throw file === undefined ? error : new PartlyWrittenError(kept, file, error);
       }
     };
     for (const line of lines) {
