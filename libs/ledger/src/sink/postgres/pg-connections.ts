@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type { DataSource } from 'typeorm';
 import { isLedgerError } from '../../errors/ledger.error.js';
-import { SinkHaltError } from '../../errors/sink.errors.js';
+import { isSinkHaltError, isSinkTransientError, SinkHaltError } from '../../errors/sink.errors.js';
 import { trackStreams, type PostgresOptions } from '../../migrations/migration-data-source.js';
 import { classifyPgError, toSinkError } from './classify-pg-error.js';
 import { Deadline, DeadlineError } from './deadline.js';
 import type { PgClient } from './pg-client.js';
-import { PgLease } from './pg-lease.js';
+import { PgLease, StatementError } from './pg-lease.js';
 import { PoolWatch } from './pool-watch.js';
 import { readPgError } from './read-pg-error.js';
 
@@ -14,6 +14,9 @@ import { readPgError } from './read-pg-error.js';
 const CLOSE_WAIT_MS = 1_000;
 /** A server that is there hears of it within milliseconds, whatever time is left. */
 const LEAST_CLOSE_WAIT_MS = 50;
+
+/** SQLSTATE read_only_sql_transaction. Source: PostgreSQL 18, appendix A. */
+const READ_ONLY = '25006';
 
 /** Where connections come from. @internal */
 export interface PgConnectionsOptions {
@@ -79,7 +82,8 @@ export class PgConnections {
   }
 
   /**
-   * Runs `work` with a connection, and gives it back afterwards, whatever happens.
+   * Runs `work` with a connection, and gives it back afterwards, whatever happens; one that was
+   * refused for what may be its session's own fault is not used again.
    *
    * @throws SinkTransientError, SinkHaltError if there was no connection; else what `work` throws
    */
@@ -87,6 +91,9 @@ export class PgConnections {
     const lease = await this.take(deadline);
     try {
       return await work(lease);
+    } catch (error) {
+      if (mayBeOfSession(error)) await lease.discard();
+      throw error;
     } finally {
       await lease.giveBack();
     }
@@ -164,4 +171,16 @@ export class PgConnections {
     const dataSource = this.options.dataSource();
     if (dataSource.isInitialized) await dataSource.destroy();
   }
+}
+
+/**
+ * A session keeps the settings of role and database that it began with (`search_path`,
+ * `default_transaction_read_only`), and its server, which may have become a standby. Retries would
+ * keep it busy for ever, so that no new one were made after somebody has mended that.
+ */
+function mayBeOfSession(error: unknown): boolean {
+  if (isSinkHaltError(error)) return true;
+  const failure = error instanceof StatementError ? error.failure : readPgError(error);
+  const sqlState = isSinkTransientError(error) ? error.sqlState : failure.code;
+  return sqlState === READ_ONLY || (failure.isAnswer && classifyPgError(failure) === 'halt');
 }
