@@ -59,6 +59,8 @@ function createTables(table: LedgerTable, names: TableNames): string[] {
       rests_until timestamptz NOT NULL DEFAULT '-infinity',
       retired_before timestamptz NOT NULL DEFAULT '-infinity',
       dimensions text[] NOT NULL)`,
+    // Neither has a key: where all tables are published, UPDATE and DELETE would be refused.
+    ...[sqlRollups, sqlMarks].map((name) => `ALTER TABLE ${name} REPLICA IDENTITY FULL`),
     ...types
       .slice(dimensions(table).length - declaredDimensions(table).length)
       .flatMap((column) =>
