@@ -78,12 +78,18 @@ describe('readPgError', () => {
     expect(placeOf('COPY usage_entries, Zeile 3, Spalte memo')).toEqual([3, 'memo']);
     expect(placeOf('COPY usage_entries, ligne 3')).toEqual([3, undefined]);
     expect(placeOf('COPY usage_entries, строка 3, столбец memo')).toEqual([3, 'memo']);
+    expect(placeOf('usage_entriesのCOPY、行 3、列 memo')).toEqual([3, 'memo']);
+    expect(placeOf('usage_entriesのCOPY、行 3')).toEqual([3, undefined]);
+    expect(placeOf('usage_entries 복사, 3번째 줄, memo 열')).toEqual([3, 'memo']);
+    expect(placeOf('usage_entries 복사, 3번째 줄')).toEqual([3, undefined]);
+    expect(verdict('U0001', at('usage_entriesのCOPY、行 3'))).toBe('row');
   });
 
   it('is not misled by users’ text, or by a COPY of somebody else', () => {
     expect(placeOf('COPY usage_entries, line 1\nSQL function "f"')).toEqual([undefined, undefined]);
     expect(placeOf('COPY usage_entries, line 1\nCOPY usage_entries, line 9')[0]).toBe(9);
     expect(placeOf('COPY other, line 1')).toEqual([undefined, undefined]);
+    expect(placeOf('COPY usage_entries_old, line 1')).toEqual([undefined, undefined]);
     expect(placeOf('SQL statement "COPY usage_entries, line 1"')).toEqual([undefined, undefined]);
   });
 

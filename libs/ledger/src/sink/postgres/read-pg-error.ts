@@ -73,18 +73,27 @@ function text(value: unknown): string | undefined {
 /**
  * Finds `COPY usage_entries, line 1235, column memo`. COPY's own line stands last, since it is the
  * outermost context; a trigger's lines before it may hold users' text that looks the same. Words are
- * translated by the server (`Zeile 1235, Spalte memo`), name and number are not.
+ * translated by the server (`Zeile 1235, Spalte memo`), name and number are not; some languages put
+ * them in another order (`usage_entries 복사, 1235번째 줄, memo 열`).
+ * Source: the translations of postgres, PostgreSQL 15.
  */
 function readPlace(
   where: string | undefined,
   target: string,
 ): { rowNumber: number; column: string | undefined } | undefined {
-  const last = where?.split('\n').at(-1);
-  const start = `COPY ${target}, `;
-  if (!last?.startsWith(start)) return undefined;
-  const found = /^\D{0,40}(\d{1,9})(?:, \S+ (\S+))?$/.exec(last.slice(start.length));
-  return found ? { rowNumber: Number(found[1]), column: found[2] } : undefined;
+  const last = where?.split('\n').at(-1) ?? '';
+  const starts = [`COPY ${target}`, `${target}のCOPY`, `${target} 복사`];
+  const start = starts.find((each) => last.startsWith(each));
+  if (start === undefined) return undefined;
+  const found = PLACE.exec(last.slice(start.length));
+  if (!found) return undefined;
+  const [, row, ...words] = found;
+  // Of the word for a column and the column's name only the name is an identifier, or it is the last.
+  return { rowNumber: Number(row), column: words.findLast((word) => /^\w+$/.test(word ?? '')) };
 }
+
+/** `, line 1235, column memo` in any language. */
+const PLACE = /^[,，、]\D{0,40}(\d{1,9})[^\d,，、]{0,20}(?:[,，、] ?(\S+) (\S+))?$/;
 
 type Names = Omit<PgFailure, 'text' | 'cause'>;
 
