@@ -1,6 +1,6 @@
-import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
@@ -121,10 +121,24 @@ describe('replay', () => {
 
   it('reports a half-written last line and skips it', async () => {
     const file = await spill(entriesOf(upTo(2)));
-    await appendFile(file, '{"v":1,"uuid":"0189');
+    // That of a process that was killed: no process has such a number.
+    const open = `${file.replace(`-${process.pid}-`, '-999999999-')}.open`;
+    await rename(file, open);
+    await appendFile(open, '{"v":1,"uuid":"0189');
     expect(await run('replay', dir)).toBe(0);
-    expect(said).toContain(`${file}: line 3 is half-written, skipped`);
+    expect(said).toContain(`${open}: line 3 is half-written, skipped`);
     expect(await stored()).toHaveLength(2);
+    expect(await readdir(dir)).toEqual(['replayed']);
+  });
+
+  it('keeps a finished file that was cut off since, and says so by its exit code', async () => {
+    const file = await spill(entriesOf(upTo(3)));
+    await truncate(file, (await stat(file)).size - 30);
+    expect(await run('replay', dir)).toBe(1);
+    expect(said).toContain(`${file}: line 3 can't be read, skipped`);
+    expect(said).toContain(`${file} stays: 1 of its lines are not in the table`);
+    expect(await stored()).toHaveLength(2);
+    expect(await readdir(dir)).toEqual([basename(file)]);
   });
 
   it('sets nothing aside that the table refuses: the file stays until its cause is mended', async () => {

@@ -10,8 +10,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-async function read(text: string): Promise<ReadLine[]> {
-  const path = join(dir, 'spill.ndjson');
+async function read(text: string, name = 'spill.ndjson'): Promise<ReadLine[]> {
+  const path = join(dir, name);
   await writeFile(path, text);
   const lines: ReadLine[] = [];
   for await (const line of readSetAsideFile(path)) lines.push(line);
@@ -28,8 +28,11 @@ describe('readSetAsideFile', () => {
   });
 
   it('tells a last line that was cut off from one that never was one', async () => {
-    const half = await read(`${line('a')}\n${line('b').slice(0, 20)}`);
+    const text = `${line('a')}\n${line('b').slice(0, 20)}`;
+    const half = await read(text, 'spill.ndjson.open');
     expect(half.map(({ kind }) => kind)).toEqual(['line', 'half']);
+    // The writer of a finished file came to its end: somebody has cut it off since.
+    expect((await read(text)).map(({ kind }) => kind)).toEqual(['line', 'unreadable']);
     const broken = await read(`{"v":2}\nnot json\n${line('c')}\nnull\n`);
     const kinds = ['unreadable', 'unreadable', 'line', 'unreadable'];
     expect(broken.map(({ kind }) => kind)).toEqual(kinds);

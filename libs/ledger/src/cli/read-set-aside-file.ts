@@ -1,12 +1,14 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { SetAsideLine } from '../sink/files/set-aside-line.js';
+import { isUnfinished } from './set-aside-files.js';
 
 const LINE_BREAK = 0x0a;
 
 /**
- * One line of a file: what it says, or why it says nothing. `half` is a last line that its writer
- * could not finish, `unreadable` any other that is no line of this format.
+ * One line of a file: what it says, or why it says nothing. `half` is the last line of an unfinished
+ * file, which its writer did not come to the end of; `unreadable` any other that is no line of this
+ * format. A finished file has no half line: one that ends in the midst of a line lost a part since.
  *
  * @internal
  */
@@ -21,7 +23,7 @@ export type ReadLine =
  * @internal
  */
 export async function* readSetAsideFile(path: string): AsyncGenerator<ReadLine, void> {
-  const isWhole = await endsWithLineBreak(path);
+  const mayBeHalf = isUnfinished(path) && !(await endsWithLineBreak(path));
   let number = 0;
   let before: ReadLine | undefined;
   for await (const text of linesOf(path)) {
@@ -30,8 +32,7 @@ export async function* readSetAsideFile(path: string): AsyncGenerator<ReadLine, 
     before = parseLine(text, number);
   }
   if (before === undefined) return;
-  const isHalf = before.kind === 'unreadable' && !isWhole;
-  yield isHalf ? { kind: 'half', number } : before;
+  yield before.kind === 'unreadable' && mayBeHalf ? { kind: 'half', number } : before;
 }
 
 /** Node's readline would also break a line at a lone CR or U+2028, which JSON may hold. */

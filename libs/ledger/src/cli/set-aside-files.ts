@@ -6,6 +6,7 @@ import { CommandError } from './command.error.js';
 /** Where finished files go, beside the others. */
 const FINISHED_FOLDER = 'replayed';
 const FILE_NAME = /\.ndjson(\.open)?$/;
+const UNFINISHED = /\.open$/;
 
 /**
  * Files of spilled entries and dead letters.
@@ -26,6 +27,11 @@ export async function findSetAsideFiles(path: string): Promise<string[]> {
     .map((name) => join(path, name));
 }
 
+/** Whether the file's writer is at work still, or was killed at it. @internal */
+export function isUnfinished(path: string): boolean {
+  return UNFINISHED.test(path);
+}
+
 /**
  * Whether the file's writer may still be at work: it is unfinished, and its process is alive. That
  * of another host counts as alive, since nobody can tell from here.
@@ -33,8 +39,8 @@ export async function findSetAsideFiles(path: string): Promise<string[]> {
  * @internal
  */
 export function isBeingWritten(path: string): boolean {
+  if (!isUnfinished(path)) return false;
   const name = basename(path);
-  if (!name.endsWith('.open')) return false;
   const host = hostname().replaceAll(/[^A-Za-z0-9_.]+/g, '-');
   const start = name.indexOf(`-${host}-`);
   if (start < 0) return true;
@@ -56,7 +62,7 @@ function isAlive(pid: number): boolean {
 export async function moveAside(path: string): Promise<string> {
   const folder = join(dirname(path), FINISHED_FOLDER);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const target = join(folder, basename(path).replace(/\.open$/, ''));
+  const target = join(folder, basename(path).replace(UNFINISHED, ''));
   await rename(path, target);
   return target;
 }
