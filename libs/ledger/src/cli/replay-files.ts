@@ -6,7 +6,7 @@ import type { CommandOutput } from './command-output.js';
 import { countLines, readSetAsideFile } from './read-set-aside-file.js';
 import type { ReplayReport } from './replay-report.js';
 import type { ReplayItem, Replayer } from './replayer.js';
-import { isBeingWritten, moveAside } from './set-aside-files.js';
+import { fileErrorCode, isBeingWritten, moveAside } from './set-aside-files.js';
 
 /** Entries of one batch: a few hundred make the round trips cheap and a refusal too. */
 const BATCH_ENTRIES = 500;
@@ -21,9 +21,10 @@ export interface ReplayFilesParts {
 
 /**
  * Replays files one after the other. A file whose entries are all in the table is moved aside; one
- * with a refused entry, or whose writer may be at work still, stays whole where it is.
+ * with a refused entry, or whose writer may be at work still, stays whole where it is, and so does
+ * one that can't be read or moved. Another replay may be at the same files.
  *
- * @throws what the replayer or the file system throws
+ * @throws what the replayer throws
  * @internal
  */
 export async function replayFiles(
@@ -38,12 +39,37 @@ async function replayFile(path: string, parts: ReplayFilesParts): Promise<void> 
   const before = report.refused + report.unreadable;
   // Asked first: a writer that ends meanwhile may have added lines behind those that were read.
   const isOpen = isBeingWritten(path);
-  await replayLines(path, parts);
+  try {
+    await replayLines(path, parts);
+  } catch (error) {
+    const code = fileErrorCode(error);
+    if (code === undefined) throw error;
+    // Another replay is done with it, or its writer, and then it has another name.
+    if (code === 'ENOENT') output.warn(`${path} is gone: another process has moved it`);
+    else tellFailed(`${path} can't be read: ${code}`, parts);
+    return;
+  }
   const left = report.refused + report.unreadable - before;
   if (isDryRun) return;
   if (isOpen) output.warn(`${path} stays: its writer may still be at work`);
   else if (left > 0) output.warn(`${path} stays: ${left} of its lines are not in the table`);
-  else output.line(`${path} is done, moved to ${await moveAside(path)}`);
+  else await finish(path, parts);
+}
+
+async function finish(path: string, parts: ReplayFilesParts): Promise<void> {
+  try {
+    parts.output.line(`${path} is done, moved to ${await moveAside(path)}`);
+  } catch (error) {
+    const code = fileErrorCode(error);
+    if (code === undefined) throw error;
+    if (code === 'ENOENT') parts.output.line(`${path} is done, moved by another process`);
+    else tellFailed(`${path} is done, but stays: it can't be moved (${code})`, parts);
+  }
+}
+
+function tellFailed(what: string, { output, report }: ReplayFilesParts): void {
+  report.failedFiles++;
+  output.warn(what);
 }
 
 async function replayLines(path: string, parts: ReplayFilesParts): Promise<void> {

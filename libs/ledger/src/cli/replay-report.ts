@@ -12,6 +12,8 @@ export class ReplayReport {
   /** Last lines that their writer could not finish. */
   halfLines = 0;
   unreadable = 0;
+  /** Files that can't be read to their end, or not be moved aside. */
+  failedFiles = 0;
   readonly #reasons = new Map<string, number>();
 
   add(fate: Fate): void {
@@ -30,14 +32,15 @@ export class ReplayReport {
 
   /** Whether something is left that a person has to look at. */
   get isIncomplete(): boolean {
-    return this.refused + this.unreadable > 0;
+    return this.refused + this.unreadable + this.failedFiles > 0;
   }
 
   /** Plain counts, and each reason with its count. */
   toJSON(): Record<string, unknown> {
-    const { written, present, missing, refused, halfLines, unreadable } = this;
+    const { written, present, missing, refused, halfLines, unreadable, failedFiles } = this;
     const reasons = Object.fromEntries(this.#reasons);
-    return { written, present, missing, refused, halfLines, unreadable, reasons };
+    const left = { halfLines, unreadable, failedFiles };
+    return { written, present, missing, refused, ...left, reasons };
   }
 
   lines(isDryRun: boolean): string[] {
@@ -50,6 +53,7 @@ export class ReplayReport {
     if (reasons.length > MAX_REASONS) lines.push(`  and other reasons`);
     if (halfLines > 0) lines.push(`skipped ${halfLines} half-written last line(s)`);
     if (unreadable > 0) lines.push(`skipped ${unreadable} line(s) that can't be read`);
+    if (this.failedFiles > 0) lines.push(`${this.failedFiles} file(s) can't be read or moved`);
     return lines;
   }
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -176,5 +177,73 @@ describe('an invalid entry without createdAt, once it is mended', () => {
     expect(await replay(dir)).toBe(1);
     expect(said.join('\n')).toContain('idempotencyKey needs createdAt');
     expect(await memos()).toEqual([]);
+  });
+});
+
+describe('a replay whose files are not as it found them', () => {
+  async function spill(number: number): Promise<string> {
+    const spilled = entry(number);
+    const store = new FileSpillStore({ dir, ledger: 'default' });
+    const { file } = await store.spill([
+      { uuid: spilled.uuid, mayExist: false, attempts: 1, queuedAt: 0, entry: spilled },
+    ]);
+    return file;
+  }
+
+  /** Another replay, which is done with the first file a moment before this one is. */
+  function replayBeside(first: string, moment: 'at' | 'end'): Promise<number> {
+    const move = (): void => {
+      if (!existsSync(first)) return;
+      mkdirSync(join(dir, 'replayed'), { recursive: true });
+      renameSync(first, join(dir, 'replayed', basename(first)));
+    };
+    const idle = output.progress('', 0);
+    const beside = {
+      ...output,
+      progress: () => {
+        if (moment === 'at') move();
+        return moment === 'at' ? idle : { ...idle, end: move };
+      },
+    };
+    const own = ['--database-url', url, '--schema', database.schema];
+    return runProgram(['replay', dir, ...own], beside);
+  }
+
+  it.each([
+    ['at', 'is gone: another process has moved it'],
+    ['end', 'is done, moved by another process'],
+  ] as const)(
+    'goes on with the others when one is moved by another replay: %s',
+    async (at, say) => {
+      const [first] = [await spill(0), await spill(1)];
+      expect(await replayBeside(first, at)).toBe(0);
+      expect(said).toContain(`${first} ${say}`);
+      expect(await readdir(dir)).toEqual(['replayed']);
+      expect(await readdir(join(dir, 'replayed'))).toHaveLength(2);
+    },
+  );
+
+  it('goes on with the others when one can’t be read, and names it', async () => {
+    const loop = join(dir, 'a.ndjson');
+    await symlink(loop, loop);
+    await mkdir(join(dir, 'b.ndjson'));
+    const file = await spill(0);
+    expect(await replay(dir)).toBe(1);
+    expect(said).toContain(`${loop} can't be read: ELOOP`);
+    expect(said).toContain("1 file(s) can't be read or moved");
+    expect(await readdir(join(dir, 'replayed'))).toEqual([basename(file)]);
+    const args = ['verify', '--database-url', url, '--schema', database.schema, '--files', dir];
+    expect(await runProgram(args, output)).toBe(2);
+    expect(said.at(-1)).toBe(`error: ${loop} can't be read: ELOOP`);
+  });
+
+  it('writes all of them where none can be moved', async () => {
+    await writeFile(join(dir, 'replayed'), '');
+    const files = [await spill(0), await spill(1)];
+    expect(await replay(dir)).toBe(1);
+    for (const file of files) {
+      expect(said).toContain(`${file} is done, but stays: it can't be moved (EEXIST)`);
+    }
+    expect(await database.sql('SELECT count(*)::int AS n FROM $T')).toEqual([{ n: 2 }]);
   });
 });

@@ -23,7 +23,8 @@ Examples:
   $ nestjs-ledger replay --from-table --json
 
 May be interrupted and repeated: an entry is written once, by its uuid.
-Exit code: 0, 1 if an entry was refused or a line can't be read, 2 if it could not be done.`;
+Exit code: 0, 1 if an entry was refused, a line can't be read or a file not moved, 2 if it could not
+be done.`;
 
 /** Adds `nestjs-ledger replay`. @param finish told the exit code @internal */
 export function addReplayCommand(
@@ -47,7 +48,8 @@ export function addReplayCommand(
 /**
  * Writes what was set aside. Idempotent by uuid: it may be interrupted and repeated.
  *
- * @returns the exit code: 0, or 1 if an entry was refused or a line could not be read
+ * @returns the exit code: 0, or 1 if an entry was refused, a line or file could not be read, or a file
+ *   not be moved
  * @throws CommandError, SinkTransientError, SinkHaltError
  * @internal
  */

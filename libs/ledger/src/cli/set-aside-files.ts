@@ -13,18 +13,31 @@ const UNFINISHED = /\.open$/;
  *
  * @param path a file, or a folder that is not searched any deeper
  * @returns paths, oldest name first
- * @throws CommandError if there is nothing at `path`
+ * @throws CommandError if there is nothing at `path`, or it can't be read
  * @internal
  */
 export async function findSetAsideFiles(path: string): Promise<string[]> {
-  const facts = await stat(path).catch(() => undefined);
-  if (facts === undefined) throw new CommandError(`there is no file or folder ${path}`);
-  if (!facts.isDirectory()) return [path];
-  const names = await readdir(path);
-  return names
-    .filter((name) => FILE_NAME.test(name))
-    .sort()
-    .map((name) => join(path, name));
+  try {
+    if (!(await stat(path)).isDirectory()) return [path];
+    const found = await readdir(path, { withFileTypes: true });
+    return found
+      .filter((each) => FILE_NAME.test(each.name) && !each.isDirectory())
+      .map(({ name }) => join(path, name))
+      .sort();
+  } catch (error) {
+    const code = fileErrorCode(error);
+    if (code === undefined) throw error;
+    throw new CommandError(
+      code === 'ENOENT' ? `there is no file or folder ${path}` : `${path} can't be read: ${code}`,
+    );
+  }
+}
+
+/** The code of an error of the file system; undefined of any other. @internal */
+export function fileErrorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'syscall' in error
+    ? (error as NodeJS.ErrnoException).code
+    : undefined;
 }
 
 /** Whether the file's writer is at work still, or was killed at it. @internal */
@@ -58,7 +71,13 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Moves a file whose entries are all in the table out of the way. @returns its new path @internal */
+/**
+ * Moves a file whose entries are all in the table out of the way.
+ *
+ * @returns its new path
+ * @throws the file system's error; ENOENT if another process has moved it meanwhile
+ * @internal
+ */
 export async function moveAside(path: string): Promise<string> {
   const folder = join(dirname(path), FINISHED_FOLDER);
   await mkdir(folder, { recursive: true, mode: 0o700 });

@@ -1,9 +1,11 @@
 import type { QueryRunner } from 'typeorm';
 import { readUuid } from '../codec/uuid.js';
 import type { CommandDatabase } from './command-database.js';
+import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
-import { readSetAsideFile } from './read-set-aside-file.js';
+import { readSetAsideFile, type ReadLine } from './read-set-aside-file.js';
 import { RunTally, type FoundIn, type RunReport } from './run-tally.js';
+import { fileErrorCode } from './set-aside-files.js';
 
 /** Rows that are read at once. */
 const FETCH_ROWS = 10_000;
@@ -39,7 +41,7 @@ interface SetAside {
 /**
  * Finds what each run queued and what became of it, by the run and sequence in the uuids alone.
  *
- * @throws what TypeORM or the file system throws
+ * @throws CommandError if a file can't be read; else what TypeORM throws
  * @internal
  */
 export async function verifyLedger(
@@ -80,7 +82,7 @@ async function readFiles(
   const entries: SetAside[] = [];
   let unreadable = 0;
   for (const path of files) {
-    for await (const read of readSetAsideFile(path)) {
+    for await (const read of readNamed(path)) {
       if (read.kind === 'line') {
         const { uuid, reason } = read.line;
         // An invalid entry was never queued.
@@ -93,6 +95,18 @@ async function readFiles(
     }
   }
   return { entries, unreadable };
+}
+
+/** A file that can't be read may hold what would count as missing: it ends the proof. */
+async function* readNamed(path: string): AsyncGenerator<ReadLine, void> {
+  try {
+    yield* readSetAsideFile(path);
+  } catch (error) {
+    const code = fileErrorCode(error);
+    if (code === undefined) throw error;
+    const hint = code === 'ENOENT' ? ', it was moved meanwhile: run it again' : '';
+    throw new CommandError(`${path} can't be read: ${code}${hint}`);
+  }
 }
 
 /** @returns undefined if there is no such table */

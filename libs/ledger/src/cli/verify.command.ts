@@ -76,6 +76,7 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   try {
     return await verifyLedger(database, { from, to, graceMs: grace * 1000, files }, output);
   } catch (error) {
+    if (error instanceof CommandError) throw error;
     throw new CommandError(`can't verify: ${readPgError(error).text}`);
   } finally {
     await database.close();
