@@ -47,6 +47,19 @@ describe('nestjs-ledger migrate', () => {
     expect(said).toEqual(['nothing to migrate']);
   });
 
+  it('says what helps where the role may not', async () => {
+    const role = `migrate_${randomUUID().slice(0, 8)}`;
+    await admin.query(`CREATE ROLE ${role}; CREATE SCHEMA "${schema}"`);
+    try {
+      const as = new URL(url);
+      as.searchParams.set('options', `-c role=${role}`);
+      expect(await run('--database-url', as.href)).toBe(2);
+      expect(said.at(-1)).toMatch(/^error: can't migrate: the role may not run .* let the owner/);
+    } finally {
+      await admin.query(`DROP ROLE ${role}`);
+    }
+  });
+
   it('prints statements that make the same, and may be run again', async () => {
     expect(await run('--sql', ...COLUMNS)).toBe(0);
     await admin.query(said.join('\n'));

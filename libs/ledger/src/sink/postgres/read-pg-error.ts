@@ -99,6 +99,8 @@ type Names = Omit<PgFailure, 'text' | 'cause'>;
 
 function describe(names: Names, raw: RawError): string {
   const { code, isAnswer, constraint, column, table, rowNumber } = names;
+  // Its code is one of ours, and its message has the remedy.
+  if (isLedgerError(raw)) return raw.message;
   if (code === undefined) return describeUncoded(raw);
   const name = nameOfCode(code);
   const parts = [name ? `${name} (${code})` : code];
@@ -112,7 +114,6 @@ function describe(names: Names, raw: RawError): string {
 
 /** Errors of `pg` itself (`Connection terminated unexpectedly`): no row or value is in them. */
 function describeUncoded(raw: RawError): string {
-  if (isLedgerError(raw)) return raw.message;
   const message = text(raw.message)?.split('\n')[0]?.slice(0, 200);
   return message?.replace(/\S+:\/\/\S+/g, '(address)') ?? text(raw.name) ?? 'unknown error';
 }
