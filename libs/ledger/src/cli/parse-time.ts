@@ -1,8 +1,36 @@
 import { InvalidArgumentError } from 'commander';
+import { CommandError } from './command.error.js';
 
-/** A moment. @throws InvalidArgumentError @internal */
+/** A month, or a day, or a time of it with a zone or without one. */
+const ISO_TIME =
+  /^(\d{4}-\d\d)(?:(-\d\d)(?:(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?)?)?$/;
+
+/** What help says of such an option. @internal */
+export const TIME_RULE = 'ISO 8601, in UTC unless it names a zone';
+
+/**
+ * A moment in ISO 8601: `2026-01`, `2026-01-31` (their beginnings), `2026-01-31T12:30`, with seconds
+ * or without, and `Z` or `+02:00` behind it. Without a zone it is UTC, wherever the command runs.
+ *
+ * @throws InvalidArgumentError, for days too that a month has not
+ * @internal
+ */
 export function parseTime(text: string): Date {
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('must be a time in ISO 8601');
-  return time;
+  const [, month, day = '-01', time = 'T00:00', zone = 'Z'] = ISO_TIME.exec(text) ?? [];
+  const moment = new Date(`${month}${day}${time}${zone}`);
+  const midnight = new Date(`${month}${day}T00:00Z`);
+  // The 30th of February is one of March to Date.
+  if (Number.isNaN(+moment) || !midnight.toISOString().startsWith(`${month}${day}`)) {
+    throw new InvalidArgumentError(
+      `must be a time in ${TIME_RULE}, like 2026-01-31 or 2026-01-31T12:30:00+02:00`,
+    );
+  }
+  return moment;
+}
+
+/** @throws CommandError if no moment is in the period, `to` left out @internal */
+export function checkPeriod(from: Date | undefined, to: Date | undefined): void {
+  if (from === undefined || to === undefined || from < to) return;
+  const [first, last] = [from, to].map((time) => time.toISOString());
+  throw new CommandError(`--from (${first}) must be before --to (${last})`);
 }

@@ -21,7 +21,7 @@ import { CommandDatabase, type TableOptions } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { parseCount } from './parse-number.js';
-import { parseTime } from './parse-time.js';
+import { checkPeriod, parseTime, TIME_RULE } from './parse-time.js';
 import { addTableOptions } from './table-options.js';
 
 interface PartitionOptions extends TableOptions {
@@ -72,8 +72,12 @@ export function addPartitionsCommand(program: Command, output: CommandOutput): v
   );
   changing(add('create', 'make those that are missing; may be run by many at once'))
     .option('--ahead <n>', 'periods after the present one', parseCount)
-    .option('--from <time>', 'instead: periods from this time on, ISO 8601', parseTime)
-    .option('--to <time>', 'up to this time; default: now', parseTime)
+    .addOption(
+      new Option('--from <time>', `instead: periods from this time on: ${TIME_RULE}`)
+        .argParser(parseTime)
+        .conflicts('ahead'),
+    )
+    .option('--to <time>', 'with --from: up to this time; default: now', parseTime)
     .action((options: CreateOptions) => run(options, output, create));
   changing(add('retire', 'detach and drop those that are older than what is kept'))
     .requiredOption('--keep <n>', 'whole periods before the present one', parseCount)
@@ -145,8 +149,10 @@ async function create(
   sqlTable: string,
   options: CreateOptions,
 ): Promise<Answer> {
-  const table = await tableOf(query, sqlTable);
   const { by, ahead, from, to = new Date() } = options;
+  if (options.to && !from) throw new CommandError('--to needs --from');
+  checkPeriod(from, to);
+  const table = await tableOf(query, sqlTable);
   const wanted = from
     ? periodsBetween(by, from.getTime(), to.getTime())
     : wantedPeriods(by, Date.now(), ahead);

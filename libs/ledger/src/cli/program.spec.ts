@@ -60,4 +60,11 @@ describe('nestjs-ledger', () => {
     expect(await run(...args, '1_0', '--help')).toMatchObject({ code: 0 });
     expect((await run(...args, '1_0', '--help')).text).not.toContain(rule);
   });
+
+  it('proves nothing of a period that nothing can be in', async () => {
+    const period = ['--from', '2026-02-01', '--to', '2026-01-01'];
+    const { code, text } = await run('verify', ...period, '--database-url', 'postgres://h/d');
+    expect(code).toBe(2);
+    expect(text).toContain('--from (2026-02-01T00:00:00.000Z) must be before --to (2026-01-01');
+  });
 });

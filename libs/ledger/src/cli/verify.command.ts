@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { CommandDatabase, type TableOptions } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
-import { parseTime } from './parse-time.js';
+import { checkPeriod, parseTime, TIME_RULE } from './parse-time.js';
 import { findSetAsideFiles } from './set-aside-files.js';
 import { addTableOptions } from './table-options.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
@@ -43,8 +43,8 @@ export function addVerifyCommand(
   const command = program
     .command('verify')
     .description('prove from the uuids that no entry is missing')
-    .option('--from <time>', 'entries created at this time or later, ISO 8601', parseTime)
-    .option('--to <time>', 'entries created before this time, ISO 8601', parseTime)
+    .option('--from <time>', `entries created at this time or later: ${TIME_RULE}`, parseTime)
+    .option('--to <time>', `entries created before this time: ${TIME_RULE}`, parseTime)
     .option('--files <path...>', `spilled entries and dead letters (default: ${DEFAULT_FOLDER})`)
     .option(
       '--grace <seconds>',
@@ -65,11 +65,12 @@ export function addVerifyCommand(
 /**
  * Looks for missing entries.
  *
- * @throws CommandError if the database or a file can't be read
+ * @throws CommandError if the database or a file can't be read, or nothing can be in the period
  * @internal
  */
 export async function verify(options: VerifyOptions, output: CommandOutput): Promise<VerifyReport> {
   const { from, to, grace } = options;
+  checkPeriod(from, to);
   const folders = options.files ?? (existsSync(DEFAULT_FOLDER) ? [DEFAULT_FOLDER] : []);
   const files = (await Promise.all(folders.map(findSetAsideFiles))).flat();
   const database = await CommandDatabase.open(options);
