@@ -10,16 +10,17 @@ import { ledgerUnderTest } from './testing/ledger-under-test.js';
 /** Nothing listens there: what asks the server gets no answer, and the sink is in memory. */
 const NOWHERE = { type: 'postgres', url: 'postgres://127.0.0.1:1/nowhere', poolSize: 7 } as const;
 
-function bootable() {
+/** @param all of the application's lifecycles */
+function bootable(all: LedgerLifecycle[] = [], name = 'default') {
   const test = ledgerUnderTest({ bufferSize: 2, batchSize: 1 });
   const options = resolveLedgerOptions({ dataSource: new DataSource(NOWHERE) });
   const lifecycle = new LedgerLifecycle({
-    name: 'default',
+    name,
     ledger: test.ledger,
     database: new LedgerDatabase(options, 'default'),
     files: new LedgerFiles(tmpdir(), 'default'),
     findDataSource: () => undefined,
-    all: () => [],
+    all: () => all,
     httpServer: () => undefined,
     isUnderTest: true,
   });
@@ -67,5 +68,35 @@ describe('LedgerLifecycle', () => {
     await test.lifecycle.onApplicationShutdown();
     await test.clock.advance(2000);
     expect(test.clock.pendingTimers).toBe(0);
+  });
+
+  it('stops with all other ledgers of the application, so that their time limits do not add up', async () => {
+    const all: LedgerLifecycle[] = [];
+    const [first, second] = [bootable(all, 'first'), bootable(all, 'second')];
+    all.push(first.lifecycle, second.lifecycle);
+    await Promise.all([first.boot(), second.boot()]);
+    for (const { sink, ledger } of [first, second]) {
+      sink.failAlways({ kind: 'transient' });
+      ledger.intake.offer({ userId: 1 });
+    }
+    const { shutdownTimeoutMs } = first.ledger.options;
+    const pass = async (ms: number): Promise<void> => {
+      await Promise.all([first.clock.advance(ms), second.clock.advance(ms)]);
+    };
+
+    const destroyed = first.lifecycle.onModuleDestroy();
+    await pass(shutdownTimeoutMs / 2);
+    await destroyed;
+    expect(second.ledger.status.state).toBe('draining');
+    await second.lifecycle.onModuleDestroy();
+
+    const ended = first.lifecycle.onApplicationShutdown();
+    await pass(shutdownTimeoutMs / 2);
+    await ended;
+    await second.lifecycle.onApplicationShutdown();
+    for (const { ledger, sink } of [first, second]) {
+      expect(ledger.stats()).toMatchObject({ state: 'sealed', spilled: 1, depth: 0, inFlight: 0 });
+      expect(sink.isClosed).toBe(true);
+    }
   });
 });

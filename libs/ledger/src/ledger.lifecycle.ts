@@ -63,6 +63,7 @@ export class LedgerLifecycle
   readonly #adviceWatch: AdviceWatch;
   #sigtermWatch: Timer | undefined;
   #closingIdle: NodeJS.Timeout | undefined;
+  #end: Promise<void> | undefined;
 
   constructor(parts: LedgerLifecycleParts) {
     this.#parts = parts;
@@ -196,8 +197,17 @@ export class LedgerLifecycle
 
   /** Writes what was accepted so far; requests are still served, and what they record is taken. */
   async onModuleDestroy(): Promise<void> {
+    await Promise.all(this.#together.map((each) => each.#drain()));
+  }
+
+  /** Nest waits for one module after the other, and the time limits of several ledgers would add up. */
+  get #together(): LedgerLifecycle[] {
+    return [...new Set([this, ...this.#parts.all()])];
+  }
+
+  #drain(): Promise<void> {
     this.#stopWatches();
-    await this.#parts.ledger.shutdown.drain();
+    return this.#parts.ledger.shutdown.drain();
   }
 
   #stopWatches(): void {
@@ -227,6 +237,10 @@ export class LedgerLifecycle
 
   /** Refuses new entries, writes or spills the rest, and ends the ledger's own connection. */
   async onApplicationShutdown(): Promise<void> {
+    await Promise.all(this.#together.map((each) => (each.#end ??= each.#seal())));
+  }
+
+  async #seal(): Promise<void> {
     clearInterval(this.#closingIdle);
     this.#stopWatches();
     const { ledger, files } = this.#parts;
