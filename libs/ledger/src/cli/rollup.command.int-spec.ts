@@ -40,8 +40,8 @@ function run(databaseUrl: string, ...args: string[]): Promise<number> {
 }
 
 /** What the command says that it can't do, when it waits for less than a minute. */
-async function refusal(): Promise<RollupReport & { exitCode: number }> {
-  const options = { databaseUrl: url, schema: usage.schema!, table: usage.table };
+async function refusal(rebuild = false): Promise<RollupReport & { exitCode: number }> {
+  const options = { databaseUrl: url, schema: usage.schema!, table: usage.table, rebuild };
   const error: unknown = await rollup(options, WAIT_MS).catch((thrown: unknown) => thrown);
   const { report, exitCode, message } = error as {
     readonly report: RollupReport;
@@ -162,5 +162,21 @@ describe('nestjs-ledger rollup', () => {
     expect(found).toMatchObject({ outcome: 'busy', steps: 0, exitCode: 2 });
     expect(found.result).toContain('run it again afterwards');
     await other.query('ROLLBACK');
+  });
+
+  it('waits for the lock of another process before it makes them anew', async () => {
+    const other = await bench.connect();
+    await other.query(`BEGIN; LOCK TABLE ${bench.names.sqlState} IN EXCLUSIVE MODE`);
+    const found = await refusal(true);
+    expect(found).toMatchObject({ outcome: 'busy', steps: 0, exitCode: 2 });
+    expect(found.result).toContain('run it again afterwards');
+    const running = run(url, '--rebuild');
+    const refused = `SELECT FROM pg_stat_activity
+      WHERE application_name = 'nestjs-ledger command' AND query = 'ROLLBACK'`;
+    const isRefused = async (): Promise<number | null> =>
+      (await bench.client.query(refused)).rowCount;
+    await expect.poll(isRefused, { timeout: 20_000, interval: 20 }).toBe(1);
+    await other.query('ROLLBACK');
+    expect(await running).toBe(0);
   });
 });

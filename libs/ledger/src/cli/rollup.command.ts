@@ -94,8 +94,10 @@ export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<
       ownsDataSource: false,
     });
     const pass = new RollupPass({ definition, connections, restFactor: 0 });
-    if (options.rebuild) await pass.clear();
-    const { outcome, steps } = await foldAll(pass, waitMs);
+    const isCleared = !options.rebuild || (await clear(pass, waitMs));
+    const { outcome, steps } = isCleared
+      ? await foldAll(pass, waitMs)
+      : ({ outcome: 'busy', steps: 0 } as const);
     if (outcome === 'folded' || outcome === 'idle') {
       return { result: `rolled up in ${steps} steps`, outcome, steps };
     }
@@ -108,6 +110,16 @@ export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<
   } finally {
     await database.close();
   }
+}
+
+/** A running ledger's folds hold the lock for seconds. @returns false if it stays taken */
+async function clear(pass: RollupPass, waitMs: number): Promise<boolean> {
+  const startedAt = performance.now();
+  while (!(await pass.clear())) {
+    if (performance.now() - startedAt >= waitMs) return false;
+    await sleep(PAUSE_MS);
+  }
+  return true;
 }
 
 async function foldAll(

@@ -155,16 +155,27 @@ export class RollupPass {
     });
   }
 
-  /** Forgets all rollups; the passes that follow make them anew from the rows. */
-  async clear(): Promise<void> {
+  /**
+   * Forgets all rollups; the passes that follow make them anew from the rows.
+   *
+   * @returns false if another process is at them; nothing is changed then
+   * @throws an error of `pg`, DeadlineError, SinkTransientError or SinkHaltError; nothing is changed
+   */
+  async clear(): Promise<boolean> {
     const { connections, definition, timeoutMs = TIMEOUT_MS } = this.#parts;
     const deadline = new Deadline(timeoutMs);
-    await connections.use(deadline, async (lease) => {
+    return connections.use(deadline, async (lease) => {
       const sql = rollupSql(definition, connectionSchema(await connections.ready()), this.#sizes);
       const session = new PgSession(lease, deadline);
-      await inTransaction(session, deadline, async () => {
-        for (const statement of [...sql.lock, ...sql.clear]) await session.rows(statement);
-      });
+      try {
+        await inTransaction(session, deadline, async () => {
+          for (const statement of [...sql.lock, ...sql.clear]) await session.rows(statement);
+        });
+      } catch (error) {
+        if (isSomebodyElse(error)) return false;
+        throw error;
+      }
+      return true;
     });
   }
 
@@ -190,15 +201,17 @@ export class RollupPass {
       return { outcome: isIdle ? 'idle' : 'folded', isBehind, isBusy: entries >= MANY_ENTRIES };
     } catch (error) {
       const { code } = error as { code?: string };
-      if (code !== undefined && SOMEBODY_ELSE.includes(code)) {
-        return { outcome: 'busy', isBehind: false };
-      }
+      if (isSomebodyElse(error)) return { outcome: 'busy', isBehind: false };
       // Several statements may take too long together without any of them doing so.
       if (code === QUERY_CANCELED || error instanceof DeadlineError)
         this.#stepMs = Math.max(MIN_STEP_MS, (this.#stepMs ?? DAY_MS) / 4);
       throw error;
     }
   }
+}
+
+function isSomebodyElse(error: unknown): boolean {
+  return SOMEBODY_ELSE.includes((error as { code?: string }).code ?? '');
 }
 
 /** Without bounds a slow fold would rest for long, and so have the more to take in the next time. */
