@@ -40,3 +40,32 @@ describe('nestjs-ledger partitions create', () => {
     expect(found).toHaveLength(1);
   });
 });
+
+describe('nestjs-ledger partitions retire', () => {
+  it('goes on with the others when one can’t be dropped, and tells all at the end', async () => {
+    const { schema } = database;
+    const named = (month: number): string => `"${schema}".usage_entries_p20250${month}`;
+    expect(await partitions('create', '--from', '2025-01', '--to', '2025-04')).toBe(0);
+    await database.sql(`CREATE VIEW "${schema}".first AS SELECT * FROM ${named(1)};
+      CREATE VIEW "${schema}".second AS SELECT * FROM ${named(2)}`);
+    said = [];
+    expect(await partitions('retire', '--keep', '1')).toBe(2);
+    const reason = "it can't be dropped: views or foreign keys use it (2BP01)";
+    expect(said).toEqual([
+      'dropped usage_entries_p202503',
+      `left usage_entries_p202501: ${reason}`,
+      `left usage_entries_p202502: ${reason}`,
+      "error: 2 of the tables can't be dropped: mend that, and run it again",
+    ]);
+    await database.sql(`DROP VIEW "${schema}".first`);
+    said = [];
+    expect(await partitions('retire', '--keep', '1', '--json')).toBe(2);
+    expect(JSON.parse(said[0]!)).toMatchObject({
+      retired: [{ table: 'usage_entries_p202501' }],
+      left: [{ table: 'usage_entries_p202502', reason }],
+    });
+    await database.sql(`DROP VIEW "${schema}".second`);
+    expect(await partitions('retire', '--keep', '1')).toBe(0);
+    expect(said.at(-1)).toBe('dropped usage_entries_p202502');
+  });
+});

@@ -14,6 +14,7 @@ import {
   leaveRetired,
   listRetired,
   partitionsBefore,
+  type FoundRetired,
   type RetiredPartition,
 } from '../partitions/retire-partitions.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
@@ -40,6 +41,9 @@ interface RetireOptions extends PartitionOptions {
   readonly keep: number;
   readonly detachOnly?: boolean;
 }
+
+/** Dependent objects still exist. Source: PostgreSQL 18, appendix A. */
+const DEPENDENT_OBJECTS = '2BP01';
 
 const EXAMPLES = `
 Examples:
@@ -92,6 +96,8 @@ export function addPartitionsCommand(program: Command, output: CommandOutput): v
 interface Answer {
   readonly json: object;
   readonly lines: readonly string[];
+  /** What could not be done beside it, with the remedy. */
+  readonly failure?: string | undefined;
 }
 
 type Work<T> = (query: QueryFunction, sqlTable: string, options: T) => Promise<Answer>;
@@ -107,9 +113,10 @@ async function run<T extends PartitionOptions>(
   try {
     await runner.connect();
     const query: QueryFunction = (sql, values) => runner.query(sql, values);
-    const { json, lines } = await work(query, database.names.sqlEntries, options);
+    const { json, lines, failure } = await work(query, database.names.sqlEntries, options);
     if (options.json) output.line(JSON.stringify(json, null, 2));
     else for (const line of lines) output.line(line);
+    if (failure !== undefined) throw new CommandError(failure);
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(`can't do it: ${readPgError(error).text}`);
@@ -188,22 +195,40 @@ async function retire(
   const found = await listRetired(query, table.path);
   const end = detachOnly ? leaveRetired : dropRetired;
   const retired: RetiredPartition[] = [];
+  const refusals = new Map<string, string>();
   for (const { partition, isAwaited } of found) {
-    const isEnded = !isAwaited && (await endRetired(query, partition, randomUUID(), end));
-    if (isEnded) retired.push(partition);
+    if (isAwaited) continue;
+    try {
+      if (await endRetired(query, partition, randomUUID(), end)) retired.push(partition);
+    } catch (error) {
+      const { code, isAnswer, text } = readPgError(error);
+      if (!isAnswer) throw error;
+      // What hangs on one table is no reason to keep the others.
+      refusals.set(
+        partition.table,
+        code === DEPENDENT_OBJECTS ? `views or foreign keys use it (${code})` : text,
+      );
+    }
   }
   // What another process has ended meanwhile is not among them.
   const left = retired.length < found.length ? await listRetired(query, table.path) : [];
+  const verb = detachOnly ? 'detached' : 'dropped';
+  const reasonOf = ({ partition, isAwaited }: FoundRetired): string => {
+    const refusal = refusals.get(partition.table);
+    if (refusal !== undefined) return `it can't be ${verb}: ${refusal}`;
+    return isAwaited ? "an application's onRetire is to take it" : 'another process is ending it';
+  };
   const lines = [
-    ...retired.map(({ table: name }) => `${detachOnly ? 'detached' : 'dropped'} ${name}`),
-    ...left.map(({ partition, isAwaited }) => `left ${partition.table}: ${reasonOf(isAwaited)}`),
+    ...retired.map(({ table: name }) => `${verb} ${name}`),
+    ...left.map((each) => `left ${each.partition.table}: ${reasonOf(each)}`),
   ];
-  const json = { retired, left: left.map(({ partition }) => partition), dropped: !detachOnly };
-  return { json, lines: orNothing(lines) };
-}
-
-function reasonOf(isAwaited: boolean): string {
-  return isAwaited ? "an application's onRetire is to take it" : 'another process is ending it';
+  const told = left.map((each) => ({ ...each.partition, reason: reasonOf(each) }));
+  const json = { retired, left: told, dropped: !detachOnly };
+  const failure =
+    refusals.size === 0
+      ? undefined
+      : `${refusals.size} of the tables can't be ${verb}: mend that, and run it again`;
+  return { json, lines: orNothing(lines), failure };
 }
 
 async function convert(
