@@ -1,7 +1,7 @@
 import { appendFile, mkdtemp, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
 import { FileDeadLetterStore } from '../sink/files/file-dead-letter-store.js';
@@ -212,6 +212,23 @@ describe('verify', () => {
       'queued 25, in the table 20, dead-lettered 2, spilled 3, missing 0',
     );
     expect(said.join('\n')).toContain('not seen: ');
+  });
+
+  it('looks for spilled entries where the settings say, unless it is told', async () => {
+    await spill(entriesOf(upTo(20)));
+    await run('replay', dir);
+    await spill(entriesOf([20]));
+    await spill(entriesOf([21]));
+    await database.sql('DELETE FROM $T WHERE user_id = 20');
+    vi.stubEnv('LEDGER_ASYNC_SPILL_DIR', dir);
+    try {
+      expect(await run('verify', '--grace', '0')).toBe(1);
+      expect(said.join('\n')).toContain(
+        'in the table 19, dead-lettered 0, spilled 2, missing 1: 19',
+      );
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   it('ends with 1 and the sequences that are missing', async () => {

@@ -37,9 +37,13 @@ interface Found {
 }
 
 /** Where nothing else is given: the fixture's table and a folder of the test's own. */
-async function doctor(args: readonly string[] = [], databaseUrl = url): Promise<Found> {
+function doctor(args: readonly string[] = [], databaseUrl = url): Promise<Found> {
+  return doctorBySettings(['--spill-dir', dir, ...args], databaseUrl);
+}
+
+async function doctorBySettings(args: readonly string[], databaseUrl = url): Promise<Found> {
   said = [];
-  const own = ['--schema', database.schema, '--spill-dir', dir, '--column', 'costNanos:bigint'];
+  const own = ['--schema', database.schema, '--column', 'costNanos:bigint'];
   const code = await runProgram(
     ['doctor', '--json', '--database-url', databaseUrl, ...own, ...args],
     output,
@@ -173,6 +177,32 @@ describe('nestjs-ledger doctor', () => {
       const found = await withEnvironment(given, () => doctor());
       expect(found.checks.find(({ check }) => check === 'spill directory')!.message).toMatch(
         new RegExp(` MiB (free for a channel of up to|left, less than the) ${mebibytes} MiB`),
+      );
+    },
+  );
+
+  it.each([
+    [{ LEDGER_ASYNC_PROFILE: 'high', LEDGER_ASYNC_SPILL_DIR: '$dir/env' }, 5, 'env'],
+    [{ LEDGER_CONFIG_FILE: '$dir/ledger.ini', TOKLIGENCE_LEDGER_ASYNC_NUM_WORKERS: '2' }, 2, 'ini'],
+    [{ LEDGER_CONFIG_FILE: '$dir/ledger.ini' }, 3, 'ini'],
+    // One of them is at fault, which says nothing of the others.
+    [{ LEDGER_CONFIG_FILE: '$dir/ledger.ini', LEDGER_ASYNC_FLUSH_MS: 'x' }, 3, 'ini'],
+    [{ LEDGER_CONFIG_FILE: '$dir/ledger.ini', LEDGER_ASYNC_NUM_WORKERS: '0' }, 1, 'ini'],
+  ])(
+    'counts workers and looks for the directory as %j has them',
+    async (given, workers, folder) => {
+      const ini = `[ledger]\nledger_async_num_workers=3\nledger_async_spill_dir=${join(dir, 'ini')}\n`;
+      await writeFile(join(dir, 'ledger.ini'), ini);
+      const env = Object.fromEntries(
+        Object.entries(given).map(([name, text]) => [name, text.replace('$dir', dir)]),
+      );
+      const { checks } = await withEnvironment(env, () => doctorBySettings([]));
+      const messageOf = (check: string) => checks.find((each) => each.check === check)!.message;
+      expect(messageOf('connections')).toContain(`1 x (${workers} workers + 2)`);
+      expect(messageOf('spill directory')).toContain(`${join(dir, folder)} takes and syncs files`);
+      const explicit = await withEnvironment(env, () => doctor(['--workers', '4']));
+      expect(explicit.checks.map(({ message }) => message).join('\n')).toContain(
+        '1 x (4 workers + 2)',
       );
     },
   );

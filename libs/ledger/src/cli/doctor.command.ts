@@ -1,11 +1,6 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { DataSource } from 'typeorm';
 import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
-import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
-import { readLedgerConfig } from '../config/read-ledger-config.js';
-import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
-import { environmentName } from '../config/setting-names.js';
-import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
 import { tableNames } from '../migrations/table-names.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
@@ -29,6 +24,7 @@ import {
 } from './health-checks.js';
 import { parseCount } from './parse-number.js';
 import { checkPooler } from './pooler-check.js';
+import { readSettingsInForce } from './settings-in-force.js';
 import { checkSpillDir } from './spill-dir-check.js';
 import { addTableOptions } from './table-options.js';
 
@@ -37,8 +33,12 @@ const LOWEST_VERSION = 130_000;
 const MARKS = { ok: 'ok     ', warning: 'warning', fault: 'FAULT  ' };
 
 /** What `doctor` is told. @internal */
-export interface DoctorOptions extends TableDefinitionOptions, PlannedFleet {
-  readonly spillDir: string;
+export interface DoctorOptions extends TableDefinitionOptions {
+  readonly instances: number;
+  /** Undefined: as the settings say. */
+  readonly workers?: number;
+  /** The same. */
+  readonly spillDir?: string;
   readonly json?: boolean;
 }
 
@@ -48,7 +48,8 @@ Examples:
   $ nestjs-ledger doctor --instances 4 --workers 5 --spill-dir /var/lib/app/spill
   $ nestjs-ledger doctor --schema metering --column costNanos:bigint --json
 
-Run it as the role, and on the machine, of the application. Changes nothing: the
+Run it as the role, and on the machine, of the application. Settings are those that its default ledger
+has from the environment, a profile and the INI file of LEDGER_CONFIG_FILE. Changes nothing: the
 file by which it tries the spill directory is removed again, and so is the directory if it was not there.
 Exit code: 0 (warnings too), 1 if there is a fault, 2 if no database is named.`;
 
@@ -58,16 +59,12 @@ export function addDoctorCommand(
   output: CommandOutput,
   finish: (code: number) => void,
 ): void {
-  const fromEnvironment = (option: Option, name: 'numWorkers' | 'spillDir'): Option =>
-    option.env(environmentName(name)).default(LEDGER_SETTINGS[name].default);
-  const workers = new Option('--workers <count>', 'numWorkers of an instance');
-  const spillDir = new Option('--spill-dir <folder>', 'spillDir of the application');
   const command = program
     .command('doctor')
     .description('check database, table, rights, limits, clock and spill directory')
     .option('--instances <count>', 'processes that write to this server', parseCount, 1)
-    .addOption(fromEnvironment(workers.argParser(parseCount), 'numWorkers'))
-    .addOption(fromEnvironment(spillDir, 'spillDir'))
+    .option('--workers <count>', 'numWorkers of an instance (default: its setting)', parseCount)
+    .option('--spill-dir <folder>', 'spillDir of the application (default: its setting)')
     .option('--json', 'print the lines as JSON')
     .addHelpText('after', EXAMPLES);
   addTableOptions(addDefinitionOptions(command)).action(async (options: DoctorOptions) => {
@@ -85,30 +82,26 @@ export function addDoctorCommand(
  * @internal
  */
 export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
-  const { databaseUrl, spillDir } = options;
+  const { databaseUrl, instances } = options;
   if (!databaseUrl) {
     throw new CommandError('no database: give --database-url, or set LEDGER_DATABASE_URL');
   }
-  const lines = await checkDatabase(databaseUrl, options);
-  const { bufferMaxBytes, faults } = readChannelBound();
-  return [...lines, ...faults, ...(await checkSpillDir(spillDir, bufferMaxBytes))];
-}
-
-/** As the default ledger of an application reads it that has this environment and working directory. */
-function readChannelBound(): { bufferMaxBytes: number; faults: readonly Diagnosis[] } {
-  try {
-    const { bufferMaxBytes } = resolveLedgerOptions(readLedgerConfig({}, process.env));
-    return { bufferMaxBytes, faults: [] };
-  } catch (error) {
-    if (!isLedgerOptionsError(error)) throw error;
-    const faults = error.faults.map(({ name, value, source, rule }) =>
+  const { faults, bufferMaxBytes, ...settings } = readSettingsInForce();
+  const { workers = settings.numWorkers, spillDir = settings.spillDir } = options;
+  return [
+    ...(await checkDatabase(databaseUrl, options, { instances, workers })),
+    ...faults.map(({ name, value, source, rule }) =>
       fault('settings', `${name} = ${value} (${source})`, `${rule}: no ledger starts before`),
-    );
-    return { bufferMaxBytes: LEDGER_SETTINGS.bufferMaxBytes.default, faults };
-  }
+    ),
+    ...(await checkSpillDir(spillDir, bufferMaxBytes)),
+  ];
 }
 
-async function checkDatabase(url: string, options: DoctorOptions): Promise<Diagnosis[]> {
+async function checkDatabase(
+  url: string,
+  options: DoctorOptions,
+  fleet: PlannedFleet,
+): Promise<Diagnosis[]> {
   const dataSource = new DataSource({
     type: 'postgres',
     url,
@@ -131,7 +124,7 @@ async function checkDatabase(url: string, options: DoctorOptions): Promise<Diagn
       ['reachable', () => checkServer(dataSource)],
       ['table', () => checkTables(dataSource, definition)],
       ['indexes', () => checkIndexes(dataSource, definition, names)],
-      ['connections', () => checkConnections(dataSource, options)],
+      ['connections', () => checkConnections(dataSource, fleet)],
       ['durability', () => checkDurability(dataSource)],
       ['pooler', () => checkPooler(url)],
       ['clock', () => checkClock(dataSource)],

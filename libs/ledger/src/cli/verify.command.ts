@@ -5,13 +5,12 @@ import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { checkPeriod, parseTime, TIME_RULE } from './parse-time.js';
 import { findSetAsideFiles } from './set-aside-files.js';
+import { readSettingsInForce } from './settings-in-force.js';
 import { addTableOptions } from './table-options.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { verifyLedger, type VerifyReport } from './verify-ledger.js';
 import { verifyLines } from './verify-lines.js';
 
-/** `spillDir`'s default: looked at if it is there. */
-const DEFAULT_FOLDER = 'ledger-spill';
 /** Twice the default of `writeTimeoutMs`: an attempt and its repetition. */
 const DEFAULT_GRACE_S = 60;
 
@@ -45,7 +44,10 @@ export function addVerifyCommand(
     .description('prove from the uuids that no entry is missing')
     .option('--from <time>', `entries created at this time or later: ${TIME_RULE}`, parseTime)
     .option('--to <time>', `entries created before this time: ${TIME_RULE}`, parseTime)
-    .option('--files <path...>', `spilled entries and dead letters (default: ${DEFAULT_FOLDER})`)
+    .option(
+      '--files <path...>',
+      'spilled entries and dead letters (default: the spillDir that settings name, if it is there)',
+    )
     .option(
       '--grace <seconds>',
       'leave out what lies beside entries younger than this: it may be in flight',
@@ -71,7 +73,8 @@ export function addVerifyCommand(
 export async function verify(options: VerifyOptions, output: CommandOutput): Promise<VerifyReport> {
   const { from, to, grace } = options;
   checkPeriod(from, to);
-  const folders = options.files ?? (existsSync(DEFAULT_FOLDER) ? [DEFAULT_FOLDER] : []);
+  const { spillDir } = readSettingsInForce();
+  const folders = options.files ?? (existsSync(spillDir) ? [spillDir] : []);
   const files = (await Promise.all(folders.map(findSetAsideFiles))).flat();
   const database = await CommandDatabase.open(options);
   try {

@@ -1,0 +1,45 @@
+import type { LedgerOptions } from '../config/ledger-options.interface.js';
+import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
+import { readLedgerConfig } from '../config/read-ledger-config.js';
+import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
+import { keepsRule } from '../config/setting-values.js';
+import { isLedgerOptionsError, type OptionsFault } from '../errors/ledger-options.error.js';
+
+/** Settings of an application that commands need. @internal */
+export interface SettingsInForce {
+  readonly numWorkers: number;
+  readonly bufferMaxBytes: number;
+  readonly spillDir: string;
+  /** No ledger starts while there are any: then each value is its own if that is right, or the default. */
+  readonly faults: readonly OptionsFault[];
+}
+
+/**
+ * As the default ledger of an application reads them that has this environment and working
+ * directory: environment, INI file, profile. What code gives is not seen from here.
+ *
+ * @internal
+ */
+export function readSettingsInForce(): SettingsInForce {
+  const options = readLedgerConfig({}, process.env);
+  try {
+    return { ...resolveLedgerOptions(options), faults: [] };
+  } catch (error) {
+    if (!isLedgerOptionsError(error)) throw error;
+    return {
+      numWorkers: ownOrDefault(options, 'numWorkers'),
+      bufferMaxBytes: ownOrDefault(options, 'bufferMaxBytes'),
+      spillDir: ownOrDefault(options, 'spillDir'),
+      faults: error.faults,
+    };
+  }
+}
+
+function ownOrDefault<K extends 'numWorkers' | 'bufferMaxBytes' | 'spillDir'>(
+  options: LedgerOptions,
+  name: K,
+): NonNullable<LedgerOptions[K]> {
+  const own = options[name];
+  const isRight = own !== undefined && keepsRule(LEDGER_SETTINGS[name], own);
+  return (isRight ? own : LEDGER_SETTINGS[name].default) as NonNullable<LedgerOptions[K]>;
+}
