@@ -70,6 +70,21 @@ describe('LedgerLifecycle', () => {
     expect(test.clock.pendingTimers).toBe(0);
   });
 
+  it('writes what was recorded before a start that never came', async () => {
+    const test = bootable();
+    test.ledger.intake.offer({ userId: 1 });
+    const destroyed = test.lifecycle.onModuleDestroy();
+    // As in `boot`: real I/O comes first.
+    await expect
+      .poll(() => test.clock.turn().then(() => test.sink.rows.size), { timeout: 10_000 })
+      .toBe(1);
+    await destroyed;
+    await test.lifecycle.onApplicationShutdown();
+    expect(test.ledger.stats()).toMatchObject({ state: 'sealed', written: 1, spilled: 0 });
+    await test.clock.advance(2000);
+    expect(test.clock.pendingTimers).toBe(0);
+  });
+
   it('stops with all other ledgers of the application, so that their time limits do not add up', async () => {
     const all: LedgerLifecycle[] = [];
     const [first, second] = [bootable(all, 'first'), bootable(all, 'second')];

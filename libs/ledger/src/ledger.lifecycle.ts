@@ -206,8 +206,16 @@ export class LedgerLifecycle
   }
 
   #drain(): Promise<void> {
+    this.#startIfHolding();
     this.#stopWatches();
     return this.#parts.ledger.shutdown.drain();
+  }
+
+  /** An application may be closed before it was begun, and constructors may have recorded by then. */
+  #startIfHolding(): void {
+    const { ledger } = this.#parts;
+    if (this.#boot !== undefined || ledger.stats().depth === 0) return;
+    this.onModuleInit().catch((error: unknown) => ledger.logger.error(String(error)));
   }
 
   #stopWatches(): void {
