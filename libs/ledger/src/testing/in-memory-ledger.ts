@@ -11,6 +11,7 @@ import { systemClock, type Clock } from '../writer/clock.js';
 import { InMemoryReader, type WrittenEntry } from './in-memory.reader.js';
 import { InMemorySink } from './in-memory.sink.js';
 import { ManualClock } from './manual-clock.js';
+import { sameEntry } from './same-entry.js';
 
 /** Milliseconds that a manual clock is moved on at once, at the end of a test. */
 const STEP_MS = 100;
@@ -28,7 +29,7 @@ export class InMemoryLedger {
     this.#codec = new RowCodec(definition);
     this.#manual = given.clock instanceof ManualClock ? given.clock : undefined;
     const clock = given.clock ?? systemClock;
-    this.sink = new InMemorySink(() => clock.now());
+    this.sink = new InMemorySink(() => clock.now(), sameEntry(definition));
     this.ledger = assembleLedger({
       table: definition,
       options: resolveLedgerOptions({ flushMs: 1, onInvalid: 'throw', ...given.options }),

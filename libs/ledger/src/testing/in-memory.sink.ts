@@ -60,6 +60,7 @@ export class InMemorySink implements LedgerSink {
   readonly #rows = new Map<string, Buffer>();
   readonly #writtenAt = new Map<string, number>();
   readonly #now: () => number;
+  readonly #isSame: (one: Buffer, other: Buffer) => boolean;
   readonly #refused = new Map<string, string>();
   readonly #late: Buffer[][] = [];
   readonly #faults: SinkFault[] = [];
@@ -67,9 +68,16 @@ export class InMemorySink implements LedgerSink {
   #isHolding = false;
   #isClosed = false;
 
-  /** @param now the clock of this sink, in milliseconds since 1970; default: this machine's */
-  constructor(now: () => number = Date.now) {
+  /**
+   * @param now the clock of this sink, in milliseconds since 1970; default: this machine's
+   * @param isSame whether two rows of one uuid are duplicates; default: if their bytes are equal
+   */
+  constructor(
+    now: () => number = Date.now,
+    isSame: (one: Buffer, other: Buffer) => boolean = (one, other) => one.equals(other),
+  ) {
     this.#now = now;
+    this.#isSame = isSame;
   }
 
   /** Committed rows by uuid, in the order they were committed; live, don't change it. */
@@ -186,7 +194,7 @@ export class InMemorySink implements LedgerSink {
       if (!stored) {
         this.#rows.set(uuid, row);
         this.#writtenAt.set(uuid, this.#now());
-      } else (stored.equals(row) ? duplicates : conflicts).push(index);
+      } else (this.#isSame(stored, row) ? duplicates : conflicts).push(index);
     }
     return { written: rows.length - duplicates.length - conflicts.length, duplicates, conflicts };
   }

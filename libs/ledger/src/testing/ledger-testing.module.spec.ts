@@ -130,6 +130,34 @@ describe('LedgerTestingModule', () => {
     await module.close();
   });
 
+  it('takes for a duplicate, and for a conflict, what the table takes for one', async () => {
+    const priced = defineLedger({ columns: { price: 'numeric', details: 'jsonb' } });
+    const module = await Test.createTestingModule({
+      imports: [LedgerTestingModule.forRoot({ ledgers: [priced] })],
+    }).compile();
+    const ledger = module.get<LedgerService<typeof priced>>(getLedgerToken(priced));
+    const fixed = {
+      userId: 1,
+      uuid: '019b0000-0000-7000-8000-000000000001',
+      createdAt: new Date(),
+    };
+    const first = {
+      price: '10.0',
+      details: { a: [0, { b: 1, c: 2 }] },
+      attributes: { d: 1, e: 2 },
+    };
+    const again = { price: 10n, details: { a: [0, { c: 2, b: 1 }] }, attributes: { e: 2, d: 1 } };
+    await ledger.recordAndWait({ ...fixed, ...first });
+    expect(await ledger.recordAndWait({ ...fixed, ...again })).toMatchObject({
+      outcome: 'duplicate',
+    });
+    for (const other of [{ price: 100 }, { details: { a: [{ b: 1, c: 2 }, 0] } }]) {
+      const conflict = ledger.recordAndWait({ ...fixed, ...first, ...other });
+      await expect(conflict).rejects.toMatchObject({ reason: 'conflict' });
+    }
+    await module.close();
+  });
+
   it('speaks through the logger with the context of each ledger', async () => {
     const contexts = new Set<unknown>();
     const write = (...parts: unknown[]): void => void contexts.add(parts.at(-1));

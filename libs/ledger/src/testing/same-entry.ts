@@ -1,0 +1,27 @@
+import { isDeepStrictEqual } from 'node:util';
+import { RowCodec } from '../codec/row-codec.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+
+/**
+ * Compares two rows as the table does, where a uuid that comes again is a duplicate or a conflict:
+ * jsonb knows no order of keys, and numeric takes 1.0 for 1.00.
+ *
+ * @internal
+ */
+export function sameEntry(table: LedgerTable): (one: Buffer, other: Buffer) => boolean {
+  const codec = new RowCodec(table);
+  const numerics = Object.keys(table.columns).filter((name) => table.columns[name] === 'numeric');
+  const contentOf = (row: Buffer): Record<string, unknown> => {
+    const entry = codec.decode(row);
+    for (const name of numerics) entry[name] = withoutTrailingZeros(entry[name] as string | null);
+    return entry;
+  };
+  return (one, other) => one.equals(other) || isDeepStrictEqual(contentOf(one), contentOf(other));
+}
+
+function withoutTrailingZeros(decimal: string | null): string | null {
+  if (decimal === null || !decimal.includes('.')) return decimal;
+  let end = decimal.length;
+  while (decimal[end - 1] === '0') end--;
+  return decimal.slice(0, decimal[end - 1] === '.' ? end - 1 : end);
+}
