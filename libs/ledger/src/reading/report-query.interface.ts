@@ -34,7 +34,8 @@ export interface ReportQuery<
 
 /**
  * One row of a report: the fields of `groupBy` and of `sum`, as texts, and the four figures. An hour
- * is ISO 8601 with its offset, a day `2026-03-29`, a month `2026-03`. NULL is null.
+ * is ISO 8601 with its offset, a day `2026-03-29`, a month `2026-03`, a `timestamptz` ISO 8601 in UTC.
+ * NULL is null.
  *
  * @publicApi
  */

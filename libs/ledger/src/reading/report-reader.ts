@@ -47,7 +47,7 @@ export function streamReport(
         for (let isMore = true; isMore;) {
           const rows = await session.rows(`FETCH ${FETCH_ROWS} FROM report`);
           isMore = rows.length === FETCH_ROWS;
-          for (const row of rows) yield reportRow(report, row);
+          for (const row of rows) yield reportRow(definition, report, row);
         }
       } finally {
         if (lease.isHeld) await session.rows('ROLLBACK').catch(() => []);

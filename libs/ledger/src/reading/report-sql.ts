@@ -6,6 +6,7 @@ import { PERIODS } from './parse-report-query.js';
 import type { CheckedReport } from './parse-report-query.js';
 import type { ReadStatement, TextRow } from './read-rows.js';
 import type { ReportRow } from './report-query.interface.js';
+import { isoTime, momentSql } from './row-format.js';
 import { exactNumber } from './summary-reader.js';
 
 /** Formats by which PostgreSQL spells the local time of a period's beginning. */
@@ -14,6 +15,12 @@ const FORMATS: Readonly<Record<string, string>> = {
   day: 'YYYY-MM-DD',
   month: 'YYYY-MM',
 };
+
+/** What rows are grouped by, and how its value is asked for. */
+interface Key {
+  readonly sql: string;
+  readonly print: (name: string) => string;
+}
 
 /**
  * The SELECT of a report. An entry lies in the hour, day and month that a clock on the wall showed
@@ -29,9 +36,9 @@ export function reportSql(
   const add = (value: string): string => `$${values.push(value)}::text`;
   const zone = add(report.timeZone);
   const local = `(created_at AT TIME ZONE ${zone})`;
-  const keys = report.groupBy.flatMap((field) => keysOf(field, local));
+  const keys = report.groupBy.flatMap((field) => keysOf(table, field, local));
   const within = (operator: '>=' | '<', end: Date | string): string[] => {
-    if (typeof end !== 'string') return [`created_at ${operator} ${momentSql(end, add)}`];
+    if (typeof end !== 'string') return [`created_at ${operator} ${literalSql(end, add)}`];
     const day = `${add(end)}::timestamp`;
     const widened = operator === '<' ? `${day} + interval '1 day'` : `${day} - interval '1 day'`;
     // By the clock on the wall, as the groups are: where midnight comes twice the day begins at the
@@ -48,12 +55,12 @@ export function reportSql(
   // A parameter that is not used has no type.
   conditions.push(`${zone} <> ''`);
   if (report.writtenBefore) {
-    conditions.push(`written_at < ${momentSql(report.writtenBefore, add)}`);
+    conditions.push(`written_at < ${literalSql(report.writtenBefore, add)}`);
   }
   const names = keys.map((_, index) => `k${index}`);
   const sums = report.sum.map((field) => quoteIdentifier(columnName(field)));
   const selected = [
-    ...names.map((name) => `${name}::text`),
+    ...keys.map(({ print }, index) => print(`k${index}`)),
     'sum(consumed)::text',
     'sum(supplied)::text',
     'count(*)::text',
@@ -61,7 +68,7 @@ export function reportSql(
   ];
   const inner = [
     MEASURES_OF_ENTRY,
-    ...keys.map((key, index) => `${key} AS k${index}`),
+    ...keys.map(({ sql }, index) => `${sql} AS k${index}`),
     ...sums.map((column, index) => `${column} AS s${index}`),
   ];
   const grouping =
@@ -73,14 +80,21 @@ export function reportSql(
   };
 }
 
+const asText = (name: string): string => `${name}::text`;
+
 /** An hour has two: its spelling, and its offset in seconds. */
-function keysOf(field: string, local: string): string[] {
+function keysOf({ columns }: LedgerTable, field: string, local: string): Key[] {
   if (field === 'hour') {
     const offset = `extract(epoch FROM ${local} - (created_at AT TIME ZONE 'UTC'))::integer`;
-    return [`to_char(${local}, '${FORMATS['hour']}')`, offset];
+    const spelling = `to_char(${local}, '${FORMATS['hour']}')`;
+    return [spelling, offset].map((sql) => ({ sql, print: asText }));
   }
-  if (PERIODS.includes(field)) return [`to_char(${local}, '${FORMATS[field]}')`];
-  return [quoteIdentifier(columnName(field))];
+  if (PERIODS.includes(field)) {
+    return [{ sql: `to_char(${local}, '${FORMATS[field]}')`, print: asText }];
+  }
+  // As text a time would be spelled by the session's TimeZone and DateStyle.
+  const print = columns[field] === 'timestamptz' ? momentSql : asText;
+  return [{ sql: quoteIdentifier(columnName(field)), print }];
 }
 
 /** Of two hours of one spelling the first is the one that is further ahead of UTC. */
@@ -94,17 +108,22 @@ function order({ groupBy }: CheckedReport): string {
     .join(', ');
 }
 
-function momentSql(moment: Date, add: (value: string) => string): string {
+function literalSql(moment: Date, add: (value: string) => string): string {
   return `${add(moment.toISOString())}::timestamptz`;
 }
 
 /** @throws LedgerReadError `overflow` for tokens above 2^53 - 1 */
-export function reportRow(report: CheckedReport, texts: TextRow): ReportRow {
+export function reportRow(
+  { columns }: LedgerTable,
+  report: CheckedReport,
+  texts: TextRow,
+): ReportRow {
   const row: Record<string, string | number | null> = {};
   let at = 0;
   for (const field of report.groupBy) {
     const text = texts[at++] ?? null;
-    row[field] = field === 'hour' ? `${text}${offsetText(Number(texts[at++]))}` : text;
+    if (field === 'hour') row[field] = `${text}${offsetText(Number(texts[at++]))}`;
+    else row[field] = text !== null && columns[field] === 'timestamptz' ? isoTime(text) : text;
   }
   const [consumed, supplied, entries] = texts.slice(at, at + 3).map((sum) => BigInt(sum ?? 0));
   row['consumedTokens'] = exactNumber('consumedTokens', consumed);

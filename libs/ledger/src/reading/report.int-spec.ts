@@ -4,14 +4,17 @@ import { openRollupBench, ownSchema } from '../../../../test/support/rollup-benc
 import type { RollupBench } from '../../../../test/support/rollup-bench.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
 import { createLedger } from '../create-ledger.js';
-import { defineLedger } from '../define-ledger.js';
+import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { LedgerService } from '../ledger.service.js';
 import { InMemoryLedger } from '../testing/in-memory-ledger.js';
 import type { ReportRow } from './report-query.interface.js';
 
 const usage = defineLedger({
   schema: ownSchema(),
-  columns: { model: 'text', costNanos: 'bigint', status: 'integer' },
+  columns: {
+    ...{ model: 'text', costNanos: 'bigint', status: 'integer' },
+    ...{ price: 'numeric', dueAt: 'timestamptz' },
+  },
   rollup: {},
 });
 /** On the Azores midnight comes twice on 2026-10-25. */
@@ -28,7 +31,11 @@ let close: () => Promise<void>;
 beforeAll(async () => {
   bench = await openRollupBench(inject('databaseUrl'), usage);
   const options = resolveLedgerOptions({
-    connection: { url: inject('databaseUrl') },
+    // Answers are the same whatever a role or a DataSource of the application sets.
+    connection: {
+      url: inject('databaseUrl'),
+      extra: { options: '-c DateStyle=German -c TimeZone=Asia/Kathmandu' },
+    },
     flushMs: 600_000,
     spillDir: '.tmp/report-spill',
   });
@@ -59,6 +66,29 @@ async function all(rows: AsyncIterable<ReportRow>): Promise<ReportRow[]> {
   const found: ReportRow[] = [];
   for await (const row of rows) found.push(row);
   return found;
+}
+
+function inMemory<T extends LedgerDefinition>(definition: T): LedgerService<T> {
+  const { ledger, reader } = new InMemoryLedger(definition, {});
+  return new LedgerService<T>(ledger, reader as never);
+}
+
+/** Records entries of a user into table and memory. @returns the report, which must be one */
+async function bothOf(
+  userId: number,
+  entries: readonly object[],
+  asked: object,
+): Promise<ReportRow[]> {
+  const memory = inMemory(usage);
+  const createdAt = new Date('2025-06-01T00:00:00Z');
+  const query = { from: '2025-01-01', to: '2026-01-01', userId, ...asked };
+  for (const ledger of [service, memory]) {
+    ledger.recordMany(entries.map((entry) => ({ userId, createdAt, ...entry })));
+    await ledger.flush();
+  }
+  const rows = await all(service.report(query));
+  expect(await all(memory.report(query))).toEqual(rows);
+  return rows;
 }
 
 describe('report', () => {
@@ -141,6 +171,22 @@ describe('report', () => {
     expect(rows[0]!['costNanos']).toBe(String(rows[0]!.entries * 5));
   });
 
+  it('spells times in UTC, in memory too', async () => {
+    const dueAts = [new Date('1999-12-31T23:59:59.5Z'), new Date('2026-10-25T00:30:00Z'), null];
+    const rows = await bothOf(
+      81,
+      dueAts.map((dueAt) => ({ dueAt })),
+      {
+        groupBy: ['dueAt'],
+      },
+    );
+    expect(rows.map(({ dueAt }) => dueAt)).toEqual([
+      '1999-12-31T23:59:59.500Z',
+      '2026-10-25T00:30:00.000Z',
+      null,
+    ]);
+  });
+
   it('gives the books as they stood, without what was written later', async () => {
     const { rows } = await bench.client.query<{ at: Date }>('SELECT clock_timestamp() AS at');
     const writtenBefore = rows[0]!.at;
@@ -177,8 +223,7 @@ describe('report', () => {
 
   it('is the same in memory, for unit tests', async () => {
     const definition = defineLedger({ columns: { model: 'text', costNanos: 'bigint' } });
-    const { ledger, reader } = new InMemoryLedger(definition, {});
-    const memory = new LedgerService(ledger, reader);
+    const memory = inMemory(definition);
     const entries = await bench.client.query<Record<string, string> & { created_at: Date }>(
       `SELECT * FROM ${bench.table} WHERE created_at >= '2026-03-01'`,
     );

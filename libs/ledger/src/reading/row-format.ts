@@ -70,7 +70,7 @@ export function rowFormat(table: LedgerTable): RowFormat {
  * A time as the server has it, microseconds since 2000 in hexadecimal digits: `extract` is a double
  * before PostgreSQL 14, and a number of many digits, which takes longer, from then on.
  */
-function momentSql(column: string): string {
+export function momentSql(column: string): string {
   return `encode(timestamptz_send(${column}), 'hex')`;
 }
 
@@ -92,8 +92,8 @@ const PARSERS: Record<Exclude<ColumnType, 'timestamptz'>, (text: string) => unkn
   jsonb: (text) => JSON.parse(text) as unknown,
 };
 
-/** ISO 8601 in milliseconds, rounded down; the ledger itself writes none that has more digits. */
-function isoTime(hex: string): string {
+/** ISO 8601 of what `momentSql` gave, in milliseconds, rounded down; the ledger itself writes none that has more digits. */
+export function isoTime(hex: string): string {
   const date = new Date(wholeMillis(hex));
   if (hex !== INFINITE && hex !== MINUS_INFINITE && !Number.isNaN(date.getTime())) {
     return date.toISOString();
