@@ -187,6 +187,17 @@ describe('report', () => {
     ]);
   });
 
+  it('adds up decimals exactly, in memory too', async () => {
+    const sumOf = async (userId: number, ...prices: string[]): Promise<unknown> => {
+      const entries = prices.map((price) => ({ price }));
+      return (await bothOf(userId, entries, { sum: ['price'] }))[0]!['price'];
+    };
+    expect(await sumOf(82, '0.1', '0.20')).toBe('0.30');
+    expect(await sumOf(83, '-12345678901234567890.5', '3')).toBe('-12345678901234567887.5');
+    expect(await sumOf(84, '-0.07', '0.02')).toBe('-0.05');
+    expect(await sumOf(85, '7', '-9')).toBe('-2');
+  });
+
   it('gives the books as they stood, without what was written later', async () => {
     const { rows } = await bench.client.query<{ at: Date }>('SELECT clock_timestamp() AS at');
     const writtenBefore = rows[0]!.at;

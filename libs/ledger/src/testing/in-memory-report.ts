@@ -102,15 +102,19 @@ function rowOf(
   return row as ReportRow;
 }
 
-/** Exact for integers; a `numeric` with decimals is added up as a number, which is enough here. */
+/** Exact, with as many decimals as the longest value has. */
 function sumOf(entries: readonly Entry[], field: string): string | null {
   const values = entries
-    .map((entry) => (entry as Record<string, unknown>)[field])
-    .filter((value) => value !== null && value !== undefined)
-    .map(String);
+    .map((entry) => (entry as Record<string, string | number | null | undefined>)[field] ?? null)
+    .filter((value) => value !== null)
+    .map((value) => String(value).split('.'));
   if (values.length === 0) return null;
-  if (values.some((value) => !/^-?\d+$/.test(value))) {
-    return String(values.reduce((sum, value) => sum + Number(value), 0));
-  }
-  return String(values.reduce((sum, value) => sum + BigInt(value), 0n));
+  const decimals = Math.max(...values.map(([, fraction = '']) => fraction.length));
+  const sum = values
+    .map(([whole, fraction = '']) => BigInt(whole + fraction.padEnd(decimals, '0')))
+    .reduce((total, value) => total + value, 0n);
+  const digits = String(sum < 0n ? -sum : sum).padStart(decimals + 1, '0');
+  const end = digits.length - decimals;
+  const sign = sum < 0n ? '-' : '';
+  return sign + digits.slice(0, end) + (decimals > 0 ? `.${digits.slice(end)}` : '');
 }
