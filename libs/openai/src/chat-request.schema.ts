@@ -1,5 +1,27 @@
 import { z } from 'zod';
 
+/**
+ * Checks the elements of an array up to the first one at fault. A body has room for millions of
+ * them, and the faults of all would take some hundred times its memory.
+ */
+function eachOf<T extends z.ZodType>(element: T) {
+  return (items: readonly unknown[], context: z.RefinementCtx): z.output<T>[] => {
+    const checked: z.output<T>[] = [];
+    for (const [index, item] of items.entries()) {
+      const { data, error } = element.safeParse(item);
+      for (const issue of error?.issues ?? []) {
+        context.addIssue({ ...issue, path: [index, ...issue.path] });
+      }
+      if (error) return z.NEVER;
+      checked.push(data);
+    }
+    return checked;
+  };
+}
+
+const list = z.array(z.unknown());
+const objects = list.transform(eachOf(z.looseObject({})));
+
 /** Text, a refusal, or what only the model can read: an image, a sound, a file. */
 const part = z.looseObject({
   type: z.string(),
@@ -10,9 +32,9 @@ const part = z.looseObject({
 const message = z.looseObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
   /** Null where an assistant called tools instead of speaking. */
-  content: z.union([z.string(), z.array(part)]).nullish(),
+  content: z.union([z.string(), list.transform(eachOf(part))]).nullish(),
   name: z.string().optional(),
-  tool_calls: z.array(z.looseObject({})).optional(),
+  tool_calls: objects.optional(),
 });
 
 /** Ids go into the ledger as text of at most 256 bytes. */
@@ -25,17 +47,17 @@ const id = z
 /** Body of `POST /v1/chat/completions`; fields that are not listed are let through unread. */
 export const chatRequest = z.looseObject({
   model: id,
-  messages: z.array(message).min(1),
+  messages: list.min(1).transform(eachOf(message)),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().optional() }).nullish(),
   user: id.optional(),
   n: z.int().min(1).max(128).nullish(),
   max_tokens: z.int().min(1).nullish(),
   max_completion_tokens: z.int().min(1).nullish(),
-  stop: z.union([z.string(), z.array(z.string()).max(4)]).nullish(),
+  stop: z.union([z.string(), list.max(4).transform(eachOf(z.string()))]).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
-  tools: z.array(z.looseObject({})).optional(),
+  tools: objects.optional(),
 });
 
 /** Model and user of a body that broke the schema, as far as they are right by themselves. */

@@ -4,6 +4,10 @@ import { chatRequest } from './chat-request.schema.js';
 import type { OpenAiError } from './openai-error.js';
 import { openAiValidationPipe } from './openai-validation.pipe.js';
 
+const MESSAGE = { role: 'user', content: 'Hi' };
+const RIGHT = { model: 'gpt-4o', messages: [MESSAGE] };
+const said = (more: object) => ({ messages: [{ ...MESSAGE, ...more }] });
+
 async function errorOf(body: unknown): Promise<OpenAiError['error']> {
   const metadata = { type: 'body' as const, schema: chatRequest };
   const error: unknown = await openAiValidationPipe.transform(body, metadata).catch((e) => e);
@@ -18,6 +22,26 @@ describe('openAiValidationPipe', () => {
     expect(error.message).toMatch(/model: .*; messages\[1\]\.role: .*; n: /);
   });
 
+  it.each([
+    ['messages', (items: unknown[]) => ({ messages: items }), 'messages[1]'],
+    ['tools', (items: unknown[]) => ({ tools: items }), 'tools[1]'],
+    ['tool calls', (items: unknown[]) => said({ tool_calls: items }), 'messages[0].tool_calls[1]'],
+    ['stops', (items: unknown[]) => ({ stop: items }), 'stop'],
+    ['parts', (items: unknown[]) => said({ content: items }), 'messages[0].content'],
+  ])('names only the first of many %s at fault', async (_, bodyOf, param) => {
+    const first = param.startsWith('messages[1]') ? MESSAGE : {};
+    const items = [first, ...Array.from({ length: 1000 }, () => 1)];
+    const error = await errorOf({ ...RIGHT, ...bodyOf(items) });
+    expect(error.param).toBe(param);
+    expect(error.message.length).toBeLessThan(100);
+  });
+
+  it('keeps no fault of the elements behind the first one', () => {
+    const body = { ...RIGHT, ...said({ content: Array.from({ length: 1000 }, () => 1) }) };
+    const { error } = chatRequest.safeParse(body);
+    expect(JSON.stringify(error?.issues).length).toBeLessThan(1000);
+  });
+
   it('names the body if it is none', async () => {
     expect(await errorOf(undefined)).toMatchObject({ param: 'body' });
   });
@@ -28,7 +52,6 @@ describe('openAiValidationPipe', () => {
     ['a stream flag that is no boolean', { stream: 'yes' }],
     ['no messages', { messages: [] }],
   ])('refuses %s', async (_, wrong) => {
-    const right = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] };
-    expect((await errorOf({ ...right, ...wrong })).param).toBe(Object.keys(wrong)[0]);
+    expect((await errorOf({ ...RIGHT, ...wrong })).param).toBe(Object.keys(wrong)[0]);
   });
 });

@@ -7,7 +7,10 @@ type Issues = Parameters<
   >
 >[0];
 
-/** Refuses what breaks a parameter's schema with 400: every field at fault and its rule. */
+/**
+ * Refuses what breaks a parameter's schema with 400: every field at fault and its rule; of an
+ * array of objects, the first one at fault.
+ */
 export const openAiValidationPipe = new StandardSchemaValidationPipe({
   exceptionFactory: (issues: Issues) => {
     const faults = issues.map((issue) => ({ field: fieldOf(issue.path), rule: issue.message }));
