@@ -8,8 +8,9 @@ const MESSAGE = { role: 'user', content: 'Hi' };
 const RIGHT = { model: 'gpt-4o', messages: [MESSAGE] };
 const said = (more: object) => ({ messages: [{ ...MESSAGE, ...more }] });
 
+const metadata = { type: 'body' as const, schema: chatRequest };
+
 async function errorOf(body: unknown): Promise<OpenAiError['error']> {
-  const metadata = { type: 'body' as const, schema: chatRequest };
   const error: unknown = await openAiValidationPipe.transform(body, metadata).catch((e) => e);
   if (!(error instanceof BadRequestException)) throw new Error('the body was accepted');
   return (error.getResponse() as OpenAiError).error;
@@ -53,5 +54,13 @@ describe('openAiValidationPipe', () => {
     ['no messages', { messages: [] }],
   ])('refuses %s', async (_, wrong) => {
     expect((await errorOf({ ...RIGHT, ...wrong })).param).toBe(Object.keys(wrong)[0]);
+  });
+
+  it('leaves what a tool calls its parameters as it is', async () => {
+    const properties = { prototype: { type: 'string' }, constructor: { type: 'number' } };
+    const tools = [{ type: 'function', function: { name: 'draw', parameters: { properties } } }];
+    const body = JSON.stringify({ ...RIGHT, tools });
+    const taken = await openAiValidationPipe.transform(JSON.parse(body), metadata);
+    expect(JSON.parse(JSON.stringify(taken))).toEqual(JSON.parse(body));
   });
 });
