@@ -69,4 +69,24 @@ describe('LoopbackProvider, as a stream', () => {
       usage: { prompt_tokens: PROMPT_TOKENS, completion_tokens: 5, total_tokens: 14 },
     });
   });
+
+  it('lets the event loop go on, however fast it is read', async () => {
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      timer = setImmediate(count);
+    };
+    const content = ' word'.repeat(3000);
+    const { body } = await new LoopbackProvider(0).send(
+      { ...request, n: 32, stream: true, messages: [{ role: 'user', content }] },
+      {},
+      new AbortController().signal,
+    );
+    let timer = setImmediate(count);
+    let pieces = 0;
+    for await (const piece of body) pieces += Number(piece.length > 0);
+    clearImmediate(timer);
+    expect(pieces).toBeGreaterThan(3000);
+    expect(turns).toBeGreaterThan(10);
+  });
 });

@@ -68,7 +68,8 @@ export class LoopbackProvider extends Upstream implements OnApplicationBootstrap
   }
 
   private async *paced(pieces: readonly Piece[], signal: AbortSignal): AsyncGenerator<Piece> {
-    for (const piece of pieces) {
+    // In turns: a client that reads as fast as this makes them would never let the event loop go.
+    for await (const piece of inTurns(pieces)) {
       if (this.tokenMs > 0) await delay(this.tokenMs * piece.tokens, undefined, { signal });
       yield piece;
     }
