@@ -10,6 +10,7 @@ import { periodsBetween } from '../partitions/period.js';
 import {
   detachPartitions,
   dropRetired,
+  earlierNow,
   endRetired,
   leaveRetired,
   listRetired,
@@ -182,7 +183,7 @@ async function retire(
   { by, keep, detachOnly, dryRun }: RetireOptions,
 ): Promise<Answer> {
   const table = await tableOf(query, sqlTable);
-  const cutoff = retentionCutoff(by, Date.now(), keep);
+  const cutoff = retentionCutoff(by, await earlierNow(query, Date.now()), keep);
   if (dryRun) {
     const retired = partitionsBefore(table.partitions, cutoff).map(({ name }) => name);
     const lines = retired.map((name) => `would retire ${name}`);

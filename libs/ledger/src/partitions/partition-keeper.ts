@@ -16,6 +16,7 @@ import {
   claimRetired,
   detachPartitions,
   dropRetired,
+  earlierNow,
   endRetired,
   leaveRetired,
   listRetired,
@@ -155,7 +156,8 @@ export class PartitionKeeper {
     at: { sqlTable: string; table: PartitionedTable; retention: LedgerRetention; now: number },
   ): Promise<void> {
     const { definition, logger } = this.#parts;
-    const cutoff = retentionCutoff(definition.partition!, at.now, at.retention.keep);
+    const now = await earlierNow(query, at.now);
+    const cutoff = retentionCutoff(definition.partition!, now, at.retention.keep);
     if (partitionsBefore(at.table.partitions, cutoff).length === 0) return;
     const isAwaited = at.retention.onRetire !== undefined;
     const options = { isAwaited, withinMs: WORK_MS / 4, signal: this.#end.signal };

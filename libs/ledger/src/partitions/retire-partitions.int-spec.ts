@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
 import { runProgram } from '../cli/program.js';
 import { newEntryUuid } from '../codec/uuid.js';
@@ -136,6 +136,35 @@ describe('a partition whose period is over', () => {
     await test.onOne((query) => releaseRetired(query, found!.partition));
     expect(await runRetire()).toEqual(['dropped usage_entries_p202601']);
     expect(await test.onOne((query) => listRetired(query, test.path))).toEqual([]);
+  });
+});
+
+describe('a process whose clock is years ahead', () => {
+  const DAY_MS = 86_400_000;
+  const present = Date.now();
+  const ahead = present + 800 * DAY_MS;
+  let wrong: PartitionedDatabase;
+  beforeEach(async () => {
+    wrong = await PartitionedDatabase.create(inject('databaseUrl'), ahead);
+  });
+  afterEach(async () => {
+    vi.useRealTimers();
+    await wrong.drop();
+  });
+
+  it.each(['a keeper', 'the command'])('retires nothing of the present: %s', async (who) => {
+    const [old, kept] = [present - 400 * DAY_MS, present];
+    await wrong.makeMonths(old, present + 1);
+    for (const createdAt of [old, kept]) {
+      await wrong.insert(newEntryUuid(new Date(createdAt)), createdAt);
+    }
+    if (who === 'a keeper') await wrong.keeperOf({ keep: 3 }).look();
+    else {
+      vi.useFakeTimers({ now: ahead, toFake: ['Date'] });
+      await runRetire('--keep', '3', '--schema', wrong.database.schema);
+    }
+    const rows = await wrong.database.sql<{ at: Date }>('SELECT created_at AS at FROM $T');
+    expect(rows.map(({ at }) => at.getTime())).toEqual([kept]);
   });
 });
 

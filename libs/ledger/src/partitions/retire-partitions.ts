@@ -43,6 +43,21 @@ export interface FoundRetired {
   readonly isAwaited: boolean;
 }
 
+/**
+ * The present by the clock that is behind, this process's or the server's: what is dropped for a
+ * clock that runs ahead does not come back.
+ *
+ * @param now milliseconds since 1970, by this process
+ * @internal
+ */
+export async function earlierNow(query: QueryFunction, now: number): Promise<number> {
+  const [row] = (await query(
+    `SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint::text AS now`,
+    [],
+  )) as { now: string }[];
+  return Math.min(now, Number(row!.now));
+}
+
 /** Partitions whose period ended at `cutoff` or before, oldest first. @internal */
 export function partitionsBefore(
   partitions: readonly FoundPartition[],
