@@ -139,7 +139,7 @@ async function tableOf(query: QueryFunction, sqlTable: string): Promise<Partitio
 
 async function list(query: QueryFunction, sqlTable: string): Promise<Answer> {
   const { partitions } = await tableOf(query, sqlTable);
-  const json = partitions.map(({ from, to, rows, ...rest }) => ({
+  const json = partitions.map(({ from, to, rows, schema: _schema, sql: _sql, ...rest }) => ({
     ...rest,
     from: timeOf(from),
     to: timeOf(to),

@@ -1,7 +1,7 @@
 import { columnList } from '../sink/postgres/table-sql.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
 import { listPartitions, type FoundPartition, type PartitionedTable } from './list-partitions.js';
-import { boundsSql, partitionOf, relationOf, straysIndexSql } from './partition-sql.js';
+import { boundsSql, partitionOf, straysIndexSql } from './partition-sql.js';
 import { addTriggers, withoutTriggers } from './partition-triggers.js';
 import { uuidBound, type Period } from './period.js';
 import { withShortLock, type LockPatience } from './short-lock.js';
@@ -88,14 +88,13 @@ async function createOne(
 
 async function waitsInDefault(
   query: QueryFunction,
-  { path, partitions }: PartitionedTable,
+  { partitions }: PartitionedTable,
   period: Period,
 ): Promise<boolean> {
   const found = partitions.find(({ isDefault }) => isDefault);
   if (found === undefined) return false;
-  const { sql } = relationOf(path, found.name);
   const [row] = (await query(
-    `SELECT EXISTS (SELECT FROM ${sql} WHERE uuid >= $1::uuid AND uuid < $2::uuid)::text AS waits`,
+    `SELECT EXISTS (SELECT FROM ${found.sql} WHERE uuid >= $1::uuid AND uuid < $2::uuid)::text AS waits`,
     [uuidBound(period.from), uuidBound(period.to)],
   )) as { waits: string }[];
   return row?.waits === 'true';
@@ -108,9 +107,8 @@ async function moveFromDefault(
   sqlPartition: string,
   period: Period,
 ): Promise<number> {
-  const found = table.partitions.find(({ isDefault }) => isDefault);
-  if (found === undefined) return 0;
-  const from = relationOf(table.path, found.name);
+  const from = table.partitions.find(({ isDefault }) => isDefault);
+  if (from === undefined) return 0;
   // Nobody may put another one there between this and the commit.
   await query(`LOCK TABLE ${from.sql} IN ACCESS EXCLUSIVE MODE`, []);
   const columns = columnList(await storedColumns(query, from.sql));

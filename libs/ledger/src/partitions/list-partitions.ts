@@ -1,10 +1,15 @@
 import type { QueryFunction } from '../migrations/load-catalog.js';
+import { qualify } from '../migrations/table-names.js';
 import { timeOfBound } from './period.js';
 import type { TablePath } from './partition-sql.js';
 
 /** One partition as the catalog has it. @internal */
 export interface FoundPartition {
   readonly name: string;
+  /** That of the table, unless somebody has moved it. */
+  readonly schema: string;
+  /** Quoted and qualified. */
+  readonly sql: string;
   /** Takes what no other one takes. */
   readonly isDefault: boolean;
   /** Milliseconds since 1970; undefined without a lower bound, or with one that is no time. */
@@ -35,14 +40,23 @@ SELECT pg_catalog.json_build_object(
   'key', pg_catalog.pg_get_partkeydef(c.oid),
   'partitions', coalesce((
     SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', p.relname,
+      'name', p.relname, 'schema', pn.nspname,
       'bound', pg_catalog.pg_get_expr(p.relpartbound, p.oid),
       'bytes', pg_catalog.pg_total_relation_size(p.oid),
       'rows', p.reltuples))
     FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhrelid
+    JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
     WHERE i.inhparent = c.oid AND p.relispartition), '[]'::json))::text AS found
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass($1)`;
+
+interface FoundRow {
+  readonly name: string;
+  readonly schema: string;
+  readonly bound: string;
+  readonly bytes: number;
+  readonly rows: number;
+}
 
 interface Found {
   readonly schema: string;
@@ -50,7 +64,7 @@ interface Found {
   readonly oid: string;
   readonly kind: string;
   readonly key: string | null;
-  readonly partitions: { name: string; bound: string; bytes: number; rows: number }[];
+  readonly partitions: readonly FoundRow[];
 }
 
 /**
@@ -76,11 +90,12 @@ export async function listPartitions(
   };
 }
 
-function readPartition(found: Found['partitions'][number]): FoundPartition {
-  const { name, bound, bytes, rows } = found;
+function readPartition({ name, schema, bound, bytes, rows }: FoundRow): FoundPartition {
   const [, from, to] = /FROM \((.*)\) TO \((.*)\)/.exec(bound) ?? [];
   return {
     name,
+    schema,
+    sql: qualify(schema, name),
     isDefault: bound === 'DEFAULT',
     from: boundTime(from),
     to: boundTime(to),

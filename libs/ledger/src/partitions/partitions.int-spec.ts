@@ -67,6 +67,33 @@ describe('PartitionKeeper', () => {
     }
   });
 
+  it('makes and retires partitions though some were moved to another schema', async () => {
+    const other = `${test.database.schema} archive`;
+    await test.makeMonths(JANUARY, JANUARY + 1);
+    const moved = ['usage_entries_p202601', 'usage_entries_default'];
+    await test.database.sql(`CREATE SCHEMA "${other}"`);
+    try {
+      for (const name of moved) {
+        await test.database.sql(
+          `ALTER TABLE "${test.database.schema}".${name} SET SCHEMA "${other}"`,
+        );
+      }
+      await test.insert(newEntryUuid(new Date(JANUARY)), JANUARY);
+      await test.insert(newEntryUuid(new Date(NOW)), NOW);
+      await test.keeperOf({ keep: 1 }).look();
+      expect(test.lines.filter((line) => line.startsWith('WARNING'))).toEqual([]);
+      expect(await test.names()).toEqual(MADE);
+      expect(await test.rowsByPartition()).toEqual({ usage_entries_p202606: 1 });
+      expect(
+        await test.database.sql(
+          `SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = '"${other}"'::regnamespace`,
+        ),
+      ).toEqual([{ relname: 'usage_entries_default' }]);
+    } finally {
+      await test.database.sql(`DROP SCHEMA "${other}" CASCADE`);
+    }
+  });
+
   it('leaves a table alone that somebody else partitioned in another way', async () => {
     await test.database.sql('DROP TABLE $T');
     await test.database.sql(`CREATE TABLE $T (uuid uuid PRIMARY KEY) PARTITION BY HASH (uuid)`);

@@ -83,9 +83,9 @@ export async function detachPartitions(
 ): Promise<RetiredPartition[] | undefined> {
   const detached: RetiredPartition[] = [];
   const found = await listPartitions(query, sqlTable);
-  for (const { name } of partitionsBefore(found?.partitions ?? [], cutoff)) {
+  for (const { sql } of partitionsBefore(found?.partitions ?? [], cutoff)) {
     const detach = (): ReturnType<typeof detachOne> =>
-      detachOne(query, sqlTable, { name, isAwaited });
+      detachOne(query, sqlTable, { sql, isAwaited });
     const one = await withShortLock(query, detach, patience);
     if (one === 'busy') return undefined;
     if (one !== 'gone') detached.push(one);
@@ -103,17 +103,16 @@ export async function detachPartitions(
 async function detachOne(
   query: QueryFunction,
   sqlTable: string,
-  { name, isAwaited }: { name: string; isAwaited: boolean },
+  { sql, isAwaited }: { sql: string; isAwaited: boolean },
 ): Promise<RetiredPartition | 'busy' | 'gone'> {
   if (!(await tryPartitionLock(query, sqlTable))) return 'busy';
   const table = await listPartitions(query, sqlTable);
-  const partition = table?.partitions.find((found) => found.name === name);
+  const partition = table?.partitions.find((found) => found.sql === sql);
   if (table === undefined || partition?.to === undefined) return 'gone';
-  const { sql } = relationOf(table.path, name);
   const columns = columnList(await storedColumns(query, sql));
   const retired = {
-    schema: table.path.schema,
-    table: name,
+    schema: partition.schema,
+    table: partition.name,
     from: partition.from === undefined ? null : new Date(partition.from).toISOString(),
     to: new Date(partition.to).toISOString(),
   };
@@ -126,37 +125,37 @@ async function detachOne(
      ) INSERT INTO ${sqlTable} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM later`,
     [],
   );
-  const mark = MARK + JSON.stringify({ of: table.path.table, ...retired, isAwaited });
+  const { schema: ofSchema, table: of } = table.path;
+  const mark = MARK + JSON.stringify({ of, ofSchema, ...retired, isAwaited });
   await query(`COMMENT ON TABLE ${sql} IS ${literalSql(mark)}`, []);
   return retired;
 }
 
 /** Tables that were detached from this one and still bear the mark, oldest first. @internal */
-export async function listRetired(
-  query: QueryFunction,
-  { schema, table }: TablePath,
-): Promise<FoundRetired[]> {
+export async function listRetired(query: QueryFunction, path: TablePath): Promise<FoundRetired[]> {
   const rows = (await query(
-    `SELECT pg_catalog.obj_description(c.oid, 'pg_class') AS mark, c.relname::text AS name
+    `SELECT pg_catalog.obj_description(c.oid, 'pg_class') AS mark,
+       n.nspname::text AS schema, c.relname::text AS table
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND c.relkind = 'r' AND NOT c.relispartition
-       AND pg_catalog.starts_with(pg_catalog.obj_description(c.oid, 'pg_class'), $2)`,
-    [schema, MARK],
-  )) as { mark: string; name: string }[];
+     WHERE c.relkind = 'r' AND NOT c.relispartition
+       AND pg_catalog.starts_with(pg_catalog.obj_description(c.oid, 'pg_class'), $1)`,
+    [MARK],
+  )) as (TablePath & { mark: string })[];
   return rows
-    .flatMap(({ mark, name }) => readMark(mark.slice(MARK.length), table, name))
-    .map(({ from, to, table: name, isAwaited }) => ({
-      partition: { schema, table: name, from, to },
+    .flatMap(({ mark, ...found }) => readMark(mark.slice(MARK.length), path, found))
+    .map(({ from, to, schema, table, isAwaited }) => ({
+      partition: { schema, table, from, to },
       isAwaited: isAwaited === true,
     }))
     .sort((a, b) => (a.partition.to < b.partition.to ? -1 : 1));
 }
 
 /** A comment may be anybody's, so nothing in it is believed without a look. */
-function readMark(text: string, of: string, name: string): Mark[] {
+function readMark(text: string, of: TablePath, found: TablePath): Mark[] {
   try {
     const mark = JSON.parse(text) as Mark;
-    return mark.of === of && mark.table === name ? [mark] : [];
+    const isOf = mark.of === of.table && (mark.ofSchema ?? mark.schema) === of.schema;
+    return isOf && mark.table === found.table && mark.schema === found.schema ? [mark] : [];
   } catch {
     return [];
   }
@@ -164,6 +163,8 @@ function readMark(text: string, of: string, name: string): Mark[] {
 
 interface Mark extends RetiredPartition {
   readonly of: string;
+  /** Of the ledger's table; undefined: the partition's own. */
+  readonly ofSchema?: string;
   readonly isAwaited?: boolean;
   readonly claim?: { readonly by: string; readonly until: string };
 }
