@@ -11,6 +11,7 @@ import { connectionSchema } from '../migrations/ledger-migrations.js';
 import { tableNames, type TableNames } from '../migrations/table-names.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
+import { databaseUrlOf } from './database-url.js';
 
 /** Column types by the name that PostgreSQL prints. */
 const TYPES: Readonly<Record<string, ColumnType>> = {
@@ -59,13 +60,10 @@ export class CommandDatabase {
 
   /** @throws CommandError if the server can't be reached, or has no such table */
   static async open(options: TableOptions): Promise<CommandDatabase> {
-    const { databaseUrl, schema, table } = options;
-    if (!databaseUrl) {
-      throw new CommandError('no database: give --database-url, or set LEDGER_DATABASE_URL');
-    }
+    const { schema, table } = options;
     const dataSource = new DataSource({
       type: 'postgres',
-      url: databaseUrl,
+      url: databaseUrlOf(options),
       applicationName: 'nestjs-ledger command',
       connectTimeoutMS: CONNECT_TIMEOUT_MS,
       poolSize: 3,

@@ -4,8 +4,8 @@ import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
 import { tableNames } from '../migrations/table-names.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
-import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { databaseUrlOf } from './database-url.js';
 import {
   addDefinitionOptions,
   definitionOf,
@@ -78,16 +78,13 @@ export function addDoctorCommand(
 /**
  * Looks at everything that a ledger needs; a database that can't be reached is a line too.
  *
- * @throws CommandError if none was named; LedgerDefinitionError
+ * @throws CommandError if none was named, or no address names it; LedgerDefinitionError
  * @internal
  */
 export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
-  const { databaseUrl, instances } = options;
-  if (!databaseUrl) {
-    throw new CommandError('no database: give --database-url, or set LEDGER_DATABASE_URL');
-  }
+  const databaseUrl = databaseUrlOf(options);
   const { faults, bufferMaxBytes, ...settings } = readSettingsInForce();
-  const { workers = settings.numWorkers, spillDir = settings.spillDir } = options;
+  const { instances, workers = settings.numWorkers, spillDir = settings.spillDir } = options;
   return [
     ...(await checkDatabase(databaseUrl, options, { instances, workers })),
     ...faults.map(({ name, value, source, rule }) =>

@@ -4,6 +4,7 @@ import { runMigrations } from '../migrations/run-migrations.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { databaseUrlOf } from './database-url.js';
 import {
   addDefinitionOptions,
   definitionOf,
@@ -56,16 +57,12 @@ export interface MigrateReport {
  * @internal
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
-  const { databaseUrl, sql } = options;
   const definition = await definitionOf(options);
-  if (sql) {
+  if (options.sql) {
     return { migrated: [], statements: migrationSql(definition).map((each) => `${each};`) };
   }
-  if (!databaseUrl) {
-    throw new CommandError('no database: give --database-url, or set LEDGER_DATABASE_URL');
-  }
+  const connection = { type: 'postgres', url: databaseUrlOf(options) } as const;
   try {
-    const connection = { type: 'postgres', url: databaseUrl } as const;
     return { migrated: await runMigrations(connection, definition) };
   } catch (error) {
     throw new CommandError(`can't migrate: ${readPgError(error).text}`);

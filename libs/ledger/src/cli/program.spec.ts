@@ -67,4 +67,20 @@ describe('nestjs-ledger', () => {
     expect(code).toBe(2);
     expect(text).toContain('--from (2026-02-01T00:00:00.000Z) must be before --to (2026-01-01');
   });
+
+  it.each(['tune --qps 1', 'doctor', 'migrate', 'replay .', 'verify', 'rollup', 'partitions list'])(
+    'says what is wrong with an address, and not the address: %s',
+    async (command) => {
+      for (const [url, rule] of [
+        ['postgres://me:s3cr%ZZet@h/d', 'percent-encoded'],
+        ['http://me:s3cret@h/d', 'must be a URL that begins with postgres://'],
+      ] as const) {
+        const { code, text } = await run(...command.split(' '), '--database-url', url);
+        expect(code).toBe(2);
+        expect(text).toMatch(/^error: the database's address \(--database-url, or .*\) must be/);
+        expect(text).toContain(rule);
+        expect(text).not.toContain('s3cr');
+      }
+    },
+  );
 });

@@ -12,6 +12,7 @@ import { grouped } from '../config/setting-values.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { databaseUrlOf } from './database-url.js';
 import { measureServer, type Measurement } from './measure-server.js';
 import { parseCount, parsePositive } from './parse-number.js';
 import { addDatabaseOption } from './table-options.js';
@@ -102,7 +103,8 @@ export async function tune(options: TuneOptions, output: CommandOutput): Promise
 }
 
 async function measure(options: TuneOptions, output: CommandOutput): Promise<Measurement> {
-  const { databaseUrl = '', schema, step: stepSeconds, qps, burst, instances, cores } = options;
+  const databaseUrl = databaseUrlOf(options);
+  const { schema, step: stepSeconds, qps, burst, instances, cores } = options;
   const demand = { qps, burstSeconds: burst, instances, cores, measured: [] };
   const mostWorkers = options.workers ?? Math.min(MOST_WORKERS, workerLimitFor(demand) * instances);
   const end = new AbortController();

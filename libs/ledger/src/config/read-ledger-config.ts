@@ -104,8 +104,8 @@ function readDatabase(
   return { faults: [{ fault: { name, value: NOT_SHOWN, rule, source: 'environment' } }] };
 }
 
-/** The rule that a URL breaks; TypeORM and pg would say it later, or never at boot. */
-function brokenUrlRule(url: string): string | undefined {
+/** The rule that a URL breaks; TypeORM and pg would say it later, or never at boot. @internal */
+export function brokenUrlRule(url: string): string | undefined {
   if (!POSTGRES_URL.test(url)) return 'must be a URL that begins with postgres:// or postgresql://';
   try {
     decodeURIComponent(new URL(url).href);
