@@ -237,6 +237,7 @@ describe('verify', () => {
     await database.sql('DELETE FROM $T WHERE user_id IN (4, 8, 9)');
     expect(await verify()).toBe(1);
     expect(said.join('\n')).toContain('missing 3: 3, 7-8');
+    expect(said.join('\n')).toContain('retired with its partition: --from leaves out');
     expect(await verify('--json')).toBe(1);
     expect(JSON.parse(said.at(-1)!)).toMatchObject({ runs: [{ run: 'abcdef01', missing: 3 }] });
     expect(await run('verify', '--files', dir)).toBe(0);

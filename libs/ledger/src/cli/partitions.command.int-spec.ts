@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { createRowTarget } from '../codec/row-target.js';
+import { formatUuid, writeUuidV7 } from '../codec/uuid.js';
 import {
   createLedgerDatabase,
   type LedgerDatabase,
@@ -21,6 +23,13 @@ const output = outputTo((text) => void said.push(text));
 function partitions(...args: string[]): Promise<number> {
   const own = ['--database-url', url, '--schema', database.schema];
   return runProgram(['partitions', ...args, ...own], output);
+}
+
+/** Of one run. */
+function uuidOf(createdAt: Date, sequence: number): string {
+  const target = createRowTarget(16);
+  writeUuidV7(target, 0, createdAt.getTime(), { run: 7, sequence });
+  return formatUuid(target.bytes, 0);
 }
 
 describe('nestjs-ledger partitions create', () => {
@@ -67,5 +76,24 @@ describe('nestjs-ledger partitions retire', () => {
     await database.sql(`DROP VIEW "${schema}".second`);
     expect(await partitions('retire', '--keep', '1')).toBe(0);
     expect(said.at(-1)).toBe('dropped usage_entries_p202502');
+  });
+
+  it('leaves what verify finds missing, unless that is told what is kept', async () => {
+    expect(await partitions('create', '--from', '2026-01', '--to', '2026-03')).toBe(0);
+    const days = [1, 15, 40].map((day) => new Date(Date.UTC(2026, 0, day)));
+    const rows = days.map(
+      (day, at) => `('${uuidOf(day, at)}', '${day.toISOString()}', 1, 1, 1, 'consume')`,
+    );
+    await database.sql(
+      `INSERT INTO $T (uuid, created_at, user_id, prompt_tokens, completion_tokens, direction)
+       VALUES ${rows.join()}`,
+    );
+    await database.sql(
+      `ALTER TABLE $T DETACH PARTITION "${database.schema}".usage_entries_p202601`,
+    );
+    const own = ['--database-url', url, '--schema', database.schema, '--grace', '0'];
+    expect(await runProgram(['verify', ...own], output)).toBe(1);
+    expect(said.join('\n')).toContain('missing 2: 0-1');
+    expect(await runProgram(['verify', ...own, '--from', '2026-02'], output)).toBe(0);
   });
 });

@@ -5,6 +5,8 @@ import type { VerifyReport } from './verify-ledger.js';
 /** Ranges of missing sequences that one line shows. */
 const SHOWN_RANGES = 5;
 
+const GONE =
+  'missing is too what was deleted, or retired with its partition: --from leaves out what is older';
 const BLIND_SPOTS = [
   'not seen: entries that a killed process held behind the last one that it wrote; entries with',
   'an uuid or idempotency key of the caller; sequences before the first of a period',
@@ -15,12 +17,13 @@ export function verifyLines(report: VerifyReport, graceMs: number): string[] {
   const { runs, withoutRun, hasDeadLetterTable, unreadable } = report;
   const sum = (of: (run: RunReport) => number): number =>
     runs.reduce((total, run) => total + of(run), 0);
-  const undecided = sum((run) => run.undecided);
+  const [missing, undecided] = [sum((run) => run.missing), sum((run) => run.undecided)];
   return [
     ...runs.map(runLine),
     `${runs.length} runs: ${sum((run) => run.table)} in the table, ` +
       `${sum((run) => run.deadLetters)} dead-lettered, ${sum((run) => run.spills)} spilled, ` +
-      `${sum((run) => run.missing)} missing`,
+      `${missing} missing`,
+    ...(missing > 0 ? [GONE] : []),
     ...(undecided > 0
       ? [`left out: ${undecided} not found, younger than ${graceMs / 1000} s, maybe in flight`]
       : []),
