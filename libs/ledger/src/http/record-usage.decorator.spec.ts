@@ -61,3 +61,42 @@ describe('RecordUsage, as its types promise', () => {
     expect([draft, keyed]).toHaveLength(2);
   });
 });
+
+describe('RecordUsage, where it stands', () => {
+  const metered = RecordUsage(() => null);
+
+  it('refuses to stand twice, since one would record nothing', () => {
+    const audited = RecordUsage(() => ({ userId: 'u' }), { ledger: usage });
+    expect(() => {
+      class Twice {
+        @metered
+        @audited
+        answer(): void {}
+      }
+      return Twice;
+    }).toThrow('@RecordUsage stands twice on Twice.answer');
+    expect(() => {
+      @metered
+      @audited
+      class Both {}
+      return Both;
+    }).toThrow('@RecordUsage stands twice on Both');
+  });
+
+  it('may stand on a handler, its controller, and a class that inherits from it', () => {
+    @metered
+    class Base {
+      @metered
+      answer(): void {}
+
+      @metered
+      other(): void {}
+    }
+    @metered
+    class Derived extends Base {
+      @metered
+      override answer(): void {}
+    }
+    expect(new Derived()).toBeInstanceOf(Base);
+  });
+});

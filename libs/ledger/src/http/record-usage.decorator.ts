@@ -17,12 +17,16 @@ import type { DefaultTable, RecordUsageOptions, UsageMapper } from './usage-call
  * With `room` and `commit` the mapper runs before the result is serialised, so it can't know if
  * that fails; with `record` such a call ends as `failed`.
  *
+ * One on a handler, and one on a controller. A mapper may return several entries of its ledger; what
+ * goes to another ledger is recorded by that one's `LedgerService`.
+ *
  * A mapper that throws is counted (`mapperErrors`) and logged at most once a second; the response
  * goes out unchanged.
  *
  * `Result` is the handler's result. To have entries checked against a ledger's columns as well,
  * leave both type arguments out and annotate the mapper's parameter, or give both.
  *
+ * @throws Error when the class is made, if it stands twice on one handler or controller
  * @example
  * ```ts
  * @Post()
@@ -48,6 +52,7 @@ export function RecordUsage(
   const mark = SetMetadata<symbol, RecordUsageMetadata>(RECORD_USAGE, { mapper, options });
   const intercept = UseInterceptors(LedgerInterceptor);
   const decorate = ((target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => {
+    refuseSecond(target, key, descriptor);
     // As Nest's own `applyDecorators` does: a class has neither key nor descriptor.
     for (const each of [mark, intercept] as (MethodDecorator & ClassDecorator)[]) {
       if (descriptor && key !== undefined) each(target, key, descriptor);
@@ -55,4 +60,20 @@ export function RecordUsage(
     }
   }) as CustomDecorator<symbol>;
   return Object.assign(decorate, { KEY: mark.KEY });
+}
+
+/** Metadata holds one mapper: that of the other would never run, and nothing would tell of it. */
+function refuseSecond(
+  target: object,
+  key: string | symbol | undefined,
+  descriptor: PropertyDescriptor | undefined,
+): void {
+  if (!Reflect.hasOwnMetadata(RECORD_USAGE, (descriptor?.value as object | undefined) ?? target))
+    return;
+  const { name } = key === undefined ? (target as Type) : target.constructor;
+  const where = key === undefined ? name : `${name}.${String(key)}`;
+  throw new Error(
+    `@RecordUsage stands twice on ${where}, and one would record nothing: ` +
+      'let one mapper return several entries, or record by LedgerService',
+  );
 }
