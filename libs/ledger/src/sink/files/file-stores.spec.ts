@@ -2,6 +2,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PartlyWrittenError } from '../../errors/partly-written.error.js';
 import type { DeadLetter } from '../dead-letter-store.interface.js';
@@ -91,6 +92,25 @@ describe('FileSpillStore', () => {
     const files = await Promise.all(stores.map((store) => store.spill([spilled(0)])));
     expect(files[0]!.file).not.toBe(files[1]!.file);
     expect(await readdir(dir)).toHaveLength(2);
+  });
+
+  it('never finishes a file over that of another ledger of the same name', async () => {
+    for (let round = 0; round < 30; round += 1) {
+      const own = join(dir, String(round));
+      const stores = Array.from({ length: 12 }, () => {
+        return new FileSpillStore({ dir: own, ledger: 'default' });
+      });
+      await Promise.all(
+        stores.map(async (store, index) => {
+          // One opens its file while others finish theirs, at whatever moment.
+          await delay(Math.random() * 6);
+          await store.spill([spilled(index)]);
+        }),
+      );
+      const lines = await Promise.all((await readdir(own)).map((name) => linesOf(join(own, name))));
+      const uuids = lines.flat().map(({ uuid }) => uuid);
+      expect(uuids.sort()).toEqual(stores.map((_, index) => spilled(index).uuid));
+    }
   });
 
   it('says how many are kept where the disk takes no more', async () => {

@@ -154,15 +154,17 @@ export class NdjsonWriter {
     for (;;) {
       this.#number += 1;
       const path = join(this.dir, `${this.#name}-${this.#number}.ndjson${OPEN_ENDING}`);
-      try {
-        if (await exists(finalPath(path))) continue;
-        const handle = await open(path, 'wx', FILE_MODE);
-        await syncFolder(this.dir);
-        return { handle, path, bytes: 0 };
-      } catch (error) {
-        // Another ledger of this name and process: the next number is free.
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const handle = await openNew(path);
+      // Another ledger of this name and process has it: the next number is free.
+      if (handle === undefined) continue;
+      // Only now: a file is finished under the name that it had, which this one has from here on.
+      if (await exists(finalPath(path))) {
+        await handle.close();
+        await rm(path);
+        continue;
       }
+      await syncFolder(this.dir);
+      return { handle, path, bytes: 0 };
     }
   }
 
@@ -186,6 +188,16 @@ export class NdjsonWriter {
       this.#file = undefined;
       await file.handle.close().catch(() => {});
     }
+  }
+}
+
+/** @returns undefined if the file is there already @throws the file system's error */
+async function openNew(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'wx', FILE_MODE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return undefined;
   }
 }
 
