@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { defineLedger } from '../define-ledger.js';
 import { isLedgerReadError } from '../errors/ledger-read.error.js';
 import { checkFields, parseId, parseLimit, parseMoment } from './parse-read-query.js';
+import { parseReportQuery } from './parse-report-query.js';
 
 function faultOf(parse: () => unknown): { field: string; rule: string } | undefined {
   try {
@@ -92,5 +94,18 @@ describe('the other arguments of a query', () => {
     for (const value of values) {
       expect(faultOf(() => parseMoment('from', value))).toMatchObject({ field: 'from' });
     }
+  });
+});
+
+describe('a report', () => {
+  it('has one meaning for each field of its rows', () => {
+    const usage = defineLedger({ columns: { entries: 'integer', price: 'numeric' } });
+    const report = { from: '2026-01-01', to: '2026-02-01', groupBy: ['price'], sum: ['price'] };
+    const faultFor = (asked: object) =>
+      faultOf(() => parseReportQuery(usage, { ...report, ...asked }));
+    expect(faultFor({})).toMatchObject({ field: 'sum' });
+    expect(faultFor({ groupBy: [], sum: ['entries'] })).toMatchObject({ field: 'sum' });
+    expect(faultFor({ groupBy: ['entries'], sum: [] })).toMatchObject({ field: 'groupBy' });
+    expect(faultFor({ groupBy: [] })).toBeUndefined();
   });
 });

@@ -19,20 +19,26 @@ const FIELDS = [
 export const PERIODS = ['hour', 'day', 'month'];
 const OWN_DIMENSIONS = [...PERIODS, 'userId', 'apiKeyId', 'serviceId', 'direction'];
 const SUMMABLE = ['bigint', 'integer', 'numeric'];
+/** Figures of every row: of a declared column of such a name a row could have only one of the two. */
+const FIGURES = ['consumedTokens', 'suppliedTokens', 'netTokens', 'entries'];
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
 /** @throws LedgerReadError naming the field and its rule */
 export function parseReportQuery(table: LedgerTable, query: unknown): CheckedReport {
   const fields = checkFields(query, FIELDS);
   const { columns } = table;
-  const summable = Object.keys(columns).filter((field) => SUMMABLE.includes(columns[field]!));
+  const declared = Object.keys(columns).filter((field) => !FIGURES.includes(field));
+  const groupBy = parseNames('groupBy', fields['groupBy'], [...OWN_DIMENSIONS, ...declared]);
+  const summable = declared.filter(
+    (field) => SUMMABLE.includes(columns[field]!) && !groupBy.includes(field),
+  );
   const { userId, writtenBefore } = fields;
   return {
     from: parsePeriodEnd('from', fields['from']),
     to: parsePeriodEnd('to', fields['to']),
     timeZone: parseTimeZone(fields['timeZone']),
     userId: userId === undefined ? undefined : parseId('userId', userId, table.ids),
-    groupBy: parseNames('groupBy', fields['groupBy'], [...OWN_DIMENSIONS, ...Object.keys(columns)]),
+    groupBy,
     sum: parseNames('sum', fields['sum'], summable),
     writtenBefore:
       writtenBefore === undefined ? undefined : parseMoment('writtenBefore', writtenBefore),

@@ -23,7 +23,10 @@ export interface ReportQuery<
   readonly userId?: IdInput<T['ids']>;
   /** One row for each combination, in this order; empty: one row for all. */
   readonly groupBy?: readonly (ReportDimension | (keyof T['columns'] & string))[];
-  /** Declared columns to add up beside the tokens; of type bigint, integer or numeric. */
+  /**
+   * Declared columns to add up beside the tokens; of type bigint, integer or numeric, none that is in
+   * `groupBy`. Here and there none that has the name of a figure of the row, as `entries`.
+   */
   readonly sum?: readonly (keyof T['columns'] & string)[];
   /**
    * The books as they stood: only entries whose writing had begun before. What is under way may still
