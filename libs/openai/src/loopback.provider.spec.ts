@@ -51,4 +51,13 @@ describe('LoopbackProvider', () => {
     expect(cut).toMatchObject({ text: 'You said: one', finishReason: 'stop' });
     expect(await answer({ stop: 'three' })).toMatchObject({ text: 'You said: one two ' });
   });
+
+  it('looks for a stop of 128 characters, and refuses a longer one', async () => {
+    const mark = `${'a'.repeat(63)}b${'a'.repeat(64)}`;
+    expect(await answer({ stop: mark }, `one ${mark}`)).toMatchObject({ text: 'You said: one ' });
+    await expect(answer({ stop: ['b', `${mark}a`] })).rejects.toMatchObject({
+      status: 400,
+      response: { error: { param: 'stop', message: 'stop: at most 128 characters' } },
+    });
+  });
 });

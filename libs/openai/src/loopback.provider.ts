@@ -1,12 +1,20 @@
-import type { OnApplicationBootstrap } from '@nestjs/common';
+import { BadRequestException, type OnApplicationBootstrap } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChatRequest } from './chat-request.schema.js';
 import { inTurns } from './in-turns.js';
+import { openAiError } from './openai-error.js';
 import { textOf } from './prompt.js';
 import { Tokenizer, type Piece } from './tokenizer.js';
 import { Upstream, type UpstreamAnswer } from './upstream.js';
+
+/**
+ * Characters of a stop. V8 looks for up to 250 of them in time that grows with the text, and for
+ * more in time that grows with text times stop: hours for a body of 16 MB.
+ * Source: `kBMMaxShift` in https://github.com/v8/v8/blob/main/src/strings/string-search.h
+ */
+const LONGEST_STOP = 128;
 
 /** A model's answer: how much it read, and what it says. */
 interface Answer {
@@ -32,7 +40,11 @@ export class LoopbackProvider extends Upstream implements OnApplicationBootstrap
     void Tokenizer.load('gpt-4o').catch(() => {});
   }
 
-  /** Answers a request. The same request gets the same answer. */
+  /**
+   * Answers a request. The same request gets the same answer.
+   *
+   * @throws BadRequestException if a stop has more than 128 characters
+   */
   async send(
     request: ChatRequest,
     _headers: IncomingHttpHeaders,
@@ -83,6 +95,10 @@ function echo({ messages }: ChatRequest): string {
 
 function cutAtStop(text: string, stop: ChatRequest['stop']): string {
   const marks = (typeof stop === 'string' ? [stop] : (stop ?? [])).filter((mark) => mark !== '');
+  if (marks.some((mark) => mark.length > LONGEST_STOP)) {
+    const rule = `stop: at most ${LONGEST_STOP} characters`;
+    throw new BadRequestException(openAiError(rule, { param: 'stop' }));
+  }
   const ends = marks.map((mark) => text.indexOf(mark)).filter((at) => at >= 0);
   return text.slice(0, Math.min(text.length, ...ends));
 }
