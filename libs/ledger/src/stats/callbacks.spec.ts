@@ -38,6 +38,22 @@ describe('onLoss', () => {
     expect(reports.at(-1)).toMatchObject({ kind: 'spilled', count: 1, reason: 'spill.ndjson' });
   });
 
+  it('carries reason and SQLSTATE of the same dead letter, where there are several', async () => {
+    const reports: LossReport[] = [];
+    const onLoss = (report: LossReport): void => void reports.push(report);
+    const test = ledgerUnderTest({ batchSize: 1, onLoss });
+    await start(test);
+    test.sink.failNext({ kind: 'row', rowNumber: 1, sqlState: '23514' });
+    test.ledger.intake.offer({ userId: 1 });
+    const uuid = '01890a5d-ac96-774b-bcce-b302099a8057';
+    for (const userId of [1, 2]) test.ledger.intake.offer({ userId, uuid });
+    await test.clock.advance(1000);
+    expect(test.ledger.stats()).toMatchObject({ deadLettered: 2, conflicts: 1 });
+    expect(reports).toMatchObject([{ kind: 'deadLettered', count: 2, reason: 'conflict' }]);
+    expect(reports[0]!.sqlState).toBeUndefined();
+    expect(test.lines).toContain('WARNING: dead-lettered 2 entries in the last 1.0s: conflict');
+  });
+
   it('tells of entries that came after the seal', async () => {
     const reports: LossReport[] = [];
     const onLoss = (report: LossReport): void => void reports.push(report);

@@ -54,8 +54,9 @@ export class LossReporter {
       this.#episodes.set(kind, { count, ...at, reason: why.reason, sqlState: why.sqlState });
     } else {
       episode.count += count;
-      episode.reason = why.reason ?? episode.reason;
-      episode.sqlState = why.sqlState ?? episode.sqlState;
+      // Both are of the latest loss: a conflict has no SQLSTATE, and must not be told with another's.
+      episode.reason = why.reason;
+      episode.sqlState = why.sqlState;
     }
     if (kind === 'dropped') this.#noteFull(count);
     this.#timer ??= this.#parts.clock.after(WINDOW_MS, () => this.#tell());
