@@ -11,6 +11,7 @@ import { withMigrationDataSource } from './migration-data-source.js';
 import type { PostgresOptions } from './migration-data-source.js';
 import { quoteIdentifier, tableNames } from './table-names.js';
 import type { TableNames } from './table-names.js';
+import { LIFT_TRANSACTION_TIMEOUT } from './transaction-timeout.js';
 import { verifyTable } from './verify-table.js';
 
 /** @internal */
@@ -150,6 +151,7 @@ async function runPending(runner: QueryRunner, migration: Migration): Promise<st
       const statementMs = Math.max(1, Math.floor(deadline - performance.now()));
       await runner.query(`SET LOCAL lock_timeout = ${Math.min(LOCK_TIMEOUT_MS, statementMs)}`);
       await runner.query(`SET LOCAL statement_timeout = ${statementMs}`);
+      await runner.query(LIFT_TRANSACTION_TIMEOUT);
       await up(runner);
       if (isRecorded) return;
       await runner.query(`INSERT INTO ${names.sqlMigrations} ("timestamp", name) VALUES ($1, $2)`, [
@@ -173,9 +175,10 @@ async function withLock<T>(
       const answers = (await client.query(
         `BEGIN ISOLATION LEVEL READ COMMITTED;
          SET LOCAL idle_in_transaction_session_timeout = 0;
+         ${LIFT_TRANSACTION_TIMEOUT};
          SELECT pg_catalog.pg_try_advisory_xact_lock(${lockKey(dataSource, names)})::text AS got`,
       )) as unknown as QueryResult<{ got: string }>[];
-      return answers[2]?.rows[0]?.got === 'true' ? await work() : undefined;
+      return answers.at(-1)?.rows[0]?.got === 'true' ? await work() : undefined;
     } finally {
       // If the connection is gone, so are its transaction and the lock.
       await client.query('ROLLBACK').catch(() => {});

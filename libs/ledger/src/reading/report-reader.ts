@@ -1,5 +1,6 @@
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
+import { LIFT_TRANSACTION_TIMEOUT } from '../migrations/transaction-timeout.js';
 import { Deadline } from '../sink/postgres/deadline.js';
 import type { PgConnections } from '../sink/postgres/pg-connections.js';
 import { parseReportQuery } from './parse-report-query.js';
@@ -41,6 +42,7 @@ export function streamReport(
           report,
         );
         await session.rows('BEGIN READ ONLY');
+        await session.rows(LIFT_TRANSACTION_TIMEOUT);
         await session.rows(`SET LOCAL statement_timeout = ${TIMEOUT_MS}`);
         await session.rows(`SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}`);
         await session.rows(`DECLARE report NO SCROLL CURSOR FOR ${text}`, values);

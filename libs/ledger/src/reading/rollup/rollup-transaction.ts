@@ -1,3 +1,4 @@
+import { LIFT_TRANSACTION_TIMEOUT } from '../../migrations/transaction-timeout.js';
 import type { Deadline } from '../../sink/postgres/deadline.js';
 import type { PgSession } from '../pg-session.js';
 
@@ -14,6 +15,7 @@ export async function inTransaction<T>(
 ): Promise<T> {
   await session.rows('BEGIN ISOLATION LEVEL REPEATABLE READ');
   try {
+    await session.rows(LIFT_TRANSACTION_TIMEOUT);
     const ms = Math.max(1, Math.floor(deadline.remainingMs * 0.9));
     await session.rows(`SET LOCAL lock_timeout = ${Math.min(ms, 1_000)}`);
     await session.rows(`SET LOCAL statement_timeout = ${ms}`);
