@@ -86,6 +86,7 @@ export async function foldOnce(
       const nothing = { entries: 0, changes: 0, stepMs: goal.stepMs, movedMs: 0 };
       return { isBehind: false, isIdle: true, ...nothing };
     }
+    if (closed === NEVER) await session.rows(sql.dropSpans);
     const reach = await reachOf(session, sql, { closed, written, goal });
     const { before, until, isCrowded, stepMs } = reach;
     const movedMs = before - closed;

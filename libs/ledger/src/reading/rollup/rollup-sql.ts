@@ -25,6 +25,8 @@ export interface RollupSql {
   readonly summarize: string;
   readonly lock: readonly string[];
   readonly readState: string;
+  /** For a state that says that nothing was folded: a copy of another database's rows may lie there. */
+  readonly dropSpans: string;
   readonly fold: FoldSql;
   /** Parameters: closed_before and written_until, and the share of its own time to rest. */
   readonly moveOn: string;
@@ -54,6 +56,7 @@ export function rollupSql(
     ],
     readState: `SELECT ${millisSql('closed_before')}, ${millisSql('written_until')},
       array_to_string(dimensions, ','), ${millisSql('retired_before')} FROM ${sqlState}`,
+    dropSpans: `DELETE FROM ${sqlRollups}`,
     fold: foldSql(table, schema, sizes),
     moveOn: `UPDATE ${sqlState} SET closed_before = $1::timestamptz, written_until = $2::timestamptz,
       rests_until = clock_timestamp() + $3::text::double precision * (clock_timestamp() - now())`,
