@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import type { AppFiles, FileChange } from '../init/app-files.interface.js';
+import type { AppFiles } from '../init/app-files.interface.js';
 import { lineDiff } from '../init/line-diff.js';
 import { loadCompiler } from '../init/load-compiler.js';
 import { planInit, type InitPlaces } from '../init/plan-init.js';
+import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { fileErrorCode } from './set-aside-files.js';
+import { writeAppFiles } from './write-app-files.js';
 
 /** What `init` is told. @internal */
 export interface InitOptions extends InitPlaces {
@@ -59,7 +61,7 @@ export async function init(
   else if (dryRun) output.line('nothing written: --dry-run');
   else {
     const answer = yes ? true : await ask();
-    if (answer) await write(folder, changes);
+    if (answer) await writeAppFiles(folder, changes);
     output.line(
       answer
         ? `wrote ${changes.map(({ path }) => path).join(', ')}`
@@ -75,18 +77,12 @@ function filesOf(folder: string): AppFiles {
       try {
         return readFileSync(join(folder, path), 'utf8');
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-        throw error;
+        const code = fileErrorCode(error);
+        if (code === 'ENOENT') return undefined;
+        throw code === undefined ? error : new CommandError(`${path} can't be read: ${code}`);
       }
     },
   };
-}
-
-async function write(folder: string, changes: readonly FileChange[]): Promise<void> {
-  for (const { path, after } of changes) {
-    await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), after);
-  }
 }
 
 async function askInTerminal(): Promise<boolean | undefined> {
