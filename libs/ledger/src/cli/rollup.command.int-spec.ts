@@ -179,4 +179,28 @@ describe('nestjs-ledger rollup', () => {
     await other.query('ROLLBACK');
     expect(await running).toBe(0);
   });
+
+  it('names the remedy where the server refuses', async () => {
+    const role = `reader_${randomUUID().slice(0, 8)}`;
+    const plain = ownSchema();
+    const { client, names } = bench;
+    await client.query(`CREATE ROLE ${role}; GRANT USAGE ON SCHEMA "${usage.schema}" TO ${role};
+      GRANT SELECT ON ${names.sqlState} TO ${role}`);
+    const as = new URL(url);
+    try {
+      as.searchParams.set('options', `-c role=${role}`);
+      expect(await run(as.href, '--rebuild')).toBe(2);
+      expect(warnings.at(-1)).toMatch(/\(42501\).*: run it as the tables' owner$/);
+      as.searchParams.set('options', '-c default_transaction_read_only=on');
+      expect(await run(as.href, '--rebuild')).toBe(2);
+      expect(warnings.at(-1)).toMatch(/\(25006\): give the address of the primary/);
+      const at = ['--database-url', url, '--schema', plain];
+      expect(await runProgram(['migrate', '--no-rollup', ...at], output)).toBe(0);
+      expect(await runProgram(['rollup', ...at], output)).toBe(2);
+      expect(warnings.at(-1)).toMatch(/\(42P01\): there are no rollups; .* migrate. makes them$/);
+    } finally {
+      await client.query(`DROP OWNED BY ${role}; DROP ROLE ${role};
+        DROP SCHEMA IF EXISTS "${plain}" CASCADE`);
+    }
+  });
 });

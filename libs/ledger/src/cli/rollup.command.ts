@@ -38,6 +38,13 @@ const PAUSE_MS = 1_000;
 /** Milliseconds after which open transactions, and another process's folds, are no longer waited for. */
 const WAIT_MS = 60_000;
 
+/** What helps, by SQLSTATE: undefined table, insufficient privilege, read-only transaction. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  '42P01': 'there are no rollups; `npx nestjs-ledger migrate` makes them',
+  '42501': "run it as the tables' owner",
+  '25006': 'give the address of the primary, and a role that may write',
+};
+
 const EXAMPLES = `
 Examples:
   $ nestjs-ledger rollup --database-url postgres://localhost/app
@@ -106,7 +113,9 @@ export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<
     throw new RollupStoppedError({ result, outcome, steps });
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    throw new CommandError(`can't roll up: ${readPgError(error).text}`);
+    const { code = '', text } = readPgError(error);
+    const remedy = REFUSALS[code];
+    throw new CommandError(`can't roll up: ${text}${remedy === undefined ? '' : `: ${remedy}`}`);
   } finally {
     await database.close();
   }
