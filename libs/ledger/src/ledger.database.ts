@@ -59,6 +59,11 @@ export class LedgerDatabase {
     if (type !== 'postgres') throw notPostgres(type);
   }
 
+  /** Whether it is the application's, or given to several ledgers, and this one writes to it too. */
+  shares(dataSource: DataSource, find: FindDataSource): boolean {
+    return !this.isOwn && (this.#dataSource ?? find()) === dataSource;
+  }
+
   /** Connections that the pool may open. */
   get poolSize(): number {
     const { extra, poolSize } = this.dataSource.options as {
@@ -68,7 +73,7 @@ export class LedgerDatabase {
     return extra?.max ?? poolSize ?? DEFAULT_POOL_SIZE;
   }
 
-  /** Workers that the pool can take without starving the application. */
+  /** Workers that the pool can take without starving the application, of all ledgers on it. */
   get maxWorkers(): number {
     return this.isOwn ? Number.POSITIVE_INFINITY : Math.max(1, this.poolSize - 1);
   }

@@ -10,10 +10,17 @@ import { ledgerUnderTest } from './testing/ledger-under-test.js';
 /** Nothing listens there: what asks the server gets no answer, and the sink is in memory. */
 const NOWHERE = { type: 'postgres', url: 'postgres://127.0.0.1:1/nowhere', poolSize: 7 } as const;
 
-/** @param all of the application's lifecycles */
-function bootable(all: LedgerLifecycle[] = [], name = 'default') {
-  const test = ledgerUnderTest({ bufferSize: 2, batchSize: 1 });
-  const options = resolveLedgerOptions({ dataSource: new DataSource(NOWHERE) });
+interface Surroundings {
+  /** Of the application's ledgers. */
+  readonly all?: LedgerLifecycle[];
+  readonly name?: string;
+  readonly numWorkers?: number;
+  readonly dataSource?: DataSource;
+}
+
+function bootable({ all = [], name = 'default', numWorkers = 1, dataSource }: Surroundings = {}) {
+  const test = ledgerUnderTest({ bufferSize: 2, batchSize: 1, numWorkers });
+  const options = resolveLedgerOptions({ dataSource: dataSource ?? new DataSource(NOWHERE) });
   const lifecycle = new LedgerLifecycle({
     name,
     ledger: test.ledger,
@@ -87,7 +94,7 @@ describe('LedgerLifecycle', () => {
 
   it('stops with all other ledgers of the application, so that their time limits do not add up', async () => {
     const all: LedgerLifecycle[] = [];
-    const [first, second] = [bootable(all, 'first'), bootable(all, 'second')];
+    const [first, second] = [bootable({ all, name: 'first' }), bootable({ all, name: 'second' })];
     all.push(first.lifecycle, second.lifecycle);
     await Promise.all([first.boot(), second.boot()]);
     for (const { sink, ledger } of [first, second]) {
@@ -113,5 +120,39 @@ describe('LedgerLifecycle', () => {
       expect(ledger.stats()).toMatchObject({ state: 'sealed', spilled: 1, depth: 0, inFlight: 0 });
       expect(sink.isClosed).toBe(true);
     }
+  });
+
+  it.each([
+    // Of a pool of 7 connections the application has one.
+    [
+      [5, 5],
+      [5, 1],
+    ],
+    [
+      [9, 9],
+      [5, 1],
+    ],
+    [
+      [1, 5, 2],
+      [1, 4, 1],
+    ],
+    [
+      [2, 2],
+      [2, 2],
+    ],
+  ])('leaves the application a connection beside ledgers of %j workers', async (wanted, had) => {
+    const all: LedgerLifecycle[] = [];
+    const dataSource = new DataSource(NOWHERE);
+    const tests = wanted.map((numWorkers, index) => {
+      return bootable({ all, name: `ledger-${index}`, numWorkers, dataSource });
+    });
+    const elsewhere = bootable({ all, name: 'elsewhere', numWorkers: 6 });
+    all.push(...[...tests, elsewhere].map(({ lifecycle }) => lifecycle));
+    for (const { boot } of [...tests, elsewhere]) await boot();
+    expect(tests.map(({ ledger }) => ledger.writer.numWorkers)).toEqual(had);
+    expect(elsewhere.ledger.writer.numWorkers).toBe(6);
+    const stop = tests[0]!.lifecycle.onModuleDestroy();
+    for (const { clock } of tests) await clock.turn();
+    await stop;
   });
 });

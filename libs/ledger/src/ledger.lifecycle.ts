@@ -111,15 +111,25 @@ export class LedgerLifecycle
   }
 
   #clampWorkers(): void {
-    const { database, ledger } = this.#parts;
-    const { writer, logger } = ledger;
-    const most = database.maxWorkers;
+    const { writer, logger } = this.#parts.ledger;
+    const most = Math.max(1, this.#parts.database.maxWorkers - this.#workersBeside());
     if (writer.numWorkers <= most) return;
     logger.warn(
       `WARNING: ${writer.numWorkers} workers would take the application's whole pool, ` +
         `using ${most}: give the ledger a connection of its own, or a larger pool`,
     );
     writer.numWorkers = most;
+  }
+
+  /** Of other ledgers on the same pool: those that have begun, and one for each that has not yet. */
+  #workersBeside(): number {
+    const { database, findDataSource } = this.#parts;
+    if (database.isOwn) return 0;
+    return this.#parts
+      .all()
+      .filter((each) => each !== this)
+      .filter((each) => each.#parts.database.shares(database.dataSource, findDataSource))
+      .reduce((sum, each) => sum + (each.#boot ? each.#parts.ledger.writer.numWorkers : 1), 0);
   }
 
   #announce(): void {
