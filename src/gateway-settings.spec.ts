@@ -35,6 +35,26 @@ describe('readGatewaySettings', () => {
     );
   });
 
+  it.each([
+    'https://me:secret@host/v1',
+    'https://host/v1?key=secret',
+    'https://host/v1#secret',
+    'https://secret@host?',
+  ])('refuses the upstream %s, of which not all would be sent, and does not show it', (url) => {
+    const read = () => readGatewaySettings({ UPSTREAM_BASE_URL: url });
+    expect(read).toThrow(/UPSTREAM_BASE_URL: a URL without user, query and fragment/);
+    expect(read).not.toThrow(/secret/);
+  });
+
+  it('takes the key of the upstream without the line end of its file, and only what can be sent', () => {
+    const of = (key: string) => readGatewaySettings({ UPSTREAM_API_KEY: key }).upstreamApiKey;
+    expect(of(' sk-upstream\r\n')).toBe('sk-upstream');
+    for (const key of ['sk-\nsecret', 'sk-secret…', 'sk secret', '\n']) {
+      expect(() => of(key)).toThrow(/UPSTREAM_API_KEY: visible ASCII characters/);
+      expect(() => of(key)).not.toThrow(/secret/);
+    }
+  });
+
   it.each(['sk-secret-0123456789', 'a:b:sk-short', `a:b:${'k'.repeat(16)},c:b:${'l'.repeat(16)}`])(
     'refuses the keys %s and does not show them',
     (text) => {
