@@ -62,7 +62,9 @@ export function createSummaryFunction(table: LedgerTable, names: TableNames): st
  */
 function summaryBody(table: LedgerTable): string {
   const [user, key, all] = SERIES.map((series) => seriesBody(table, series));
+  // Entries may have a column v_from; what is a column's is said with its table's alias.
   return `
+  #variable_conflict use_variable
   DECLARE
     v_tick CONSTANT interval := '1 microsecond';
     v_from timestamptz := coalesce(p_from, '-infinity');

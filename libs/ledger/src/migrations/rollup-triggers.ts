@@ -12,13 +12,14 @@ export const ROLLUP_TRIGGERS = [
     ending: 'rollupUpdate',
     event: 'UPDATE',
     transition: 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows',
-    rows: 'SELECT 1 AS entries, n.* FROM new_rows n UNION ALL SELECT -1, o.* FROM old_rows o',
+    rows: (columns: string) =>
+      `SELECT 1 AS entries, ${columns} FROM new_rows UNION ALL SELECT -1, ${columns} FROM old_rows`,
   },
   {
     ending: 'rollupDelete',
     event: 'DELETE',
     transition: 'REFERENCING OLD TABLE AS old_rows',
-    rows: 'SELECT -1 AS entries, o.* FROM old_rows o',
+    rows: (columns: string) => `SELECT -1 AS entries, ${columns} FROM old_rows`,
   },
   { ending: 'rollupTruncate', event: 'TRUNCATE', transition: '', rows: undefined },
 ] as const;
@@ -102,14 +103,16 @@ function partitionTriggersSql(of: TriggeredTable, sqlEntries: string): string {
   return eachPartitionSql(sqlEntries, statements);
 }
 
-function markSql(table: LedgerTable, rows: string): string {
+/** Names no other columns of the entries: those that users declare or add may have any name. */
+function markSql(table: LedgerTable, rows: (columns: string) => string): string {
   const columns = dimensions(table).map(quoteIdentifier).join(', ');
+  const changed = `created_at, written_at, direction, prompt_tokens, completion_tokens, ${columns}`;
   return `INSERT INTO ${ownRelation(table, 'rollupMarks')}
       (created_at, written_at, ${columns}, consumed, supplied, entries)
     SELECT created_at, written_at, ${columns}, sum(consumed * entries), sum(supplied * entries),
       sum(entries)
     FROM (SELECT created_at, written_at, ${columns}, ${MEASURES_OF_ENTRY}, entries
-      FROM (${rows}) AS changed) AS deltas
+      FROM (${rows(changed)}) AS changed) AS deltas
     GROUP BY created_at, written_at, ${columns}
     HAVING sum(entries) <> 0 OR sum(consumed * entries) <> 0 OR sum(supplied * entries) <> 0;`;
 }

@@ -171,8 +171,8 @@ function gather(table: LedgerTable, schema: string | undefined, changes: number)
   const temporary = (name: string, query: string): FoldStatement => ({
     // CREATE TABLE AS takes no parameters: it makes the columns alone.
     sql: `CREATE TEMPORARY TABLE ${name.replace('pg_temp.', '')} ON COMMIT DROP AS
-      SELECT ${query} FROM (SELECT e.created_at AS at, e.*, 0::bigint AS entries,
-        0::bigint AS consumed, 0::bigint AS supplied FROM ${sqlEntries} e) x WHERE false`,
+      SELECT ${query} FROM (SELECT created_at AS at, ${list}, 0::bigint AS entries,
+        0::bigint AS consumed, 0::bigint AS supplied FROM ${sqlEntries}) x WHERE false`,
     moments: [],
   });
   const isMeant = `created_at < ${$1} AND created_at >= ${$4} AND written_at <= ${$2}`;

@@ -47,3 +47,38 @@ describe('a dimension of any name that a definition takes', () => {
     },
   );
 });
+
+it('columns that are no dimensions may have the names that rollups use themselves', async () => {
+  const names = ['at', 'entries', 'consumed', 'supplied', 'vFrom', 'vWritten', 'pUserId'];
+  const usage = defineLedger({
+    schema: ownSchema(),
+    columns: Object.fromEntries(names.map((name) => [name, 'integer' as const])),
+    rollup: {},
+  });
+  const { client, table, reader, ...bench } = await openRollupBench(inject('databaseUrl'), usage);
+  try {
+    await client.query(
+      `INSERT INTO ${table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at,
+         at, entries, consumed, supplied, v_from, v_written, p_user_id)
+       SELECT gen_random_uuid(), 1, 1, 0, 'consume', '2026-01-05Z'::timestamptz + n * interval '1 minute',
+         7, 7, 7, 7, 7, 7, 7 FROM generate_series(1, 300) n`,
+    );
+    await bench.settle();
+    expect(await bench.closedBefore()).not.toBeNull();
+    await client.query(
+      `UPDATE ${table} SET prompt_tokens = 2 WHERE created_at < '2026-01-05T02:00Z'`,
+    );
+    await client.query(`DELETE FROM ${table} WHERE created_at < '2026-01-05T01:00Z'`);
+    for (const settle of [async () => {}, () => bench.settle()]) {
+      await settle();
+      const from = new Date('2026-01-05T00:30:30Z');
+      expect(await reader.summary({ userId: 1, from })).toMatchObject({
+        entries: 241,
+        consumedTokens: 301,
+      });
+    }
+    expect(bench.notices).toEqual([]);
+  } finally {
+    await bench.close();
+  }
+});
