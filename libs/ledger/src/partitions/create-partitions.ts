@@ -122,7 +122,7 @@ async function moveFromDefault(
      ) SELECT count(*)::text AS moved FROM written`,
       [uuidBound(period.from), uuidBound(period.to)],
     );
-  const rows = await withoutTriggers(query, table.path, from.sql, move);
+  const rows = await withoutTriggers(query, from.sql, move);
   return Number((rows as { moved: string }[])[0]?.moved ?? 0);
 }
 

@@ -56,26 +56,28 @@ export async function addAllTriggers(query: QueryFunction, path: TablePath): Pro
 }
 
 /**
- * Runs `work` while the triggers of a partition are off: rows that only change their partition are no
- * difference. Part of a transaction that holds the partition for itself.
+ * Runs `work` while the triggers of a partition are off, those of users too, which might count rows
+ * or keep them: rows that only change their partition are no difference. Part of a transaction that
+ * holds the partition for itself.
  *
  * @internal
  */
 export async function withoutTriggers<T>(
   query: QueryFunction,
-  path: TablePath,
   sqlPartition: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  const triggers = await foundTriggers(query, path, sqlPartition);
-  const turn = async (how: 'DISABLE' | 'ENABLE'): Promise<void> => {
-    for (const { name } of triggers) {
-      await query(`ALTER TABLE ${sqlPartition} ${how} TRIGGER ${quoteIdentifier(name)}`, []);
-    }
-  };
-  await turn('DISABLE');
+  const triggers = (await query(
+    `SELECT tgname::text AS name, CASE tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS on
+     FROM pg_catalog.pg_trigger
+     WHERE tgrelid = pg_catalog.to_regclass($1) AND NOT tgisinternal AND tgenabled IN ('O', 'A')`,
+    [sqlPartition],
+  )) as { name: string; on: string }[];
+  const turn = (how: string, name: string): Promise<unknown> =>
+    query(`ALTER TABLE ${sqlPartition} ${how} TRIGGER ${quoteIdentifier(name)}`, []);
+  for (const { name } of triggers) await turn('DISABLE', name);
   const result = await work();
-  await turn('ENABLE');
+  for (const { name, on } of triggers) await turn(on, name);
   return result;
 }
 

@@ -41,6 +41,31 @@ describe('PartitionKeeper', () => {
     await expect(test.insert(keyless, NOW)).rejects.toThrow(/duplicate key/);
   });
 
+  it('moves rows past the triggers of users, which stay as they were', async () => {
+    const own = `"${test.database.schema}"`;
+    await test.database.sql(`CREATE TABLE ${own}.balance AS SELECT 0 AS rows`);
+    await test.database.sql(`CREATE FUNCTION ${own}.book() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        UPDATE ${own}.balance SET rows = rows + CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+        RETURN NULL;
+      END $$`);
+    for (const name of ['book', 'always', 'never']) {
+      await test.database.sql(`CREATE TRIGGER ${name} AFTER INSERT OR DELETE ON $T
+        FOR EACH ROW EXECUTE FUNCTION ${own}.book()`);
+    }
+    await test.database.sql('ALTER TABLE $T ENABLE ALWAYS TRIGGER always');
+    await test.database.sql('ALTER TABLE $T DISABLE TRIGGER never');
+    const enabled = () =>
+      test.database.sql(`SELECT tgname, tgenabled FROM pg_trigger
+        WHERE tgrelid = '${own}.usage_entries_default'::regclass AND NOT tgisinternal ORDER BY 1`);
+    const before = await enabled();
+    for (let i = 0; i < 3; i++) await test.insert(newEntryUuid(new Date(NOW + i)), NOW + i);
+    await test.keeperOf().look();
+    expect(await test.rowsByPartition()).toEqual({ usage_entries_p202606: 3 });
+    expect(await test.database.sql(`SELECT rows FROM ${own}.balance`)).toEqual([{ rows: 6 }]);
+    expect(await enabled()).toEqual(before);
+  });
+
   it('warns once, naming the command, where the role may not; entries go in all the same', async () => {
     const role = `writer_${randomUUID().slice(0, 8)}`;
     await test.database.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'it'`);

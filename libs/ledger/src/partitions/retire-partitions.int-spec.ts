@@ -57,6 +57,23 @@ describe('a partition whose period is over', () => {
     ).toEqual([{ to_regclass: null }]);
   });
 
+  it('leaves rows of a later time in the ledger without a word to triggers of users', async () => {
+    await test.makeMonths(JANUARY, JANUARY + 1);
+    const own = `"${test.database.schema}"`;
+    await test.database.sql(`CREATE TABLE ${own}.booked (op text)`);
+    await test.database.sql(`CREATE FUNCTION ${own}.book() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN INSERT INTO ${own}.booked VALUES (TG_OP); RETURN NULL; END $$`);
+    await test.database.sql(`CREATE TRIGGER book AFTER INSERT OR DELETE ON $T
+      FOR EACH ROW EXECUTE FUNCTION ${own}.book()`);
+    for (const at of [JANUARY, NOW]) await test.insert(newEntryUuid(new Date(JANUARY)), at);
+    await test.keeperOf({ keep: 3 }).look();
+    expect(await test.rowsByPartition()).toEqual({ usage_entries_default: 1 });
+    expect(await test.database.sql(`SELECT op FROM ${own}.booked`)).toEqual([
+      { op: 'INSERT' },
+      { op: 'INSERT' },
+    ]);
+  });
+
   it('is handed over until that works, and then never again', async () => {
     await test.makeMonths(JANUARY, JANUARY + 1);
     await test.insert(newEntryUuid(new Date(JANUARY)), JANUARY);

@@ -4,7 +4,7 @@ import { storedColumns, tryPartitionLock } from './create-partitions.js';
 import { literalSql } from '../migrations/default-partition-sql.js';
 import { listPartitions, type FoundPartition } from './list-partitions.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
-import { retireFromRollups, sweepRollups } from './partition-triggers.js';
+import { retireFromRollups, sweepRollups, withoutTriggers } from './partition-triggers.js';
 import { isLockRefusal, sqlStateOf, withShortLock, type LockPatience } from './short-lock.js';
 
 /** A partition that was taken out of the ledger: a plain table now. @publicApi */
@@ -119,11 +119,16 @@ async function detachOne(
   // CONCURRENTLY is refused where there is a default partition; this lock is held for milliseconds.
   await query(`ALTER TABLE ${sqlTable} DETACH PARTITION ${sql}`, []);
   await retireFromRollups(query, table.path, sql, partition.to);
-  await query(
-    `WITH later AS (
-       DELETE FROM ${sql} WHERE created_at >= ${momentSql(partition.to)} RETURNING ${columns}
-     ) INSERT INTO ${sqlTable} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM later`,
-    [],
+  const others = table.partitions.find(({ isDefault }) => isDefault);
+  const move = (): Promise<unknown> =>
+    query(
+      `WITH later AS (
+       DELETE FROM ${sql} WHERE created_at >= ${momentSql(partition.to!)} RETURNING ${columns}
+     ) INSERT INTO ${others?.sql ?? sqlTable} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM later`,
+      [],
+    );
+  await withoutTriggers(query, sql, () =>
+    others === undefined ? move() : withoutTriggers(query, others.sql, move),
   );
   const { schema: ofSchema, table: of } = table.path;
   const mark = MARK + JSON.stringify({ of, ofSchema, ...retired, isAwaited });
