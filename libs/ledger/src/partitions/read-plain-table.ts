@@ -55,6 +55,8 @@ SELECT pg_catalog.json_build_object(
     WHERE d.refobjid = c.oid AND d.classid = 'pg_catalog.pg_rewrite'::regclass),
   'references', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_constraint
     WHERE confrelid = c.oid AND contype = 'f'),
+  'identities', (SELECT coalesce(pg_catalog.json_agg(attname), '[]'::json)
+    FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attidentity <> ''),
   'columnGrants', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute
     WHERE attrelid = c.oid AND attacl IS NOT NULL),
   'policies', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_policy WHERE polrelid = c.oid)
@@ -90,6 +92,7 @@ interface Found {
   readonly owner: string;
   readonly views: number;
   readonly references: number;
+  readonly identities: string[];
   readonly columnGrants: number;
   readonly policies: number;
   readonly publications: number;
@@ -126,7 +129,7 @@ export async function readPlainTable(
 
 /** What would be lost or left behind with the old table, and must be looked after by a person. */
 function obstaclesOf(found: Found): string[] {
-  const { constraints, indexes, triggers } = found;
+  const { constraints, identities, indexes, triggers } = found;
   const onOthers = constraints.filter(({ onKey }) => !onKey).map(({ name }) => name);
   const uniques = indexes.filter(({ isUnique, isConstraint }) => isUnique && !isConstraint);
   const tied = triggers.filter(({ isRowWithTable, isEnabled }) => isRowWithTable || !isEnabled);
@@ -140,6 +143,7 @@ function obstaclesOf(found: Found): string[] {
     [uniques.length > 0, `unique indexes: ${uniques.map(({ name }) => name).join(', ')}`],
     [tied.length > 0, `triggers that do not come along: ${tied.map((t) => t.name).join(', ')}`],
     [found.policies > 0, 'row-level security'],
+    [identities.length > 0, `identity columns: ${identities.join(', ')}`],
     [found.columnGrants > 0, 'rights on single columns'],
     [found.publications > 0, 'it is in a publication'],
     [found.parents > 0, 'it inherits, or others inherit from it'],
