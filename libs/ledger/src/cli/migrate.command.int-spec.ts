@@ -47,6 +47,22 @@ describe('nestjs-ledger migrate', () => {
     expect(said).toEqual(['nothing to migrate']);
   });
 
+  it('fails where tables are otherwise than asked for, and says what mends them', async () => {
+    expect(await run('--database-url', url)).toBe(0);
+    said = [];
+    expect(await run('--database-url', url, '--ids', 'uuid', '--json')).toBe(2);
+    const { differences } = JSON.parse(said[0]!) as { differences: string[] };
+    expect(differences).toContainEqual(
+      expect.stringMatching(/^column user_id of .* has type bigint instead of uuid \(ALTER TABLE/),
+    );
+    expect(said[1]).toMatch(/^error: the tables are not as asked for, and a ledger would halt: /);
+    // A column more is what migrations make.
+    said = [];
+    expect(await run('--database-url', url, '--column', 'model:text')).toBe(0);
+    expect(await run('--database-url', url, '--column', 'model:bigint')).toBe(2);
+    expect(said.at(-1)).toContain('column model of');
+  });
+
   it('says what helps where the role may not', async () => {
     const role = `migrate_${randomUUID().slice(0, 8)}`;
     await admin.query(`CREATE ROLE ${role}; CREATE SCHEMA "${schema}"`);

@@ -1,6 +1,12 @@
 import type { Command } from 'commander';
-import { migrationSql } from '../migrations/ledger-migrations.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { connectionSchema, migrationSql } from '../migrations/ledger-migrations.js';
+import {
+  withMigrationDataSource,
+  type PostgresOptions,
+} from '../migrations/migration-data-source.js';
 import { runMigrations } from '../migrations/run-migrations.js';
+import { verifyTable } from '../migrations/verify-table.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
@@ -36,10 +42,15 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
     .option('--json', 'print names or statements as JSON')
     .addHelpText('after', EXAMPLES);
   addTableOptions(addDefinitionOptions(command)).action(async (options: MigrateOptions) => {
-    const { statements, migrated } = await migrate(options);
-    if (options.json)
-      output.line(JSON.stringify(statements ? { statements } : { migrated }, null, 2));
-    else for (const line of statements ?? linesOf(migrated)) output.line(line);
+    const { statements, migrated, differences } = await migrate(options);
+    if (options.json) {
+      const json = statements ? { statements } : { migrated, differences };
+      output.line(JSON.stringify(json, null, 2));
+    } else for (const line of statements ?? linesOf(migrated)) output.line(line);
+    if (differences.length === 0) return;
+    throw new CommandError(
+      `the tables are not as asked for, and a ledger would halt: ${differences.join('; ')}`,
+    );
   });
 }
 
@@ -47,7 +58,12 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
 export interface MigrateReport {
   readonly migrated: readonly string[];
   readonly statements?: readonly string[];
+  /** What is otherwise than the definition has it and no migration changes, each with its remedy. */
+  readonly differences: readonly string[];
 }
+
+/** For the look at the tables when all is migrated. */
+const LOOK_MS = 60_000;
 
 /**
  * Migrates, or tells the statements.
@@ -59,14 +75,34 @@ export interface MigrateReport {
 export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
   const definition = await definitionOf(options);
   if (options.sql) {
-    return { migrated: [], statements: migrationSql(definition).map((each) => `${each};`) };
+    return {
+      migrated: [],
+      differences: [],
+      statements: migrationSql(definition).map((each) => `${each};`),
+    };
   }
   const connection = { type: 'postgres', url: databaseUrlOf(options) } as const;
   try {
-    return { migrated: await runMigrations(connection, definition) };
+    const migrated = await runMigrations(connection, definition);
+    return { migrated, differences: await findDifferences(connection, definition) };
   } catch (error) {
     throw new CommandError(`can't migrate: ${readPgError(error).text}`);
   }
+}
+
+async function findDifferences(
+  connection: PostgresOptions,
+  definition: LedgerTable,
+): Promise<string[]> {
+  const signal = AbortSignal.timeout(LOOK_MS);
+  const faults = await withMigrationDataSource(connection, signal, (dataSource) =>
+    verifyTable((sql, values) => dataSource.query(sql, values), definition, {
+      connectionSchema: connectionSchema(dataSource),
+    }),
+  );
+  return faults
+    .filter(({ kind }) => kind === 'different')
+    .map(({ problem, remedy }) => `${problem} (${remedy})`);
 }
 
 function linesOf(migrated: readonly string[]): string[] {
