@@ -7,6 +7,9 @@ import {
   LedgerService,
   type UsageEntry,
 } from 'nestjs-ledger';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runProgram } from '../../libs/ledger/src/cli/program.js';
@@ -23,12 +26,17 @@ const entry = (more: object = {}): UsageEntry => ({
 });
 
 let database: FaultDatabase;
+let spillDir: string;
 const said: string[] = [];
 
 beforeAll(async () => {
+  spillDir = await mkdtemp(join(tmpdir(), 'nestjs-ledger-secrets-'));
   database = await FaultDatabase.start();
 });
-afterAll(() => database?.dispose());
+afterAll(async () => {
+  await database?.dispose();
+  await rm(spillDir, { recursive: true, force: true });
+});
 
 /** All that a process may print, by whatever way. */
 function listen(): () => void {
@@ -51,7 +59,7 @@ async function start(url: string): Promise<INestApplicationContext> {
       LedgerModule.forRoot({
         ledger: defineLedger({ schema: SCHEMA }),
         connection: { url, logging: 'all', logger: 'simple-console', maxQueryExecutionTime: 1 },
-        ...{ flushMs: 10, retryMinMs: 10, retryMaxMs: 50, shutdownTimeoutMs: 500 },
+        ...{ flushMs: 10, retryMinMs: 10, retryMaxMs: 50, shutdownTimeoutMs: 500, spillDir },
       }),
     ],
   })
@@ -112,7 +120,7 @@ describe('what a ledger says', { timeout: 60_000 }, () => {
       const output = { line: keepLine, warn: keepLine, progress: () => SILENT };
       const at = ['--database-url', database.url, '--schema', SCHEMA];
       expect(await runProgram(['replay', '--from-table', ...at], output)).toBe(1);
-      expect(await runProgram(['verify', ...at], output)).toBe(0);
+      expect(await runProgram(['verify', ...at, '--files', spillDir], output)).toBe(0);
       expect(await runProgram(['verify', '--database-url', wrong.href], output)).toBe(2);
     } finally {
       stop();

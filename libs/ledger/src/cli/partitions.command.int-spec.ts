@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { createRowTarget } from '../codec/row-target.js';
 import { formatUuid, writeUuidV7 } from '../codec/uuid.js';
 import {
@@ -15,8 +15,13 @@ let said: string[];
 beforeEach(async () => {
   database = await createLedgerDatabase(url, { partition: 'month' });
   said = [];
+  // `verify` counts what other tests spilled to the default folder as well.
+  vi.stubEnv('LEDGER_ASYNC_SPILL_DIR', `no-spill-${database.schema}`);
 });
-afterEach(() => database.drop());
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await database.drop();
+});
 
 const output = outputTo((text) => void said.push(text));
 

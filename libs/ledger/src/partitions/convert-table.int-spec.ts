@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
 import { createLedger } from '../create-ledger.js';
@@ -21,8 +21,13 @@ let said: string[];
 beforeEach(async () => {
   database = await createLedgerDatabase(inject('databaseUrl'), { rollup: [] });
   said = [];
+  // `verify` counts what other tests spilled to the default folder as well.
+  vi.stubEnv('LEDGER_ASYNC_SPILL_DIR', `no-spill-${database.schema}`);
 });
-afterEach(() => database.drop());
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await database.drop();
+});
 
 const say = (text: string): void => void said.push(text);
 
