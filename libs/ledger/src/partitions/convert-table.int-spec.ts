@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
@@ -172,6 +173,30 @@ describe('partitions convert', () => {
     await database.sql('ALTER TABLE $T ADD CONSTRAINT usage_entries_p0_until CHECK (true)');
     expect(await checks()).toEqual(['usage_entries_p0_until']);
     await client.end();
+  });
+
+  it('keeps all partitions in the tablespace of the table', async () => {
+    const name = `space ${randomUUID()}`;
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    // PostgreSQL has it from 15 on.
+    await client.query('SET allow_in_place_tablespaces = on');
+    await client.query(`CREATE TABLESPACE "${name}" LOCATION ''`);
+    await client.end();
+    try {
+      await database.sql(`ALTER TABLE $T SET TABLESPACE "${name}"`);
+      expect(await run('partitions', 'convert')).toBe(0);
+      expect(await run('partitions', 'create', '--ahead', '5')).toBe(0);
+      const rows = await database.sql<{ where: string }>(
+        `SELECT coalesce(spcname, 'elsewhere') AS where FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+         LEFT JOIN pg_tablespace t ON t.oid = reltablespace WHERE inhparent = '$T'::regclass`,
+      );
+      expect(rows.length).toBeGreaterThan(5);
+      expect(new Set(rows.map(({ where }) => where))).toEqual(new Set([name]));
+    } finally {
+      await database.sql(`DROP SCHEMA "${database.schema}" CASCADE`);
+      await database.sql(`DROP TABLESPACE "${name}"`);
+    }
   });
 
   it('leaves a table alone on which something hangs that would not come along', async () => {

@@ -1,7 +1,7 @@
 import type { PartitionPeriod } from '../entry/ledger-definition.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
 import { conversionCheck, quoteIdentifier } from '../migrations/table-names.js';
-import { createPartitions, tryPartitionLock } from './create-partitions.js';
+import { createPartitions, tablespaceSql, tryPartitionLock } from './create-partitions.js';
 import { createDefaultPartitionSql } from '../migrations/default-partition-sql.js';
 import { readPlainTable, type PlainTable } from './read-plain-table.js';
 import { addAllTriggers } from './partition-triggers.js';
@@ -150,7 +150,7 @@ async function swap({ query, sqlTable, found, end, old }: Conversion, check: str
   await run(`ALTER TABLE ${sqlTable} RENAME TO ${quoteIdentifier(old.name)}`);
   await run(
     `CREATE TABLE ${sqlTable} (LIKE ${old.sql} INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)
-     PARTITION BY RANGE (uuid)`,
+     PARTITION BY RANGE (uuid) ${await tablespaceSql(query, old.sql)}`,
   );
   await run(`ALTER TABLE ${sqlTable} DROP CONSTRAINT IF EXISTS ${check}`);
   // Their definitions name the table by the name that the new one has now.

@@ -1,5 +1,6 @@
 import { columnList } from '../sink/postgres/table-sql.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
+import { quoteIdentifier } from '../migrations/table-names.js';
 import { listPartitions, type FoundPartition, type PartitionedTable } from './list-partitions.js';
 import { boundsSql, partitionOf, straysIndexSql } from './partition-sql.js';
 import { addTriggers, withoutTriggers } from './partition-triggers.js';
@@ -75,8 +76,9 @@ async function createOne(
   // to move are in nobody's sight who has opened the table before and reads it afterwards.
   const mode = (await waitsInDefault(query, table, period)) ? 'ACCESS' : 'SHARE UPDATE';
   await query(`LOCK TABLE ${sqlTable} IN ${mode} EXCLUSIVE MODE`, []);
+  const tablespace = await tablespaceSql(query, sqlTable);
   await query(
-    `CREATE TABLE ${partition.sql} (LIKE ${sqlTable} INCLUDING ALL EXCLUDING IDENTITY)`,
+    `CREATE TABLE ${partition.sql} (LIKE ${sqlTable} INCLUDING ALL EXCLUDING IDENTITY) ${tablespace}`,
     [],
   );
   await addTriggers(query, table.path, partition.sql);
@@ -124,6 +126,22 @@ async function moveFromDefault(
     );
   const rows = await withoutTriggers(query, from.sql, move);
   return Number((rows as { moved: string }[])[0]?.moved ?? 0);
+}
+
+/**
+ * The clause that puts a new table where this one is, which for a partitioned one means where its
+ * partitions are to be: LIKE leaves it out. Empty for the database's own tablespace.
+ *
+ * @internal
+ */
+export async function tablespaceSql(query: QueryFunction, sqlTable: string): Promise<string> {
+  const [row] = (await query(
+    `SELECT spcname::text AS name FROM pg_catalog.pg_class c
+     JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace
+     WHERE c.oid = pg_catalog.to_regclass($1)`,
+    [sqlTable],
+  )) as { name: string }[];
+  return row === undefined ? '' : `TABLESPACE ${quoteIdentifier(row.name)}`;
 }
 
 /** Columns that an INSERT can give; generated ones follow from them. @internal */
