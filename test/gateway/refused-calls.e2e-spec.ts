@@ -118,6 +118,19 @@ describe('Calls that are sent without waiting for an answer have an entry each',
     for (const row of rows) expect(row).toMatchObject({ memo: null, attributes: null });
   });
 
+  it('if a body that is too long goes on after its answer', async () => {
+    const tooMany = 17 * 1024 * 1024;
+    const socket = await begin(`content-length: ${tooMany}`, '');
+    const [refusal] = (await once(socket, 'data')) as [Buffer];
+    expect(refusal.toString()).toMatch(/^HTTP\/1\.1 413 /);
+    socket.write('x'.repeat(tooMany));
+    socket.write(`${headers(BODY.length)}${BODY}`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /);
+    socket.end();
+    await gateway.rows(2);
+  });
+
   it.each([
     ['whole', BODY],
     ['not here in full', BODY.slice(0, 20)],

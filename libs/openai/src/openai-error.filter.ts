@@ -15,6 +15,9 @@ export class OpenAiErrorFilter extends BaseExceptionFilter {
     if (!request.url.startsWith('/v1/') || reply.sent) return super.catch(exception, host);
     const status = statusOf(exception);
     if (status >= 500) this.logger.error(exception);
+    // A body that is too long: Fastify would close the connection while it comes, so that most
+    // clients fail to write and never read the answer. Kept open, the rest is read and forgotten.
+    if (status === 413) void reply.removeHeader('connection');
     void reply.status(status).send(bodyOf(exception, status));
   }
 }
