@@ -240,3 +240,20 @@ it.each([401, 403, 404, 408, 429, 500, 503])('An error %i is passed on whole', a
     });
   }
 });
+
+it('A status that there is not is no answer, and costs nothing', async () => {
+  upstream.answer = ({ response }) => answerJson(response, 999, { ...SPOKEN, usage: USAGE });
+  for (const stream of [false, true]) {
+    await gateway.forget();
+    const answer = await post({ stream });
+    expect([answer.status, await answer.json()]).toMatchObject([
+      502,
+      { error: { code: 'upstream_failed' } },
+    ]);
+    expect(await entry()).toMatchObject({
+      prompt_tokens: 0,
+      completion_tokens: 0,
+      attributes: { status: 502, error: 'upstream_failed' },
+    });
+  }
+});

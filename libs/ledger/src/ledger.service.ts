@@ -153,7 +153,7 @@ export class LedgerService<
    * LedgerWaitTimeoutError if `fresh` and the flush takes longer than `commitTimeoutMs`
    */
   async summary(query: SummaryQuery<T> = {}): Promise<UsageSummary> {
-    if (query.fresh === true) await this.flush();
+    if (wantsFresh(query)) await this.flush();
     return this.#reader.summary(query);
   }
 
@@ -163,7 +163,7 @@ export class LedgerService<
    * @throws LedgerReadError for an argument that makes no sense; as `summary` if `fresh`
    */
   async listRecent(query: RecentQuery<T>): Promise<RecentPage<T>> {
-    if (query.fresh === true) await this.flush();
+    if (wantsFresh(query)) await this.flush();
     return this.#reader.listRecent(query);
   }
 
@@ -177,7 +177,7 @@ export class LedgerService<
   async *report(query: ReportQuery<T>): AsyncGenerator<ReportRow, void, undefined> {
     // The query is read now, the table not before the first row is asked for.
     const rows = this.#reader.report(query);
-    if (query.fresh === true) await this.flush();
+    if (wantsFresh(query)) await this.flush();
     yield* rows;
   }
 
@@ -220,4 +220,9 @@ export class LedgerService<
   countMapperError(): void {
     this.#ledger.counters.mapperErrors++;
   }
+}
+
+/** What is no query is refused by the reader, which names the rule. */
+function wantsFresh(query: { readonly fresh?: boolean } | null): boolean {
+  return query?.fresh === true;
 }

@@ -20,6 +20,8 @@ const CALLERS_OWN =
   'openai-project forwarded via x-real-ip expect accept-encoding content-type';
 const NOT_SENT = new Set(`${HOP_BY_HOP} ${CALLERS_OWN}`.split(' '));
 const NOT_RETURNED = new Set(`${HOP_BY_HOP} proxy-authenticate set-cookie`.split(' '));
+/** No answer has one above. Source: https://www.rfc-editor.org/rfc/rfc9110#section-15 */
+const LAST_STATUS = 599;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** With a flush after each piece: a stream's events must not wait for the next ones. */
 const UNPACKERS = new Map<string, () => Duplex>([
@@ -70,6 +72,10 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
     }).catch((error: unknown) => {
       throw noAnswer(error);
     });
+    if (answer.statusCode < 200 || answer.statusCode > LAST_STATUS) {
+      answer.body.on('error', () => undefined).destroy();
+      throw noAnswer(new Error(`the upstream answered with status ${answer.statusCode}`));
+    }
     return unpacked({
       statusCode: answer.statusCode,
       headers: passable(answer.headers, NOT_RETURNED),

@@ -1,4 +1,4 @@
-import { brokenUrlRule } from '../config/read-ledger-config.js';
+import { brokenUrlRule } from '../config/broken-url-rule.js';
 import { CommandError } from './command.error.js';
 
 /**

@@ -1,4 +1,5 @@
 import type { OptionsFault } from '../errors/ledger-options.error.js';
+import { brokenUrlRule } from './broken-url-rule.js';
 import { originOf } from './config-origin.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
 import { SETTING_OPTIONS } from './ledger-settings.js';
@@ -60,7 +61,15 @@ export function checkCodeOptions(options: LedgerOptions): OptionsFault[] {
     if (value === undefined || RULES[name].isKept(value)) return [];
     return [{ name, value: showValue(value), rule: RULES[name].rule, source: 'code' }];
   });
-  return [...faults, ...twoDatabases(options), ...unknownOptions(options)];
+  return [...faults, ...brokenUrl(options), ...twoDatabases(options), ...unknownOptions(options)];
+}
+
+/** One from the environment was looked at where it was read. */
+function brokenUrl({ connection }: LedgerOptions): OptionsFault[] {
+  const url: unknown = isObject(connection) ? connection.url : undefined;
+  const rule = typeof url === 'string' && url !== '' ? brokenUrlRule(url) : undefined;
+  if (rule === undefined) return [];
+  return [{ name: 'connection.url', value: NOT_SHOWN, rule, source: 'code' }];
 }
 
 function twoDatabases(options: LedgerOptions): OptionsFault[] {

@@ -1,4 +1,5 @@
 import type { OptionsFault } from '../errors/ledger-options.error.js';
+import { brokenUrlRule } from './broken-url-rule.js';
 import { LEDGER_CONFIG_ORIGIN } from './config-origin.js';
 import type { ConfigOrigin } from './config-origin.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
@@ -24,7 +25,6 @@ export interface LedgerConfigOptions {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 const CONFIG_FILE = 'LEDGER_CONFIG_FILE';
-const POSTGRES_URL = /^postgres(?:ql)?:\/\/./i;
 
 /**
  * Reads one ledger's options from all sources. Never throws: faults go along in the origin.
@@ -102,15 +102,4 @@ function readDatabase(
     return { database: { name, connection }, faults: [] };
   }
   return { faults: [{ fault: { name, value: NOT_SHOWN, rule, source: 'environment' } }] };
-}
-
-/** The rule that a URL breaks; TypeORM and pg would say it later, or never at boot. @internal */
-export function brokenUrlRule(url: string): string | undefined {
-  if (!POSTGRES_URL.test(url)) return 'must be a URL that begins with postgres:// or postgresql://';
-  try {
-    decodeURIComponent(new URL(url).href);
-    return undefined;
-  } catch {
-    return 'must be a URL, with special characters of user and password percent-encoded';
-  }
 }

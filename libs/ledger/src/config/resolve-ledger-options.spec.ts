@@ -138,6 +138,16 @@ describe('faults', () => {
     ]);
   });
 
+  it.each([
+    ['mysql://app:secret@db/app', 'must be a URL that begins with postgres:// or postgresql://'],
+    [
+      'postgres://app:sec%ret@[::1/app',
+      'must be a URL, with special characters of user and password percent-encoded',
+    ],
+  ])('refuse the address %s, which no boot would tell', (url, rule) => {
+    expect(told({ connection: { url } })).toEqual([`connection.url = (not shown) (code): ${rule}`]);
+  });
+
   it('refuse a connection together with a DataSource', () => {
     const dataSource = new DataSource({ type: 'postgres' });
     expect(resolveLedgerOptions({ dataSource }).dataSource).toBe(dataSource);

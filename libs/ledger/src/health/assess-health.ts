@@ -30,6 +30,8 @@ export interface Verdict {
   readonly reason?: string;
 }
 
+const REFUSES_ALL = 'the server refuses every batch';
+
 type Trouble =
   | 'stopping'
   | 'databaseAway'
@@ -96,6 +98,8 @@ function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[]
   const { stats, saturation, database, code } = facts;
   const { state } = stats;
   const why = stats.reason === null ? '' : `: ${withoutCredentials(stats.reason)}`;
+  // The reason of a batch that the server refused begins with the same words.
+  const whyHalted = why.startsWith(`: ${REFUSES_ALL}`) ? why.slice(2) : `${REFUSES_ALL}${why}`;
   const percent = `the channel is ${Math.floor(stats.saturation * 100)} % full`;
   const all: readonly (readonly [Trouble, boolean, string])[] = [
     ['stopping', state === 'draining' || state === 'sealed', `the process is stopping (${state})`],
@@ -104,7 +108,7 @@ function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[]
       database === 'away',
       `the database does not answer${code === undefined ? '' : ` (${code})`}`,
     ],
-    ['halted', state === 'halted', `the server refuses every batch${why}`],
+    ['halted', state === 'halted', whyHalted],
     ['stuck', facts.isStuck, 'the workers make no progress'],
     // A waiting caller shows that nothing fits, even if the bytes leave a little room.
     ['full', stats.saturation >= 1 || stats.waiting > 0, 'the channel is full'],

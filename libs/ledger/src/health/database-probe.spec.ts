@@ -70,6 +70,11 @@ describe('DatabaseProbe', () => {
   it.each([
     [Object.assign(new Error('to db:5432'), { code: 'ECONNREFUSED' }), 'ECONNREFUSED'],
     [Object.assign(new Error('x'), { code: 'SINK_TRANSIENT', sqlState: '57P03' }), '57P03'],
+    [Object.assign(new Error('x'), { code: 'SINK_TRANSIENT' }), undefined],
+    [
+      Object.assign(new Error('x', { cause: { code: 'ECONNRESET' } }), { code: 'SINK_TRANSIENT' }),
+      'ECONNRESET',
+    ],
     [Object.assign(new Error('x'), { code: 'postgres://u:hush@db' }), undefined],
     [undefined, undefined],
     ['hush', undefined],

@@ -85,6 +85,10 @@ const TROUBLES: Record<string, [sign: Partial<Patient>, reason: string]> = {
     { stat: { state: 'halted', reason: 'no table' } },
     'the server refuses every batch: no table',
   ],
+  'halted by a batch': [
+    { stat: { state: 'halted', reason: 'the server refuses every batch: gone (42P01)' } },
+    'the server refuses every batch: gone (42P01)',
+  ],
   draining: [{ stat: { state: 'draining' } }, 'the process is stopping (draining)'],
   sealed: [{ stat: { state: 'sealed' } }, 'the process is stopping (sealed)'],
   stuck: [{ stuck: true }, 'the workers make no progress'],

@@ -83,6 +83,21 @@ describe('LedgerTestingModule', () => {
     await expect(ledger.recordAndWait(other)).rejects.toMatchObject({ code: 'LEDGER_SEALED' });
   });
 
+  it('refuses what is no query with the rule', async () => {
+    const module = await createModule();
+    const ledger = module.get(LedgerService);
+    const nothing = null as never;
+    const reads = [
+      () => ledger.summary(nothing),
+      () => ledger.listRecent(nothing),
+      () => ledger.report(nothing).next(),
+    ];
+    for (const read of reads) {
+      await expect(read()).rejects.toMatchObject({ reason: 'invalid', field: 'query' });
+    }
+    await module.close();
+  });
+
   it('works and stops while time stands still', async () => {
     const clock = new ManualClock();
     const module = await Test.createTestingModule({
