@@ -1,9 +1,10 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { describe, expect, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { isLedgerEntryInvalidError } from '../errors/ledger-entry-invalid.error.js';
 import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
+import { LedgerModule } from '../ledger.module.js';
 import { LedgerService } from '../ledger.service.js';
 import { getLedgerToken, InjectLedger } from '../ledger.tokens.js';
 import { LedgerTestingModule } from './ledger-testing.module.js';
@@ -172,6 +173,24 @@ describe('LedgerTestingModule', () => {
     }
     await module.close();
   });
+
+  it.each([false, true])(
+    'takes the place of the module of an application, global: %s',
+    async (isGlobal) => {
+      const ledgerModule = LedgerModule.forRoot({ ledger: usage, isGlobal });
+      @Module({ imports: [ledgerModule] })
+      class AppModule {}
+      const module = await Test.createTestingModule({ imports: [AppModule] })
+        .overrideModule(ledgerModule)
+        .useModule(LedgerTestingModule.forRoot({ ledgers: [usage] }))
+        .compile();
+      await module.init();
+      module.get<LedgerService<typeof usage>>(getLedgerToken(usage)).record({ userId: 'ann' });
+      const entries = await module.get(LedgerTestingModule).entries(usage);
+      expect(entries).toMatchObject([{ userId: 'ann' }]);
+      await module.close();
+    },
+  );
 
   it('speaks through the logger with the context of each ledger', async () => {
     const contexts = new Set<unknown>();
