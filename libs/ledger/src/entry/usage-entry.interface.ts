@@ -30,39 +30,39 @@ export type ColumnOutput<T extends ColumnType> = {
 /** `consume`: the user spent tokens. `supply`: tokens were given to the user. @publicApi */
 export type Direction = 'consume' | 'supply';
 
-/** Fields of an entry that every ledger has. @publicApi */
+/** Fields of an entry that every ledger has; `undefined` is as good as none. @publicApi */
 export interface EntryFields<Ids extends IdType> {
   userId: IdInput<Ids>;
-  apiKeyId?: IdInput<Ids> | null;
-  serviceId?: IdInput<Ids> | null;
+  apiKeyId?: IdInput<Ids> | null | undefined;
+  serviceId?: IdInput<Ids> | null | undefined;
   /** 0 to 2,147,483,647; default 0. Negative only with `corrects`. */
-  promptTokens?: number | null;
+  promptTokens?: number | null | undefined;
   /** 0 to 2,147,483,647; default 0. Negative only with `corrects`. */
-  completionTokens?: number | null;
+  completionTokens?: number | null | undefined;
   /** Default `consume`. */
-  direction?: Direction | null;
+  direction?: Direction | null | undefined;
   /** Free text; cut at 8 KiB. */
-  memo?: string | null;
+  memo?: string | null | undefined;
   /** A plain JSON object; left out above 8 KiB serialised. */
-  attributes?: Readonly<Record<string, unknown>> | null;
+  attributes?: Readonly<Record<string, unknown>> | null | undefined;
   /** Uuid of the entry that this one corrects. */
-  corrects?: string | null;
+  corrects?: string | null | undefined;
 }
 
 /** An entry that is known by its uuid. @inline */
 interface WithUuid {
   /** From 2000 to one day ahead; milliseconds. Default: now. */
-  createdAt?: Date | null;
+  createdAt?: Date | null | undefined;
   /** Any UUID; primary key and idempotency key. Default: a UUIDv7 of `createdAt`. */
-  uuid?: string | null;
-  idempotencyKey?: null;
+  uuid?: string | null | undefined;
+  idempotencyKey?: null | undefined;
 }
 
 /** An entry that is known by a key of the caller's. @inline */
 interface WithIdempotencyKey {
   /** The same at each try, since it is part of the uuid. */
   createdAt: Date;
-  uuid?: null;
+  uuid?: null | undefined;
   /** At most 256 bytes. */
   idempotencyKey: string;
 }
@@ -75,7 +75,7 @@ export type UsageEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = Entr
 /** Without columns it is `unknown`: an intersection with `{}` would let unknown fields pass. */
 type DeclaredFields<Columns extends DeclaredColumns> = keyof Columns extends never
   ? unknown
-  : { -readonly [K in keyof Columns]?: ColumnInput<Columns[K]> | null };
+  : { -readonly [K in keyof Columns]?: ColumnInput<Columns[K]> | null | undefined };
 
 /** One entry as it is read back: plain JSON, times as ISO 8601 strings. @publicApi */
 export type StoredEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = {
