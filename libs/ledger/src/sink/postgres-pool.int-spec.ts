@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import type { DataSource } from 'typeorm';
 import { startTcpProxy, type TcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { AGAIN, ATTEMPT, refusal, SinksUnderTest } from './fixtures/sinks-under-test.fixture.js';
+import { PgConnections } from './postgres/pg-connections.js';
 import { PostgresSink } from './postgres.sink.js';
 
 let test: SinksUnderTest;
@@ -85,6 +86,21 @@ describe('a server that is away', () => {
     const begin = performance.now();
     await sink.close();
     expect(performance.now() - begin).toBeLessThan(10_000);
+  });
+
+  it('behind the log-in of the first connection is not waited for for ever', async () => {
+    const dataSource = test.database.dataSource({ url: proxy.url });
+    const own = { dataSource: () => dataSource, ownsDataSource: true };
+    const connections = new PgConnections({ ...own, initializeMs: 2000 });
+    proxy.onSent = () => (proxy.isFrozen = proxy.sent().includes('SELECT'));
+    await expect(connections.ready()).rejects.toThrow('no answer within 2000 ms');
+    expect(proxy.isFrozen).toBe(true);
+    await vi.waitFor(() => expect(proxy.open.size).toBe(0), 10_000);
+    proxy.onSent = undefined;
+    proxy.isFrozen = false;
+    await vi.waitFor(() => connections.ready(), 10_000);
+    expect(await dataSource.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await connections.close();
   });
 
   it('in the middle of a write does not hold close() up either', async () => {

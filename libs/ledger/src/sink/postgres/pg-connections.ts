@@ -15,6 +15,12 @@ const CLOSE_WAIT_MS = 1_000;
 /** A server that is there hears of it within milliseconds, whatever time is left. */
 const LEAST_CLOSE_WAIT_MS = 50;
 
+/**
+ * Time for the first connection and what TypeORM asks on it, in milliseconds; the migrations, which
+ * begin with the same, take no longer either.
+ */
+const INITIALIZE_MS = 60_000;
+
 /** SQLSTATE read_only_sql_transaction. Source: PostgreSQL 18, appendix A. */
 const READ_ONLY = '25006';
 
@@ -24,6 +30,8 @@ export interface PgConnectionsOptions {
   readonly dataSource: () => DataSource;
   /** Initialise it when needed, and destroy it in `close`. */
   readonly ownsDataSource: boolean;
+  /** Milliseconds that the initialising may take. Default: 60,000. */
+  readonly initializeMs?: number;
 }
 
 /** A connection asked for; the runner must not be released while it is pending. */
@@ -55,21 +63,38 @@ export class PgConnections {
   /**
    * The DataSource, initialised.
    *
-   * @throws what TypeORM throws if it can't be
+   * @throws what TypeORM throws if it can't be, DeadlineError if it takes too long
    */
   async ready(): Promise<DataSource> {
     if (this.#isClosed) throw new Error('the sink was closed');
     const dataSource = this.options.dataSource();
     if (!dataSource.isInitialized) {
       if (!this.options.ownsDataSource) throw new Error("the application's DataSource is closed");
-      this.#track(dataSource);
-      this.#initializing ??= dataSource.initialize().finally(() => {
+      this.#initializing ??= this.#initialize(dataSource).finally(() => {
         this.#initializing = undefined;
       });
       await this.#initializing;
     }
     this.#watch.watch(dataSource);
     return dataSource;
+  }
+
+  /** `connectTimeoutMS` ends with the log-in: a server that is silent behind it is waited for for ever. */
+  async #initialize(dataSource: DataSource): Promise<void> {
+    this.#track(dataSource);
+    const initialized = dataSource.initialize();
+    try {
+      await new Deadline(this.options.initializeMs ?? INITIALIZE_MS).race(initialized);
+    } catch (error) {
+      if (error instanceof DeadlineError) this.#cut();
+      // TypeORM must be done with it before the next try.
+      await initialized.catch(() => {});
+      throw error;
+    }
+  }
+
+  #cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   /** The pool's first connection is nowhere to be seen until the server has answered. */
@@ -109,7 +134,7 @@ export class PgConnections {
     await deadline.race(this.#destroy()).catch(() => {});
     await deadline.race(this.#watch.allClosed()).catch(() => {});
     // One whose other side is silent would keep the process alive for minutes.
-    for (const socket of this.#sockets) socket.destroy();
+    this.#cut();
     this.#watch.stop();
   }
 
