@@ -187,6 +187,20 @@ describe('FileDeadLetterStore', () => {
     expect(lines[2]).toMatchObject({ uuid: null });
   });
 
+  it('leaves no file open for a letter that comes after the end', async () => {
+    const store = new FileDeadLetterStore({ dir, ledger: 'default' });
+    await store.store([LETTER]);
+    await store.close();
+    await store.store([LETTER]);
+    await store.store([LETTER]);
+    const names = (await readdir(dir)).sort();
+    expect(names.map((name) => name.replace(/^.*-(\d+\.)/, '$1'))).toEqual([
+      '1.ndjson',
+      '2.ndjson',
+      '3.ndjson',
+    ]);
+  });
+
   it('makes no file for no letter', async () => {
     const store = new FileDeadLetterStore({ dir, ledger: 'default' });
     await store.store([]);
