@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
+import { PoolWatch } from '../sink/postgres/pool-watch.js';
 
 /** @internal */
 export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
@@ -29,11 +30,13 @@ export async function withMigrationDataSource<T>(
 ): Promise<T> {
   const sockets = new Set<Duplex>();
   const cut = (): void => sockets.forEach((socket) => socket.destroy());
+  const watch = new PoolWatch();
   const dataSource = new DataSource(migrationOptions(options, trackStreams(options, sockets)));
   signal.addEventListener('abort', cut);
   try {
     signal.throwIfAborted();
     await dataSource.initialize();
+    watch.watch(dataSource);
     const result = await work(dataSource);
     await dataSource.destroy();
     return result;
@@ -44,6 +47,7 @@ export async function withMigrationDataSource<T>(
   } finally {
     signal.removeEventListener('abort', cut);
     cut();
+    watch.stop();
   }
 }
 

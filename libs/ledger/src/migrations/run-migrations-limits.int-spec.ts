@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { startFatalServer } from '../../../../test/support/fatal-server.js';
 import { startSilentServer, startTcpProxy } from '../../../../test/support/tcp-proxy.js';
 import type { FakeServer } from '../../../../test/support/tcp-proxy.js';
 import { defineLedger } from '../define-ledger.js';
@@ -90,5 +91,23 @@ describe('the time limit of runMigrations', () => {
     const failure = runMigrations(options(server.url), usage, { signal: AbortSignal.abort() });
     await expect(failure).rejects.toSatisfy(isSinkTransientError);
     expect(server.open.size).toBe(0);
+  });
+});
+
+describe('a session that the server ends in the packet that answers its log-in', () => {
+  it('fails the migrations, and does not end the process', async () => {
+    // The first has the lock, the second makes the tables.
+    const server = await startFatalServer(inject('databaseUrl'), 2);
+    const uncaught: unknown[] = [];
+    const note = (error: unknown): void => void uncaught.push(error);
+    process.on('uncaughtException', note);
+    try {
+      await expect(runMigrations(options(server.url), usage)).rejects.toThrow();
+      expect(uncaught).toEqual([]);
+      expect(await runMigrations(options(server.url), usage)).toHaveLength(3);
+    } finally {
+      process.off('uncaughtException', note);
+      await server.close();
+    }
   });
 });
