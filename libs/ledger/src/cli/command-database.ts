@@ -8,7 +8,8 @@ import {
   type IdType,
 } from '../entry/ledger-definition.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
-import { tableNames, type TableNames } from '../migrations/table-names.js';
+import { loadCatalog } from '../migrations/load-catalog.js';
+import { quoteIdentifier, tableNames, type TableNames } from '../migrations/table-names.js';
 import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
 import { databaseUrlOf } from './database-url.js';
@@ -24,11 +25,6 @@ const TYPES: Readonly<Record<string, ColumnType>> = {
   'timestamp with time zone': 'timestamptz',
   jsonb: 'jsonb',
 };
-
-const COLUMNS_SQL = `
-  SELECT attname AS name, format_type(atttypid, NULL) AS type
-  FROM pg_catalog.pg_attribute
-  WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`;
 
 /** Which table of which database a command looks at. @internal */
 export interface TableOptions {
@@ -58,7 +54,7 @@ export class CommandDatabase {
     this.#columns = columns;
   }
 
-  /** @throws CommandError if the server can't be reached, or has no such table */
+  /** @throws CommandError if the server can't be reached, has no such table, or hides its schema */
   static async open(options: TableOptions): Promise<CommandDatabase> {
     const { schema, table } = options;
     const dataSource = new DataSource({
@@ -86,14 +82,27 @@ export class CommandDatabase {
   static async #find(dataSource: DataSource, table: string): Promise<CommandDatabase> {
     const definition = { name: 'default', schema: undefined, table, ids: 'text', columns: {} };
     const names = tableNames(definition as LedgerTable, connectionSchema(dataSource));
-    const found = await dataSource.query<{ name: string; type: string }[]>(COLUMNS_SQL, [
-      names.sqlEntries,
-    ]);
-    const columns = new Map(found.map(({ name, type }) => [name, type]));
+    const catalog = await loadCatalog(
+      (sql, values) => dataSource.query<unknown>(sql, values),
+      [names.entries],
+      names.schema,
+    );
+    const { sqlEntries, schema } = names;
+    const columns = new Map(catalog.tables[0]?.columns.map(({ name, type }) => [name, type]));
     const missing = rowColumns(definition as LedgerTable).filter((name) => !columns.has(name));
     if (missing.length > 0) {
-      const what = columns.size === 0 ? 'there is no table' : `lacks ${missing.join(', ')}: `;
-      throw new CommandError(`${what} ${names.sqlEntries}: give --schema and --table`);
+      const what =
+        columns.size === 0
+          ? `there is no table ${sqlEntries}`
+          : `${sqlEntries} lacks ${missing.join(', ')}`;
+      throw new CommandError(`${what}: give --schema and --table`);
+    }
+    if (schema !== undefined && !catalog.mayUseSchema) {
+      const name = quoteIdentifier(schema);
+      throw new CommandError(
+        `the role may not use schema ${name}: ` +
+          `GRANT USAGE ON SCHEMA ${name} TO ${quoteIdentifier(catalog.role)}`,
+      );
     }
     return new CommandDatabase(dataSource, table, names, columns);
   }

@@ -8,6 +8,7 @@ import type {
   PartitionPeriod,
 } from '../entry/ledger-definition.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
+import { loadCatalog } from '../migrations/load-catalog.js';
 import { tableNames } from '../migrations/table-names.js';
 import type { TableOptions } from './command-database.js';
 
@@ -33,7 +34,7 @@ export function addDefinitionOptions(command: Command): Command {
     .addOption(
       new Option(
         '--ids <type>',
-        'type of userId, apiKeyId and serviceId (default: bigint, or what the table has)',
+        'type of userId, apiKeyId and serviceId (default: what the table has, else bigint)',
       ).choices(ID_TYPES),
     )
     .option('--column <field:type>', 'a declared column; may be given again', collectColumn)
@@ -63,12 +64,13 @@ export async function definitionOf(
       },
     });
   if (ids !== undefined || dataSource === undefined) return define(ids ?? 'bigint');
-  const { sqlEntries } = tableNames(define('bigint'), connectionSchema(dataSource));
-  const [found] = await dataSource.query<{ type: IdType }[]>(
-    `SELECT format_type(atttypid, NULL) AS type FROM pg_catalog.pg_attribute
-     WHERE attrelid = to_regclass($1) AND attname = 'user_id'`,
-    [sqlEntries],
+  const names = tableNames(define('bigint'), connectionSchema(dataSource));
+  const { tables } = await loadCatalog(
+    (sql, values) => dataSource.query<unknown>(sql, values),
+    [names.entries],
+    names.schema,
   );
+  const found = tables[0]?.columns.find(({ name }) => name === 'user_id');
   return define(ID_TYPES.find((type) => type === found?.type) ?? 'bigint');
 }
 

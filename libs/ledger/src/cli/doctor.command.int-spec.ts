@@ -117,10 +117,19 @@ describe('nestjs-ledger doctor', () => {
   it('tells of rights that the role has not, and of the statement that grants them', async () => {
     const role = `doctor_${randomUUID().slice(0, 8)}`;
     await database.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'pass'`);
-    await database.sql(`GRANT USAGE ON SCHEMA "${database.schema}" TO ${role}`);
     try {
       const as = new URL(url);
       [as.username, as.password] = [role, 'pass'];
+      const use = `GRANT USAGE ON SCHEMA "${database.schema}" TO "${role}"`;
+      expect(notOk(await doctor([], as.href))).toContainEqual({
+        ...{ check: 'permissions', status: 'fault', remedy: use },
+        message: `the role may not use schema "${database.schema}"`,
+      });
+      said = [];
+      const verify = ['verify', '--database-url', as.href, '--schema', database.schema];
+      expect(await runProgram(verify, output)).toBe(2);
+      expect(said).toEqual([`error: the role may not use schema "${database.schema}": ${use}`]);
+      await database.sql(use);
       const found = await doctor([], as.href);
       expect(found.code).toBe(1);
       expect(notOk(found)).toContainEqual({

@@ -51,7 +51,7 @@ Examples:
 Run it as the role, and on the machine, of the application. Settings are those that its default ledger
 has from the environment, a profile and the INI file of LEDGER_CONFIG_FILE. Changes nothing: the
 file by which it tries the spill directory is removed again, and so is the directory if it was not there.
-Exit code: 0 (warnings too), 1 if there is a fault, 2 if no database is named.`;
+Exit code: 0 (warnings too), 1 if there is a fault, 2 if no database is named, or an option is wrong.`;
 
 /** Adds `nestjs-ledger doctor`. @param finish told the exit code @internal */
 export function addDoctorCommand(

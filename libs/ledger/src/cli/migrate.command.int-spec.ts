@@ -63,6 +63,13 @@ describe('nestjs-ledger migrate', () => {
     expect(said.at(-1)).toContain('column model of');
   });
 
+  it('goes by the ids that the table has, unless it is told otherwise', async () => {
+    expect(await run('--database-url', url, '--ids', 'text')).toBe(0);
+    said = [];
+    expect(await run('--database-url', url, '--column', 'model:text')).toBe(0);
+    expect(said).toEqual([expect.stringMatching(/^migrated .*:add_model:\d{13}$/)]);
+  });
+
   it('says what helps where the role may not', async () => {
     const role = `migrate_${randomUUID().slice(0, 8)}`;
     await admin.query(`CREATE ROLE ${role}; CREATE SCHEMA "${schema}"`);

@@ -38,7 +38,7 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
   const command = program
     .command('migrate')
     .description("make or complete a ledger's tables; may be run again, and by many at once")
-    .option('--sql', 'print the statements instead of running them')
+    .option('--sql', 'print the statements instead of running them, without a look at a database')
     .option('--json', 'print names or statements as JSON')
     .addHelpText('after', EXAMPLES);
   addTableOptions(addDefinitionOptions(command)).action(async (options: MigrateOptions) => {
@@ -62,7 +62,7 @@ export interface MigrateReport {
   readonly differences: readonly string[];
 }
 
-/** For the look at the tables when all is migrated. */
+/** For the look at the tables before anything is migrated, and afterwards. */
 const LOOK_MS = 60_000;
 
 /**
@@ -73,16 +73,19 @@ const LOOK_MS = 60_000;
  * @internal
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
-  const definition = await definitionOf(options);
+  // Faults of the definition are told before a server is asked.
+  const asTold = await definitionOf(options);
   if (options.sql) {
-    return {
-      migrated: [],
-      differences: [],
-      statements: migrationSql(definition).map((each) => `${each};`),
-    };
+    const statements = migrationSql(asTold).map((each) => `${each};`);
+    return { migrated: [], differences: [], statements };
   }
   const connection = { type: 'postgres', url: databaseUrlOf(options) } as const;
   try {
+    const definition = await withMigrationDataSource(
+      connection,
+      AbortSignal.timeout(LOOK_MS),
+      (dataSource) => definitionOf(options, dataSource),
+    );
     const migrated = await runMigrations(connection, definition);
     return { migrated, differences: await findDifferences(connection, definition) };
   } catch (error) {

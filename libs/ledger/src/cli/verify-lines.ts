@@ -9,7 +9,7 @@ const GONE =
   'missing is too what was deleted, or retired with its partition: --from leaves out what is older';
 const BLIND_SPOTS = [
   'not seen: entries that a killed process held behind the last one that it wrote; entries with',
-  'an uuid or idempotency key of the caller; sequences before the first of a period',
+  'a uuid or idempotency key of the caller; sequences before the first of a period',
 ];
 
 /** The report as lines for a person. @internal */
