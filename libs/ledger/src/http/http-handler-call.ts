@@ -23,6 +23,7 @@ export class HttpHandlerCall extends HandlerCall {
   private readonly request: IncomingMessage;
   private readonly response: RawResponse;
   private stream: object | undefined;
+  private stopWatching = (): void => undefined;
   /** The status at the handler's last value; one of 400 and above that came later isn't its own. */
   private status = 0;
   /** Whether the response will tell of its headers; undefined until asked. */
@@ -40,7 +41,8 @@ export class HttpHandlerCall extends HandlerCall {
     this.status = isWebResponse(value) ? value.status : this.response.statusCode;
     const stream = streamOf(value);
     if (stream && stream !== this.stream) {
-      watchIterable(stream, (error) => (this.failure = { error }));
+      this.stopWatching();
+      this.stopWatching = watchIterable(stream, (error) => (this.failure = { error }));
     }
     this.stream = stream;
     if (this.isPlain) this.isHooked ??= beforeHeaders(this.response, (s) => this.headers(s));
@@ -64,6 +66,7 @@ export class HttpHandlerCall extends HandlerCall {
   }
 
   private over(isFinished: boolean): void {
+    this.stopWatching();
     if (this.stream) this.failure ??= streamFailureOf(this.stream);
     if (this.response.errored) this.failure ??= { error: this.response.errored };
     const cut = this.failure ? 'failed' : 'aborted';

@@ -31,29 +31,46 @@ export function streamFailureOf(stream: object): { error: unknown } | undefined 
   return { error: (stream as Partial<Readable>).errored ?? undefined };
 }
 
+type OnError = (error: unknown) => void;
+
+/** Who waits for an iterable to be opened, in order; on the function that stands in for its own. */
+const WAITING = Symbol('waiting');
+type Open = (() => AsyncIterator<unknown>) & { [WAITING]?: Set<OnError> };
+
 /**
  * Calls back with what an async iterable throws while it is read. It is changed in place, because
- * an outer interceptor may know it by identity. Streams of Node and the web keep their own error,
- * see `streamFailureOf`, and are left alone.
+ * an outer interceptor may know it by identity; once, since a handler may return the same one for
+ * each request: whoever opens it then reads for the call that has waited longest. Streams of Node
+ * and the web keep their own error, see `streamFailureOf`, and are left alone.
  *
- * @internal
+ * @returns a function to be called when the call is over
  */
-export function watchIterable(stream: object, onError: (error: unknown) => void): void {
-  const source = stream as Partial<AsyncIterable<unknown>>;
-  const open = source[Symbol.asyncIterator];
-  if (!open || 'pipe' in stream || 'getReader' in stream) return;
+export function watchIterable(stream: object, onError: OnError): () => void {
+  const open = (stream as { readonly [Symbol.asyncIterator]?: Open })[Symbol.asyncIterator];
+  if (!open || 'pipe' in stream || 'getReader' in stream) return () => undefined;
+  const waiting = open[WAITING] ?? standIn(stream, open);
+  waiting.add(onError);
+  return () => waiting.delete(onError);
+}
+
+function standIn(stream: object, open: Open): Set<OnError> {
+  const waiting = new Set<OnError>();
+  const value = function (this: unknown): AsyncIterator<unknown> {
+    const [onError] = waiting;
+    if (!onError) return open.call(this);
+    waiting.delete(onError);
+    return watchIterator(open.call(this), onError);
+  };
   // False for a frozen object: then its failure looks like a client that hung up.
   Reflect.defineProperty(stream, Symbol.asyncIterator, {
     configurable: true,
     writable: true,
-    value: (): AsyncIterator<unknown> => watchIterator(open.call(source), onError),
+    value: Object.assign(value, { [WAITING]: waiting }),
   });
+  return waiting;
 }
 
-function watchIterator(
-  iterator: AsyncIterator<unknown>,
-  onError: (error: unknown) => void,
-): AsyncIterator<unknown> {
+function watchIterator(iterator: AsyncIterator<unknown>, onError: OnError): AsyncIterator<unknown> {
   return {
     async next() {
       try {
