@@ -40,8 +40,11 @@ const logs = new WeakMap<UsageRecorder, UsageLog>();
 @OnePerNest('LedgerInterceptor')
 @Injectable()
 export class LedgerInterceptor implements NestInterceptor {
-  /** By controller, since a handler may be inherited; null for one without the decorator. */
-  private readonly handlers = new WeakMap<object, Map<object, UsagePlan | null>>();
+  /**
+   * By controller, since a handler may be inherited; null for one without the decorator. Weak both
+   * ways: a controller made for one request may have functions of its own for handlers.
+   */
+  private readonly handlers = new WeakMap<object, WeakMap<object, UsagePlan | null>>();
 
   constructor(private readonly moduleRef: ModuleRef) {}
 
@@ -63,7 +66,7 @@ export class LedgerInterceptor implements NestInterceptor {
 
   private handlerOf(context: ExecutionContext): UsagePlan | null {
     const controller = context.getClass();
-    const handlers = this.handlers.get(controller) ?? new Map<object, UsagePlan | null>();
+    const handlers = this.handlers.get(controller) ?? new WeakMap<object, UsagePlan | null>();
     const handler = context.getHandler();
     let known = handlers.get(handler);
     if (known === undefined) {
