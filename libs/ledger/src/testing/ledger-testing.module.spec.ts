@@ -1,9 +1,14 @@
-import { Injectable, Module } from '@nestjs/common';
+import { Controller, Injectable, Module, Sse, type MessageEvent } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { concat, NEVER, of, type Observable } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { isLedgerEntryInvalidError } from '../errors/ledger-entry-invalid.error.js';
 import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
+import { RecordUsage } from '../http/record-usage.decorator.js';
 import { LedgerModule } from '../ledger.module.js';
 import { LedgerService } from '../ledger.service.js';
 import { getLedgerToken, InjectLedger } from '../ledger.tokens.js';
@@ -27,6 +32,15 @@ class Chat {
 
   fail(): void {
     this.ledger.record({ userId: -1 });
+  }
+}
+
+@Controller()
+class Words {
+  @Sse('words')
+  @RecordUsage(({ end }) => ({ userId: 7, memo: end }))
+  words(): Observable<MessageEvent> {
+    return concat(of({ data: 'Hello' }), NEVER);
   }
 }
 
@@ -209,6 +223,23 @@ describe('LedgerTestingModule', () => {
     expect(contexts).toContain('async-ledger');
     expect(contexts).toContain('async-ledger:usage');
     await module.close();
+  });
+
+  it('has the entry of a client that left as the application was closed', async () => {
+    const module = await Test.createTestingModule({
+      imports: [LedgerTestingModule.forRoot()],
+      controllers: [Words],
+    }).compile();
+    const app = module.createNestApplication();
+    await app.listen(0, '127.0.0.1');
+    const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+    const client = connect(port, '127.0.0.1');
+    client.write('GET /words HTTP/1.1\r\nHost: ledger\r\n\r\n');
+    await once(client, 'data');
+    client.destroy();
+    await app.close();
+    expect(await module.get(LedgerTestingModule).entries()).toMatchObject([{ memo: 'aborted' }]);
+    expect(module.get(LedgerService).stats()).toMatchObject({ written: 1, sealed: 0 });
   });
 
   it('fails as it is told', async () => {

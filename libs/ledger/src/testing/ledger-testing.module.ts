@@ -1,10 +1,13 @@
 import { Inject, Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { HealthIndicatorService } from '@nestjs/terminus';
+import type { Server } from 'node:http';
 import type { LedgerOptions } from '../config/ledger-options.interface.js';
 import { defaultLedger, type LedgerDefinition } from '../define-ledger.js';
 import type { StoredEntry } from '../entry/usage-entry.interface.js';
 import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
 import { LedgerInterceptor } from '../http/ledger.interceptor.js';
+import { OpenConnections } from '../http/open-connections.js';
 import { LedgerService } from '../ledger.service.js';
 import { getLedgerHealthToken, getLedgerToken } from '../ledger.tokens.js';
 import type { Clock } from '../writer/clock.js';
@@ -65,10 +68,15 @@ export class LedgerTestingModule {
   }
 
   readonly #ledgers: ReadonlyMap<string, InMemoryLedger>;
+  readonly #host: HttpAdapterHost;
 
   /** @internal */
-  constructor(@Inject(LEDGERS) ledgers: ReadonlyMap<string, InMemoryLedger>) {
+  constructor(
+    @Inject(LEDGERS) ledgers: ReadonlyMap<string, InMemoryLedger>,
+    @Inject(HttpAdapterHost) host: HttpAdapterHost,
+  ) {
     this.#ledgers = ledgers;
+    this.#host = host;
   }
 
   /** All entries of a ledger, oldest first, after what was accepted so far was written. */
@@ -90,13 +98,25 @@ export class LedgerTestingModule {
     return found;
   }
 
+  /** Watches the server's connections, for the last hook. */
+  onApplicationBootstrap(): void {
+    this.#connections();
+  }
+
+  /** Undefined without an HTTP server. */
+  #connections(): OpenConnections | undefined {
+    const server = this.#host.httpAdapter?.getHttpServer() as Server | undefined;
+    return server && OpenConnections.of(server);
+  }
+
   /** Drains as the real lifecycle does, so that a test of a shutdown sees the same. */
   async onModuleDestroy(): Promise<void> {
     for (const ledger of this.#ledgers.values()) await ledger.drain();
   }
 
-  /** Seals, and settles what came since. */
+  /** Seals, and settles what came since, calls of clients that left last among it. */
   async onApplicationShutdown(): Promise<void> {
+    await this.#connections()?.allGone();
     for (const ledger of this.#ledgers.values()) await ledger.finish();
   }
 }
