@@ -157,7 +157,8 @@ async function swap({ query, sqlTable, found, end, old }: Conversion, check: str
   for (const { definition } of [...found.constraints, ...found.indexes]) {
     if (definition !== null) await run(definition);
   }
-  for (const sql of found.grants) await run(sql);
+  // Or the old one, once it is retired, could not be dropped: all others take their values there.
+  for (const sql of [...found.grants, ...found.sequences]) await run(sql);
   await run(
     createDefaultPartitionSql({
       sqlEntries: sqlTable,

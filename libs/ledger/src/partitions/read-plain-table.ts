@@ -14,6 +14,8 @@ export interface PlainTable {
   readonly triggers: readonly { readonly name: string; readonly definition: string }[];
   /** Owner and rights, as statements. */
   readonly grants: readonly string[];
+  /** Statements that let the table own the sequences of its `serial` columns, once it has its owner. */
+  readonly sequences: readonly string[];
   /** What does not come along, each a sentence. */
   readonly obstacles: readonly string[];
 }
@@ -50,6 +52,14 @@ SELECT pg_catalog.json_build_object(
     FROM pg_catalog.aclexplode(c.relacl) a WHERE a.grantee <> c.relowner),
   'owner', pg_catalog.format('ALTER TABLE %I.%I OWNER TO %I',
     n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner)),
+  'sequences', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.format(
+      'ALTER SEQUENCE %I.%I OWNED BY %I.%I.%I',
+      n.nspname, q.relname, n.nspname, c.relname, a.attname)), '[]'::json)
+    FROM pg_catalog.pg_depend d
+    JOIN pg_catalog.pg_class q ON q.oid = d.objid AND q.relkind = 'S'
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.oid
+      AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'a'),
   'views', (SELECT pg_catalog.count(DISTINCT r.ev_class) FROM pg_catalog.pg_depend d
     JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
     WHERE d.refobjid = c.oid AND d.classid = 'pg_catalog.pg_rewrite'::regclass),
@@ -90,6 +100,7 @@ interface Found {
   }[];
   readonly grants: string[];
   readonly owner: string;
+  readonly sequences: string[];
   readonly views: number;
   readonly references: number;
   readonly identities: string[];
@@ -123,6 +134,7 @@ export async function readPlainTable(
     })),
     triggers: found.triggers,
     grants: [found.owner, ...found.grants],
+    sequences: found.sequences,
     obstacles: obstaclesOf(found),
   };
 }
