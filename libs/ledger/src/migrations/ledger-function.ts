@@ -14,6 +14,16 @@ export function ownRelation(table: LedgerTable, ending?: keyof typeof NAME_ENDIN
 }
 
 /**
+ * The table that bears the ledger's name now, as an expression in a function's text; NULL if none
+ * does. It is another one than before where that was renamed, or its schema was.
+ *
+ * @internal
+ */
+export function presentTable(table: LedgerTable): string {
+  return `to_regclass(${quoteBody(ownRelation(table))})`;
+}
+
+/**
  * Statement that defines a PL/pgSQL function whose text names relations by `ownRelation`. Their
  * schema is asked for when the statement runs, so that no search path of a caller decides it later.
  *

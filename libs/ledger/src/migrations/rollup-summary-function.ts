@@ -1,6 +1,6 @@
 import { columnName } from '../entry/ledger-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { defineFunction, ownRelation } from './ledger-function.js';
+import { defineFunction, ownRelation, presentTable } from './ledger-function.js';
 import {
   BACK_IN_TIME,
   dimensions,
@@ -72,6 +72,10 @@ function summaryBody(table: LedgerTable): string {
     v_closed timestamptz; v_written timestamptz; v_retired timestamptz;
     v_lo timestamptz; v_hi timestamptz; v_up_lo timestamptz; v_up_hi timestamptz;
   BEGIN
+    -- In a schema that was renamed this function still names those of its old name.
+    IF p_entries <> ${presentTable(table)} THEN
+      RAISE undefined_table USING MESSAGE = 'the summary is of another table';
+    END IF;
     o_consumed := 0; o_supplied := 0; o_entries := 0;
     -- Rollups know nothing of policies that hide rows from a role.
     SELECT s.closed_before, s.written_until, s.retired_before INTO v_closed, v_written, v_retired

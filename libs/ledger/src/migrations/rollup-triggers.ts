@@ -1,7 +1,7 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { eachPartitionSql, literalSql } from './default-partition-sql.js';
-import { defineFunction, ownRelation } from './ledger-function.js';
+import { defineFunction, ownRelation, presentTable } from './ledger-function.js';
 import { dimensions, MEASURES_OF_ENTRY, rollupNames } from './rollup-tables.js';
 import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
@@ -43,7 +43,7 @@ export function createTriggers(table: LedgerTable, names: TableNames): string[] 
         defineFunction(
           names,
           `${ownRelation(table, ending)}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER`,
-          ` BEGIN ${body} RETURN NULL; END `,
+          ` BEGIN ${passOver(table)} ${body} RETURN NULL; END `,
         ),
         `DROP TRIGGER IF EXISTS ${name} ON ${names.sqlEntries}`,
         triggerSql({ ending, table: table.table, schema }, names.sqlEntries),
@@ -101,6 +101,17 @@ function partitionTriggersSql(of: TriggeredTable, sqlEntries: string): string {
     return [`DROP TRIGGER IF EXISTS ${name} ON {partition}`, create];
   });
   return eachPartitionSql(sqlEntries, statements);
+}
+
+/**
+ * A table that was renamed, or a partition that is one no longer, keeps its triggers: the rollups are
+ * those of whichever table bears the name now, and know nothing of the rows of others.
+ */
+function passOver(table: LedgerTable): string {
+  return `IF (SELECT own <> TG_RELID AND NOT EXISTS (
+        SELECT FROM pg_inherits WHERE inhrelid = TG_RELID AND inhparent = own)
+      FROM ${presentTable(table)} own)
+    THEN RETURN NULL; END IF;`;
 }
 
 /** Names no other columns of the entries: those that users declare or add may have any name. */
