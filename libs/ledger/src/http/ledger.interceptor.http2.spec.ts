@@ -1,7 +1,7 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller, Get, Res } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { once } from 'node:events';
-import { connect, constants, type ClientHttp2Session } from 'node:http2';
+import { connect, constants, type ClientHttp2Session, type Http2ServerResponse } from 'node:http2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CallLog, latch, RecordedApp } from '../../../../test/support/recorded-app.js';
 import { RecordUsage } from './record-usage.decorator.js';
@@ -23,6 +23,15 @@ class Http2Controller {
     yield 'first ';
     await rest.promise;
     yield 'second';
+  }
+
+  @Get('manual')
+  @RecordUsage(calls.map)
+  async manual(@Res() { raw }: { raw: Http2ServerResponse }): Promise<void> {
+    raw.writeHead(200);
+    raw.write('first ');
+    await rest.promise;
+    raw.end('second');
   }
 
   @Get('slow')
@@ -77,5 +86,27 @@ describe('LedgerInterceptor over HTTP/2', () => {
     session.destroy();
     await app.close();
     expect(calls.ends.slice(before)).toEqual(['aborted']);
+  });
+
+  it('maps a HEAD request once that was reset before it was answered', async () => {
+    const stream = session.request({ ':method': 'HEAD', ':path': '/slow' });
+    stream.on('error', () => undefined);
+    await once(session.request({ ':path': '/value' }).resume(), 'close');
+    stream.close(constants.NGHTTP2_CANCEL);
+    await calls.reach(2);
+    rest.open();
+    session.destroy();
+    await app.close();
+    expect(calls.ends).toEqual(['completed', 'aborted']);
+  });
+
+  it('maps a HEAD request once as completed of which the handler goes on to write', async () => {
+    const stream = session.request({ ':method': 'HEAD', ':path': '/manual' });
+    await once(stream.resume(), 'close');
+    await calls.reach(1);
+    rest.open();
+    session.destroy();
+    await app.close();
+    expect(calls.ends).toEqual(['completed']);
   });
 });

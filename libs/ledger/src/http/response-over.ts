@@ -1,10 +1,14 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+
+/** Not from `node:http2`, which few applications load. Source: RFC 9113, 7. */
+const NGHTTP2_NO_ERROR = 0;
 
 /** A raw response of either adapter; `stream` is there over HTTP/2 only. @internal */
 export type RawResponse = ServerResponse & {
-  readonly stream?: { readonly aborted?: boolean; readonly destroyed?: boolean };
+  readonly stream?: Partial<ServerHttp2Stream>;
 };
 
 /** The request and response of a call below the adapter's own. @internal */
@@ -59,6 +63,9 @@ export function whenOver(
   // Over HTTP/2 `finish` also comes when the client has reset the stream.
   response.on('finish', () => settle(response.stream?.aborted !== true && !isGone(request)));
   response.on('close', () => settle(false));
+  const { stream } = response;
+  // A response to HEAD that isn't ended yet tells nothing of its stream's end, so that itself has to.
+  stream?.on?.('close', () => settle(response.headersSent && stream.rstCode === NGHTTP2_NO_ERROR));
   if (isGone(request) || response.destroyed || response.stream?.destroyed) {
     // The client left during a guard, say: its `close` events have been.
     process.nextTick(settle, false);
