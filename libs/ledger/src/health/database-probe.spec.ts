@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SinkTransientError } from '../errors/sink.errors.js';
 import { DatabaseProbe, PING_REUSE_MS, PING_TIMEOUT_MS } from './database-probe.js';
 import type { ProbeClock } from './database-probe.js';
 
@@ -70,11 +71,8 @@ describe('DatabaseProbe', () => {
   it.each([
     [Object.assign(new Error('to db:5432'), { code: 'ECONNREFUSED' }), 'ECONNREFUSED'],
     [Object.assign(new Error('x'), { code: 'SINK_TRANSIENT', sqlState: '57P03' }), '57P03'],
-    [Object.assign(new Error('x'), { code: 'SINK_TRANSIENT' }), undefined],
-    [
-      Object.assign(new Error('x', { cause: { code: 'ECONNRESET' } }), { code: 'SINK_TRANSIENT' }),
-      'ECONNRESET',
-    ],
+    [new SinkTransientError('x', { sqlState: 'ECONNRESET', outcomeKnown: true }), 'ECONNRESET'],
+    [new SinkTransientError('no answer within 500 ms', { outcomeKnown: true }), undefined],
     [Object.assign(new Error('x'), { code: 'postgres://u:hush@db' }), undefined],
     [undefined, undefined],
     ['hush', undefined],

@@ -1,3 +1,4 @@
+import { isLedgerError } from '../errors/ledger.error.js';
 import type { Clock } from '../writer/clock.js';
 
 /**
@@ -72,18 +73,11 @@ export class DatabaseProbe {
   }
 }
 
-interface Failure {
-  readonly sqlState?: unknown;
-  readonly code?: unknown;
-  readonly cause?: unknown;
-}
-
-/** The code alone: messages of the driver may hold host and user. */
+/** The code alone: messages of the driver may hold host and user. One of our own says no more. */
 function codeOf(error: unknown): { code?: string } {
-  const { sqlState, code, cause } = (error ?? {}) as Failure;
-  // The ledger's own code tells nothing that `away` doesn't.
-  const found = [sqlState, (cause as Failure | undefined)?.code, code].find(
-    (each) => typeof each === 'string' && /^(?!SINK_)\w{5,30}$/.test(each),
+  const { sqlState, code } = (error ?? {}) as { sqlState?: unknown; code?: unknown };
+  const found = [sqlState, isLedgerError(error) ? undefined : code].find(
+    (each) => typeof each === 'string' && /^\w{5,30}$/.test(each),
   );
   return found === undefined ? {} : { code: found as string };
 }
