@@ -58,13 +58,14 @@ export interface LedgerSink {
    */
   write(batch: RowBatch, attempt: WriteAttempt): Promise<WriteResult>;
   /**
-   * Tells which rows are in the table, by uuid alone: a row that is refused now may have been
-   * written by an earlier attempt whose answer was lost.
+   * Tells which rows are in the table: a row that is refused now may have been written by an
+   * earlier attempt whose answer was lost.
    *
+   * @param isSame only those with equal content; default: by uuid alone
    * @returns indexes from 0, ascending
-   * @throws SinkTransientError, SinkHaltError
+   * @throws SinkTransientError, SinkHaltError; SinkRowError if the content of one can't be compared
    */
-  find(batch: RowBatch, timeoutMs: number): Promise<readonly number[]>;
+  find(batch: RowBatch, timeoutMs: number, isSame?: boolean): Promise<readonly number[]>;
   /** Resolves if the server answers within the time limit, rejects if it does not. */
   ping(timeoutMs: number): Promise<void>;
   /**

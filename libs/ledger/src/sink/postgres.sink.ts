@@ -48,7 +48,7 @@ const COPY_REFUSED =
 export class PostgresSink implements LedgerSink {
   /** For others that write beside the batches: dead letters. */
   readonly connections: PgConnections;
-  readonly #writers: Readonly<Record<WriteStrategy, StrategyWriter>>;
+  readonly #writers: Readonly<Record<WriteStrategy, StrategyWriter>> & { insert: InsertWriter };
   #strategy: WriteStrategy;
 
   constructor(private readonly options: PostgresSinkOptions) {
@@ -94,11 +94,14 @@ export class PostgresSink implements LedgerSink {
     });
   }
 
-  async find(batch: RowBatch, timeoutMs: number): Promise<readonly number[]> {
+  async find(batch: RowBatch, timeoutMs: number, isSame = false): Promise<readonly number[]> {
     const deadline = new Deadline(timeoutMs);
     return this.connections.use(deadline, async (lease) => {
+      const sqlTable = this.#sqlTable();
       try {
-        return await findRows(lease, batch, deadline, this.#sqlTable());
+        if (!isSame) return await findRows(lease, batch, deadline, sqlTable);
+        const attempt = { lease, batch, deadline, isAwaited: false, sqlTable };
+        return await this.#writers.insert.findSame(attempt);
       } catch (error) {
         throw this.#translate(error, true);
       }

@@ -131,10 +131,14 @@ export class InMemorySink implements LedgerSink {
     if (this.#lasting) throw errorOf(this.#lasting);
   }
 
-  async find(batch: RowBatch, _timeoutMs: number): Promise<readonly number[]> {
+  async find(batch: RowBatch, _timeoutMs: number, isSame = false): Promise<readonly number[]> {
     if (this.#lasting) throw errorOf(this.#lasting);
     const indexes = Array.from({ length: batch.count }, (_, index) => index);
-    return indexes.filter((index) => this.#rows.has(uuidOf(batch.row(index))));
+    return indexes.filter((index) => {
+      const row = batch.row(index);
+      const stored = this.#rows.get(uuidOf(row));
+      return stored !== undefined && (!isSame || this.#isSame(stored, row));
+    });
   }
 
   async ping(_timeoutMs: number): Promise<void> {

@@ -209,6 +209,13 @@ const REPEATING: Record<string, Test> = {
     assert.deepEqual(await subject.sink.find(rowBatch([rows[1]!]), SHORT_MS * 5), []);
   },
 
+  'finds the rows that are in the table with equal content, if asked so': async (subject) => {
+    const [old, fresh, taken] = someEntries(3) as [Entry, Entry, Entry];
+    await write(subject, [old, taken]);
+    const rows = rowsOf(subject, [old, fresh, [taken[0], 'other content'], old]);
+    assert.deepEqual(await subject.sink.find(rowBatch(rows), SHORT_MS * 5, true), [0, 3]);
+  },
+
   'writes a uuid once when two batches with it run side by side': async (subject) => {
     const entries = someEntries(40);
     const results = await Promise.all([

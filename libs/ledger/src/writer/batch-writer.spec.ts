@@ -238,6 +238,20 @@ describe('a poison entry', () => {
     expect(test.ledger.stats()).toMatchObject({ state: 'running', reason: null });
   });
 
+  it('whose outcome was unknown is no duplicate of an entry with other content', async () => {
+    const test = await started({ batchSize: 1, retryMinMs: 1, retryMaxMs: 1 });
+    const uuid = '01890a5d-ac96-774b-bcce-b302099a8058';
+    offer(test, 1, { uuid, memo: 'first' });
+    await test.clock.turn();
+    test.sink.failNext({ kind: 'transient', rows: 'in' });
+    test.sink.refuse(uuid);
+    offer(test, 1, { uuid, memo: 'second' });
+    await test.clock.advance(100);
+    expect(test.ledger.stats()).toMatchObject({ written: 1, duplicate: 0, deadLettered: 1 });
+    expect(test.letters).toMatchObject([{ uuid, reason: 'refused', entry: { memo: 'second' } }]);
+    assertConservation(test.ledger.stats());
+  });
+
   it('with a uuid taken by other content is a conflict, with equal content a duplicate', async () => {
     const test = await started();
     const uuid = '01890a5d-ac96-774b-bcce-b302099a8058';

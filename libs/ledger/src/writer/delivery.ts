@@ -233,15 +233,15 @@ export class Delivery {
   }
 
   async #settleIfWritten(refusal: Refusal, isProbe: boolean): Promise<void> {
-    const { sink, attemptMs, outage, settler, onReached } = this.#parts;
+    const { outage, settler, onReached } = this.#parts;
     try {
-      const found = await sink.find(refusal.batch, attemptMs());
+      const isThere = await this.#isThere(refusal.batch);
       if (this.#isClosed) return;
       outage.reached();
       onReached();
       const others = this.#refused.filter((each) => each !== refusal);
-      this.#refused = found.length > 0 ? others : [...others, { ...refusal, mayExist: false }];
-      if (found.length === 0) return;
+      this.#refused = isThere ? others : [...others, { ...refusal, mayExist: false }];
+      if (!isThere) return;
       const result = { written: 0, duplicates: [0], conflicts: [] };
       settler.settleWritten(this.assignment, refusal.batch, result);
     } catch (error) {
@@ -249,6 +249,17 @@ export class Delivery {
       this.#noteRefusal(error);
       outage.failed(isProbe, isHalt);
       this.#parts.onFailed(error, isHalt);
+    }
+  }
+
+  /** Its uuid may be another entry's; and what the server can't even read, it has not taken. */
+  async #isThere(batch: Batch): Promise<boolean> {
+    const { sink, attemptMs } = this.#parts;
+    try {
+      return (await sink.find(batch, attemptMs(), true)).length > 0;
+    } catch (error) {
+      if (isSinkRowError(error)) return false;
+      throw error;
     }
   }
 }

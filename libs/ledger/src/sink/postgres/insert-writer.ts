@@ -7,7 +7,13 @@ import { columnArrays, rowTypes } from './column-arrays.js';
 import { CommandStatement } from './command-statement.js';
 import { settingsCommand } from './read-table-shape.js';
 import type { TableShape } from './read-table-shape.js';
-import { columnList, compareSql, insertMissingSql, readComparison } from './table-sql.js';
+import {
+  columnList,
+  compareSql,
+  findSameSql,
+  insertMissingSql,
+  readComparison,
+} from './table-sql.js';
 import type { RowSource } from './table-sql.js';
 
 /** The position of a row in its batch; no column of a definition can have this name. */
@@ -57,5 +63,14 @@ export class InsertWriter implements StrategyWriter {
     ];
     const results = await lease.run(new CommandStatement(commands), deadline);
     return readComparison(batch.count, results.at(-1));
+  }
+
+  /** @returns indexes of the rows that are there with equal content @throws StatementError */
+  async findSame({ batch, deadline, lease, sqlTable }: BatchAttempt): Promise<number[]> {
+    const parameters = await columnArrays(batch, this.#types);
+    const sql = findSameSql(sqlTable, this.#source);
+    const commands = [settingsCommand(deadline, false), { sql, parameters }];
+    const results = await lease.run(new CommandStatement(commands), deadline);
+    return (results[1]?.rows ?? []).map(([position]) => Number(position) - 1);
   }
 }

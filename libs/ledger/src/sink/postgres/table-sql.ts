@@ -85,6 +85,15 @@ export function compareSql(sqlTable: string, source: RowSource, key: readonly st
   );
 }
 
+/** Asks which rows are in the table with equal content: their positions, from 1. @internal */
+export function findSameSql(sqlTable: string, { columns, from, order }: RowSource): string {
+  return (
+    `SELECT ${order} FROM ${from} JOIN ${sqlTable} t ON t.uuid = s.uuid ` +
+    `WHERE ROW(${columnList(columns, 't.')}) IS NOT DISTINCT FROM ` +
+    `ROW(${columnList(columns, 's.')}) ORDER BY 1`
+  );
+}
+
 /** @param result what the server answered to `compareSql` */
 export function readComparison(count: number, result: StatementResult | undefined): WriteResult {
   const duplicates: number[] = [];
