@@ -1,3 +1,4 @@
+import { upstreamApiKey, upstreamBaseUrl } from '@app/openai';
 import { z } from 'zod';
 import { parseApiKeys, type ApiKey } from './chat/caller.js';
 
@@ -8,22 +9,6 @@ const text = setting(z.string().optional());
 const wholeNumber = (min: number, max: number, preset: number) =>
   setting(z.coerce.number().int().min(min).max(max).default(preset));
 
-/** As it goes into a header; a line end behind it often comes along from a file. */
-const bearer = setting(
-  z
-    .string()
-    .trim()
-    .regex(/^[!-~]+$/, 'visible ASCII characters, no blanks')
-    .optional(),
-);
-/** What a path is put behind. A user and a password in it would not be sent. */
-const baseUrl = setting(
-  z
-    .url({ protocol: /^https?$/ })
-    .regex(/^\w+:\/\/[^/@?#]*(\/[^?#]*)?$/, 'a URL without user, query and fragment')
-    .optional(),
-);
-
 const schema = z.object({
   PORT: wholeNumber(0, 65_535, 3000),
   HOST: setting(z.string().default('0.0.0.0')),
@@ -31,8 +16,8 @@ const schema = z.object({
   LEDGER_DATABASE_URL: text,
   DATA_DIR: setting(z.string().default('.data')),
   LOOPBACK_TOKEN_MS: wholeNumber(0, 60_000, 0),
-  UPSTREAM_BASE_URL: baseUrl,
-  UPSTREAM_API_KEY: bearer,
+  UPSTREAM_BASE_URL: setting(upstreamBaseUrl.optional()),
+  UPSTREAM_API_KEY: setting(upstreamApiKey.optional()),
   UPSTREAM_TIMEOUT_MS: wholeNumber(1, 3_600_000, 600_000),
   REQUEST_TIMEOUT_MS: wholeNumber(1, 3_600_000, 60_000),
   // A wrong key must not be in the error, so this rule does not show what it was given.

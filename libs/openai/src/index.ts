@@ -10,4 +10,5 @@ export { onRefusedCall } from './refused-calls.js';
 export { relay } from './relay.js';
 export { Tokenizer } from './tokenizer.js';
 export { Upstream } from './upstream.js';
+export { upstreamApiKey, upstreamBaseUrl } from './upstream-settings.js';
 export { whenOver } from './when-over.js';
