@@ -5,7 +5,8 @@
  * - Code loses its comments (they stand in the types and in the sources) and is laid out on the
  *   lines of the TypeScript that it was made of, in both formats. So a line's number is right even
  *   without a source map, and one map, which holds the source itself, serves both formats.
- * - Types that no entry point leads to are removed: nobody can import them.
+ * - Types that no entry point leads to are removed: nobody can import them. So is what is left of the
+ *   code of a module that has nothing but types.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
@@ -128,6 +129,26 @@ function trimCode(format) {
   }
 }
 
+/** @throws Error if such a module is imported for its code all the same */
+function trimTypeModules() {
+  const isEmpty = ({ path }) =>
+    /^\s*export \{\s*\};?\s*(\/\/.*\s*)?$/.test(readFileSync(path, 'utf8'));
+  const names = filesOf(FORMATS[0], '.js')
+    .filter(isEmpty)
+    .map(({ name }) => name);
+  for (const format of FORMATS) {
+    const folder = join(LIBRARY, 'dist', format);
+    for (const name of names) rmSync(join(folder, name), { force: true });
+    for (const { name, path } of filesOf(format, '.js')) {
+      const { importedFiles } = ts.preProcessFile(readFileSync(path, 'utf8'), true, true);
+      for (const { fileName } of importedFiles) {
+        if (fileName.startsWith('.') && !existsSync(join(dirname(path), fileName)))
+          throw new Error(`${format}/${name} imports ${fileName}, which has no code`);
+      }
+    }
+  }
+}
+
 function writeMaps() {
   for (const { name, path } of filesOf(FORMATS[0], '.js')) {
     const mapPath = `${path}.map`;
@@ -162,4 +183,5 @@ for (const format of FORMATS) {
   trimCode(format);
   trimTypes(format);
 }
+trimTypeModules();
 writeMaps();
