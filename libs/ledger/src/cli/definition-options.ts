@@ -24,6 +24,7 @@ export interface TableDefinitionOptions extends TableOptions {
    * dimensions; true or undefined: those alone.
    */
   readonly rollup?: boolean | string;
+  readonly immutable?: boolean;
 }
 
 const ID_TYPES: readonly IdType[] = ['bigint', 'uuid', 'text'];
@@ -40,7 +41,8 @@ export function addDefinitionOptions(command: Command): Command {
     .option('--column <field:type>', 'a declared column; may be given again', collectColumn)
     .addOption(new Option('--partition <period>', 'a partitioned table').choices(['day', 'month']))
     .option('--rollup [fields]', 'sums kept ready, by these declared columns too: model,region')
-    .option('--no-rollup', 'no sums kept ready: summary() adds up the rows');
+    .option('--no-rollup', 'no sums kept ready: summary() adds up the rows')
+    .option('--immutable', 'a table that refuses UPDATE, DELETE and TRUNCATE');
 }
 
 /**
@@ -49,7 +51,7 @@ export function addDefinitionOptions(command: Command): Command {
  * @internal
  */
 export async function definitionOf(
-  { schema, table, ids, column, partition, rollup }: TableDefinitionOptions,
+  { schema, table, ids, column, partition, rollup, immutable }: TableDefinitionOptions,
   dataSource?: DataSource,
 ): Promise<LedgerDefinition> {
   const define = (type: IdType): LedgerDefinition =>
@@ -59,6 +61,7 @@ export async function definitionOf(
       ids: type,
       columns: column,
       partition,
+      immutable,
       rollup: rollup !== false && {
         dimensions: typeof rollup === 'string' ? rollup.split(',') : [],
       },

@@ -1,8 +1,10 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { eachPartitionSql } from './default-partition-sql.js';
+import type { FoundTable } from './load-catalog.js';
 import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
+import type { TableFault } from './verify-table.js';
 
 /**
  * Statements of a trigger that refuses to change or remove entries, with SQLSTATE 23001. It fires
@@ -44,4 +46,24 @@ export function guardSql(
 export function dropGuard(table: LedgerTable, names: TableNames): string[] {
   const name = qualify(names.schema, table.table + NAME_ENDINGS.immutable);
   return [`DROP FUNCTION IF EXISTS ${name}() CASCADE`];
+}
+
+/** Finds that a table is not immutable though its definition says so. @internal */
+export function verifyGuard(
+  { table, immutable }: LedgerTable,
+  { sqlEntries }: TableNames,
+  found: FoundTable | null | undefined,
+): TableFault[] {
+  const subject = table + NAME_ENDINGS.immutable;
+  if (immutable !== true || !found || found.triggers.some(({ name }) => name === subject))
+    return [];
+  return [
+    {
+      kind: 'warning',
+      isMigratable: true,
+      subject,
+      problem: `${sqlEntries} is not immutable, since its trigger ${subject} is missing`,
+      remedy: "run `npx nestjs-ledger migrate --immutable`, or set migrations: 'run'",
+    },
+  ];
 }

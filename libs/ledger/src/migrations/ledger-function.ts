@@ -41,8 +41,8 @@ export function defineFunction({ sqlEntries }: TableNames, head: string, body: s
   END `)}`;
 }
 
-/** Dollar quotes with a tag that the text has not, whatever names are in it. */
-function quoteBody(text: string): string {
+/** Dollar quotes with a tag that the text has not, whatever names are in it. @internal */
+export function quoteBody(text: string): string {
   let count = 1;
   while (text.includes(`$body${count}$`)) count += 1;
   return `$body${count}$${text}$body${count}$`;

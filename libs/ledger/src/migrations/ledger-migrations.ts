@@ -34,6 +34,11 @@ const TIMESTAMPS = {
  * @internal
  */
 export function ledgerMigrations(table: LedgerTable): MigrationConstructor[] {
+  return [...tableMigrations(table), ...sideMigrations(table)];
+}
+
+/** Those that make what entries are written to. @internal */
+export function tableMigrations(table: LedgerTable): MigrationConstructor[] {
   return [
     migration(table, ['create_entries', TIMESTAMPS.entries], {
       up: (names) => createEntries(table, names),
@@ -44,6 +49,12 @@ export function ledgerMigrations(table: LedgerTable): MigrationConstructor[] {
       down: (names) => [`DROP TABLE IF EXISTS ${names.sqlDeadLetters}`],
     }),
     ...Object.entries(table.columns).map(([field, type]) => addColumn(table, field, type)),
+  ];
+}
+
+/** Those that entries can be written without, in order, after the others. @internal */
+export function sideMigrations(table: LedgerTable): MigrationConstructor[] {
+  return [
     ...(!table.rollup ? [] : [addRollups(table)]),
     ...(table.immutable === true ? [makeImmutable(table)] : []),
   ];

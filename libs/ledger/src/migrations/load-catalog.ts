@@ -1,3 +1,5 @@
+import { NAME_ENDINGS } from '../entry/check-definition.js';
+
 /**
  * Runs one statement with parameters and gives its rows; that of a `QueryRunner` or a pg client.
  *
@@ -17,6 +19,15 @@ export interface FoundColumn {
   readonly maySelect: boolean;
 }
 
+/** A trigger, or the function of a ledger's summary. @internal */
+export interface FoundFunction {
+  readonly name: string;
+  /** Its text names the table as that is called now. */
+  readonly namesTable: boolean;
+  /** Names of its parameters. */
+  readonly parameters: readonly string[];
+}
+
 /** One table as the server has it. @internal */
 export interface FoundTable {
   /** `pg_class.relkind`: `r` ordinary, `p` partitioned, else something that is no table. */
@@ -26,6 +37,9 @@ export interface FoundTable {
   readonly uniqueColumns: readonly string[];
   /** Names of its CHECK constraints. */
   readonly checks: readonly string[];
+  readonly triggers: readonly FoundFunction[];
+  /** The function of its rollups, in the same schema. */
+  readonly summaries: readonly FoundFunction[];
 }
 
 /** What the catalog says of the tables asked for. @internal */
@@ -80,7 +94,16 @@ SELECT pg_catalog.json_build_object(
             AND i.indnkeyatts = 1 AND i.indpred IS NULL), '[]'::json),
         'checks', coalesce((
           SELECT pg_catalog.json_agg(k.conname) FROM pg_catalog.pg_constraint k
-          WHERE k.conrelid = c.oid AND k.contype = 'c'), '[]'::json)) AS description
+          WHERE k.conrelid = c.oid AND k.contype = 'c'), '[]'::json),
+        'triggers', coalesce((
+          SELECT pg_catalog.json_agg(${functionSql('t.tgname')})
+          FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+          WHERE t.tgrelid = c.oid AND NOT t.tgisinternal), '[]'::json),
+        'summaries', coalesce((
+          SELECT pg_catalog.json_agg(${functionSql('p.proname')}) FROM pg_catalog.pg_proc p
+          WHERE p.pronamespace = c.relnamespace
+            AND p.proname = c.relname || '${NAME_ENDINGS.rollupSummary}'), '[]'::json)
+      ) AS description
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relname = wanted.name AND CASE
@@ -88,6 +111,25 @@ SELECT pg_catalog.json_build_object(
         ELSE n.nspname = $2::text END
     ) AS found ON true)
 )::text AS catalog`;
+
+function functionSql(name: string): string {
+  return `pg_catalog.json_build_object('name', ${name},
+    'namesTable', ${namesTableSql('p', 'n', 'c')},
+    'parameters', coalesce(p.proargnames, '{}'))`;
+}
+
+/**
+ * Asks whether the text of a ledger's function names the table as it is called now, which it does
+ * not any more if a schema was renamed.
+ *
+ * @param fn alias of pg_proc @param schema alias of pg_namespace @param table alias of pg_class
+ * @internal
+ */
+export function namesTableSql(fn: string, schema: string, table: string): string {
+  const name = `'"' || pg_catalog.replace(${table}.relname, '"', '""') || '"'`;
+  return `pg_catalog.strpos(${fn}.prosrc,
+    pg_catalog.quote_ident(${schema}.nspname) || '.' || ${name}) > 0`;
+}
 
 /**
  * Asks the server for all that `verifyTable` compares, in one round trip.

@@ -2,6 +2,7 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import { Deadline } from '../sink/postgres/deadline.js';
 import type { PgConnections } from '../sink/postgres/pg-connections.js';
 import type { PgLease } from '../sink/postgres/pg-lease.js';
+import { readPgError } from '../sink/postgres/read-pg-error.js';
 import { connectionSchema } from './ledger-migrations.js';
 import type { QueryFunction } from './load-catalog.js';
 import type { PostgresOptions } from './migration-data-source.js';
@@ -40,7 +41,12 @@ export async function prepareTable(
   if (mode === 'off') return;
   const dataSource = await connections.ready();
   if (mode === 'run') {
-    const ran = await runMigrations(dataSource.options as PostgresOptions, definition, { signal });
+    const onLeft = (name: string, error: unknown): void => {
+      const { text } = readPgError(error);
+      logger.warn(`WARNING: not migrated, entries are written all the same: ${name} (${text})`);
+    };
+    const options = dataSource.options as PostgresOptions;
+    const ran = await runMigrations(options, definition, { signal, onLeft });
     if (ran.length > 0) logger.log(`migrated: ${ran.join(', ')}`);
   }
   const deadline = new Deadline(VERIFY_TIMEOUT_MS);

@@ -110,12 +110,13 @@ export function hasMoreDimensions(
   table: LedgerTable,
   names: TableNames,
 ): { relation: string; sql: string } {
-  const { sqlState } = rollupNames(table, names.schema);
+  const { sqlState, sqlSummary } = rollupNames(table, names.schema);
   const own = `ARRAY[${dimensions(table).map(literalSql).join(', ')}]::text[]`;
   return {
     relation: sqlState,
     sql: `SELECT FROM ${sqlState} WHERE dimensions @> ${own} AND dimensions <> ${own}
-      AND ${isTriggeredSql(table, names)}`,
+      AND ${isTriggeredSql(table, names)}
+      AND pg_catalog.to_regproc(${literalSql(sqlSummary)}) IS NOT NULL`,
   };
 }
 

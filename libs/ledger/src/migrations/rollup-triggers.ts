@@ -1,7 +1,8 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { eachPartitionSql, literalSql } from './default-partition-sql.js';
-import { defineFunction, ownRelation, presentTable } from './ledger-function.js';
+import { defineFunction, ownRelation, presentTable, quoteBody } from './ledger-function.js';
+import { namesTableSql } from './load-catalog.js';
 import { dimensions, MEASURES_OF_ENTRY, rollupNames } from './rollup-tables.js';
 import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
@@ -23,6 +24,7 @@ export const ROLLUP_TRIGGERS = [
   },
   { ending: 'rollupTruncate', event: 'TRUNCATE', transition: '', rows: undefined },
 ] as const;
+type Ending = (typeof ROLLUP_TRIGGERS)[number]['ending'];
 
 /**
  * Statements that make the triggers. Each may be run again. They are statement-level: a statement
@@ -36,7 +38,6 @@ export function createTriggers(table: LedgerTable, names: TableNames): string[] 
   return [
     clearUnlessTriggered(table, names),
     ...ROLLUP_TRIGGERS.flatMap(({ ending, rows }) => {
-      const name = quoteIdentifier(table.table + NAME_ENDINGS[ending]);
       const body = rows === undefined ? clearOwn(table) : markSql(table, rows);
       return [
         // With its owner's rights: who may change entries need not be able to write marks.
@@ -45,8 +46,7 @@ export function createTriggers(table: LedgerTable, names: TableNames): string[] 
           `${ownRelation(table, ending)}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER`,
           ` BEGIN ${passOver(table)} ${body} RETURN NULL; END `,
         ),
-        `DROP TRIGGER IF EXISTS ${name} ON ${names.sqlEntries}`,
-        triggerSql({ ending, table: table.table, schema }, names.sqlEntries),
+        unlessTriggered({ ending, table: table.table, schema }, names.sqlEntries),
       ];
     }),
     partitionTriggersSql({ table: table.table, schema }, names.sqlEntries),
@@ -55,14 +55,18 @@ export function createTriggers(table: LedgerTable, names: TableNames): string[] 
 
 /**
  * True if the table has the triggers. One without them is new, or was changed behind the rollups'
- * back.
+ * back; so was one whose triggers name it as it was called once.
  *
  * @internal
  */
 export function isTriggeredSql({ table }: LedgerTable, { sqlEntries }: TableNames): string {
-  return `EXISTS (SELECT FROM pg_catalog.pg_trigger
-    WHERE tgname = ${literalSql(table + NAME_ENDINGS.rollupDelete)}
-      AND tgrelid = pg_catalog.to_regclass(${literalSql(sqlEntries)}))`;
+  const wanted = ROLLUP_TRIGGERS.map(({ ending }) => literalSql(table + NAME_ENDINGS[ending]));
+  return `(SELECT count(*) = ${wanted.length} FROM pg_catalog.pg_trigger t
+    JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+    JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE t.tgname IN (${wanted.join(', ')}) AND ${namesTableSql('p', 'n', 'c')}
+      AND c.oid = pg_catalog.to_regclass(${literalSql(sqlEntries)}))`;
 }
 
 function clearUnlessTriggered(table: LedgerTable, names: TableNames): string {
@@ -93,13 +97,33 @@ export function triggerSql(
     FOR EACH STATEMENT EXECUTE FUNCTION ${qualify(trigger.schema, name)}()`;
 }
 
-/** Statement that makes the triggers of a table's partitions anew; of a plain table it makes none. */
+/**
+ * Statement that makes it unless it is there. To drop one first would need a lock that waits for every
+ * read, and all reads and writes would wait behind it.
+ *
+ * @param on quoted
+ */
+function unlessTriggered(
+  trigger: TriggeredTable & { readonly ending: Ending },
+  on: string,
+): string {
+  const name = trigger.table + NAME_ENDINGS[trigger.ending];
+  return `DO ${quoteBody(` BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger
+      WHERE tgrelid = pg_catalog.to_regclass(${quoteBody(on)}) AND tgname = ${literalSql(name)}
+        AND tgfoid = pg_catalog.to_regproc(${literalSql(qualify(trigger.schema, name))}))
+    THEN
+      DROP TRIGGER IF EXISTS ${quoteIdentifier(name)} ON ${on};
+      ${triggerSql(trigger, on)};
+    END IF;
+  END `)}`;
+}
+
+/** Statement that makes the triggers of a table's partitions; of a plain table it makes none. */
 function partitionTriggersSql(of: TriggeredTable, sqlEntries: string): string {
-  const statements = ROLLUP_TRIGGERS.flatMap(({ ending }) => {
-    const name = quoteIdentifier(of.table + NAME_ENDINGS[ending]);
-    const create = triggerSql({ ending, ...of }, '{partition}');
-    return [`DROP TRIGGER IF EXISTS ${name} ON {partition}`, create];
-  });
+  const statements = ROLLUP_TRIGGERS.map(({ ending }) =>
+    unlessTriggered({ ending, ...of }, '{partition}'),
+  );
   return eachPartitionSql(sqlEntries, statements);
 }
 

@@ -5,7 +5,13 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
-import { connectionSchema, createSchema, ledgerMigrations } from './ledger-migrations.js';
+import {
+  connectionSchema,
+  createSchema,
+  sideMigrations,
+  tableMigrations,
+} from './ledger-migrations.js';
+import type { MigrationConstructor } from './ledger-migrations.js';
 import { loadCatalog } from './load-catalog.js';
 import { withMigrationDataSource } from './migration-data-source.js';
 import type { PostgresOptions } from './migration-data-source.js';
@@ -22,6 +28,11 @@ export interface MigrationLimits {
   readonly timeoutMs?: number;
   /** Ends it early, as the time limit would. */
   readonly signal?: AbortSignal;
+  /**
+   * Hears of each migration that failed though entries can be written without it, as one does that
+   * waits in vain for a long read of the rollups. Without it such a failure is thrown like any other.
+   */
+  readonly onLeft?: ((name: string, error: unknown) => void) | undefined;
 }
 
 /**
@@ -51,7 +62,7 @@ export async function runMigrations(
   definition: LedgerTable,
   limits: MigrationLimits = {},
 ): Promise<string[]> {
-  const { pollMs = 200, timeoutMs = 60_000 } = limits;
+  const { pollMs = 200, timeoutMs = 60_000, onLeft } = limits;
   const end = new AbortController();
   const stop = (): void => end.abort();
   const timer = setTimeout(stop, timeoutMs);
@@ -61,7 +72,8 @@ export async function runMigrations(
   try {
     return await withMigrationDataSource(options, end.signal, (dataSource) => {
       const names = tableNames(definition, connectionSchema(dataSource));
-      return migrate({ dataSource, definition, names, pollMs, deadline, signal: end.signal });
+      const { signal } = end;
+      return migrate({ dataSource, definition, names, pollMs, deadline, signal, onLeft });
     });
   } catch (error) {
     throw translate(error, definition, end.signal.aborted);
@@ -79,6 +91,7 @@ interface Migration {
   /** On the scale of `performance.now()`. */
   readonly deadline: number;
   readonly signal: AbortSignal;
+  readonly onLeft: MigrationLimits['onLeft'];
 }
 
 async function migrate(migration: Migration): Promise<string[]> {
@@ -101,12 +114,15 @@ async function migrate(migration: Migration): Promise<string[]> {
 interface PendingMigration {
   readonly name: string;
   readonly isRecorded: boolean;
+  /** Nothing can be written without it. */
+  readonly isNeeded: boolean;
   readonly up: (runner: QueryRunner) => Promise<unknown>;
 }
 
 /**
  * A migration is pending until it is recorded. If something that migrations make is gone (a table
- * was dropped, a backup was restored in part), all are: each may run twice.
+ * was dropped, a backup was restored in part), all are: each may run twice. If only something is that
+ * entries can be written without, those are that make it.
  */
 async function findPending(
   runner: QueryRunner,
@@ -121,46 +137,70 @@ async function findPending(
     : [];
   const rows = answer as { name: string }[];
   const recorded = new Set(rows.map(({ name }) => name));
-  const all = ledgerMigrations(definition).map((Migration) => {
+  const pendingOf = (isNeeded: boolean) => (Migration: MigrationConstructor) => {
     const instance = new Migration();
     const { name } = instance;
-    return { name, isRecorded: recorded.has(name), up: instance.up.bind(instance) };
-  });
+    return { name, isRecorded: recorded.has(name), isNeeded, up: instance.up.bind(instance) };
+  };
+  const side = sideMigrations(definition).map(pendingOf(false));
+  const all = [...tableMigrations(definition).map(pendingOf(true)), ...side];
   const unrecorded = all.filter(({ isRecorded }) => !isRecorded);
   // What is new may build on the table.
   if (unrecorded.length > 0) return hasEntries ? unrecorded : all;
   const faults = await verifyTable(query, definition, { connectionSchema: names.schema });
-  return faults.some(({ kind }) => kind === 'missing') ? all : [];
+  if (faults.some(({ kind }) => kind === 'missing')) return all;
+  return faults.some(({ isMigratable }) => isMigratable) ? side : [];
 }
 
 async function runPending(runner: QueryRunner, migration: Migration): Promise<string[]> {
-  const { names, deadline } = migration;
+  const { onLeft, signal } = migration;
   // Between the first look and the lock another process may have done it all.
   const pending = await findPending(runner, migration);
   if (pending.length === 0) return [];
+  // What is only mended is recorded already.
+  if (pending.some(({ isRecorded }) => !isRecorded)) await createRecords(runner, migration);
+  const ran: string[] = [];
+  for (const each of pending) {
+    try {
+      await runOne(runner, each, migration);
+      ran.push(each.name);
+    } catch (error) {
+      if (each.isNeeded || onLeft === undefined || signal.aborted) throw error;
+      onLeft(each.name, error);
+    }
+  }
+  return ran;
+}
+
+/** Makes the schema and the table in which migrations are recorded. */
+async function createRecords(runner: QueryRunner, { definition, names }: Migration): Promise<void> {
   if (names.schema !== undefined) await createSchema(runner, names.schema);
-  const primaryKey = migration.definition.table + NAME_ENDINGS.migrationsPrimaryKey;
+  const primaryKey = definition.table + NAME_ENDINGS.migrationsPrimaryKey;
   await runner.query(`CREATE TABLE IF NOT EXISTS ${names.sqlMigrations} (
     id serial NOT NULL CONSTRAINT ${quoteIdentifier(primaryKey)} PRIMARY KEY,
     "timestamp" bigint NOT NULL,
     name character varying NOT NULL
   )`);
-  for (const { name, isRecorded, up } of pending) {
-    await inTransaction(runner, async () => {
-      // The server gives up before this process does, so that nothing is left behind there.
-      const statementMs = Math.max(1, Math.floor(deadline - performance.now()));
-      await runner.query(`SET LOCAL lock_timeout = ${Math.min(LOCK_TIMEOUT_MS, statementMs)}`);
-      await runner.query(`SET LOCAL statement_timeout = ${statementMs}`);
-      await runner.query(LIFT_TRANSACTION_TIMEOUT);
-      await up(runner);
-      if (isRecorded) return;
-      await runner.query(`INSERT INTO ${names.sqlMigrations} ("timestamp", name) VALUES ($1, $2)`, [
-        name.slice(-13),
-        name,
-      ]);
-    });
-  }
-  return pending.map(({ name }) => name);
+}
+
+function runOne(
+  runner: QueryRunner,
+  { name, isRecorded, up }: PendingMigration,
+  { names, deadline }: Migration,
+): Promise<void> {
+  return inTransaction(runner, async () => {
+    // The server gives up before this process does, so that nothing is left behind there.
+    const statementMs = Math.max(1, Math.floor(deadline - performance.now()));
+    await runner.query(`SET LOCAL lock_timeout = ${Math.min(LOCK_TIMEOUT_MS, statementMs)}`);
+    await runner.query(`SET LOCAL statement_timeout = ${statementMs}`);
+    await runner.query(LIFT_TRANSACTION_TIMEOUT);
+    await up(runner);
+    if (isRecorded) return;
+    await runner.query(`INSERT INTO ${names.sqlMigrations} ("timestamp", name) VALUES ($1, $2)`, [
+      name.slice(-13),
+      name,
+    ]);
+  });
 }
 
 /** Runs `work` if the lock is free; undefined if another process has it. */

@@ -1,11 +1,13 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import type { Catalog, FoundTable } from './load-catalog.js';
+import type { Catalog, FoundFunction, FoundTable } from './load-catalog.js';
 import { declaredDimensions } from './rollup-tables.js';
+import { ROLLUP_TRIGGERS } from './rollup-triggers.js';
 import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableFault } from './verify-table.js';
 
 const TABLES = ['rollups', 'rollupState', 'rollupMarks'] as const;
+const MIGRATE = 'run `npx nestjs-ledger migrate`';
 const INDEXES = ['createdBrin', 'lateIndex'] as const;
 
 /** Names of the tables and indexes of a definition's rollups; empty if it wants none. @internal */
@@ -16,7 +18,7 @@ export function rollupRelations(definition: LedgerTable): string[] {
 
 /**
  * Finds what keeps `summary()` from being read from rollups. None of it keeps entries from being
- * written, and reads are right all the same: they add up the rows.
+ * written, and reads are right all the same, since they add up the rows; unless triggers are gone.
  *
  * @param found in the order of `rollupRelations`
  * @internal
@@ -28,32 +30,19 @@ export function verifyRollups(
 ): TableFault[] {
   const names = rollupRelations(definition);
   if (names.length === 0) return [];
-  const warn = (subject: string, problem: string, remedy: string): TableFault[] => [
-    { kind: 'warning', subject, problem: `${problem}: summary() adds up all rows`, remedy },
-  ];
   const missing = names.filter((_, index) => !found[index]);
   const tables = missing.filter((name) => names.indexOf(name) < TABLES.length);
   if (tables.length > 0) {
-    return warn(
-      tables[0]!,
-      `rollups are missing (${tables.join(', ')})`,
-      'run `npx nestjs-ledger migrate`, or define the ledger with rollup: false',
-    );
+    const remedy = `${MIGRATE}, or define the ledger with rollup: false`;
+    return migratable(...warn(tables[0]!, `rollups are missing (${tables.join(', ')})`, remedy));
   }
+  const gone = verifyFunctions(definition, catalog.tables[0]);
   if (missing.length > 0) {
     const problem = `indexes that rollups need are missing (${missing.join(', ')})`;
-    return warn(
-      missing[0]!,
-      problem,
-      'run `npx nestjs-ledger rollup`, which keeps no writer waiting',
-    );
+    const remedy = 'run `npx nestjs-ledger rollup`, which keeps no writer waiting';
+    return [...gone, ...warn(missing[0]!, problem, remedy)];
   }
-  const columns = found[0]!.columns.map(({ name }) => name);
-  const unknown = declaredDimensions(definition).filter((name) => !columns.includes(name));
-  if (unknown.length > 0) {
-    const problem = `rollups do not tell apart ${unknown.join(', ')}`;
-    return warn(names[0]!, problem, 'run `npx nestjs-ledger migrate`');
-  }
+  if (gone.length > 0) return gone;
   // Who may read the tables may use their indexes.
   const hidden = names
     .slice(0, TABLES.length)
@@ -65,6 +54,53 @@ export function verifyRollups(
     ...fault,
     isPrivilege: true,
   }));
+}
+
+function warn(subject: string, problem: string, remedy: string): TableFault[] {
+  const effect = 'summary() adds up all rows';
+  return [{ kind: 'warning', subject, problem: `${problem}: ${effect}`, remedy }];
+}
+
+/** What the last migration of rollups made beside their tables. */
+function verifyFunctions(
+  definition: LedgerTable,
+  entries: FoundTable | null | undefined,
+): TableFault[] {
+  const { triggers = [], summaries = [] } = entries ?? {};
+  const goneTriggers = goneOf(definition, ROLLUP_TRIGGERS, triggers);
+  if (goneTriggers.length > 0) {
+    const problem = `triggers ${goneTriggers.join(', ')} are missing: rollups miss what is changed`;
+    return migratable({ kind: 'warning', subject: goneTriggers[0]!, problem, remedy: MIGRATE });
+  }
+  const goneFunctions = goneOf(definition, [{ ending: 'rollupSummary' }], summaries);
+  if (goneFunctions.length > 0) {
+    const problem = `the function ${goneFunctions.join(', ')} is missing`;
+    return migratable(...warn(goneFunctions[0]!, problem, MIGRATE));
+  }
+  // Columns of dimensions of before stay; the function is by the last migration.
+  const known = summaries.flatMap(({ parameters }) => parameters);
+  const unknown = declaredDimensions(definition).filter((name) => !known.includes(`p_${name}`));
+  if (unknown.length > 0) {
+    const problem = `rollups do not tell apart ${unknown.join(', ')}`;
+    return migratable(...warn(definition.table + NAME_ENDINGS.rollups, problem, MIGRATE));
+  }
+  return [];
+}
+
+function migratable(...faults: TableFault[]): TableFault[] {
+  return faults.map((fault) => ({ ...fault, isMigratable: true }));
+}
+
+/** Names of those that are missing, or are still of a schema's old name. */
+function goneOf(
+  { table }: LedgerTable,
+  wanted: readonly { readonly ending: keyof typeof NAME_ENDINGS }[],
+  found: readonly FoundFunction[],
+): string[] {
+  const whole = found.filter(({ namesTable }) => namesTable).map(({ name }) => name);
+  return wanted
+    .map(({ ending }) => table + NAME_ENDINGS[ending])
+    .filter((name) => !whole.includes(name));
 }
 
 function isHidden({ maySelect }: { maySelect: boolean }): boolean {

@@ -2,6 +2,7 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError } from '../errors/sink.errors.js';
 import { expectedDeadLetters, expectedEntries } from './expected-tables.js';
 import type { ExpectedColumn, ExpectedTable } from './expected-tables.js';
+import { verifyGuard } from './immutable-migration.js';
 import { loadCatalog } from './load-catalog.js';
 import type { Catalog, FoundColumn, FoundTable, QueryFunction } from './load-catalog.js';
 import { conversionCheck, quoteIdentifier, tableNames } from './table-names.js';
@@ -18,6 +19,8 @@ export interface TableFault {
   readonly kind: 'missing' | 'different' | 'privilege' | 'warning';
   /** True for a `warning` of a right that the role lacks; `privilege` says so by itself. */
   readonly isPrivilege?: boolean;
+  /** True for a `warning` of what migrations make; `missing` says so by itself. */
+  readonly isMigratable?: boolean;
   /** Name of the table or column. */
   readonly subject: string;
   /** What is wrong, in words. */
@@ -68,8 +71,10 @@ export async function verifyTable(
     faults.push(...compare(comparison, catalog.tables[index] ?? null));
   }
   const isThere = faults.every(({ kind }) => kind === 'warning');
-  if (isThere)
+  if (isThere) {
     faults.push(...verifyRollups(definition, catalog, catalog.tables.slice(expected.length)));
+    faults.push(...verifyGuard(definition, names, catalog.tables[0]));
+  }
   if (options.strategy !== 'insert' && !catalog.mayMakeTemporaryTables) {
     faults.push({
       kind: 'warning',

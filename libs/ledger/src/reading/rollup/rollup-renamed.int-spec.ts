@@ -72,3 +72,21 @@ it('sums of a schema that was renamed, and of a new one of its name, are each of
     await schema.query(`DROP SCHEMA ${old} CASCADE`);
   }
 });
+
+it('rollups of a schema that was renamed are made anew by the next migration', async () => {
+  await ledgerOf(schema.name, 1000);
+  const old = `${schema.name}_old`;
+  await schema.query(`ALTER SCHEMA ${schema.name} RENAME TO ${old}`);
+  try {
+    const bench = await ledgerOf(old, 0);
+    expect(await bench.closedBefore()).not.toBeNull();
+    expect(await entriesOf(bench)).toEqual([1000, 1000]);
+    expect(bench.notices).toEqual([]);
+    await bench.client.query(`DELETE FROM usage_entries WHERE created_at < '2026-01-05T05:00Z'`);
+    expect(await entriesOf(bench)).toEqual([701, 701]);
+    await bench.settle();
+    expect(await entriesOf(bench)).toEqual([701, 701]);
+  } finally {
+    await schema.query(`ALTER SCHEMA ${old} RENAME TO ${schema.name}`);
+  }
+});

@@ -1,0 +1,125 @@
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import {
+  openRollupBench,
+  ownSchema,
+  type RollupBench,
+} from '../../../../test/support/rollup-bench.js';
+import { outputTo } from '../cli/fixtures/command-output.fixture.js';
+import { runProgram } from '../cli/program.js';
+import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
+import { prepareTable } from './prepare-table.js';
+import { runMigrations } from './run-migrations.js';
+import { verifyTable, type TableFault } from './verify-table.js';
+
+const url = inject('databaseUrl');
+
+let schema: string;
+let usage: LedgerDefinition;
+let bench: RollupBench;
+beforeEach(async () => {
+  schema = ownSchema();
+  usage = defineLedger({ schema, columns: { model: 'text', region: 'text' }, immutable: true });
+  bench = await openRollupBench(url, usage);
+});
+afterEach(() => bench.close());
+
+const migrate = (definition = usage): Promise<string[]> =>
+  runMigrations({ type: 'postgres', url }, definition);
+
+function verify(definition = usage): Promise<TableFault[]> {
+  const { client } = bench;
+  return verifyTable(async (sql, values) => (await client.query(sql, values)).rows, definition);
+}
+
+/** Entries of one token each that are folded. */
+async function addFolded(count: number): Promise<void> {
+  await bench.client.query(
+    `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
+     SELECT gen_random_uuid(), 1, 1, 0, 'consume', '2026-01-05Z'::timestamptz + n * interval '1 minute'
+     FROM generate_series(1, ${count}) n`,
+  );
+  await bench.settle();
+}
+
+describe('what was lost after it had been migrated', () => {
+  it.each([
+    ['FUNCTION % CASCADE', 'usage_entries_immutable', /is not immutable/],
+    ['FUNCTION %', 'usage_entries_rollup_summary', /summary\(\) adds up all rows/],
+    ['FUNCTION % CASCADE', 'usage_entries_rollup_delete', /rollups miss what is changed/],
+    ['TABLE %', 'usage_entries_rollup_marks', /rollups are missing/],
+  ])('is told, and made again: DROP %s of %s', async (drop, name, problem) => {
+    const sqlName = `"${schema}".${name}`;
+    await bench.client.query(`DROP ${drop.replace('%', sqlName)}`);
+    expect(await verify()).toMatchObject([
+      { kind: 'warning', problem: expect.stringMatching(problem) as string },
+    ]);
+    expect(await migrate()).toHaveLength(2);
+    expect(await verify()).toEqual([]);
+    expect(await migrate()).toEqual([]);
+  });
+
+  it('leaves sums right that its triggers did not tell of changes', async () => {
+    await addFolded(1000);
+    const { client, table, reader } = bench;
+    await client.query(`DROP FUNCTION "${schema}".usage_entries_immutable CASCADE;
+      DROP FUNCTION "${schema}".usage_entries_rollup_delete CASCADE;
+      DELETE FROM ${table} WHERE created_at < '2026-01-05T05:00Z'`);
+    await migrate();
+    expect((await reader.summary({})).entries).toBe(701);
+    await bench.settle();
+    expect((await reader.summary({})).entries).toBe(701);
+    await expect(client.query(`DELETE FROM ${table}`)).rejects.toMatchObject({ code: '23001' });
+  });
+
+  it('is told of dimensions that another definition took out, and made again', async () => {
+    const by = (...dimensions: ('model' | 'region')[]): LedgerDefinition =>
+      defineLedger({
+        schema,
+        columns: { model: 'text', region: 'text' },
+        rollup: { dimensions },
+      });
+    for (const dimension of ['model', 'region', 'model'] as const) {
+      expect(await verify(by(dimension))).toMatchObject([
+        {
+          kind: 'warning',
+          problem: `rollups do not tell apart ${dimension}: summary() adds up all rows`,
+        },
+      ]);
+      expect(await migrate(by(dimension))).toHaveLength(1);
+      expect(await verify(by(dimension))).toEqual([]);
+    }
+  });
+});
+
+it('nestjs-ledger migrate makes a table immutable', async () => {
+  const table = ['--database-url', url, '--schema', schema, '--table', 'other'];
+  const output = outputTo(() => undefined);
+  expect(await runProgram(['migrate', '--immutable', ...table], output)).toBe(0);
+  await expect(bench.client.query(`DELETE FROM "${schema}".other`)).rejects.toMatchObject({
+    code: '23001',
+  });
+});
+
+it('entries are written though rollups wait for a read that does not end', async () => {
+  const reading = await bench.connect();
+  await reading.query(`BEGIN; SELECT FROM ${bench.names.sqlRollups}`);
+  const definition = defineLedger({
+    schema,
+    columns: { model: 'text' },
+    rollup: { dimensions: ['model'] },
+  });
+  const lines: string[] = [];
+  const say = (line: string): void => void lines.push(line);
+  const options = { mode: 'run', strategy: 'copy', deadLetters: true } as const;
+  const prepare = (): Promise<void> =>
+    prepareTable(bench.connections, definition, { ...options, logger: { log: say, warn: say } });
+  await prepare();
+  expect(lines).toEqual([
+    expect.stringMatching(/^WARNING: not migrated, entries are written all .*model.* \(55P03\)\)$/),
+    expect.stringMatching(/^WARNING: rollups do not tell apart model: .*nestjs-ledger migrate/),
+  ]);
+  await reading.query('ROLLBACK');
+  lines.length = 0;
+  await prepare();
+  expect(lines).toEqual([expect.stringMatching(/^migrated: .*model/)]);
+});
