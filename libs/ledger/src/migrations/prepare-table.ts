@@ -12,6 +12,9 @@ import { haltOnFaults, verifyTable } from './verify-table.js';
 /** Time that the comparison may take, its connection included; it is one round trip. */
 const VERIFY_TIMEOUT_MS = 10_000;
 
+/** SQLSTATEs that a second try need not meet: a connection that was ended, a deadlock. */
+const TRY_AGAIN = /^(08|40|57P)/;
+
 /** How the table is to be made ready. */
 export interface PrepareOptions {
   /** `run` migrates, then compares; `verify` compares only; `off` does neither. */
@@ -42,7 +45,8 @@ export async function prepareTable(
   const dataSource = await connections.ready();
   if (mode === 'run') {
     const onLeft = (name: string, error: unknown): void => {
-      const { text } = readPgError(error);
+      const { code = '', isAnswer, text } = readPgError(error);
+      if (!isAnswer || TRY_AGAIN.test(code)) throw error;
       logger.warn(`WARNING: not migrated, entries are written all the same: ${name} (${text})`);
     };
     const options = dataSource.options as PostgresOptions;

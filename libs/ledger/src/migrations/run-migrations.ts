@@ -30,7 +30,8 @@ export interface MigrationLimits {
   readonly signal?: AbortSignal;
   /**
    * Hears of each migration that failed though entries can be written without it, as one does that
-   * waits in vain for a long read of the rollups. Without it such a failure is thrown like any other.
+   * waits in vain for a long read of the rollups. Without it such a failure is thrown like any other,
+   * and so is what it throws.
    */
   readonly onLeft?: ((name: string, error: unknown) => void) | undefined;
 }
