@@ -1,3 +1,4 @@
+import { defaultLedger } from '../../libs/ledger/src/define-ledger.js';
 import type { PassResult, RollupPass } from '../../libs/ledger/src/reading/rollup/rollup-pass.js';
 import { RollupSchedule } from '../../libs/ledger/src/reading/rollup/rollup-schedule.js';
 import { systemClock } from '../../libs/ledger/src/writer/clock.js';
@@ -83,7 +84,7 @@ async function keepFolding({ figures }: Bench, pass: RollupPass, load: Load): Pr
     pass: measured,
     clock: systemClock,
     logger,
-    table: 'usage_entries',
+    definition: defaultLedger,
     // The writer is another process: it is never idle while this runs.
     written: () => performance.now(),
   });

@@ -93,7 +93,7 @@ function scheduleOf(
   if (!definition.rollup) return undefined;
   const pass = new RollupPass({ definition, connections });
   const written = (): number => counters.written;
-  return new RollupSchedule({ pass, clock, logger, table: definition.table, written });
+  return new RollupSchedule({ pass, clock, logger, definition, written });
 }
 
 /** `run` on the ledger's own connection, `verify` on the application's, unless it says. */

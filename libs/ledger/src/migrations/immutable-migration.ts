@@ -1,6 +1,7 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { eachPartitionSql } from './default-partition-sql.js';
+import { migrateCommand } from './ledger-command.js';
 import type { FoundTable } from './load-catalog.js';
 import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableNames } from './table-names.js';
@@ -48,12 +49,17 @@ export function dropGuard(table: LedgerTable, names: TableNames): string[] {
   return [`DROP FUNCTION IF EXISTS ${name}() CASCADE`];
 }
 
-/** Finds that a table is not immutable though its definition says so. @internal */
+/**
+ * Finds that a table is not immutable though its definition says so.
+ *
+ * @param definition with the schema that counts
+ * @internal
+ */
 export function verifyGuard(
-  { table, immutable }: LedgerTable,
-  { sqlEntries }: TableNames,
+  definition: LedgerTable,
   found: FoundTable | null | undefined,
 ): TableFault[] {
+  const { schema, table, immutable } = definition;
   const subject = table + NAME_ENDINGS.immutable;
   if (immutable !== true || !found || found.triggers.some(({ name }) => name === subject))
     return [];
@@ -62,8 +68,8 @@ export function verifyGuard(
       kind: 'warning',
       isMigratable: true,
       subject,
-      problem: `${sqlEntries} is not immutable, since its trigger ${subject} is missing`,
-      remedy: "run `npx nestjs-ledger migrate --immutable`, or set migrations: 'run'",
+      problem: `${qualify(schema, table)} is not immutable: its trigger ${subject} is missing`,
+      remedy: `run \`${migrateCommand(definition)}\`, or set migrations: 'run'`,
     },
   ];
 }

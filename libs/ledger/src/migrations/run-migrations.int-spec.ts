@@ -204,7 +204,7 @@ describe('runMigrations', () => {
       await expect(failure).rejects.toSatisfy(isSinkHaltError);
       await expect(failure).rejects.toMatchObject({
         sqlState: '42501',
-        message: expect.stringContaining('npx nestjs-ledger migrate'),
+        message: expect.stringContaining(`npx nestjs-ledger migrate --schema '${schema}'`),
       });
     } finally {
       await admin.query(`DROP ROLE ${role}`);

@@ -5,6 +5,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
+import { migrateCommand } from './ledger-command.js';
 import {
   connectionSchema,
   createSchema,
@@ -77,7 +78,11 @@ export async function runMigrations(
       return migrate({ dataSource, definition, names, pollMs, deadline, signal, onLeft });
     });
   } catch (error) {
-    throw translate(error, definition, end.signal.aborted);
+    throw translate(
+      error,
+      { ...definition, schema: definition.schema ?? options.schema },
+      end.signal.aborted,
+    );
   } finally {
     clearTimeout(timer);
     limits.signal?.removeEventListener('abort', stop);
@@ -259,7 +264,8 @@ async function inTransaction(runner: QueryRunner, work: () => Promise<void>): Pr
   }
 }
 
-function translate(error: unknown, { name }: LedgerTable, isOver: boolean): unknown {
+function translate(error: unknown, definition: LedgerTable, isOver: boolean): unknown {
+  const { name } = definition;
   if (isOver) {
     const message = `the migrations of ledger ${name} did not end in the time they had`;
     return new SinkTransientError(message, { outcomeKnown: true });
@@ -269,7 +275,7 @@ function translate(error: unknown, { name }: LedgerTable, isOver: boolean): unkn
   if (sqlState !== '42501') return error;
   return new SinkHaltError(
     `the role may not run the migrations of ledger ${name}: let the owner of its schema ` +
-      `run \`npx nestjs-ledger migrate\`, and set migrations: 'verify'`,
+      `run \`${migrateCommand(definition)}\`, and set migrations: 'verify'`,
     { sqlState, cause: error },
   );
 }

@@ -1,5 +1,6 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
+import { ledgerCommand, migrateCommand } from './ledger-command.js';
 import type { Catalog, FoundFunction, FoundTable } from './load-catalog.js';
 import { declaredDimensions } from './rollup-tables.js';
 import { ROLLUP_TRIGGERS } from './rollup-triggers.js';
@@ -7,7 +8,6 @@ import { qualify, quoteIdentifier } from './table-names.js';
 import type { TableFault } from './verify-table.js';
 
 const TABLES = ['rollups', 'rollupState', 'rollupMarks'] as const;
-const MIGRATE = 'run `npx nestjs-ledger migrate`';
 const INDEXES = ['createdBrin', 'lateIndex'] as const;
 
 /** Names of the tables and indexes of a definition's rollups; empty if it wants none. @internal */
@@ -20,6 +20,7 @@ export function rollupRelations(definition: LedgerTable): string[] {
  * Finds what keeps `summary()` from being read from rollups. None of it keeps entries from being
  * written, and reads are right all the same, since they add up the rows; unless triggers are gone.
  *
+ * @param definition with the schema that counts
  * @param found in the order of `rollupRelations`
  * @internal
  */
@@ -30,16 +31,17 @@ export function verifyRollups(
 ): TableFault[] {
   const names = rollupRelations(definition);
   if (names.length === 0) return [];
+  const migrate = `run \`${migrateCommand(definition)}\``;
   const missing = names.filter((_, index) => !found[index]);
   const tables = missing.filter((name) => names.indexOf(name) < TABLES.length);
   if (tables.length > 0) {
-    const remedy = `${MIGRATE}, or define the ledger with rollup: false`;
+    const remedy = `${migrate}, or define the ledger with rollup: false`;
     return migratable(...warn(tables[0]!, `rollups are missing (${tables.join(', ')})`, remedy));
   }
-  const gone = verifyFunctions(definition, catalog.tables[0]);
+  const gone = verifyFunctions(definition, catalog.tables[0], migrate);
   if (missing.length > 0) {
     const problem = `indexes that rollups need are missing (${missing.join(', ')})`;
-    const remedy = 'run `npx nestjs-ledger rollup`, which keeps no writer waiting';
+    const remedy = `run \`${ledgerCommand('rollup', definition)}\`, which keeps no writer waiting`;
     return [...gone, ...warn(missing[0]!, problem, remedy)];
   }
   if (gone.length > 0) return gone;
@@ -65,24 +67,25 @@ function warn(subject: string, problem: string, remedy: string): TableFault[] {
 function verifyFunctions(
   definition: LedgerTable,
   entries: FoundTable | null | undefined,
+  migrate: string,
 ): TableFault[] {
   const { triggers = [], summaries = [] } = entries ?? {};
   const goneTriggers = goneOf(definition, ROLLUP_TRIGGERS, triggers);
   if (goneTriggers.length > 0) {
     const problem = `triggers ${goneTriggers.join(', ')} are missing: rollups miss what is changed`;
-    return migratable({ kind: 'warning', subject: goneTriggers[0]!, problem, remedy: MIGRATE });
+    return migratable({ kind: 'warning', subject: goneTriggers[0]!, problem, remedy: migrate });
   }
   const goneFunctions = goneOf(definition, [{ ending: 'rollupSummary' }], summaries);
   if (goneFunctions.length > 0) {
     const problem = `the function ${goneFunctions.join(', ')} is missing`;
-    return migratable(...warn(goneFunctions[0]!, problem, MIGRATE));
+    return migratable(...warn(goneFunctions[0]!, problem, migrate));
   }
   // Columns of dimensions of before stay; the function is by the last migration.
   const known = summaries.flatMap(({ parameters }) => parameters);
   const unknown = declaredDimensions(definition).filter((name) => !known.includes(`p_${name}`));
   if (unknown.length > 0) {
     const problem = `rollups do not tell apart ${unknown.join(', ')}`;
-    return migratable(...warn(definition.table + NAME_ENDINGS.rollups, problem, MIGRATE));
+    return migratable(...warn(definition.table + NAME_ENDINGS.rollups, problem, migrate));
   }
   return [];
 }

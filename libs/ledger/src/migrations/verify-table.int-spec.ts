@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'v
 import { defineLedger } from '../define-ledger.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isSinkHaltError } from '../errors/sink.errors.js';
+import { migrateCommand } from './ledger-command.js';
 import { migrationSql } from './ledger-migrations.js';
 import { runMigrations } from './run-migrations.js';
 import { haltOnFaults, verifyTable } from './verify-table.js';
@@ -47,7 +48,7 @@ describe('verifyTable', () => {
 
   it('names missing tables and the command that makes them', async () => {
     await client.query(`DROP SCHEMA "${schema}" CASCADE`);
-    const remedy = "run `npx nestjs-ledger migrate`, or set migrations: 'run'";
+    const remedy = `run \`${migrateCommand(usage)}\`, or set migrations: 'run'`;
     expect(await verify()).toEqual([
       {
         kind: 'missing',

@@ -5,6 +5,7 @@ import type { ExpectedColumn, ExpectedTable } from './expected-tables.js';
 import { verifyGuard } from './immutable-migration.js';
 import { loadCatalog } from './load-catalog.js';
 import type { Catalog, FoundColumn, FoundTable, QueryFunction } from './load-catalog.js';
+import { migrateCommand } from './ledger-command.js';
 import { conversionCheck, quoteIdentifier, tableNames } from './table-names.js';
 import { rollupRelations, verifyRollups } from './verify-rollups.js';
 
@@ -39,7 +40,6 @@ export interface VerifyOptions {
   readonly strategy?: 'copy' | 'insert';
 }
 
-const MIGRATE = "run `npx nestjs-ledger migrate`, or set migrations: 'run'";
 /** What the server would say of each kind, so that a log search finds both. */
 const SQL_STATES = { missing: '42P01', different: '42804', privilege: '42501', warning: undefined };
 
@@ -66,14 +66,16 @@ export async function verifyTable(
     names.schema,
   );
   const faults = checkSchema(catalog, names.schema);
+  const migrate = `run \`${migrateCommand(definition, names.schema)}\`, or set migrations: 'run'`;
   for (const [index, { table, sqlName }] of expected.entries()) {
-    const comparison = { catalog, expected: table, sqlName };
+    const comparison = { catalog, expected: table, sqlName, migrate };
     faults.push(...compare(comparison, catalog.tables[index] ?? null));
   }
   const isThere = faults.every(({ kind }) => kind === 'warning');
   if (isThere) {
-    faults.push(...verifyRollups(definition, catalog, catalog.tables.slice(expected.length)));
-    faults.push(...verifyGuard(definition, names, catalog.tables[0]));
+    const placed = { ...definition, schema: names.schema };
+    faults.push(...verifyRollups(placed, catalog, catalog.tables.slice(expected.length)));
+    faults.push(...verifyGuard(placed, catalog.tables[0]));
   }
   if (options.strategy !== 'insert' && !catalog.mayMakeTemporaryTables) {
     faults.push({
@@ -124,13 +126,15 @@ interface Comparison {
   readonly catalog: Catalog;
   readonly expected: ExpectedTable;
   readonly sqlName: string;
+  /** The remedy for what migrations make. */
+  readonly migrate: string;
 }
 
 function compare(comparison: Comparison, found: FoundTable | null): TableFault[] {
-  const { expected, sqlName } = comparison;
+  const { expected, sqlName, migrate } = comparison;
   const subject = expected.name;
   if (!found) {
-    return [{ kind: 'missing', subject, problem: `table ${sqlName} is missing`, remedy: MIGRATE }];
+    return [{ kind: 'missing', subject, problem: `table ${sqlName} is missing`, remedy: migrate }];
   }
   if (found.kind !== 'r' && found.kind !== 'p') {
     const problem = `${sqlName} is not a table`;
@@ -139,7 +143,7 @@ function compare(comparison: Comparison, found: FoundTable | null): TableFault[]
   const faults: TableFault[] = [];
   for (const column of expected.columns) {
     const match = found.columns.find(({ name }) => name === column.name);
-    faults.push(...(match ? compareColumn(sqlName, column, match) : missing(sqlName, column)));
+    faults.push(...(match ? compareColumn(sqlName, column, match) : missing(comparison, column)));
   }
   if (!found.uniqueColumns.includes(expected.key)) {
     faults.push({
@@ -183,9 +187,12 @@ function privileges({ catalog, expected, sqlName }: Comparison, found: FoundTabl
 }
 
 /** Declared columns have migrations of their own; without the others it is another table. */
-function missing(sqlName: string, { name, type, isDeclared }: ExpectedColumn): TableFault[] {
+function missing(
+  { sqlName, migrate }: Comparison,
+  { name, type, isDeclared }: ExpectedColumn,
+): TableFault[] {
   const problem = `column ${name} of ${sqlName} is missing`;
-  if (isDeclared) return [{ kind: 'missing', subject: name, problem, remedy: MIGRATE }];
+  if (isDeclared) return [{ kind: 'missing', subject: name, problem, remedy: migrate }];
   const remedy = `ALTER TABLE ${sqlName} ADD COLUMN ${quoteIdentifier(name)} ${type}`;
   return [{ kind: 'different', subject: name, problem, remedy }];
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LedgerTable } from '../entry/ledger-definition.js';
+import { ledgerCommand } from '../migrations/ledger-command.js';
 import { connectionSchema } from '../migrations/ledger-migrations.js';
 import type { QueryFunction } from '../migrations/load-catalog.js';
 import { tableNames } from '../migrations/table-names.js';
@@ -134,7 +135,7 @@ export class PartitionKeeper {
     this.#warnOnce(
       isPartitioned
         ? `${sqlTable} is partitioned by something else than ranges of uuid: make its partitions yourself`
-        : `${sqlTable} is a plain table: run \`npx nestjs-ledger partitions convert\``,
+        : `${sqlTable} is a plain table: run \`${this.#command('convert')}\``,
     );
     return false;
   }
@@ -237,12 +238,17 @@ export class PartitionKeeper {
     });
   }
 
+  #command(verb: 'create' | 'convert'): string {
+    const { definition } = this.#parts;
+    return ledgerCommand(`partitions ${verb} --by ${definition.partition}`, definition);
+  }
+
   #tellFailure(error: unknown): void {
     if (this.#end.signal.aborted) return;
     if (sqlStateOf(error) === '42501') {
       return this.#warnOnce(
         'the role may not make or retire partitions, so that entries will go to the default one: ' +
-          "let the table's owner run `npx nestjs-ledger partitions create` now and then",
+          `let the table's owner run \`${this.#command('create')}\` now and then`,
       );
     }
     this.#warnOnce(`partitions could not be made or retired: ${readPgError(error).text}`);

@@ -78,7 +78,8 @@ describe('PartitionKeeper', () => {
       const keeper = test.keeperOf(undefined, writer);
       await keeper.look();
       await keeper.look();
-      expect(test.lines).toEqual([expect.stringContaining('npx nestjs-ledger partitions create')]);
+      const command = `npx nestjs-ledger partitions create --by month --schema ${test.database.schema}`;
+      expect(test.lines).toEqual([expect.stringContaining(command)]);
       const uuid = newEntryUuid(new Date(NOW));
       await writer.query(
         `INSERT INTO ${test.sqlTable} (uuid, user_id, prompt_tokens, completion_tokens, direction,

@@ -1,5 +1,6 @@
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
+import { migrateCommand } from '../migrations/ledger-command.js';
 import type { PgConnections } from '../sink/postgres/pg-connections.js';
 import { parseSummaryQuery } from './parse-summary-query.js';
 import { readRows } from './read-rows.js';
@@ -76,10 +77,11 @@ export class SummaryReader {
   #warn(sqlState: string): void {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
-    const { table } = this.parts.definition;
+    const { definition } = this.parts;
+    const { table } = definition;
     this.parts.onNotice?.(
       `summary() adds up all rows of ${table}, since its rollups can't be read (${sqlState}): ` +
-        'run `npx nestjs-ledger migrate`, and GRANT SELECT on ' +
+        `run \`${migrateCommand(definition)}\`, and GRANT SELECT on ` +
         `${table}_rollups, ${table}_rollup_state, ${table}_rollup_marks`,
     );
   }

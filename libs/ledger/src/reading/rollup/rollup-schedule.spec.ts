@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { defineLedger } from '../../define-ledger.js';
 import { ManualClock } from '../../testing/manual-clock.js';
 import { DeadlineError } from '../../sink/postgres/deadline.js';
 import type { PassResult } from './rollup-pass.js';
@@ -25,7 +26,7 @@ describe('RollupSchedule', () => {
       },
       clock,
       logger: { log: none, warn: (line) => void warnings.push(line), error: none },
-      table: 'usage_entries',
+      definition: defineLedger(),
       written: () => written,
     });
     schedule.start();

@@ -1,3 +1,5 @@
+import type { LedgerTable } from '../../entry/ledger-definition.js';
+import { ledgerCommand, migrateCommand } from '../../migrations/ledger-command.js';
 import { DeadlineError } from '../../sink/postgres/deadline.js';
 import { readPgError } from '../../sink/postgres/read-pg-error.js';
 import type { LedgerLogger } from '../../stats/ledger-logger.interface.js';
@@ -10,8 +12,8 @@ export interface RollupScheduleParts {
   readonly pass: { run(): Promise<PassResult> };
   readonly clock: Clock;
   readonly logger: LedgerLogger;
-  /** Names the table in warnings. */
-  readonly table: string;
+  /** Names the table, and the commands for it, in warnings. */
+  readonly definition: LedgerTable;
   /** Entries that this process has written so far. */
   readonly written: () => number;
 }
@@ -113,7 +115,8 @@ export class RollupSchedule {
     if (code !== undefined && BLOCKED.includes(code)) return this.#tellBlocked(code);
     const isSlow = code === QUERY_CANCELED || error instanceof DeadlineError;
     if (!this.#isTroubled) {
-      const remedy = isSlow ? '; if it goes on, run `npx nestjs-ledger rollup --rebuild`' : '';
+      const rebuild = ledgerCommand('rollup --rebuild', this.#parts.definition);
+      const remedy = isSlow ? `; if it goes on, run \`${rebuild}\`` : '';
       this.#parts.logger.warn(
         `WARNING: rollups are not moved on at the moment (${text}); reads stay exact${remedy}`,
       );
@@ -123,11 +126,13 @@ export class RollupSchedule {
   }
 
   #tellBlocked(reason: string): number {
+    const { definition } = this.#parts;
     if (!this.#hasWarned) {
       this.#parts.logger.warn(
-        `WARNING: this role does not move the rollups of ${this.#parts.table} on (${reason}): ` +
+        `WARNING: this role does not move the rollups of ${definition.table} on (${reason}): ` +
           'reads stay exact, but slower; let the owner of the table run ' +
-          '`npx nestjs-ledger rollup` regularly, after `npx nestjs-ledger migrate`',
+          `\`${ledgerCommand('rollup', definition)}\` regularly, ` +
+          `after \`${migrateCommand(definition)}\``,
       );
     }
     this.#hasWarned = true;
