@@ -17,7 +17,10 @@ export interface DefinitionOptions<
   Ids extends IdType = IdType,
   Columns extends DeclaredColumns = DeclaredColumns,
 > {
-  /** 1 to 40 of a-z, 0-9, _ and -; default `default`. Two of one name fail an application's boot. */
+  /**
+   * 1 to 40 of a-z, 0-9, _ and -, beginning with a letter; default `default`. Two of one name fail an
+   * application's boot.
+   */
   readonly name?: string;
   /** At most 63 bytes, quoted wherever it is used; default: the connection's own schema. */
   readonly schema?: string;
