@@ -16,8 +16,8 @@ import ts from 'typescript';
 const LIBRARY = join(import.meta.dirname, '..', 'libs', 'ledger');
 const SOURCE = join(LIBRARY, 'src');
 const FORMATS = ['esm', 'cjs'];
-/** One line on: `AACA`, in a map's numbers, is column 0, the same file, the next line, column 0. */
-const NEXT_LINE = 'AACA';
+/** Digits of the numbers in a map. Source: ECMA-426, base64 VLQ. */
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 /** After these no statement can end, so that a line may. */
 const UNFINISHED = new Set([',', '{', '(', '[', ';', '=>', '=', '?', ':', '&&', '||', '??', '+']);
 
@@ -99,16 +99,38 @@ function indentOf(text, position) {
   return line.length - line.trimStart().length;
 }
 
-/** The map of every format's code: line by line. */
-function mapOf(mapPath, sourcePath) {
+/** A number as a map has it. @param value 0 or more */
+function vlq(value) {
+  let digits = '';
+  let rest = value << 1;
+  do {
+    digits += BASE64[(rest & 31) | (rest > 31 ? 32 : 0)];
+    rest >>>= 5;
+  } while (rest > 0);
+  return digits;
+}
+
+/** The map of every format's code: each line that has code in one of them is that of the source. */
+function mapOf(mapPath, sourcePath, codes) {
   const source = readFileSync(sourcePath, 'utf8');
-  const lines = source.trimEnd().split('\n').length;
+  const texts = codes.map((code) => code.split('\n'));
+  let before = 0;
+  const mappings = source
+    .trimEnd()
+    .split('\n')
+    .map((_, line) => {
+      if (line > 0 && texts.every((lines) => !lines[line]?.trim())) return '';
+      // Column 0, the same file, so many lines on, column 0.
+      const segment = `AA${vlq(line - before)}A`;
+      before = line;
+      return segment;
+    });
   return JSON.stringify({
     version: 3,
     sources: [relative(dirname(mapPath), sourcePath)],
     sourcesContent: [source],
     names: [],
-    mappings: ['AAAA', ...Array(lines - 1).fill(NEXT_LINE)].join(';'),
+    mappings: mappings.join(';').replace(/;+$/, ''),
   });
 }
 
@@ -152,7 +174,9 @@ function trimTypeModules() {
 function writeMaps() {
   for (const { name, path } of filesOf(FORMATS[0], '.js')) {
     const mapPath = `${path}.map`;
-    writeFileSync(mapPath, mapOf(mapPath, join(SOURCE, name.replace(/\.js$/, '.ts'))));
+    const paths = FORMATS.map((format) => join(LIBRARY, 'dist', format, name)).filter(existsSync);
+    const codes = paths.map((each) => readFileSync(each, 'utf8'));
+    writeFileSync(mapPath, mapOf(mapPath, join(SOURCE, name.replace(/\.js$/, '.ts')), codes));
   }
 }
 
