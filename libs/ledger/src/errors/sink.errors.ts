@@ -44,6 +44,9 @@ export class SinkRowError extends SinkError {
   }
 }
 
+/** How the message of a batch's halt begins, and health's reason of any halt. @internal */
+export const REFUSES_EVERY_BATCH = 'the server refuses every batch';
+
 /** The server refuses every batch (no table, no permission, changed columns): keep all. @publicApi */
 export class SinkHaltError extends SinkError {
   readonly code = 'SINK_HALT';

@@ -1,3 +1,4 @@
+import { REFUSES_EVERY_BATCH } from '../errors/sink.errors.js';
 import type { LedgerStats } from '../stats/ledger-stats.interface.js';
 import type { DatabaseAnswer } from './database-probe.js';
 import type { SaturationStatus } from './saturation-level.js';
@@ -29,8 +30,6 @@ export interface Verdict {
   /** In words, worst first; undefined if up. */
   readonly reason?: string;
 }
-
-const REFUSES_ALL = 'the server refuses every batch';
 
 type Trouble =
   | 'stopping'
@@ -97,9 +96,10 @@ function judge(facts: HealthFacts, rules: Rules): Verdict {
 function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[] {
   const { stats, saturation, database, code } = facts;
   const { state } = stats;
-  const why = stats.reason === null ? '' : `: ${withoutCredentials(stats.reason)}`;
+  const told = withoutCredentials(stats.reason ?? '');
+  const why = told === '' ? '' : `: ${told}`;
   // The reason of a batch that the server refused begins with the same words.
-  const whyHalted = why.startsWith(`: ${REFUSES_ALL}`) ? why.slice(2) : `${REFUSES_ALL}${why}`;
+  const halted = told.startsWith(REFUSES_EVERY_BATCH) ? told : REFUSES_EVERY_BATCH + why;
   const percent = `the channel is ${Math.floor(stats.saturation * 100)} % full`;
   const all: readonly (readonly [Trouble, boolean, string])[] = [
     ['stopping', state === 'draining' || state === 'sealed', `the process is stopping (${state})`],
@@ -108,7 +108,7 @@ function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[]
       database === 'away',
       `the database does not answer${code === undefined ? '' : ` (${code})`}`,
     ],
-    ['halted', state === 'halted', whyHalted],
+    ['halted', state === 'halted', halted],
     ['stuck', facts.isStuck, 'the workers make no progress'],
     // A waiting caller shows that nothing fits, even if the bytes leave a little room.
     ['full', stats.saturation >= 1 || stats.waiting > 0, 'the channel is full'],

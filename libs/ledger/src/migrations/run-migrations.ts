@@ -6,20 +6,14 @@ import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
 import { migrateCommand } from './ledger-command.js';
-import {
-  connectionSchema,
-  createSchema,
-  sideMigrations,
-  tableMigrations,
-} from './ledger-migrations.js';
-import type { MigrationConstructor } from './ledger-migrations.js';
-import { loadCatalog } from './load-catalog.js';
+import { connectionSchema, createSchema } from './ledger-migrations.js';
 import { withMigrationDataSource } from './migration-data-source.js';
 import type { PostgresOptions } from './migration-data-source.js';
+import { findPending } from './pending-migrations.js';
+import type { PendingMigration } from './pending-migrations.js';
 import { quoteIdentifier, tableNames } from './table-names.js';
 import type { TableNames } from './table-names.js';
 import { LIFT_TRANSACTION_TIMEOUT } from './transaction-timeout.js';
-import { verifyTable } from './verify-table.js';
 
 /** @internal */
 export interface MigrationLimits {
@@ -115,47 +109,6 @@ async function migrate(migration: Migration): Promise<string[]> {
     // keep a CREATE INDEX CONCURRENTLY of the process that migrates from ever ending.
     await sleep(pollMs * (0.5 + Math.random()), undefined, { signal });
   }
-}
-
-interface PendingMigration {
-  readonly name: string;
-  readonly isRecorded: boolean;
-  /** Nothing can be written without it. */
-  readonly isNeeded: boolean;
-  readonly up: (runner: QueryRunner) => Promise<unknown>;
-}
-
-/**
- * A migration is pending until it is recorded. If something that migrations make is gone (a table
- * was dropped, a backup was restored in part), all are: each may run twice. If only something is that
- * entries can be written without, those are that make it.
- */
-async function findPending(
-  runner: QueryRunner,
-  { definition, names }: Migration,
-): Promise<PendingMigration[]> {
-  const query = (sql: string, parameters: unknown[]): Promise<unknown> =>
-    runner.query(sql, parameters);
-  const catalog = await loadCatalog(query, [names.migrations, names.entries], names.schema);
-  const [isThere, hasEntries] = catalog.tables.map((found) => found !== null);
-  const answer: unknown = isThere
-    ? await runner.query(`SELECT name FROM ${names.sqlMigrations}`)
-    : [];
-  const rows = answer as { name: string }[];
-  const recorded = new Set(rows.map(({ name }) => name));
-  const pendingOf = (isNeeded: boolean) => (Migration: MigrationConstructor) => {
-    const instance = new Migration();
-    const { name } = instance;
-    return { name, isRecorded: recorded.has(name), isNeeded, up: instance.up.bind(instance) };
-  };
-  const side = sideMigrations(definition).map(pendingOf(false));
-  const all = [...tableMigrations(definition).map(pendingOf(true)), ...side];
-  const unrecorded = all.filter(({ isRecorded }) => !isRecorded);
-  // What is new may build on the table.
-  if (unrecorded.length > 0) return hasEntries ? unrecorded : all;
-  const faults = await verifyTable(query, definition, { connectionSchema: names.schema });
-  if (faults.some(({ kind }) => kind === 'missing')) return all;
-  return faults.some(({ isMigratable }) => isMigratable) ? side : [];
 }
 
 async function runPending(runner: QueryRunner, migration: Migration): Promise<string[]> {

@@ -1,4 +1,9 @@
-import { SinkHaltError, SinkRowError, SinkTransientError } from '../../errors/sink.errors.js';
+import {
+  REFUSES_EVERY_BATCH,
+  SinkHaltError,
+  SinkRowError,
+  SinkTransientError,
+} from '../../errors/sink.errors.js';
 import type { PgFailure } from './read-pg-error.js';
 import { lookUpSqlState } from './sql-states.js';
 import type { Verdict } from './sql-states.js';
@@ -64,7 +69,7 @@ export function toSinkError(
     }
     case 'halt':
     case 'no-copy':
-      return new SinkHaltError(`the server refuses every batch: ${text}`, told);
+      return new SinkHaltError(`${REFUSES_EVERY_BATCH}: ${text}`, told);
     case 'transient':
     case 'unknown': {
       const isKnown = outcomeKnown && verdict !== 'unknown';
