@@ -9,8 +9,12 @@ export default defineConfig({
       { find: /^@app\/(.+)$/, replacement: source('./libs/$1/src/index.ts') },
       { find: /^nestjs-ledger$/, replacement: source('./libs/ledger/src/index.ts') },
       {
-        find: /^nestjs-ledger\/(testing|dashboard|prometheus|opentelemetry)$/,
+        find: /^nestjs-ledger\/(testing|dashboard)$/,
         replacement: source('./libs/ledger/src/$1/index.ts'),
+      },
+      {
+        find: /^nestjs-ledger\/(prometheus|opentelemetry)$/,
+        replacement: source('./libs/ledger/src/metrics/$1/index.ts'),
       },
     ],
   },

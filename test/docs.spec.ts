@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { LEDGER_PROFILES } from 'nestjs-ledger';
-import { SQL_STATES } from '../libs/ledger/src/sink/postgres/sql-states.js';
+import { SQL_STATES } from '../libs/ledger/src/postgres/sql-states.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string): string => readFileSync(`${ROOT}/${path}`, 'utf8');

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { NEEDED_PACKAGES } from '../libs/ledger/src/init/plan-init.js';
+import { NEEDED_PACKAGES } from '../libs/ledger/src/cli/init/plan-init.js';
 import { buildIfStale, compileProject, ExampleApp } from './support/example-app.js';
 import { OwnSchema } from './support/own-schema.js';
 import { readManifest } from './support/packed-package.js';

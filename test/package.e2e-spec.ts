@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import ts from 'typescript';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { VERSION } from '../libs/ledger/src/version.js';
+import { VERSION } from '../libs/ledger/src/nest/version.js';
 import { APP_TSCONFIG, buildIfStale, compileProject, ExampleApp } from './support/example-app.js';
 import { bothFormats } from './support/both-formats.js';
 import { exampleOf } from './support/markdown.js';

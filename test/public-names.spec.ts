@@ -41,10 +41,13 @@ function exportedBy(index: string): string[] {
 describe('names of the package', () => {
   it('are tagged @publicApi if an entry point exports them, and only then', () => {
     const { exports } = JSON.parse(readFileSync(join(LIBRARY, 'package.json'), 'utf8')) as {
-      exports: object;
+      exports: Record<string, string | { import: { default: string } }>;
     };
-    const entries = Object.keys(exports).filter((entry) => !entry.endsWith('.json'));
-    const exported = entries.flatMap((entry) => exportedBy(join(SOURCE, entry, 'index.ts')));
+    const entries = Object.values(exports).filter((target) => typeof target !== 'string');
+    const exported = entries.flatMap((target) => {
+      const path = target.import.default.replace('./dist/esm/', '').replace(/js$/, 'ts');
+      return exportedBy(join(SOURCE, path));
+    });
     const tagged = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ts'))
       .flatMap((path) => declaredIn(join(SOURCE, path), 'publicApi'));

@@ -1,8 +1,8 @@
 import { totalmem } from 'node:os';
 import { DataSource } from 'typeorm';
-import { RollupPass } from '../../libs/ledger/src/reading/rollup/rollup-pass.js';
+import { RollupPass } from '../../libs/ledger/src/rollup/rollup-pass.js';
 import { UsageReader } from '../../libs/ledger/src/reading/usage-reader.js';
-import { PgConnections } from '../../libs/ledger/src/sink/postgres/pg-connections.js';
+import { PgConnections } from '../../libs/ledger/src/postgres/pg-connections.js';
 import { createBenchLedger, roomFor } from '../setup/bench-ledger.js';
 import { definitionOf, tableOf } from '../setup/entries.js';
 import { percentile, takeTurns } from '../setup/figures.js';

@@ -3,8 +3,8 @@ import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs
 import fastq from 'fastq';
 import { assembleLedger } from '../../libs/ledger/src/assemble-ledger.js';
 import { resolveLedgerOptions } from '../../libs/ledger/src/config/resolve-ledger-options.js';
-import type { LedgerSink } from '../../libs/ledger/src/sink/ledger-sink.interface.js';
-import { systemClock } from '../../libs/ledger/src/writer/clock.js';
+import type { LedgerSink } from '../../libs/ledger/src/ports/ledger-sink.interface.js';
+import { systemClock } from '../../libs/ledger/src/clock/clock.js';
 import { definitionOf, type BenchEntry, type EntryKind } from './entries.js';
 
 /** Something that takes entries while what is behind it stalls. */

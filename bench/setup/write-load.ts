@@ -1,7 +1,7 @@
 import { defaultLedger } from '../../libs/ledger/src/define-ledger.js';
-import type { PassResult, RollupPass } from '../../libs/ledger/src/reading/rollup/rollup-pass.js';
-import { RollupSchedule } from '../../libs/ledger/src/reading/rollup/rollup-schedule.js';
-import { systemClock } from '../../libs/ledger/src/writer/clock.js';
+import type { PassResult, RollupPass } from '../../libs/ledger/src/rollup/rollup-pass.js';
+import { RollupSchedule } from '../../libs/ledger/src/rollup/rollup-schedule.js';
+import { systemClock } from '../../libs/ledger/src/clock/clock.js';
 import { measure, type Bench } from '../parts/part.js';
 import { LoopWatch } from './loop-watch.js';
 import { Writer } from './writer.js';

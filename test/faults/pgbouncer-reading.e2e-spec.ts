@@ -1,9 +1,9 @@
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defineLedger } from '../../libs/ledger/src/define-ledger.js';
-import { RollupPass } from '../../libs/ledger/src/reading/rollup/rollup-pass.js';
+import { RollupPass } from '../../libs/ledger/src/rollup/rollup-pass.js';
 import { UsageReader } from '../../libs/ledger/src/reading/usage-reader.js';
-import { PgConnections } from '../../libs/ledger/src/sink/postgres/pg-connections.js';
+import { PgConnections } from '../../libs/ledger/src/postgres/pg-connections.js';
 import { openRollupBench, ownSchema, type RollupBench } from '../support/rollup-bench.js';
 import { FaultDatabase } from './support/fault-database.js';
 import { PG_BOUNCER, PgBouncer } from './support/pg-bouncer.js';

@@ -1,6 +1,7 @@
+import { quoteIdentifier } from '../../libs/ledger/src/postgres/quote-sql.js';
 import { randomUUID } from 'node:crypto';
 import { newEntryUuid } from '../../libs/ledger/src/codec/uuid.js';
-import type { QueryFunction } from '../../libs/ledger/src/migrations/load-catalog.js';
+import type { QueryFunction } from '../../libs/ledger/src/postgres/load-catalog.js';
 import { createPartitions } from '../../libs/ledger/src/partitions/create-partitions.js';
 import { listPartitions } from '../../libs/ledger/src/partitions/list-partitions.js';
 import { periodAt, periodsBetween } from '../../libs/ledger/src/partitions/period.js';
@@ -8,8 +9,7 @@ import {
   detachPartitions,
   dropRetired,
 } from '../../libs/ledger/src/partitions/retire-partitions.js';
-import { sqlStateOf } from '../../libs/ledger/src/partitions/short-lock.js';
-import { quoteIdentifier } from '../../libs/ledger/src/migrations/table-names.js';
+import { sqlStateOf } from '../../libs/ledger/src/postgres/short-lock.js';
 import type { RollupBench } from './rollup-bench.js';
 import type { MoreHistory } from './rollup-history.js';
 

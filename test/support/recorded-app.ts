@@ -14,7 +14,7 @@ import type { AddressInfo } from 'node:net';
 import { connect, type Socket } from 'node:net';
 import { LedgerInterceptor } from '../../libs/ledger/src/http/ledger.interceptor.js';
 import type { UsageCall } from '../../libs/ledger/src/http/usage-call.interface.js';
-import type { UsageRecorder } from '../../libs/ledger/src/http/usage-recorder.interface.js';
+import type { UsageRecorder } from '../../libs/ledger/src/ports/usage-recorder.interface.js';
 import { getLedgerToken } from '../../libs/ledger/src/ledger.tokens.js';
 
 export const ADAPTERS = ['express', 'fastify'] as const;

@@ -1,22 +1,22 @@
 import { assembleLedger, type Ledger } from './assemble-ledger.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import type { LedgerDefinition } from './define-ledger.js';
-import type { LedgerVitals } from './health/ledger-vitals.interface.js';
+import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
 import { LedgerDatabase } from './ledger.database.js';
 import { vitalsOf } from './ledger.vitals.js';
 import { prepareTable, type PrepareOptions } from './migrations/prepare-table.js';
 import { PartitionKeeper } from './partitions/partition-keeper.js';
-import { RollupPass } from './reading/rollup/rollup-pass.js';
-import { RollupSchedule } from './reading/rollup/rollup-schedule.js';
+import { RollupPass } from './rollup/rollup-pass.js';
+import { RollupSchedule } from './rollup/rollup-schedule.js';
 import { UsageReader } from './reading/usage-reader.js';
-import type { LedgerDeadLetterStore } from './sink/dead-letter-store.interface.js';
-import { FallbackDeadLetterStore } from './sink/fallback-dead-letter-store.js';
-import { LedgerFiles } from './sink/ledger-files.js';
+import type { LedgerDeadLetterStore } from './ports/dead-letter-store.interface.js';
+import { FallbackDeadLetterStore } from './files/fallback-dead-letter-store.js';
+import { LedgerFiles } from './files/ledger-files.js';
 import { PostgresSink } from './sink/postgres.sink.js';
-import type { PgConnections } from './sink/postgres/pg-connections.js';
+import type { PgConnections } from './postgres/pg-connections.js';
 import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
-import type { LedgerLogger } from './stats/ledger-logger.interface.js';
-import { systemClock } from './writer/clock.js';
+import type { LedgerLogger } from './ports/ledger-logger.interface.js';
+import { systemClock } from './clock/clock.js';
 
 /** A ledger on PostgreSQL, with all that the module makes providers of. @internal */
 export interface PostgresLedger {

@@ -6,8 +6,8 @@ import type {
   LedgerTable,
   PartitionPeriod,
 } from './entry/ledger-definition.js';
-import { usageEntryEntity } from './entry/usage-entry.entity.js';
-import type { UsageEntryRow } from './entry/usage-entry.entity.js';
+import { usageEntryEntity } from './postgres/usage-entry.entity.js';
+import type { UsageEntryRow } from './postgres/usage-entry.entity.js';
 import { LedgerDefinitionError } from './errors/ledger-definition.error.js';
 import { ledgerMigrations } from './migrations/ledger-migrations.js';
 import type { MigrationConstructor } from './migrations/ledger-migrations.js';

@@ -1,3 +1,18 @@
+export type {
+  LedgerProfileName,
+  LedgerSettings,
+  LossReport,
+  OverflowPolicy,
+  WriteStrategy,
+} from './ports/ledger-settings.interface.js';
+export type { LedgerRetention, RetiredPartition } from './ports/ledger-retention.interface.js';
+export type {
+  RetryClass,
+  BatchCounts,
+  FlushCounts,
+  RetryCounts,
+  DueReason,
+} from './ports/ledger-stats.interface.js';
 export { adviseLedger } from './advice/advise-ledger.js';
 export type {
   AdviceEnvironment,
@@ -24,15 +39,7 @@ export {
   type LedgerConfigFactory,
   type LedgerConfigOptions,
 } from './config/ledger.config.js';
-export type {
-  LedgerConnectionOptions,
-  LedgerOptions,
-  LedgerProfileName,
-  LedgerSettings,
-  LossReport,
-  OverflowPolicy,
-  WriteStrategy,
-} from './config/ledger-options.interface.js';
+export type { LedgerConnectionOptions, LedgerOptions } from './config/ledger-options.interface.js';
 export { LEDGER_PROFILES, type LedgerProfile } from './config/ledger-profiles.js';
 export {
   defaultLedger,
@@ -56,7 +63,7 @@ export type {
   LedgerTable,
   PartitionPeriod,
 } from './entry/ledger-definition.js';
-export type { UsageEntryRow } from './entry/usage-entry.entity.js';
+export type { UsageEntryRow } from './postgres/usage-entry.entity.js';
 export { isLedgerError, LedgerError, type LedgerErrorCode } from './errors/ledger.error.js';
 export {
   isLedgerDefinitionError,
@@ -134,27 +141,22 @@ export type {
   SummaryFields,
   SummaryQuery,
   UsageSummary,
-} from './reading/read-query.interface.js';
-export type { LedgerRetention } from './partitions/partition-keeper.js';
-export type { RetiredPartition } from './partitions/retire-partitions.js';
-export type { ReportDimension, ReportQuery, ReportRow } from './reading/report-query.interface.js';
+} from './ports/read-query.interface.js';
+export type { ReportDimension, ReportQuery, ReportRow } from './ports/report-query.interface.js';
 export type { ReverseOptions } from './reading/reverse-entry.js';
-export type { DeadLetter, LedgerDeadLetterStore } from './sink/dead-letter-store.interface.js';
+export type { DeadLetter, LedgerDeadLetterStore } from './ports/dead-letter-store.interface.js';
 export type {
   LedgerSink,
   RowBatch,
   WriteAttempt,
   WriteResult,
-} from './sink/ledger-sink.interface.js';
+} from './ports/ledger-sink.interface.js';
 export type {
   LastFlush,
   LedgerCounters,
   LedgerState,
   LedgerStats,
   SettingInForce,
-} from './stats/ledger-stats.interface.js';
-export type { RetryClass } from './stats/retry-class.js';
-export type { BatchCounts, FlushCounts, RetryCounts } from './stats/write-tally.js';
+} from './ports/ledger-stats.interface.js';
 export type { FlushListener } from './writer/batch-writer.js';
-export type { Clock, Timer } from './writer/clock.js';
-export type { DueReason } from './writer/dispatcher.js';
+export type { Clock, Timer } from './clock/clock.js';

@@ -1,5 +1,5 @@
 import { DataSource } from 'typeorm';
-import { CONNECT_TIMEOUT_MS, SPARE_CONNECTIONS } from './config/connection-defaults.js';
+import { CONNECT_TIMEOUT_MS, SPARE_CONNECTIONS } from './postgres/connection-defaults.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { LedgerDatabase } from './ledger.database.js';
 import { LedgerLifecycle } from './ledger.lifecycle.js';
-import { LedgerFiles } from './sink/ledger-files.js';
+import { LedgerFiles } from './files/ledger-files.js';
 import { ledgerUnderTest } from './testing/ledger-under-test.js';
 
 /** Nothing listens there: what asks the server gets no answer, and the sink is in memory. */

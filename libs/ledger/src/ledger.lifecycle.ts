@@ -13,10 +13,10 @@ import { unwiseConnections } from './config/unwise-settings.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
 import { OpenConnections } from './http/open-connections.js';
-import { OnePerNest } from './one-per-nest.js';
+import { OnePerNest } from './nest/one-per-nest.js';
 import type { PartitionKeeper } from './partitions/partition-keeper.js';
-import type { LedgerFiles } from './sink/ledger-files.js';
-import type { Timer } from './writer/clock.js';
+import type { LedgerFiles } from './files/ledger-files.js';
+import type { Timer } from './clock/clock.js';
 
 /** Time that an application has to call `enableShutdownHooks()` after its bootstrap. */
 const SIGTERM_GRACE_MS = 5000;

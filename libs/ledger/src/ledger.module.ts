@@ -6,7 +6,7 @@ import { DataSource } from 'typeorm';
 import type { LedgerOptions } from './config/ledger-options.interface.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { createLedger, type PostgresLedger } from './create-ledger.js';
-import { createLogger } from './create-logger.js';
+import { createLogger } from './nest/create-logger.js';
 import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerInterceptor } from './http/ledger.interceptor.js';

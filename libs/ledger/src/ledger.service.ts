@@ -8,18 +8,18 @@ import type { StoredEntry, UsageEntry } from './entry/usage-entry.interface.js';
 import { LedgerEntryInvalidError } from './errors/ledger-entry-invalid.error.js';
 import { LedgerReadError } from './errors/ledger-read.error.js';
 import { isLedgerDeadLetteredError, LedgerWaitTimeoutError } from './errors/wait.errors.js';
-import type { UsageRecorder } from './http/usage-recorder.interface.js';
-import { OnePerNest } from './one-per-nest.js';
+import type { UsageRecorder } from './ports/usage-recorder.interface.js';
+import { OnePerNest } from './nest/one-per-nest.js';
 import type {
   RecentPage,
   RecentQuery,
   SummaryQuery,
   UsageSummary,
-} from './reading/read-query.interface.js';
-import type { ReportQuery, ReportRow } from './reading/report-query.interface.js';
+} from './ports/read-query.interface.js';
+import type { ReportQuery, ReportRow } from './ports/report-query.interface.js';
 import { reversalOf, reversalUuid, type ReverseOptions } from './reading/reverse-entry.js';
-import type { UsageReading } from './reading/usage-reading.interface.js';
-import type { LedgerStats } from './stats/ledger-stats.interface.js';
+import type { UsageReading } from './ports/usage-reading.interface.js';
+import type { LedgerStats } from './ports/ledger-stats.interface.js';
 import type { FlushListener } from './writer/batch-writer.js';
 
 /** How many of the entries given to `recordMany` had which outcome. @publicApi */

@@ -1,5 +1,5 @@
 import type { Ledger } from './assemble-ledger.js';
-import type { LedgerVitals } from './health/ledger-vitals.interface.js';
+import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
 
 /** What health asks of a ledger. @param files whether the spill directory can be used */
 export function vitalsOf(ledger: Ledger, files: { readonly isUnavailable: boolean }): LedgerVitals {

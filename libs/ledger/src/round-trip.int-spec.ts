@@ -1,10 +1,11 @@
+import type { WriteStrategy } from './ports/ledger-settings.interface.js';
 import { randomUUID } from 'node:crypto';
 import { Test, type TestingModule } from '@nestjs/testing';
 import * as fc from 'fast-check';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { defineLedger, getLedgerToken, LedgerModule } from './index.js';
-import type { LedgerDefinition, LedgerService, WriteStrategy } from './index.js';
+import type { LedgerDefinition, LedgerService } from './index.js';
 import { readUuid } from './codec/uuid.js';
 
 const url = inject('databaseUrl');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { LedgerStats } from '../../../libs/ledger/src/stats/ledger-stats.interface.js';
+import type { LedgerStats } from '../../../libs/ledger/src/ports/ledger-stats.interface.js';
 import { transpileFolder } from '../../support/transpile.js';
 import type { AppCommand, AppReport } from './app/protocol.js';
 

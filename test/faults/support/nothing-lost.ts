@@ -6,7 +6,7 @@ import { readSetAsideFile } from '../../../libs/ledger/src/cli/read-set-aside-fi
 import { replay } from '../../../libs/ledger/src/cli/replay.command.js';
 import { verify } from '../../../libs/ledger/src/cli/verify.command.js';
 import { readUuid } from '../../../libs/ledger/src/codec/uuid.js';
-import type { LedgerStats } from '../../../libs/ledger/src/stats/ledger-stats.interface.js';
+import type { LedgerStats } from '../../../libs/ledger/src/ports/ledger-stats.interface.js';
 import { assertConservation } from '../../../libs/ledger/src/testing/ledger-under-test.js';
 import type { FaultApp, QueuedEntries } from './fault-app.js';
 import type { FaultDatabase } from './fault-database.js';

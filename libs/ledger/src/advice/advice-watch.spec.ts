@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import { ManualClock } from '../testing/manual-clock.js';
 import { AdviceWatch } from './advice-watch.js';
 import type { AdviceEnvironment } from './finding.interface.js';

@@ -1,6 +1,6 @@
-import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
-import type { Clock, Timer } from '../writer/clock.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
+import type { Clock, Timer } from '../clock/clock.js';
 import { adviseLedger } from './advise-ledger.js';
 import { evidenceWords } from './evidence-words.js';
 import type { AdviceEnvironment, Finding, FindingRule } from './finding.interface.js';

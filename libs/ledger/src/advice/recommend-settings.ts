@@ -1,6 +1,6 @@
+import type { LedgerProfileName } from '../ports/ledger-settings.interface.js';
 import { LEDGER_PROFILES } from '../config/ledger-profiles.js';
 import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
-import type { LedgerProfileName } from '../config/ledger-options.interface.js';
 import { grouped } from '../config/setting-values.js';
 import {
   CONNECTIONS_PER_WORKER,

@@ -1,4 +1,4 @@
-import { RESERVED_CONNECTIONS, SPARE_CONNECTIONS } from '../config/connection-defaults.js';
+import { RESERVED_CONNECTIONS, SPARE_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
 import { grouped } from '../config/setting-values.js';
 import {

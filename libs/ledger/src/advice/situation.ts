@@ -1,4 +1,4 @@
-import { SPARE_CONNECTIONS } from '../config/connection-defaults.js';
+import { SPARE_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
 import { ALWAYS_FULL_SHARE, CONNECTIONS_PER_WORKER, MIN_BATCHES } from './advice-thresholds.js';
 import type { AdviceEnvironment, ChangedSetting } from './finding.interface.js';

@@ -1,6 +1,6 @@
-import { RETRY_CLASSES, type RetryClass } from '../stats/retry-class.js';
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
-import type { BatchCounts } from '../stats/write-tally.js';
+import type { RetryClass, BatchCounts } from '../ports/ledger-stats.interface.js';
+import { RETRY_CLASSES } from '../stats/retry-class.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 
 /** A snapshot and when it was taken. @publicApi */
 export interface StatsSample {

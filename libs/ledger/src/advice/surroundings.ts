@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import type { Clock } from '../writer/clock.js';
+import type { Clock } from '../clock/clock.js';
 import type { AdviceEnvironment } from './finding.interface.js';
 
 /** The event loop's utilization is told over this to twice this, in milliseconds. */

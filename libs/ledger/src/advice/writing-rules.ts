@@ -1,4 +1,4 @@
-import { RESERVED_CONNECTIONS } from '../config/connection-defaults.js';
+import { RESERVED_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { grouped } from '../config/setting-values.js';
 import {
   ALWAYS_BUSY,

@@ -5,7 +5,7 @@ import {
   LedgerSpilledError,
   LedgerWaitTimeoutError,
 } from '../errors/wait.errors.js';
-import type { Clock, Timer } from '../writer/clock.js';
+import type { Clock, Timer } from '../clock/clock.js';
 import type { CommitLine, Settlement } from './commit-line.js';
 import type { Intake, Place } from './intake.js';
 import { onAbort } from './on-abort.js';

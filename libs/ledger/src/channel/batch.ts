@@ -1,5 +1,5 @@
 import type { Slab } from '../codec/slab.js';
-import type { RowBatch } from '../sink/ledger-sink.interface.js';
+import type { RowBatch } from '../ports/ledger-sink.interface.js';
 
 /** Rows `from` to `to` - 1 of a slab, whose first has this position in the channel. @internal */
 export interface RowRange {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { RowCodec } from '../codec/row-codec.js';
 import { columnName, type LedgerTable } from '../entry/ledger-definition.js';
-import { rowTypes } from '../sink/postgres/column-arrays.js';
+import { rowTypes } from '../sink/column-arrays.js';
 import { Counters } from '../stats/counters.js';
 import { LossReporter } from '../stats/loss-reporter.js';
 import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
-import { systemClock } from '../writer/clock.js';
+import { systemClock } from '../clock/clock.js';
 import { DeadLetterKeeper } from '../writer/dead-letter-keeper.js';
 import { InvalidReporter } from '../writer/invalid-reporter.js';
 import { Channel } from './channel.js';

@@ -3,7 +3,7 @@ import { RowCodec } from '../codec/row-codec.js';
 import { createRowTarget } from '../codec/row-target.js';
 import { newEntryUuid, newRun } from '../codec/uuid.js';
 import type { Counters } from '../stats/counters.js';
-import type { Clock } from '../writer/clock.js';
+import type { Clock } from '../clock/clock.js';
 import type { Channel } from './channel.js';
 import { elementOf, lengthOf } from './entry-list.js';
 import type { RefusedWait, RoomLine, WaitLimits } from './room-line.js';

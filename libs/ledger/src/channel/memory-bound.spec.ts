@@ -4,7 +4,7 @@ import { SLAB_FOOTPRINT_BYTES } from '../codec/slab.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { Counters } from '../stats/counters.js';
 import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
-import { systemClock } from '../writer/clock.js';
+import { systemClock } from '../clock/clock.js';
 import type { Batch } from './batch.js';
 import { Channel } from './channel.js';
 import { Intake } from './intake.js';

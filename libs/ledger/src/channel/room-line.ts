@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../writer/clock.js';
+import type { Clock, Timer } from '../clock/clock.js';
 import { onAbort } from './on-abort.js';
 
 /** A caller that waits for room, with its entry already encoded. @internal */

@@ -1,5 +1,7 @@
+import { connectionSchema } from '../postgres/connection-schema.js';
+import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { DataSource } from 'typeorm';
-import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
+import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import {
   columnName,
@@ -7,10 +9,9 @@ import {
   type ColumnType,
   type IdType,
 } from '../entry/ledger-definition.js';
-import { connectionSchema } from '../migrations/ledger-migrations.js';
-import { loadCatalog } from '../migrations/load-catalog.js';
-import { quoteIdentifier, tableNames, type TableNames } from '../migrations/table-names.js';
-import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { loadCatalog } from '../postgres/load-catalog.js';
+import { tableNames, type TableNames } from '../postgres/table-names.js';
+import { readPgError } from '../postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
 import { databaseUrlOf } from './database-url.js';
 

@@ -4,13 +4,13 @@ import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
-import { FileDeadLetterStore } from '../sink/files/file-dead-letter-store.js';
-import { FileSpillStore } from '../sink/files/file-spill-store.js';
+import { FileDeadLetterStore } from '../files/file-dead-letter-store.js';
+import { FileSpillStore } from '../files/file-spill-store.js';
 import {
   createLedgerDatabase,
   type LedgerDatabase,
 } from '../sink/fixtures/ledger-database.fixture.js';
-import { PgConnections } from '../sink/postgres/pg-connections.js';
+import { PgConnections } from '../postgres/pg-connections.js';
 import { TableDeadLetterStore } from '../sink/table-dead-letter-store.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
 import { runProgram } from './program.js';

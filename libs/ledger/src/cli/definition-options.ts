@@ -1,3 +1,4 @@
+import { connectionSchema } from '../postgres/connection-schema.js';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { DataSource } from 'typeorm';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
@@ -7,9 +8,8 @@ import type {
   IdType,
   PartitionPeriod,
 } from '../entry/ledger-definition.js';
-import { connectionSchema } from '../migrations/ledger-migrations.js';
-import { loadCatalog } from '../migrations/load-catalog.js';
-import { tableNames } from '../migrations/table-names.js';
+import { loadCatalog } from '../postgres/load-catalog.js';
+import { tableNames } from '../postgres/table-names.js';
 import type { TableOptions } from './command-database.js';
 
 /** A table and its definition, as a command is told of them. @internal */

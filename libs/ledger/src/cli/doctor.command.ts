@@ -1,9 +1,9 @@
+import { connectionSchema } from '../postgres/connection-schema.js';
 import type { Command } from 'commander';
 import { DataSource } from 'typeorm';
-import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
-import { connectionSchema } from '../migrations/ledger-migrations.js';
-import { tableNames } from '../migrations/table-names.js';
-import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
+import { tableNames } from '../postgres/table-names.js';
+import { readPgError } from '../postgres/read-pg-error.js';
 import type { CommandOutput } from './command-output.js';
 import { databaseUrlOf } from './database-url.js';
 import {

@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm';
-import { SPARE_CONNECTIONS } from '../config/connection-defaults.js';
+import { SPARE_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { unwiseConnections } from '../config/unwise-settings.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { createEntries } from '../migrations/ledger-migrations.js';
-import type { TableNames } from '../migrations/table-names.js';
+import type { TableNames } from '../postgres/table-names.js';
 import { verifyTable } from '../migrations/verify-table.js';
 
 /** One line of `doctor`. @internal */

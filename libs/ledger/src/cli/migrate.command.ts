@@ -1,13 +1,14 @@
+import { connectionSchema } from '../postgres/connection-schema.js';
 import type { Command } from 'commander';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { connectionSchema, migrationSql } from '../migrations/ledger-migrations.js';
+import { migrationSql } from '../migrations/ledger-migrations.js';
 import {
   withMigrationDataSource,
   type PostgresOptions,
-} from '../migrations/migration-data-source.js';
+} from '../postgres/migration-data-source.js';
 import { runMigrations } from '../migrations/run-migrations.js';
 import { verifyTable } from '../migrations/verify-table.js';
-import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { readPgError } from '../postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { databaseUrlOf } from './database-url.js';

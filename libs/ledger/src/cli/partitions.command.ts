@@ -1,7 +1,8 @@
+import type { RetiredPartition } from '../ports/ledger-retention.interface.js';
 import { Option, type Command } from 'commander';
 import { randomUUID } from 'node:crypto';
 import type { PartitionPeriod } from '../entry/ledger-definition.js';
-import type { QueryFunction } from '../migrations/load-catalog.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
 import { convertTable, planConversion } from '../partitions/convert-table.js';
 import { createPartitions, missingPeriods } from '../partitions/create-partitions.js';
 import { listPartitions, type PartitionedTable } from '../partitions/list-partitions.js';
@@ -16,9 +17,8 @@ import {
   listRetired,
   partitionsBefore,
   type FoundRetired,
-  type RetiredPartition,
 } from '../partitions/retire-partitions.js';
-import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { readPgError } from '../postgres/read-pg-error.js';
 import { CommandDatabase, type TableOptions } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';

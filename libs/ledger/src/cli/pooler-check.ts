@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
-import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
+import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
 import { fault, ok, type Diagnosis } from './health-checks.js';
 
 const LOOKS = 5;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { VERSION } from '../version.js';
+import { VERSION } from '../nest/version.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
 import { runProgram } from './program.js';
 

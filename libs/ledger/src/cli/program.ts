@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { isLedgerError } from '../errors/ledger.error.js';
-import { VERSION } from '../version.js';
+import { VERSION } from '../nest/version.js';
 import { CommandError, EXIT_FAILED } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { addAdviseCommand } from './advise.command.js';

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import type { SetAsideLine } from '../sink/files/set-aside-line.js';
+import type { SetAsideLine } from '../files/set-aside-line.js';
 import { isUnfinished } from './set-aside-files.js';
 
 const LINE_BREAK = 0x0a;

@@ -1,4 +1,4 @@
-import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { readPgError } from '../postgres/read-pg-error.js';
 import type { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { formatUuid } from '../codec/uuid.js';
-import type { SetAsideLine } from '../sink/files/set-aside-line.js';
+import type { SetAsideLine } from '../files/set-aside-line.js';
 import type { CommandOutput } from './command-output.js';
 import { countLines, readSetAsideFile } from './read-set-aside-file.js';
 import type { ReplayReport } from './replay-report.js';

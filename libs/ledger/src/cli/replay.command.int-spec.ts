@@ -6,8 +6,8 @@ import { basename, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { FileDeadLetterStore } from '../sink/files/file-dead-letter-store.js';
-import { FileSpillStore } from '../sink/files/file-spill-store.js';
+import { FileDeadLetterStore } from '../files/file-dead-letter-store.js';
+import { FileSpillStore } from '../files/file-spill-store.js';
 import {
   createLedgerDatabase,
   type LedgerDatabase,

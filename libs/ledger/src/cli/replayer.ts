@@ -3,7 +3,7 @@ import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
-import { PgConnections } from '../sink/postgres/pg-connections.js';
+import { PgConnections } from '../postgres/pg-connections.js';
 import { PostgresSink } from '../sink/postgres.sink.js';
 import { retryDelayMs } from '../writer/retry-policy.js';
 import type { CommandDatabase } from './command-database.js';

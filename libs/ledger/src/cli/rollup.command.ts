@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeEntryIndexes } from '../migrations/rollup-indexes.js';
-import { BUILT_IN_DIMENSIONS, rollupNames, type RollupNames } from '../migrations/rollup-tables.js';
-import { RollupPass, type PassOutcome } from '../reading/rollup/rollup-pass.js';
-import { PgConnections } from '../sink/postgres/pg-connections.js';
-import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { makeEntryIndexes } from '../rollup/rollup-indexes.js';
+import { BUILT_IN_DIMENSIONS, rollupNames, type RollupNames } from '../rollup/rollup-tables.js';
+import { RollupPass, type PassOutcome } from '../rollup/rollup-pass.js';
+import { PgConnections } from '../postgres/pg-connections.js';
+import { readPgError } from '../postgres/read-pg-error.js';
 import { CommandDatabase, type TableOptions } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';

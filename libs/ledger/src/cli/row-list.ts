@@ -1,4 +1,4 @@
-import type { RowBatch } from '../sink/ledger-sink.interface.js';
+import type { RowBatch } from '../ports/ledger-sink.interface.js';
 
 /** Rows that were encoded one by one, as a batch. @internal */
 export class RowList implements RowBatch {

@@ -1,6 +1,6 @@
 import { readdir, rmdir, stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { LedgerFiles } from '../sink/ledger-files.js';
+import { LedgerFiles } from '../files/ledger-files.js';
 import { fault, ok, warning, type Diagnosis } from './health-checks.js';
 
 const MEBIBYTE = 1_048_576;

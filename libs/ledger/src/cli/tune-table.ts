@@ -3,13 +3,13 @@ import { DataSource } from 'typeorm';
 import type { MeasuredStep } from '../advice/recommend-settings.js';
 import { createRowTarget, type RowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
-import { CONNECT_TIMEOUT_MS } from '../config/connection-defaults.js';
+import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { createEntries } from '../migrations/ledger-migrations.js';
-import { tableNames } from '../migrations/table-names.js';
-import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { tableNames } from '../postgres/table-names.js';
+import { readPgError } from '../postgres/read-pg-error.js';
 import { PostgresSink } from '../sink/postgres.sink.js';
-import type { RowBatch } from '../sink/ledger-sink.interface.js';
+import type { RowBatch } from '../ports/ledger-sink.interface.js';
 import type { MeasurePlan } from './measure-server.js';
 
 const ATTEMPT = { timeoutMs: 30_000, isAwaited: false, mayExist: false };

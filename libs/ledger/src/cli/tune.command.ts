@@ -9,7 +9,7 @@ import {
 } from '../advice/recommend-settings.js';
 import { environmentName } from '../config/setting-names.js';
 import { grouped } from '../config/setting-values.js';
-import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { readPgError } from '../postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { databaseUrlOf } from './database-url.js';

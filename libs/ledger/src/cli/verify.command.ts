@@ -7,7 +7,7 @@ import { checkPeriod, parseTime, TIME_RULE } from './parse-time.js';
 import { findSetAsideFiles } from './set-aside-files.js';
 import { readSettingsInForce } from './settings-in-force.js';
 import { addTableOptions } from './table-options.js';
-import { readPgError } from '../sink/postgres/read-pg-error.js';
+import { readPgError } from '../postgres/read-pg-error.js';
 import { verifyLedger, type VerifyReport } from './verify-ledger.js';
 import { verifyLines } from './verify-lines.js';
 

@@ -10,7 +10,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { FileChange } from '../init/app-files.interface.js';
+import type { FileChange } from './init/app-files.interface.js';
 import { CommandError } from './command.error.js';
 import { fileErrorCode } from './set-aside-files.js';
 

@@ -1,4 +1,4 @@
-import type { SettingInForce } from '../stats/ledger-stats.interface.js';
+import type { SettingInForce } from '../ports/ledger-stats.interface.js';
 
 /**
  * The settings in force on one line, as the log shows them:

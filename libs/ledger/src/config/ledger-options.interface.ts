@@ -1,77 +1,16 @@
 import type { DataSource, DataSourceOptions } from 'typeorm';
-import type { LedgerRetention } from '../partitions/partition-keeper.js';
-import type { LedgerDeadLetterStore } from '../sink/dead-letter-store.interface.js';
-import type { LedgerState, SettingInForce } from '../stats/ledger-stats.interface.js';
+import type { LedgerRetention } from '../ports/ledger-retention.interface.js';
+import type {
+  LedgerProfileName,
+  LedgerSettings,
+  LossReport,
+} from '../ports/ledger-settings.interface.js';
+import type { LedgerState, SettingInForce } from '../ports/ledger-stats.interface.js';
 
 type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
 /** TypeORM's PostgreSQL options for a connection of the ledger's own. @publicApi */
 export type LedgerConnectionOptions = Omit<PostgresOptions, 'type'> & { type?: 'postgres' };
-
-/** Rows of the guide's table, by requests a second. @publicApi */
-export type LedgerProfileName = 'low' | 'medium' | 'high' | 'very-high' | 'ultra';
-
-/** How batches are written: binary COPY, or INSERT … SELECT FROM unnest. @publicApi */
-export type WriteStrategy = 'copy' | 'insert';
-
-/** What happens to an interceptor's entry when the channel is full. @publicApi */
-export type OverflowPolicy = 'drop' | 'block';
-
-/** Entries lost or set aside; told at most once a second and kind. @publicApi */
-export interface LossReport {
-  /** `lost`: at the end of the process neither the database nor the disk took them. */
-  readonly kind: 'dropped' | 'invalid' | 'deadLettered' | 'spilled' | 'sealed' | 'lost';
-  /** Entries since the last report of this kind. */
-  readonly count: number;
-  /** When the first of them was counted. */
-  readonly since: Date;
-  readonly reason?: string;
-  readonly sqlState?: string;
-}
-
-/** Settings that the environment and an INI file can give too. @publicApi */
-export interface LedgerSettings {
-  /** The figures of a rate of requests, for what is not given by name. Default: none. */
-  profile?: LedgerProfileName;
-  /** Entries of a batch at most, 1 to 100,000; default 100. No batch is above 16 MiB. */
-  batchSize?: number;
-  /** Ms that the oldest entry waits at most, 1 to 3,600,000; default 1000. */
-  flushMs?: number;
-  /** Entries that the channel holds at most, 1 to 10,000,000; default 10,000. */
-  bufferSize?: number;
-  /** Batches written at once, each on its own connection, 1 to 256; default 1. */
-  numWorkers?: number;
-  /** Bytes of waiting rows at most, 1 MiB to 8 GiB; default 256 MiB. */
-  bufferMaxBytes?: number;
-  /** Default `copy`; `insert` where the server takes no COPY. */
-  strategy?: WriteStrategy;
-  /** What the interceptor does when the channel is full; default `drop`. */
-  overflow?: OverflowPolicy;
-  /** Ms that a caller waits for room at most, 1 to 600,000; default 1000. */
-  blockTimeoutMs?: number;
-  /** Ms that a caller waits for a commit at most, 1 to 600,000; default 30,000. */
-  commitTimeoutMs?: number;
-  /** Callers that may wait for room at once; above it the answer is `dropped`. Default 10,000. */
-  maxWaiting?: number;
-  /** Ms for one attempt at one batch, 100 to 600,000; default 30,000. */
-  writeTimeoutMs?: number;
-  /** Ms of the first back-off, 1 to 600,000; default 100. */
-  retryMinMs?: number;
-  /** Ms of the longest back-off, 1 to 600,000; default 5000. */
-  retryMaxMs?: number;
-  /** Ms that both shutdown hooks take together at most, 1 to 600,000; default 10,000. */
-  shutdownTimeoutMs?: number;
-  /** Where refused entries go; default `table`. */
-  deadLetters?: 'table' | 'file' | LedgerDeadLetterStore;
-  /** Directory for what is left at the drain deadline; default `ledger-spill`. */
-  spillDir?: string;
-  /** Saturation from which health is degraded, 0 to 1; default 0.8. */
-  healthDegradedAt?: number;
-  /** Saturation from which health is down, 0 to 1; default 0.95. */
-  healthDownAt?: number;
-  /** Saturation below which health is up again, 0 to 1; default 0.6. */
-  healthRecoverAt?: number;
-}
 
 /** What `forRoot` and a `useFactory` take: settings, and what only code can give. @publicApi */
 export interface LedgerOptions extends LedgerSettings {

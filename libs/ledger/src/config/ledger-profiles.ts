@@ -1,10 +1,9 @@
-import type { LedgerProfileName, LedgerSettings } from './ledger-options.interface.js';
-
 /**
  * What a profile sets: the figures of the guide's table, and the byte bound where it must grow.
  *
  * @publicApi
  */
+import type { LedgerProfileName, LedgerSettings } from '../ports/ledger-settings.interface.js';
 export type LedgerProfile = Readonly<
   Required<Pick<LedgerSettings, 'batchSize' | 'flushMs' | 'bufferSize' | 'numWorkers'>> &
     Pick<LedgerSettings, 'bufferMaxBytes'>

@@ -1,5 +1,5 @@
+import type { LedgerSettings } from '../ports/ledger-settings.interface.js';
 import { LEDGER_PROFILES } from './ledger-profiles.js';
-import type { LedgerSettings } from './ledger-options.interface.js';
 
 /** Name of a setting as code writes it. @internal */
 export type SettingOption = keyof LedgerSettings;

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { LedgerOptionsError } from '../errors/ledger-options.error.js';
 import type { OptionsFault } from '../errors/ledger-options.error.js';
-import type { SettingInForce } from '../stats/ledger-stats.interface.js';
+import type { SettingInForce } from '../ports/ledger-stats.interface.js';
 import { checkCodeOptions } from './check-code-options.js';
 import { checkLayers, checkOrder } from './check-settings.js';
 import { originOf } from './config-origin.js';

@@ -1,4 +1,4 @@
-import { RESERVED_CONNECTIONS } from './connection-defaults.js';
+import { RESERVED_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { grouped } from './setting-values.js';
 
 /** The settings that sense depends on. @internal */

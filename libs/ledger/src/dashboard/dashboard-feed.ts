@@ -1,9 +1,9 @@
 import type { MessageEvent } from '@nestjs/common';
 import { Observable, type Subscriber } from 'rxjs';
 import type { AdviceEnvironment } from '../advice/finding.interface.js';
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import type { FlushListener } from '../writer/batch-writer.js';
-import type { Clock, Timer } from '../writer/clock.js';
+import type { Clock, Timer } from '../clock/clock.js';
 import type {
   DashboardFrame,
   DashboardHello,

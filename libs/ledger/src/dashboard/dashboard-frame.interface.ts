@@ -1,6 +1,6 @@
+import type { DueReason } from '../ports/ledger-stats.interface.js';
 import type { Finding } from '../advice/finding.interface.js';
-import type { LedgerStats, SettingInForce } from '../stats/ledger-stats.interface.js';
-import type { DueReason } from '../writer/dispatcher.js';
+import type { LedgerStats, SettingInForce } from '../ports/ledger-stats.interface.js';
 
 /**
  * What a point of the charts holds, in the order in which it is sent: one array a second is a

@@ -4,7 +4,7 @@ import type { LedgerDefinition } from '../define-ledger.js';
 import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
 import { LedgerService } from '../ledger.service.js';
 import { getLedgerHealthToken } from '../ledger.tokens.js';
-import type { Clock } from '../writer/clock.js';
+import type { Clock } from '../clock/clock.js';
 import { DashboardFeed, type FeedFacts } from './dashboard-feed.js';
 import { dashboardPage } from './dashboard-page.js';
 import type { HealthAnswer } from './frame-maker.js';

@@ -1,7 +1,7 @@
 import { adviseLedger } from '../advice/advise-ledger.js';
 import type { AdviceEnvironment, Finding } from '../advice/finding.interface.js';
 import { StatsWindow } from '../advice/stats-window.js';
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 
 /** Findings stay as they are for so long, in milliseconds: words that change can't be read. */
 const ADVISE_MS = 5000;

@@ -1,7 +1,7 @@
+import type { BatchCounts } from '../ports/ledger-stats.interface.js';
 import type { Finding } from '../advice/finding.interface.js';
 import { forecastChannel } from '../health/forecast-channel.js';
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
-import type { BatchCounts } from '../stats/write-tally.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import type { FlushListener } from '../writer/batch-writer.js';
 import { packPoint } from './dashboard-frame.interface.js';
 import type { DashboardFrame, DashboardNow } from './dashboard-frame.interface.js';

@@ -1,7 +1,7 @@
 import { Module, type CanActivate, type DynamicModule, type Type } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { LedgerDefinition } from '../define-ledger.js';
-import { systemClock } from '../writer/clock.js';
+import { systemClock } from '../clock/clock.js';
 import { createDashboardController } from './create-dashboard-controller.js';
 import { DashboardLedgers } from './dashboard-ledgers.js';
 import { LocalViewerGuard } from './local-viewer.guard.js';

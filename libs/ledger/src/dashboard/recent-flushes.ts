@@ -1,4 +1,4 @@
-import type { BatchCounts } from '../stats/write-tally.js';
+import type { BatchCounts } from '../ports/ledger-stats.interface.js';
 import type { FlushListener } from '../writer/batch-writer.js';
 import type { RecentFlushes } from './dashboard-frame.interface.js';
 

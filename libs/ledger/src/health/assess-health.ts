@@ -1,5 +1,5 @@
 import { REFUSES_EVERY_BATCH } from '../errors/sink.errors.js';
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import type { DatabaseAnswer } from './database-probe.js';
 import type { SaturationStatus } from './saturation-level.js';
 

@@ -1,5 +1,5 @@
 import { isLedgerError } from '../errors/ledger.error.js';
-import type { Clock } from '../writer/clock.js';
+import type { Clock } from '../clock/clock.js';
 
 /**
  * How long a probe waits for the database. Below the second that Kubernetes gives a probe unless

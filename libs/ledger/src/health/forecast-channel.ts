@@ -1,4 +1,4 @@
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import type { ChannelRates } from './rate-meter.js';
 
 /** Where the channel is going at the present rate; milliseconds, rounded up. @internal */

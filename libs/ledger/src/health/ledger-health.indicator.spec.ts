@@ -4,11 +4,11 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { HealthCheckService, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
 import { describe, expect, it } from 'vitest';
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import { WriteTally } from '../stats/write-tally.js';
 import type { ProbeClock } from './database-probe.js';
 import { LedgerHealthIndicator } from './ledger-health.indicator.js';
-import type { LedgerVitals } from './ledger-vitals.interface.js';
+import type { LedgerVitals } from '../ports/ledger-vitals.interface.js';
 
 const STATS: LedgerStats = {
   offered: 10,

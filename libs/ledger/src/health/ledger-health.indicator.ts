@@ -3,15 +3,15 @@ import type {
   HealthIndicatorService,
   HealthIndicatorStatus,
 } from '@nestjs/terminus';
-import { OnePerNest } from '../one-per-nest.js';
-import type { LedgerState } from '../stats/ledger-stats.interface.js';
-import { systemClock } from '../writer/clock.js';
+import { OnePerNest } from '../nest/one-per-nest.js';
+import type { LedgerState } from '../ports/ledger-stats.interface.js';
+import { systemClock } from '../clock/clock.js';
 import { assessHealth, assessLiveness, assessReadiness, assessStartup } from './assess-health.js';
 import type { HealthFacts, ReadinessPolicy, Verdict } from './assess-health.js';
 import { DatabaseProbe } from './database-probe.js';
 import type { ProbeClock } from './database-probe.js';
 import { forecastChannel } from './forecast-channel.js';
-import type { LedgerVitals } from './ledger-vitals.interface.js';
+import type { LedgerVitals } from '../ports/ledger-vitals.interface.js';
 import { RateMeter } from './rate-meter.js';
 import { SaturationLevel } from './saturation-level.js';
 import type { SaturationMarks } from './saturation-level.js';

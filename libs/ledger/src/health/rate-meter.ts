@@ -1,4 +1,4 @@
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 
 /** Shorter spans say more about the batch of the moment than about the rate. */
 const MIN_SPAN_MS = 1000;

@@ -5,7 +5,7 @@ import type { ResponseMode } from './response-mode.js';
 import type { UsageCall, UsageEnd, UsageGuarantee } from './usage-call.interface.js';
 import { draftOf } from './usage.decorator.js';
 import type { UsageLog } from './usage-log.js';
-import type { UsageRecorder } from './usage-recorder.interface.js';
+import type { UsageRecorder } from '../ports/usage-recorder.interface.js';
 
 /** All that is known of a decorated handler before it is called. @internal */
 export interface UsagePlan {

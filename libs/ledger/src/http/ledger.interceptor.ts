@@ -7,7 +7,7 @@ import {
 import { ModuleRef } from '@nestjs/core';
 import type { Observable } from 'rxjs';
 import { getLedgerToken } from '../ledger.tokens.js';
-import { OnePerNest } from '../one-per-nest.js';
+import { OnePerNest } from '../nest/one-per-nest.js';
 import { HandlerCall, type UsagePlan } from './handler-call.js';
 import { HttpHandlerCall } from './http-handler-call.js';
 import { recordUsageOf, type RecordUsageMetadata } from './record-usage.metadata.js';
@@ -15,7 +15,7 @@ import { responseModeOf } from './response-mode.js';
 import { rawExchangeOf } from './response-over.js';
 import type { UsageCall } from './usage-call.interface.js';
 import { UsageLog } from './usage-log.js';
-import type { UsageRecorder } from './usage-recorder.interface.js';
+import type { UsageRecorder } from '../ports/usage-recorder.interface.js';
 
 /**
  * The call in progress. Nest hands one context object to all interceptors of a call, so that is

@@ -1,6 +1,6 @@
-import { createLogger } from '../create-logger.js';
+import { createLogger } from '../nest/create-logger.js';
 import { guardLogger } from '../stats/guard-logger.js';
-import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
 /** Milliseconds between two lines of one kind. Source: the contract's "at most once a second". */
 const QUIET_MS = 1000;

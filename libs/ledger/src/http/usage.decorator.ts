@@ -1,5 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import { onePerNest } from '../one-per-nest.js';
+import { onePerNest } from '../nest/one-per-nest.js';
 import { rawExchangeOf, type RawResponse } from './response-over.js';
 import type { UsageDraft } from './usage-call.interface.js';
 

@@ -1,4 +1,4 @@
-import type { LastFlush } from '../stats/ledger-stats.interface.js';
+import type { LastFlush } from '../ports/ledger-stats.interface.js';
 
 /** A distribution that is fed once a flush. @internal */
 export interface FlushHistogram {

@@ -1,5 +1,5 @@
 import { RETRY_CLASSES } from '../stats/retry-class.js';
-import type { LedgerState, LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { LedgerState, LedgerStats } from '../ports/ledger-stats.interface.js';
 import type { FlushListener } from '../writer/batch-writer.js';
 
 /** What metrics are read from; every `LedgerService` is one. @publicApi */

@@ -1,11 +1,12 @@
+import { qualify, quoteIdentifier } from '../postgres/quote-sql.js';
+import type { TableFault } from '../postgres/table-fault.interface.js';
+import { guardSql } from '../postgres/guard-sql.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { eachPartitionSql } from './default-partition-sql.js';
-import { migrateCommand } from './ledger-command.js';
-import type { FoundTable } from './load-catalog.js';
-import { qualify, quoteIdentifier } from './table-names.js';
-import type { TableNames } from './table-names.js';
-import type { TableFault } from './verify-table.js';
+import { eachPartitionSql } from '../postgres/default-partition-sql.js';
+import { migrateCommand } from '../entry/ledger-command.js';
+import type { FoundTable } from '../postgres/load-catalog.js';
+import type { TableNames } from '../postgres/table-names.js';
 
 /**
  * Statements of a trigger that refuses to change or remove entries, with SQLSTATE 23001. It fires
@@ -31,16 +32,6 @@ export function createGuard(table: LedgerTable, names: TableNames): string[] {
     // A statement that names a partition fires none of the table's.
     eachPartitionSql(names.sqlEntries, anew('{partition}')),
   ];
-}
-
-/** Statement that makes the trigger. @param on quoted @internal */
-export function guardSql(
-  { table, schema }: { table: string; schema: string | undefined },
-  on: string,
-): string {
-  const name = table + NAME_ENDINGS.immutable;
-  return `CREATE TRIGGER ${quoteIdentifier(name)} BEFORE UPDATE OR DELETE OR TRUNCATE ON ${on}
-    FOR EACH STATEMENT EXECUTE FUNCTION ${qualify(schema, name)}()`;
 }
 
 /** @internal */

@@ -1,14 +1,16 @@
+import { quoteIdentifier } from '../postgres/quote-sql.js';
+import { connectionSchema } from '../postgres/connection-schema.js';
 import type { DataSource, MigrationInterface, QueryRunner } from 'typeorm';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import { columnName } from '../entry/ledger-definition.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
-import { CHECK_EXPRESSIONS } from '../entry/usage-entry.entity.js';
+import { CHECK_EXPRESSIONS } from '../postgres/usage-entry.entity.js';
 import { createGuard, dropGuard } from './immutable-migration.js';
-import { createRollups, dropRollups, hasMoreDimensions } from './rollup-migrations.js';
-import { declaredDimensions } from './rollup-tables.js';
-import { quoteIdentifier, tableNames } from './table-names.js';
-import type { TableNames } from './table-names.js';
-import { createDefaultPartitionSql } from './default-partition-sql.js';
+import { createRollups, dropRollups, hasMoreDimensions } from '../rollup/rollup-migrations.js';
+import { declaredDimensions } from '../rollup/rollup-tables.js';
+import { tableNames } from '../postgres/table-names.js';
+import type { TableNames } from '../postgres/table-names.js';
+import { createDefaultPartitionSql } from '../postgres/default-partition-sql.js';
 
 /** A class that TypeORM can run in any DataSource; its instances carry their name. @publicApi */
 export type MigrationConstructor = new () => MigrationInterface & { readonly name: string };
@@ -75,16 +77,6 @@ function addRollups(table: LedgerTable): MigrationConstructor {
     up: (names) => createRollups(table, names),
     down: (names) => dropRollups(table, names),
   });
-}
-
-/**
- * The schema of a DataSource's own options, where a ledger without one lives.
- *
- * @internal
- */
-export function connectionSchema(dataSource: DataSource): string | undefined {
-  const { options } = dataSource;
-  return options.type === 'postgres' ? options.schema : undefined;
 }
 
 /** TypeORM 0.3 calls it `connection`, and 1 that name deprecated. */

@@ -1,3 +1,4 @@
+import type { TableFault } from '../postgres/table-fault.interface.js';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import {
   openRollupBench,
@@ -9,7 +10,7 @@ import { runProgram } from '../cli/program.js';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { prepareTable } from './prepare-table.js';
 import { runMigrations } from './run-migrations.js';
-import { verifyTable, type TableFault } from './verify-table.js';
+import { verifyTable } from './verify-table.js';
 
 const url = inject('databaseUrl');
 

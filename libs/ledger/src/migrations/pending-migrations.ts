@@ -2,8 +2,8 @@ import type { QueryRunner } from 'typeorm';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { sideMigrations, tableMigrations } from './ledger-migrations.js';
 import type { MigrationConstructor } from './ledger-migrations.js';
-import { loadCatalog } from './load-catalog.js';
-import type { TableNames } from './table-names.js';
+import { loadCatalog } from '../postgres/load-catalog.js';
+import type { TableNames } from '../postgres/table-names.js';
 import { verifyTable } from './verify-table.js';
 
 /** A migration that is to run. @internal */

@@ -1,11 +1,11 @@
+import { connectionSchema } from '../postgres/connection-schema.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { Deadline } from '../sink/postgres/deadline.js';
-import type { PgConnections } from '../sink/postgres/pg-connections.js';
-import type { PgLease } from '../sink/postgres/pg-lease.js';
-import { readPgError } from '../sink/postgres/read-pg-error.js';
-import { connectionSchema } from './ledger-migrations.js';
-import type { QueryFunction } from './load-catalog.js';
-import type { PostgresOptions } from './migration-data-source.js';
+import { Deadline } from '../clock/deadline.js';
+import type { PgConnections } from '../postgres/pg-connections.js';
+import type { PgLease } from '../postgres/pg-lease.js';
+import { readPgError } from '../postgres/read-pg-error.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
+import type { PostgresOptions } from '../postgres/migration-data-source.js';
 import { runMigrations } from './run-migrations.js';
 import { haltOnFaults, verifyTable } from './verify-table.js';
 

@@ -1,12 +1,12 @@
+import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { defineLedger } from '../define-ledger.js';
 import { isSinkHaltError } from '../errors/sink.errors.js';
-import type { PostgresOptions } from './migration-data-source.js';
+import type { PostgresOptions } from '../postgres/migration-data-source.js';
 import { runMigrations } from './run-migrations.js';
-import { quoteIdentifier } from './table-names.js';
 import { verifyTable } from './verify-table.js';
 
 const schemas: string[] = [];

@@ -1,3 +1,5 @@
+import { connectionSchema } from '../postgres/connection-schema.js';
+import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PoolClient, QueryResult } from 'pg';
@@ -5,15 +7,15 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
-import { migrateCommand } from './ledger-command.js';
-import { connectionSchema, createSchema } from './ledger-migrations.js';
-import { withMigrationDataSource } from './migration-data-source.js';
-import type { PostgresOptions } from './migration-data-source.js';
+import { migrateCommand } from '../entry/ledger-command.js';
+import { createSchema } from './ledger-migrations.js';
+import { withMigrationDataSource } from '../postgres/migration-data-source.js';
+import type { PostgresOptions } from '../postgres/migration-data-source.js';
 import { findPending } from './pending-migrations.js';
 import type { PendingMigration } from './pending-migrations.js';
-import { quoteIdentifier, tableNames } from './table-names.js';
-import type { TableNames } from './table-names.js';
-import { LIFT_TRANSACTION_TIMEOUT } from './transaction-timeout.js';
+import { tableNames } from '../postgres/table-names.js';
+import type { TableNames } from '../postgres/table-names.js';
+import { LIFT_TRANSACTION_TIMEOUT } from '../postgres/transaction-timeout.js';
 
 /** @internal */
 export interface MigrationLimits {

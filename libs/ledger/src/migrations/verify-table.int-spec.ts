@@ -1,14 +1,15 @@
+import type { TableFault } from '../postgres/table-fault.interface.js';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isSinkHaltError } from '../errors/sink.errors.js';
-import { migrateCommand } from './ledger-command.js';
+import { migrateCommand } from '../entry/ledger-command.js';
 import { migrationSql } from './ledger-migrations.js';
 import { runMigrations } from './run-migrations.js';
 import { haltOnFaults, verifyTable } from './verify-table.js';
-import type { TableFault, VerifyOptions } from './verify-table.js';
+import type { VerifyOptions } from './verify-table.js';
 
 const schema = `verify ${randomUUID()}`;
 const usage = defineLedger({ schema, table: 'entries', columns: { tenantId: 'uuid' } });

@@ -1,34 +1,17 @@
+import { quoteIdentifier } from '../postgres/quote-sql.js';
+import type { TableFault } from '../postgres/table-fault.interface.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError } from '../errors/sink.errors.js';
 import { expectedDeadLetters, expectedEntries } from './expected-tables.js';
 import type { ExpectedColumn, ExpectedTable } from './expected-tables.js';
 import { verifyGuard } from './immutable-migration.js';
-import { loadCatalog } from './load-catalog.js';
-import type { Catalog, FoundColumn, FoundTable, QueryFunction } from './load-catalog.js';
-import { migrateCommand } from './ledger-command.js';
-import { conversionCheck, quoteIdentifier, tableNames } from './table-names.js';
-import { rollupRelations, verifyRollups } from './verify-rollups.js';
+import { loadCatalog } from '../postgres/load-catalog.js';
+import type { Catalog, FoundColumn, FoundTable, QueryFunction } from '../postgres/load-catalog.js';
+import { migrateCommand } from '../entry/ledger-command.js';
+import { conversionCheck, tableNames } from '../postgres/table-names.js';
+import { rollupRelations, verifyRollups } from '../rollup/verify-rollups.js';
 
-export type { QueryFunction } from './load-catalog.js';
-
-/** One difference between a ledger's table and its definition. @internal */
-export interface TableFault {
-  /**
-   * `missing`: the migrations make it. `different`: it is there, and must be changed by hand.
-   * `privilege`: the role may not. `warning`: entries can be written all the same.
-   */
-  readonly kind: 'missing' | 'different' | 'privilege' | 'warning';
-  /** True for a `warning` of a right that the role lacks; `privilege` says so by itself. */
-  readonly isPrivilege?: boolean;
-  /** True for a `warning` of what migrations make; `missing` says so by itself. */
-  readonly isMigratable?: boolean;
-  /** Name of the table or column. */
-  readonly subject: string;
-  /** What is wrong, in words. */
-  readonly problem: string;
-  /** The command or statement that mends it. */
-  readonly remedy: string;
-}
+export type { QueryFunction } from '../postgres/load-catalog.js';
 
 /** @internal */
 export interface VerifyOptions {

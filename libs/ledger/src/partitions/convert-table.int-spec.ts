@@ -10,9 +10,9 @@ import {
   createLedgerDatabase,
   type LedgerDatabase,
 } from '../sink/fixtures/ledger-database.fixture.js';
-import { PgConnections } from '../sink/postgres/pg-connections.js';
+import { PgConnections } from '../postgres/pg-connections.js';
 import { verifyTable } from '../migrations/verify-table.js';
-import { RollupPass } from '../reading/rollup/rollup-pass.js';
+import { RollupPass } from '../rollup/rollup-pass.js';
 import { UsageReader } from '../reading/usage-reader.js';
 import { convertTable } from './convert-table.js';
 import { tryPartitionLock } from './create-partitions.js';

@@ -1,15 +1,16 @@
+import { quoteIdentifier } from '../postgres/quote-sql.js';
 import type { PartitionPeriod } from '../entry/ledger-definition.js';
-import type { QueryFunction } from '../migrations/load-catalog.js';
-import { conversionCheck, quoteIdentifier } from '../migrations/table-names.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
+import { conversionCheck } from '../postgres/table-names.js';
 import { createPartitions, tablespaceSql, tryPartitionLock } from './create-partitions.js';
-import { createDefaultPartitionSql } from '../migrations/default-partition-sql.js';
+import { createDefaultPartitionSql } from '../postgres/default-partition-sql.js';
 import { readPlainTable, type PlainTable } from './read-plain-table.js';
 import { addAllTriggers } from './partition-triggers.js';
 import { boundsSql, defaultPartition, relationOf, straysIndexSql } from './partition-sql.js';
 import type { RelationName } from './partition-sql.js';
 import { PERIODS_AHEAD } from './partition-plan.js';
 import { periodAt, uuidBound } from './period.js';
-import { withShortLock, type LockPatience } from './short-lock.js';
+import { withShortLock, type LockPatience } from '../postgres/short-lock.js';
 
 /**
  * The old table takes all entries up to the first period that begins this much later: the ledger

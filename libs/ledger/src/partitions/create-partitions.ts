@@ -1,11 +1,10 @@
-import { columnList } from '../sink/postgres/table-sql.js';
-import type { QueryFunction } from '../migrations/load-catalog.js';
-import { quoteIdentifier } from '../migrations/table-names.js';
+import { columnList, quoteIdentifier } from '../postgres/quote-sql.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
 import { listPartitions, type FoundPartition, type PartitionedTable } from './list-partitions.js';
 import { boundsSql, partitionOf, straysIndexSql } from './partition-sql.js';
 import { addTriggers, withoutTriggers } from './partition-triggers.js';
 import { uuidBound, type Period } from './period.js';
-import { withShortLock, type LockPatience } from './short-lock.js';
+import { withShortLock, type LockPatience } from '../postgres/short-lock.js';
 
 /** What became of the periods asked for. @internal */
 export interface CreationReport {

@@ -1,5 +1,5 @@
-import type { QueryFunction } from '../migrations/load-catalog.js';
-import { qualify } from '../migrations/table-names.js';
+import { qualify } from '../postgres/quote-sql.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
 import { timeOfBound } from './period.js';
 import type { TablePath } from './partition-sql.js';
 

@@ -1,14 +1,15 @@
+import { connectionSchema } from '../postgres/connection-schema.js';
+import type { RetiredPartition, LedgerRetention } from '../ports/ledger-retention.interface.js';
 import { randomUUID } from 'node:crypto';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { ledgerCommand } from '../migrations/ledger-command.js';
-import { connectionSchema } from '../migrations/ledger-migrations.js';
-import type { QueryFunction } from '../migrations/load-catalog.js';
-import { tableNames } from '../migrations/table-names.js';
-import { Deadline } from '../sink/postgres/deadline.js';
-import type { PgConnections } from '../sink/postgres/pg-connections.js';
-import { readPgError } from '../sink/postgres/read-pg-error.js';
-import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
-import type { Clock, Timer } from '../writer/clock.js';
+import { ledgerCommand } from '../entry/ledger-command.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
+import { tableNames } from '../postgres/table-names.js';
+import { Deadline } from '../clock/deadline.js';
+import type { PgConnections } from '../postgres/pg-connections.js';
+import { readPgError } from '../postgres/read-pg-error.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import type { Clock, Timer } from '../clock/clock.js';
 import { createPartitions, missingPeriods } from './create-partitions.js';
 import { listPartitions, type PartitionedTable } from './list-partitions.js';
 import { retentionCutoff, wantedPeriods } from './partition-plan.js';
@@ -24,21 +25,8 @@ import {
   partitionsBefore,
   releaseRetired,
   type FoundRetired,
-  type RetiredPartition,
 } from './retire-partitions.js';
-import { sqlStateOf } from './short-lock.js';
-
-/** How long entries are kept. @publicApi */
-export interface LedgerRetention {
-  /** Whole periods before the present one, 1 to 10,000. */
-  readonly keep: number;
-  /**
-   * Takes over a table that was detached: archive it, then drop it. Told again until it resolves,
-   * by one process at a time or, ten minutes after a crash, by another; writing goes on meanwhile.
-   * Without it the table is dropped.
-   */
-  readonly onRetire?: (partition: RetiredPartition) => void | Promise<void>;
-}
+import { sqlStateOf } from '../postgres/short-lock.js';
 
 /** Between two looks at what is missing; a period lasts a day at least. */
 const LOOK_MS = 3_600_000;

@@ -1,5 +1,5 @@
+import { qualify, quoteIdentifier } from '../postgres/quote-sql.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
-import { qualify, quoteIdentifier } from '../migrations/table-names.js';
 import { uuidBound, type Period } from './period.js';
 
 /** A relation's name, and how it stands in SQL. @internal */

@@ -1,8 +1,8 @@
+import { guardSql } from '../postgres/guard-sql.js';
+import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
-import type { QueryFunction } from '../migrations/load-catalog.js';
-import { guardSql } from '../migrations/immutable-migration.js';
-import { ROLLUP_TRIGGERS, triggerSql } from '../migrations/rollup-triggers.js';
-import { quoteIdentifier } from '../migrations/table-names.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
+import { ROLLUP_TRIGGERS, triggerSql } from '../rollup/rollup-triggers.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
 
 // What a table with rollups, or one that is immutable, needs when its partitions come and go. All may

@@ -1,5 +1,5 @@
-import type { QueryFunction } from '../migrations/load-catalog.js';
-import { columnList } from '../sink/postgres/table-sql.js';
+import { columnList } from '../postgres/quote-sql.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
 import { storedColumns } from './create-partitions.js';
 import type { TablePath } from './partition-sql.js';
 

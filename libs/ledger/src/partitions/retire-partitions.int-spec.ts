@@ -1,8 +1,9 @@
+import type { RetiredPartition } from '../ports/ledger-retention.interface.js';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
 import { runProgram } from '../cli/program.js';
 import { newEntryUuid } from '../codec/uuid.js';
-import type { QueryFunction } from '../migrations/load-catalog.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
 import { PartitionedDatabase } from './fixtures/partitioned-database.fixture.js';
 import {
   claimRetired,
@@ -11,7 +12,6 @@ import {
   endRetired,
   listRetired,
   releaseRetired,
-  type RetiredPartition,
 } from './retire-partitions.js';
 
 const JANUARY = Date.UTC(2026, 0, 1);

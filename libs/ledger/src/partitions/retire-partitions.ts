@@ -1,21 +1,16 @@
-import type { QueryFunction } from '../migrations/load-catalog.js';
-import { columnList } from '../sink/postgres/table-sql.js';
+import { columnList, literalSql } from '../postgres/quote-sql.js';
+import type { RetiredPartition } from '../ports/ledger-retention.interface.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
 import { storedColumns, tryPartitionLock } from './create-partitions.js';
-import { literalSql } from '../migrations/default-partition-sql.js';
 import { listPartitions, type FoundPartition } from './list-partitions.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
 import { retireFromRollups, sweepRollups, withoutTriggers } from './partition-triggers.js';
-import { isLockRefusal, sqlStateOf, withShortLock, type LockPatience } from './short-lock.js';
-
-/** A partition that was taken out of the ledger: a plain table now. @publicApi */
-export interface RetiredPartition {
-  readonly schema: string;
-  readonly table: string;
-  /** Start of the period, ISO 8601; null for the rows before the table was partitioned. */
-  readonly from: string | null;
-  /** End of the period, exclusive, ISO 8601. */
-  readonly to: string;
-}
+import {
+  isLockRefusal,
+  sqlStateOf,
+  withShortLock,
+  type LockPatience,
+} from '../postgres/short-lock.js';
 
 /** In the comment of a table that was detached and not yet dropped or handed over. */
 const MARK = 'nestjs-ledger retired ';

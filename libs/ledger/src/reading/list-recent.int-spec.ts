@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, expectTypeOf, inject, it } from 
 import { CLOCK, createReadingDatabase, readerOf } from '../../../../test/support/ledger-reading.js';
 import type { ReadingDatabase } from '../../../../test/support/ledger-reading.js';
 import { defineLedger } from '../define-ledger.js';
-import type { RecentEntry } from './read-query.interface.js';
-import { PgConnections } from '../sink/postgres/pg-connections.js';
+import type { RecentEntry } from '../ports/read-query.interface.js';
+import { PgConnections } from '../postgres/pg-connections.js';
 import { UsageReader } from './usage-reader.js';
 
 let database: ReadingDatabase;

@@ -1,8 +1,8 @@
+import type { Filter, SummaryFilter } from '../ports/summary-filter.interface.js';
 import { columnName } from '../entry/ledger-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
 import { checkFields, parseColumn, parseId, parseMoment } from './parse-read-query.js';
-import type { Filter, SummaryFilter } from './rollup/summary-sql.js';
 
 const ID_FIELDS = ['userId', 'apiKeyId', 'serviceId'];
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createReadingDatabase } from '../../../../test/support/ledger-reading.js';
 import type { ReadingDatabase } from '../../../../test/support/ledger-reading.js';
 import { defineLedger } from '../define-ledger.js';
-import { tableNames } from '../migrations/table-names.js';
+import { tableNames } from '../postgres/table-names.js';
 
 const logged: string[] = [];
 const logger = {

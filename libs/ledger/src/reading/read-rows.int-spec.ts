@@ -10,8 +10,8 @@ import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { defineLedger } from '../define-ledger.js';
 import type { LedgerDefinition } from '../define-ledger.js';
 import { isLedgerReadError } from '../errors/ledger-read.error.js';
-import { tableNames } from '../migrations/table-names.js';
-import { PgConnections } from '../sink/postgres/pg-connections.js';
+import { tableNames } from '../postgres/table-names.js';
+import { PgConnections } from '../postgres/pg-connections.js';
 import { UsageReader } from './usage-reader.js';
 
 let database: ReadingDatabase;

@@ -1,12 +1,12 @@
+import { connectionSchema } from '../postgres/connection-schema.js';
+import { translateReadError } from '../postgres/read-rows.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { connectionSchema } from '../migrations/ledger-migrations.js';
-import { LIFT_TRANSACTION_TIMEOUT } from '../migrations/transaction-timeout.js';
-import { Deadline } from '../sink/postgres/deadline.js';
-import type { PgConnections } from '../sink/postgres/pg-connections.js';
+import { LIFT_TRANSACTION_TIMEOUT } from '../postgres/transaction-timeout.js';
+import { Deadline } from '../clock/deadline.js';
+import type { PgConnections } from '../postgres/pg-connections.js';
 import { parseReportQuery } from './parse-report-query.js';
-import { PgSession } from './pg-session.js';
-import { translateReadError } from './read-rows.js';
-import type { ReportRow } from './report-query.interface.js';
+import { PgSession } from '../postgres/pg-session.js';
+import type { ReportRow } from '../ports/report-query.interface.js';
 import { reportRow, reportSql } from './report-sql.js';
 
 /** Milliseconds that a report may take in all, its reader's own time included. */

@@ -1,11 +1,13 @@
+import { MEASURES_OF_ENTRY } from '../postgres/measures-sql.js';
+import { quoteIdentifier } from '../postgres/quote-sql.js';
+import type { ReadStatement } from '../postgres/read-rows.js';
+import type { TextRow } from '../postgres/pg-statement.js';
 import { columnName } from '../entry/ledger-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { MEASURES_OF_ENTRY } from '../migrations/rollup-tables.js';
-import { quoteIdentifier, tableNames } from '../migrations/table-names.js';
+import { tableNames } from '../postgres/table-names.js';
 import { PERIODS } from './parse-report-query.js';
 import type { CheckedReport } from './parse-report-query.js';
-import type { ReadStatement, TextRow } from './read-rows.js';
-import type { ReportRow } from './report-query.interface.js';
+import type { ReportRow } from '../ports/report-query.interface.js';
 import { isoTime, momentSql } from './row-format.js';
 import { exactNumber } from './summary-reader.js';
 

@@ -7,7 +7,7 @@ import { createLedger } from '../create-ledger.js';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { LedgerService } from '../ledger.service.js';
 import { InMemoryLedger } from '../testing/in-memory-ledger.js';
-import type { ReportRow } from './report-query.interface.js';
+import type { ReportRow } from '../ports/report-query.interface.js';
 
 const usage = defineLedger({
   schema: ownSchema(),

@@ -1,6 +1,6 @@
+import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { columnName } from '../entry/ledger-definition.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
-import { quoteIdentifier } from '../migrations/table-names.js';
 import { millisOf } from './page-cursor.js';
 
 /** One column on its way from SQL to plain JSON. */

@@ -1,13 +1,14 @@
+import { readRows } from '../postgres/read-rows.js';
+import type { TextRow } from '../postgres/pg-statement.js';
+import { plainSummary } from './plain-summary-sql.js';
+import type { SummaryFilter } from '../ports/summary-filter.interface.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
-import { migrateCommand } from '../migrations/ledger-command.js';
-import type { PgConnections } from '../sink/postgres/pg-connections.js';
+import { migrateCommand } from '../entry/ledger-command.js';
+import type { PgConnections } from '../postgres/pg-connections.js';
 import { parseSummaryQuery } from './parse-summary-query.js';
-import { readRows } from './read-rows.js';
-import type { TextRow } from './read-rows.js';
-import type { UsageSummary } from './read-query.interface.js';
-import { canUseRollups, plainSummary, rollupSummary } from './rollup/summary-sql.js';
-import type { SummaryFilter } from './rollup/summary-sql.js';
+import type { UsageSummary } from '../ports/read-query.interface.js';
+import { canUseRollups, rollupSummary } from '../rollup/summary-sql.js';
 
 /** What a summary is read with. @internal */
 export interface SummaryReaderParts {

@@ -1,19 +1,19 @@
+import { readRows } from '../postgres/read-rows.js';
+import type { TextRow } from '../postgres/pg-statement.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { tableNames } from '../migrations/table-names.js';
-import type { PgConnections } from '../sink/postgres/pg-connections.js';
+import { tableNames } from '../postgres/table-names.js';
+import type { PgConnections } from '../postgres/pg-connections.js';
 import { encodeCursor, momentText } from './page-cursor.js';
 import { parseId } from './parse-read-query.js';
 import { parseRecentQuery } from './parse-recent-query.js';
-import { readRows } from './read-rows.js';
-import type { TextRow } from './read-rows.js';
 import type {
   RecentEntry,
   RecentPage,
   RecentQuery,
   SummaryQuery,
   UsageSummary,
-} from './read-query.interface.js';
-import type { ReportRow } from './report-query.interface.js';
+} from '../ports/read-query.interface.js';
+import type { ReportRow } from '../ports/report-query.interface.js';
 import { streamReport } from './report-reader.js';
 import { DEFAULT_TIMEOUT_MS, SummaryReader } from './summary-reader.js';
 import { rowFormat } from './row-format.js';

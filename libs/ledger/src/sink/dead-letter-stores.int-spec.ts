@@ -2,11 +2,11 @@ import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import type { DeadLetter, LedgerDeadLetterStore } from './dead-letter-store.interface.js';
-import { FallbackDeadLetterStore } from './fallback-dead-letter-store.js';
-import { FileDeadLetterStore } from './files/file-dead-letter-store.js';
+import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
+import { FallbackDeadLetterStore } from '../files/fallback-dead-letter-store.js';
+import { FileDeadLetterStore } from '../files/file-dead-letter-store.js';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
-import { PgConnections } from './postgres/pg-connections.js';
+import { PgConnections } from '../postgres/pg-connections.js';
 import { TableDeadLetterStore } from './table-dead-letter-store.js';
 
 let database: LedgerDatabase;

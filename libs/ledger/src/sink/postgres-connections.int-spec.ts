@@ -1,13 +1,13 @@
+import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
 import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
 import type { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { startTcpProxy, type TcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
-import type { WriteStrategy } from '../config/ledger-options.interface.js';
 import { isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
 import { rowBatch } from '../testing/sink-conformance.js';
-import type { RowBatch, WriteAttempt } from './ledger-sink.interface.js';
+import type { RowBatch, WriteAttempt } from '../ports/ledger-sink.interface.js';
 import { PostgresSink } from './postgres.sink.js';
 
 const ATTEMPT: WriteAttempt = { timeoutMs: 5000, isAwaited: false, mayExist: false };

@@ -1,3 +1,4 @@
+import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
   EVERY_COLUMN,
@@ -6,11 +7,10 @@ import {
 } from '../channel/fixtures/hostile-entries.fixture.js';
 import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
-import type { WriteStrategy } from '../config/ledger-options.interface.js';
 import { BUILT_IN_COLUMNS, columnName } from '../entry/ledger-definition.js';
 import { rowBatch } from '../testing/sink-conformance.js';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
-import { rowTypes } from './postgres/column-arrays.js';
+import { rowTypes } from './column-arrays.js';
 import { PostgresSink } from './postgres.sink.js';
 
 /** By the issue: a sample of 20,000 rows; the smaller part by the other strategy. */

@@ -1,6 +1,6 @@
+import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import type { WriteStrategy } from '../config/ledger-options.interface.js';
 import {
   AGAIN,
   ATTEMPT,

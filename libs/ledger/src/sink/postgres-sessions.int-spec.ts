@@ -1,7 +1,7 @@
+import { readRows } from '../postgres/read-rows.js';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { prepareTable } from '../migrations/prepare-table.js';
-import { readRows } from '../reading/read-rows.js';
 import {
   AGAIN,
   ATTEMPT,
@@ -9,7 +9,7 @@ import {
   refusal,
   SinksUnderTest,
 } from './fixtures/sinks-under-test.fixture.js';
-import { PgConnections } from './postgres/pg-connections.js';
+import { PgConnections } from '../postgres/pg-connections.js';
 import { PostgresSink } from './postgres.sink.js';
 
 const QUIET = { log: () => {}, warn: () => {} };

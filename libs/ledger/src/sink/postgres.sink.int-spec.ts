@@ -1,6 +1,6 @@
+import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
 import { afterAll, beforeAll, describe, inject, it } from 'vitest';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
-import type { WriteStrategy } from '../config/ledger-options.interface.js';
 import { describeSinkConformance, type SinkSubject } from '../testing/sink-conformance.js';
 import { PostgresSink } from './postgres.sink.js';
 

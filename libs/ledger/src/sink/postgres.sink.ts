@@ -1,24 +1,29 @@
+import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
+import { connectionSchema } from '../postgres/connection-schema.js';
 import type { DataSource } from 'typeorm';
-import type { WriteStrategy } from '../config/ledger-options.interface.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isLedgerError } from '../errors/ledger.error.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
-import { connectionSchema } from '../migrations/ledger-migrations.js';
-import { tableNames } from '../migrations/table-names.js';
-import type { LedgerSink, RowBatch, WriteAttempt, WriteResult } from './ledger-sink.interface.js';
-import type { BatchAttempt, StrategyWriter } from './postgres/strategy-writer.interface.js';
-import { classifyPgError, toSinkError } from './postgres/classify-pg-error.js';
-import { CopyWriter } from './postgres/copy-writer.js';
-import { CopyStatement } from './postgres/copy-statement.js';
-import { Deadline } from './postgres/deadline.js';
-import { findRows } from './postgres/find-rows.js';
-import { InsertWriter } from './postgres/insert-writer.js';
-import { PgConnections } from './postgres/pg-connections.js';
-import { StatementError } from './postgres/pg-lease.js';
-import { readPgError } from './postgres/read-pg-error.js';
-import { readTableShape } from './postgres/read-table-shape.js';
-import type { TableShape } from './postgres/read-table-shape.js';
-import type { Verdict } from './postgres/sql-states.js';
+import { tableNames } from '../postgres/table-names.js';
+import type {
+  LedgerSink,
+  RowBatch,
+  WriteAttempt,
+  WriteResult,
+} from '../ports/ledger-sink.interface.js';
+import type { BatchAttempt, StrategyWriter } from './strategy-writer.interface.js';
+import { classifyPgError, toSinkError } from '../postgres/classify-pg-error.js';
+import { CopyWriter } from './copy-writer.js';
+import { CopyStatement } from '../postgres/copy-statement.js';
+import { Deadline } from '../clock/deadline.js';
+import { findRows } from './find-rows.js';
+import { InsertWriter } from './insert-writer.js';
+import { PgConnections } from '../postgres/pg-connections.js';
+import { StatementError } from '../postgres/pg-lease.js';
+import { readPgError } from '../postgres/read-pg-error.js';
+import { readTableShape } from './read-table-shape.js';
+import type { TableShape } from './read-table-shape.js';
+import type { Verdict } from '../postgres/sql-states.js';
 
 /** @internal */
 export interface PostgresSinkOptions {

@@ -1,17 +1,17 @@
+import { connectionSchema } from '../postgres/connection-schema.js';
+import { settingsCommand } from '../postgres/transaction-settings.js';
 import { createHash, randomBytes } from 'node:crypto';
 import { formatUuid } from '../codec/uuid.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isLedgerError } from '../errors/ledger.error.js';
-import { connectionSchema } from '../migrations/ledger-migrations.js';
-import { tableNames } from '../migrations/table-names.js';
-import type { DeadLetter, LedgerDeadLetterStore } from './dead-letter-store.interface.js';
-import { classifyPgError, toSinkError } from './postgres/classify-pg-error.js';
-import { CommandStatement } from './postgres/command-statement.js';
-import { Deadline } from './postgres/deadline.js';
-import type { PgConnections } from './postgres/pg-connections.js';
-import { StatementError } from './postgres/pg-lease.js';
-import { readPgError } from './postgres/read-pg-error.js';
-import { settingsCommand } from './postgres/read-table-shape.js';
+import { tableNames } from '../postgres/table-names.js';
+import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
+import { classifyPgError, toSinkError } from '../postgres/classify-pg-error.js';
+import { CommandStatement } from '../postgres/command-statement.js';
+import { Deadline } from '../clock/deadline.js';
+import type { PgConnections } from '../postgres/pg-connections.js';
+import { StatementError } from '../postgres/pg-lease.js';
+import { readPgError } from '../postgres/read-pg-error.js';
 
 const TEXT_OID = 25;
 

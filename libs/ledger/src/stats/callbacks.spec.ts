@@ -1,5 +1,5 @@
+import type { LossReport } from '../ports/ledger-settings.interface.js';
 import { describe, expect, it } from 'vitest';
-import type { LossReport } from '../config/ledger-options.interface.js';
 import { assertConservation, ledgerUnderTest, start } from '../testing/ledger-under-test.js';
 
 describe('onLoss', () => {

@@ -1,4 +1,4 @@
-import type { LedgerCounters } from './ledger-stats.interface.js';
+import type { LedgerCounters } from '../ports/ledger-stats.interface.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

@@ -1,4 +1,4 @@
-import type { LedgerLogger } from './ledger-logger.interface.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
 /**
  * A logger that never throws. The application's own may (a transport that has ended at shutdown,

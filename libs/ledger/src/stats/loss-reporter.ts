@@ -1,8 +1,8 @@
-import type { LossReport } from '../config/ledger-options.interface.js';
-import type { Clock, Timer } from '../writer/clock.js';
+import type { LossReport } from '../ports/ledger-settings.interface.js';
+import type { Clock, Timer } from '../clock/clock.js';
 import { callBack } from './call-back.js';
 import type { Counters } from './counters.js';
-import type { LedgerLogger } from './ledger-logger.interface.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
 type LossKind = LossReport['kind'];
 

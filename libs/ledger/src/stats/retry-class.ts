@@ -1,20 +1,5 @@
+import type { RetryClass } from '../ports/ledger-stats.interface.js';
 import { isSinkHaltError, isSinkTransientError } from '../errors/sink.errors.js';
-
-/**
- * Why an attempt at a batch was repeated.
- *
- * - `connection`: no connection, no answer in time, or the server went away (class 08, 57P, sockets).
- * - `too_many_connections`: the server takes no more of them (53300).
- * - `resources`: the server has no room on disk or in memory (class 53).
- * - `timeout`: the server gave up on a lock or on the statement (55P03, 57014).
- * - `rollback`: a deadlock or a serialization failure (class 40).
- * - `read_only`: the server is a standby, or was made read-only (class 25).
- * - `halted`: the server refuses every batch.
- * - `other`: anything else.
- *
- * @publicApi
- */
-export type RetryClass = (typeof RETRY_CLASSES)[number];
 
 /** All classes, so that each is there from the start, at 0. @internal */
 export const RETRY_CLASSES = [
@@ -26,7 +11,7 @@ export const RETRY_CLASSES = [
   'read_only',
   'halted',
   'other',
-] as const;
+] as const satisfies readonly RetryClass[];
 
 /** Source: PostgreSQL 18, appendix A. Five characters go before the class of two. */
 const CLASSES: Readonly<Record<string, RetryClass>> = {

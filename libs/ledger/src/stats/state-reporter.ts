@@ -1,7 +1,7 @@
-import type { Clock } from '../writer/clock.js';
+import type { Clock } from '../clock/clock.js';
 import { callBack } from './call-back.js';
 import type { Counters } from './counters.js';
-import type { LedgerState } from './ledger-stats.interface.js';
+import type { LedgerState } from '../ports/ledger-stats.interface.js';
 import type { StateListener } from './status.js';
 
 /** Changes are told at most this often, by the contract. */

@@ -1,4 +1,4 @@
-import type { LedgerState } from './ledger-stats.interface.js';
+import type { LedgerState } from '../ports/ledger-stats.interface.js';
 
 /** Told of each change of the state. */
 export type StateListener = (from: LedgerState, to: LedgerState, reason: string | null) => void;

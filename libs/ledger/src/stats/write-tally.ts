@@ -1,27 +1,5 @@
-import type { DueReason } from '../writer/dispatcher.js';
-import { classifyRetry, RETRY_CLASSES, type RetryClass } from './retry-class.js';
-
-/** Batches that workers took, by why they were due; each only grows. @publicApi */
-export type BatchCounts = Readonly<Record<DueReason, number>>;
-
-/** Writes that were committed; each figure only grows. @publicApi */
-export interface FlushCounts {
-  readonly count: number;
-  /** Entries written by them, duplicates included. */
-  readonly entries: number;
-  /** Milliseconds that they took in all, each worker's time counted for itself. */
-  readonly ms: number;
-}
-
-/** `retries` by class; each only grows. @publicApi */
-export type RetryCounts = Readonly<Record<RetryClass, number>>;
-
-/** What was counted of batches up to now. @internal */
-export interface WriteCounts {
-  readonly batches: BatchCounts;
-  readonly flushes: FlushCounts;
-  readonly retriesByClass: RetryCounts;
-}
+import type { DueReason, RetryClass, WriteCounts } from '../ports/ledger-stats.interface.js';
+import { classifyRetry, RETRY_CLASSES } from './retry-class.js';
 
 /** Counts what workers do, once a batch. @internal */
 export class WriteTally {

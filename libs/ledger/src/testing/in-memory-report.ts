@@ -1,7 +1,7 @@
 import type { StoredEntry } from '../entry/usage-entry.interface.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { CheckedReport } from '../reading/parse-report-query.js';
-import type { ReportRow } from '../reading/report-query.interface.js';
+import type { ReportRow } from '../ports/report-query.interface.js';
 
 type Entry = StoredEntry<LedgerTable>;
 

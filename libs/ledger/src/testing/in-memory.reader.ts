@@ -1,3 +1,4 @@
+import type { Filter, SummaryFilter } from '../ports/summary-filter.interface.js';
 import type { LedgerDefinition } from '../define-ledger.js';
 import type { StoredEntry } from '../entry/usage-entry.interface.js';
 import type {
@@ -6,15 +7,14 @@ import type {
   RecentQuery,
   SummaryQuery,
   UsageSummary,
-} from '../reading/read-query.interface.js';
+} from '../ports/read-query.interface.js';
 import { encodeCursor, type PagePosition } from '../reading/page-cursor.js';
 import { parseId } from '../reading/parse-read-query.js';
 import { parseRecentQuery } from '../reading/parse-recent-query.js';
 import { parseReportQuery } from '../reading/parse-report-query.js';
 import { parseSummaryQuery } from '../reading/parse-summary-query.js';
-import type { ReportRow } from '../reading/report-query.interface.js';
-import type { Filter, SummaryFilter } from '../reading/rollup/summary-sql.js';
-import type { UsageReading } from '../reading/usage-reading.interface.js';
+import type { ReportRow } from '../ports/report-query.interface.js';
+import type { UsageReading } from '../ports/usage-reading.interface.js';
 import { reportRows, startOf } from './in-memory-report.js';
 
 /** An entry with the moment when it was written, as the table has it. @internal */

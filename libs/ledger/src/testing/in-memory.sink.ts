@@ -5,7 +5,7 @@ import type {
   RowBatch,
   WriteAttempt,
   WriteResult,
-} from '../sink/ledger-sink.interface.js';
+} from '../ports/ledger-sink.interface.js';
 
 /** Where a row's uuid begins: field count (2 bytes) and the field's length (4) stand before it. */
 const UUID_OFFSET = 6;

@@ -10,7 +10,7 @@ import { LedgerInterceptor } from '../http/ledger.interceptor.js';
 import { OpenConnections } from '../http/open-connections.js';
 import { LedgerService } from '../ledger.service.js';
 import { getLedgerHealthToken, getLedgerToken } from '../ledger.tokens.js';
-import type { Clock } from '../writer/clock.js';
+import type { Clock } from '../clock/clock.js';
 import { InMemoryLedger } from './in-memory-ledger.js';
 import type { InMemorySink } from './in-memory.sink.js';
 

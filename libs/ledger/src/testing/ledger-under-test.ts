@@ -2,9 +2,9 @@ import { assembleLedger, type Ledger } from '../assemble-ledger.js';
 import type { LedgerOptions } from '../config/ledger-options.interface.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import type { DeadLetter } from '../sink/dead-letter-store.interface.js';
-import type { SpilledEntry } from '../sink/spill-store.interface.js';
-import type { LedgerStats } from '../stats/ledger-stats.interface.js';
+import type { DeadLetter } from '../ports/dead-letter-store.interface.js';
+import type { SpilledEntry } from '../ports/spill-store.interface.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import { InMemorySink } from './in-memory.sink.js';
 import { ManualClock } from './manual-clock.js';
 

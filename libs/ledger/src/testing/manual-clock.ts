@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../writer/clock.js';
+import type { Clock, Timer } from '../clock/clock.js';
 
 interface Alarm {
   readonly at: number;

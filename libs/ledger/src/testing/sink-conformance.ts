@@ -12,7 +12,7 @@ import type {
   RowBatch,
   WriteAttempt,
   WriteResult,
-} from '../sink/ledger-sink.interface.js';
+} from '../ports/ledger-sink.interface.js';
 
 /** A sink under test, and what the suite must do around it. @publicApi */
 export interface SinkSubject {

@@ -1,5 +1,5 @@
-import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
-import type { Clock, Timer } from './clock.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import type { Clock, Timer } from '../clock/clock.js';
 
 /** After this long without a refusal one more worker may try. Source: pg-pool closes a connection that is idle for 10 s. */
 const RAISE_MS = 10_000;

@@ -1,5 +1,5 @@
-import type { DeadLetter, LedgerDeadLetterStore } from '../sink/dead-letter-store.interface.js';
-import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
+import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
 /**
  * Invalid entries that wait to be kept, at most: a caller with a bug in a loop must not fill the

@@ -1,8 +1,8 @@
 import type { Batch } from '../channel/batch.js';
 import { isSinkHaltError, isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
 import type { SinkRowError } from '../errors/sink.errors.js';
-import type { LedgerSink, WriteResult } from '../sink/ledger-sink.interface.js';
-import type { Clock } from './clock.js';
+import type { LedgerSink, WriteResult } from '../ports/ledger-sink.interface.js';
+import type { Clock } from '../clock/clock.js';
 import { TOO_MANY_CONNECTIONS, type ConnectionLimit } from './connection-limit.js';
 import type { Assignment } from './dispatcher.js';
 import type { Outage } from './outage.js';

@@ -1,10 +1,8 @@
+import type { DueReason } from '../ports/ledger-stats.interface.js';
 import type { Batch } from '../channel/batch.js';
 import { MAX_BATCH_BYTES, type Channel } from '../channel/channel.js';
 import type { AwaitedEntry, CommitLine } from '../channel/commit-line.js';
-import type { Clock, Timer } from './clock.js';
-
-/** Why a batch should be written now. @publicApi */
-export type DueReason = 'full' | 'old' | 'awaited' | 'draining';
+import type { Clock, Timer } from '../clock/clock.js';
 
 /** A batch handed to a worker. @internal */
 export interface Assignment {

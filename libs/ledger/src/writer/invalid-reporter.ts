@@ -1,7 +1,7 @@
 import type { EntryFault } from '../codec/entry-parser.js';
-import type { DeadLetter } from '../sink/dead-letter-store.interface.js';
+import type { DeadLetter } from '../ports/dead-letter-store.interface.js';
 import type { LossReporter } from '../stats/loss-reporter.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock/clock.js';
 import type { DeadLetterKeeper } from './dead-letter-keeper.js';
 
 /** Characters of one field's value that are kept; the letter is for a person to read. */

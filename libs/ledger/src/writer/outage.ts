@@ -1,4 +1,4 @@
-import type { Clock, Timer } from './clock.js';
+import type { Clock, Timer } from '../clock/clock.js';
 import { retryDelayMs, type RetryBounds } from './retry-policy.js';
 
 interface Waiter {

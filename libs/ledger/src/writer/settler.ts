@@ -3,11 +3,11 @@ import type { Channel } from '../channel/channel.js';
 import type { Settlement } from '../channel/commit-line.js';
 import type { RowCodec } from '../codec/row-codec.js';
 import type { SinkRowError } from '../errors/sink.errors.js';
-import type { DeadLetter } from '../sink/dead-letter-store.interface.js';
-import type { WriteResult } from '../sink/ledger-sink.interface.js';
+import type { DeadLetter } from '../ports/dead-letter-store.interface.js';
+import type { WriteResult } from '../ports/ledger-sink.interface.js';
 import type { Counters } from '../stats/counters.js';
 import type { LossReporter } from '../stats/loss-reporter.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock/clock.js';
 import type { DeadLetterKeeper } from './dead-letter-keeper.js';
 import type { Assignment } from './dispatcher.js';
 

@@ -1,6 +1,6 @@
-import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { Status } from '../stats/status.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock/clock.js';
 
 /**
  * Tells of failed attempts: in the state, and in the log once when the trouble begins and once

@@ -1,8 +1,9 @@
-import type { LedgerLogger } from '../stats/ledger-logger.interface.js';
-import type { LastFlush } from '../stats/ledger-stats.interface.js';
-import type { Clock } from './clock.js';
+import type { DueReason } from '../ports/ledger-stats.interface.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import type { LastFlush } from '../ports/ledger-stats.interface.js';
+import type { Clock } from '../clock/clock.js';
 import { Delivery, type DeliveryParts } from './delivery.js';
-import type { Assignment, Dispatcher, DueReason } from './dispatcher.js';
+import type { Assignment, Dispatcher } from './dispatcher.js';
 
 /** A worker's flush lines are at most one a second, by the contract. */
 const FLUSH_LINE_MS = 1000;

@@ -1,0 +1,32 @@
+import type { SpilledEntry, SpillStore } from '../ports/spill-store.interface.js';
+import { NdjsonWriter, type NdjsonWriterOptions } from './ndjson-writer.js';
+import { spilledLine } from './set-aside-line.js';
+
+/**
+ * Spills entries to files in a folder. Entries are taken and written bit by bit, so that a million
+ * of them need no more memory than a few hundred.
+ *
+ * @internal
+ */
+export class FileSpillStore implements SpillStore {
+  readonly #writer: NdjsonWriter;
+
+  constructor(options: Omit<NdjsonWriterOptions, 'kind'>) {
+    this.#writer = new NdjsonWriter({ ...options, kind: 'spill' });
+  }
+
+  probe(): Promise<void> {
+    return this.#writer.probe();
+  }
+
+  /** `file` is the first of them if there is more than one. */
+  async spill(entries: Iterable<SpilledEntry>): Promise<{ file: string; entries: number }> {
+    const { file, lines } = await this.#writer.write(linesOf(entries, Date.now()));
+    await this.#writer.finish();
+    return { file, entries: lines };
+  }
+}
+
+function* linesOf(entries: Iterable<SpilledEntry>, spilledAt: number): Generator<string, void> {
+  for (const entry of entries) yield spilledLine(entry, spilledAt);
+}

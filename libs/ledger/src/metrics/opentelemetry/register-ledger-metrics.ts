@@ -1,0 +1,81 @@
+import type { Histogram, Meter, Observable } from '@opentelemetry/api';
+import { FLUSH_HISTOGRAMS } from '../flush-histograms.js';
+import { LEDGER_METRICS, type LedgerMetric, type MeteredLedger } from '../ledger-metrics.js';
+import { MeteredLedgers, type LedgerMetricsOptions } from '../metered-ledgers.js';
+import type { FlushListener } from '../../writer/batch-writer.js';
+
+interface Instruments {
+  readonly ledgers: MeteredLedgers;
+  readonly feed: (name: string) => FlushListener;
+}
+
+/** A meter has each instrument once, however many ledgers come to it. */
+const instrumentsOf = new WeakMap<Meter, Instruments>();
+
+/**
+ * Registers the instruments of a ledger with a meter. They are read from `stats()` when they are
+ * collected, all from one snapshot; only the two histograms are fed in between, once a flush.
+ * Several ledgers share a meter, told apart by the attribute `ledger`. Registering one again
+ * changes nothing; another of the same label takes its place.
+ *
+ * Names follow OpenTelemetry (`ledger.entries`); its exporters for Prometheus make the names of
+ * `nestjs-ledger/prometheus` of them, so dashboards and alerts fit both.
+ *
+ * @returns takes this ledger out again; the instruments stay with the meter, and the SDK may go on
+ * to export the figures that it last heard
+ * @example
+ * registerLedgerMetrics(metrics.getMeter('nestjs-ledger'), ledger);
+ * @publicApi
+ */
+export function registerLedgerMetrics(
+  meter: Meter,
+  ledger: MeteredLedger,
+  options: LedgerMetricsOptions = {},
+): () => void {
+  const label = options.ledger ?? ledger.name;
+  const { ledgers, feed } = instrumentsOf.get(meter) ?? create(meter);
+  ledgers.add(label, ledger, feed(label));
+  return () => void ledgers.remove(label, ledger);
+}
+
+function create(meter: Meter): Instruments {
+  const ledgers = new MeteredLedgers();
+  const observed = LEDGER_METRICS.map((metric) => [metric, observable(meter, metric)] as const);
+  meter.addBatchObservableCallback(
+    (result) => {
+      for (const [name, ledger] of ledgers) {
+        const stats = ledger.stats();
+        for (const [metric, instrument] of observed) {
+          for (const [value, of] of metric.read(stats)) {
+            const own = metric.label === undefined ? {} : { [metric.label]: of };
+            result.observe(instrument, value, { ledger: name, ...own });
+          }
+        }
+      }
+    },
+    observed.map(([, instrument]) => instrument),
+  );
+  const histograms = FLUSH_HISTOGRAMS.map(({ instrument, unit, help, buckets, of }) => {
+    const advice = { explicitBucketBoundaries: [...buckets] };
+    return [meter.createHistogram(instrument, { unit, description: help, advice }), of] as const;
+  });
+  const instruments = { ledgers, feed: (name: string) => feedOf(histograms, { ledger: name }) };
+  instrumentsOf.set(meter, instruments);
+  return instruments;
+}
+
+function observable(meter: Meter, metric: LedgerMetric): Observable {
+  const { instrument, unit, help, kind } = metric;
+  const options = { unit, description: help };
+  return kind === 'counter'
+    ? meter.createObservableCounter(instrument, options)
+    : meter.createObservableGauge(instrument, options);
+}
+
+type Fed = readonly (readonly [Histogram, (typeof FLUSH_HISTOGRAMS)[number]['of']])[];
+
+function feedOf(histograms: Fed, attributes: { ledger: string }): FlushListener {
+  return (flush) => {
+    for (const [histogram, of] of histograms) histogram.record(of(flush), attributes);
+  };
+}

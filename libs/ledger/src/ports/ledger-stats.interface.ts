@@ -1,0 +1,140 @@
+import type { SettingSource } from '../errors/ledger-options.error.js';
+
+/** Why a batch should be written now. @publicApi */
+export type DueReason = 'full' | 'old' | 'awaited' | 'draining';
+
+/** Batches that workers took, by why they were due; each only grows. @publicApi */
+export type BatchCounts = Readonly<Record<DueReason, number>>;
+
+/** Writes that were committed; each figure only grows. @publicApi */
+export interface FlushCounts {
+  readonly count: number;
+  /** Entries written by them, duplicates included. */
+  readonly entries: number;
+  /** Milliseconds that they took in all, each worker's time counted for itself. */
+  readonly ms: number;
+}
+
+/**
+ * Why an attempt at a batch was repeated.
+ *
+ * - `connection`: no connection, no answer in time, or the server went away (class 08, 57P, sockets).
+ * - `too_many_connections`: the server takes no more of them (53300).
+ * - `resources`: the server has no room on disk or in memory (class 53).
+ * - `timeout`: the server gave up on a lock or on the statement (55P03, 57014).
+ * - `rollback`: a deadlock or a serialization failure (class 40).
+ * - `read_only`: the server is a standby, or was made read-only (class 25).
+ * - `halted`: the server refuses every batch.
+ * - `other`: anything else.
+ *
+ * @publicApi
+ */
+export type RetryClass =
+  | 'connection'
+  | 'too_many_connections'
+  | 'resources'
+  | 'timeout'
+  | 'rollback'
+  | 'read_only'
+  | 'halted'
+  | 'other';
+
+/** `retries` by class; each only grows. @publicApi */
+export type RetryCounts = Readonly<Record<RetryClass, number>>;
+
+/** What was counted of batches up to now. @internal */
+export interface WriteCounts {
+  readonly batches: BatchCounts;
+  readonly flushes: FlushCounts;
+  readonly retriesByClass: RetryCounts;
+}
+
+/**
+ * `starting`: the table was not yet reached and checked; entries are taken and kept.
+ * `running`: workers write. `halted`: the server refuses every batch; entries are kept, the first
+ * batch is tried again slowly. `draining`: the process stops, entries are taken and written at
+ * once. `sealed`: no more entries are taken.
+ *
+ * starting -> running -> halted -> running; any -> draining -> sealed; starting -> halted.
+ *
+ * @publicApi
+ */
+export type LedgerState = 'starting' | 'running' | 'halted' | 'draining' | 'sealed';
+
+/** The last batch that was written. @publicApi */
+export interface LastFlush {
+  readonly entries: number;
+  readonly ms: number;
+  readonly entriesPerSecond: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** A setting in force and where its value came from. @publicApi */
+export interface SettingInForce {
+  readonly value: string | number | boolean;
+  readonly source: SettingSource;
+  /** Name of the profile that the value came from, if one did. */
+  readonly profile?: string;
+}
+
+/** Counters since the start of the run; each only grows. @publicApi */
+export interface LedgerCounters {
+  /** Entries given to `record()`, `recordMany()` or `recordAndWait()`. */
+  readonly offered: number;
+  /** Entries that were given a place in the channel. */
+  readonly queued: number;
+  readonly dropped: number;
+  readonly sealed: number;
+  readonly invalid: number;
+  readonly written: number;
+  readonly duplicate: number;
+  readonly deadLettered: number;
+  readonly spilled: number;
+  /** Attempts at a batch that were repeated. */
+  readonly retries: number;
+  /** Dead letters whose uuid was taken by other content. */
+  readonly conflicts: number;
+  /** Memos cut at 8 KiB. */
+  readonly memoCut: number;
+  /** Attributes left out above 8 KiB. */
+  readonly attributesDropped: number;
+  /** Exceptions thrown by `onLoss`, `onState` or a listener of `onFlush`, caught here. */
+  readonly callbackErrors: number;
+  /** Mappers of `@RecordUsage` that threw. */
+  readonly mapperErrors: number;
+}
+
+/**
+ * An immutable snapshot. The conservation law holds in each:
+ * `offered = queued + dropped + sealed + invalid + waiting` and
+ * `queued = written + duplicate + deadLettered + spilled + depth + inFlight`.
+ *
+ * @publicApi
+ */
+export interface LedgerStats extends LedgerCounters, WriteCounts {
+  /** Callers that wait for room. */
+  readonly waiting: number;
+  /** Entries in the channel now. */
+  readonly depth: number;
+  /** Entries taken by a worker and not yet settled. */
+  readonly inFlight: number;
+  /** Entries that the channel may hold. */
+  readonly capacity: number;
+  /** Encoded bytes of all entries in the channel and in flight. */
+  readonly bytes: number;
+  /** 0 to 1. */
+  readonly saturation: number;
+  /** Age of the oldest unsettled entry in milliseconds; 0 if there is none. */
+  readonly oldestEntryAgeMs: number;
+  readonly workers: { readonly total: number; readonly busy: number };
+  readonly lastFlush: LastFlush | null;
+  /** This run's random id, eight hex digits; it is in every uuid the run makes. */
+  readonly run: string;
+  readonly settings: Readonly<Record<string, SettingInForce>>;
+  readonly state: LedgerState;
+  /** Why the state or the last attempt is as it is, in words; null if all is well. */
+  readonly reason: string | null;
+  /** Milliseconds since 1970 when `state` began. */
+  readonly since: number;
+}

@@ -1,0 +1,20 @@
+import type { LedgerStats } from './ledger-stats.interface.js';
+
+/** What health needs to know of a running ledger. The facts are read at each probe. @internal */
+export interface LedgerVitals {
+  /** A snapshot; its `reason` holds no secrets. */
+  stats(): LedgerStats;
+  /**
+   * Resolves if the database answers, rejects if it doesn't; settles after `timeoutMs` milliseconds
+   * at the latest. Never called while an earlier call is unsettled.
+   */
+  ping(timeoutMs: number): Promise<void>;
+  /** The last attempt at a batch failed transiently, and none succeeded since. */
+  isRetrying(): boolean;
+  /** Rows are due or in flight, and no attempt ended within `writeTimeoutMs` and a grace. */
+  isStuck(): boolean;
+  /** What is left at the drain deadline can't be written to `spillDir`. */
+  isSpillUnavailable(): boolean;
+  /** The table was reached and checked at least once in this run. */
+  wasTableChecked(): boolean;
+}

@@ -1,0 +1,144 @@
+import type { QueryRunner } from 'typeorm';
+import { EmptyStatement } from './copy-statement.js';
+import type { Deadline } from '../clock/deadline.js';
+import type { PgClient } from './pg-client.js';
+import type { PgStatement, StatementResult } from './pg-statement.js';
+import { readPgError } from './read-pg-error.js';
+import type { PgFailure } from './read-pg-error.js';
+
+/** A destroyed socket closes within a turn or two; longer than this it is not waited for. */
+const CLOSE_WAIT_MS = 100;
+
+/** A statement failed; nothing of the server's own text is in it. @internal */
+export class StatementError extends Error {
+  constructor(
+    readonly failure: PgFailure,
+    /** False if the statement may have been committed all the same. */
+    readonly outcomeKnown: boolean,
+  ) {
+    super(failure.text, { cause: failure.cause });
+    this.name = 'StatementError';
+  }
+}
+
+/**
+ * One connection of the pool, held for one attempt.
+ *
+ * Held -> given back (`giveBack`, after known answers only), or discarded (`discard`, also by `run`
+ * when the connection fails or the time is up): then the pool never sees it again.
+ *
+ * @internal
+ */
+export class PgLease {
+  #isOver = false;
+
+  constructor(
+    readonly client: PgClient,
+    private readonly runner: QueryRunner,
+    private readonly onOver: (lease: PgLease) => void,
+  ) {}
+
+  /** True while statements can be run on it. */
+  get isHeld(): boolean {
+    return !this.#isOver;
+  }
+
+  /**
+   * Runs a statement to its end. When it rejects, the connection is either ready for the
+   * next one, which was tried, or discarded.
+   *
+   * @param copyTarget unquoted name of the table that rows are copied to
+   * @throws StatementError
+   */
+  async run(
+    statement: PgStatement,
+    deadline: Deadline,
+    copyTarget?: string,
+  ): Promise<readonly StatementResult[]> {
+    try {
+      this.client.query(statement);
+      const results = await deadline.race(statement.results);
+      if (this.#isInTransaction) throw new Error('the connection was left in a transaction');
+      return results;
+    } catch (error) {
+      const failure = readPgError(error, copyTarget);
+      if (failure.isAnswer && (await this.#recover(deadline))) {
+        // ReadyForQuery after the error: the server has rolled back.
+        throw new StatementError(failure, true);
+      }
+      statement.abandon();
+      await this.discard();
+      throw new StatementError(failure, !statement.mayHaveCommitted);
+    }
+  }
+
+  /** Hands the connection back to the pool if it is fit for the next user. Never rejects. */
+  async giveBack(): Promise<void> {
+    if (this.#isOver) return;
+    if (this.#isInTransaction) return this.discard();
+    this.#over();
+    await this.#release();
+  }
+
+  /** Destroys the connection without asking the server. Never rejects. */
+  async discard(): Promise<void> {
+    if (this.#isOver) return;
+    this.#over();
+    await this.#destroySocket();
+    await this.#release();
+  }
+
+  /** Null says nothing yet, undefined that this version of `pg` doesn't tell. */
+  get #isInTransaction(): boolean {
+    const status = this.client.getTransactionStatus?.();
+    return status === 'T' || status === 'E';
+  }
+
+  /**
+   * After an error the rest of the rows may be under way still; a pooler would take it for a new
+   * transaction and keep a server connection for it. An empty query behind it ends that.
+   */
+  async #recover(deadline: Deadline): Promise<boolean> {
+    const statement = new EmptyStatement();
+    try {
+      this.client.query(statement);
+      await deadline.race(statement.results);
+      return !this.#isInTransaction;
+    } catch {
+      statement.abandon();
+      return false;
+    }
+  }
+
+  /**
+   * The client must hear of it before the pool gets it back, or the pool gives it to the next user:
+   * only its error, told after the socket's `close`, makes the QueryRunner hand it over as broken.
+   * `close` takes more than one turn, and `stream.closed` is true before it was told.
+   */
+  async #destroySocket(): Promise<void> {
+    const stream = this.client.connection?.stream;
+    stream?.destroy();
+    if (!stream || this.runner.isReleased) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, CLOSE_WAIT_MS);
+      stream.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #over(): void {
+    this.#isOver = true;
+    this.onOver(this);
+  }
+
+  async #release(): Promise<void> {
+    try {
+      // A client that reported an error was released by the runner itself; this is nothing then.
+      await this.runner.release();
+    } catch {
+      // The pool knows of it already.
+    }
+  }
+}

@@ -1,0 +1,31 @@
+/** An identifier as SQL text, whatever is in it. @internal */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/**
+ * The name of a relation or function as SQL text.
+ *
+ * @param schema undefined: the search path decides, as in any SQL
+ * @internal
+ */
+export function qualify(schema: string | undefined, name: string): string {
+  return `${schema === undefined ? '' : `${quoteIdentifier(schema)}.`}${quoteIdentifier(name)}`;
+}
+
+/** A text as an SQL literal. @internal */
+export function literalSql(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** Dollar quotes with a tag that the text has not, whatever names are in it. @internal */
+export function quoteBody(text: string): string {
+  let count = 1;
+  while (text.includes(`$body${count}$`)) count += 1;
+  return `$body${count}$${text}$body${count}$`;
+}
+
+/** @param names unquoted @internal */
+export function columnList(names: readonly string[], prefix = ''): string {
+  return names.map((name) => prefix + quoteIdentifier(name)).join(', ');
+}

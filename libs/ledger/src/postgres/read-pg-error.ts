@@ -1,0 +1,126 @@
+import { isLedgerError } from '../errors/ledger.error.js';
+import { nameOfCode } from './sql-states.js';
+
+/** A failure without any text of the server's, which may hold users' values. @internal */
+export interface PgFailure {
+  /** SQLSTATE if `isAnswer`, else a socket code; undefined if there was none. */
+  readonly code: string | undefined;
+  /** True if the server sent it as an ErrorResponse. */
+  readonly isAnswer: boolean;
+  readonly schema: string | undefined;
+  readonly table: string | undefined;
+  readonly constraint: string | undefined;
+  readonly column: string | undefined;
+  /** The server named another table than the one that COPY went to: a partition of it, say. */
+  readonly isElsewhere: boolean;
+  /** Row of the COPY from 1, if the server named one. */
+  readonly rowNumber: number | undefined;
+  /** Words of our own with code and name. */
+  readonly text: string;
+  /** Fit for a `cause`: codes and names only. */
+  readonly cause: Error;
+}
+
+/** An error of `pg` or of TypeORM around it. */
+interface RawError {
+  readonly code?: unknown;
+  readonly severity?: unknown;
+  readonly where?: unknown;
+  readonly schema?: unknown;
+  readonly table?: unknown;
+  readonly constraint?: unknown;
+  readonly column?: unknown;
+  readonly driverError?: unknown;
+  readonly message?: unknown;
+  readonly name?: unknown;
+}
+
+/**
+ * Takes what is safe out of any error that `pg`, TypeORM or Node raised.
+ *
+ * @param target name of the table that COPY went to, unquoted; undefined if there was no COPY
+ * @internal
+ */
+export function readPgError(error: unknown, target?: string): PgFailure {
+  const raw = unwrap(error);
+  const code = text(raw.code);
+  // `severity` is translated by the server, so that only its presence says something.
+  const isAnswer = code?.length === 5 && text(raw.severity) !== undefined;
+  const place = isAnswer && target ? readPlace(text(raw.where), target) : undefined;
+  const failure = {
+    code,
+    isAnswer,
+    schema: isAnswer ? text(raw.schema) : undefined,
+    table: isAnswer ? text(raw.table) : undefined,
+    isElsewhere: isAnswer && target !== undefined && (text(raw.table) ?? target) !== target,
+    constraint: isAnswer ? text(raw.constraint) : undefined,
+    column: (isAnswer ? text(raw.column) : undefined) ?? place?.column,
+    rowNumber: place?.rowNumber,
+  };
+  const words = describe(failure, raw);
+  return { ...failure, text: words, cause: causeOf(failure, words) };
+}
+
+function unwrap(error: unknown): RawError {
+  const raw = (typeof error === 'object' && error !== null ? error : {}) as RawError;
+  return typeof raw.driverError === 'object' && raw.driverError !== null ? raw.driverError : raw;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/**
+ * Finds `COPY usage_entries, line 1235, column memo`. COPY's own line stands last, since it is the
+ * outermost context; a trigger's lines before it may hold users' text that looks the same. Words are
+ * translated by the server (`Zeile 1235, Spalte memo`), name and number are not; some languages put
+ * them in another order (`usage_entries 복사, 1235번째 줄, memo 열`).
+ * Source: the translations of postgres, PostgreSQL 15.
+ */
+function readPlace(
+  where: string | undefined,
+  target: string,
+): { rowNumber: number; column: string | undefined } | undefined {
+  const last = where?.split('\n').at(-1) ?? '';
+  const starts = [`COPY ${target}`, `${target}のCOPY`, `${target} 복사`];
+  const start = starts.find((each) => last.startsWith(each));
+  if (start === undefined) return undefined;
+  const found = PLACE.exec(last.slice(start.length));
+  if (!found) return undefined;
+  const [, row, ...words] = found;
+  // Of the word for a column and the column's name only the name is an identifier, or it is the last.
+  return { rowNumber: Number(row), column: words.findLast((word) => /^\w+$/.test(word ?? '')) };
+}
+
+/** `, line 1235, column memo` in any language. */
+const PLACE = /^[,，、]\D{0,40}(\d{1,9})[^\d,，、]{0,20}(?:[,，、] ?(\S+) (\S+))?$/;
+
+type Names = Omit<PgFailure, 'text' | 'cause'>;
+
+function describe(names: Names, raw: RawError): string {
+  const { code, isAnswer, constraint, column, table, rowNumber } = names;
+  // Its code is one of ours, and its message has the remedy.
+  if (isLedgerError(raw)) return raw.message;
+  if (code === undefined) return describeUncoded(raw);
+  const name = nameOfCode(code);
+  const parts = [name ? `${name} (${code})` : code];
+  if (!isAnswer) return parts[0]!;
+  if (constraint) parts.push(`constraint ${constraint}`);
+  if (column) parts.push(`column ${column}`);
+  if (table) parts.push(`table ${table}`);
+  if (rowNumber) parts.push(`row ${rowNumber} of the batch`);
+  return parts.join(', ');
+}
+
+/** Errors of `pg` itself (`Connection terminated unexpectedly`): no row or value is in them. */
+function describeUncoded(raw: RawError): string {
+  const message = text(raw.message)?.split('\n')[0]?.slice(0, 200);
+  return message?.replace(/\S+:\/\/\S+/g, '(address)') ?? text(raw.name) ?? 'unknown error';
+}
+
+function causeOf(names: Names, words: string): Error {
+  const cause = new Error(words);
+  cause.name = names.isAnswer ? 'PostgresError' : 'ConnectionError';
+  const { code, schema, table, constraint, column } = names;
+  return Object.assign(cause, { code, schema, table, constraint, column });
+}

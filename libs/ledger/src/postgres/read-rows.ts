@@ -1,0 +1,83 @@
+import { connectionSchema } from './connection-schema.js';
+import { settingsCommand } from './transaction-settings.js';
+import type { TextRow } from './pg-statement.js';
+import { LedgerReadError } from '../errors/ledger-read.error.js';
+import { isLedgerError } from '../errors/ledger.error.js';
+import { CommandStatement } from './command-statement.js';
+import { Deadline } from '../clock/deadline.js';
+import type { PgConnections } from './pg-connections.js';
+import { StatementError } from './pg-lease.js';
+
+/** One statement with its parameters; each parameter is text, cast in the SQL. */
+export interface ReadStatement {
+  readonly text: string;
+  readonly values: readonly string[];
+}
+
+/** Collects parameters, each of which is cast where it stands. */
+export class SqlParameters {
+  readonly values: string[] = [];
+
+  add(value: string, type: string): string {
+    this.values.push(value);
+    return `$${this.values.length}::${type}`;
+  }
+}
+
+/** Object id of type `text`. Source: pg_type.dat. */
+const TEXT_OID = 25;
+/** SQLSTATEs of a statement that the server gave up at `statement_timeout` or `lock_timeout`. */
+const SERVER_GAVE_UP = ['57014', '55P03'];
+/** Compiling a query of a few rows takes longer than running it. */
+const READ_ONLY = "set_config('transaction_read_only', 'on', true), set_config('jit', 'off', true)";
+
+/**
+ * Runs one SELECT in a read-only transaction of its own, in one round trip, past TypeORM's query
+ * logger: parameters are users' ids. Answers come as the text that the server sent, whatever
+ * parsers an application has set.
+ *
+ * @param makeStatement given the schema of the connection
+ * @param timeoutMs for all of it, waiting for a connection included
+ * @throws LedgerReadError `timeout` or `failed`, without SQL, parameters or the server's words
+ */
+export async function readRows(
+  connections: PgConnections,
+  makeStatement: (schema: string | undefined) => ReadStatement,
+  timeoutMs: number,
+): Promise<readonly TextRow[]> {
+  const deadline = new Deadline(timeoutMs);
+  try {
+    return await connections.use(deadline, async (lease) => {
+      const { text, values } = makeStatement(connectionSchema(await connections.ready()));
+      const parameters = values.map((value) => ({ oid: TEXT_OID, value: Buffer.from(value) }));
+      const settings = `${settingsCommand(deadline, false).sql}, ${READ_ONLY}`;
+      const commands = [
+        { sql: settings, parameters: [] },
+        { sql: text, parameters },
+      ];
+      const results = await lease.run(new CommandStatement(commands), deadline);
+      return results[1]?.rows ?? [];
+    });
+  } catch (error) {
+    throw translateReadError(error, deadline);
+  }
+}
+
+/** A LedgerReadError stays what it is; of all others code and kind are told. @internal */
+export function translateReadError(error: unknown, deadline: Deadline): LedgerReadError {
+  if (error instanceof LedgerReadError) return error;
+  const sqlState = sqlStateOf(error);
+  const hasGivenUp = sqlState !== undefined && SERVER_GAVE_UP.includes(sqlState);
+  // Timers count whole milliseconds, so the limit may strike within the last one.
+  return hasGivenUp || deadline.remainingMs < 1
+    ? new LedgerReadError('timeout', 'read', 'took too long', sqlState)
+    : new LedgerReadError('failed', 'read', 'got no answer from the database', sqlState);
+}
+
+function sqlStateOf(error: unknown): string | undefined {
+  if (error instanceof StatementError) return error.failure.code;
+  if (isLedgerError(error)) return 'sqlState' in error ? (error.sqlState as string) : undefined;
+  // An error of `pg`: its code is a SQLSTATE or the socket's.
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : undefined;
+}

@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { QueryFunction } from './load-catalog.js';
+
+/**
+ * Milliseconds that a change of the table waits for its lock. While it waits, everybody else waits
+ * behind it, so it gives up soon and tries again; one batch rarely takes longer.
+ */
+const LOCK_TIMEOUT_MS = 200;
+/** Milliseconds between two attempts, at most; the least is a fifth of it. */
+const PAUSE_MS = 500;
+/** Lock not available, deadlock detected. Source: PostgreSQL 18, appendix A. */
+const LOCK_STATES = ['55P03', '40P01'];
+
+/** How long a change of the table is tried. @internal */
+export interface LockPatience {
+  /** Milliseconds; default 60,000. */
+  readonly withinMs?: number;
+  /** Milliseconds that one attempt waits for the lock; default 200. */
+  readonly lockTimeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs `work` in a transaction that waits for locks for a fifth of a second only, and again after a
+ * pause if it did not get them: so writers never wait longer than that on its account.
+ *
+ * @throws what `work` throws; the last refusal of the lock when the time is over
+ * @internal
+ */
+export async function withShortLock<T>(
+  query: QueryFunction,
+  work: () => Promise<T>,
+  patience: LockPatience = {},
+): Promise<T> {
+  const { withinMs = 60_000, lockTimeoutMs = LOCK_TIMEOUT_MS, signal } = patience;
+  const end = performance.now() + withinMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    try {
+      return await inTransaction(query, lockTimeoutMs, work);
+    } catch (error) {
+      if (!isLockRefusal(error) || performance.now() > end) throw error;
+    }
+    await sleep(PAUSE_MS * (0.2 + 0.8 * Math.random()), undefined, { signal });
+  }
+}
+
+/** True for what `withShortLock` throws when the time is over. @internal */
+export function isLockRefusal(error: unknown): boolean {
+  return LOCK_STATES.includes(sqlStateOf(error) ?? '');
+}
+
+async function inTransaction<T>(
+  query: QueryFunction,
+  lockTimeoutMs: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  // Whatever the server's default: what is read after a lock must be what its last holder left.
+  await query('BEGIN ISOLATION LEVEL READ COMMITTED', []);
+  try {
+    await query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`, []);
+    const result = await work();
+    await query('COMMIT', []);
+    return result;
+  } catch (error) {
+    // What the rollback says of a broken connection would hide why it was needed.
+    await query('ROLLBACK', []).catch(() => {});
+    throw error;
+  }
+}
+
+/** Of pg's error, or of TypeORM's around it. @internal */
+export function sqlStateOf(error: unknown): string | undefined {
+  const { code, driverError } = error as { code?: unknown; driverError?: { code?: unknown } };
+  const found = driverError?.code ?? code;
+  return typeof found === 'string' ? found : undefined;
+}

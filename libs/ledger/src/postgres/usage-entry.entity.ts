@@ -1,0 +1,122 @@
+import { EntitySchema } from 'typeorm';
+import type { EntitySchemaColumnOptions, EntitySchemaIndexOptions } from 'typeorm';
+import { NAME_ENDINGS } from '../entry/check-definition.js';
+import { columnName } from '../entry/ledger-definition.js';
+import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
+import type { ColumnOutput, Direction } from '../entry/usage-entry.interface.js';
+
+/** A declared column's value as TypeORM reads it: times are Dates. @internal */
+export type ColumnRow<T extends ColumnType> = T extends 'timestamptz' ? Date : ColumnOutput<T>;
+
+/**
+ * One row as `dataSource.getRepository(usage.entity)` reads it. Ids, `bigint` and `numeric` are
+ * strings, so that no digit is lost; times are Dates.
+ *
+ * @publicApi
+ */
+export type UsageEntryRow<T extends LedgerTable = LedgerTable<'bigint', {}>> = {
+  uuid: string;
+  userId: string;
+  apiKeyId: string | null;
+  serviceId: string | null;
+  promptTokens: number;
+  completionTokens: number;
+  direction: Direction;
+  memo: string | null;
+  attributes: Record<string, unknown> | null;
+  corrects: string | null;
+  createdAt: Date;
+  /** The server's clock at the beginning of the transaction that wrote the row. */
+  writtenAt: Date;
+} & { -readonly [K in keyof T['columns']]: ColumnRow<T['columns'][K]> | null };
+
+/** Boolean expressions of the table's checks, as the migration writes them. @internal */
+export const CHECK_EXPRESSIONS = {
+  direction: `direction IN ('consume', 'supply')`,
+  // Only a correction may take tokens back; without this a sign error would become a credit.
+  tokens: '(prompt_tokens >= 0 AND completion_tokens >= 0) OR corrects IS NOT NULL',
+};
+
+/**
+ * The TypeORM entity of a ledger's table, for an application's own queries. The table is
+ * append-only: `save()` inserts, but never updates a column. Schema synchronisation finds nothing
+ * to change after the migrations.
+ *
+ * TypeORM splits a table's name at dots, so this entity can't query a table or schema whose name
+ * has one; the ledger's own reads can. An `entityPrefix` would be put before the name.
+ *
+ * @internal
+ */
+export function usageEntryEntity<T extends LedgerTable>(table: T): EntitySchema<UsageEntryRow<T>> {
+  return new EntitySchema<UsageEntryRow<LedgerTable>>({
+    name: `LedgerEntry_${table.name}`,
+    tableName: table.table,
+    ...(table.schema === undefined ? {} : { schema: table.schema }),
+    columns: { ...builtInColumns(table), ...declaredColumns(table) },
+    indices: [
+      { name: table.table + NAME_ENDINGS.userIndex, columns: ['userId', 'createdAt'] },
+      {
+        name: table.table + NAME_ENDINGS.apiKeyIndex,
+        columns: ['apiKeyId', 'createdAt'],
+        where: 'api_key_id IS NOT NULL',
+      },
+      ...(!table.rollup ? [] : rollupIndexes(table)),
+    ],
+    checks: [
+      {
+        name: table.table + NAME_ENDINGS.directionCheck,
+        expression: CHECK_EXPRESSIONS.direction,
+      },
+      { name: table.table + NAME_ENDINGS.tokensCheck, expression: CHECK_EXPRESSIONS.tokens },
+    ],
+  }) as EntitySchema<UsageEntryRow<T>>;
+}
+
+/** Made by the migration alone: TypeORM knows neither their kind nor their predicate. */
+function rollupIndexes({ table }: LedgerTable): EntitySchemaIndexOptions[] {
+  return [NAME_ENDINGS.createdBrin, NAME_ENDINGS.lateIndex].map((ending) => ({
+    name: table + ending,
+    columns: ['createdAt'],
+    synchronize: false,
+  }));
+}
+
+function builtInColumns(table: LedgerTable): Record<string, EntitySchemaColumnOptions> {
+  return {
+    uuid: {
+      ...column('uuid', 'uuid'),
+      primary: true,
+      primaryKeyConstraintName: table.table + NAME_ENDINGS.primaryKey,
+    },
+    userId: column(table.ids, 'userId'),
+    apiKeyId: { ...column(table.ids, 'apiKeyId'), nullable: true },
+    serviceId: { ...column(table.ids, 'serviceId'), nullable: true },
+    promptTokens: column('integer', 'promptTokens'),
+    completionTokens: column('integer', 'completionTokens'),
+    direction: column('text', 'direction'),
+    memo: { ...column('text', 'memo'), nullable: true },
+    attributes: { ...column('jsonb', 'attributes'), nullable: true },
+    corrects: { ...column('uuid', 'corrects'), nullable: true },
+    createdAt: column('timestamptz', 'createdAt'),
+    writtenAt: { ...column('timestamptz', 'writtenAt'), default: () => 'now()' },
+  };
+}
+
+function declaredColumns(table: LedgerTable): Record<string, EntitySchemaColumnOptions> {
+  const columns: Record<string, EntitySchemaColumnOptions> = {};
+  for (const [field, type] of Object.entries(table.columns)) {
+    columns[field] = { ...column(type, field), nullable: true };
+  }
+  return columns;
+}
+
+function column(type: ColumnType, field: string): EntitySchemaColumnOptions {
+  const options = { type, name: columnName(field), update: false };
+  if (type !== 'bigint' && type !== 'numeric') return options;
+  // An application may have set a type parser of its own for these.
+  return { ...options, transformer: { to: (value: unknown) => value, from: textOrNull } };
+}
+
+function textOrNull(value: string | number | bigint | null | undefined): string | null {
+  return value === null || value === undefined ? null : String(value);
+}

@@ -1,0 +1,38 @@
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import {
+  openRollupBench,
+  ownSchema,
+  type RollupBench,
+} from '../../../../test/support/rollup-bench.js';
+import { defineLedger } from '../define-ledger.js';
+
+let bench: RollupBench;
+
+beforeAll(async () => {
+  bench = await openRollupBench(
+    inject('databaseUrl'),
+    defineLedger({ schema: ownSchema(), rollup: {} }),
+  );
+});
+afterAll(() => bench.close());
+
+it('spans that were copied without their state are made anew, and count nothing twice', async () => {
+  const entries = async (): Promise<number[]> => [
+    (await bench.reader.summary({})).entries,
+    (await bench.reader.summary({ userId: 1 })).entries,
+  ];
+  await bench.client.query(
+    `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
+     SELECT gen_random_uuid(), 1 + n % 2, 1, 1, 'consume', '2026-01-05Z'::timestamptz + n * interval '1 minute'
+     FROM generate_series(1, 1000) n`,
+  );
+  await bench.settle();
+  // The migrations had made the row of the state, so the one that came from elsewhere was refused.
+  await bench.client.query(
+    `UPDATE ${bench.names.sqlState} SET closed_before = DEFAULT, written_until = DEFAULT`,
+  );
+  expect(await entries()).toEqual([1000, 500]);
+  await bench.settle();
+  expect(await bench.closedBefore()).not.toBeNull();
+  expect(await entries()).toEqual([1000, 500]);
+});

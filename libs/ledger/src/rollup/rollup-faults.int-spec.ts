@@ -1,0 +1,268 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import {
+  openRollupBench,
+  ownSchema,
+  type RollupBench,
+} from '../../../../test/support/rollup-bench.js';
+import { rollup } from '../cli/rollup.command.js';
+import { defineLedger } from '../define-ledger.js';
+import { verifyTable } from '../migrations/verify-table.js';
+
+const usage = defineLedger({ schema: ownSchema(), rollup: {} });
+let bench: RollupBench;
+
+beforeAll(async () => {
+  bench = await openRollupBench(inject('databaseUrl'), usage);
+});
+beforeEach(() => bench.client.query(`TRUNCATE ${bench.table}`));
+afterAll(() => bench.close());
+
+async function insert(client: pg.Client, count: number, createdAt = '2026-01-05'): Promise<void> {
+  await client.query(
+    `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
+     SELECT gen_random_uuid(), 1, 1, 1, 'consume', $1::timestamptz + n * interval '1 minute'
+     FROM generate_series(1, $2::int) n`,
+    [createdAt, count],
+  );
+}
+
+async function entries(): Promise<number> {
+  return (await bench.reader.summary({ userId: 1 })).entries;
+}
+
+async function rollups(): Promise<number> {
+  const { rows } = await bench.client.query(`SELECT FROM ${bench.names.sqlRollups}`);
+  return rows.length;
+}
+
+describe('a pass that is killed half-way', () => {
+  it.each(['before it ends', 'by its process'])('leaves nothing behind: %s', async (how) => {
+    await insert(bench.client, 100);
+    const pass = bench.pass();
+    await pass.run();
+    // The pass has folded, and waits here when it is to say so.
+    const blocker = await bench.connect();
+    await blocker.query(`CREATE OR REPLACE FUNCTION pg_temp.wait() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN PERFORM pg_advisory_xact_lock(77); RETURN NULL; END $$`);
+    await blocker.query(`CREATE TRIGGER wait AFTER UPDATE ON ${bench.names.sqlState}
+      FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.wait()`);
+    await blocker.query('SELECT pg_advisory_lock(77)');
+    const running = pass.run().then(
+      () => 'ended',
+      () => 'failed',
+    );
+    const stuck = `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 77`;
+    await expect
+      .poll(async () => (await bench.client.query(stuck)).rowCount, { timeout: 20_000 })
+      .toBe(1);
+    expect(await entries()).toBe(100);
+    if (how === 'before it ends') {
+      await bench.client.query(`SELECT pg_cancel_backend(pid) FROM (${stuck}) AS s`);
+    } else {
+      await bench.client.query(`SELECT pg_terminate_backend(pid) FROM (${stuck}) AS s`);
+    }
+    expect(await running).toBe('failed');
+    await blocker.query(`DROP TRIGGER wait ON ${bench.names.sqlState}`);
+    await blocker.query('SELECT pg_advisory_unlock(77)');
+    expect([await rollups(), await bench.closedBefore(), await entries()]).toEqual([0, null, 100]);
+    await bench.settle();
+    expect([(await rollups()) > 0, await entries()]).toEqual([true, 100]);
+  });
+
+  it('waits for a transaction that began before, and never counts its rows twice', async () => {
+    await insert(bench.client, 10);
+    const slow = await bench.connect();
+    await slow.query('BEGIN');
+    const pass = bench.pass();
+    expect((await pass.run()).outcome).toBe('waiting');
+    expect((await pass.run()).outcome).toBe('waiting');
+    await insert(slow, 5);
+    await slow.query('COMMIT');
+    await bench.settle();
+    expect([(await rollups()) > 0, await entries()]).toEqual([true, 15]);
+  });
+
+  it('lets one instance fold at a time', async () => {
+    await insert(bench.client, 10);
+    const passes = [bench.pass(), bench.pass(), bench.pass()];
+    for (const pass of passes) await pass.run();
+    await Promise.all(passes.map((pass) => pass.run()));
+    expect(await entries()).toBe(10);
+  });
+});
+
+describe('a role that may only write', () => {
+  const role = `writer_${randomUUID().slice(0, 8)}`;
+  let writer: pg.Client;
+
+  beforeAll(async () => {
+    const { schema } = usage;
+    await bench.client.query(`CREATE ROLE "${role}" LOGIN`);
+    await bench.client.query(`GRANT USAGE ON SCHEMA "${schema}" TO "${role}"`);
+    await bench.client.query(`GRANT INSERT, SELECT, DELETE, UPDATE ON ${bench.table} TO "${role}"`);
+    writer = await bench.connect();
+    await writer.query(`SET SESSION AUTHORIZATION "${role}"`);
+  });
+
+  afterAll(async () => {
+    await writer.query('RESET SESSION AUTHORIZATION');
+    await bench.client.query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
+  });
+
+  it('leaves marks when it changes rows, though it may not write marks', async () => {
+    await insert(bench.client, 20);
+    await bench.settle();
+    await writer.query(`DELETE FROM ${bench.table} WHERE created_at < '2026-01-05 00:05:30+00'`);
+    expect(await entries()).toBe(15);
+    await bench.settle();
+    expect(await entries()).toBe(15);
+  });
+
+  it('reads all the same where the rollups are missing, and says so once', async () => {
+    await insert(bench.client, 3);
+    await bench.settle();
+    await bench.client.query(`ALTER TABLE ${bench.names.sqlState} RENAME TO away`);
+    expect([await entries(), await entries()]).toEqual([3, 3]);
+    expect(bench.notices).toHaveLength(1);
+    expect(bench.notices[0]).toContain('nestjs-ledger migrate');
+    await bench.client.query(
+      `ALTER TABLE "${usage.schema}".away RENAME TO usage_entries_rollup_state`,
+    );
+  });
+});
+
+describe('nestjs-ledger rollup', () => {
+  it('makes rollups anew, also after somebody wrote a time of the past by hand', async () => {
+    await insert(bench.client, 10);
+    await bench.settle();
+    await bench.client.query(
+      `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
+         created_at, written_at)
+       VALUES (gen_random_uuid(), 1, 1, 1, 'consume', '2026-01-05', '2026-01-05')`,
+    );
+    const options = {
+      databaseUrl: inject('databaseUrl'),
+      schema: usage.schema!,
+      table: usage.table,
+    };
+    const { result } = await rollup({ ...options, rebuild: true });
+    expect(result).toMatch(/^rolled up in \d+ steps$/);
+    const { reader } = bench;
+    expect((await reader.summary({})).entries).toBe(11);
+  });
+});
+
+describe('a fold', () => {
+  it('begins anew after a TRUNCATE, in the process that has folded before', async () => {
+    await insert(bench.client, 10);
+    const pass = bench.pass();
+    const fold = async (): Promise<void> => {
+      for (let calm = 0; calm < 2;) calm = (await pass.run()).isBehind ? 0 : calm + 1;
+    };
+    await fold();
+    await bench.client.query(`TRUNCATE ${bench.table}`);
+    expect(await bench.closedBefore()).toBeNull();
+    await insert(bench.client, 20);
+    await fold();
+    expect(await bench.closedBefore()).not.toBeNull();
+    expect([(await rollups()) > 0, await entries()]).toEqual([true, 20]);
+  });
+
+  it('folds nothing before it knows what is settled, also where changes wait', async () => {
+    await insert(bench.client, 5);
+    await bench.client.query(`UPDATE ${bench.table} SET prompt_tokens = prompt_tokens + 1`);
+    expect(await bench.pass().run()).toEqual({ outcome: 'waiting', isBehind: false });
+    expect(await bench.closedBefore()).toBeNull();
+  });
+
+  it('tells whether so much was written that the next one is due soon', async () => {
+    const busy = async (count: number): Promise<boolean[]> => {
+      await bench.client.query(`TRUNCATE ${bench.table}`);
+      await insert(bench.client, count);
+      const pass = bench.pass();
+      const found: boolean[] = [];
+      await expect
+        .poll(
+          async () => {
+            const { outcome, isBusy } = await pass.run();
+            if (outcome === 'folded') found.push(isBusy === true);
+            return found.length;
+          },
+          { timeout: 20_000 },
+        )
+        .toBeGreaterThan(0);
+      return found;
+    };
+    expect(await busy(9_999)).toEqual([false]);
+    expect(await busy(10_000)).toEqual([true]);
+  });
+});
+
+describe('an idle ledger', () => {
+  it('is folded without a temporary table, and goes on when entries come', async () => {
+    await insert(bench.client, 3);
+    await bench.settle();
+    const pass = bench.pass();
+    await expect.poll(async () => (await pass.run()).outcome, { timeout: 20_000 }).toBe('idle');
+    const before = await bench.closedBefore();
+    await expect
+      .poll(async () => (await pass.run(), await bench.closedBefore())! > before!, {
+        timeout: 20_000,
+      })
+      .toBe(true);
+    await insert(bench.client, 4, '2026-02-05');
+    await bench.client.query(
+      `DELETE FROM ${bench.table} WHERE created_at < '2026-01-05 00:01:30+00'`,
+    );
+    expect(await entries()).toBe(6);
+    await bench.settle();
+    expect(await entries()).toBe(6);
+  });
+});
+
+describe('what verifyTable finds of rollups', () => {
+  const verify = (): Promise<unknown> =>
+    verifyTable(async (sql, values) => (await bench.client.query(sql, values)).rows, usage);
+
+  it('is nothing after the migrations', async () => {
+    expect(await verify()).toEqual([]);
+  });
+
+  it('is an index that is missing; nothing is folded until the command has made it', async () => {
+    await insert(bench.client, 3);
+    await bench.client.query(`DROP INDEX ${bench.names.sqlLate}`);
+    expect(await verify()).toMatchObject([
+      { kind: 'warning', remedy: expect.stringContaining('nestjs-ledger rollup') as string },
+    ]);
+    expect((await bench.pass().run()).outcome).toBe('no-indexes');
+    expect(await entries()).toBe(3);
+    const options = {
+      databaseUrl: inject('databaseUrl'),
+      schema: usage.schema!,
+      table: usage.table,
+    };
+    expect((await rollup(options)).result).toMatch(/^rolled up/);
+    expect(await verify()).toEqual([]);
+    await bench.settle();
+    expect([(await rollups()) > 0, await entries()]).toEqual([true, 3]);
+  });
+
+  it('is a table that is missing, and a dimension', async () => {
+    const { sqlMarks } = bench.names;
+    await bench.client.query(`ALTER TABLE ${sqlMarks} RENAME TO away`);
+    expect(await verify()).toMatchObject([
+      { kind: 'warning', subject: 'usage_entries_rollup_marks' },
+    ]);
+    await bench.client.query(
+      `ALTER TABLE "${usage.schema}".away RENAME TO usage_entries_rollup_marks`,
+    );
+    const other = { ...usage, columns: {}, rollup: ['model'] };
+    const query = async (sql: string, values: unknown[]): Promise<unknown> =>
+      (await bench.client.query(sql, values)).rows;
+    expect(await verifyTable(query, other)).toMatchObject([
+      { kind: 'warning', problem: expect.stringContaining('do not tell apart model') as string },
+    ]);
+  });
+});

@@ -1,0 +1,187 @@
+import type pg from 'pg';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import {
+  openRollupBench,
+  ownSchema,
+  type RollupBench,
+} from '../../../../test/support/rollup-bench.js';
+import { rollup } from '../cli/rollup.command.js';
+import { defineLedger } from '../define-ledger.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
+import { verifyTable } from '../migrations/verify-table.js';
+import { createPartitions } from '../partitions/create-partitions.js';
+import { periodsBetween } from '../partitions/period.js';
+import { detachPartitions, dropRetired } from '../partitions/retire-partitions.js';
+
+const JANUARY = Date.UTC(2026, 0, 1);
+const FEBRUARY = Date.UTC(2026, 1, 1);
+const APRIL = Date.UTC(2026, 3, 1);
+/** One each hour of 90 days, for two users in turn. */
+const ENTRIES = 90 * 24;
+const OF_JANUARY = 31 * 24;
+
+const queryOf =
+  (client: pg.Client): QueryFunction =>
+  async (sql, values) =>
+    (await client.query(sql, values)).rows;
+
+let bench: RollupBench;
+let schema: string;
+
+beforeEach(async () => {
+  schema = ownSchema();
+  const usage = defineLedger({ schema, rollup: {}, partition: 'month' });
+  bench = await openRollupBench(inject('databaseUrl'), usage);
+  await createPartitions(
+    queryOf(bench.client),
+    bench.table,
+    periodsBetween('month', JANUARY, APRIL),
+  );
+  await bench.client.query(
+    `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
+     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008'
+       || lpad(to_hex(n), 15, '0'))::uuid, 1 + n % 2, 1, 0, 'consume', at
+     FROM (SELECT n, timestamptz '2026-01-01Z' + n * interval '1 hour' AS at
+       FROM generate_series(0::bigint, ${ENTRIES - 1}) n) s`,
+  );
+});
+afterEach(() => bench.close());
+
+const partition = (label: string): string => `"${schema}".usage_entries_${label}`;
+const entries = async (query: { userId?: number; from?: Date } = {}): Promise<number> =>
+  (await bench.reader.summary(query)).entries;
+
+async function spans(): Promise<number> {
+  const { rows } = await bench.client.query<{ n: string }>(
+    `SELECT count(*) AS n FROM ${bench.names.sqlRollups} WHERE hi < '2026-02-01Z'`,
+  );
+  return Number(rows[0]!.n);
+}
+
+/** Whether another connection waits for an advisory lock of this test. */
+const isStuck = async (): Promise<boolean> =>
+  (await bench.client.query("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+    .rowCount === 1;
+
+describe('retiring a partition', () => {
+  it('takes its entries out of every summary, and its spans away', async () => {
+    await bench.settle();
+    expect(await spans()).toBeGreaterThan(0);
+    const retired = await detachPartitions(queryOf(bench.client), bench.table, FEBRUARY);
+    expect(retired).toHaveLength(1);
+    const left = ENTRIES - OF_JANUARY;
+    const sums = async (): Promise<number[]> => [
+      await entries(),
+      await entries({ userId: 1 }),
+      await entries({ from: new Date(FEBRUARY - 1) }),
+    ];
+    expect(await sums()).toEqual([left, left / 2, left]);
+    expect(await spans()).toBe(0);
+    // The table is a plain one now: what happens there is no difference of the ledger.
+    await bench.client.query(`DELETE FROM ${partition('p202601')}`);
+    await dropRetired(queryOf(bench.client), retired![0]!);
+    await bench.settle();
+    expect(await sums()).toEqual([left, left / 2, left]);
+  });
+
+  it('waits for a fold, and every read meanwhile tells of before or of afterwards', async () => {
+    const blocker = await bench.connect();
+    await blocker.query(`CREATE OR REPLACE FUNCTION pg_temp.wait() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN PERFORM pg_advisory_xact_lock(78); RETURN NULL; END $$`);
+    await blocker.query(`CREATE TRIGGER wait AFTER UPDATE ON ${bench.names.sqlState}
+      FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.wait()`);
+    await blocker.query('SELECT pg_advisory_lock(78)');
+    const pass = bench.pass();
+    await pass.run();
+    const folding = pass.run();
+    await expect.poll(isStuck, { timeout: 20_000 }).toBe(true);
+    let isRetired = false;
+    const other = await bench.connect();
+    const retiring = detachPartitions(queryOf(other), bench.table, FEBRUARY).finally(() => {
+      isRetired = true;
+    });
+    const found = new Set<number>();
+    for (let reads = 0; reads < 20; reads++) found.add(await entries());
+    expect([isRetired, ...found]).toEqual([false, ENTRIES]);
+    await blocker.query(`SELECT pg_advisory_unlock(78)`);
+    expect((await folding).outcome).toBe('folded');
+    while (!isRetired) found.add(await entries());
+    expect(await retiring).toHaveLength(1);
+    found.add(await entries());
+    expect([...found].sort((a, b) => b - a)).toEqual([ENTRIES, ENTRIES - OF_JANUARY]);
+    await blocker.query(`DROP TRIGGER wait ON ${bench.names.sqlState}`);
+    await bench.settle();
+    expect(await entries()).toBe(ENTRIES - OF_JANUARY);
+  });
+
+  it('changes nothing if it is rolled back', async () => {
+    await bench.settle();
+    const { client } = bench;
+    const stop: QueryFunction = async (sql, values) => {
+      if (sql.startsWith('COMMENT ON TABLE')) throw new Error('killed');
+      return (await client.query(sql, values)).rows;
+    };
+    await expect(detachPartitions(stop, bench.table, FEBRUARY)).rejects.toThrow('killed');
+    expect([await entries(), await entries({ userId: 2 })]).toEqual([ENTRIES, ENTRIES / 2]);
+  });
+});
+
+describe('rows of one partition', () => {
+  it('are changed and deleted there, and every summary knows it', async () => {
+    await bench.settle();
+    const { client } = bench;
+    await client.query(`DELETE FROM ${partition('p202602')} WHERE user_id = 1`);
+    await client.query(`UPDATE ${partition('p202603')} SET user_id = 3 WHERE user_id = 2`);
+    const users = async (): Promise<number[]> =>
+      Promise.all([1, 2, 3].map((userId) => entries({ userId })));
+    const expected = [ENTRIES / 2 - 336, ENTRIES / 2 - 372, 372];
+    expect(await users()).toEqual(expected);
+    await bench.settle();
+    expect(await users()).toEqual(expected);
+    await client.query(`TRUNCATE ${partition('p202603')}`);
+    expect(await entries()).toBe(ENTRIES - 336 - 744);
+  });
+
+  it('move out of the default partition without a difference', async () => {
+    await bench.client.query(
+      `UPDATE ${bench.table} SET uuid = ('01a' || substr(uuid::text, 4))::uuid
+       WHERE created_at < '2026-01-02Z'`,
+    );
+    await bench.settle();
+    const { rows } = await bench.client.query<{ ms: string }>(
+      `SELECT ('x' || substr(replace(uuid::text, '-', ''), 1, 12))::bit(48)::bigint::text AS ms
+       FROM ${partition('default')} LIMIT 1`,
+    );
+    const at = Number(rows[0]!.ms);
+    const { moved } = await createPartitions(
+      queryOf(bench.client),
+      bench.table,
+      periodsBetween('month', at, at + 1),
+    );
+    expect(moved).toBeGreaterThan(0);
+    expect(await entries()).toBe(ENTRIES);
+    await bench.client.query(`DELETE FROM ${partition('default')}`);
+    expect(await entries()).toBe(ENTRIES - 24 + moved);
+  });
+});
+
+describe('nestjs-ledger rollup', () => {
+  it('makes the indexes of every partition where they are missing', async () => {
+    const { client, names, table } = bench;
+    await client.query(`DROP INDEX ${names.sqlLate}, ${names.sqlBrin}`);
+    expect((await bench.pass().run()).outcome).toBe('no-indexes');
+    const options = { databaseUrl: inject('databaseUrl'), schema, table: 'usage_entries' };
+    expect((await rollup(options)).result).toMatch(/^rolled up/);
+    const usage = defineLedger({ schema, rollup: {}, partition: 'month' });
+    expect(await verifyTable(queryOf(client), usage)).toEqual([]);
+    await bench.settle();
+    expect([(await spans()) > 0, await entries()]).toEqual([true, ENTRIES]);
+    // A partition that is made afterwards has them too.
+    await createPartitions(queryOf(client), table, periodsBetween('month', APRIL, APRIL + 1));
+    const { rows } = await client.query<{ whole: boolean }>(
+      `SELECT bool_and(indisvalid) AS whole FROM pg_index
+       WHERE indexrelid IN ('${names.sqlLate}'::regclass, '${names.sqlBrin}'::regclass)`,
+    );
+    expect(rows).toEqual([{ whole: true }]);
+  });
+});

@@ -1,0 +1,177 @@
+import { afterEach, describe, expect, inject, it } from 'vitest';
+import {
+  openRollupBench,
+  ownSchema,
+  type RollupBench,
+} from '../../../../test/support/rollup-bench.js';
+import { defineLedger } from '../define-ledger.js';
+import type { UsageSummary } from '../ports/read-query.interface.js';
+import { partitionHistory } from '../../../../test/support/partition-history.js';
+import { RollupHistory, seeded } from '../../../../test/support/rollup-history.js';
+
+const STEPS = 60;
+const CHECKS = 4;
+const HOUR_MS = 3_600_000;
+
+const usage = [1, 2, 3, 4].map((seed) =>
+  defineLedger({
+    schema: ownSchema(),
+    name: `seed-${seed}`,
+    columns: { model: 'text' },
+    rollup: { dimensions: ['model'] },
+  }),
+);
+
+const partitioned = [1, 2, 3].map(() =>
+  defineLedger({
+    schema: ownSchema(),
+    columns: { model: 'text' },
+    rollup: { dimensions: ['model'] },
+    partition: 'month',
+  }),
+);
+
+const [deep, twice] = [1, 2].map(() =>
+  defineLedger({
+    schema: ownSchema(),
+    columns: { model: 'text' },
+    rollup: { dimensions: ['model'] },
+  }),
+);
+
+describe('summary from rollups', () => {
+  let bench: RollupBench | undefined;
+  afterEach(() => bench?.close());
+
+  /** Looks after each step whether both ways agree. */
+  const live = async (history: RollupHistory, seed: number): Promise<void> => {
+    const check = async (): Promise<void> => {
+      for (let i = 0; i < CHECKS; i++) {
+        const query = history.query();
+        const found: Partial<UsageSummary> = {
+          ...(await bench!.reader.summary(query as object)),
+        };
+        delete (found as { asOf?: string }).asOf;
+        const about = `seed ${seed}: ${JSON.stringify(query)}`;
+        expect(found, about).toEqual(await history.plain(query));
+      }
+    };
+    for (let step = 0; step < STEPS; step++) {
+      await history.step();
+      await check();
+    }
+    await history.end();
+    await bench!.settle();
+    await check();
+    expect(await history.brokenLines()).toEqual([]);
+    expect(bench!.notices).toEqual([]);
+    expect((await bench!.closedBefore())!.getTime()).toBeGreaterThan(Date.now() - HOUR_MS);
+  };
+  const seedOf = (index: number): number =>
+    Number(process.env['LEDGER_ROLLUP_SEED'] ?? Date.now() % 1e9) + index;
+
+  it.each(usage.map((_, index) => index))(
+    'equals the plain SUM at every moment of random history %i',
+    async (index) => {
+      bench = await openRollupBench(inject('databaseUrl'), usage[index]!);
+      const seed = seedOf(index);
+      await live(new RollupHistory(bench, seeded(seed)), seed);
+    },
+    60_000,
+  );
+
+  it.each(partitioned.map((_, index) => index))(
+    'equals it while partitions come and go, and rows are changed in them: history %i',
+    async (index) => {
+      bench = await openRollupBench(inject('databaseUrl'), partitioned[index]!);
+      const seed = seedOf(index);
+      const random = seeded(seed);
+      await live(new RollupHistory(bench, random, partitionHistory(bench, random)), seed);
+    },
+    60_000,
+  );
+
+  it('equals it where spans are on all levels, and late entries fill one', async () => {
+    bench = await openRollupBench(inject('databaseUrl'), deep!);
+    const history = new RollupHistory(bench, seeded(1));
+    const sizes = { spanEntries: 2, fanOut: 2, changes: 2 };
+    const fold = async (check = async (): Promise<void> => {}): Promise<void> => {
+      const pass = bench!.pass({ sizes });
+      for (let looks = 0, isBehind = true; isBehind || looks < 2; looks++) {
+        ({ isBehind } = await pass.run());
+        await check();
+      }
+    };
+    const insert = (from: string, minutes: number): Promise<unknown> =>
+      bench!.client.query(
+        `INSERT INTO ${bench!.table} (uuid, user_id, api_key_id, prompt_tokens, completion_tokens,
+           direction, created_at)
+         SELECT gen_random_uuid(), 1 + n % 2, 1 + n % 3, n, 0, 'consume',
+           timestamptz '${from}' + n * interval '${minutes} minutes' FROM generate_series(1, 200) n`,
+      );
+    await insert('2026-01-01Z', 60);
+    await fold();
+    // All late, and all in one span of the time before.
+    await insert('2025-01-01Z', 1);
+    await fold();
+    expect(await history.levels()).toBe(5);
+    expect(await history.brokenLines()).toEqual([]);
+    const check = (): Promise<void> => checkHours(bench!, history);
+    await check();
+    // One is cut anew while most of what was deleted in it waits for the folds to come.
+    await insert('2025-02-01Z', 0);
+    await fold();
+    await bench.client.query(
+      `DELETE FROM ${bench.table} WHERE created_at = '2025-02-01Z' AND prompt_tokens % 5 = 0`,
+    );
+    await insert('2025-02-01Z', 0);
+    await fold(check);
+    expect(await history.brokenLines()).toEqual([]);
+  });
+
+  it('equals it where of two differences of an entry the later one is folded first', async () => {
+    bench = await openRollupBench(inject('databaseUrl'), twice!);
+    const { client, names, table } = bench;
+    const insert = (userId: number, from: string): Promise<unknown> =>
+      client.query(
+        `INSERT INTO ${table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
+         SELECT gen_random_uuid(), ${userId}, n, 0, 'consume',
+           timestamptz '${from}' + n * interval '1 minute' FROM generate_series(1, 10) n`,
+      );
+    const history = new RollupHistory(bench, seeded(1));
+    const sizes = { spanEntries: 1, fanOut: 2, changes: 1 };
+    const pass = bench.pass({ sizes, stepMs: 24 * HOUR_MS });
+    await insert(5, '2026-01-01Z');
+    await insert(2, '2026-01-02T12:00Z');
+    for (let closed = null; closed === null; closed = await bench.closedBefore()) await pass.run();
+    await client.query(`UPDATE ${table} SET user_id = 2 WHERE user_id = 5`);
+    await client.query(`DELETE FROM ${table} WHERE created_at < '2026-01-02Z'`);
+    // What is inserted again lies behind.
+    await client.query(
+      `WITH gone AS (DELETE FROM ${names.sqlMarks} WHERE entries > 0 RETURNING *)
+       INSERT INTO ${names.sqlMarks} SELECT * FROM gone`,
+    );
+    const days = [1, 2, 3, 4].map((day) => new Date(Date.UTC(2026, 0, day)));
+    for (let isBehind = true; isBehind;) {
+      ({ isBehind } = await pass.run());
+      for (const [from, to] of [...days.entries()].map(([i, day]) => [day, days[i + 1]])) {
+        const query = { userId: 2, from, to };
+        const found = await bench.reader.summary(query);
+        expect(found).toMatchObject((await history.plain(query)) as object);
+      }
+    }
+    expect(await history.brokenLines()).toEqual([]);
+  });
+});
+
+/** Every user and everybody, for periods that begin and end in the middle of spans. */
+async function checkHours(bench: RollupBench, history: RollupHistory): Promise<void> {
+  for (const userId of [1, 2, undefined]) {
+    for (let hour = 0; hour < 200; hour += 23) {
+      const [from, to] = [new Date(Date.UTC(2025, 0, 1, 0, hour)), Date.UTC(2026, 0, 1, hour)];
+      const query = { userId, from, to: new Date(to) };
+      const found = await bench.reader.summary(query);
+      expect(found).toMatchObject((await history.plain(query)) as object);
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { defineLedger } from '../define-ledger.js';
+import { ManualClock } from '../testing/manual-clock.js';
+import { DeadlineError } from '../clock/deadline.js';
+import type { PassResult } from './rollup-pass.js';
+import { RollupSchedule } from './rollup-schedule.js';
+
+const MINUTE_MS = 60_000;
+
+describe('RollupSchedule', () => {
+  const clock = new ManualClock();
+  let passes = 0;
+  let written = 0;
+  let result: PassResult = { outcome: 'idle', isBehind: false };
+  let failure: Error | undefined;
+  let schedule: RollupSchedule;
+  const warnings: string[] = [];
+  const start = (): void => {
+    const none = (): void => {};
+    schedule = new RollupSchedule({
+      pass: {
+        run: () => {
+          passes++;
+          return failure ? Promise.reject(failure) : Promise.resolve(result);
+        },
+      },
+      clock,
+      logger: { log: none, warn: (line) => void warnings.push(line), error: none },
+      definition: defineLedger(),
+      written: () => written,
+    });
+    schedule.start();
+  };
+  const passesIn = async (ms: number): Promise<number> => {
+    passes = 0;
+    await clock.advance(ms);
+    return passes;
+  };
+  afterEach(() => schedule.stop());
+
+  it('asks about once a minute while nothing happens, and soon when entries were written', async () => {
+    start();
+    await clock.advance(10 * MINUTE_MS);
+    const idle = await passesIn(20 * MINUTE_MS);
+    expect(idle).toBeGreaterThan(10);
+    expect(idle).toBeLessThan(25);
+    written = 1;
+    const busy = await passesIn(MINUTE_MS);
+    expect(busy).toBeGreaterThanOrEqual(7);
+    await clock.advance(10 * MINUTE_MS);
+    expect(await passesIn(20 * MINUTE_MS)).toBeLessThan(25);
+  });
+
+  it('asks every few seconds while there is something to fold', async () => {
+    result = { outcome: 'folded', isBehind: false };
+    start();
+    await clock.advance(MINUTE_MS);
+    expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(20 * 7);
+    result = { outcome: 'folded', isBehind: false, isBusy: true };
+    await clock.advance(MINUTE_MS);
+    expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(20 * 20);
+    schedule.stop();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('goes on when the clock on the wall is set back', async () => {
+    result = { outcome: 'idle', isBehind: false };
+    start();
+    await clock.advance(10 * MINUTE_MS);
+    clock.setNow(clock.now() - 24 * 60 * MINUTE_MS);
+    expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(10);
+  });
+
+  it('rests after a fold that did not end in time, and says once what helps', async () => {
+    failure = new DeadlineError(60_000);
+    start();
+    // Longer than a fold may take until the next, so that the server has rest.
+    expect(await passesIn(1.5 * MINUTE_MS)).toBe(1);
+    failure = undefined;
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /not moved on .*reads stay exact.*`npx nestjs-ledger rollup --rebuild`/,
+      ),
+    ]);
+  });
+});

@@ -1,0 +1,111 @@
+import { qualify, quoteIdentifier } from '../postgres/quote-sql.js';
+import type { TableFault } from '../postgres/table-fault.interface.js';
+import { NAME_ENDINGS } from '../entry/check-definition.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { ledgerCommand, migrateCommand } from '../entry/ledger-command.js';
+import type { Catalog, FoundFunction, FoundTable } from '../postgres/load-catalog.js';
+import { declaredDimensions } from './rollup-tables.js';
+import { ROLLUP_TRIGGERS } from './rollup-triggers.js';
+
+const TABLES = ['rollups', 'rollupState', 'rollupMarks'] as const;
+const INDEXES = ['createdBrin', 'lateIndex'] as const;
+
+/** Names of the tables and indexes of a definition's rollups; empty if it wants none. @internal */
+export function rollupRelations(definition: LedgerTable): string[] {
+  if (!definition.rollup) return [];
+  return [...TABLES, ...INDEXES].map((ending) => definition.table + NAME_ENDINGS[ending]);
+}
+
+/**
+ * Finds what keeps `summary()` from being read from rollups. None of it keeps entries from being
+ * written, and reads are right all the same, since they add up the rows; unless triggers are gone.
+ *
+ * @param definition with the schema that counts
+ * @param found in the order of `rollupRelations`
+ * @internal
+ */
+export function verifyRollups(
+  definition: LedgerTable,
+  catalog: Catalog,
+  found: readonly (FoundTable | null)[],
+): TableFault[] {
+  const names = rollupRelations(definition);
+  if (names.length === 0) return [];
+  const migrate = `run \`${migrateCommand(definition)}\``;
+  const missing = names.filter((_, index) => !found[index]);
+  const tables = missing.filter((name) => names.indexOf(name) < TABLES.length);
+  if (tables.length > 0) {
+    const remedy = `${migrate}, or define the ledger with rollup: false`;
+    return migratable(...warn(tables[0]!, `rollups are missing (${tables.join(', ')})`, remedy));
+  }
+  const gone = verifyFunctions(definition, catalog.tables[0], migrate);
+  if (missing.length > 0) {
+    const problem = `indexes that rollups need are missing (${missing.join(', ')})`;
+    const remedy = `run \`${ledgerCommand('rollup', definition)}\`, which keeps no writer waiting`;
+    return [...gone, ...warn(missing[0]!, problem, remedy)];
+  }
+  if (gone.length > 0) return gone;
+  // Who may read the tables may use their indexes.
+  const hidden = names
+    .slice(0, TABLES.length)
+    .filter((_, index) => found[index]!.columns.some(isHidden));
+  if (hidden.length === 0) return [];
+  const targets = hidden.map((name) => qualify(definition.schema, name)).join(', ');
+  const remedy = `GRANT SELECT ON ${targets} TO ${quoteIdentifier(catalog.role)}`;
+  return warn(hidden[0]!, `the role may not SELECT on ${targets}`, remedy).map((fault) => ({
+    ...fault,
+    isPrivilege: true,
+  }));
+}
+
+function warn(subject: string, problem: string, remedy: string): TableFault[] {
+  const effect = 'summary() adds up all rows';
+  return [{ kind: 'warning', subject, problem: `${problem}: ${effect}`, remedy }];
+}
+
+/** What the last migration of rollups made beside their tables. */
+function verifyFunctions(
+  definition: LedgerTable,
+  entries: FoundTable | null | undefined,
+  migrate: string,
+): TableFault[] {
+  const { triggers = [], summaries = [] } = entries ?? {};
+  const goneTriggers = goneOf(definition, ROLLUP_TRIGGERS, triggers);
+  if (goneTriggers.length > 0) {
+    const problem = `triggers ${goneTriggers.join(', ')} are missing: rollups miss what is changed`;
+    return migratable({ kind: 'warning', subject: goneTriggers[0]!, problem, remedy: migrate });
+  }
+  const goneFunctions = goneOf(definition, [{ ending: 'rollupSummary' }], summaries);
+  if (goneFunctions.length > 0) {
+    const problem = `the function ${goneFunctions.join(', ')} is missing`;
+    return migratable(...warn(goneFunctions[0]!, problem, migrate));
+  }
+  // Columns of dimensions of before stay; the function is by the last migration.
+  const known = summaries.flatMap(({ parameters }) => parameters);
+  const unknown = declaredDimensions(definition).filter((name) => !known.includes(`p_${name}`));
+  if (unknown.length > 0) {
+    const problem = `rollups do not tell apart ${unknown.join(', ')}`;
+    return migratable(...warn(definition.table + NAME_ENDINGS.rollups, problem, migrate));
+  }
+  return [];
+}
+
+function migratable(...faults: TableFault[]): TableFault[] {
+  return faults.map((fault) => ({ ...fault, isMigratable: true }));
+}
+
+/** Names of those that are missing, or are still of a schema's old name. */
+function goneOf(
+  { table }: LedgerTable,
+  wanted: readonly { readonly ending: keyof typeof NAME_ENDINGS }[],
+  found: readonly FoundFunction[],
+): string[] {
+  const whole = found.filter(({ namesTable }) => namesTable).map(({ name }) => name);
+  return wanted
+    .map(({ ending }) => table + NAME_ENDINGS[ending])
+    .filter((name) => !whole.includes(name));
+}
+
+function isHidden({ maySelect }: { maySelect: boolean }): boolean {
+  return !maySelect;
+}

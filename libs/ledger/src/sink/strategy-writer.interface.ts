@@ -1,0 +1,22 @@
+import type { RowBatch, WriteResult } from '../ports/ledger-sink.interface.js';
+import type { Deadline } from '../clock/deadline.js';
+import type { PgLease } from '../postgres/pg-lease.js';
+import type { TableShape } from './read-table-shape.js';
+
+/** One attempt at one batch, with its connection. @internal */
+export interface BatchAttempt {
+  readonly lease: PgLease;
+  readonly batch: RowBatch;
+  readonly deadline: Deadline;
+  readonly isAwaited: boolean;
+  /** The table as SQL text, quoted and qualified. */
+  readonly sqlTable: string;
+}
+
+/** One way of writing a batch in one transaction: a strategy of the options. @internal */
+export interface StrategyWriter {
+  /** Writes rows that are not there. @throws StatementError */
+  writeNew(attempt: BatchAttempt): Promise<WriteResult>;
+  /** Writes the rows that are not there, and compares the others. @throws StatementError */
+  writeMissing(attempt: BatchAttempt, shape: TableShape): Promise<WriteResult>;
+}
