@@ -1,10 +1,11 @@
+import type { LedgerSettings } from '../ports/ledger-settings.interface.js';
+
 /**
  * What holds a ledger back: the server, too few workers, the size of batches, the channel's bound,
  * the number of connections, or the one thread that JavaScript has.
  *
  * @publicApi
  */
-import type { LedgerSettings } from '../ports/ledger-settings.interface.js';
 export type Constraint = 'database' | 'workers' | 'batch' | 'buffer' | 'connections' | 'event-loop';
 
 /** Each rule gives at most one finding. @publicApi */

@@ -1,9 +1,10 @@
+import type { LedgerProfileName, LedgerSettings } from '../ports/ledger-settings.interface.js';
+
 /**
  * What a profile sets: the figures of the guide's table, and the byte bound where it must grow.
  *
  * @publicApi
  */
-import type { LedgerProfileName, LedgerSettings } from '../ports/ledger-settings.interface.js';
 export type LedgerProfile = Readonly<
   Required<Pick<LedgerSettings, 'batchSize' | 'flushMs' | 'bufferSize' | 'numWorkers'>> &
     Pick<LedgerSettings, 'bufferMaxBytes'>
