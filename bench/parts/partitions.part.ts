@@ -1,3 +1,4 @@
+import { sessionOfClient } from '../../libs/ledger/src/postgres/fixtures/session-of-client.fixture.js';
 import { createPartitions } from '../../libs/ledger/src/partitions/create-partitions.js';
 import { periodAt, periodsBetween } from '../../libs/ledger/src/partitions/period.js';
 import {
@@ -87,18 +88,13 @@ async function emptyOpenMonth({ admin }: Bench['database'], kind: Kind): Promise
   await admin.query(`TRUNCATE ${rows[0]!.name}`);
 }
 
-const query =
-  (bench: Bench) =>
-  async (sql: string, values: unknown[]): Promise<unknown> =>
-    (await bench.database.admin.query(sql, values)).rows;
-
 function firstMonth(): number {
   return periodAt('month', Date.now(), -MONTHS).from;
 }
 
 async function makeMonths(bench: Bench): Promise<void> {
   const months = periodsBetween('month', firstMonth(), Date.now());
-  await createPartitions(query(bench), tableOf('partitioned'), months);
+  await createPartitions(sessionOfClient(bench.database.admin), tableOf('partitioned'), months);
 }
 
 /** Rows of all months before this one; their uuids are UUIDv7s of their time. */
@@ -143,8 +139,9 @@ async function dropMonths(bench: Bench, held: BenchLedger): Promise<void> {
     turn('a month dropped', async () => {
       const cutoff = periodAt('month', firstMonth(), ++dropped).from;
       const startedAt = performance.now();
-      const retired = (await detachPartitions(query(bench), table, cutoff)) ?? [];
-      for (const one of retired) await dropRetired(query(bench), one);
+      const retired =
+        (await detachPartitions(sessionOfClient(bench.database.admin), table, cutoff)) ?? [];
+      for (const one of retired) await dropRetired(sessionOfClient(bench.database.admin), one);
       const key = { group: 'dropping a month while writing', contender: 'the drop', setting: 1 };
       figures.add({ ...key, metric: 'took', unit: 'ms' }, performance.now() - startedAt);
       if (retired.length !== 1) throw new Error(`void round: ${retired.length} months dropped`);

@@ -1,7 +1,6 @@
 import { quoteIdentifier } from '../../libs/ledger/src/postgres/quote-sql.js';
 import { randomUUID } from 'node:crypto';
 import { newEntryUuid } from '../../libs/ledger/src/codec/uuid.js';
-import type { QueryFunction } from '../../libs/ledger/src/postgres/load-catalog.js';
 import { createPartitions } from '../../libs/ledger/src/partitions/create-partitions.js';
 import { listPartitions } from '../../libs/ledger/src/partitions/list-partitions.js';
 import { periodAt, periodsBetween } from '../../libs/ledger/src/partitions/period.js';
@@ -9,7 +8,8 @@ import {
   detachPartitions,
   dropRetired,
 } from '../../libs/ledger/src/partitions/retire-partitions.js';
-import { sqlStateOf } from '../../libs/ledger/src/postgres/short-lock.js';
+import { sessionOfClient } from '../../libs/ledger/src/postgres/fixtures/session-of-client.fixture.js';
+import { sqlStateOf } from '../../libs/ledger/src/postgres/read-pg-error.js';
 import type { RollupBench } from './rollup-bench.js';
 import type { MoreHistory } from './rollup-history.js';
 
@@ -29,7 +29,7 @@ export function partitionHistory(
   random: () => number,
   tally: PartitionTally = { created: 0, retired: 0, changed: 0 },
 ): MoreHistory {
-  const query: QueryFunction = async (sql, values) => (await client.query(sql, values)).rows;
+  const session = sessionOfClient(client);
   // Transactions of the history may hold the table: then another step comes first.
   const patience = { withinMs: 0, lockTimeoutMs: 50 };
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!;
@@ -37,17 +37,17 @@ export function partitionHistory(
   const create = async (): Promise<void> => {
     const from = Date.now() - random() * 110 * DAY_MS;
     const periods = periodsBetween('month', from, from + random() * 60 * DAY_MS);
-    const { created } = await createPartitions(query, table, periods, patience);
+    const { created } = await createPartitions(session, table, periods, patience);
     tally.created += created.length;
   };
   const retire = async (): Promise<void> => {
     const cutoff = periodAt('month', Date.now() - random() * 100 * DAY_MS).from;
-    const retired = (await detachPartitions(query, table, cutoff, patience)) ?? [];
-    for (const one of retired) await dropRetired(query, one);
+    const retired = (await detachPartitions(session, table, cutoff, patience)) ?? [];
+    for (const one of retired) await dropRetired(session, one);
     tally.retired += retired.length;
   };
   const change = async (): Promise<void> => {
-    const { path, partitions } = (await listPartitions(query, table))!;
+    const { path, partitions } = (await listPartitions(session, table))!;
     const on = `${quoteIdentifier(path.schema)}.${quoteIdentifier(pick(partitions).name)}`;
     const some = `uuid IN (SELECT uuid FROM ${on} ORDER BY random() LIMIT 4 FOR UPDATE SKIP LOCKED)`;
     const statements = [

@@ -2,7 +2,9 @@ import type { RetiredPartition } from '../ports/ledger-retention.interface.js';
 import { Option, type Command } from 'commander';
 import { randomUUID } from 'node:crypto';
 import type { PartitionPeriod } from '../entry/ledger-definition.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
+import { Deadline } from '../clock/deadline.js';
+import { PgConnections } from '../postgres/pg-connections.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { convertTable, planConversion } from '../partitions/convert-table.js';
 import { createPartitions, missingPeriods } from '../partitions/create-partitions.js';
 import { listPartitions, type PartitionedTable } from '../partitions/list-partitions.js';
@@ -101,7 +103,7 @@ interface Answer {
   readonly failure?: string | undefined;
 }
 
-type Work<T> = (query: QueryFunction, sqlTable: string, options: T) => Promise<Answer>;
+type Work<T> = (session: PgSession, sqlTable: string, options: T) => Promise<Answer>;
 
 /** All on one connection, as transactions need it. */
 async function run<T extends PartitionOptions>(
@@ -110,11 +112,13 @@ async function run<T extends PartitionOptions>(
   work: Work<T>,
 ): Promise<void> {
   const database = await CommandDatabase.open(options);
-  const runner = database.dataSource.createQueryRunner();
+  const { dataSource, names } = database;
+  const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
   try {
-    await runner.connect();
-    const query: QueryFunction = (sql, values) => runner.query(sql, values);
-    const { json, lines, failure } = await work(query, database.names.sqlEntries, options);
+    const { json, lines, failure } = await connections.use(
+      new Deadline(Number.POSITIVE_INFINITY),
+      (session) => work(session, names.sqlEntries, options),
+    );
     if (options.json) output.line(JSON.stringify(json, null, 2));
     else for (const line of lines) output.line(line);
     if (failure !== undefined) throw new CommandError(failure);
@@ -122,13 +126,13 @@ async function run<T extends PartitionOptions>(
     if (error instanceof CommandError) throw error;
     throw new CommandError(`can't do it: ${readPgError(error).text}`);
   } finally {
-    await runner.release();
+    await connections.close();
     await database.close();
   }
 }
 
-async function tableOf(query: QueryFunction, sqlTable: string): Promise<PartitionedTable> {
-  const table = await listPartitions(query, sqlTable);
+async function tableOf(session: PgSession, sqlTable: string): Promise<PartitionedTable> {
+  const table = await listPartitions(session, sqlTable);
   if (table?.isByUuid) return table;
   throw new CommandError(
     table?.isPartitioned
@@ -137,8 +141,8 @@ async function tableOf(query: QueryFunction, sqlTable: string): Promise<Partitio
   );
 }
 
-async function list(query: QueryFunction, sqlTable: string): Promise<Answer> {
-  const { partitions } = await tableOf(query, sqlTable);
+async function list(session: PgSession, sqlTable: string): Promise<Answer> {
+  const { partitions } = await tableOf(session, sqlTable);
   const json = partitions.map(({ from, to, rows, schema: _schema, sql: _sql, ...rest }) => ({
     ...rest,
     from: timeOf(from),
@@ -153,14 +157,14 @@ async function list(query: QueryFunction, sqlTable: string): Promise<Answer> {
 }
 
 async function create(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
   options: CreateOptions,
 ): Promise<Answer> {
   const { by, ahead, from, to = new Date() } = options;
   if (options.to && !from) throw new CommandError('--to needs --from');
   checkPeriod(from, to);
-  const table = await tableOf(query, sqlTable);
+  const table = await tableOf(session, sqlTable);
   const wanted = from
     ? periodsBetween(by, from.getTime(), to.getTime())
     : wantedPeriods(by, Date.now(), ahead);
@@ -170,7 +174,7 @@ async function create(
     const lines = created.map((name) => `would make ${name}`);
     return { json: { created, dryRun: true }, lines: orNothing(lines) };
   }
-  const report = await createPartitions(query, sqlTable, missing);
+  const report = await createPartitions(session, sqlTable, missing);
   const lines = report.created.map((name) => `made ${name}`);
   if (report.moved > 0) lines.push(`${report.moved} rows moved out of the default partition`);
   if (report.isBusy) lines.push('another process is making partitions: the rest is left to it');
@@ -178,29 +182,29 @@ async function create(
 }
 
 async function retire(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
   { by, keep, detachOnly, dryRun }: RetireOptions,
 ): Promise<Answer> {
-  const table = await tableOf(query, sqlTable);
-  const cutoff = retentionCutoff(by, await earlierNow(query, Date.now()), keep);
+  const table = await tableOf(session, sqlTable);
+  const cutoff = retentionCutoff(by, await earlierNow(session, Date.now()), keep);
   if (dryRun) {
     const retired = partitionsBefore(table.partitions, cutoff).map(({ name }) => name);
     const lines = retired.map((name) => `would retire ${name}`);
     return { json: { retired, dryRun: true }, lines: orNothing(lines) };
   }
-  if ((await detachPartitions(query, sqlTable, cutoff)) === undefined) {
+  if ((await detachPartitions(session, sqlTable, cutoff)) === undefined) {
     throw new CommandError('another process is at it: try again');
   }
   // Those among them that an earlier run detached and did not end.
-  const found = await listRetired(query, table.path);
+  const found = await listRetired(session, table.path);
   const end = detachOnly ? leaveRetired : dropRetired;
   const retired: RetiredPartition[] = [];
   const refusals = new Map<string, string>();
   for (const { partition, isAwaited } of found) {
     if (isAwaited) continue;
     try {
-      if (await endRetired(query, partition, randomUUID(), end)) retired.push(partition);
+      if (await endRetired(session, partition, randomUUID(), end)) retired.push(partition);
     } catch (error) {
       const { code, isAnswer, text } = readPgError(error);
       if (!isAnswer) throw error;
@@ -212,7 +216,7 @@ async function retire(
     }
   }
   // What another process has ended meanwhile is not among them.
-  const left = retired.length < found.length ? await listRetired(query, table.path) : [];
+  const left = retired.length < found.length ? await listRetired(session, table.path) : [];
   const verb = detachOnly ? 'detached' : 'dropped';
   const reasonOf = ({ partition, isAwaited }: FoundRetired): string => {
     const refusal = refusals.get(partition.table);
@@ -233,16 +237,16 @@ async function retire(
 }
 
 async function convert(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
   { by, dryRun }: PartitionOptions,
 ): Promise<Answer> {
-  const plan = await planConversion(query, sqlTable, by);
+  const plan = await planConversion(session, sqlTable, by);
   if (plan === undefined || plan.obstacles.length > 0) {
     throw new CommandError(`${sqlTable} can't be converted: ${plan?.obstacles.join('; ')}`);
   }
   const { oldPartition, until, strays } = plan;
-  const done = dryRun ? undefined : await convertTable(query, sqlTable, by);
+  const done = dryRun ? undefined : await convertTable(session, sqlTable, by);
   const verb = done === undefined ? 'would become' : 'became';
   const lines = [`the table ${verb} ${oldPartition}, for entries up to ${until}`];
   if (strays > 0) lines.push(`${strays} rows with uuids of no such time go to the default one`);

@@ -11,7 +11,7 @@ export class DeadlineError extends Error {
 export class Deadline {
   readonly #endsAt: number;
 
-  /** @param limitMs milliseconds from now */
+  /** @param limitMs milliseconds from now; `Infinity`: none */
   constructor(readonly limitMs: number) {
     this.#endsAt = performance.now() + limitMs;
   }
@@ -27,6 +27,7 @@ export class Deadline {
    * @throws DeadlineError when the time is up
    */
   async race<T>(work: Promise<T>): Promise<T> {
+    if (this.#endsAt === Number.POSITIVE_INFINITY) return work;
     let timer: NodeJS.Timeout | undefined;
     const timeUp = new Promise<never>((_, reject) => {
       // Keeps the process alive: it ends by itself, and a drain must not end before it.

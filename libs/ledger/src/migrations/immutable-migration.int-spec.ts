@@ -1,3 +1,4 @@
+import { sessionOfClient } from '../postgres/fixtures/session-of-client.fixture.js';
 import { describe, expect, inject, it } from 'vitest';
 import { openRollupBench, ownSchema } from '../../../../test/support/rollup-bench.js';
 import { newEntryUuid } from '../codec/uuid.js';
@@ -29,8 +30,7 @@ describe('an immutable ledger', () => {
     const schema = ownSchema();
     const fixed = defineLedger({ schema, immutable: true, partition: 'month' });
     const other = await openRollupBench(inject('databaseUrl'), fixed);
-    const query = async (sql: string, values: unknown[]): Promise<unknown> =>
-      (await other.client.query(sql, values)).rows;
+    const session = sessionOfClient(other.client);
     const may = Date.UTC(2026, 4, 1);
     await other.client.query(
       `INSERT INTO ${other.table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
@@ -38,7 +38,7 @@ describe('an immutable ledger', () => {
       [Array.from({ length: 3 }, () => newEntryUuid(new Date('2026-05-05')))],
     );
     const { moved } = await createPartitions(
-      query,
+      session,
       other.table,
       periodsBetween('month', may, may + 1),
     );
@@ -49,7 +49,7 @@ describe('an immutable ledger', () => {
         await expect(other.client.query(sql), sql).rejects.toMatchObject({ code: '23001' });
       }
     }
-    await detachPartitions(query, other.table, Date.UTC(2026, 5, 1));
+    await detachPartitions(session, other.table, Date.UTC(2026, 5, 1));
     await other.client.query(`TRUNCATE "${schema}".usage_entries_p202605`);
     await other.close();
   });

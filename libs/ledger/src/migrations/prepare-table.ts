@@ -1,8 +1,6 @@
-import { connectionSchema } from '../postgres/connection-schema.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { Deadline } from '../clock/deadline.js';
 import type { PgConnections } from '../postgres/pg-connections.js';
-import type { PgLease } from '../postgres/pg-lease.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import type { QueryFunction } from '../postgres/load-catalog.js';
 import type { PostgresOptions } from '../postgres/migration-data-source.js';
@@ -54,9 +52,10 @@ export async function prepareTable(
     if (ran.length > 0) logger.log(`migrated: ${ran.join(', ')}`);
   }
   const deadline = new Deadline(VERIFY_TIMEOUT_MS);
-  await connections.use(deadline, async (lease) => {
-    const faults = await verifyTable(queryOf(lease, deadline), definition, {
-      connectionSchema: connectionSchema(dataSource),
+  await connections.use(deadline, async (session) => {
+    const query: QueryFunction = (sql, values) => session.rows(sql, values);
+    const faults = await verifyTable(query, definition, {
+      connectionSchema: session.schema,
       deadLetters,
       strategy,
     });
@@ -65,22 +64,4 @@ export async function prepareTable(
     }
     haltOnFaults(definition, faults);
   });
-}
-
-/** A connection that gave no answer in time, or an error, does not go back to the pool. */
-function queryOf(lease: PgLease, deadline: Deadline): QueryFunction {
-  const client = lease.client as unknown as QueryClient;
-  return async (sql, values) => {
-    try {
-      return (await deadline.race(client.query(sql, values))).rows;
-    } catch (error) {
-      await lease.discard();
-      throw error;
-    }
-  };
-}
-
-/** What is used of a `pg` client. */
-interface QueryClient {
-  query(sql: string, values: unknown[]): Promise<{ rows: unknown[] }>;
 }

@@ -1,3 +1,4 @@
+import { sessionOfClient } from '../postgres/fixtures/session-of-client.fixture.js';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
@@ -162,12 +163,13 @@ describe('partitions convert', () => {
       (await client.query(sql, values)).rows;
     const checks = async (): Promise<string[]> =>
       (await verifyTable(query, database.table)).map(({ subject }) => subject);
-    const other = database.admin.createQueryRunner();
-    await other.startTransaction();
-    await tryPartitionLock((sql, values) => other.query(sql, values), sqlTable());
-    await expect(convertTable(query, sqlTable(), 'month')).rejects.toThrow(/another process/);
-    await other.rollbackTransaction();
-    await other.release();
+    const other = new pg.Client(database.url);
+    await other.connect();
+    await other.query('BEGIN');
+    await tryPartitionLock(sessionOfClient(other), sqlTable());
+    const convert = convertTable(sessionOfClient(client), sqlTable(), 'month');
+    await expect(convert).rejects.toThrow(/another process/);
+    await other.end();
     expect(await kindOf()).toBe('r');
     expect(await checks()).toEqual([]);
     await database.sql('ALTER TABLE $T ADD CONSTRAINT usage_entries_p0_until CHECK (true)');

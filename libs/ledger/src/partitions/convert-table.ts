@@ -1,6 +1,6 @@
 import { quoteIdentifier } from '../postgres/quote-sql.js';
 import type { PartitionPeriod } from '../entry/ledger-definition.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { conversionCheck } from '../postgres/table-names.js';
 import { createPartitions, tablespaceSql, tryPartitionLock } from './create-partitions.js';
 import { createDefaultPartitionSql } from '../postgres/default-partition-sql.js';
@@ -37,16 +37,16 @@ export interface ConversionPlan {
  * @internal
  */
 export async function planConversion(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
   unit: PartitionPeriod,
   now: number = Date.now(),
 ): Promise<(ConversionPlan & { readonly found: PlainTable; readonly end: number }) | undefined> {
-  const found = await readPlainTable(query, sqlTable);
+  const found = await readPlainTable(session, sqlTable);
   if (found === undefined) return undefined;
   // The first period that begins no sooner than the margin allows.
   const end = periodAt(unit, now + MARGIN_MS, 1).from;
-  const [row] = found.obstacles.length > 0 ? [] : await countStrays(query, sqlTable, end);
+  const [row] = found.obstacles.length > 0 ? [] : await countStrays(session, sqlTable, end);
   return {
     found,
     end,
@@ -57,10 +57,9 @@ export async function planConversion(
   };
 }
 
-function countStrays(query: QueryFunction, sqlTable: string, end: number) {
-  return query(`SELECT count(*)::text AS n FROM ${sqlTable} WHERE uuid >= $1::uuid`, [
-    uuidBound(end),
-  ]) as Promise<{ n: string }[]>;
+function countStrays(session: PgSession, sqlTable: string, end: number) {
+  const sql = `SELECT count(*)::text AS n FROM ${sqlTable} WHERE uuid >= $1::uuid`;
+  return session.rows<{ n: string }>(sql, [uuidBound(end)]);
 }
 
 function oldPartitionOf({ path }: PlainTable): RelationName {
@@ -77,50 +76,49 @@ function oldPartitionOf({ path }: PlainTable): RelationName {
  * @internal
  */
 export async function convertTable(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
   unit: PartitionPeriod,
   patience: LockPatience & { readonly now?: number } = {},
 ): Promise<ConversionPlan | undefined> {
-  const plan = await planConversion(query, sqlTable, unit, patience.now);
+  const plan = await planConversion(session, sqlTable, unit, patience.now);
   if (plan === undefined || plan.obstacles.length > 0) return undefined;
   const { found, end, strays } = plan;
-  const conversion = { query, sqlTable, found, end, old: oldPartitionOf(found) };
+  const conversion = { session, sqlTable, found, end, old: oldPartitionOf(found) };
   const check = quoteIdentifier(conversionCheck(found.path.table));
   if (strays === 0) {
     await withShortLock(
-      query,
+      session,
       () =>
-        query(
+        session.rows(
           `ALTER TABLE ${sqlTable} DROP CONSTRAINT IF EXISTS ${check},
            ADD CONSTRAINT ${check} CHECK (uuid < '${uuidBound(end)}') NOT VALID`,
-          [],
         ),
       patience,
     );
   }
   try {
     // Reads all rows, and keeps nobody from writing.
-    if (strays === 0) await query(`ALTER TABLE ${sqlTable} VALIDATE CONSTRAINT ${check}`, []);
-    await withShortLock(query, () => swap(conversion, check), patience);
+    if (strays === 0) await session.rows(`ALTER TABLE ${sqlTable} VALIDATE CONSTRAINT ${check}`);
+    await withShortLock(session, () => swap(conversion, check), patience);
   } catch (error) {
     if (strays === 0) await removeCheck(conversion, check, error);
     throw error;
   }
-  await query(straysIndexSql(conversion.old, { from: undefined, to: end }, true), []);
+  await session.rows(straysIndexSql(conversion.old, { from: undefined, to: end }, true));
   const periods = Array.from({ length: PERIODS_AHEAD[unit] }, (_, index) =>
     periodAt(unit, end, index),
   );
-  await createPartitions(query, sqlTable, periods, patience);
+  await createPartitions(session, sqlTable, periods, patience);
   const { oldPartition, until, obstacles } = plan;
   return { oldPartition, until, strays, obstacles };
 }
 
 /** The check would refuse all entries of the next period. @throws Error if it can't be removed */
-async function removeCheck({ query, sqlTable, end }: Conversion, check: string, cause: unknown) {
+async function removeCheck({ session, sqlTable, end }: Conversion, check: string, cause: unknown) {
   const sql = `ALTER TABLE ${sqlTable} DROP CONSTRAINT IF EXISTS ${check}`;
   try {
-    await withShortLock(query, () => query(sql, []));
+    await withShortLock(session, () => session.rows(sql));
   } catch {
     const until = new Date(end).toISOString();
     throw new Error(`entries from ${until} on will be refused, until you run: ${sql}`, { cause });
@@ -128,7 +126,7 @@ async function removeCheck({ query, sqlTable, end }: Conversion, check: string, 
 }
 
 interface Conversion {
-  readonly query: QueryFunction;
+  readonly session: PgSession;
   readonly sqlTable: string;
   readonly found: PlainTable;
   readonly end: number;
@@ -136,10 +134,10 @@ interface Conversion {
 }
 
 /** All under one lock; whatever fails, the transaction leaves the plain table as it was. */
-async function swap({ query, sqlTable, found, end, old }: Conversion, check: string) {
+async function swap({ session, sqlTable, found, end, old }: Conversion, check: string) {
   const { path } = found;
-  if (!(await tryPartitionLock(query, sqlTable))) throw new Error('another process is at it');
-  const run = (sql: string): Promise<unknown> => query(sql, []);
+  if (!(await tryPartitionLock(session, sqlTable))) throw new Error('another process is at it');
+  const run = (sql: string): Promise<unknown> => session.rows(sql);
   await run(`LOCK TABLE ${sqlTable} IN ACCESS EXCLUSIVE MODE`);
   for (const { name } of found.triggers) {
     await run(`DROP TRIGGER ${quoteIdentifier(name)} ON ${sqlTable}`);
@@ -151,7 +149,7 @@ async function swap({ query, sqlTable, found, end, old }: Conversion, check: str
   await run(`ALTER TABLE ${sqlTable} RENAME TO ${quoteIdentifier(old.name)}`);
   await run(
     `CREATE TABLE ${sqlTable} (LIKE ${old.sql} INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)
-     PARTITION BY RANGE (uuid) ${await tablespaceSql(query, old.sql)}`,
+     PARTITION BY RANGE (uuid) ${await tablespaceSql(session, old.sql)}`,
   );
   await run(`ALTER TABLE ${sqlTable} DROP CONSTRAINT IF EXISTS ${check}`);
   // Their definitions name the table by the name that the new one has now.
@@ -176,7 +174,7 @@ async function swap({ query, sqlTable, found, end, old }: Conversion, check: str
   await run(`ALTER TABLE ${sqlTable} ATTACH PARTITION ${old.sql} ${bounds}`);
   await run(`ALTER TABLE ${old.sql} DROP CONSTRAINT IF EXISTS ${check}`);
   for (const { definition } of found.triggers) await run(definition);
-  await addAllTriggers(query, path);
+  await addAllTriggers(session, path);
 }
 
 /** Names of indexes are those of the schema, so the old ones make room. */

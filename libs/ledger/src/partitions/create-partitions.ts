@@ -1,5 +1,5 @@
 import { columnList, quoteIdentifier } from '../postgres/quote-sql.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { listPartitions, type FoundPartition, type PartitionedTable } from './list-partitions.js';
 import { boundsSql, partitionOf, straysIndexSql } from './partition-sql.js';
 import { addTriggers, withoutTriggers } from './partition-triggers.js';
@@ -44,7 +44,7 @@ function meets({ from, to }: FoundPartition, period: Period): boolean {
  * @internal
  */
 export async function createPartitions(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
   periods: readonly Period[],
   patience?: LockPatience,
@@ -52,7 +52,7 @@ export async function createPartitions(
   const created: string[] = [];
   let moved = 0;
   for (const period of periods) {
-    const made = await withShortLock(query, () => createOne(query, sqlTable, period), patience);
+    const made = await withShortLock(session, () => createOne(session, sqlTable, period), patience);
     if (made === 'busy') return { created, moved, isBusy: true };
     if (made === 'covered') continue;
     created.push(made.name);
@@ -62,48 +62,49 @@ export async function createPartitions(
 }
 
 async function createOne(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
   period: Period,
 ): Promise<'busy' | 'covered' | { name: string; moved: number }> {
-  if (!(await tryPartitionLock(query, sqlTable))) return 'busy';
-  const table = await listPartitions(query, sqlTable);
+  if (!(await tryPartitionLock(session, sqlTable))) return 'busy';
+  const table = await listPartitions(session, sqlTable);
   // Between the first look and the lock another process may have made it.
   if (table === undefined || missingPeriods(table, [period]).length === 0) return 'covered';
   const partition = partitionOf(table.path, period);
   // ATTACH instead of PARTITION OF: that would keep all writers out of the whole table. Rows that are
   // to move are in nobody's sight who has opened the table before and reads it afterwards.
-  const mode = (await waitsInDefault(query, table, period)) ? 'ACCESS' : 'SHARE UPDATE';
-  await query(`LOCK TABLE ${sqlTable} IN ${mode} EXCLUSIVE MODE`, []);
-  const tablespace = await tablespaceSql(query, sqlTable);
-  await query(
+  const mode = (await waitsInDefault(session, table, period)) ? 'ACCESS' : 'SHARE UPDATE';
+  await session.rows(`LOCK TABLE ${sqlTable} IN ${mode} EXCLUSIVE MODE`);
+  const tablespace = await tablespaceSql(session, sqlTable);
+  await session.rows(
     `CREATE TABLE ${partition.sql} (LIKE ${sqlTable} INCLUDING ALL EXCLUDING IDENTITY) ${tablespace}`,
-    [],
   );
-  await addTriggers(query, table.path, partition.sql);
-  const moved = await moveFromDefault(query, table, partition.sql, period);
-  await query(`ALTER TABLE ${sqlTable} ATTACH PARTITION ${partition.sql} ${boundsSql(period)}`, []);
-  await query(straysIndexSql(partition, period), []);
+  await addTriggers(session, table.path, partition.sql);
+  const moved = await moveFromDefault(session, table, partition.sql, period);
+  await session.rows(
+    `ALTER TABLE ${sqlTable} ATTACH PARTITION ${partition.sql} ${boundsSql(period)}`,
+  );
+  await session.rows(straysIndexSql(partition, period));
   return { name: partition.name, moved };
 }
 
 async function waitsInDefault(
-  query: QueryFunction,
+  session: PgSession,
   { partitions }: PartitionedTable,
   period: Period,
 ): Promise<boolean> {
   const found = partitions.find(({ isDefault }) => isDefault);
   if (found === undefined) return false;
-  const [row] = (await query(
+  const [row] = await session.rows<{ waits: string }>(
     `SELECT EXISTS (SELECT FROM ${found.sql} WHERE uuid >= $1::uuid AND uuid < $2::uuid)::text AS waits`,
     [uuidBound(period.from), uuidBound(period.to)],
-  )) as { waits: string }[];
+  );
   return row?.waits === 'true';
 }
 
 /** Rows of the new partition that the default one holds would keep it from being attached. */
 async function moveFromDefault(
-  query: QueryFunction,
+  session: PgSession,
   table: PartitionedTable,
   sqlPartition: string,
   period: Period,
@@ -111,10 +112,10 @@ async function moveFromDefault(
   const from = table.partitions.find(({ isDefault }) => isDefault);
   if (from === undefined) return 0;
   // Nobody may put another one there between this and the commit.
-  await query(`LOCK TABLE ${from.sql} IN ACCESS EXCLUSIVE MODE`, []);
-  const columns = columnList(await storedColumns(query, from.sql));
+  await session.rows(`LOCK TABLE ${from.sql} IN ACCESS EXCLUSIVE MODE`);
+  const columns = columnList(await storedColumns(session, from.sql));
   const move = (): Promise<unknown> =>
-    query(
+    session.rows(
       `WITH moved AS (
        DELETE FROM ${from.sql} WHERE uuid >= $1::uuid AND uuid < $2::uuid RETURNING ${columns}
      ), written AS (
@@ -123,7 +124,7 @@ async function moveFromDefault(
      ) SELECT count(*)::text AS moved FROM written`,
       [uuidBound(period.from), uuidBound(period.to)],
     );
-  const rows = await withoutTriggers(query, from.sql, move);
+  const rows = await withoutTriggers(session, from.sql, move);
   return Number((rows as { moved: string }[])[0]?.moved ?? 0);
 }
 
@@ -133,24 +134,24 @@ async function moveFromDefault(
  *
  * @internal
  */
-export async function tablespaceSql(query: QueryFunction, sqlTable: string): Promise<string> {
-  const [row] = (await query(
+export async function tablespaceSql(session: PgSession, sqlTable: string): Promise<string> {
+  const [row] = await session.rows<{ name: string }>(
     `SELECT spcname::text AS name FROM pg_catalog.pg_class c
      JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace
      WHERE c.oid = pg_catalog.to_regclass($1)`,
     [sqlTable],
-  )) as { name: string }[];
+  );
   return row === undefined ? '' : `TABLESPACE ${quoteIdentifier(row.name)}`;
 }
 
 /** Columns that an INSERT can give; generated ones follow from them. @internal */
-export async function storedColumns(query: QueryFunction, sqlTable: string): Promise<string[]> {
-  const rows = (await query(
+export async function storedColumns(session: PgSession, sqlTable: string): Promise<string[]> {
+  const rows = await session.rows<{ name: string }>(
     `SELECT attname::text AS name FROM pg_catalog.pg_attribute
      WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped
        AND attgenerated = '' ORDER BY attnum`,
     [sqlTable],
-  )) as { name: string }[];
+  );
   return rows.map(({ name }) => name);
 }
 
@@ -160,11 +161,11 @@ export async function storedColumns(query: QueryFunction, sqlTable: string): Pro
  * @returns false if another process has it
  * @internal
  */
-export async function tryPartitionLock(query: QueryFunction, sqlTable: string): Promise<boolean> {
-  const rows = (await query(
+export async function tryPartitionLock(session: PgSession, sqlTable: string): Promise<boolean> {
+  const rows = await session.rows<{ got: string }>(
     `SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(
        'nestjs-ledger:partitions:' || pg_catalog.to_regclass($1)::oid::text, 0))::text AS got`,
     [sqlTable],
-  )) as { got: string }[];
+  );
   return rows[0]?.got === 'true';
 }

@@ -1,5 +1,5 @@
 import { qualify } from '../postgres/quote-sql.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { timeOfBound } from './period.js';
 import type { TablePath } from './partition-sql.js';
 
@@ -75,10 +75,10 @@ interface Found {
  * @internal
  */
 export async function listPartitions(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
 ): Promise<PartitionedTable | undefined> {
-  const [row] = (await query(SQL, [sqlTable])) as { found: string }[];
+  const [row] = await session.rows<{ found: string }>(SQL, [sqlTable]);
   if (row === undefined) return undefined;
   const { schema, table, oid, kind, key, partitions } = JSON.parse(row.found) as Found;
   return {

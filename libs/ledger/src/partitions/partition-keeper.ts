@@ -1,13 +1,12 @@
-import { connectionSchema } from '../postgres/connection-schema.js';
 import type { RetiredPartition, LedgerRetention } from '../ports/ledger-retention.interface.js';
 import { randomUUID } from 'node:crypto';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { ledgerCommand } from '../entry/ledger-command.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { tableNames } from '../postgres/table-names.js';
-import { Deadline } from '../clock/deadline.js';
+import { Deadline, DeadlineError } from '../clock/deadline.js';
 import type { PgConnections } from '../postgres/pg-connections.js';
-import { readPgError } from '../postgres/read-pg-error.js';
+import { readPgError, sqlStateOf } from '../postgres/read-pg-error.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { Clock, Timer } from '../clock/clock.js';
 import { createPartitions, missingPeriods } from './create-partitions.js';
@@ -26,7 +25,6 @@ import {
   releaseRetired,
   type FoundRetired,
 } from './retire-partitions.js';
-import { sqlStateOf } from '../postgres/short-lock.js';
 
 /** Between two looks at what is missing; a period lasts a day at least. */
 const LOOK_MS = 3_600_000;
@@ -107,12 +105,12 @@ export class PartitionKeeper {
   async #work(): Promise<boolean> {
     const { definition, clock, retention } = this.#parts;
     if (definition.partition === undefined) return false;
-    return this.#use(async (query, sqlTable) => {
-      const table = await listPartitions(query, sqlTable);
+    return this.#use(async (session, sqlTable) => {
+      const table = await listPartitions(session, sqlTable);
       if (table === undefined || !this.#isOurs(table, sqlTable)) return false;
-      await this.#create(query, sqlTable, table);
+      await this.#create(session, sqlTable, table);
       if (retention !== undefined) {
-        await this.#detach(query, { sqlTable, table, retention, now: clock.now() });
+        await this.#detach(session, { sqlTable, table, retention, now: clock.now() });
       }
       return true;
     });
@@ -128,29 +126,29 @@ export class PartitionKeeper {
     return false;
   }
 
-  async #create(query: QueryFunction, sqlTable: string, table: PartitionedTable): Promise<void> {
+  async #create(session: PgSession, sqlTable: string, table: PartitionedTable): Promise<void> {
     const { definition, clock, logger } = this.#parts;
     const wanted = wantedPeriods(definition.partition!, clock.now());
     // The usual look: all is there, and no lock is taken.
     if (missingPeriods(table, wanted).length === 0) return;
     const patience = { withinMs: WORK_MS / 4, signal: this.#end.signal };
-    const { created, moved } = await createPartitions(query, sqlTable, wanted, patience);
+    const { created, moved } = await createPartitions(session, sqlTable, wanted, patience);
     if (created.length === 0) return;
     const rows = moved === 0 ? '' : `, ${moved} rows moved out of the default partition`;
     logger.log(`made partitions: ${created.join(', ')}${rows}`);
   }
 
   async #detach(
-    query: QueryFunction,
+    session: PgSession,
     at: { sqlTable: string; table: PartitionedTable; retention: LedgerRetention; now: number },
   ): Promise<void> {
     const { definition, logger } = this.#parts;
-    const now = await earlierNow(query, at.now);
+    const now = await earlierNow(session, at.now);
     const cutoff = retentionCutoff(definition.partition!, now, at.retention.keep);
     if (partitionsBefore(at.table.partitions, cutoff).length === 0) return;
     const isAwaited = at.retention.onRetire !== undefined;
     const options = { isAwaited, withinMs: WORK_MS / 4, signal: this.#end.signal };
-    const detached = (await detachPartitions(query, at.sqlTable, cutoff, options)) ?? [];
+    const detached = (await detachPartitions(session, at.sqlTable, cutoff, options)) ?? [];
     for (const { table } of detached) logger.log(`retired partition ${table}`);
   }
 
@@ -159,9 +157,9 @@ export class PartitionKeeper {
    * can't be ended keeps none of them waiting.
    */
   async #endRetirements(retention: LedgerRetention): Promise<void> {
-    const retired = await this.#use(async (query, sqlTable) => {
-      const table = await listPartitions(query, sqlTable);
-      return table === undefined ? [] : listRetired(query, table.path);
+    const retired = await this.#use(async (session, sqlTable) => {
+      const table = await listPartitions(session, sqlTable);
+      return table === undefined ? [] : listRetired(session, table.path);
     });
     const failures: unknown[] = [];
     for (const each of retired) {
@@ -177,7 +175,7 @@ export class PartitionKeeper {
   ): Promise<void> {
     if (onRetire) await this.#handOver(partition, onRetire);
     else if (isAwaited) this.#warnOnce(awaitedBy(partition));
-    else await this.#use((query) => endRetired(query, partition, this.#id, dropRetired));
+    else await this.#use((session) => endRetired(session, partition, this.#id, dropRetired));
   }
 
   /** No connection is held while the application works; a claim keeps other processes from it. */
@@ -186,7 +184,7 @@ export class PartitionKeeper {
     onRetire: NonNullable<LedgerRetention['onRetire']>,
   ): Promise<void> {
     const claim = (): Promise<boolean> =>
-      this.#use((query) => claimRetired(query, partition, this.#id));
+      this.#use((session) => claimRetired(session, partition, this.#id));
     if (!(await claim())) return;
     let timer: Timer | undefined;
     const renewLater = (): void => {
@@ -199,28 +197,25 @@ export class PartitionKeeper {
     renewLater();
     try {
       await onRetire(partition);
-      await this.#use((query) => leaveRetired(query, partition));
+      await this.#use((session) => leaveRetired(session, partition));
     } catch (error) {
-      await this.#use((query) => releaseRetired(query, partition)).catch(() => undefined);
+      await this.#use((session) => releaseRetired(session, partition)).catch(() => undefined);
       throw error;
     } finally {
       timer?.cancel();
     }
   }
 
-  async #use<T>(work: (query: QueryFunction, sqlTable: string) => Promise<T>): Promise<T> {
+  async #use<T>(work: (session: PgSession, sqlTable: string) => Promise<T>): Promise<T> {
     const { connections, definition } = this.#parts;
     const deadline = new Deadline(WORK_MS);
-    return connections.use(deadline, async (lease) => {
-      const { sqlEntries } = tableNames(definition, connectionSchema(await connections.ready()));
-      const client = lease.client as unknown as QueryClient;
-      const query: QueryFunction = async (sql, values) =>
-        (await deadline.race(client.query(sql, values))).rows;
+    return connections.use(deadline, async (session) => {
       try {
-        return await deadline.race(work(query, sqlEntries));
+        const { sqlEntries } = tableNames(definition, session.schema);
+        return await deadline.race(work(session, sqlEntries));
       } catch (error) {
-        // What the connection is in the midst of is not known; without it the server rolls back.
-        await lease.discard();
+        // Work that goes on after the deadline must not meet the connection's next user.
+        if (error instanceof DeadlineError) await session.discard();
         throw error;
       }
     });
@@ -254,9 +249,4 @@ function awaitedBy({ schema, table }: RetiredPartition): string {
     `${schema}.${table} was retired for an \`onRetire\`, which this process does not have: ` +
     'it stays until one has taken it, or you have dropped it'
   );
-}
-
-/** What is used of a `pg` client. */
-interface QueryClient {
-  query(sql: string, values: unknown[]): Promise<{ rows: unknown[] }>;
 }

@@ -1,7 +1,7 @@
 import { guardSql } from '../postgres/guard-sql.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { ROLLUP_TRIGGERS, triggerSql } from '../rollup/rollup-triggers.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
 
@@ -13,12 +13,12 @@ const ENDINGS = [...ROLLUP_TRIGGERS.map(({ ending }) => ending), 'immutable'] as
 type Ending = (typeof ENDINGS)[number];
 
 /** Those that this relation has. @param on quoted */
-async function foundTriggers(query: QueryFunction, { table }: TablePath, on: string) {
-  const rows = (await query(
+async function foundTriggers(session: PgSession, { table }: TablePath, on: string) {
+  const rows = await session.rows<{ name: string }>(
     `SELECT tgname::text AS name FROM pg_catalog.pg_trigger
      WHERE tgrelid = pg_catalog.to_regclass($1) AND NOT tgisinternal`,
     [on],
-  )) as { name: string }[];
+  );
   return ENDINGS.map((ending): { ending: Ending; name: string } => ({
     ending,
     name: table + NAME_ENDINGS[ending],
@@ -32,27 +32,27 @@ async function foundTriggers(query: QueryFunction, { table }: TablePath, on: str
  * @internal
  */
 export async function addTriggers(
-  query: QueryFunction,
+  session: PgSession,
   path: TablePath,
   sqlPartition: string,
 ): Promise<void> {
-  for (const { ending } of await foundTriggers(query, path, relationOf(path, path.table).sql)) {
+  for (const { ending } of await foundTriggers(session, path, relationOf(path, path.table).sql)) {
     const sql =
       ending === 'immutable'
         ? guardSql(path, sqlPartition)
         : triggerSql({ ending, ...path }, sqlPartition);
-    await query(sql, []);
+    await session.rows(sql);
   }
 }
 
 /** Gives them to all partitions of a table, which have none yet. @internal */
-export async function addAllTriggers(query: QueryFunction, path: TablePath): Promise<void> {
-  const rows = (await query(
+export async function addAllTriggers(session: PgSession, path: TablePath): Promise<void> {
+  const rows = await session.rows<{ name: string }>(
     `SELECT inhrelid::pg_catalog.regclass::text AS name FROM pg_catalog.pg_inherits
      WHERE inhparent = pg_catalog.to_regclass($1)`,
     [relationOf(path, path.table).sql],
-  )) as { name: string }[];
-  for (const { name } of rows) await addTriggers(query, path, name);
+  );
+  for (const { name } of rows) await addTriggers(session, path, name);
 }
 
 /**
@@ -63,18 +63,18 @@ export async function addAllTriggers(query: QueryFunction, path: TablePath): Pro
  * @internal
  */
 export async function withoutTriggers<T>(
-  query: QueryFunction,
+  session: PgSession,
   sqlPartition: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  const triggers = (await query(
+  const triggers = await session.rows<{ name: string; on: string }>(
     `SELECT tgname::text AS name, CASE tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS on
      FROM pg_catalog.pg_trigger
      WHERE tgrelid = pg_catalog.to_regclass($1) AND NOT tgisinternal AND tgenabled IN ('O', 'A')`,
     [sqlPartition],
-  )) as { name: string; on: string }[];
+  );
   const turn = (how: string, name: string): Promise<unknown> =>
-    query(`ALTER TABLE ${sqlPartition} ${how} TRIGGER ${quoteIdentifier(name)}`, []);
+    session.rows(`ALTER TABLE ${sqlPartition} ${how} TRIGGER ${quoteIdentifier(name)}`);
   for (const { name } of triggers) await turn('DISABLE', name);
   const result = await work();
   for (const { name, on } of triggers) await turn(on, name);
@@ -90,19 +90,18 @@ export async function withoutTriggers<T>(
  * @internal
  */
 export async function retireFromRollups(
-  query: QueryFunction,
+  session: PgSession,
   path: TablePath,
   sqlPartition: string,
   before: number,
 ): Promise<void> {
-  for (const { name } of await foundTriggers(query, path, sqlPartition)) {
-    await query(`DROP TRIGGER ${quoteIdentifier(name)} ON ${sqlPartition}`, []);
+  for (const { name } of await foundTriggers(session, path, sqlPartition)) {
+    await session.rows(`DROP TRIGGER ${quoteIdentifier(name)} ON ${sqlPartition}`);
   }
   const sqlState = relationOf(path, path.table + NAME_ENDINGS.rollupState).sql;
-  if (!(await isThere(query, sqlState))) return;
-  await query(
+  if (!(await isThere(session, sqlState))) return;
+  await session.rows(
     `UPDATE ${sqlState} SET retired_before = greatest(retired_before, ${momentSql(before)})`,
-    [],
   );
 }
 
@@ -112,20 +111,19 @@ export async function retireFromRollups(
  *
  * @internal
  */
-export async function sweepRollups(query: QueryFunction, path: TablePath): Promise<void> {
+export async function sweepRollups(session: PgSession, path: TablePath): Promise<void> {
   const own = (ending: 'rollups' | 'rollupState'): string =>
     relationOf(path, path.table + NAME_ENDINGS[ending]).sql;
-  if (!(await isThere(query, own('rollupState')))) return;
+  if (!(await isThere(session, own('rollupState')))) return;
   // The span that ends at the moment itself stays: its line begins there.
-  await query(
+  await session.rows(
     `DELETE FROM ${own('rollups')} WHERE hi < (SELECT retired_before FROM ${own('rollupState')})`,
-    [],
   );
 }
 
-async function isThere(query: QueryFunction, sqlName: string): Promise<boolean> {
-  const [row] = (await query('SELECT pg_catalog.to_regclass($1)::text AS name', [sqlName])) as {
+async function isThere(session: PgSession, sqlName: string): Promise<boolean> {
+  const [row] = await session.rows<{
     name: string | null;
-  }[];
+  }>('SELECT pg_catalog.to_regclass($1)::text AS name', [sqlName]);
   return row?.name != null;
 }

@@ -1,5 +1,5 @@
 import { columnList } from '../postgres/quote-sql.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { storedColumns } from './create-partitions.js';
 import type { TablePath } from './partition-sql.js';
 
@@ -118,15 +118,15 @@ interface Found {
  * @internal
  */
 export async function readPlainTable(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
 ): Promise<PlainTable | undefined> {
-  const [row] = (await query(SQL, [sqlTable])) as { found: string }[];
+  const [row] = await session.rows<{ found: string }>(SQL, [sqlTable]);
   if (row === undefined) return undefined;
   const found = JSON.parse(row.found) as Found;
   return {
     path: { schema: found.schema, table: found.table },
-    columnList: columnList(await storedColumns(query, sqlTable)),
+    columnList: columnList(await storedColumns(session, sqlTable)),
     constraints: found.constraints,
     indexes: found.indexes.map(({ name, isConstraint, definition }) => ({
       name,

@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
 import { runProgram } from '../cli/program.js';
 import { newEntryUuid } from '../codec/uuid.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
 import { PartitionedDatabase } from './fixtures/partitioned-database.fixture.js';
 import {
   claimRetired,
@@ -114,14 +113,14 @@ describe('a partition whose period is over', () => {
     await Promise.all([test.keeperOf(retention).look(), test.keeperOf(retention).look()]);
     expect(taken).toBe(1);
     // Whoever was at it has died: its claim is of long ago.
-    const [found] = await test.onOne((query) => listRetired(query, test.path));
-    await test.onOne((query) => releaseRetired(query, found!.partition));
+    const [found] = await test.onOne((session) => listRetired(session, test.path));
+    await test.onOne((session) => releaseRetired(session, found!.partition));
     const next = test.keeperOf(retention).look();
     await expect.poll(() => taken).toBe(2);
     finish();
     await Promise.all([next, slow.look()]);
     expect(taken).toBe(2);
-    expect(await test.onOne((query) => listRetired(query, test.path))).toEqual([]);
+    expect(await test.onOne((session) => listRetired(session, test.path))).toEqual([]);
   });
 
   it('is left to onRetire if it was retired for it, also where a process has none', async () => {
@@ -142,17 +141,21 @@ describe('a partition whose period is over', () => {
 
   it('is not ended by one while another is at it', async () => {
     await test.makeMonths(JANUARY, JANUARY + 1);
-    await test.onOne((query) => detachPartitions(query, test.sqlTable, JANUARY + 31 * 86_400_000));
-    const [found] = await test.onOne((query) => listRetired(query, test.path));
-    expect(await test.onOne((query) => claimRetired(query, found!.partition, 'other'))).toBe(true);
+    await test.onOne((session) =>
+      detachPartitions(session, test.sqlTable, JANUARY + 31 * 86_400_000),
+    );
+    const [found] = await test.onOne((session) => listRetired(session, test.path));
+    expect(await test.onOne((session) => claimRetired(session, found!.partition, 'other'))).toBe(
+      true,
+    );
     await test.keeperOf({ keep: 3 }).look();
     expect(await runRetire('--json')).toMatchObject([
       expect.stringMatching(/"retired": \[\],\s+"left": \[\s+\{/),
     ]);
     expect(await runRetire()).toEqual(['left usage_entries_p202601: another process is ending it']);
-    await test.onOne((query) => releaseRetired(query, found!.partition));
+    await test.onOne((session) => releaseRetired(session, found!.partition));
     expect(await runRetire()).toEqual(['dropped usage_entries_p202601']);
-    expect(await test.onOne((query) => listRetired(query, test.path))).toEqual([]);
+    expect(await test.onOne((session) => listRetired(session, test.path))).toEqual([]);
   });
 });
 
@@ -190,11 +193,15 @@ describe('partitions that several processes end', () => {
   /** Detached and not ended yet, oldest first: of the months from this one to January of 2026. */
   const retireFrom = async (from: number): Promise<RetiredPartition[]> => {
     await test.makeMonths(from, JANUARY + 1);
-    await test.onOne((query) => detachPartitions(query, test.sqlTable, JANUARY + 31 * 86_400_000));
+    await test.onOne((session) =>
+      detachPartitions(session, test.sqlTable, JANUARY + 31 * 86_400_000),
+    );
     return listed();
   };
   const listed = async (): Promise<RetiredPartition[]> =>
-    (await test.onOne((query) => listRetired(query, test.path))).map(({ partition }) => partition);
+    (await test.onOne((session) => listRetired(session, test.path))).map(
+      ({ partition }) => partition,
+    );
 
   const isWaitedFor = async (): Promise<boolean> => {
     const rows = await test.database.sql(
@@ -205,19 +212,19 @@ describe('partitions that several processes end', () => {
 
   /** What `work` says whose look at the partition comes before the end of another's DROP. */
   const whileDropped = <T>(partition: RetiredPartition, work: () => Promise<T>): Promise<T> =>
-    test.onOne(async (query) => {
-      await query('BEGIN', []);
-      await dropRetired(query, partition);
+    test.onOne(async (session) => {
+      await session.rows('BEGIN');
+      await dropRetired(session, partition);
       const working = work();
       await expect.poll(isWaitedFor, PATIENCE).toBe(true);
-      await query('COMMIT', []);
+      await session.rows('COMMIT');
       return working;
     });
 
   it('are no fault if another has just dropped them', async () => {
     const [first, second] = await retireFrom(Date.UTC(2025, 11, 1));
     const end = (): Promise<boolean> =>
-      test.onOne((query) => endRetired(query, first!, 'b', dropRetired));
+      test.onOne((session) => endRetired(session, first!, 'b', dropRetired));
     expect(await whileDropped(first!, end)).toBe(false);
     expect(await whileDropped(second!, runRetire)).toEqual(['nothing to do']);
   });
@@ -225,14 +232,15 @@ describe('partitions that several processes end', () => {
   it('are claimed by one, also where transactions are repeatable reads by default', async () => {
     const [partition] = await retireFrom(JANUARY);
     const claim = (by: string, beforeCommit = async (): Promise<void> => {}): Promise<boolean> =>
-      test.onOne(async (query) => {
-        await query("SET default_transaction_isolation = 'repeatable read'", []);
-        const held: QueryFunction = async (sql, values) => {
+      test.onOne(async (session) => {
+        await session.rows("SET default_transaction_isolation = 'repeatable read'");
+        const rows = session.rows.bind(session);
+        session.rows = async (sql, values) => {
           if (sql === 'COMMIT') await beforeCommit();
-          return query(sql, values);
+          return rows(sql, values);
         };
-        const isClaimed = await claimRetired(held, partition!, by);
-        await query('RESET default_transaction_isolation', []);
+        const isClaimed = await claimRetired(session, partition!, by);
+        await session.rows('RESET default_transaction_isolation');
         return isClaimed;
       });
     let second: Promise<boolean> | undefined;

@@ -1,16 +1,12 @@
 import { columnList, literalSql } from '../postgres/quote-sql.js';
 import type { RetiredPartition } from '../ports/ledger-retention.interface.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { storedColumns, tryPartitionLock } from './create-partitions.js';
 import { listPartitions, type FoundPartition } from './list-partitions.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
 import { retireFromRollups, sweepRollups, withoutTriggers } from './partition-triggers.js';
-import {
-  isLockRefusal,
-  sqlStateOf,
-  withShortLock,
-  type LockPatience,
-} from '../postgres/short-lock.js';
+import { sqlStateOf } from '../postgres/read-pg-error.js';
+import { isLockRefusal, withShortLock, type LockPatience } from '../postgres/short-lock.js';
 
 /** In the comment of a table that was detached and not yet dropped or handed over. */
 const MARK = 'nestjs-ledger retired ';
@@ -45,11 +41,10 @@ export interface FoundRetired {
  * @param now milliseconds since 1970, by this process
  * @internal
  */
-export async function earlierNow(query: QueryFunction, now: number): Promise<number> {
-  const [row] = (await query(
+export async function earlierNow(session: PgSession, now: number): Promise<number> {
+  const [row] = await session.rows<{ now: string }>(
     `SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint::text AS now`,
-    [],
-  )) as { now: string }[];
+  );
   return Math.min(now, Number(row!.now));
 }
 
@@ -71,23 +66,23 @@ export function partitionsBefore(
  * @internal
  */
 export async function detachPartitions(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
   cutoff: number,
   { isAwaited = false, ...patience }: DetachOptions = {},
 ): Promise<RetiredPartition[] | undefined> {
   const detached: RetiredPartition[] = [];
-  const found = await listPartitions(query, sqlTable);
+  const found = await listPartitions(session, sqlTable);
   for (const { sql } of partitionsBefore(found?.partitions ?? [], cutoff)) {
     const detach = (): ReturnType<typeof detachOne> =>
-      detachOne(query, sqlTable, { sql, isAwaited });
-    const one = await withShortLock(query, detach, patience);
+      detachOne(session, sqlTable, { sql, isAwaited });
+    const one = await withShortLock(session, detach, patience);
     if (one === 'busy') return undefined;
     if (one !== 'gone') detached.push(one);
   }
   if (found !== undefined && detached.length > 0) {
-    const sweep = (): Promise<void> => sweepRollups(query, found.path);
-    await withShortLock(query, sweep, { ...patience, withinMs: SWEEP_MS }).catch((error) => {
+    const sweep = (): Promise<void> => sweepRollups(session, found.path);
+    await withShortLock(session, sweep, { ...patience, withinMs: SWEEP_MS }).catch((error) => {
       // What a fold that runs at this moment holds is left to the next time.
       if (!isLockRefusal(error)) throw error;
     });
@@ -96,15 +91,15 @@ export async function detachPartitions(
 }
 
 async function detachOne(
-  query: QueryFunction,
+  session: PgSession,
   sqlTable: string,
   { sql, isAwaited }: { sql: string; isAwaited: boolean },
 ): Promise<RetiredPartition | 'busy' | 'gone'> {
-  if (!(await tryPartitionLock(query, sqlTable))) return 'busy';
-  const table = await listPartitions(query, sqlTable);
+  if (!(await tryPartitionLock(session, sqlTable))) return 'busy';
+  const table = await listPartitions(session, sqlTable);
   const partition = table?.partitions.find((found) => found.sql === sql);
   if (table === undefined || partition?.to === undefined) return 'gone';
-  const columns = columnList(await storedColumns(query, sql));
+  const columns = columnList(await storedColumns(session, sql));
   const retired = {
     schema: partition.schema,
     table: partition.name,
@@ -112,35 +107,35 @@ async function detachOne(
     to: new Date(partition.to).toISOString(),
   };
   // CONCURRENTLY is refused where there is a default partition; this lock is held for milliseconds.
-  await query(`ALTER TABLE ${sqlTable} DETACH PARTITION ${sql}`, []);
-  await retireFromRollups(query, table.path, sql, partition.to);
+  await session.rows(`ALTER TABLE ${sqlTable} DETACH PARTITION ${sql}`);
+  await retireFromRollups(session, table.path, sql, partition.to);
   const others = table.partitions.find(({ isDefault }) => isDefault);
   const move = (): Promise<unknown> =>
-    query(
+    session.rows(
       `WITH later AS (
        DELETE FROM ${sql} WHERE created_at >= ${momentSql(partition.to!)} RETURNING ${columns}
      ) INSERT INTO ${others?.sql ?? sqlTable} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM later`,
       [],
     );
-  await withoutTriggers(query, sql, () =>
-    others === undefined ? move() : withoutTriggers(query, others.sql, move),
+  await withoutTriggers(session, sql, () =>
+    others === undefined ? move() : withoutTriggers(session, others.sql, move),
   );
   const { schema: ofSchema, table: of } = table.path;
   const mark = MARK + JSON.stringify({ of, ofSchema, ...retired, isAwaited });
-  await query(`COMMENT ON TABLE ${sql} IS ${literalSql(mark)}`, []);
+  await session.rows(`COMMENT ON TABLE ${sql} IS ${literalSql(mark)}`);
   return retired;
 }
 
 /** Tables that were detached from this one and still bear the mark, oldest first. @internal */
-export async function listRetired(query: QueryFunction, path: TablePath): Promise<FoundRetired[]> {
-  const rows = (await query(
+export async function listRetired(session: PgSession, path: TablePath): Promise<FoundRetired[]> {
+  const rows = await session.rows<TablePath & { mark: string }>(
     `SELECT pg_catalog.obj_description(c.oid, 'pg_class') AS mark,
        n.nspname::text AS schema, c.relname::text AS table
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'r' AND NOT c.relispartition
        AND pg_catalog.starts_with(pg_catalog.obj_description(c.oid, 'pg_class'), $1)`,
     [MARK],
-  )) as (TablePath & { mark: string })[];
+  );
   return rows
     .flatMap(({ mark, ...found }) => readMark(mark.slice(MARK.length), path, found))
     .map(({ from, to, schema, table, isAwaited }) => ({
@@ -176,11 +171,11 @@ interface Mark extends RetiredPartition {
  * @internal
  */
 export function claimRetired(
-  query: QueryFunction,
+  session: PgSession,
   retired: RetiredPartition,
   by: string,
 ): Promise<boolean> {
-  return changeMark(query, retired, (mark, now) => {
+  return changeMark(session, retired, (mark, now) => {
     const { claim } = mark;
     if (claim && claim.by !== by && Date.parse(claim.until) > now) return undefined;
     return { ...mark, claim: { by, until: new Date(now + CLAIM_MS).toISOString() } };
@@ -188,11 +183,8 @@ export function claimRetired(
 }
 
 /** Lets others claim it at once. @internal */
-export async function releaseRetired(
-  query: QueryFunction,
-  retired: RetiredPartition,
-): Promise<void> {
-  await changeMark(query, retired, ({ claim: _, ...mark }) => mark);
+export async function releaseRetired(session: PgSession, retired: RetiredPartition): Promise<void> {
+  await changeMark(session, retired, ({ claim: _, ...mark }) => mark);
 }
 
 /**
@@ -201,29 +193,29 @@ export async function releaseRetired(
  * @returns false if `change` wants none, or the table is retired no longer
  */
 async function changeMark(
-  query: QueryFunction,
+  session: PgSession,
   retired: RetiredPartition,
   change: (mark: Mark, now: number) => Mark | undefined,
 ): Promise<boolean> {
   const sql = sqlOf(retired);
   const work = async (): Promise<boolean> => {
-    const [found] = (await query('SELECT pg_catalog.to_regclass($1)::text AS name', [sql])) as {
+    const [found] = await session.rows<{
       name: string | null;
-    }[];
+    }>('SELECT pg_catalog.to_regclass($1)::text AS name', [sql]);
     if (!found?.name) return false;
-    await query(`LOCK TABLE ${sql} IN SHARE UPDATE EXCLUSIVE MODE`, []);
-    const [row] = (await query(
+    await session.rows(`LOCK TABLE ${sql} IN SHARE UPDATE EXCLUSIVE MODE`);
+    const [row] = await session.rows<{ mark: string | null; now: string }>(
       `SELECT pg_catalog.obj_description(pg_catalog.to_regclass($1), 'pg_class') AS mark,
          (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint::text AS now`,
       [sql],
-    )) as { mark: string | null; now: string }[];
+    );
     if (!row?.mark?.startsWith(MARK)) return false;
     const mark = change(JSON.parse(row.mark.slice(MARK.length)) as Mark, Number(row.now));
     if (mark === undefined) return false;
-    await query(`COMMENT ON TABLE ${sql} IS ${literalSql(MARK + JSON.stringify(mark))}`, []);
+    await session.rows(`COMMENT ON TABLE ${sql} IS ${literalSql(MARK + JSON.stringify(mark))}`);
     return true;
   };
-  return withShortLock(query, work).catch((error: unknown) => {
+  return withShortLock(session, work).catch((error: unknown) => {
     // The lock was waited for, and whoever held it has dropped the table meanwhile.
     if (sqlStateOf(error) === UNDEFINED_TABLE) return false;
     throw error;
@@ -238,34 +230,35 @@ async function changeMark(
  * @internal
  */
 export async function endRetired(
-  query: QueryFunction,
+  session: PgSession,
   retired: RetiredPartition,
   by: string,
   end: typeof dropRetired,
 ): Promise<boolean> {
-  if (!(await claimRetired(query, retired, by))) return false;
+  if (!(await claimRetired(session, retired, by))) return false;
   try {
-    await end(query, retired);
+    await end(session, retired);
   } catch (error) {
-    await releaseRetired(query, retired).catch(() => undefined);
+    await releaseRetired(session, retired).catch(() => undefined);
     throw error;
   }
   return true;
 }
 
 /** Ends a retirement by dropping the table. Writers are not kept waiting: nobody uses it. @internal */
-export async function dropRetired(query: QueryFunction, retired: RetiredPartition): Promise<void> {
-  await query(`DROP TABLE IF EXISTS ${sqlOf(retired)}`, []);
+export async function dropRetired(session: PgSession, retired: RetiredPartition): Promise<void> {
+  await session.rows(`DROP TABLE IF EXISTS ${sqlOf(retired)}`);
 }
 
 /** Ends a retirement by leaving the table to whoever took it, if it is still there. @internal */
-export async function leaveRetired(query: QueryFunction, retired: RetiredPartition): Promise<void> {
-  const [row] = (await query('SELECT pg_catalog.to_regclass($1)::text AS name', [
-    sqlOf(retired),
-  ])) as { name: string | null }[];
+export async function leaveRetired(session: PgSession, retired: RetiredPartition): Promise<void> {
+  const [row] = await session.rows<{ name: string | null }>(
+    'SELECT pg_catalog.to_regclass($1)::text AS name',
+    [sqlOf(retired)],
+  );
   if (!row?.name) return;
   const mark = HANDED_OVER + new Date().toISOString();
-  await query(`COMMENT ON TABLE ${sqlOf(retired)} IS ${literalSql(mark)}`, []);
+  await session.rows(`COMMENT ON TABLE ${sqlOf(retired)} IS ${literalSql(mark)}`);
 }
 
 function sqlOf({ schema, table }: RetiredPartition): string {

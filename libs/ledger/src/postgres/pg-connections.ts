@@ -6,7 +6,9 @@ import { trackStreams, type PostgresOptions } from './migration-data-source.js';
 import { classifyPgError, toSinkError } from './classify-pg-error.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 import type { PgClient } from './pg-client.js';
+import { connectionSchema } from './connection-schema.js';
 import { PgLease, StatementError } from './pg-lease.js';
+import { PgSession } from './pg-session.js';
 import { PoolWatch } from './pool-watch.js';
 import { readPgError } from './read-pg-error.js';
 
@@ -112,15 +114,15 @@ export class PgConnections {
    *
    * @throws SinkTransientError, SinkHaltError if there was no connection; else what `work` throws
    */
-  async use<T>(deadline: Deadline, work: (lease: PgLease) => Promise<T>): Promise<T> {
-    const lease = await this.take(deadline);
+  async use<T>(deadline: Deadline, work: (session: PgSession) => Promise<T>): Promise<T> {
+    const session = await this.take(deadline);
     try {
-      return await work(lease);
+      return await work(session);
     } catch (error) {
-      if (mayBeOfSession(error)) await lease.discard();
+      if (mayBeOfSession(error)) await session.discard();
       throw error;
     } finally {
-      await lease.giveBack();
+      await session.giveBack();
     }
   }
 
@@ -143,12 +145,12 @@ export class PgConnections {
    *
    * @throws SinkTransientError, SinkHaltError if there was none
    */
-  async take(deadline: Deadline): Promise<PgLease> {
+  async take(deadline: Deadline): Promise<PgSession> {
     const acquisition = this.#claim() ?? { lease: this.#begin() };
     try {
       const lease = await deadline.race(acquisition.lease);
       this.#check(lease);
-      return lease;
+      return new PgSession(lease, deadline, connectionSchema(this.options.dataSource()));
     } catch (error) {
       if (error instanceof DeadlineError) this.#leaveUnclaimed(acquisition);
       if (isLedgerError(error)) throw error;

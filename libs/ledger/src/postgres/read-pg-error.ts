@@ -124,3 +124,9 @@ function causeOf(names: Names, words: string): Error {
   const { code, schema, table, constraint, column } = names;
   return Object.assign(cause, { code, schema, table, constraint, column });
 }
+
+/** The SQLSTATE of pg's error, or of TypeORM's around it. @internal */
+export function sqlStateOf(error: unknown): string | undefined {
+  const { code } = unwrap(error);
+  return typeof code === 'string' ? code : undefined;
+}

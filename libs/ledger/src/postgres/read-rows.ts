@@ -1,4 +1,3 @@
-import { connectionSchema } from './connection-schema.js';
 import { settingsCommand } from './transaction-settings.js';
 import type { TextRow } from './pg-statement.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
@@ -47,15 +46,15 @@ export async function readRows(
 ): Promise<readonly TextRow[]> {
   const deadline = new Deadline(timeoutMs);
   try {
-    return await connections.use(deadline, async (lease) => {
-      const { text, values } = makeStatement(connectionSchema(await connections.ready()));
+    return await connections.use(deadline, async (session) => {
+      const { text, values } = makeStatement(session.schema);
       const parameters = values.map((value) => ({ oid: TEXT_OID, value: Buffer.from(value) }));
-      const settings = `${settingsCommand(deadline, false).sql}, ${READ_ONLY}`;
+      const settings = `${settingsCommand(session.deadline, false).sql}, ${READ_ONLY}`;
       const commands = [
         { sql: settings, parameters: [] },
         { sql: text, parameters },
       ];
-      const results = await lease.run(new CommandStatement(commands), deadline);
+      const results = await session.run(new CommandStatement(commands));
       return results[1]?.rows ?? [];
     });
   } catch (error) {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { QueryFunction } from './load-catalog.js';
+import type { PgSession } from './pg-session.js';
+import { sqlStateOf } from './read-pg-error.js';
 
 /**
  * Milliseconds that a change of the table waits for its lock. While it waits, everybody else waits
@@ -21,14 +22,14 @@ export interface LockPatience {
 }
 
 /**
- * Runs `work` in a transaction that waits for locks for a fifth of a second only, and again after a
- * pause if it did not get them: so writers never wait longer than that on its account.
+ * Runs `work` in a transaction that waits for a lock for a fifth of a second at most, and again
+ * after a pause if it did not get the lock. So writers never wait longer than that behind it.
  *
  * @throws what `work` throws; the last refusal of the lock when the time is over
  * @internal
  */
 export async function withShortLock<T>(
-  query: QueryFunction,
+  session: PgSession,
   work: () => Promise<T>,
   patience: LockPatience = {},
 ): Promise<T> {
@@ -37,7 +38,7 @@ export async function withShortLock<T>(
   for (;;) {
     signal?.throwIfAborted();
     try {
-      return await inTransaction(query, lockTimeoutMs, work);
+      return await session.transaction(work, { lockTimeoutMs });
     } catch (error) {
       if (!isLockRefusal(error) || performance.now() > end) throw error;
     }
@@ -48,30 +49,4 @@ export async function withShortLock<T>(
 /** True for what `withShortLock` throws when the time is over. @internal */
 export function isLockRefusal(error: unknown): boolean {
   return LOCK_STATES.includes(sqlStateOf(error) ?? '');
-}
-
-async function inTransaction<T>(
-  query: QueryFunction,
-  lockTimeoutMs: number,
-  work: () => Promise<T>,
-): Promise<T> {
-  // Whatever the server's default: what is read after a lock must be what its last holder left.
-  await query('BEGIN ISOLATION LEVEL READ COMMITTED', []);
-  try {
-    await query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`, []);
-    const result = await work();
-    await query('COMMIT', []);
-    return result;
-  } catch (error) {
-    // What the rollback says of a broken connection would hide why it was needed.
-    await query('ROLLBACK', []).catch(() => {});
-    throw error;
-  }
-}
-
-/** Of pg's error, or of TypeORM's around it. @internal */
-export function sqlStateOf(error: unknown): string | undefined {
-  const { code, driverError } = error as { code?: unknown; driverError?: { code?: unknown } };
-  const found = driverError?.code ?? code;
-  return typeof found === 'string' ? found : undefined;
 }

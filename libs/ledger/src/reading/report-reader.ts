@@ -1,11 +1,8 @@
-import { connectionSchema } from '../postgres/connection-schema.js';
 import { translateReadError } from '../postgres/read-rows.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { LIFT_TRANSACTION_TIMEOUT } from '../postgres/transaction-timeout.js';
 import { Deadline } from '../clock/deadline.js';
 import type { PgConnections } from '../postgres/pg-connections.js';
 import { parseReportQuery } from './parse-report-query.js';
-import { PgSession } from '../postgres/pg-session.js';
 import type { ReportRow } from '../ports/report-query.interface.js';
 import { reportRow, reportSql } from './report-sql.js';
 
@@ -33,27 +30,20 @@ export function streamReport(
   async function* stream(): AsyncGenerator<ReportRow, void, undefined> {
     const deadline = new Deadline(TIMEOUT_MS);
     try {
-      const lease = await connections.take(deadline);
-      const session = new PgSession(lease, deadline);
+      const session = await connections.take(deadline);
       try {
-        const { text, values } = reportSql(
-          definition,
-          connectionSchema(await connections.ready()),
-          report,
-        );
-        await session.rows('BEGIN READ ONLY');
-        await session.rows(LIFT_TRANSACTION_TIMEOUT);
-        await session.rows(`SET LOCAL statement_timeout = ${TIMEOUT_MS}`);
-        await session.rows(`SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}`);
-        await session.rows(`DECLARE report NO SCROLL CURSOR FOR ${text}`, values);
-        for (let isMore = true; isMore;) {
-          const rows = await session.rows(`FETCH ${FETCH_ROWS} FROM report`);
-          isMore = rows.length === FETCH_ROWS;
-          for (const row of rows) yield reportRow(definition, report, row);
+        const { text, values } = reportSql(definition, session.schema, report);
+        await session.begin({
+          isReadOnly: true,
+          timeoutMs: TIMEOUT_MS,
+          settings: { idle_in_transaction_session_timeout: String(IDLE_MS) },
+        });
+        for await (const page of session.pages(text, values, FETCH_ROWS)) {
+          for (const row of page) yield reportRow(definition, report, row);
         }
       } finally {
-        if (lease.isHeld) await session.rows('ROLLBACK').catch(() => []);
-        await lease.giveBack();
+        await session.rollback();
+        await session.giveBack();
       }
     } catch (error) {
       throw translateReadError(error, deadline);

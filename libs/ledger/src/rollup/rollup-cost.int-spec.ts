@@ -77,8 +77,8 @@ describe('a fold of the last minutes', () => {
   /** How the server would run the statements of a pass that contain the text. */
   const plansOf = async (text: string, work: () => Promise<void>): Promise<string[]> => {
     const plans: string[] = [];
-    const rows = PgSession.prototype.rows;
-    const spy = vi.spyOn(PgSession.prototype, 'rows');
+    const rows = PgSession.prototype.texts;
+    const spy = vi.spyOn(PgSession.prototype, 'texts');
     spy.mockImplementation(async function (this: PgSession, sql, values) {
       if (sql.includes(text)) {
         const lines = await rows.call(this, `EXPLAIN ${sql}`, values);

@@ -76,9 +76,9 @@ export async function foldOnce(
 ): Promise<FoldStep> {
   const startedAt = performance.now();
   return inTransaction(session, new Deadline(goal.timeoutMs), async () => {
-    for (const statement of sql.lock) await session.rows(statement);
+    for (const statement of sql.lock) await session.texts(statement);
     // The snapshot is taken here, after the lock: it sees what every earlier pass has done.
-    const [row] = await session.rows(sql.readState);
+    const [row] = await session.texts(sql.readState);
     const closed = millis(row?.[0]);
     const written = millis(row?.[1]);
     // A migration may have come between: the next look tells.
@@ -86,7 +86,7 @@ export async function foldOnce(
       const nothing = { entries: 0, changes: 0, stepMs: goal.stepMs, movedMs: 0 };
       return { isBehind: false, isIdle: true, ...nothing };
     }
-    if (closed === NEVER) await session.rows(sql.dropSpans);
+    if (closed === NEVER) await session.texts(sql.dropSpans);
     const reach = await reachOf(session, sql, { closed, written, goal });
     const { before, until, isCrowded, stepMs } = reach;
     const movedMs = before - closed;
@@ -106,7 +106,7 @@ export async function foldOnce(
     const restFactor = isFallingBehind
       ? Math.min(goal.restFactor, BEHIND_REST_FACTOR)
       : goal.restFactor;
-    await session.rows(sql.moveOn, [parameters[2]!, parameters[3]!, String(restFactor)]);
+    await session.texts(sql.moveOn, [parameters[2]!, parameters[3]!, String(restFactor)]);
     const isBehind = before < goal.target || until < goal.writtenUntil || hasMarks;
     return { isBehind, isIdle, entries, changes, stepMs, movedMs };
   });
@@ -155,7 +155,7 @@ async function writtenUntil(
   const momentOf = async (until: number, count: number): Promise<number | undefined> => {
     const values = [momentText(written), momentText(until), String(count)];
     // The planner takes a third of all entries for late ones, and might rather read and sort them.
-    const look = (): Promise<TextRow[]> => session.rows(lateUntil, values);
+    const look = (): Promise<TextRow[]> => session.texts(lateUntil, values);
     const [row] = await planWithout(session, ['seqscan'], look);
     return row && millis(row[0]);
   };
@@ -171,7 +171,7 @@ async function hasAnything(
   parameters: readonly string[],
 ): Promise<boolean> {
   const values = anything.moments.map((place) => parameters[place]!);
-  const look = (): Promise<TextRow[]> => session.rows(anything.sql, values);
+  const look = (): Promise<TextRow[]> => session.texts(anything.sql, values);
   const [row] = await planWithout(session, PLAIN_SCANS, look);
   return row?.[0] === 'true';
 }
@@ -188,7 +188,7 @@ async function runStatements(
   ): Promise<void> => {
     for (const { sql, moments } of statements) {
       const values = moments.map((place) => given[place]!);
-      await session.rows(sql, values);
+      await session.texts(sql, values);
     }
   };
   // Then no late entry is taken in, and marks are made of all of them once void ones are gone.
@@ -203,7 +203,7 @@ async function runStatements(
     // A grain may fill a span by itself, so only folds of few minutes have them.
     run([isShort ? fold.grains : fold.rows]),
   );
-  const [found] = await session.rows(fold.found);
+  const [found] = await session.texts(fold.found);
   const entries = Number(found?.[0] ?? 0);
   const hasFresh = entries > 0;
   const changes = Number(found?.[1] ?? 0);
@@ -221,14 +221,14 @@ async function firstStep(
   sql: RollupSql,
   { target, timeoutMs }: FoldGoal,
 ): Promise<{ start: number; stepMs: number }> {
-  await session.rows('SAVEPOINT first_step');
-  await session.rows(`SET LOCAL statement_timeout = ${Math.ceil(timeoutMs * FIRST_SHARE)}`);
-  const [row] = await session.rows(sql.first).catch(async (error: unknown) => {
+  await session.texts('SAVEPOINT first_step');
+  await session.texts(`SET LOCAL statement_timeout = ${Math.ceil(timeoutMs * FIRST_SHARE)}`);
+  const [row] = await session.texts(sql.first).catch(async (error: unknown) => {
     if ((error as { code?: unknown }).code !== QUERY_CANCELED) throw error;
     return [[String(LONG_AGO_MS), null]];
   });
   // The time limit of before comes back with it.
-  await session.rows('ROLLBACK TO SAVEPOINT first_step');
+  await session.texts('ROLLBACK TO SAVEPOINT first_step');
   if (row?.[0] == null) return { start: target, stepMs: MIN_STEP_MS };
   const start = millis(row[0]);
   const rows = Number(row[1] ?? 0);

@@ -29,7 +29,7 @@ export async function lookAt(
   sqlEntries: string,
   marginMs: number,
 ): Promise<RollupLook> {
-  const [row] = await session.rows(sql.look, [sqlEntries, String(marginMs / 1000)]);
+  const [row] = await session.texts(sql.look, [sqlEntries, String(marginMs / 1000)]);
   if (!row) throw new Error('the state of the rollups is missing');
   const [closed, written, found, moment, running, prepared, marks, late, hides, rests, indexes] =
     row;

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import { sessionOfClient } from '../postgres/fixtures/session-of-client.fixture.js';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import {
   openRollupBench,
@@ -7,7 +7,6 @@ import {
 } from '../../../../test/support/rollup-bench.js';
 import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
 import { verifyTable } from '../migrations/verify-table.js';
 import { createPartitions } from '../partitions/create-partitions.js';
 import { periodsBetween } from '../partitions/period.js';
@@ -20,11 +19,6 @@ const APRIL = Date.UTC(2026, 3, 1);
 const ENTRIES = 90 * 24;
 const OF_JANUARY = 31 * 24;
 
-const queryOf =
-  (client: pg.Client): QueryFunction =>
-  async (sql, values) =>
-    (await client.query(sql, values)).rows;
-
 let bench: RollupBench;
 let schema: string;
 
@@ -33,7 +27,7 @@ beforeEach(async () => {
   const usage = defineLedger({ schema, rollup: {}, partition: 'month' });
   bench = await openRollupBench(inject('databaseUrl'), usage);
   await createPartitions(
-    queryOf(bench.client),
+    sessionOfClient(bench.client),
     bench.table,
     periodsBetween('month', JANUARY, APRIL),
   );
@@ -67,7 +61,7 @@ describe('retiring a partition', () => {
   it('takes its entries out of every summary, and its spans away', async () => {
     await bench.settle();
     expect(await spans()).toBeGreaterThan(0);
-    const retired = await detachPartitions(queryOf(bench.client), bench.table, FEBRUARY);
+    const retired = await detachPartitions(sessionOfClient(bench.client), bench.table, FEBRUARY);
     expect(retired).toHaveLength(1);
     const left = ENTRIES - OF_JANUARY;
     const sums = async (): Promise<number[]> => [
@@ -79,7 +73,7 @@ describe('retiring a partition', () => {
     expect(await spans()).toBe(0);
     // The table is a plain one now: what happens there is no difference of the ledger.
     await bench.client.query(`DELETE FROM ${partition('p202601')}`);
-    await dropRetired(queryOf(bench.client), retired![0]!);
+    await dropRetired(sessionOfClient(bench.client), retired![0]!);
     await bench.settle();
     expect(await sums()).toEqual([left, left / 2, left]);
   });
@@ -97,7 +91,7 @@ describe('retiring a partition', () => {
     await expect.poll(isStuck, { timeout: 20_000 }).toBe(true);
     let isRetired = false;
     const other = await bench.connect();
-    const retiring = detachPartitions(queryOf(other), bench.table, FEBRUARY).finally(() => {
+    const retiring = detachPartitions(sessionOfClient(other), bench.table, FEBRUARY).finally(() => {
       isRetired = true;
     });
     const found = new Set<number>();
@@ -117,11 +111,13 @@ describe('retiring a partition', () => {
   it('changes nothing if it is rolled back', async () => {
     await bench.settle();
     const { client } = bench;
-    const stop: QueryFunction = async (sql, values) => {
+    const session = sessionOfClient(client);
+    const rows = session.rows.bind(session);
+    session.rows = async (sql, values) => {
       if (sql.startsWith('COMMENT ON TABLE')) throw new Error('killed');
-      return (await client.query(sql, values)).rows;
+      return rows(sql, values);
     };
-    await expect(detachPartitions(stop, bench.table, FEBRUARY)).rejects.toThrow('killed');
+    await expect(detachPartitions(session, bench.table, FEBRUARY)).rejects.toThrow('killed');
     expect([await entries(), await entries({ userId: 2 })]).toEqual([ENTRIES, ENTRIES / 2]);
   });
 });
@@ -154,7 +150,7 @@ describe('rows of one partition', () => {
     );
     const at = Number(rows[0]!.ms);
     const { moved } = await createPartitions(
-      queryOf(bench.client),
+      sessionOfClient(bench.client),
       bench.table,
       periodsBetween('month', at, at + 1),
     );
@@ -173,11 +169,17 @@ describe('nestjs-ledger rollup', () => {
     const options = { databaseUrl: inject('databaseUrl'), schema, table: 'usage_entries' };
     expect((await rollup(options)).result).toMatch(/^rolled up/);
     const usage = defineLedger({ schema, rollup: {}, partition: 'month' });
-    expect(await verifyTable(queryOf(client), usage)).toEqual([]);
+    expect(
+      await verifyTable((sql, values) => client.query(sql, values).then(({ rows }) => rows), usage),
+    ).toEqual([]);
     await bench.settle();
     expect([(await spans()) > 0, await entries()]).toEqual([true, ENTRIES]);
     // A partition that is made afterwards has them too.
-    await createPartitions(queryOf(client), table, periodsBetween('month', APRIL, APRIL + 1));
+    await createPartitions(
+      sessionOfClient(client),
+      table,
+      periodsBetween('month', APRIL, APRIL + 1),
+    );
     const { rows } = await client.query<{ whole: boolean }>(
       `SELECT bool_and(indisvalid) AS whole FROM pg_index
        WHERE indexrelid IN ('${names.sqlLate}'::regclass, '${names.sqlBrin}'::regclass)`,

@@ -1,4 +1,3 @@
-import { connectionSchema } from '../postgres/connection-schema.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import {
   BUILT_IN_DIMENSIONS,
@@ -10,7 +9,7 @@ import {
 import { tableNames } from '../postgres/table-names.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 import type { PgConnections } from '../postgres/pg-connections.js';
-import { PgSession } from '../postgres/pg-session.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { foldOnce, MIN_STEP_MS, OLD_REST_MS, QUERY_CANCELED } from './rollup-fold.js';
 import type { FoldStep } from './rollup-fold.js';
 import { lookAt, NEVER, SettledUntil } from './rollup-look.js';
@@ -125,10 +124,9 @@ export class RollupPass {
   async run(): Promise<PassResult> {
     const { connections, definition, timeoutMs = TIMEOUT_MS } = this.#parts;
     const deadline = new Deadline(timeoutMs);
-    return connections.use(deadline, async (lease) => {
-      const schema = connectionSchema(await connections.ready());
+    return connections.use(deadline, async (session) => {
+      const { schema } = session;
       const own = rollupSql(definition, schema, this.#sizes);
-      const session = new PgSession(lease, deadline);
       const { sqlEntries } = tableNames(definition, schema);
       const look = await lookAt(session, own, sqlEntries, this.#parts.marginMs ?? MARGIN_MS);
       const found = look.dimensions.split(',');
@@ -164,12 +162,11 @@ export class RollupPass {
   async clear(): Promise<boolean> {
     const { connections, definition, timeoutMs = TIMEOUT_MS } = this.#parts;
     const deadline = new Deadline(timeoutMs);
-    return connections.use(deadline, async (lease) => {
-      const sql = rollupSql(definition, connectionSchema(await connections.ready()), this.#sizes);
-      const session = new PgSession(lease, deadline);
+    return connections.use(deadline, async (session) => {
+      const sql = rollupSql(definition, session.schema, this.#sizes);
       try {
         await inTransaction(session, deadline, async () => {
-          for (const statement of [...sql.lock, ...sql.clear]) await session.rows(statement);
+          for (const statement of [...sql.lock, ...sql.clear]) await session.texts(statement);
         });
       } catch (error) {
         if (isSomebodyElse(error)) return false;
@@ -187,7 +184,7 @@ export class RollupPass {
     const startedAt = performance.now();
     try {
       // While VACUUM is at a table it is left to that, and what is not summarized is only slower.
-      await session.rows(sql.summarize).catch(() => []);
+      await session.texts(sql.summarize).catch(() => []);
       const { timeoutMs = TIMEOUT_MS, grainedMs = GRAINED_MS } = this.#parts;
       const step = await foldOnce(session, sql, {
         ...goal,

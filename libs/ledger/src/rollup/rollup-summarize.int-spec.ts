@@ -1,3 +1,4 @@
+import { sessionOfClient } from '../postgres/fixtures/session-of-client.fixture.js';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import {
@@ -27,11 +28,7 @@ beforeEach(async () => {
   const usage = defineLedger({ schema, rollup: {}, partition: 'month' });
   bench = await openRollupBench(inject('databaseUrl'), usage);
   const { client, table } = bench;
-  await createPartitions(
-    async (sql, values) => (await client.query(sql, values)).rows,
-    table,
-    periodsBetween('month', JANUARY, APRIL),
-  );
+  await createPartitions(sessionOfClient(client), table, periodsBetween('month', JANUARY, APRIL));
   // So that few entries have many ranges of pages, of which no autovacuum tells the index.
   for (const name of await brinIndexes()) {
     await client.query(`ALTER INDEX ${name} SET (pages_per_range = 1, autosummarize = off)`);
@@ -75,8 +72,8 @@ async function unknownTo(month: string): Promise<number> {
 /** Folds; tells the codes of what the server refused. */
 async function fold(change: (sql: string) => string = (sql) => sql): Promise<unknown[]> {
   const refused: unknown[] = [];
-  const rows = PgSession.prototype.rows;
-  const spy = vi.spyOn(PgSession.prototype, 'rows');
+  const rows = PgSession.prototype.texts;
+  const spy = vi.spyOn(PgSession.prototype, 'texts');
   spy.mockImplementation(function (this: PgSession, sql, values) {
     return rows.call(this, change(sql), values).catch((error: unknown) => {
       refused.push((error as { code?: unknown }).code);

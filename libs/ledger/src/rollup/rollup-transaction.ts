@@ -1,4 +1,3 @@
-import { LIFT_TRANSACTION_TIMEOUT } from '../postgres/transaction-timeout.js';
 import type { Deadline } from '../clock/deadline.js';
 import type { PgSession } from '../postgres/pg-session.js';
 
@@ -13,24 +12,18 @@ export async function inTransaction<T>(
   deadline: Deadline,
   work: () => Promise<T>,
 ): Promise<T> {
-  await session.rows('BEGIN ISOLATION LEVEL REPEATABLE READ');
-  try {
-    await session.rows(LIFT_TRANSACTION_TIMEOUT);
-    const ms = Math.max(1, Math.floor(deadline.remainingMs * 0.9));
-    await session.rows(`SET LOCAL lock_timeout = ${Math.min(ms, 1_000)}`);
-    await session.rows(`SET LOCAL statement_timeout = ${ms}`);
-    await session.rows(`SET LOCAL idle_in_transaction_session_timeout = ${ms}`);
-    await session.rows('SET LOCAL synchronous_commit = on');
-    await session.rows(`SET LOCAL work_mem = '${WORK_MEM}'`);
-    await session.rows('SET LOCAL jit = off');
-    const result = await work();
-    await session.rows('COMMIT');
-    return result;
-  } catch (error) {
-    // Of a connection that is lost the server rolls back by itself.
-    await session.rows('ROLLBACK').catch(() => []);
-    throw error;
-  }
+  const timeoutMs = Math.max(1, Math.floor(deadline.remainingMs * 0.9));
+  return session.transaction(work, {
+    isolation: 'REPEATABLE READ',
+    timeoutMs,
+    lockTimeoutMs: Math.min(timeoutMs, 1_000),
+    settings: {
+      idle_in_transaction_session_timeout: String(timeoutMs),
+      synchronous_commit: 'on',
+      work_mem: `'${WORK_MEM}'`,
+      jit: 'off',
+    },
+  });
 }
 
 /** Does the work while the planner takes these ways only where there is no other. @internal */
@@ -41,10 +34,10 @@ export async function planWithout<T>(
 ): Promise<T> {
   const names = ways.map((way) => `enable_${way}`);
   const off = names.map((name) => `current_setting('${name}'), set_config('${name}', 'off', true)`);
-  const [row] = await session.rows(`SELECT ${off.join(', ')}`);
+  const [row] = await session.texts(`SELECT ${off.join(', ')}`);
   const result = await work();
   const back = names.map((name, index) => `set_config('${name}', $${index + 1}, true)`);
   const values = names.map((_, index) => row?.[index * 2] ?? 'on');
-  await session.rows(`SELECT ${back.join(', ')}`, values);
+  await session.texts(`SELECT ${back.join(', ')}`, values);
   return result;
 }

@@ -29,15 +29,15 @@ export class CopyWriter implements StrategyWriter {
   }
 
   async writeNew(attempt: BatchAttempt): Promise<WriteResult> {
-    const { batch, deadline, lease } = attempt;
+    const { batch, session } = attempt;
     const copy = this.#copySql(attempt.sqlTable);
     const statement = new CopyStatement([...setLocal(attempt), copy], batch.slices());
-    await lease.run(statement, deadline, this.#tableName);
+    await session.run(statement, this.#tableName);
     return { written: batch.count, duplicates: [], conflicts: [] };
   }
 
   async writeMissing(attempt: BatchAttempt, shape: TableShape): Promise<WriteResult> {
-    const { batch, deadline, lease, sqlTable } = attempt;
+    const { batch, session, sqlTable } = attempt;
     const source = {
       from: `${SQL_BATCH_TABLE} AS s`,
       order: 's.ctid',
@@ -54,7 +54,7 @@ export class CopyWriter implements StrategyWriter {
       compareSql(sqlTable, source, shape.key),
     ];
     const statement = new CopyStatement(statements, batch.slices());
-    const results = await lease.run(statement, deadline, BATCH_TABLE);
+    const results = await session.run(statement, BATCH_TABLE);
     return readComparison(batch.count, results.at(-1));
   }
 
@@ -71,8 +71,8 @@ export class CopyWriter implements StrategyWriter {
   }
 }
 
-function setLocal({ deadline, isAwaited }: BatchAttempt): string[] {
-  return transactionSettings(deadline, isAwaited).map(
+function setLocal({ session, isAwaited }: BatchAttempt): string[] {
+  return transactionSettings(session.deadline, isAwaited).map(
     ([name, value]) => `SET LOCAL ${name} = ${value}`,
   );
 }

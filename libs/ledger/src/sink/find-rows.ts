@@ -1,8 +1,7 @@
 import { settingsCommand } from '../postgres/transaction-settings.js';
 import type { RowBatch } from '../ports/ledger-sink.interface.js';
 import { CommandStatement } from '../postgres/command-statement.js';
-import type { Deadline } from '../clock/deadline.js';
-import type { PgLease } from '../postgres/pg-lease.js';
+import type { PgSession } from '../postgres/pg-session.js';
 
 /** Source: PostgreSQL's pg_type.dat. */
 const UUID_OID = 2950;
@@ -19,17 +18,16 @@ const UUID_FIELD = [2, 22] as const;
  * @internal
  */
 export async function findRows(
-  lease: PgLease,
+  session: PgSession,
   batch: RowBatch,
-  deadline: Deadline,
   sqlTable: string,
 ): Promise<number[]> {
   const sql =
     'SELECT s.position FROM unnest($1::uuid[]) WITH ORDINALITY AS s (uuid, position) ' +
     `WHERE EXISTS (SELECT FROM ${sqlTable} t WHERE t.uuid = s.uuid) ORDER BY 1`;
   const parameters = [{ oid: UUID_ARRAY_OID, value: uuidArray(batch) }];
-  const commands = [settingsCommand(deadline, false), { sql, parameters }];
-  const results = await lease.run(new CommandStatement(commands), deadline);
+  const commands = [settingsCommand(session.deadline, false), { sql, parameters }];
+  const results = await session.run(new CommandStatement(commands));
   return (results[1]?.rows ?? []).map(([position]) => Number(position) - 1);
 }
 

@@ -36,35 +36,35 @@ export class InsertWriter implements StrategyWriter {
   }
 
   async writeNew(attempt: BatchAttempt): Promise<WriteResult> {
-    const { batch, deadline, isAwaited, lease, sqlTable } = attempt;
+    const { batch, isAwaited, session, sqlTable } = attempt;
     const parameters = await columnArrays(batch, this.#types);
     const { columns, from, order } = this.#source;
     const list = columnList(columns);
     const sql = `INSERT INTO ${sqlTable} (${list}) SELECT ${list} FROM ${from} ORDER BY ${order}`;
-    const commands = [settingsCommand(deadline, isAwaited), { sql, parameters }];
-    await lease.run(new CommandStatement(commands), deadline);
+    const commands = [settingsCommand(session.deadline, isAwaited), { sql, parameters }];
+    await session.run(new CommandStatement(commands));
     return { written: batch.count, duplicates: [], conflicts: [] };
   }
 
   async writeMissing(attempt: BatchAttempt, { key }: TableShape): Promise<WriteResult> {
-    const { batch, deadline, isAwaited, lease, sqlTable } = attempt;
+    const { batch, isAwaited, session, sqlTable } = attempt;
     const parameters = await columnArrays(batch, this.#types);
     const commands = [
-      settingsCommand(deadline, isAwaited),
+      settingsCommand(session.deadline, isAwaited),
       { sql: insertMissingSql(sqlTable, this.#source, key), parameters },
       // The arrays go twice: the comparison must see what others committed meanwhile.
       { sql: compareSql(sqlTable, this.#source, key), parameters },
     ];
-    const results = await lease.run(new CommandStatement(commands), deadline);
+    const results = await session.run(new CommandStatement(commands));
     return readComparison(batch.count, results.at(-1));
   }
 
   /** @returns indexes of the rows that are there with equal content @throws StatementError */
-  async findSame({ batch, deadline, lease, sqlTable }: BatchAttempt): Promise<number[]> {
+  async findSame({ batch, session, sqlTable }: BatchAttempt): Promise<number[]> {
     const parameters = await columnArrays(batch, this.#types);
     const sql = findSameSql(sqlTable, this.#source);
-    const commands = [settingsCommand(deadline, false), { sql, parameters }];
-    const results = await lease.run(new CommandStatement(commands), deadline);
+    const commands = [settingsCommand(session.deadline, false), { sql, parameters }];
+    const results = await session.run(new CommandStatement(commands));
     return (results[1]?.rows ?? []).map(([position]) => Number(position) - 1);
   }
 }

@@ -92,20 +92,20 @@ export class PostgresSink implements LedgerSink {
   async write(batch: RowBatch, attempt: WriteAttempt): Promise<WriteResult> {
     const deadline = new Deadline(attempt.timeoutMs);
     const { isAwaited, mayExist } = attempt;
-    return this.connections.use(deadline, async (lease) => {
+    return this.connections.use(deadline, async (session) => {
       const sqlTable = this.#sqlTable();
-      const attempted = { lease, batch, deadline, isAwaited, sqlTable };
+      const attempted = { session, batch, isAwaited, sqlTable };
       return mayExist ? this.#writeMissing(attempted, true) : this.#writeNew(attempted);
     });
   }
 
   async find(batch: RowBatch, timeoutMs: number, isSame = false): Promise<readonly number[]> {
     const deadline = new Deadline(timeoutMs);
-    return this.connections.use(deadline, async (lease) => {
+    return this.connections.use(deadline, async (session) => {
       const sqlTable = this.#sqlTable();
       try {
-        if (!isSame) return await findRows(lease, batch, deadline, sqlTable);
-        const attempt = { lease, batch, deadline, isAwaited: false, sqlTable };
+        if (!isSame) return await findRows(session, batch, sqlTable);
+        const attempt = { session, batch, isAwaited: false, sqlTable };
         return await this.#writers.insert.findSame(attempt);
       } catch (error) {
         throw this.#translate(error, true);
@@ -115,9 +115,9 @@ export class PostgresSink implements LedgerSink {
 
   async ping(timeoutMs: number): Promise<void> {
     const deadline = new Deadline(timeoutMs);
-    await this.connections.use(deadline, async (lease) => {
+    await this.connections.use(deadline, async (session) => {
       try {
-        await lease.run(new CopyStatement(['SELECT 1'], []), deadline);
+        await session.run(new CopyStatement(['SELECT 1'], []));
       } catch (error) {
         throw this.#translate(error, true);
       }
@@ -172,9 +172,9 @@ export class PostgresSink implements LedgerSink {
   }
 
   async #readShape(attempt: BatchAttempt, error?: StatementError): Promise<TableShape> {
-    const { lease, deadline, sqlTable } = attempt;
+    const { session, sqlTable } = attempt;
     const { schema, constraint: name } = error?.failure ?? {};
-    const shape = await readTableShape(lease, deadline, sqlTable, { schema, name });
+    const shape = await readTableShape(session, sqlTable, { schema, name });
     return shape.key.length > 0 ? shape : { ...shape, key: ['uuid'] };
   }
 
@@ -192,7 +192,7 @@ export class PostgresSink implements LedgerSink {
     if (!(error instanceof StatementError) || error.failure.code !== '42501') {
       return this.#translate(error, isNew);
     }
-    if (!attempt.lease.isHeld || error.failure.rowNumber !== undefined) {
+    if (!attempt.session.isHeld || error.failure.rowNumber !== undefined) {
       return this.#translate(error, isNew);
     }
     const hasRowPolicies = await this.#readShape(attempt).then(

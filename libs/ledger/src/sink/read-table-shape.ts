@@ -1,7 +1,6 @@
 import { settingsCommand } from '../postgres/transaction-settings.js';
 import { CommandStatement } from '../postgres/command-statement.js';
-import type { Deadline } from '../clock/deadline.js';
-import type { PgLease } from '../postgres/pg-lease.js';
+import type { PgSession } from '../postgres/pg-session.js';
 
 const TEXT_OID = 25;
 
@@ -45,8 +44,7 @@ const SHAPE_SQL = `
  * @internal
  */
 export async function readTableShape(
-  lease: PgLease,
-  deadline: Deadline,
+  session: PgSession,
   sqlTable: string,
   constraint: { schema: string | undefined; name: string | undefined },
 ): Promise<TableShape> {
@@ -54,8 +52,8 @@ export async function readTableShape(
     oid: TEXT_OID,
     value: Buffer.from(text),
   }));
-  const commands = [settingsCommand(deadline, false), { sql: SHAPE_SQL, parameters }];
-  const results = await lease.run(new CommandStatement(commands), deadline);
+  const commands = [settingsCommand(session.deadline, false), { sql: SHAPE_SQL, parameters }];
+  const results = await session.run(new CommandStatement(commands));
   const facts = results[1]?.rows ?? [];
   const names = (kind: string): string[] =>
     facts.filter(([found]) => found === kind).map(([, name]) => name ?? '');

@@ -1,13 +1,11 @@
 import type { RowBatch, WriteResult } from '../ports/ledger-sink.interface.js';
-import type { Deadline } from '../clock/deadline.js';
-import type { PgLease } from '../postgres/pg-lease.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import type { TableShape } from './read-table-shape.js';
 
 /** One attempt at one batch, with its connection. @internal */
 export interface BatchAttempt {
-  readonly lease: PgLease;
+  readonly session: PgSession;
   readonly batch: RowBatch;
-  readonly deadline: Deadline;
   readonly isAwaited: boolean;
   /** The table as SQL text, quoted and qualified. */
   readonly sqlTable: string;

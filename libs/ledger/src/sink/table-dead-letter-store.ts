@@ -1,4 +1,3 @@
-import { connectionSchema } from '../postgres/connection-schema.js';
 import { settingsCommand } from '../postgres/transaction-settings.js';
 import { createHash, randomBytes } from 'node:crypto';
 import { formatUuid } from '../codec/uuid.js';
@@ -43,16 +42,15 @@ export class TableDeadLetterStore implements LedgerDeadLetterStore {
     const { connections, table, timeoutMs } = this.#options;
     const rows = letters.map((letter) => this.#rowOf(letter));
     const deadline = new Deadline(timeoutMs);
-    await connections.use(deadline, async (lease) => {
-      const schema = connectionSchema(await connections.ready());
-      const sql = insertSql(tableNames(table, schema).sqlDeadLetters);
+    await connections.use(deadline, async (session) => {
+      const sql = insertSql(tableNames(table, session.schema).sqlDeadLetters);
       const value = Buffer.from(storableJson(JSON.stringify(rows, bigintAsString)));
       const commands = [
-        settingsCommand(deadline, true),
+        settingsCommand(session.deadline, true),
         { sql, parameters: [{ oid: TEXT_OID, value }] },
       ];
       try {
-        await lease.run(new CommandStatement(commands), deadline);
+        await session.run(new CommandStatement(commands));
       } catch (error) {
         throw translate(error);
       }
