@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { rowColumns } from '../../libs/ledger/src/entry/ledger-definition.js';
+import { rowColumns } from '../../libs/ledger/src/entry/columns.js';
 import {
   COPY_HEADER,
   COPY_TRAILER,

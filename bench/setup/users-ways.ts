@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { newEntryUuid } from '../../libs/ledger/src/codec/uuid.js';
-import { columnName } from '../../libs/ledger/src/entry/ledger-definition.js';
+import { columnName } from '../../libs/ledger/src/entry/columns.js';
 import { definitionOf, makeEntry, tableOf, type BenchEntry, type EntryKind } from './entries.js';
 
 /** One way of writing entries that applications use today. */

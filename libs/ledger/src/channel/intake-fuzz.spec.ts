@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RowCodec } from '../codec/row-codec.js';
-import { columnName, type LedgerTable } from '../entry/ledger-definition.js';
+import { columnName } from '../entry/columns.js';
+import { type LedgerTable } from '../entry/ledger-definition.js';
 import { rowTypes } from '../sink/column-arrays.js';
 import { Counters } from '../stats/counters.js';
 import { LossReporter } from '../stats/loss-reporter.js';

@@ -3,12 +3,8 @@ import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { DataSource } from 'typeorm';
 import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import {
-  columnName,
-  rowColumns,
-  type ColumnType,
-  type IdType,
-} from '../entry/ledger-definition.js';
+import { columnName, rowColumns } from '../entry/columns.js';
+import { type ColumnType, type IdType } from '../entry/ledger-definition.js';
 import { loadCatalog } from '../postgres/load-catalog.js';
 import { tableNames, type TableNames } from '../postgres/table-names.js';
 import { readPgError } from '../postgres/read-pg-error.js';

@@ -1,5 +1,6 @@
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { BUILT_IN_COLUMNS } from '../entry/ledger-definition.js';
+import { rowColumnsOf } from '../entry/columns.js';
+import { strict as assert } from 'node:assert';
 import type { ColumnCodec } from './column-codec.js';
 import { createColumn, createIdColumn } from './create-column.js';
 import { EntryParser } from './entry-parser.js';
@@ -31,9 +32,15 @@ export class RowCodec {
     const ids = [0, 1, 2].map(() => createIdColumn(table.ids));
     const names = Object.keys(table.columns);
     this.#declared = names.map((name) => createColumn(table.columns[name]!));
-    this.#fieldCount = BUILT_IN_COLUMNS.length + names.length;
     this.parser = new EntryParser(ids, names, this.#declared);
     this.#fields = this.parser.fields;
+    const columns = rowColumnsOf(table);
+    this.#fieldCount = columns.length;
+    // `encode` names each column: a loop over all would make every call of `write` a look-up.
+    assert.deepEqual(
+      ['uuid', ...this.#fields.map(([field]) => field)],
+      columns.map(({ field }) => field),
+    );
   }
 
   /** Names of all fields that an entry may have. */

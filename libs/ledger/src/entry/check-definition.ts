@@ -1,5 +1,6 @@
 import { checkRollup } from './check-rollup.js';
-import { BUILT_IN_COLUMNS, columnName, MAX_COLUMNS } from './ledger-definition.js';
+import { BUILT_IN_NAMES, columnName } from './columns.js';
+import { MAX_COLUMNS } from './ledger-definition.js';
 
 /**
  * What PostgreSQL keeps of an identifier, in bytes; the rest it cuts off without an error.
@@ -52,8 +53,8 @@ const NAME = /^[a-z][a-z0-9_-]{0,39}$/;
 const FIELD = /^[a-z][a-zA-Z0-9]*$/;
 
 /** Fields of an entry, and of what is read back, that are not columns of a row. */
-const OTHER_FIELDS = ['idempotencyKey', 'writtenAt'];
-const OTHER_COLUMNS = ['written_at', 'idempotency_key'];
+const OTHER_FIELDS = ['idempotencyKey'];
+const OTHER_COLUMNS = ['idempotency_key'];
 
 /**
  * Columns that every PostgreSQL table has already; `ADD COLUMN` refuses their names.
@@ -128,7 +129,7 @@ function checkField(field: string): string | undefined {
   if (column.length > MAX_IDENTIFIER_BYTES) {
     return `must have at most ${MAX_IDENTIFIER_BYTES} bytes in snake case, has ${column.length}`;
   }
-  const isBuiltIn = BUILT_IN_COLUMNS.some((names) => names[0] === field || names[1] === column);
+  const isBuiltIn = BUILT_IN_NAMES.some((own) => own.field === field || own.column === column);
   if (isBuiltIn || OTHER_FIELDS.includes(field) || OTHER_COLUMNS.includes(column)) {
     return 'is a field that every entry has';
   }

@@ -46,31 +46,3 @@ export const MAX_ID_BYTES = 256;
 export const MAX_TEXT_BYTES = 8192;
 /** Declared columns of one ledger. */
 export const MAX_COLUMNS = 16;
-
-/** The ledger's own columns in table order: entry field, column name. `written_at` is the server's. */
-export const BUILT_IN_COLUMNS = [
-  ['uuid', 'uuid'],
-  ['userId', 'user_id'],
-  ['apiKeyId', 'api_key_id'],
-  ['serviceId', 'service_id'],
-  ['promptTokens', 'prompt_tokens'],
-  ['completionTokens', 'completion_tokens'],
-  ['direction', 'direction'],
-  ['memo', 'memo'],
-  ['attributes', 'attributes'],
-  ['corrects', 'corrects'],
-  ['createdAt', 'created_at'],
-] as const;
-
-/** Snake case of a camel case field: `costNanos` to `cost_nanos`. */
-export function columnName(field: string): string {
-  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-/** Names of all columns that a row carries, in the order of the row. */
-export function rowColumns(table: LedgerTable): string[] {
-  return [
-    ...BUILT_IN_COLUMNS.map(([, column]) => column),
-    ...Object.keys(table.columns).map(columnName),
-  ];
-}

@@ -1,5 +1,5 @@
 import { NAME_ENDINGS } from '../entry/check-definition.js';
-import { columnName } from '../entry/ledger-definition.js';
+import { columnsOf } from '../entry/columns.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 
 /** One column as the definition wants it. @internal */
@@ -24,25 +24,16 @@ export interface ExpectedTable {
 
 /** @internal */
 export function expectedEntries(table: LedgerTable): ExpectedTable {
-  const declared = Object.entries(table.columns).map(([field, type]) => ({
-    ...column(`${columnName(field)} ${type}?`),
-    isDeclared: true,
-  }));
-  const builtIn = [
-    'uuid uuid',
-    `user_id ${table.ids}`,
-    `api_key_id ${table.ids}?`,
-    `service_id ${table.ids}?`,
-    'prompt_tokens integer',
-    'completion_tokens integer',
-    'direction text',
-    'memo text?',
-    'attributes jsonb?',
-    'corrects uuid?',
-    'created_at timestamptz',
-    'written_at timestamptz',
-  ];
-  return { name: table.table, key: 'uuid', columns: [...builtIn.map(column), ...declared] };
+  const columns = columnsOf(table).map(
+    ({ column: name, type, isNullable, isInRow, isDeclared }) => ({
+      name,
+      type: spelledBySql(type),
+      isNullable,
+      isWritten: isInRow,
+      isDeclared,
+    }),
+  );
+  return { name: table.table, key: 'uuid', columns };
 }
 
 /** @internal */
@@ -68,9 +59,14 @@ function column(text: string): ExpectedColumn {
   const plainType = type.replace('?', '');
   return {
     name,
-    type: plainType === 'timestamptz' ? 'timestamp with time zone' : plainType,
+    type: spelledBySql(plainType),
     isNullable: type.endsWith('?'),
     isWritten: name !== 'written_at',
     isDeclared: false,
   };
+}
+
+/** As `format_type` spells it. */
+function spelledBySql(type: string): string {
+  return type === 'timestamptz' ? 'timestamp with time zone' : type;
 }

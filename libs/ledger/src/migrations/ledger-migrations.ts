@@ -2,7 +2,7 @@ import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { connectionSchema } from '../postgres/connection-schema.js';
 import type { DataSource, MigrationInterface, QueryRunner } from 'typeorm';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
-import { columnName } from '../entry/ledger-definition.js';
+import { columnName } from '../entry/columns.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import { CHECK_EXPRESSIONS } from '../postgres/usage-entry.entity.js';
 import { createGuard, dropGuard } from './immutable-migration.js';

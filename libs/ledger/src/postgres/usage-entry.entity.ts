@@ -1,7 +1,7 @@
 import { EntitySchema } from 'typeorm';
 import type { EntitySchemaColumnOptions, EntitySchemaIndexOptions } from 'typeorm';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
-import { columnName } from '../entry/ledger-definition.js';
+import { columnsOf } from '../entry/columns.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import type { ColumnOutput, Direction } from '../entry/usage-entry.interface.js';
 
@@ -52,7 +52,7 @@ export function usageEntryEntity<T extends LedgerTable>(table: T): EntitySchema<
     name: `LedgerEntry_${table.name}`,
     tableName: table.table,
     ...(table.schema === undefined ? {} : { schema: table.schema }),
-    columns: { ...builtInColumns(table), ...declaredColumns(table) },
+    columns: entityColumns(table),
     indices: [
       { name: table.table + NAME_ENDINGS.userIndex, columns: ['userId', 'createdAt'] },
       {
@@ -81,41 +81,29 @@ function rollupIndexes({ table }: LedgerTable): EntitySchemaIndexOptions[] {
   }));
 }
 
-function builtInColumns(table: LedgerTable): Record<string, EntitySchemaColumnOptions> {
-  return {
-    uuid: {
-      ...column('uuid', 'uuid'),
-      primary: true,
-      primaryKeyConstraintName: table.table + NAME_ENDINGS.primaryKey,
-    },
-    userId: column(table.ids, 'userId'),
-    apiKeyId: { ...column(table.ids, 'apiKeyId'), nullable: true },
-    serviceId: { ...column(table.ids, 'serviceId'), nullable: true },
-    promptTokens: column('integer', 'promptTokens'),
-    completionTokens: column('integer', 'completionTokens'),
-    direction: column('text', 'direction'),
-    memo: { ...column('text', 'memo'), nullable: true },
-    attributes: { ...column('jsonb', 'attributes'), nullable: true },
-    corrects: { ...column('uuid', 'corrects'), nullable: true },
-    createdAt: column('timestamptz', 'createdAt'),
-    writtenAt: { ...column('timestamptz', 'writtenAt'), default: () => 'now()' },
-  };
+function entityColumns(table: LedgerTable): Record<string, EntitySchemaColumnOptions> {
+  const columns = columnsOf(table).map(
+    ({ field, column, type, isNullable }): [string, EntitySchemaColumnOptions] => [
+      field,
+      {
+        type,
+        name: column,
+        update: false,
+        ...(isNullable && { nullable: true }),
+        // An application may have set a type parser of its own for these.
+        ...((type === 'bigint' || type === 'numeric') && { transformer: AS_TEXT }),
+        ...(field === 'uuid' && {
+          primary: true,
+          primaryKeyConstraintName: table.table + NAME_ENDINGS.primaryKey,
+        }),
+        ...(field === 'writtenAt' && { default: () => 'now()' }),
+      },
+    ],
+  );
+  return Object.fromEntries(columns);
 }
 
-function declaredColumns(table: LedgerTable): Record<string, EntitySchemaColumnOptions> {
-  const columns: Record<string, EntitySchemaColumnOptions> = {};
-  for (const [field, type] of Object.entries(table.columns)) {
-    columns[field] = { ...column(type, field), nullable: true };
-  }
-  return columns;
-}
-
-function column(type: ColumnType, field: string): EntitySchemaColumnOptions {
-  const options = { type, name: columnName(field), update: false };
-  if (type !== 'bigint' && type !== 'numeric') return options;
-  // An application may have set a type parser of its own for these.
-  return { ...options, transformer: { to: (value: unknown) => value, from: textOrNull } };
-}
+const AS_TEXT = { to: (value: unknown) => value, from: textOrNull };
 
 function textOrNull(value: string | number | bigint | null | undefined): string | null {
   return value === null || value === undefined ? null : String(value);

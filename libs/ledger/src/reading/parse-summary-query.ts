@@ -1,5 +1,5 @@
 import type { Filter, SummaryFilter } from '../ports/summary-filter.interface.js';
-import { columnName } from '../entry/ledger-definition.js';
+import { columnName } from '../entry/columns.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
 import { checkFields, parseColumn, parseId, parseMoment } from './parse-read-query.js';

@@ -2,7 +2,7 @@ import { MEASURES_OF_ENTRY } from '../postgres/measures-sql.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
 import type { ReadStatement } from '../postgres/read-rows.js';
 import type { TextRow } from '../postgres/pg-statement.js';
-import { columnName } from '../entry/ledger-definition.js';
+import { columnName } from '../entry/columns.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { tableNames } from '../postgres/table-names.js';
 import { PERIODS } from './parse-report-query.js';

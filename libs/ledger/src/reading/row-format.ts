@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '../postgres/quote-sql.js';
-import { columnName } from '../entry/ledger-definition.js';
+import { columnsOf, type LedgerColumn } from '../entry/columns.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import { millisOf } from './page-cursor.js';
 
@@ -36,21 +36,7 @@ const MAX_MICROS = 2n ** 63n - 1n;
  * @internal
  */
 export function rowFormat(table: LedgerTable): RowFormat {
-  const fields = [
-    format('uuid', 'uuid'),
-    format('userId', table.ids),
-    format('apiKeyId', table.ids),
-    format('serviceId', table.ids),
-    format('promptTokens', 'integer'),
-    format('completionTokens', 'integer'),
-    format('direction', 'text'),
-    format('memo', 'text'),
-    format('attributes', 'jsonb'),
-    format('corrects', 'uuid'),
-    format('createdAt', 'timestamptz'),
-    format('writtenAt', 'timestamptz'),
-    ...Object.entries(table.columns).map(([field, type]) => format(field, type)),
-  ];
+  const fields = columnsOf(table).map(format);
   const createdAt = fields.findIndex(({ field }) => field === 'createdAt');
   return {
     selectList: fields.map(({ sql }) => sql).join(', '),
@@ -74,8 +60,8 @@ export function momentSql(column: string): string {
   return `encode(timestamptz_send(${column}), 'hex')`;
 }
 
-function format(field: string, type: ColumnType): FieldFormat {
-  const column = quoteIdentifier(columnName(field));
+function format({ field, column: name, type }: LedgerColumn): FieldFormat {
+  const column = quoteIdentifier(name);
   if (type === 'timestamptz') return { field, sql: momentSql(column), parse: isoTime };
   return { field, sql: `${column}::text`, parse: PARSERS[type] };
 }

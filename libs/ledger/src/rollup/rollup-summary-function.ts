@@ -1,6 +1,6 @@
 import { MEASURES_OF_ENTRY } from '../postgres/measures-sql.js';
 import { qualify, quoteIdentifier } from '../postgres/quote-sql.js';
-import { columnName } from '../entry/ledger-definition.js';
+import { columnName } from '../entry/columns.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { defineFunction, ownRelation, presentTable } from '../postgres/ledger-function.js';
 import {

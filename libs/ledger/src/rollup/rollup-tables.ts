@@ -1,6 +1,6 @@
 import { qualify } from '../postgres/quote-sql.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
-import { columnName } from '../entry/ledger-definition.js';
+import { columnName } from '../entry/columns.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 
 /**

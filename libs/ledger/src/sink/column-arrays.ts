@@ -1,5 +1,5 @@
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
-import { BUILT_IN_COLUMNS } from '../entry/ledger-definition.js';
+import { rowColumnsOf } from '../entry/columns.js';
 import type { RowBatch } from '../ports/ledger-sink.interface.js';
 import type { BinaryParameter } from '../postgres/frontend-messages.js';
 
@@ -15,17 +15,6 @@ const TYPE_OIDS: Readonly<Record<ColumnType, readonly [element: number, array: n
   jsonb: [3802, 3807],
 };
 
-const OWN_TYPES: Readonly<Record<string, ColumnType>> = {
-  uuid: 'uuid',
-  promptTokens: 'integer',
-  completionTokens: 'integer',
-  direction: 'text',
-  memo: 'text',
-  attributes: 'jsonb',
-  corrects: 'uuid',
-  createdAt: 'timestamptz',
-};
-
 /** Dimensions, "has NULLs", element type, length, lower bound: five int32. */
 const ARRAY_HEADER_BYTES = 20;
 /** Bytes that are taken at once before the event loop gets a turn: a millisecond's work. */
@@ -35,10 +24,7 @@ const SHORT_BYTES = 24;
 
 /** Types of a row's columns, in the order of the row. @internal */
 export function rowTypes(table: LedgerTable): ColumnType[] {
-  return [
-    ...BUILT_IN_COLUMNS.map(([field]) => OWN_TYPES[field] ?? table.ids),
-    ...Object.values(table.columns),
-  ];
+  return rowColumnsOf(table).map(({ type }) => type);
 }
 
 /**

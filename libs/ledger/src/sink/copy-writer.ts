@@ -1,7 +1,7 @@
 import { quoteIdentifier, columnList } from '../postgres/quote-sql.js';
 import { transactionSettings } from '../postgres/transaction-settings.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { rowColumns } from '../entry/ledger-definition.js';
+import { rowColumns } from '../entry/columns.js';
 import type { WriteResult } from '../ports/ledger-sink.interface.js';
 import type { BatchAttempt, StrategyWriter } from './strategy-writer.interface.js';
 import { CopyStatement } from '../postgres/copy-statement.js';

@@ -1,7 +1,7 @@
 import { quoteIdentifier, columnList } from '../postgres/quote-sql.js';
 import { settingsCommand } from '../postgres/transaction-settings.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
-import { rowColumns } from '../entry/ledger-definition.js';
+import { rowColumns } from '../entry/columns.js';
 import type { WriteResult } from '../ports/ledger-sink.interface.js';
 import type { BatchAttempt, StrategyWriter } from './strategy-writer.interface.js';
 import { columnArrays, rowTypes } from './column-arrays.js';

@@ -7,7 +7,7 @@ import {
 } from '../channel/fixtures/hostile-entries.fixture.js';
 import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
-import { BUILT_IN_COLUMNS, columnName } from '../entry/ledger-definition.js';
+import { rowColumnsOf } from '../entry/columns.js';
 import { rowBatch } from '../testing/sink-conformance.js';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
 import { rowTypes } from './column-arrays.js';
@@ -47,10 +47,10 @@ function encodeMany(count: number, seed: number): Encoded[] {
 
 /** Each column as PostgreSQL prints it, by entry field. */
 async function readAll(): Promise<Map<string, Record<string, unknown>>> {
-  const columns = [
-    ...BUILT_IN_COLUMNS,
-    ...Object.keys(EVERY_COLUMN).map((f) => [f, columnName(f)]),
-  ];
+  const columns = rowColumnsOf(database.table).map(({ field, column }): [string, string] => [
+    field,
+    column,
+  ]);
   const types = rowTypes(database.table);
   const list = columns.map(([field, name], i) => {
     const text = `"${name}"::text`;
