@@ -23,7 +23,7 @@ const LAYERS = [
   ['health'],
   ['metrics'],
   ['advice'],
-  ['(define-ledger|assemble-[a-z]+|ledger[.](service|tokens|interface))[.]ts'],
+  ['(define-ledger|assemble-[a-z]+|ledger[.](extensions|service|tokens|interface))[.]ts'],
   ['http'],
   ['(create-ledger|ledger[.](module|module-definition|lifecycle|database|vitals)|index)[.]ts'],
   ['dashboard'],
@@ -33,7 +33,6 @@ const LAYERS = [
 
 /** What still knows rollups by name instead of by the hooks that they will come through. */
 const ROLLUPS_TO_GO = {
-  migrations: [`${LIBRARY}/rollup/(rollup-migrations|rollup-tables|verify-rollups)[.]ts$`],
   partitions: [`${LIBRARY}/rollup/rollup-triggers[.]ts$`],
   reading: [`${LIBRARY}/rollup/summary-sql[.]ts$`],
 };

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import type { LedgerTable } from '../../libs/ledger/src/entry/ledger-definition.js';
-import { runMigrations } from '../../libs/ledger/src/migrations/run-migrations.js';
 import { tableNames } from '../../libs/ledger/src/postgres/table-names.js';
 import { UsageReader } from '../../libs/ledger/src/reading/usage-reader.js';
 import { PgConnections } from '../../libs/ledger/src/postgres/pg-connections.js';
+import { runMigrations } from '../../libs/ledger/src/migrations/fixtures/wired-migrations.fixture.js';
 
 /** What a reader of these tests says in `asOf`. */
 export const CLOCK = new Date('2026-07-08T09:10:11.012Z');

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import type { LedgerDefinition } from '../../libs/ledger/src/define-ledger.js';
-import { runMigrations } from '../../libs/ledger/src/migrations/run-migrations.js';
 import { rollupNames, type RollupNames } from '../../libs/ledger/src/rollup/rollup-tables.js';
 import { tableNames } from '../../libs/ledger/src/postgres/table-names.js';
 import { RollupPass } from '../../libs/ledger/src/rollup/rollup-pass.js';
 import type { RollupPassParts } from '../../libs/ledger/src/rollup/rollup-pass.js';
 import { UsageReader } from '../../libs/ledger/src/reading/usage-reader.js';
 import { PgConnections } from '../../libs/ledger/src/postgres/pg-connections.js';
+import { runMigrations } from '../../libs/ledger/src/migrations/fixtures/wired-migrations.fixture.js';
 
 /** A migrated ledger with everything that a test of rollups does to it. */
 export interface RollupBench {

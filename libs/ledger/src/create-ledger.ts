@@ -2,6 +2,7 @@ import { assembleLedger, type Ledger } from './assemble-ledger.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
+import { tableExtensions } from './ledger.extensions.js';
 import { LedgerDatabase } from './ledger.database.js';
 import { vitalsOf } from './ledger.vitals.js';
 import { prepareTable, type PrepareOptions } from './migrations/prepare-table.js';
@@ -100,7 +101,13 @@ function scheduleOf(
 function preparationOf(options: ResolvedLedgerOptions, logger: LedgerLogger): PrepareOptions {
   const mode = options.migrations ?? (options.connection === undefined ? 'verify' : 'run');
   const { strategy, deadLetters } = options;
-  return { mode, strategy, deadLetters: deadLetters === 'table', logger };
+  return {
+    mode,
+    strategy,
+    deadLetters: deadLetters === 'table',
+    extensions: tableExtensions,
+    logger,
+  };
 }
 
 /** Milliseconds for a store of the application's: a worker waits, and so may the end of the process. */

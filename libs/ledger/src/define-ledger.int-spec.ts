@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { defineLedger } from './define-ledger.js';
 import type { LedgerDefinition } from './define-ledger.js';
-import { verifyTable } from './migrations/verify-table.js';
+import { verifyTable } from './migrations/fixtures/wired-migrations.fixture.js';
 
 // No quotes here: TypeORM's own migrations table, unlike the ledger's, is built without quoting.
 const schema = `define ledger ${randomUUID()}`;

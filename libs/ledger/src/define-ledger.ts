@@ -9,6 +9,7 @@ import type {
 import { usageEntryEntity } from './postgres/usage-entry.entity.js';
 import type { UsageEntryRow } from './postgres/usage-entry.entity.js';
 import { LedgerDefinitionError } from './errors/ledger-definition.error.js';
+import { tableExtensions } from './ledger.extensions.js';
 import { ledgerMigrations } from './migrations/ledger-migrations.js';
 import type { MigrationConstructor } from './migrations/ledger-migrations.js';
 
@@ -95,7 +96,7 @@ export function defineLedger<
   return Object.freeze({
     ...table,
     entity: usageEntryEntity(table),
-    migrations: Object.freeze(ledgerMigrations(table)) as MigrationConstructor[],
+    migrations: Object.freeze(ledgerMigrations(table, tableExtensions)) as MigrationConstructor[],
   });
 }
 

@@ -2,7 +2,8 @@ import type { DataSource } from 'typeorm';
 import { SPARE_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { unwiseConnections } from '../config/unwise-settings.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { createEntries } from '../migrations/ledger-migrations.js';
+import { entryIndexes } from '../migrations/entries-sql.js';
+import { tableExtensions } from '../ledger.extensions.js';
 import type { TableNames } from '../postgres/table-names.js';
 import { verifyTable } from '../migrations/verify-table.js';
 
@@ -39,7 +40,7 @@ export async function checkTables(
   definition: LedgerTable,
 ): Promise<Diagnosis[]> {
   const query = (sql: string, values: unknown[]) => dataSource.query<unknown>(sql, values);
-  const found = await verifyTable(query, definition);
+  const found = await verifyTable(query, definition, { extensions: tableExtensions });
   const lines = found.map(({ kind, isPrivilege, problem, remedy }) => {
     const isRight = kind === 'privilege' || isPrivilege === true;
     const say = kind === 'warning' ? warning : fault;
@@ -69,11 +70,10 @@ export async function checkIndexes(
     names.sqlEntries,
   ]);
   if (found.length === 0) return [];
-  const [, ...statements] = createEntries(definition, names);
-  const lines = ['user_id,created_at', 'api_key_id,created_at'].flatMap((columns, at) => {
+  const lines = entryIndexes(definition, names.schema).flatMap(({ columns, sql }) => {
     const index = found.filter((each) => each.columns === columns);
     if (index.some(({ valid }) => valid)) return [];
-    const remedy = statements[at]!.replaceAll(/\s+/g, ' ');
+    const remedy = sql.replaceAll(/\s+/g, ' ');
     const state = index.length > 0 ? 'is not valid: drop it first' : 'is missing';
     return [warning('indexes', `the index on (${columns}) ${state}: reads are slow`, remedy)];
   });

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
-import { verifyTable } from '../migrations/verify-table.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
 import { runProgram } from './program.js';
+import { verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js';
 
 const url = inject('databaseUrl');
 

@@ -1,3 +1,4 @@
+import { tableExtensions } from '../ledger.extensions.js';
 import { connectionSchema } from '../postgres/connection-schema.js';
 import type { Command } from 'commander';
 import type { LedgerTable } from '../entry/ledger-definition.js';
@@ -55,7 +56,7 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
   });
 }
 
-/** Names of what ran, or the statements, each with its `;`, if they were asked for. @internal */
+/** Names of what ran, or the statements, if they were asked for. @internal */
 export interface MigrateReport {
   readonly migrated: readonly string[];
   readonly statements?: readonly string[];
@@ -77,7 +78,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
   // Faults of the definition are told before a server is asked.
   const asTold = await definitionOf(options);
   if (options.sql) {
-    const statements = migrationSql(asTold).map((each) => `${each};`);
+    const statements = migrationSql(asTold, tableExtensions);
     return { migrated: [], differences: [], statements };
   }
   const connection = { type: 'postgres', url: databaseUrlOf(options) } as const;
@@ -87,7 +88,9 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
       AbortSignal.timeout(LOOK_MS),
       (dataSource) => definitionOf(options, dataSource),
     );
-    const migrated = await runMigrations(connection, definition);
+    const migrated = await runMigrations(connection, definition, {
+      extensions: tableExtensions,
+    });
     return { migrated, differences: await findDifferences(connection, definition) };
   } catch (error) {
     throw new CommandError(`can't migrate: ${readPgError(error).text}`);
@@ -101,6 +104,7 @@ async function findDifferences(
   const signal = AbortSignal.timeout(LOOK_MS);
   const faults = await withMigrationDataSource(connection, signal, (dataSource) =>
     verifyTable((sql, values) => dataSource.query(sql, values), definition, {
+      extensions: tableExtensions,
       connectionSchema: connectionSchema(dataSource),
     }),
   );

@@ -5,7 +5,7 @@ import { createRowTarget, type RowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
 import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { createEntries } from '../migrations/ledger-migrations.js';
+import { createEntriesScript } from '../migrations/entries-sql.js';
 import { tableNames } from '../postgres/table-names.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { PostgresSink } from '../sink/postgres.sink.js';
@@ -70,9 +70,8 @@ export class TuneTable {
     const keeper = this.#dataSource();
     await keeper.initialize();
     this.#keeper = keeper;
-    const statements = createEntries(this.#table, this.#names);
     try {
-      await keeper.query(`BEGIN; ${statements.join(';')}; COMMIT`);
+      await keeper.query(`BEGIN; ${createEntriesScript(this.#table)} COMMIT`);
       this.#isMade = true;
     } catch (error) {
       if (readPgError(error).code !== NOT_ALLOWED) throw error;
@@ -172,9 +171,8 @@ export class TuneTable {
   }
 
   async #createTemporary(dataSource: DataSource): Promise<void> {
-    for (const sql of createEntries(this.#table, this.#names)) {
-      await dataSource.query(sql.replace(/^CREATE TABLE/, 'CREATE TEMPORARY TABLE'));
-    }
+    const script = createEntriesScript(this.#table);
+    await dataSource.query(script.replace(/^CREATE TABLE/, 'CREATE TEMPORARY TABLE'));
   }
 
   /** Rows as a ledger would send them: back to back, each with a uuid of its own. */

@@ -8,7 +8,7 @@ import pg from 'pg';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
-import { verifyTable } from './verify-table.js';
+import { verifyTable } from './fixtures/wired-migrations.fixture.js';
 
 describe('eight processes that start at once', () => {
   const schema = `migrate ${randomUUID()}`;
@@ -33,20 +33,20 @@ describe('eight processes that start at once', () => {
   beforeAll(async () => {
     admin = new pg.Client({ connectionString: inject('databaseUrl') });
     await admin.connect();
-    const names = ['define-ledger.ts'];
-    for (const part of ['clock', 'entry', 'errors', 'postgres', 'rollup', 'migrations']) {
-      const files = await readdir(new URL(`../${part}`, import.meta.url));
-      names.push(...files.filter((name) => /(?<!spec)\.ts$/.test(name)).map((n) => `${part}/${n}`));
-    }
+    const all = await readdir(new URL('..', import.meta.url), { recursive: true });
+    const names = all.filter((name) => /(?<![.-]spec|[.]d)[.]ts$/.test(name));
     await transpile(names);
     await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
     await writeFile(
       join(folder, 'child.js'),
       `import { defineLedger } from './define-ledger.js';
+       import { tableExtensions } from './ledger.extensions.js';
        import { runMigrations } from './migrations/run-migrations.js';
        const [url, schema] = process.argv.slice(2);
        const usage = defineLedger({ schema, columns: { model: 'text' } });
-       const ran = await runMigrations({ type: 'postgres', url }, usage);
+       const ran = await runMigrations({ type: 'postgres', url }, usage, {
+         extensions: tableExtensions,
+       });
        process.stdout.write(String(ran.length));`,
     );
   });

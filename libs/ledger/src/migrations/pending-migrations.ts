@@ -1,51 +1,57 @@
-import type { QueryRunner } from 'typeorm';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { sideMigrations, tableMigrations } from './ledger-migrations.js';
-import type { MigrationConstructor } from './ledger-migrations.js';
-import { loadCatalog } from '../postgres/load-catalog.js';
+import { loadCatalog, type QueryFunction } from '../postgres/load-catalog.js';
+import type { PlannedMigration, TableExtension } from '../postgres/sql-migration.interface.js';
 import type { TableNames } from '../postgres/table-names.js';
+import { migrationName } from './ledger-migrations.js';
+import { adoptDefinition, planMigrations } from './plan-migrations.js';
 import { verifyTable } from './verify-table.js';
 
 /** A migration that is to run. @internal */
 export interface PendingMigration {
   readonly name: string;
   readonly isRecorded: boolean;
-  /** Nothing can be written without it. */
-  readonly isNeeded: boolean;
-  readonly up: (runner: QueryRunner) => Promise<unknown>;
+  readonly planned: PlannedMigration;
+  /** The definition that it was planned for. */
+  readonly definition: LedgerTable;
+}
+
+/** Which ledger, and where. @internal */
+export interface PendingQuestion {
+  readonly definition: LedgerTable;
+  readonly names: TableNames;
+  readonly extensions: readonly TableExtension[];
 }
 
 /**
- * A migration is pending until it is recorded. If something that migrations make is gone (a table
- * was dropped, a backup was restored in part), all are: each may run twice. If only something is that
- * entries can be written without, those are that make it.
+ * A migration is pending until it is recorded, and again when something that it makes is gone or is not
+ * as it made it: a function has a foreign body, a trigger is disabled. If a table or a column is gone (a
+ * backup was restored in part), all are: each may run twice.
  *
  * @internal
  */
 export async function findPending(
-  runner: QueryRunner,
-  { definition, names }: { readonly definition: LedgerTable; readonly names: TableNames },
+  query: QueryFunction,
+  { definition: given, names, extensions }: PendingQuestion,
 ): Promise<PendingMigration[]> {
-  const query = (sql: string, parameters: unknown[]): Promise<unknown> =>
-    runner.query(sql, parameters);
   const catalog = await loadCatalog(query, [names.migrations, names.entries], names.schema);
-  const [isThere, hasEntries] = catalog.tables.map((found) => found !== null);
-  const answer: unknown = isThere
-    ? await runner.query(`SELECT name FROM ${names.sqlMigrations}`)
-    : [];
-  const rows = answer as { name: string }[];
-  const recorded = new Set(rows.map(({ name }) => name));
-  const pendingOf = (isNeeded: boolean) => (Migration: MigrationConstructor) => {
-    const instance = new Migration();
-    const { name } = instance;
-    return { name, isRecorded: recorded.has(name), isNeeded, up: instance.up.bind(instance) };
-  };
-  const side = sideMigrations(definition).map(pendingOf(false));
-  const all = [...tableMigrations(definition).map(pendingOf(true)), ...side];
-  const unrecorded = all.filter(({ isRecorded }) => !isRecorded);
+  const [hasRecords, hasEntries] = catalog.tables.map((found) => found !== null);
+  const rows = hasRecords ? await query(`SELECT name FROM ${names.sqlMigrations}`, []) : [];
+  const recorded = new Set((rows as { name: string }[]).map(({ name }) => name));
+  const definition = await adoptDefinition(query, given, names.schema, extensions);
+  const all = planMigrations(definition, extensions).map((planned) => {
+    const name = migrationName(definition, planned);
+    return { name, isRecorded: recorded.has(name), planned, definition };
+  });
   // What is new may build on the table.
-  if (unrecorded.length > 0) return hasEntries ? unrecorded : all;
-  const faults = await verifyTable(query, definition, { connectionSchema: names.schema });
-  if (faults.some(({ kind }) => kind === 'missing')) return all;
-  return faults.some(({ isMigratable }) => isMigratable) ? side : [];
+  if (!hasEntries) return all;
+  const isComplete = all.every(({ isRecorded }) => isRecorded);
+  const faults = await verifyTable(query, definition, {
+    extensions,
+    connectionSchema: names.schema,
+  });
+  if (isComplete && faults.some(({ kind }) => kind === 'missing')) return all;
+  const broken = new Set(faults.map(({ remadeBy }) => remadeBy));
+  return all.filter(
+    ({ isRecorded, planned }) => !isRecorded || broken.has(planned.migration.number),
+  );
 }

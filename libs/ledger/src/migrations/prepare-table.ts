@@ -4,6 +4,7 @@ import type { PgConnections } from '../postgres/pg-connections.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import type { QueryFunction } from '../postgres/load-catalog.js';
 import type { PostgresOptions } from '../postgres/migration-data-source.js';
+import type { TableExtension } from '../postgres/sql-migration.interface.js';
 import { runMigrations } from './run-migrations.js';
 import { haltOnFaults, verifyTable } from './verify-table.js';
 
@@ -20,6 +21,8 @@ export interface PrepareOptions {
   readonly strategy: 'copy' | 'insert';
   /** Whether dead letters go to a table. */
   readonly deadLetters: boolean;
+  /** What optional folders add to the tables. */
+  readonly extensions: readonly TableExtension[];
   /** Hears of what was migrated, and of what will do but is not as it should be. */
   readonly logger: { log(line: string): void; warn(line: string): void };
 }
@@ -38,7 +41,7 @@ export async function prepareTable(
   options: PrepareOptions,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { mode, strategy, deadLetters, logger } = options;
+  const { mode, strategy, deadLetters, extensions, logger } = options;
   if (mode === 'off') return;
   const dataSource = await connections.ready();
   if (mode === 'run') {
@@ -48,13 +51,14 @@ export async function prepareTable(
       logger.warn(`WARNING: not migrated, entries are written all the same: ${name} (${text})`);
     };
     const options = dataSource.options as PostgresOptions;
-    const ran = await runMigrations(options, definition, { signal, onLeft });
+    const ran = await runMigrations(options, definition, { extensions, signal, onLeft });
     if (ran.length > 0) logger.log(`migrated: ${ran.join(', ')}`);
   }
   const deadline = new Deadline(VERIFY_TIMEOUT_MS);
   await connections.use(deadline, async (session) => {
     const query: QueryFunction = (sql, values) => session.rows(sql, values);
     const faults = await verifyTable(query, definition, {
+      extensions,
       connectionSchema: session.schema,
       deadLetters,
       strategy,

@@ -7,7 +7,7 @@ import type { FakeServer } from '../../../../test/support/tcp-proxy.js';
 import { defineLedger } from '../define-ledger.js';
 import { isSinkTransientError } from '../errors/sink.errors.js';
 import type { PostgresOptions } from '../postgres/migration-data-source.js';
-import { runMigrations } from './run-migrations.js';
+import { runMigrations } from './fixtures/wired-migrations.fixture.js';
 
 const schema = `limits ${randomUUID()}`;
 const usage = defineLedger({ schema });

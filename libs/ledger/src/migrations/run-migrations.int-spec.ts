@@ -6,8 +6,7 @@ import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { defineLedger } from '../define-ledger.js';
 import { isSinkHaltError } from '../errors/sink.errors.js';
 import type { PostgresOptions } from '../postgres/migration-data-source.js';
-import { runMigrations } from './run-migrations.js';
-import { verifyTable } from './verify-table.js';
+import { runMigrations, verifyTable } from './fixtures/wired-migrations.fixture.js';
 
 const schemas: string[] = [];
 let admin: pg.Client;

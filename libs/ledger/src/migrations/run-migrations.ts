@@ -8,7 +8,10 @@ import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
 import { migrateCommand } from '../entry/ledger-command.js';
-import { createSchema } from './ledger-migrations.js';
+import { createSchemaText, migrationText, timestampOf } from './ledger-migrations.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
+import { templateHash } from '../postgres/migration-script.js';
+import type { TableExtension } from '../postgres/sql-migration.interface.js';
 import { withMigrationDataSource } from '../postgres/migration-data-source.js';
 import type { PostgresOptions } from '../postgres/migration-data-source.js';
 import { findPending } from './pending-migrations.js';
@@ -17,8 +20,8 @@ import { tableNames } from '../postgres/table-names.js';
 import type { TableNames } from '../postgres/table-names.js';
 import { LIFT_TRANSACTION_TIMEOUT } from '../postgres/transaction-timeout.js';
 
-/** @internal */
-export interface MigrationLimits {
+/** How migrations run. @internal */
+export interface MigrationRun {
   /** Milliseconds between two looks at the lock, half of it up to half more. Default: 200. */
   readonly pollMs?: number;
   /** Milliseconds that all of it may take, connecting included. Default: 60,000. */
@@ -31,6 +34,8 @@ export interface MigrationLimits {
    * and so is what it throws.
    */
   readonly onLeft?: ((name: string, error: unknown) => void) | undefined;
+  /** What optional folders add to the tables. */
+  readonly extensions: readonly TableExtension[];
 }
 
 /**
@@ -58,20 +63,29 @@ const LOCK_TIMEOUT_MS = 5_000;
 export async function runMigrations(
   options: PostgresOptions,
   definition: LedgerTable,
-  limits: MigrationLimits = {},
+  run: MigrationRun,
 ): Promise<string[]> {
-  const { pollMs = 200, timeoutMs = 60_000, onLeft } = limits;
+  const { pollMs = 200, timeoutMs = 60_000, onLeft, extensions } = run;
   const end = new AbortController();
   const stop = (): void => end.abort();
   const timer = setTimeout(stop, timeoutMs);
-  limits.signal?.addEventListener('abort', stop);
-  if (limits.signal?.aborted) stop();
+  run.signal?.addEventListener('abort', stop);
+  if (run.signal?.aborted) stop();
   const deadline = performance.now() + timeoutMs;
   try {
     return await withMigrationDataSource(options, end.signal, (dataSource) => {
       const names = tableNames(definition, connectionSchema(dataSource));
       const { signal } = end;
-      return migrate({ dataSource, definition, names, pollMs, deadline, signal, onLeft });
+      return migrate({
+        dataSource,
+        definition,
+        names,
+        extensions,
+        pollMs,
+        deadline,
+        signal,
+        onLeft,
+      });
     });
   } catch (error) {
     throw translate(
@@ -81,7 +95,7 @@ export async function runMigrations(
     );
   } finally {
     clearTimeout(timer);
-    limits.signal?.removeEventListener('abort', stop);
+    run.signal?.removeEventListener('abort', stop);
   }
 }
 
@@ -89,11 +103,12 @@ interface Migration {
   readonly dataSource: DataSource;
   readonly definition: LedgerTable;
   readonly names: TableNames;
+  readonly extensions: readonly TableExtension[];
   readonly pollMs: number;
   /** On the scale of `performance.now()`. */
   readonly deadline: number;
   readonly signal: AbortSignal;
-  readonly onLeft: MigrationLimits['onLeft'];
+  readonly onLeft: MigrationRun['onLeft'];
 }
 
 async function migrate(migration: Migration): Promise<string[]> {
@@ -101,7 +116,9 @@ async function migrate(migration: Migration): Promise<string[]> {
   for (;;) {
     signal.throwIfAborted();
     // The usual start of a process: all is there, and no lock is taken.
-    const pending = await withQueryRunner(dataSource, (runner) => findPending(runner, migration));
+    const pending = await withQueryRunner(dataSource, (runner) =>
+      findPending(queryOf(runner), migration),
+    );
     if (pending.length === 0) return [];
     const ran = await withLock(migration, () =>
       withQueryRunner(dataSource, (runner) => runPending(runner, migration)),
@@ -116,17 +133,16 @@ async function migrate(migration: Migration): Promise<string[]> {
 async function runPending(runner: QueryRunner, migration: Migration): Promise<string[]> {
   const { onLeft, signal } = migration;
   // Between the first look and the lock another process may have done it all.
-  const pending = await findPending(runner, migration);
+  const pending = await findPending(queryOf(runner), migration);
   if (pending.length === 0) return [];
-  // What is only mended is recorded already.
-  if (pending.some(({ isRecorded }) => !isRecorded)) await createRecords(runner, migration);
+  await createRecords(runner, migration);
   const ran: string[] = [];
   for (const each of pending) {
     try {
       await runOne(runner, each, migration);
       ran.push(each.name);
     } catch (error) {
-      if (each.isNeeded || onLeft === undefined || signal.aborted) throw error;
+      if (each.planned.isNeeded === true || onLeft === undefined || signal.aborted) throw error;
       onLeft(each.name, error);
     }
   }
@@ -135,33 +151,49 @@ async function runPending(runner: QueryRunner, migration: Migration): Promise<st
 
 /** Makes the schema and the table in which migrations are recorded. */
 async function createRecords(runner: QueryRunner, { definition, names }: Migration): Promise<void> {
-  if (names.schema !== undefined) await createSchema(runner, names.schema);
+  if (names.schema !== undefined) await runner.query(createSchemaText(names.schema));
   const primaryKey = definition.table + NAME_ENDINGS.migrationsPrimaryKey;
   await runner.query(`CREATE TABLE IF NOT EXISTS ${names.sqlMigrations} (
     id serial NOT NULL CONSTRAINT ${quoteIdentifier(primaryKey)} PRIMARY KEY,
     "timestamp" bigint NOT NULL,
     name character varying NOT NULL
   )`);
+  await runner.query(
+    `ALTER TABLE ${names.sqlMigrations} ADD COLUMN IF NOT EXISTS number integer,
+      ADD COLUMN IF NOT EXISTS hash text`,
+  );
 }
 
+/** Runs one migration, and records its number and the hash of its template. */
 function runOne(
   runner: QueryRunner,
-  { name, isRecorded, up }: PendingMigration,
+  { name, planned, definition }: PendingMigration,
   { names, deadline }: Migration,
 ): Promise<void> {
+  const { number } = planned.migration;
+  const hash = templateHash(planned.migration);
   return inTransaction(runner, async () => {
     // The server gives up before this process does, so that nothing is left behind there.
     const statementMs = Math.max(1, Math.floor(deadline - performance.now()));
     await runner.query(`SET LOCAL lock_timeout = ${Math.min(LOCK_TIMEOUT_MS, statementMs)}`);
     await runner.query(`SET LOCAL statement_timeout = ${statementMs}`);
     await runner.query(LIFT_TRANSACTION_TIMEOUT);
-    await up(runner);
-    if (isRecorded) return;
-    await runner.query(`INSERT INTO ${names.sqlMigrations} ("timestamp", name) VALUES ($1, $2)`, [
-      name.slice(-13),
-      name,
-    ]);
+    if ((await planned.isSurpassed?.(queryOf(runner), names.schema)) !== true) {
+      await runner.query(migrationText(definition, planned, names.schema));
+    }
+    await runner.query(
+      `WITH known AS (
+        UPDATE ${names.sqlMigrations} SET (number, hash) = ($3::integer, $4::text)
+        WHERE name = $2::text RETURNING id)
+      INSERT INTO ${names.sqlMigrations} ("timestamp", name, number, hash)
+      SELECT $1::bigint, $2::text, $3::integer, $4::text WHERE NOT EXISTS (SELECT FROM known)`,
+      [timestampOf(number), name, number, hash],
+    );
   });
+}
+
+function queryOf(runner: QueryRunner): QueryFunction {
+  return (sql, values) => runner.query(sql, values);
 }
 
 /** Runs `work` if the lock is free; undefined if another process has it. */

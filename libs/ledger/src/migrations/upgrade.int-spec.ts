@@ -7,8 +7,7 @@ import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { LedgerModule } from '../ledger.module.js';
 import type { LedgerService } from '../ledger.service.js';
 import { getLedgerToken } from '../ledger.tokens.js';
-import { runMigrations } from './run-migrations.js';
-import { verifyTable } from './verify-table.js';
+import { runMigrations, verifyTable } from './fixtures/wired-migrations.fixture.js';
 
 const FIXTURES = new URL('fixtures/', import.meta.url);
 const SNAPSHOTS = (await readdir(FIXTURES)).filter((name) => name.endsWith('.sql'));

@@ -4,17 +4,20 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError } from '../errors/sink.errors.js';
 import { expectedDeadLetters, expectedEntries } from './expected-tables.js';
 import type { ExpectedColumn, ExpectedTable } from './expected-tables.js';
-import { verifyGuard } from './immutable-migration.js';
 import { loadCatalog } from '../postgres/load-catalog.js';
 import type { Catalog, FoundColumn, FoundTable, QueryFunction } from '../postgres/load-catalog.js';
 import { migrateCommand } from '../entry/ledger-command.js';
 import { conversionCheck, tableNames } from '../postgres/table-names.js';
-import { rollupRelations, verifyRollups } from '../rollup/verify-rollups.js';
+import { adoptDefinition, immutablePlan } from './plan-migrations.js';
+import type { TableExtension } from '../postgres/sql-migration.interface.js';
+import { verifyStored } from '../postgres/verify-stored.js';
 
 export type { QueryFunction } from '../postgres/load-catalog.js';
 
 /** @internal */
 export interface VerifyOptions {
+  /** What optional folders add to the tables. */
+  readonly extensions: readonly TableExtension[];
   /** The `schema` of the TypeORM options; counts if the definition has none. */
   readonly connectionSchema?: string | undefined;
   /** Look at the table of dead letters too. Default: true. */
@@ -27,7 +30,8 @@ export interface VerifyOptions {
 const SQL_STATES = { missing: '42P01', different: '42804', privilege: '42501', warning: undefined };
 
 /**
- * Compares the tables on the server with the definition. One round trip; changes nothing.
+ * Compares the tables on the server with the definition. One round trip, and one or two for each
+ * extension that the definition asks for; changes nothing.
  *
  * @returns all differences, the tables' before their columns'; empty if there is none
  * @throws whatever the query throws
@@ -36,7 +40,7 @@ const SQL_STATES = { missing: '42P01', different: '42804', privilege: '42501', w
 export async function verifyTable(
   query: QueryFunction,
   definition: LedgerTable,
-  options: VerifyOptions = {},
+  options: VerifyOptions,
 ): Promise<TableFault[]> {
   const names = tableNames(definition, options.connectionSchema);
   const expected = [
@@ -45,7 +49,7 @@ export async function verifyTable(
   ].slice(0, options.deadLetters === false ? 1 : 2);
   const catalog = await loadCatalog(
     query,
-    [...expected.map(({ table }) => table.name), ...rollupRelations(definition)],
+    expected.map(({ table }) => table.name),
     names.schema,
   );
   const faults = checkSchema(catalog, names.schema);
@@ -54,11 +58,12 @@ export async function verifyTable(
     const comparison = { catalog, expected: table, sqlName, migrate };
     faults.push(...compare(comparison, catalog.tables[index] ?? null));
   }
-  const isThere = faults.every(({ kind }) => kind === 'warning');
-  if (isThere) {
+  const [entries] = catalog.tables;
+  if (entries && faults.every(({ kind }) => kind === 'warning')) {
     const placed = { ...definition, schema: names.schema };
-    faults.push(...verifyRollups(placed, catalog, catalog.tables.slice(expected.length)));
-    faults.push(...verifyGuard(placed, catalog.tables[0]));
+    const plan = immutablePlan(definition);
+    faults.push(...verifyStored({ plan, definition: placed, found: entries, remedy: migrate }));
+    faults.push(...(await verifyExtensions(query, placed, options.extensions)));
   }
   if (options.strategy !== 'insert' && !catalog.mayMakeTemporaryTables) {
     faults.push({
@@ -69,6 +74,18 @@ export async function verifyTable(
       remedy: `GRANT TEMPORARY ON DATABASE ${quoteIdentifier(catalog.database)} TO ${role(catalog)}`,
     });
   }
+  return faults;
+}
+
+async function verifyExtensions(
+  query: QueryFunction,
+  placed: LedgerTable,
+  extensions: readonly TableExtension[],
+): Promise<TableFault[]> {
+  if (extensions.length === 0) return [];
+  const adopted = await adoptDefinition(query, placed, placed.schema, extensions);
+  const faults: TableFault[] = [];
+  for (const extension of extensions) faults.push(...(await extension.verify(query, adopted)));
   return faults;
 }
 

@@ -12,11 +12,11 @@ import {
   type LedgerDatabase,
 } from '../sink/fixtures/ledger-database.fixture.js';
 import { PgConnections } from '../postgres/pg-connections.js';
-import { verifyTable } from '../migrations/verify-table.js';
 import { RollupPass } from '../rollup/rollup-pass.js';
 import { UsageReader } from '../reading/usage-reader.js';
 import { convertTable } from './convert-table.js';
 import { tryPartitionLock } from './create-partitions.js';
+import { verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js';
 
 let database: LedgerDatabase;
 let said: string[];

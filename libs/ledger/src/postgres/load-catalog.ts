@@ -1,5 +1,3 @@
-import { NAME_ENDINGS } from '../entry/check-definition.js';
-
 /**
  * Runs one statement with parameters and gives its rows; that of a `QueryRunner` or a pg client.
  *
@@ -19,13 +17,29 @@ export interface FoundColumn {
   readonly maySelect: boolean;
 }
 
-/** A trigger, or the function of a ledger's summary. @internal */
+/** A trigger of a table or of one of its partitions. @internal */
+export interface FoundTrigger {
+  readonly name: string;
+  /** The table or partition, as `FoundTable.relations` spells it. */
+  readonly on: string;
+  /** `pg_trigger.tgenabled`: `O` and `A` fire in an ordinary session. */
+  readonly enabled: string;
+  /** `pg_trigger.tgtype`: level, timing and events as bits. */
+  readonly type: number;
+  /** Has a WHEN, a list of columns or arguments. */
+  readonly isConditional: boolean;
+  readonly oldTable: string | null;
+  readonly newTable: string | null;
+  /** Name of the function that it calls. */
+  readonly function: string;
+  /** That function is in the table's schema. */
+  readonly isOwnFunction: boolean;
+}
+
+/** A function in the schema of a table. @internal */
 export interface FoundFunction {
   readonly name: string;
-  /** Its text names the table as that is called now. */
-  readonly namesTable: boolean;
-  /** Names of its parameters. */
-  readonly parameters: readonly string[];
+  readonly body: string;
 }
 
 /** One table as the server has it. @internal */
@@ -37,9 +51,13 @@ export interface FoundTable {
   readonly uniqueColumns: readonly string[];
   /** Names of its CHECK constraints. */
   readonly checks: readonly string[];
-  readonly triggers: readonly FoundFunction[];
-  /** The function of its rollups, in the same schema. */
-  readonly summaries: readonly FoundFunction[];
+  /** The table and its partitions, as SQL names them at this moment. */
+  readonly relations: readonly string[];
+  readonly triggers: readonly FoundTrigger[];
+  /** Functions of its schema whose names begin with the table's. */
+  readonly functions: readonly FoundFunction[];
+  /** Its schema as the functions of the ledger spell it: in quotes where it needs them. */
+  readonly quotedSchema: string;
 }
 
 /** What the catalog says of the tables asked for. @internal */
@@ -54,6 +72,10 @@ export interface Catalog {
   /** In the order of the names asked for; null for one that is not there. */
   readonly tables: readonly (FoundTable | null)[];
 }
+
+/** The table `c` and its partitions. */
+const RELATIONS = `SELECT c.oid UNION ALL
+            SELECT h.inhrelid FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid`;
 
 /**
  * The answer is one JSON text, so that no type parser of an application stands in between. Names
@@ -95,14 +117,30 @@ SELECT pg_catalog.json_build_object(
         'checks', coalesce((
           SELECT pg_catalog.json_agg(k.conname) FROM pg_catalog.pg_constraint k
           WHERE k.conrelid = c.oid AND k.contype = 'c'), '[]'::json),
+        'relations', (
+          SELECT pg_catalog.json_agg(r.oid::pg_catalog.regclass::text ORDER BY r.oid <> c.oid, r.oid)
+          FROM (${RELATIONS}) r),
         'triggers', coalesce((
-          SELECT pg_catalog.json_agg(${functionSql('t.tgname')})
+          SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+            'name', t.tgname,
+            'on', t.tgrelid::pg_catalog.regclass::text,
+            'enabled', t.tgenabled,
+            'type', t.tgtype,
+            'isConditional', t.tgqual IS NOT NULL OR t.tgnargs > 0 OR t.tgattr <> '',
+            'oldTable', t.tgoldtable,
+            'newTable', t.tgnewtable,
+            'function', p.proname,
+            'isOwnFunction', p.pronamespace = c.relnamespace))
           FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-          WHERE t.tgrelid = c.oid AND NOT t.tgisinternal), '[]'::json),
-        'summaries', coalesce((
-          SELECT pg_catalog.json_agg(${functionSql('p.proname')}) FROM pg_catalog.pg_proc p
+          WHERE t.tgrelid IN (SELECT r.oid FROM (${RELATIONS}) r)
+            AND NOT t.tgisinternal), '[]'::json),
+        'functions', coalesce((
+          SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+            'name', p.proname, 'body', p.prosrc))
+          FROM pg_catalog.pg_proc p
           WHERE p.pronamespace = c.relnamespace
-            AND p.proname = c.relname || '${NAME_ENDINGS.rollupSummary}'), '[]'::json)
+            AND pg_catalog.starts_with(p.proname, c.relname || '_')), '[]'::json),
+        'quotedSchema', pg_catalog.quote_ident(n.nspname)
       ) AS description
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -111,25 +149,6 @@ SELECT pg_catalog.json_build_object(
         ELSE n.nspname = $2::text END
     ) AS found ON true)
 )::text AS catalog`;
-
-function functionSql(name: string): string {
-  return `pg_catalog.json_build_object('name', ${name},
-    'namesTable', ${namesTableSql('p', 'n', 'c')},
-    'parameters', coalesce(p.proargnames, '{}'))`;
-}
-
-/**
- * Asks whether the text of a ledger's function names the table as it is called now, which it does
- * not any more if a schema was renamed.
- *
- * @param fn alias of pg_proc @param schema alias of pg_namespace @param table alias of pg_class
- * @internal
- */
-export function namesTableSql(fn: string, schema: string, table: string): string {
-  const name = `'"' || pg_catalog.replace(${table}.relname, '"', '""') || '"'`;
-  return `pg_catalog.strpos(${fn}.prosrc,
-    pg_catalog.quote_ident(${schema}.nspname) || '.' || ${name}) > 0`;
-}
 
 /**
  * Asks the server for all that `verifyTable` compares, in one round trip.

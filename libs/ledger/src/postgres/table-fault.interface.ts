@@ -7,9 +7,9 @@ export interface TableFault {
   readonly kind: 'missing' | 'different' | 'privilege' | 'warning';
   /** True for a `warning` of a right that the role lacks; `privilege` says so by itself. */
   readonly isPrivilege?: boolean;
-  /** True for a `warning` of what migrations make; `missing` says so by itself. */
-  readonly isMigratable?: boolean;
-  /** Name of the table or column. */
+  /** Number of the migration that makes it again, for a `warning`; `missing` says so by itself. */
+  readonly remadeBy?: number;
+  /** Name of the table, column, function or trigger. */
   readonly subject: string;
   /** What is wrong, in words. */
   readonly problem: string;

@@ -8,7 +8,7 @@ import {
 } from '../../../../test/support/rollup-bench.js';
 import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';
-import { verifyTable } from '../migrations/verify-table.js';
+import { verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js';
 
 const usage = defineLedger({ schema: ownSchema(), rollup: {} });
 let bench: RollupBench;

@@ -7,7 +7,7 @@ import {
 } from '../../../../test/support/rollup-bench.js';
 import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';
-import { runMigrations } from '../migrations/run-migrations.js';
+import { runMigrations } from '../migrations/fixtures/wired-migrations.fixture.js';
 
 /** Each fills a page by itself, so that few of them make a large table. */
 const ROWS = 34_000;

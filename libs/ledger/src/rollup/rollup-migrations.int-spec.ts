@@ -6,7 +6,7 @@ import {
 } from '../../../../test/support/rollup-bench.js';
 import { defineLedger } from '../define-ledger.js';
 import { UsageReader } from '../reading/usage-reader.js';
-import { runMigrations } from '../migrations/run-migrations.js';
+import { runMigrations } from '../migrations/fixtures/wired-migrations.fixture.js';
 
 async function insertOne({ client, table }: RollupBench): Promise<void> {
   await client.query(

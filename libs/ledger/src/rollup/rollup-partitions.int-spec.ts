@@ -7,10 +7,10 @@ import {
 } from '../../../../test/support/rollup-bench.js';
 import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';
-import { verifyTable } from '../migrations/verify-table.js';
 import { createPartitions } from '../partitions/create-partitions.js';
 import { periodsBetween } from '../partitions/period.js';
 import { detachPartitions, dropRetired } from '../partitions/retire-partitions.js';
+import { verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js';
 
 const JANUARY = Date.UTC(2026, 0, 1);
 const FEBRUARY = Date.UTC(2026, 1, 1);

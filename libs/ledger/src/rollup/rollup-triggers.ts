@@ -4,7 +4,6 @@ import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { eachPartitionSql } from '../postgres/default-partition-sql.js';
 import { defineFunction, ownRelation, presentTable } from '../postgres/ledger-function.js';
-import { namesTableSql } from '../postgres/load-catalog.js';
 import { dimensions, rollupNames } from './rollup-tables.js';
 import type { TableNames } from '../postgres/table-names.js';
 
@@ -166,4 +165,16 @@ function clearSql(own: { state: string; marks: string; rollups: string }): strin
       SET (closed_before, written_until, retired_before) = ('-infinity', '-infinity', '-infinity');
     DELETE FROM ${own.marks};
     DELETE FROM ${own.rollups};`;
+}
+
+/**
+ * Asks whether the text of a ledger's function names the table as it is called now, which it does
+ * not any more if a schema was renamed.
+ *
+ * @param fn alias of pg_proc @param schema alias of pg_namespace @param table alias of pg_class
+ */
+function namesTableSql(fn: string, schema: string, table: string): string {
+  const name = `'"' || pg_catalog.replace(${table}.relname, '"', '""') || '"'`;
+  return `pg_catalog.strpos(${fn}.prosrc,
+    pg_catalog.quote_ident(${schema}.nspname) || '.' || ${name}) > 0`;
 }

@@ -3,8 +3,9 @@ import type { TableFault } from '../postgres/table-fault.interface.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { ledgerCommand, migrateCommand } from '../entry/ledger-command.js';
-import type { Catalog, FoundFunction, FoundTable } from '../postgres/load-catalog.js';
+import type { Catalog, FoundTable } from '../postgres/load-catalog.js';
 import { declaredDimensions } from './rollup-tables.js';
+import { summaryParameter } from './rollup-summary-function.js';
 import { ROLLUP_TRIGGERS } from './rollup-triggers.js';
 
 const TABLES = ['rollups', 'rollupState', 'rollupMarks'] as const;
@@ -36,7 +37,7 @@ export function verifyRollups(
   const tables = missing.filter((name) => names.indexOf(name) < TABLES.length);
   if (tables.length > 0) {
     const remedy = `${migrate}, or define the ledger with rollup: false`;
-    return migratable(...warn(tables[0]!, `rollups are missing (${tables.join(', ')})`, remedy));
+    return remade(...warn(tables[0]!, `rollups are missing (${tables.join(', ')})`, remedy));
   }
   const gone = verifyFunctions(definition, catalog.tables[0], migrate);
   if (missing.length > 0) {
@@ -69,41 +70,44 @@ function verifyFunctions(
   entries: FoundTable | null | undefined,
   migrate: string,
 ): TableFault[] {
-  const { triggers = [], summaries = [] } = entries ?? {};
-  const goneTriggers = goneOf(definition, ROLLUP_TRIGGERS, triggers);
+  const bodies = ownBodies(definition, entries);
+  const nameOf = (ending: keyof typeof NAME_ENDINGS): string =>
+    definition.table + NAME_ENDINGS[ending];
+  const goneTriggers = ROLLUP_TRIGGERS.map(({ ending }) => nameOf(ending)).filter(
+    (name) => !bodies.has(name) || !entries?.triggers.some((trigger) => trigger.name === name),
+  );
   if (goneTriggers.length > 0) {
     const problem = `triggers ${goneTriggers.join(', ')} are missing: rollups miss what is changed`;
-    return migratable({ kind: 'warning', subject: goneTriggers[0]!, problem, remedy: migrate });
+    return remade({ kind: 'warning', subject: goneTriggers[0]!, problem, remedy: migrate });
   }
-  const goneFunctions = goneOf(definition, [{ ending: 'rollupSummary' }], summaries);
-  if (goneFunctions.length > 0) {
-    const problem = `the function ${goneFunctions.join(', ')} is missing`;
-    return migratable(...warn(goneFunctions[0]!, problem, migrate));
+  const summary = bodies.get(nameOf('rollupSummary'));
+  if (summary === undefined) {
+    const problem = `the function ${nameOf('rollupSummary')} is missing`;
+    return remade(...warn(nameOf('rollupSummary'), problem, migrate));
   }
   // Columns of dimensions of before stay; the function is by the last migration.
-  const known = summaries.flatMap(({ parameters }) => parameters);
-  const unknown = declaredDimensions(definition).filter((name) => !known.includes(`p_${name}`));
+  const unknown = declaredDimensions(definition).filter(
+    (name) => !summary.includes(summaryParameter(name)),
+  );
   if (unknown.length > 0) {
     const problem = `rollups do not tell apart ${unknown.join(', ')}`;
-    return migratable(...warn(definition.table + NAME_ENDINGS.rollups, problem, migrate));
+    return remade(...warn(nameOf('rollups'), problem, migrate));
   }
   return [];
 }
 
-function migratable(...faults: TableFault[]): TableFault[] {
-  return faults.map((fault) => ({ ...fault, isMigratable: true }));
+function remade(...faults: TableFault[]): TableFault[] {
+  return faults.map((fault) => ({ ...fault, remadeBy: 4 }));
 }
 
-/** Names of those that are missing, or are still of a schema's old name. */
-function goneOf(
+/** By name, without those that still name the table by a schema's old name. */
+function ownBodies(
   { table }: LedgerTable,
-  wanted: readonly { readonly ending: keyof typeof NAME_ENDINGS }[],
-  found: readonly FoundFunction[],
-): string[] {
-  const whole = found.filter(({ namesTable }) => namesTable).map(({ name }) => name);
-  return wanted
-    .map(({ ending }) => table + NAME_ENDINGS[ending])
-    .filter((name) => !whole.includes(name));
+  entries: FoundTable | null | undefined,
+): Map<string, string> {
+  const own = `${entries?.quotedSchema}.${quoteIdentifier(table)}`;
+  const functions = entries?.functions.filter(({ body }) => body.includes(own)) ?? [];
+  return new Map(functions.map(({ name, body }) => [name, body]));
 }
 
 function isHidden({ maySelect }: { maySelect: boolean }): boolean {

@@ -1,7 +1,6 @@
 import { readRows } from '../postgres/read-rows.js';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { prepareTable } from '../migrations/prepare-table.js';
 import {
   AGAIN,
   ATTEMPT,
@@ -11,6 +10,7 @@ import {
 } from './fixtures/sinks-under-test.fixture.js';
 import { PgConnections } from '../postgres/pg-connections.js';
 import { PostgresSink } from './postgres.sink.js';
+import { prepareTable } from '../migrations/fixtures/wired-migrations.fixture.js';
 
 const QUIET = { log: () => {}, warn: () => {} };
 

@@ -8,7 +8,7 @@ import {
   type RollupBench,
 } from '../../../../test/support/rollup-bench.js';
 import { defineLedger } from '../define-ledger.js';
-import { runMigrations } from '../migrations/run-migrations.js';
+import { runMigrations } from '../migrations/fixtures/wired-migrations.fixture.js';
 
 /** Milliseconds that transactions of the role may take, and of a pause that is longer. */
 const LIMIT_MS = 1_000;

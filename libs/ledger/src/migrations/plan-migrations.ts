@@ -1,0 +1,75 @@
+import { columnName } from '../entry/ledger-definition.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
+import type { PlannedMigration, TableExtension } from '../postgres/sql-migration.interface.js';
+import { quoteIdentifier } from '../postgres/quote-sql.js';
+import { createEntries } from './versions/0001-create-entries.js';
+import { createDeadLetters } from './versions/0002-create-dead-letters.js';
+import { addColumn } from './versions/0003-add-column.js';
+import { makeImmutable } from './versions/0005-make-immutable.js';
+import { refuseChanges } from './versions/0006-refuse-changes.js';
+
+/** The migrations that every ledger needs, and those of an immutable one. @internal */
+export function tablePlan(definition: LedgerTable): PlannedMigration[] {
+  const isPartitioned = definition.partition !== undefined;
+  return [
+    {
+      migration: createEntries,
+      values: () => ({
+        partitionBy: isPartitioned ? ' PARTITION BY RANGE (uuid)' : '',
+        isPartitioned: String(isPartitioned),
+      }),
+      isNeeded: true,
+    },
+    { migration: createDeadLetters, isNeeded: true },
+    ...Object.entries(definition.columns).map(([field, type]) => ({
+      migration: addColumn,
+      action: `add_${columnName(field)}`,
+      values: () => ({ column: quoteIdentifier(columnName(field)), type }),
+      isNeeded: true,
+    })),
+    ...immutablePlan(definition),
+  ];
+}
+
+/** @internal */
+export function immutablePlan({ immutable }: LedgerTable): PlannedMigration[] {
+  return immutable === true ? [{ migration: makeImmutable }, { migration: refuseChanges }] : [];
+}
+
+/**
+ * All migrations of a ledger in the order in which they run.
+ *
+ * @param extensions what optional folders add
+ * @internal
+ */
+export function planMigrations(
+  definition: LedgerTable,
+  extensions: readonly TableExtension[],
+): PlannedMigration[] {
+  return [
+    ...tablePlan(definition),
+    ...extensions.flatMap((extension) => extension.plan(definition)),
+  ].sort((a, b) => a.migration.number - b.migration.number);
+}
+
+/**
+ * The definition that a database calls for: an optional folder may find there more than the given one
+ * asks for.
+ *
+ * @param schema that counts
+ * @internal
+ */
+export async function adoptDefinition(
+  query: QueryFunction,
+  definition: LedgerTable,
+  schema: string | undefined,
+  extensions: readonly TableExtension[],
+): Promise<LedgerTable> {
+  let adopted: LedgerTable = { ...definition, schema };
+  for (const extension of extensions) {
+    adopted = (await extension.adopt?.(query, adopted)) ?? adopted;
+  }
+  // Names of migrations hold the schema as it was given.
+  return { ...adopted, schema: definition.schema };
+}
