@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
+import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
 import { runProgram } from './program.js';
 import { verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js';
@@ -30,9 +31,15 @@ function run(...args: string[]): Promise<number> {
   return runProgram(['migrate', '--schema', schema, ...args], output);
 }
 
-async function faults(): Promise<unknown[]> {
+const ALL_OPTIONS = {
+  partition: 'month',
+  immutable: true,
+  rollup: { dimensions: ['tenantId'] },
+} as const;
+
+async function faults(more: Partial<typeof ALL_OPTIONS> = {}): Promise<unknown[]> {
   const columns = { tenantId: 'uuid', costNanos: 'bigint' } as const;
-  const definition = defineLedger({ schema, ids: 'text', columns });
+  const definition = defineLedger({ schema, ids: 'text', columns, ...more });
   return verifyTable((sql, values) => admin.query(sql, values), definition);
 }
 
@@ -83,11 +90,54 @@ describe('nestjs-ledger migrate', () => {
     }
   });
 
-  it('prints statements that make the same, and may be run again', async () => {
-    expect(await run('--sql', ...COLUMNS)).toBe(0);
+  const ALL = [...COLUMNS, '--partition', 'month', '--immutable', '--rollup', 'tenantId'];
+
+  /** All that the ledger's schema holds, by what the server says of it. */
+  async function inventory(): Promise<unknown> {
+    const [{ found }] = await admin.query(
+      `SELECT json_build_array(
+        (SELECT json_agg(c.relname || ' ' || c.relkind::text ORDER BY c.relname) FROM pg_class c
+         WHERE c.relnamespace = n.oid AND c.relname NOT LIKE '%\\_migrations%'),
+        (SELECT json_agg(pg_get_functiondef(p.oid) ORDER BY p.proname) FROM pg_proc p
+         WHERE p.pronamespace = n.oid),
+        (SELECT json_agg(pg_get_triggerdef(t.oid) || t.tgenabled::text ORDER BY c.relname, t.tgname)
+         FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = n.oid),
+        (SELECT json_agg(pg_get_constraintdef(k.oid) ORDER BY k.conrelid::regclass::text, k.conname)
+         FROM pg_constraint k WHERE k.connamespace = n.oid
+           AND k.conrelid::regclass::text NOT LIKE '%\\_migrations')) AS found
+       FROM pg_namespace n WHERE n.nspname = $1`,
+      [schema],
+    );
+    return found;
+  }
+
+  it('prints what gives the same database, as one simple query, and leaves nothing to change', async () => {
+    expect(await run('--sql', ...ALL)).toBe(0);
     await admin.query(said.join('\n'));
-    await admin.query(said.join('\n'));
-    expect(await faults()).toEqual([]);
+    expect(await faults(ALL_OPTIONS)).toEqual([]);
+    const printed = await inventory();
+    said = [];
+    expect(await run('--database-url', url, ...ALL)).toBe(0);
+    expect(said).toHaveLength(7);
+    expect(await inventory()).toEqual(printed);
+    await admin.query(`DROP SCHEMA "${schema}" CASCADE`);
+    expect(await run('--database-url', url, ...ALL)).toBe(0);
+    expect(await inventory()).toEqual(printed);
+  });
+
+  it('prints exactly what it sends', async () => {
+    expect(await run('--sql', '--json', ...ALL)).toBe(0);
+    const { statements } = JSON.parse(said.join('')) as { statements: string[] };
+    expect(statements).toHaveLength(8);
+    const proxy = await startTcpProxy(url);
+    try {
+      expect(await run('--database-url', proxy.url, ...ALL)).toBe(0);
+      // A query ends with a zero byte, and begins behind its length.
+      const sent = proxy.sent();
+      for (const statement of statements) expect(sent).toContain(`${statement}\0`);
+    } finally {
+      await proxy.close();
+    }
   });
 
   it.each([

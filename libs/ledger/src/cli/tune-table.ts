@@ -71,7 +71,7 @@ export class TuneTable {
     await keeper.initialize();
     this.#keeper = keeper;
     try {
-      await keeper.query(`BEGIN; ${createEntriesScript(this.#table)} COMMIT`);
+      await keeper.query(`BEGIN; ${createEntriesScript(this.#table, this.#names.schema)} COMMIT`);
       this.#isMade = true;
     } catch (error) {
       if (readPgError(error).code !== NOT_ALLOWED) throw error;
@@ -171,7 +171,7 @@ export class TuneTable {
   }
 
   async #createTemporary(dataSource: DataSource): Promise<void> {
-    const script = createEntriesScript(this.#table);
+    const script = createEntriesScript(this.#table, this.#names.schema);
     await dataSource.query(script.replace(/^CREATE TABLE/, 'CREATE TEMPORARY TABLE'));
   }
 

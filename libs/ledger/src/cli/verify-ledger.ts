@@ -30,6 +30,15 @@ export interface VerifyReport {
   /** Lines of files that could not be read. */
   readonly unreadable: number;
   readonly hasDeadLetterTable: boolean;
+  /** Functions and triggers of the database that are not as the migrations make them. */
+  readonly strange: readonly StrangeObject[];
+}
+
+/** A function or trigger that is missing, disabled or foreign. @internal */
+export interface StrangeObject {
+  readonly name: string;
+  readonly problem: string;
+  readonly remedy: string;
 }
 
 /** An entry that was set aside, by where it was found. */
@@ -48,7 +57,7 @@ export async function verifyLedger(
   database: CommandDatabase,
   scope: VerifyScope,
   output: CommandOutput,
-): Promise<VerifyReport> {
+): Promise<Omit<VerifyReport, 'strange'>> {
   const runner = database.dataSource.createQueryRunner();
   try {
     // First: what a replay moves from a file into the table meanwhile is seen twice, not never.

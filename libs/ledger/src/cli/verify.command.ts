@@ -1,21 +1,29 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { existsSync } from 'node:fs';
-import { CommandDatabase, type TableOptions } from './command-database.js';
+import { tableExtensions } from '../ledger.extensions.js';
+import { verifyTable } from '../migrations/verify-table.js';
+import { connectionSchema } from '../postgres/connection-schema.js';
+import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import {
+  addDefinitionOptions,
+  definitionOf,
+  type TableDefinitionOptions,
+} from './definition-options.js';
 import { checkPeriod, parseTime, TIME_RULE } from './parse-time.js';
 import { findSetAsideFiles } from './set-aside-files.js';
 import { readSettingsInForce } from './settings-in-force.js';
 import { addTableOptions } from './table-options.js';
 import { readPgError } from '../postgres/read-pg-error.js';
-import { verifyLedger, type VerifyReport } from './verify-ledger.js';
+import { verifyLedger, type StrangeObject, type VerifyReport } from './verify-ledger.js';
 import { verifyLines } from './verify-lines.js';
 
 /** Twice the default of `writeTimeoutMs`: an attempt and its repetition. */
 const DEFAULT_GRACE_S = 60;
 
 /** What `verify` is told. @internal */
-export interface VerifyOptions extends TableOptions {
+export interface VerifyOptions extends TableDefinitionOptions {
   readonly from?: Date;
   readonly to?: Date;
   /** Files or folders of spilled entries and dead letters. */
@@ -31,7 +39,8 @@ Examples:
   $ nestjs-ledger verify --from 2026-01-01 --to 2026-02-01 --files /var/lib/app/spill
   $ nestjs-ledger verify --json
 
-Exit code: 0, 1 if an entry is missing, 2 if it could not be done.`;
+Exit code: 0, 1 if an entry is missing, or a function or trigger of the database is not as migrations
+make it, 2 if it could not be done.`;
 
 /** Adds `nestjs-ledger verify`. @param finish told the exit code @internal */
 export function addVerifyCommand(
@@ -56,11 +65,12 @@ export function addVerifyCommand(
     )
     .option('--json', 'print the report as JSON')
     .addHelpText('after', EXAMPLES);
-  addTableOptions(command).action(async (options: VerifyOptions) => {
+  addTableOptions(addDefinitionOptions(command)).action(async (options: VerifyOptions) => {
     const report = await verify(options, output);
     if (options.json) output.line(JSON.stringify(report, null, 2));
     else for (const line of verifyLines(report, options.grace * 1000)) output.line(line);
-    finish(report.runs.some(({ missing }) => missing > 0) ? 1 : 0);
+    const isWrong = report.strange.length > 0 || report.runs.some(({ missing }) => missing > 0);
+    finish(isWrong ? 1 : 0);
   });
 }
 
@@ -78,13 +88,29 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   const files = (await Promise.all(folders.map(findSetAsideFiles))).flat();
   const database = await CommandDatabase.open(options);
   try {
-    return await verifyLedger(database, { from, to, graceMs: grace * 1000, files }, output);
+    const scope = { from, to, graceMs: grace * 1000, files };
+    const report = await verifyLedger(database, scope, output);
+    return { ...report, strange: await findStrangeObjects(database, options) };
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(`can't verify: ${readPgError(error).text}`);
   } finally {
     await database.close();
   }
+}
+
+async function findStrangeObjects(
+  { dataSource }: CommandDatabase,
+  options: VerifyOptions,
+): Promise<StrangeObject[]> {
+  const faults = await verifyTable(
+    (sql, values) => dataSource.query<unknown>(sql, values),
+    await definitionOf(options, dataSource),
+    { extensions: tableExtensions, connectionSchema: connectionSchema(dataSource) },
+  );
+  return faults
+    .filter(({ object }) => object !== undefined)
+    .map(({ subject, problem, remedy }) => ({ name: subject, problem, remedy }));
 }
 
 function parseSeconds(text: string): number {

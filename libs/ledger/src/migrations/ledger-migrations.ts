@@ -52,7 +52,10 @@ export function migrationText(
   schema: string | undefined,
 ): string {
   const values = valuesOf(planned, definition, schema);
-  return `-- ${migrationName(definition, planned)}\n${scriptOf(planned, 'up', values)}`;
+  // A name may hold a line break, which would end the comment.
+  const name = migrationName(definition, planned).replaceAll(/[\r\n]/g, ' ');
+  const title = `-- nestjs-ledger, migration ${planned.migration.number}: ${name}`;
+  return `${title}\n${scriptOf(planned, 'up', values)}`;
 }
 
 /**

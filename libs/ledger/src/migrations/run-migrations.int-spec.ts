@@ -77,14 +77,15 @@ describe('runMigrations', () => {
   });
 
   it('quotes every name, whatever is in it', async () => {
-    const schema = newSchema(`o'dd "sch.ema" $1; --`);
+    const schema = newSchema(`o'dd "sch.ema" $1; --\nx`);
     const usage = defineLedger({
       schema: schema.slice(0, 60),
-      table: `ta"b'le.x $$ ü; DROP`,
+      table: `ta"b'le.x $$ $body$ $do$\nü; DROP`,
       columns: { order: 'text', user: 'bigint' },
+      immutable: true,
     });
     schemas.push(schema.slice(0, 60));
-    expect(await runMigrations(options(), usage)).toHaveLength(5);
+    expect(await runMigrations(options(), usage)).toHaveLength(7);
     expect(await runMigrations(options(), usage)).toEqual([]);
     expect(await verifyTable(query, usage)).toEqual([]);
   });

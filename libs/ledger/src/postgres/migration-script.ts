@@ -15,9 +15,8 @@ import type {
 /** What the first line of a stored function's body begins with; a number follows. @internal */
 export const FUNCTION_MARK = '-- nestjs-ledger ';
 
-/** The number in a body, for the server: NULL if the body has none. @param body an SQL expression */
-const numberSql = (body: string): string =>
-  `pg_catalog.substring(${body}, '^[[:space:]]*${FUNCTION_MARK}([0-9]+)')::integer`;
+/** Finds that number, as a regular expression of PostgreSQL. */
+const NUMBER_PATTERN = `^[[:space:]]*${FUNCTION_MARK}([0-9]+)`;
 
 /**
  * Words that every template may use: `ids`, and for the table (`entries`) and each of `NAME_ENDINGS`
@@ -91,44 +90,57 @@ export function templateHash(migration: SqlMigration): string {
   return createHash('sha256').update(texts.join('\0')).digest('hex');
 }
 
-/** The schema of the ledger's table, as the server finds it. */
-const OWN_SCHEMA = `SELECT n.oid, pg_catalog.quote_ident(n.nspname) AS name
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = pg_catalog.to_regclass({entries.text})`;
+/** Reads the schema of the ledger's table, wherever the search path finds it. */
+const FIND_SCHEMA = `
+  SELECT n.oid, pg_catalog.quote_ident(n.nspname) AS name INTO v_schema
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.oid = pg_catalog.to_regclass({entries.text});`.trim();
 
-/**
- * Makes a function, unless a newer version of the package has made it. A function with other
- * parameters can't be replaced: it is dropped.
- */
+/** Makes a function, unless a newer version of the package has made it. */
 function functionTemplate(migration: SqlMigration, stored: StoredFunction): string {
-  const own = `p.proname = {${stored.ending}.raw} AND p.pronamespace = v_schema.oid`;
-  return `DO $do$
+  return `
+DO $do$
 DECLARE
+  v_name CONSTANT text := {${stored.ending}.raw};
   v_schema record;
-  v_head text := $head$${stored.head.trim()}$head$;
   v_body text := $body$${functionBody(migration, stored)}$body$;
   v_create text;
-  v_other text;
+  v_old text;
 BEGIN
-  ${OWN_SCHEMA} INTO v_schema;
-  IF EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE ${own}
-    AND ${numberSql('p.prosrc')} > ${migration.number})
-  THEN RETURN; END IF;
+  ${FIND_SCHEMA}
+  -- A newer version of the package may have made it. Then it stays.
+  IF EXISTS (
+    SELECT FROM pg_catalog.pg_proc p
+    WHERE p.proname = v_name AND p.pronamespace = v_schema.oid
+      AND pg_catalog.substring(p.prosrc, '${NUMBER_PATTERN}')::integer > ${migration.number})
+  THEN
+    RETURN;
+  END IF;
   v_body := pg_catalog.replace(v_body, '{schema}', v_schema.name);
-  v_create := 'CREATE OR REPLACE FUNCTION ' || v_schema.name || '.' || pg_catalog.quote_ident({${stored.ending}.raw})
-    || pg_catalog.replace(v_head, '{schema}', v_schema.name)
+  v_create := pg_catalog.format('CREATE OR REPLACE FUNCTION %s.%I', v_schema.name, v_name)
+    || pg_catalog.replace($head$${stored.head.trim()}$head$, '{schema}', v_schema.name)
     || ' SET search_path TO pg_catalog, pg_temp AS ' || pg_catalog.quote_literal(v_body);
   BEGIN
     EXECUTE v_create;
   EXCEPTION WHEN invalid_function_definition THEN
-    FOR v_other IN SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc p WHERE ${own}
-    LOOP EXECUTE 'DROP FUNCTION ' || v_other; END LOOP;
+    -- Its parameters have other names.
+    FOR v_old IN
+      SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc p
+      WHERE p.proname = v_name AND p.pronamespace = v_schema.oid
+    LOOP
+      EXECUTE 'DROP FUNCTION ' || v_old;
+    END LOOP;
     EXECUTE v_create;
   END;
-  FOR v_other IN SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc p
-    WHERE ${own} AND p.prosrc <> v_body
-  LOOP EXECUTE 'DROP FUNCTION ' || v_other; END LOOP;
-END $do$;`;
+  -- One whose parameters have other types is still there.
+  FOR v_old IN
+    SELECT p.oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc p
+    WHERE p.proname = v_name AND p.pronamespace = v_schema.oid AND p.prosrc <> v_body
+  LOOP
+    EXECUTE 'DROP FUNCTION ' || v_old;
+  END LOOP;
+END $do$;`.trim();
 }
 
 const EVENT_BITS = { INSERT: 4, DELETE: 8, UPDATE: 16, TRUNCATE: 32 } as const;
@@ -138,10 +150,7 @@ export function triggerType({ timing, events }: StoredTrigger): number {
   return events.reduce((bits, event) => bits | EVENT_BITS[event], timing === 'BEFORE' ? 2 : 0);
 }
 
-/**
- * Makes a trigger on the table and on each of its partitions, where it is missing or wrong. To drop a
- * trigger that is right would wait for every read of the table, and all others would wait behind it.
- */
+/** Makes a trigger on the table and on each of its partitions, where it is missing or wrong. */
 function triggerTemplate(trigger: StoredTrigger): string {
   const { ending, timing, events, oldTable, newTable } = trigger;
   const transitions = [
@@ -149,30 +158,40 @@ function triggerTemplate(trigger: StoredTrigger): string {
     ...(newTable === undefined ? [] : [`NEW TABLE AS ${newTable}`]),
   ];
   const referencing = transitions.length === 0 ? '' : ` REFERENCING ${transitions.join(' ')}`;
-  return `DO $do$
+  return `
+DO $do$
 DECLARE
+  v_name CONSTANT text := {${ending}.raw};
   v_schema record;
   v_on text;
 BEGIN
-  ${OWN_SCHEMA} INTO v_schema;
+  ${FIND_SCHEMA}
+  -- A statement fires the triggers of the relation that it names, so each partition has its own. To
+  -- drop a trigger that is right would wait for every read, and reads and writes would wait behind it.
   FOR v_on IN
-    SELECT r.oid::pg_catalog.regclass::text FROM (
+    SELECT r.oid::pg_catalog.regclass::text
+    FROM (
       SELECT pg_catalog.to_regclass({entries.text})::oid AS oid
-      UNION ALL SELECT inhrelid FROM pg_catalog.pg_inherits
-        WHERE inhparent = pg_catalog.to_regclass({entries.text})) r
+      UNION ALL
+      SELECT inhrelid FROM pg_catalog.pg_inherits
+      WHERE inhparent = pg_catalog.to_regclass({entries.text})) r
     WHERE NOT EXISTS (
-      SELECT FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-      WHERE t.tgrelid = r.oid AND t.tgname = {${ending}.raw} AND t.tgenabled IN ('O', 'A')
-        AND t.tgtype = ${triggerType(trigger)} AND t.tgqual IS NULL AND t.tgnargs = 0 AND t.tgattr = ''
-        AND coalesce(t.tgoldtable, '') = '${oldTable ?? ''}' AND coalesce(t.tgnewtable, '') = '${newTable ?? ''}'
-        AND p.proname = {${ending}.raw} AND p.pronamespace = v_schema.oid)
+      SELECT FROM pg_catalog.pg_trigger t
+      JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+      WHERE t.tgrelid = r.oid AND t.tgname = v_name
+        AND p.proname = v_name AND p.pronamespace = v_schema.oid
+        AND t.tgenabled IN ('O', 'A') AND t.tgtype = ${triggerType(trigger)}
+        AND t.tgqual IS NULL AND t.tgnargs = 0 AND t.tgattr = ''
+        AND coalesce(t.tgoldtable, '') = '${oldTable ?? ''}'
+        AND coalesce(t.tgnewtable, '') = '${newTable ?? ''}')
   LOOP
-    EXECUTE 'DROP TRIGGER IF EXISTS ' || pg_catalog.quote_ident({${ending}.raw}) || ' ON ' || v_on;
-    EXECUTE 'CREATE TRIGGER ' || pg_catalog.quote_ident({${ending}.raw}) || ' ${timing} ${events.join(' OR ')} ON '
-      || v_on || '${referencing} FOR EACH STATEMENT EXECUTE FUNCTION '
-      || v_schema.name || '.' || pg_catalog.quote_ident({${ending}.raw}) || '()';
+    EXECUTE pg_catalog.format('DROP TRIGGER IF EXISTS %I ON %s', v_name, v_on);
+    EXECUTE pg_catalog.format(
+      'CREATE TRIGGER %I ${timing} ${events.join(' OR ')} ON %s${referencing}
+        FOR EACH STATEMENT EXECUTE FUNCTION %s.%I()',
+      v_name, v_on, v_schema.name, v_name);
   END LOOP;
-END $do$;`;
+END $do$;`.trim();
 }
 
 /** The text of a planned migration that the server gets. @internal */

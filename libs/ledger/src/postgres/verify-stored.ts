@@ -74,6 +74,7 @@ function verifyFunction(
   const fault = (problem: string): TableFault[] => [
     {
       kind: 'warning',
+      object: 'function',
       remadeBy: number,
       subject: name,
       problem: `function ${qualify(definition.schema, name)} ${problem}: ${object.effect}`,
@@ -120,13 +121,15 @@ function verifyTrigger(
   });
   // Without its function there is no trigger; the fault of the function says so.
   if (wrong.length === 0 || !found.functions.some((each) => each.name === name)) return [];
-  const more = wrong.length > 1 ? `, and so on ${wrong.length - 1} more partitions` : '';
+  const of = found.relations.length;
+  const extent = of === 1 ? '' : ` (so on ${wrong.length} of ${of} tables and partitions)`;
   return [
     {
       kind: 'warning',
+      object: 'trigger',
       remadeBy: planned.migration.number,
       subject: name,
-      problem: `${wrong[0]!}${more}: ${object.effect}`,
+      problem: `${wrong[0]!}${extent}: ${object.effect}`,
       remedy,
     },
   ];
