@@ -2,9 +2,9 @@
  * Installs the packed library in applications as people have them, each in an empty folder, and
  * looks at what matters: it compiles, its unit test passes, a route is metered and read back, and
  * SIGTERM drains. One of them has the lowest version of each range that package.json promises, on
- * the lowest Node.js; another is started on the newest one too. Needs a way to the npm registry, and
- * the built gateway for its PostgreSQL. Ends with a table, and `N passed, N failed`. A Node.js that
- * the registry does not give is named there.
+ * the lowest Node.js; another is started on the newest one too. Two more hold the library in a
+ * bundle. Needs a way to the npm registry, and the built gateway for its PostgreSQL. Ends with a
+ * table, and `N passed, N failed`. A Node.js that the registry does not give is named there.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { startEmbeddedPostgres } from '@app/embedded-postgres';
 import { makeApplication, tryApplication } from './application.js';
+import { makeBundles } from './bundles.js';
 import { Cells, printCells } from './cells.js';
 import { installNode } from './node-version.js';
 import { tryPrisma } from './prisma.js';
@@ -77,6 +78,23 @@ async function tryStack(stack, tarball) {
   return cells.results;
 }
 
+/** Applications that hold the library in a bundle migrate by their own runner and by TypeORM's. */
+async function tryBundles(tarball) {
+  const cells = new Cells();
+  const place = await mkdtemp(join(folder, 'bundles-'));
+  const made = await cells.do('bundles: installed and built', async () => ({
+    folders: await makeBundles(join(place, 'app'), { tarball }),
+  }));
+  for (const [bundler, app] of Object.entries(made?.folders ?? {})) {
+    for (const [database, label] of Object.entries(DATABASES)) {
+      await cells.do(`bundled by ${bundler}: ${label}`, async () =>
+        tryApplication(app, { database, url: await makeDatabase(), path: process.env.PATH }),
+      );
+    }
+  }
+  return cells.results;
+}
+
 async function tryDataLayers(tarball) {
   const cells = new Cells();
   await cells.do("Prisma 7: README's block, own connection", async () =>
@@ -94,7 +112,11 @@ const server = await startEmbeddedPostgres({
 });
 try {
   const tarball = await pack(folder);
-  const lanes = [...STACKS.map((stack) => tryStack(stack, tarball)), tryDataLayers(tarball)];
+  const lanes = [
+    ...STACKS.map((stack) => tryStack(stack, tarball)),
+    tryDataLayers(tarball),
+    tryBundles(tarball),
+  ];
   const failed = printCells((await Promise.all(lanes)).flat());
   process.exitCode = failed > 0 ? 1 : 0;
 } finally {
