@@ -1,4 +1,4 @@
-import { columnName } from '../entry/ledger-definition.js';
+import { columnName } from '../entry/columns.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { QueryFunction } from '../postgres/load-catalog.js';
 import type { PlannedMigration, TableExtension } from '../postgres/sql-migration.interface.js';
