@@ -1,5 +1,6 @@
-import { DataSource } from 'typeorm';
-import { CONNECT_TIMEOUT_MS, SPARE_CONNECTIONS } from './postgres/connection-defaults.js';
+import type { DataSource } from 'typeorm';
+import { SPARE_CONNECTIONS } from './postgres/connection-defaults.js';
+import { open } from './postgres/open.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 
@@ -32,13 +33,9 @@ export class LedgerDatabase {
 
   #makeOwn(): DataSource {
     const { connection, numWorkers } = this.#options;
-    return new DataSource({
+    return open(connection!, {
       applicationName: `nestjs-ledger ${this.#name}`,
-      ...connection,
-      // Also where an option is there and undefined, or 0, which means no limit.
-      connectTimeoutMS: connection?.connectTimeoutMS || CONNECT_TIMEOUT_MS,
-      poolSize: connection?.poolSize ?? numWorkers + SPARE_CONNECTIONS,
-      type: 'postgres',
+      poolSize: numWorkers + SPARE_CONNECTIONS,
     });
   }
 

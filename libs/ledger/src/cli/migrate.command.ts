@@ -1,12 +1,10 @@
 import { tableExtensions } from '../ledger.extensions.js';
-import { connectionSchema } from '../postgres/connection-schema.js';
 import type { Command } from 'commander';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { migrationSql } from '../migrations/ledger-migrations.js';
-import {
-  withMigrationDataSource,
-  type PostgresOptions,
-} from '../postgres/migration-data-source.js';
+import { Deadline } from '../clock/deadline.js';
+import type { PostgresOptions } from '../postgres/open.js';
+import { withConnections } from '../postgres/with-connections.js';
 import { runMigrations } from '../migrations/run-migrations.js';
 import { verifyTable } from '../migrations/verify-table.js';
 import { readPgError } from '../postgres/read-pg-error.js';
@@ -83,10 +81,8 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
   }
   const connection = { type: 'postgres', url: databaseUrlOf(options) } as const;
   try {
-    const definition = await withMigrationDataSource(
-      connection,
-      AbortSignal.timeout(LOOK_MS),
-      (dataSource) => definitionOf(options, dataSource),
+    const definition = await withConnections(connection, lookOptions(), async (connections) =>
+      definitionOf(options, await connections.ready()),
     );
     const migrated = await runMigrations(connection, definition, {
       extensions: tableExtensions,
@@ -101,16 +97,20 @@ async function findDifferences(
   connection: PostgresOptions,
   definition: LedgerTable,
 ): Promise<string[]> {
-  const signal = AbortSignal.timeout(LOOK_MS);
-  const faults = await withMigrationDataSource(connection, signal, (dataSource) =>
-    verifyTable((sql, values) => dataSource.query(sql, values), definition, {
-      extensions: tableExtensions,
-      connectionSchema: connectionSchema(dataSource),
-    }),
+  const faults = await withConnections(connection, lookOptions(), (connections) =>
+    connections.use(new Deadline(LOOK_MS), ({ query, schema }) =>
+      verifyTable(query, definition, { extensions: tableExtensions, connectionSchema: schema }),
+    ),
   );
   return faults
     .filter(({ kind }) => kind === 'different')
     .map(({ problem, remedy }) => `${problem} (${remedy})`);
+}
+
+/** For a look at the tables before or after they are migrated. */
+function lookOptions(): Parameters<typeof withConnections>[1] {
+  const signal = AbortSignal.timeout(LOOK_MS);
+  return { applicationName: 'nestjs-ledger migrate', poolSize: 1, signal };
 }
 
 function linesOf(migrated: readonly string[]): string[] {

@@ -2,8 +2,7 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import { Deadline } from '../clock/deadline.js';
 import type { PgConnections } from '../postgres/pg-connections.js';
 import { readPgError } from '../postgres/read-pg-error.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
-import type { PostgresOptions } from '../postgres/migration-data-source.js';
+import type { PostgresOptions } from '../postgres/open.js';
 import type { TableExtension } from '../postgres/sql-migration.interface.js';
 import { runMigrations } from './run-migrations.js';
 import { haltOnFaults, verifyTable } from './verify-table.js';
@@ -56,8 +55,7 @@ export async function prepareTable(
   }
   const deadline = new Deadline(VERIFY_TIMEOUT_MS);
   await connections.use(deadline, async (session) => {
-    const query: QueryFunction = (sql, values) => session.rows(sql, values);
-    const faults = await verifyTable(query, definition, {
+    const faults = await verifyTable(session.query, definition, {
       extensions,
       connectionSchema: session.schema,
       deadLetters,

@@ -6,7 +6,7 @@ import { startSilentServer, startTcpProxy } from '../../../../test/support/tcp-p
 import type { FakeServer } from '../../../../test/support/tcp-proxy.js';
 import { defineLedger } from '../define-ledger.js';
 import { isSinkTransientError } from '../errors/sink.errors.js';
-import type { PostgresOptions } from '../postgres/migration-data-source.js';
+import type { PostgresOptions } from '../postgres/open.js';
 import { runMigrations } from './fixtures/wired-migrations.fixture.js';
 
 const schema = `limits ${randomUUID()}`;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { defineLedger } from '../define-ledger.js';
 import { isSinkHaltError } from '../errors/sink.errors.js';
-import type { PostgresOptions } from '../postgres/migration-data-source.js';
+import type { PostgresOptions } from '../postgres/open.js';
 import { runMigrations, verifyTable } from './fixtures/wired-migrations.fixture.js';
 
 const schemas: string[] = [];

@@ -1,24 +1,23 @@
-import { connectionSchema } from '../postgres/connection-schema.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PoolClient, QueryResult } from 'pg';
-import type { DataSource, QueryRunner } from 'typeorm';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
 import { migrateCommand } from '../entry/ledger-command.js';
 import { createSchemaText, migrationText, timestampOf } from './ledger-migrations.js';
-import type { QueryFunction } from '../postgres/load-catalog.js';
 import { templateHash } from '../postgres/migration-script.js';
 import type { TableExtension } from '../postgres/sql-migration.interface.js';
-import { withMigrationDataSource } from '../postgres/migration-data-source.js';
-import type { PostgresOptions } from '../postgres/migration-data-source.js';
+import { Deadline } from '../clock/deadline.js';
+import type { PostgresOptions } from '../postgres/open.js';
+import type { PgConnections } from '../postgres/pg-connections.js';
+import type { PgSession } from '../postgres/pg-session.js';
+import { sqlStateOf } from '../postgres/read-pg-error.js';
+import { withConnections } from '../postgres/with-connections.js';
 import { findPending } from './pending-migrations.js';
 import type { PendingMigration } from './pending-migrations.js';
 import { tableNames } from '../postgres/table-names.js';
 import type { TableNames } from '../postgres/table-names.js';
-import { LIFT_TRANSACTION_TIMEOUT } from '../postgres/transaction-timeout.js';
 
 /** How migrations run. @internal */
 export interface MigrationRun {
@@ -37,6 +36,9 @@ export interface MigrationRun {
   /** What optional folders add to the tables. */
   readonly extensions: readonly TableExtension[];
 }
+
+/** One connection for the lock, one for the migrations. */
+const POOL_SIZE = 2;
 
 /**
  * Milliseconds that a statement waits for a lock on a table. While `ALTER TABLE` waits for a long
@@ -71,15 +73,19 @@ export async function runMigrations(
   const timer = setTimeout(stop, timeoutMs);
   run.signal?.addEventListener('abort', stop);
   if (run.signal?.aborted) stop();
-  const deadline = performance.now() + timeoutMs;
+  const { signal } = end;
+  const deadline = new Deadline(timeoutMs);
   try {
-    return await withMigrationDataSource(options, end.signal, (dataSource) => {
-      const names = tableNames(definition, connectionSchema(dataSource));
-      const { signal } = end;
+    const opened = { applicationName: 'nestjs-ledger migrations', poolSize: POOL_SIZE };
+    return await withConnections(options, { ...opened, signal }, async (connections) => {
+      const { driver } = await connections.ready();
+      const names = tableNames(definition, options.schema);
+      const key = lockKey(names.schema ?? driver.schema ?? null, names);
       return migrate({
-        dataSource,
+        connections,
         definition,
         names,
+        key,
         extensions,
         pollMs,
         deadline,
@@ -91,7 +97,7 @@ export async function runMigrations(
     throw translate(
       error,
       { ...definition, schema: definition.schema ?? options.schema },
-      end.signal.aborted,
+      signal.aborted || deadline.remainingMs < 1,
     );
   } finally {
     clearTimeout(timer);
@@ -100,28 +106,27 @@ export async function runMigrations(
 }
 
 interface Migration {
-  readonly dataSource: DataSource;
+  readonly connections: PgConnections;
   readonly definition: LedgerTable;
   readonly names: TableNames;
+  /** Of the advisory lock. */
+  readonly key: bigint;
   readonly extensions: readonly TableExtension[];
   readonly pollMs: number;
-  /** On the scale of `performance.now()`. */
-  readonly deadline: number;
+  readonly deadline: Deadline;
   readonly signal: AbortSignal;
   readonly onLeft: MigrationRun['onLeft'];
 }
 
 async function migrate(migration: Migration): Promise<string[]> {
-  const { dataSource, pollMs, signal } = migration;
+  const { connections, deadline, pollMs, signal } = migration;
   for (;;) {
     signal.throwIfAborted();
     // The usual start of a process: all is there, and no lock is taken.
-    const pending = await withQueryRunner(dataSource, (runner) =>
-      findPending(queryOf(runner), migration),
-    );
+    const pending = await connections.use(deadline, ({ query }) => findPending(query, migration));
     if (pending.length === 0) return [];
     const ran = await withLock(migration, () =>
-      withQueryRunner(dataSource, (runner) => runPending(runner, migration)),
+      connections.use(deadline, (session) => runPending(session, migration)),
     );
     if (ran) return ran;
     // Never wait inside the lock function: a waiting statement holds a snapshot, and that would
@@ -130,16 +135,16 @@ async function migrate(migration: Migration): Promise<string[]> {
   }
 }
 
-async function runPending(runner: QueryRunner, migration: Migration): Promise<string[]> {
+async function runPending(session: PgSession, migration: Migration): Promise<string[]> {
   const { onLeft, signal } = migration;
   // Between the first look and the lock another process may have done it all.
-  const pending = await findPending(queryOf(runner), migration);
+  const pending = await findPending(session.query, migration);
   if (pending.length === 0) return [];
-  await createRecords(runner, migration);
+  await createRecords(session, migration);
   const ran: string[] = [];
   for (const each of pending) {
     try {
-      await runOne(runner, each, migration);
+      await runOne(session, each, migration);
       ran.push(each.name);
     } catch (error) {
       if (each.planned.isNeeded === true || onLeft === undefined || signal.aborted) throw error;
@@ -150,15 +155,15 @@ async function runPending(runner: QueryRunner, migration: Migration): Promise<st
 }
 
 /** Makes the schema and the table in which migrations are recorded. */
-async function createRecords(runner: QueryRunner, { definition, names }: Migration): Promise<void> {
-  if (names.schema !== undefined) await runner.query(createSchemaText(names.schema));
+async function createRecords(session: PgSession, { definition, names }: Migration): Promise<void> {
+  if (names.schema !== undefined) await session.rows(createSchemaText(names.schema));
   const primaryKey = definition.table + NAME_ENDINGS.migrationsPrimaryKey;
-  await runner.query(`CREATE TABLE IF NOT EXISTS ${names.sqlMigrations} (
+  await session.rows(`CREATE TABLE IF NOT EXISTS ${names.sqlMigrations} (
     id serial NOT NULL CONSTRAINT ${quoteIdentifier(primaryKey)} PRIMARY KEY,
     "timestamp" bigint NOT NULL,
     name character varying NOT NULL
   )`);
-  await runner.query(
+  await session.rows(
     `ALTER TABLE ${names.sqlMigrations} ADD COLUMN IF NOT EXISTS number integer,
       ADD COLUMN IF NOT EXISTS hash text`,
   );
@@ -166,22 +171,17 @@ async function createRecords(runner: QueryRunner, { definition, names }: Migrati
 
 /** Runs one migration, and records its number and the hash of its template. */
 function runOne(
-  runner: QueryRunner,
+  session: PgSession,
   { name, planned, definition }: PendingMigration,
   { names, deadline }: Migration,
 ): Promise<void> {
   const { number } = planned.migration;
   const hash = templateHash(planned.migration);
-  return inTransaction(runner, async () => {
-    // The server gives up before this process does, so that nothing is left behind there.
-    const statementMs = Math.max(1, Math.floor(deadline - performance.now()));
-    await runner.query(`SET LOCAL lock_timeout = ${Math.min(LOCK_TIMEOUT_MS, statementMs)}`);
-    await runner.query(`SET LOCAL statement_timeout = ${statementMs}`);
-    await runner.query(LIFT_TRANSACTION_TIMEOUT);
-    if ((await planned.isSurpassed?.(queryOf(runner), names.schema)) !== true) {
-      await runner.query(migrationText(definition, planned, names.schema));
+  const work = async (): Promise<void> => {
+    if ((await planned.isSurpassed?.(session.query, names.schema)) !== true) {
+      await session.rows(migrationText(definition, planned, names.schema));
     }
-    await runner.query(
+    await session.rows(
       `WITH known AS (
         UPDATE ${names.sqlMigrations} SET (number, hash) = ($3::integer, $4::text)
         WHERE name = $2::text RETURNING id)
@@ -189,66 +189,34 @@ function runOne(
       SELECT $1::bigint, $2::text, $3::integer, $4::text WHERE NOT EXISTS (SELECT FROM known)`,
       [timestampOf(number), name, number, hash],
     );
-  });
-}
-
-function queryOf(runner: QueryRunner): QueryFunction {
-  return (sql, values) => runner.query(sql, values);
+  };
+  const lockTimeoutMs = Math.max(1, Math.min(LOCK_TIMEOUT_MS, Math.floor(deadline.remainingMs)));
+  return session.transaction(work, { lockTimeoutMs });
 }
 
 /** Runs `work` if the lock is free; undefined if another process has it. */
 async function withLock<T>(
-  { dataSource, names }: Migration,
+  { connections, deadline, key }: Migration,
   work: () => Promise<T>,
 ): Promise<T | undefined> {
-  return withQueryRunner(dataSource, async (runner) => {
-    const client = (await runner.connect()) as PoolClient;
+  return connections.use(deadline, async (session) => {
+    // The lock's transaction is idle while the other connection works; that is no mistake.
+    await session.begin({ settings: { idle_in_transaction_session_timeout: '0' } });
     try {
-      // The lock's transaction is idle while the other connection works; that is no mistake.
-      const answers = (await client.query(
-        `BEGIN ISOLATION LEVEL READ COMMITTED;
-         SET LOCAL idle_in_transaction_session_timeout = 0;
-         ${LIFT_TRANSACTION_TIMEOUT};
-         SELECT pg_catalog.pg_try_advisory_xact_lock(${lockKey(dataSource, names)})::text AS got`,
-      )) as unknown as QueryResult<{ got: string }>[];
-      return answers.at(-1)?.rows[0]?.got === 'true' ? await work() : undefined;
+      const sql = `SELECT pg_catalog.pg_try_advisory_xact_lock(${key})::text AS got`;
+      const [row] = await session.rows<{ got: string }>(sql);
+      return row?.got === 'true' ? await work() : undefined;
     } finally {
       // If the connection is gone, so are its transaction and the lock.
-      await client.query('ROLLBACK').catch(() => {});
+      await session.rollback();
     }
   });
 }
 
 /** A signed 64-bit number made from schema and table; locks of other databases are others. */
-function lockKey({ driver }: DataSource, names: TableNames): bigint {
-  const path = JSON.stringify([names.schema ?? driver.schema ?? null, names.entries]);
+function lockKey(schema: string | null, { entries }: TableNames): bigint {
+  const path = JSON.stringify([schema, entries]);
   return createHash('sha256').update(`nestjs-ledger:${path}`).digest().readBigInt64BE();
-}
-
-async function withQueryRunner<T>(
-  dataSource: DataSource,
-  work: (runner: QueryRunner) => Promise<T>,
-): Promise<T> {
-  const runner = dataSource.createQueryRunner('master');
-  // Never released while connect() is pending; connectTimeoutMS ends that in any case.
-  await runner.connect();
-  try {
-    return await work(runner);
-  } finally {
-    await runner.release();
-  }
-}
-
-async function inTransaction(runner: QueryRunner, work: () => Promise<void>): Promise<void> {
-  await runner.startTransaction();
-  try {
-    await work();
-    await runner.commitTransaction();
-  } catch (error) {
-    // What the rollback says of a broken connection would hide why it was needed.
-    await runner.rollbackTransaction().catch(() => {});
-    throw error;
-  }
 }
 
 function translate(error: unknown, definition: LedgerTable, isOver: boolean): unknown {
@@ -257,8 +225,7 @@ function translate(error: unknown, definition: LedgerTable, isOver: boolean): un
     const message = `the migrations of ledger ${name} did not end in the time they had`;
     return new SinkTransientError(message, { outcomeKnown: true });
   }
-  const { code, driverError } = error as { code?: unknown; driverError?: { code?: unknown } };
-  const sqlState = driverError?.code ?? code;
+  const sqlState = sqlStateOf(error);
   if (sqlState !== '42501') return error;
   return new SinkHaltError(
     `the role may not run the migrations of ledger ${name}: let the owner of its schema ` +

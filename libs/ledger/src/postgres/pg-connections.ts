@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { DataSource } from 'typeorm';
 import { isLedgerError } from '../errors/ledger.error.js';
 import { isSinkHaltError, isSinkTransientError, SinkHaltError } from '../errors/sink.errors.js';
-import { trackStreams, type PostgresOptions } from './migration-data-source.js';
+import { trackStreams, type PostgresOptions } from './open.js';
 import { classifyPgError, toSinkError } from './classify-pg-error.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 import type { PgClient } from './pg-client.js';
@@ -88,14 +88,15 @@ export class PgConnections {
     try {
       await new Deadline(this.options.initializeMs ?? INITIALIZE_MS).race(initialized);
     } catch (error) {
-      if (error instanceof DeadlineError) this.#cut();
+      if (error instanceof DeadlineError) this.cut();
       // TypeORM must be done with it before the next try.
       await initialized.catch(() => {});
       throw error;
     }
   }
 
-  #cut(): void {
+  /** Destroys every connection at once, those that are opening too. */
+  cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
 
@@ -136,7 +137,7 @@ export class PgConnections {
     await deadline.race(this.#destroy()).catch(() => {});
     await deadline.race(this.#watch.allClosed()).catch(() => {});
     // One whose other side is silent would keep the process alive for minutes.
-    this.#cut();
+    this.cut();
     this.#watch.stop();
   }
 

@@ -1,4 +1,5 @@
 import type { Deadline } from '../clock/deadline.js';
+import type { QueryFunction } from './load-catalog.js';
 import type { PgLease } from './pg-lease.js';
 import type { PgStatement, StatementResult, TextRow } from './pg-statement.js';
 import { LIFT_TRANSACTION_TIMEOUT } from './transaction-timeout.js';
@@ -55,6 +56,9 @@ export class PgSession {
   ): Promise<T[]> {
     return (await this.#query({ text: sql, values, types: AS_TEXT })) as T[];
   }
+
+  /** `rows` for what may also be asked through TypeORM's QueryRunner. */
+  readonly query: QueryFunction = (sql, values) => this.rows(sql, values);
 
   /** As `rows`, each row as an array in the order of the select list. */
   async texts(sql: string, values: readonly unknown[] = []): Promise<TextRow[]> {

@@ -1,0 +1,88 @@
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { DataSource } from 'typeorm';
+import type { DataSourceOptions } from 'typeorm';
+import { CONNECT_TIMEOUT_MS } from './connection-defaults.js';
+
+/** @internal */
+export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
+
+type StreamFactory = (...config: unknown[]) => Duplex;
+
+/** What a connection has unless its options say otherwise. @internal */
+export interface OpenDefaults {
+  /** As the server shows it in `pg_stat_activity`. */
+  readonly applicationName: string;
+  /** Connections at most. */
+  readonly poolSize: number;
+}
+
+/**
+ * Makes a DataSource of the library's own; it opens no connection yet. This is the only place that
+ * makes one, so that none lacks a time limit for connecting.
+ *
+ * @internal
+ */
+export function open(
+  options: Omit<PostgresOptions, 'type'>,
+  { applicationName, poolSize }: OpenDefaults,
+): DataSource {
+  return new DataSource({
+    applicationName,
+    ...options,
+    // Also where an option is there and undefined, or 0, which means no limit.
+    connectTimeoutMS: options.connectTimeoutMS || CONNECT_TIMEOUT_MS,
+    poolSize: options.poolSize ?? poolSize,
+    type: 'postgres',
+  });
+}
+
+/**
+ * pg makes its socket itself unless told how. An application may have told it (a connector of a
+ * cloud's own), so that is asked first.
+ *
+ * @param sockets holds those that are open or opening, so that they can be destroyed
+ * @internal
+ */
+export function trackStreams(options: PostgresOptions, sockets: Set<Duplex>): StreamFactory {
+  const given = (options.extra as { stream?: StreamFactory } | undefined)?.stream;
+  return (...config: unknown[]) => {
+    const socket = typeof given === 'function' ? given(...config) : new Socket();
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    return socket;
+  };
+}
+
+/**
+ * The address and the role of other options, and nothing that they would do by themselves: no entities,
+ * subscribers, migrations, logging or extensions. Names what is taken over, so that options of later
+ * versions stay out.
+ *
+ * @internal
+ */
+export function addressOf(
+  options: PostgresOptions,
+  poolSize: number,
+): Omit<PostgresOptions, 'type'> {
+  const server = options.replication?.master ?? options;
+  return {
+    url: server.url,
+    host: server.host,
+    port: server.port,
+    username: server.username,
+    password: server.password,
+    database: server.database,
+    ssl: server.ssl,
+    applicationName: options.applicationName ?? server.applicationName,
+    schema: options.schema,
+    driver: options.driver as unknown,
+    nativeDriver: options.nativeDriver as unknown,
+    connectTimeoutMS: options.connectTimeoutMS,
+    extra: { ...(options.extra as object | undefined), max: poolSize, min: 0 },
+    logging: false,
+    installExtensions: false,
+    // Without a handler of one's own TypeORM would log it; the query that fails tells it anyway.
+    poolErrorHandler: () => {},
+  };
+}
