@@ -1,5 +1,12 @@
 import { Logger, type INestApplicationContext } from '@nestjs/common';
-import { LedgerHealthIndicator, type LedgerOptions, type LedgerService } from 'nestjs-ledger';
+import { NestFactory } from '@nestjs/core';
+import {
+  defineLedger,
+  LedgerHealthIndicator,
+  LedgerModule,
+  type LedgerOptions,
+  type LedgerService,
+} from 'nestjs-ledger';
 import { registerLedgerMetrics } from 'nestjs-ledger/prometheus';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -201,6 +208,31 @@ describe('the symptoms of docs/operations.md', { timeout: 120_000 }, () => {
     expect(row).toHaveProperty('closed_before');
   });
 
+  it('foreign function: a line at the start, and the next migration restores it', async () => {
+    const usage = defineLedger({ schema: 'ops', immutable: true });
+    const boot = async (migrations: 'run' | 'verify'): Promise<void> => {
+      lines = [];
+      const connection = { url: database.url };
+      const options = { ledger: usage, connection, migrations, connectAtBoot: true };
+      app = await NestFactory.createApplicationContext({
+        module: class Ops {},
+        imports: [LedgerModule.forRoot(options)],
+      });
+    };
+    await boot('run');
+    await app.close();
+    await database.sql(`ALTER TABLE ${TABLE} DISABLE TRIGGER usage_entries_immutable;
+      CREATE OR REPLACE FUNCTION ops.usage_entries_immutable() RETURNS trigger LANGUAGE plpgsql
+      AS 'BEGIN RETURN NULL; END'`);
+    await boot('verify');
+    const line = await untilLogged('Foreign function', 'WARNING: function');
+    expect(line).toContain('usage_entries_immutable');
+    await untilLogged('Foreign function', 'WARNING: trigger');
+    await app.close();
+    await boot('run');
+    await expect(database.sql(`DELETE FROM ${TABLE}`)).rejects.toMatchObject({ code: '23001' });
+  });
+
   it('are asked for by statements that the server takes', async () => {
     await start();
     const statements = [...sections.values()].flatMap((section) =>
@@ -214,7 +246,7 @@ describe('the symptoms of docs/operations.md', { timeout: 120_000 }, () => {
 
   it('are all of the page: each trouble is brought about here', async () => {
     const source = await readFile(new URL(import.meta.url), 'utf8');
-    expect(sections.size).toBe(8);
+    expect(sections.size).toBe(9);
     for (const section of sections.keys()) expect(source).toContain(`('${section}', '`);
   });
 });
