@@ -62,9 +62,9 @@ export interface LedgerDefinition<
   /** For queries of the application's own: `dataSource.getRepository(usage.entity)`. */
   readonly entity: EntitySchema<UsageEntryRow<LedgerTable<Ids, Columns>>>;
   /**
-   * For the `migrations` of a TypeORM DataSource, in order; frozen. One for the table, one for its
-   * dead letters, one for each declared column, so that a column declared later is a new one, one
-   * for the rollups unless there are none, and one that makes an `immutable` table so.
+   * For the `migrations` of a TypeORM DataSource, in order; frozen. Those of the table and of its dead
+   * letters, one for each declared column, so that a column declared later is a new one, and those of
+   * the rollups and of an `immutable` table. Later versions of this package add more.
    */
   readonly migrations: MigrationConstructor[];
 }

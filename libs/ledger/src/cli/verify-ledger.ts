@@ -31,11 +31,11 @@ export interface VerifyReport {
   readonly unreadable: number;
   readonly hasDeadLetterTable: boolean;
   /** Functions and triggers of the database that are not as the migrations make them. */
-  readonly strange: readonly StrangeObject[];
+  readonly faults: readonly StoredFault[];
 }
 
 /** A function or trigger that is missing, disabled or foreign. @internal */
-export interface StrangeObject {
+export interface StoredFault {
   readonly name: string;
   readonly problem: string;
   readonly remedy: string;
@@ -57,7 +57,7 @@ export async function verifyLedger(
   database: CommandDatabase,
   scope: VerifyScope,
   output: CommandOutput,
-): Promise<Omit<VerifyReport, 'strange'>> {
+): Promise<Omit<VerifyReport, 'faults'>> {
   const runner = database.dataSource.createQueryRunner();
   try {
     // First: what a replay moves from a file into the table meanwhile is seen twice, not never.

@@ -14,7 +14,7 @@ const BLIND_SPOTS = [
 
 /** The report as lines for a person. @internal */
 export function verifyLines(report: VerifyReport, graceMs: number): string[] {
-  const { runs, withoutRun, hasDeadLetterTable, unreadable, strange } = report;
+  const { runs, withoutRun, hasDeadLetterTable, unreadable, faults } = report;
   const sum = (of: (run: RunReport) => number): number =>
     runs.reduce((total, run) => total + of(run), 0);
   const [missing, undecided] = [sum((run) => run.missing), sum((run) => run.undecided)];
@@ -30,7 +30,7 @@ export function verifyLines(report: VerifyReport, graceMs: number): string[] {
     ...(withoutRun > 0 ? [`left out: ${withoutRun} entries whose uuid belongs to no run`] : []),
     ...(unreadable > 0 ? [`left out: ${unreadable} lines of files that can't be read`] : []),
     ...(hasDeadLetterTable ? [] : ['there is no table of dead letters']),
-    ...strange.map(({ problem, remedy }) => `warning: ${problem} (${remedy})`),
+    ...faults.map(({ problem, remedy }) => `warning: ${problem} (${remedy})`),
     ...BLIND_SPOTS,
   ];
 }

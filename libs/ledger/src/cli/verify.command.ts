@@ -16,7 +16,7 @@ import { findSetAsideFiles } from './set-aside-files.js';
 import { readSettingsInForce } from './settings-in-force.js';
 import { addTableOptions } from './table-options.js';
 import { readPgError } from '../postgres/read-pg-error.js';
-import { verifyLedger, type StrangeObject, type VerifyReport } from './verify-ledger.js';
+import { verifyLedger, type StoredFault, type VerifyReport } from './verify-ledger.js';
 import { verifyLines } from './verify-lines.js';
 
 /** Twice the default of `writeTimeoutMs`: an attempt and its repetition. */
@@ -69,7 +69,7 @@ export function addVerifyCommand(
     const report = await verify(options, output);
     if (options.json) output.line(JSON.stringify(report, null, 2));
     else for (const line of verifyLines(report, options.grace * 1000)) output.line(line);
-    const isWrong = report.strange.length > 0 || report.runs.some(({ missing }) => missing > 0);
+    const isWrong = report.faults.length > 0 || report.runs.some(({ missing }) => missing > 0);
     finish(isWrong ? 1 : 0);
   });
 }
@@ -90,7 +90,7 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   try {
     const scope = { from, to, graceMs: grace * 1000, files };
     const report = await verifyLedger(database, scope, output);
-    return { ...report, strange: await findStrangeObjects(database, options) };
+    return { ...report, faults: await findStoredFaults(database, options) };
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(`can't verify: ${readPgError(error).text}`);
@@ -99,10 +99,10 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   }
 }
 
-async function findStrangeObjects(
+async function findStoredFaults(
   { dataSource }: CommandDatabase,
   options: VerifyOptions,
-): Promise<StrangeObject[]> {
+): Promise<StoredFault[]> {
   const faults = await verifyTable(
     (sql, values) => dataSource.query<unknown>(sql, values),
     await definitionOf(options, dataSource),

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { defineLedger } from '../define-ledger.js';
 import { isSinkHaltError } from '../errors/sink.errors.js';
+import { TEMPLATE_HASHES } from './fixtures/template-hashes.fixture.js';
 import type { PostgresOptions } from '../postgres/open.js';
 import { runMigrations, verifyTable } from './fixtures/wired-migrations.fixture.js';
 
@@ -146,6 +147,30 @@ describe('runMigrations', () => {
     expect(await verifyTable(query, usage)).toEqual([]);
     const { rows } = await admin.query(`SELECT name FROM ${table}_migrations`);
     expect(rows).toHaveLength(4);
+  });
+
+  it('records number and hash of each script, also in a table of an older version', async () => {
+    const schema = newSchema();
+    const usage = defineLedger({ schema, immutable: true });
+    const records = `${quoteIdentifier(schema)}.usage_entries_migrations`;
+    await admin.query(`CREATE SCHEMA ${quoteIdentifier(schema)};
+      CREATE TABLE ${records} (id serial PRIMARY KEY, "timestamp" bigint NOT NULL, name varchar NOT NULL)`);
+    await runMigrations(options(), usage);
+    const recorded = `SELECT number, hash, "timestamp", name FROM ${records} ORDER BY id`;
+    const before = await query(recorded, []);
+    const expected = usage.migrations.map((Migration) => {
+      const { name } = new Migration();
+      const number = Number(name.slice(-13)) - 1_767_225_600_000 + 1;
+      return { number, hash: TEMPLATE_HASHES[number], timestamp: name.slice(-13), name };
+    });
+    expect(before).toEqual(expected);
+    // What is restored is not recorded a second time.
+    await admin.query(
+      `DROP TRIGGER usage_entries_immutable ON ${quoteIdentifier(schema)}.usage_entries;
+       UPDATE ${records} SET hash = 'of an older text' WHERE number = 6`,
+    );
+    expect(await runMigrations(options(), usage)).toHaveLength(1);
+    expect(await query(recorded, [])).toEqual(expected);
   });
 
   it('finishes what a process that died left half done', async () => {

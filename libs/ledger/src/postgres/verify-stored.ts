@@ -93,11 +93,11 @@ function verifyFunction(
   if (same.some(({ body }) => body === expected)) {
     return same.length === 1 ? [] : fault('exists more than once, with different parameters');
   }
-  return fault(strangeness(numbers[0], number));
+  return fault(difference(numbers[0], number));
 }
 
-function strangeness(found: number | undefined, expected: number): string {
-  if (found === undefined) return 'has a foreign body';
+function difference(found: number | undefined, expected: number): string {
+  if (found === undefined) return 'has a foreign body, or one from before bodies had numbers';
   return found < expected
     ? `is of migration ${found}, not ${expected}`
     : `has another body than migration ${expected} gave it`;
