@@ -25,7 +25,9 @@ const LAYERS = [
   ['advice'],
   ['(define-ledger|assemble-[a-z]+|ledger[.](extensions|service|tokens|interface))[.]ts'],
   ['http'],
-  ['(create-ledger|ledger[.](module|module-definition|lifecycle|database|vitals)|index)[.]ts'],
+  [
+    '(create-[a-z-]+|ledger[.](module|module-definition|lifecycle|pool-share|database|vitals)|index)[.]ts',
+  ],
   ['dashboard'],
   ['cli'],
   ['testing'],

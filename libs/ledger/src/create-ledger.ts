@@ -1,23 +1,23 @@
 import { assembleLedger, type Ledger } from './assemble-ledger.js';
+import { systemClock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import { createDeadLetters } from './create-dead-letters.js';
 import type { LedgerDefinition } from './define-ledger.js';
-import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
+import { LedgerFiles } from './files/ledger-files.js';
 import { tableExtensions } from './ledger.extensions.js';
 import { LedgerDatabase } from './ledger.database.js';
 import { vitalsOf } from './ledger.vitals.js';
 import { prepareTable, type PrepareOptions } from './migrations/prepare-table.js';
 import { PartitionKeeper } from './partitions/partition-keeper.js';
+import type { LedgerLogger } from './ports/ledger-logger.interface.js';
+import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
+import { PgConnections } from './postgres/pg-connections.js';
+import { UsageReader } from './reading/usage-reader.js';
 import { RollupPass } from './rollup/rollup-pass.js';
 import { RollupSchedule } from './rollup/rollup-schedule.js';
-import { UsageReader } from './reading/usage-reader.js';
-import type { LedgerDeadLetterStore } from './ports/dead-letter-store.interface.js';
-import { FallbackDeadLetterStore } from './files/fallback-dead-letter-store.js';
-import { LedgerFiles } from './files/ledger-files.js';
 import { PostgresSink } from './sink/postgres.sink.js';
-import type { PgConnections } from './postgres/pg-connections.js';
 import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
-import type { LedgerLogger } from './ports/ledger-logger.interface.js';
-import { systemClock } from './clock/clock.js';
+import { guardLogger } from './stats/guard-logger.js';
 
 /** A ledger on PostgreSQL, with all that the module makes providers of. @internal */
 export interface PostgresLedger {
@@ -30,57 +30,56 @@ export interface PostgresLedger {
   readonly partitions: PartitionKeeper;
 }
 
-/** Builds a ledger on PostgreSQL. Starts nothing and touches no database. @internal */
+/**
+ * Builds a ledger on PostgreSQL, from the connections to what stands on them. Starts nothing and
+ * touches no database.
+ *
+ * @internal
+ */
 export function createLedger(
   definition: LedgerDefinition,
   options: ResolvedLedgerOptions,
-  logger: LedgerLogger,
+  givenLogger: LedgerLogger,
 ): PostgresLedger {
+  const logger = guardLogger(givenLogger);
+  const clock = systemClock;
+  const onNotice = (text: string): void => logger.warn(`WARNING: ${text}`);
   const database = new LedgerDatabase(options, definition.name);
-  const { strategy } = options;
+  const connections = new PgConnections({
+    dataSource: () => database.dataSource,
+    ownsDataSource: database.isOwn,
+  });
+  const { retention, strategy, writeTimeoutMs, spillDir } = options;
+  const partitions = new PartitionKeeper({ definition, connections, clock, logger, retention });
+  const preparation = preparationOf(options, logger);
   const sink = new PostgresSink({
     dataSource: () => database.dataSource,
     ownsDataSource: database.isOwn,
+    connections,
+    closesConnections: true,
     table: definition,
     strategy,
-    prepare: async (connections, signal) => {
-      await prepareTable(connections, definition, preparationOf(options, ledger.logger), signal);
+    prepare: async (_, signal) => {
+      await prepareTable(connections, definition, preparation, signal);
       // Before the first batch, so that its rows find the partitions that they belong to.
       await partitions.make();
     },
-    onNotice: (text) => ledger.logger.warn(`WARNING: ${text}`),
+    onNotice,
   });
-  const files = new LedgerFiles(options.spillDir, definition.name);
+  const files = new LedgerFiles(spillDir, definition.name);
   const inTable = new TableDeadLetterStore({
-    connections: sink.connections,
+    connections,
     table: definition,
-    timeoutMs: options.writeTimeoutMs,
+    timeoutMs: writeTimeoutMs,
   });
-  const ledger: Ledger = assembleLedger({
-    table: definition,
-    options,
-    sink,
-    deadLetters: deadLettersOf(options, inTable, files, (text) =>
-      ledger.logger.warn(`WARNING: ${text}`),
-    ),
-    spills: files.spills,
-    clock: systemClock,
-    logger,
-  });
-  const reader = new UsageReader({
-    definition,
-    connections: sink.connections,
-    asOf: () => new Date(ledger.completeUntil()),
-    onNotice: (text) => ledger.logger.warn(`WARNING: ${text}`),
-  });
-  const partitions = new PartitionKeeper({
-    definition,
-    connections: sink.connections,
-    clock: systemClock,
-    logger: ledger.logger,
-    retention: options.retention,
-  });
-  const rollups = scheduleOf(definition, sink.connections, ledger);
+  const places = { inTable, inFile: files.deadLetters };
+  const deadLetters = createDeadLetters(options, places, onNotice);
+  const { spills } = files;
+  const table = definition;
+  const ledger = assembleLedger({ table, options, sink, deadLetters, spills, clock, logger });
+  const asOf = (): Date => new Date(ledger.completeUntil());
+  const reader = new UsageReader({ definition, connections, asOf, onNotice });
+  const rollups = scheduleOf(definition, connections, ledger);
   const vitals = vitalsOf(ledger, files);
   return { ledger, database, reader, rollups, files, vitals, partitions };
 }
@@ -108,24 +107,4 @@ function preparationOf(options: ResolvedLedgerOptions, logger: LedgerLogger): Pr
     extensions: tableExtensions,
     logger,
   };
-}
-
-/** Milliseconds for a store of the application's: a worker waits, and so may the end of the process. */
-const STORE_TIMEOUT_MS = 5_000;
-
-function deadLettersOf(
-  { deadLetters, writeTimeoutMs }: ResolvedLedgerOptions,
-  inTable: LedgerDeadLetterStore,
-  files: LedgerFiles,
-  onNotice: (text: string) => void,
-): LedgerDeadLetterStore {
-  if (deadLetters === 'file') return files.deadLetters;
-  const isTable = deadLetters === 'table';
-  return new FallbackDeadLetterStore({
-    first: isTable ? inTable : deadLetters,
-    second: files.deadLetters,
-    firstName: isTable ? 'the table' : "the application's store",
-    timeoutMs: isTable ? writeTimeoutMs : Math.min(writeTimeoutMs, STORE_TIMEOUT_MS),
-    onNotice,
-  });
 }

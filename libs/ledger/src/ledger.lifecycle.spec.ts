@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { LedgerDatabase } from './ledger.database.js';
 import { LedgerLifecycle } from './ledger.lifecycle.js';
+import { PoolShare } from './ledger.pool-share.js';
 import { LedgerFiles } from './files/ledger-files.js';
 import { ledgerUnderTest } from './testing/ledger-under-test.js';
 
@@ -24,9 +25,10 @@ function bootable({ all = [], name = 'default', numWorkers = 1, dataSource }: Su
   const lifecycle = new LedgerLifecycle({
     name,
     ledger: test.ledger,
-    database: new LedgerDatabase(options, 'default'),
     files: new LedgerFiles(tmpdir(), 'default'),
-    findDataSource: () => undefined,
+    pool: new PoolShare(test.ledger, new LedgerDatabase(options, 'default'), () => undefined),
+    partitions: undefined,
+    rollups: undefined,
     all: () => all,
     httpServer: () => undefined,
     isUnderTest: true,

@@ -9,9 +9,8 @@ import type { Server } from 'node:http';
 import type { Ledger } from './assemble-ledger.js';
 import { AdviceWatch } from './advice/advice-watch.js';
 import { describeSettings } from './config/describe-settings.js';
-import { unwiseConnections } from './config/unwise-settings.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
-import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
+import type { PoolShare } from './ledger.pool-share.js';
 import { OpenConnections } from './http/open-connections.js';
 import { OnePerNest } from './nest/one-per-nest.js';
 import type { PartitionKeeper } from './partitions/partition-keeper.js';
@@ -28,13 +27,13 @@ export interface LedgerLifecycleParts {
   /** The ledger's name. */
   readonly name: string;
   readonly ledger: Ledger;
-  readonly database: LedgerDatabase;
   readonly files: LedgerFiles;
-  /** Absent where there is no table. */
-  readonly partitions?: PartitionKeeper;
+  /** Undefined: the ledger writes to a sink of the application's own. */
+  readonly pool: PoolShare | undefined;
+  /** Undefined: there is no table. */
+  readonly partitions: PartitionKeeper | undefined;
   /** Undefined: the ledger has no rollups. */
-  readonly rollups?: { start(): void; stop(): void } | undefined;
-  readonly findDataSource: FindDataSource;
+  readonly rollups: { start(): void; stop(): void } | undefined;
   /** Lifecycles of all ledgers of this application, this one among them. */
   readonly all: () => LedgerLifecycle[];
   /** The application's HTTP server, if it has one. */
@@ -90,13 +89,11 @@ export class LedgerLifecycle
   }
 
   async #begin(): Promise<void> {
-    const { database, findDataSource, ledger } = this.#parts;
+    const { pool, ledger } = this.#parts;
     this.#checkName();
-    database.find(findDataSource);
-    this.#clampWorkers();
+    pool?.begin(this.#otherPools());
     this.#announce();
     await this.#probeSpillDirectory();
-    ledger.surroundings.poolSize = database.poolSize;
     await this.#start();
     if (ledger.status.isStopping) return;
     this.#adviceWatch.start();
@@ -110,26 +107,9 @@ export class LedgerLifecycle
     throw new LedgerOptionsError([{ name: 'ledger', value: name, rule, source: 'code' }]);
   }
 
-  #clampWorkers(): void {
-    const { writer, logger } = this.#parts.ledger;
-    const most = Math.max(1, this.#parts.database.maxWorkers - this.#workersBeside());
-    if (writer.numWorkers <= most) return;
-    logger.warn(
-      `WARNING: ${writer.numWorkers} workers would take the application's whole pool, ` +
-        `using ${most}: give the ledger a connection of its own, or a larger pool`,
-    );
-    writer.numWorkers = most;
-  }
-
-  /** Of other ledgers on the same pool: those that have begun, and one for each that has not yet. */
-  #workersBeside(): number {
-    const { database, findDataSource } = this.#parts;
-    if (database.isOwn) return 0;
-    return this.#parts
-      .all()
-      .filter((each) => each !== this)
-      .filter((each) => each.#parts.database.shares(database.dataSource, findDataSource))
-      .reduce((sum, each) => sum + (each.#boot ? each.#parts.ledger.writer.numWorkers : 1), 0);
+  #otherPools(): PoolShare[] {
+    const others = this.#parts.all().filter((each) => each !== this);
+    return others.flatMap((each) => each.#parts.pool ?? []);
   }
 
   #announce(): void {
@@ -153,14 +133,14 @@ export class LedgerLifecycle
   }
 
   async #start(): Promise<void> {
-    const { ledger, database } = this.#parts;
+    const { ledger, pool } = this.#parts;
     const { writer, options } = ledger;
-    const waits = options.connectAtBoot ?? !database.isOwn;
+    const waits = options.connectAtBoot ?? pool?.isOwn === false;
     let fail: (error: unknown) => void = () => {};
     const failed = new Promise<never>((_, reject) => (fail = reject));
     failed.catch(() => undefined);
     const started = writer.start(fail);
-    void started.then(() => this.#warnOfConnections());
+    void started.then(() => pool?.warnOfConnections());
     if (waits) await Promise.race([started, failed]);
   }
 
@@ -172,22 +152,6 @@ export class LedgerLifecycle
     await files.close();
     await ledger.sink.close();
     throw error;
-  }
-
-  /** Compares with the server's limit; tells nothing if it can't be asked. */
-  async #warnOfConnections(): Promise<void> {
-    const { ledger, database } = this.#parts;
-    if (!ledger.writer.isPrepared) return;
-    try {
-      const max = await database.readMaxConnections();
-      const { numWorkers } = ledger.writer;
-      ledger.surroundings.maxConnections = max;
-      for (const warning of unwiseConnections(numWorkers, database.poolSize, max)) {
-        ledger.logger.warn(`WARNING: ${warning}`);
-      }
-    } catch {
-      // The workers tell of a database that went away again; this was only advice.
-    }
   }
 
   /** Watches the server's connections; some seconds later, warns once if a SIGTERM would end the process without a drain. */

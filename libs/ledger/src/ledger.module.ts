@@ -11,6 +11,7 @@ import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerInterceptor } from './http/ledger.interceptor.js';
 import { LedgerLifecycle } from './ledger.lifecycle.js';
+import { PoolShare } from './ledger.pool-share.js';
 import {
   ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,
@@ -97,10 +98,14 @@ function lifecycleOf(
   { name }: LedgerDefinition,
   [parts, moduleRef, modules, host]: LifecycleDependencies,
 ): LedgerLifecycle {
+  const { ledger, database, files, partitions, rollups } = parts;
   return new LedgerLifecycle({
-    ...parts,
     name,
-    findDataSource: () => findDataSource(moduleRef),
+    ledger,
+    files,
+    pool: new PoolShare(ledger, database, () => findDataSource(moduleRef)),
+    partitions,
+    rollups,
     all: () => lifecyclesIn(modules),
     httpServer: () => host.httpAdapter?.getHttpServer() as Server | undefined,
     isUnderTest: isUnderTest(process.env),

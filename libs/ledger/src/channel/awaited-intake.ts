@@ -6,7 +6,8 @@ import {
   LedgerWaitTimeoutError,
 } from '../errors/wait.errors.js';
 import type { Clock, Timer } from '../clock/clock.js';
-import type { CommitLine, Settlement } from './commit-line.js';
+import type { Settlement } from './commit-line.js';
+import type { Handoff } from './handoff.js';
 import type { Intake, Place } from './intake.js';
 import { onAbort } from './on-abort.js';
 
@@ -29,7 +30,7 @@ export interface WaitResult {
 /** What the awaited intake is made of. */
 export interface AwaitedIntakeParts {
   readonly intake: Intake;
-  readonly commits: CommitLine;
+  readonly handoff: Handoff;
   readonly clock: Clock;
   readonly blockTimeoutMs: number;
   readonly commitTimeoutMs: number;
@@ -61,7 +62,7 @@ export class AwaitedIntake {
   constructor(parts: AwaitedIntakeParts) {
     this.#parts = parts;
     // The shutdown has time limits of its own; an entry that it loses must not hold it up.
-    parts.intake.onSealed = () => this.#hold?.cancel();
+    parts.handoff.whenSealed(() => this.#hold?.cancel());
   }
 
   /** See `LedgerService.recordAndWait`. */
@@ -76,8 +77,8 @@ export class AwaitedIntake {
   }
 
   #enter(): void {
-    const { clock, intake } = this.#parts;
-    if (this.#waits++ === 0 && !intake.isSealed) this.#hold = clock.hold();
+    const { clock, handoff } = this.#parts;
+    if (this.#waits++ === 0 && !handoff.isSealed) this.#hold = clock.hold();
   }
 
   #leave(): void {
@@ -118,7 +119,7 @@ export class AwaitedIntake {
   }
 
   #awaitCommit(position: number, wait: Wait): void {
-    const { clock, commits, commitTimeoutMs } = this.#parts;
+    const { clock, handoff, commitTimeoutMs } = this.#parts;
     const { uuid, options, reject } = wait;
     const { timeoutMs, signal } = options;
     const leftMs =
@@ -141,7 +142,7 @@ export class AwaitedIntake {
       end();
       this.#answer(settlement, wait);
     };
-    commits.join({ position, settle });
+    handoff.commits.join({ position, settle });
   }
 
   #answer(settlement: Settlement, wait: Wait): void {

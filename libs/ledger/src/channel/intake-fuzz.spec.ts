@@ -9,9 +9,9 @@ import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
 import { systemClock } from '../clock/clock.js';
 import { DeadLetterKeeper } from '../writer/dead-letter-keeper.js';
 import { InvalidReporter } from '../writer/invalid-reporter.js';
-import { Channel } from './channel.js';
+import type { Channel } from './channel.js';
+import { Handoff } from './handoff.js';
 import { Intake } from './intake.js';
-import { RoomLine } from './room-line.js';
 import { EVERY_COLUMN, HostileEntries, seededRandom } from './fixtures/hostile-entries.fixture.js';
 
 /** By the issue: a million, over several definitions. */
@@ -102,21 +102,15 @@ function intakeOf(table: LedgerTable): { channel: Channel; intake: Intake; count
   const told = { clock, logger, counters };
   const losses = new LossReporter({ ...told, onLoss: undefined, isFull: () => false });
   const invalid = new InvalidReporter({ keeper, losses, clock, fields: codec.fieldNames });
-  const channel = new Channel({ capacity: AT_ONCE * 2, maxBytes: 2 ** 28 });
+  const bounds = { capacity: AT_ONCE * 2, maxBytes: 2 ** 28, maxWaiting: 0, maxWaitingBytes: 0 };
+  const handoff = new Handoff(bounds, clock);
   const intake = new Intake({
-    ...{
-      codec,
-      channel,
-      counters,
-      clock,
-      line: new RoomLine({ maxWaiting: 0, maxBytes: 0 }, clock),
-    },
-    onQueued: () => {},
+    ...{ codec, handoff, counters, clock },
     onDropped: () => {},
     onRefused: () => {},
     onInvalid: (fault, entry) => invalid.note(fault, entry),
   });
-  return { channel, intake, counters };
+  return { channel: handoff.channel, intake, counters };
 }
 
 const PLAIN_FIELDS = Array.from({ length: 11 }, (_, i) => `field ${i}`);

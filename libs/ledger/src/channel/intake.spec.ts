@@ -14,7 +14,7 @@ describe('Intake', () => {
     expect(intake.offer({ userId: 0 })).toBe('invalid');
     expect(intake.offer({ userId: 2 })).toBe('queued');
     expect(intake.offer({ userId: 3 })).toBe('dropped');
-    intake.seal();
+    ledger.handoff.seal();
     expect(intake.offer({ userId: 4 })).toBe('sealed');
     const stats = ledger.stats();
     expect(stats).toMatchObject({ offered: 5, queued: 2, invalid: 1, dropped: 1, sealed: 1 });
@@ -195,7 +195,7 @@ describe('waiting for room', () => {
       ledger.awaited.record({ userId }, {}).catch((error: unknown) => codeOf(error)),
     );
     expect(await waits[2]).toBe('LEDGER_WAIT_TIMEOUT');
-    ledger.intake.seal();
+    ledger.handoff.seal();
     expect(await Promise.all(waits.slice(0, 2))).toEqual(['LEDGER_SEALED', 'LEDGER_SEALED']);
     expect(ledger.stats()).toMatchObject({ waiting: 0, sealed: 2, dropped: 1 });
     await expect(ledger.awaited.record({ userId: 5 }, {})).rejects.toMatchObject({

@@ -5,6 +5,7 @@ import { newEntryUuid, newRun } from '../codec/uuid.js';
 import type { Counters } from '../stats/counters.js';
 import type { Clock } from '../clock/clock.js';
 import type { Channel } from './channel.js';
+import type { Handoff } from './handoff.js';
 import { elementOf, lengthOf } from './entry-list.js';
 import type { RefusedWait, RoomLine, WaitLimits } from './room-line.js';
 
@@ -14,12 +15,10 @@ export type RecordOutcome = 'queued' | 'dropped' | 'sealed' | 'invalid';
 /** What the intake is made of. */
 export interface IntakeParts {
   readonly codec: RowCodec;
-  readonly channel: Channel;
-  readonly line: RoomLine;
+  /** Where entries go. */
+  readonly handoff: Handoff;
   readonly counters: Counters;
   readonly clock: Clock;
-  /** Called after each entry that was queued; must not throw. */
-  readonly onQueued: () => void;
   /** Called after each entry that found no room; must not throw. */
   readonly onDropped: () => void;
   /** Called after each entry that came too late; must not throw. */
@@ -49,12 +48,11 @@ export type Place =
 export class Intake {
   /** This run's random id, in every uuid that the intake makes. */
   readonly run = newRun();
-  isSealed = false;
-  /** Called once the intake is sealed; must not throw. */
-  onSealed: () => void = () => {};
   /** The rule that the latest invalid entry broke. */
   lastFault: EntryFault | undefined;
   readonly #parts: IntakeParts;
+  readonly #channel: Channel;
+  readonly #line: RoomLine;
   /** Sequence of the next entry whose uuid is made here; the first of a run is 0. */
   readonly #next = { run: this.run, sequence: 0 };
   /** For rows that wait outside the channel: their bound is several times what they need. */
@@ -65,12 +63,14 @@ export class Intake {
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
+    this.#channel = parts.handoff.channel;
+    this.#line = parts.handoff.room;
   }
 
   /** Offers an entry that waits for nothing. Never throws. */
   offer(entry: unknown): RecordOutcome {
-    const { counters, line, codec, clock } = this.#parts;
-    if (this.isSealed) {
+    const { counters, handoff, codec, clock } = this.#parts;
+    if (handoff.isSealed) {
       counters.offered++;
       return this.#refuseSealed();
     }
@@ -80,8 +80,8 @@ export class Intake {
     counters.offered++;
     if (fault !== undefined) return this.#refuse(fault, entry);
     // Room goes to waiting callers first.
-    if (line.waiting > 0 || !this.#writeWithinCapacity(now)) return this.#drop();
-    this.#parts.onQueued();
+    if (this.#line.waiting > 0 || !this.#writeWithinCapacity(now)) return this.#drop();
+    handoff.noteQueued();
     return 'queued';
   }
 
@@ -106,7 +106,8 @@ export class Intake {
 
   /** Encodes the parsed entry into the channel. @returns false if its bytes have no room */
   #write(now: number): boolean {
-    const { codec, channel } = this.#parts;
+    const { codec } = this.#parts;
+    const channel = this.#channel;
     const slab = channel.reserve(codec.maxRowBytes);
     const start = slab.end;
     const end = codec.encode(slab, start, this.#next);
@@ -138,13 +139,14 @@ export class Intake {
    * @param settle called exactly once: at once if there is room, or will never be
    */
   place(entry: unknown, limits: WaitLimits, settle: (place: Place) => void): void {
-    const { counters, line, codec, clock } = this.#parts;
+    const { counters, handoff, codec, clock } = this.#parts;
+    const line = this.#line;
     const now = clock.now();
     const fault = codec.parser.parse(entry, now);
     counters.offered++;
     // An entry that was not read has no uuid here: the one that is being read has.
     const given = fault === RECORDED_BY_GETTER ? undefined : codec.parser.uuid.text;
-    if (this.isSealed) {
+    if (handoff.isSealed) {
       this.#refuseSealed();
       settle({ outcome: 'sealed', uuid: given ?? newEntryUuid() });
     } else if (fault !== undefined) {
@@ -152,14 +154,14 @@ export class Intake {
       settle({ outcome: 'invalid', uuid: given ?? newEntryUuid(), fault });
     } else if (!limits.signal?.aborted && line.waiting === 0 && this.#writeWithinCapacity(now)) {
       settle(this.#placed());
-      this.#parts.onQueued();
+      handoff.noteQueued();
     } else {
       this.#wait(limits, settle);
     }
   }
 
   #writeWithinCapacity(now: number): boolean {
-    const { channel } = this.#parts;
+    const channel = this.#channel;
     return channel.depth < channel.capacity && this.#write(now);
   }
 
@@ -177,13 +179,14 @@ export class Intake {
   }
 
   #placed(): Place {
-    const { channel } = this.#parts;
+    const channel = this.#channel;
     const uuid = RowCodec.uuidOf(channel.lastRow);
     return { outcome: 'queued', uuid, position: channel.tail - 1 };
   }
 
   #wait(limits: WaitLimits, settle: (place: Place) => void): void {
-    const { line, codec, counters } = this.#parts;
+    const { codec, counters, handoff } = this.#parts;
+    const line = this.#line;
     const { needsSequence, memo, attributes } = codec.parser;
     const { wasCut } = memo;
     const { wasDropped } = attributes;
@@ -203,7 +206,7 @@ export class Intake {
       if (wasCut) counters.memoCut++;
       if (wasDropped) counters.attributesDropped++;
       settle(this.#placed());
-      this.#parts.onQueued();
+      handoff.noteQueued();
     };
     const refuse = (why: RefusedWait): void => {
       if (why === 'sealed') this.#refuseSealed();
@@ -226,7 +229,8 @@ export class Intake {
   }
 
   #admit(row: Buffer, needsSequence: boolean): void {
-    const { channel, clock, codec, counters } = this.#parts;
+    const { clock, codec, counters } = this.#parts;
+    const channel = this.#channel;
     const slab = channel.reserve(row.length);
     const start = slab.end;
     row.copy(slab.bytes, start);
@@ -236,18 +240,5 @@ export class Intake {
     }
     channel.append(start + row.length, this.#monotonic(clock.now()));
     counters.queued++;
-  }
-
-  /** Lets waiting callers in, after entries were taken or settled. */
-  admitWaiting(): void {
-    const { line, channel } = this.#parts;
-    if (line.waiting > 0) line.admit((rowBytes) => channel.hasRoom(rowBytes));
-  }
-
-  /** Refuses all entries from now on, those of waiting callers too. */
-  seal(): void {
-    this.isSealed = true;
-    this.#parts.line.refuseAll();
-    this.onSealed();
   }
 }

@@ -6,9 +6,8 @@ import { Counters } from '../stats/counters.js';
 import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
 import { systemClock } from '../clock/clock.js';
 import type { Batch } from './batch.js';
-import { Channel } from './channel.js';
+import { Handoff } from './handoff.js';
 import { Intake } from './intake.js';
-import { RoomLine } from './room-line.js';
 
 const MIB = 1_048_576;
 const MAX_BYTES = 24 * MIB;
@@ -19,16 +18,16 @@ const TEXTS = { a: 'text', b: 'text', c: 'text', d: 'text' } as const;
 function channelWith(
   table: LedgerTable,
   maxBytes = MAX_BYTES,
-): { channel: Channel; intake: Intake; line: RoomLine } {
+): { handoff: Handoff; intake: Intake } {
   const clock = systemClock;
-  const channel = new Channel({ capacity: 10_000_000, maxBytes });
-  const line = new RoomLine({ maxWaiting: 10_000, maxBytes: MAX_BYTES / 8 }, clock);
+  const waiting = { maxWaiting: 10_000, maxWaitingBytes: MAX_BYTES / 8 };
+  const handoff = new Handoff({ capacity: 10_000_000, maxBytes, ...waiting }, clock);
   const ignore = (): void => {};
   const intake = new Intake({
-    ...{ channel, line, clock, codec: new RowCodec(table), counters: new Counters() },
-    ...{ onQueued: ignore, onDropped: ignore, onRefused: ignore, onInvalid: ignore },
+    ...{ handoff, clock, codec: new RowCodec(table), counters: new Counters() },
+    ...{ onDropped: ignore, onRefused: ignore, onInvalid: ignore },
   });
-  return { channel, intake, line };
+  return { handoff, intake };
 }
 
 /** Memory of all buffers now; what others of this process let go meanwhile only lowers it. */
@@ -44,7 +43,8 @@ describe('bufferMaxBytes', () => {
       table: { ...PLAIN_TABLE, columns: TEXTS },
     },
   ])('bounds the memory of the process, with rows $rows', ({ entry, table }) => {
-    const { channel, intake } = channelWith(table);
+    const { handoff, intake } = channelWith(table);
+    const { channel } = handoff;
     const before = used();
     while (intake.offer(entry) === 'queued');
     expect(used() - before).toBeLessThan(MAX_BYTES + CONSTANT_BYTES);
@@ -63,7 +63,8 @@ describe('bufferMaxBytes', () => {
   });
 
   it('counts a row that stays behind with the memory that it holds', () => {
-    const { channel, intake } = channelWith(PLAIN_TABLE);
+    const { handoff, intake } = channelWith(PLAIN_TABLE);
+    const { channel } = handoff;
     const left: Batch[] = [];
     const before = used();
     for (;;) {
@@ -83,7 +84,7 @@ describe('bufferMaxBytes', () => {
   });
 
   it('bounds what waiting callers hold beside it', () => {
-    const { intake, line } = channelWith({ ...PLAIN_TABLE, columns: TEXTS });
+    const { intake, handoff } = channelWith({ ...PLAIN_TABLE, columns: TEXTS });
     const entry = { userId: 1, ...fourTexts('x'.repeat(8000)) };
     while (intake.offer(entry) === 'queued');
     const before = used();
@@ -93,10 +94,10 @@ describe('bufferMaxBytes', () => {
       intake.place(entry, limits, ({ outcome }) => outcomes.push(outcome));
     }
     expect(outcomes).toEqual(['dropped']);
-    expect(line.waiting).toBeGreaterThan(80);
+    expect(handoff.room.waiting).toBeGreaterThan(80);
     expect(used() - before).toBeLessThan(MAX_BYTES / 8 + MIB);
-    intake.seal();
-    expect(line.waiting).toBe(0);
+    handoff.seal();
+    expect(handoff.room.waiting).toBe(0);
   });
 });
 

@@ -31,8 +31,10 @@ export interface PostgresSinkOptions {
   readonly dataSource: () => DataSource;
   /** Initialise it when needed, and destroy it in `close`. */
   readonly ownsDataSource: boolean;
-  /** Those of somebody who closes them; by default the sink has its own. */
+  /** Default: the sink makes its own. */
   readonly connections?: PgConnections;
+  /** `close` ends the connections that were given, as it ends its own. Default: false. */
+  readonly closesConnections?: boolean;
   readonly table: LedgerTable;
   readonly strategy: WriteStrategy;
   /** Migrates or verifies the table; its ledger errors go through as they are. */
@@ -125,7 +127,8 @@ export class PostgresSink implements LedgerSink {
   }
 
   async close(timeoutMs?: number): Promise<void> {
-    if (this.options.connections === undefined) await this.connections.close(timeoutMs);
+    const { connections, closesConnections = connections === undefined } = this.options;
+    if (closesConnections) await this.connections.close(timeoutMs);
   }
 
   #sqlTable(): string {

@@ -1,5 +1,4 @@
 import type { DueReason } from '../ports/ledger-stats.interface.js';
-import type { Channel } from '../channel/channel.js';
 import { isSinkHaltError } from '../errors/sink.errors.js';
 import type { LedgerSink, WriteResult } from '../ports/ledger-sink.interface.js';
 import { callBack } from '../stats/call-back.js';
@@ -11,7 +10,7 @@ import { WriteTally } from '../stats/write-tally.js';
 import { atMost, type Clock } from '../clock/clock.js';
 import { ConnectionLimit } from './connection-limit.js';
 import type { Delivery } from './delivery.js';
-import type { Assignment, Dispatcher } from './dispatcher.js';
+import type { Assignment, BatchSource } from './batch-source.interface.js';
 import type { Outage } from './outage.js';
 import type { Leftover } from './leftover.js';
 import { SettledLine } from './settled-line.js';
@@ -34,8 +33,7 @@ export type FlushListener = (flush: LastFlush & { readonly due: DueReason }) => 
 
 /** What the batch writer is made of. */
 export interface BatchWriterParts {
-  readonly channel: Channel;
-  readonly dispatcher: Dispatcher;
+  readonly source: BatchSource;
   readonly outage: Outage;
   readonly settler: Settler;
   readonly sink: LedgerSink;
@@ -46,7 +44,6 @@ export interface BatchWriterParts {
   readonly numWorkers: number;
   readonly writeTimeoutMs: number;
   readonly retryMaxMs: number;
-  readonly flushMs: number;
 }
 
 /**
@@ -90,7 +87,7 @@ export class BatchWriter {
   }
 
   #worker(index: number): Worker {
-    const { dispatcher, clock, logger, sink, outage, settler, counters } = this.#parts;
+    const { source, clock, logger, sink, outage, settler, counters } = this.#parts;
     const delivery = {
       sink,
       outage,
@@ -108,9 +105,9 @@ export class BatchWriter {
         this.#progressAt = clock.monotonic();
         this.#trouble.reached();
       },
-      onWritten: (written: Assignment, result: WriteResult, ms: number) =>
-        this.#noteFlush(written, result, ms),
     };
+    const onWritten = (assignment: Assignment, result: WriteResult, ms: number): void =>
+      this.#noteFlush(assignment, result, ms);
     const onDone = (): void => {
       // Rows that were taken back are not settled: whoever took them tells what became of them.
       if (!this.#isAbandoned) this.#settled.check();
@@ -119,7 +116,7 @@ export class BatchWriter {
       this.#progressAt = clock.monotonic();
       this.tally.noteBatch(due);
     };
-    return new Worker(index, { dispatcher, delivery, clock, logger, onAssigned, onDone });
+    return new Worker(index, { source, delivery, clock, logger, onAssigned, onWritten, onDone });
   }
 
   #attemptMs(): number {
@@ -164,9 +161,9 @@ export class BatchWriter {
 
   /** Entries are due or in flight, but no attempt has ended for longer than one may take. */
   get isStuck(): boolean {
-    const { channel, clock, writeTimeoutMs, retryMaxMs, flushMs } = this.#parts;
-    if (!this.isPrepared || channel.inFlight + channel.depth === 0) return false;
-    const dueAt = channel.inFlight > 0 ? 0 : channel.oldestAt! + flushMs;
+    const { source, clock, writeTimeoutMs, retryMaxMs } = this.#parts;
+    const { dueAt } = source;
+    if (!this.isPrepared || dueAt === undefined) return false;
     const idleMs = clock.monotonic() - Math.max(this.#progressAt, dueAt);
     return idleMs > writeTimeoutMs + retryMaxMs + STUCK_GRACE_MS;
   }
@@ -177,7 +174,7 @@ export class BatchWriter {
    * @returns resolves when the workers work, or when the drain deadline came first
    */
   async start(onFailed: (error: unknown) => void): Promise<void> {
-    const { sink, outage, dispatcher } = this.#parts;
+    const { sink, outage } = this.#parts;
     while (!this.#isAbandoned && !this.isPrepared) {
       const isProbe = await outage.pass(0);
       if (this.#isAbandoned) return;
@@ -197,7 +194,6 @@ export class BatchWriter {
     this.#trouble.reached();
     for (let i = 0; i < this.numWorkers; i++) this.#workers.push(this.#worker(i));
     this.#running = this.#workers.map((worker) => worker.run());
-    dispatcher.schedule();
   }
 
   /**
@@ -205,16 +201,16 @@ export class BatchWriter {
    * @returns false if `timeoutMs` came first
    */
   flush(timeoutMs: number): Promise<boolean> {
-    const { channel, dispatcher } = this.#parts;
-    dispatcher.flushUntil(channel.tail);
-    return this.#settled.wait(channel.tail, timeoutMs);
+    const { source } = this.#parts;
+    const { tail } = source;
+    source.flushUntil(tail);
+    return this.#settled.wait(tail, timeoutMs);
   }
 
   /** From now on each entry is due at once, and a server that is away is tried at once. */
   drainFrom(): void {
-    this.#parts.dispatcher.isDraining = true;
     this.#parts.outage.hurry();
-    this.#parts.dispatcher.schedule();
+    this.#parts.source.drain();
   }
 
   /** Cuts the attempts that begin from now on to the time left. @param deadline monotonic */
@@ -224,17 +220,17 @@ export class BatchWriter {
 
   /** Ends all deliveries and takes back what is not settled, oldest first. Never rejects. */
   async abandon(): Promise<Leftover[]> {
-    const { dispatcher, outage, clock } = this.#parts;
+    const { source, outage, clock } = this.#parts;
     this.#isAbandoned = true;
     this.#stop.abort();
-    dispatcher.stop();
+    source.stop();
     const deliveries = this.#workers.flatMap(({ delivery }) => delivery ?? []);
     for (const delivery of deliveries) delivery.abandon();
     this.#connections.lift();
     outage.reached();
     await atMost(clock, ABANDON_GRACE_MS, Promise.all(this.#running));
     const leftovers = deliveries.flatMap((delivery) => leftoversOf(delivery));
-    const waiting = dispatcher.takeAll().map((assignment): Leftover => {
+    const waiting = source.takeAll().map((assignment): Leftover => {
       return { assignment, batch: assignment.batch, mayExist: false, attempts: 0 };
     });
     return [...leftovers, ...waiting].sort((a, b) => a.batch.position - b.batch.position);
@@ -249,7 +245,7 @@ export class BatchWriter {
     const inFlight = this.#workers.flatMap(({ delivery }) =>
       delivery === undefined ? [] : [delivery.assignment.batch.position],
     );
-    return Math.min(this.#parts.channel.head, ...inFlight);
+    return Math.min(this.#parts.source.head, ...inFlight);
   }
 }
 

@@ -4,7 +4,7 @@ import type { SinkRowError } from '../errors/sink.errors.js';
 import type { LedgerSink, WriteResult } from '../ports/ledger-sink.interface.js';
 import type { Clock } from '../clock/clock.js';
 import { TOO_MANY_CONNECTIONS, type ConnectionLimit } from './connection-limit.js';
-import type { Assignment } from './dispatcher.js';
+import type { Assignment } from './batch-source.interface.js';
 import type { Outage } from './outage.js';
 import type { LetterCandidate, Settler } from './settler.js';
 
@@ -36,11 +36,12 @@ export interface DeliveryParts {
   readonly attemptMs: () => number;
   /** Told of each failed attempt. */
   readonly onFailed: (error: unknown, isHalt: boolean) => void;
-  /** Told of each part that was written, with the attempt's milliseconds. */
-  readonly onWritten: (assignment: Assignment, result: WriteResult, ms: number) => void;
   /** Told whenever the server answered. */
   readonly onReached: () => void;
 }
+
+/** Hears of each part of the batch that was written, with the attempt's milliseconds. */
+export type OnWritten = (result: WriteResult, ms: number) => void;
 
 /**
  * One batch on its way to the table: attempts until each of its rows is settled. Transient
@@ -54,6 +55,7 @@ export class Delivery {
   /** Attempts made. */
   attempts = 0;
   readonly #parts: DeliveryParts;
+  readonly #onWritten: OnWritten;
   readonly #rest: Rest[];
   #refused: Refusal[] = [];
   #isAbandoned = false;
@@ -64,8 +66,10 @@ export class Delivery {
   constructor(
     readonly assignment: Assignment,
     parts: DeliveryParts,
+    onWritten: OnWritten,
   ) {
     this.#parts = parts;
+    this.#onWritten = onWritten;
     this.#rest = [{ batch: assignment.batch, mayExist: false }];
   }
 
@@ -130,7 +134,7 @@ export class Delivery {
   }
 
   async #written(rest: Rest, result: WriteResult, ms: number): Promise<void> {
-    const { settler, onReached, onWritten, outage } = this.#parts;
+    const { settler, onReached, outage } = this.#parts;
     outage.reached();
     onReached();
     const conflicts = result.conflicts.map((index) => this.#candidate(rest.batch, index));
@@ -141,7 +145,7 @@ export class Delivery {
     }
     this.#rest.shift();
     settler.settleWritten(this.assignment, rest.batch, result);
-    onWritten(this.assignment, result, ms);
+    this.#onWritten(result, ms);
   }
 
   #candidate(batch: Batch, index: number): LetterCandidate {

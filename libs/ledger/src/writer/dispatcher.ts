@@ -1,28 +1,16 @@
-import type { DueReason } from '../ports/ledger-stats.interface.js';
 import type { Batch } from '../channel/batch.js';
-import { MAX_BATCH_BYTES, type Channel } from '../channel/channel.js';
-import type { AwaitedEntry, CommitLine } from '../channel/commit-line.js';
+import { MAX_BATCH_BYTES } from '../channel/channel.js';
+import type { Handoff, QueueListener } from '../channel/handoff.js';
 import type { Clock, Timer } from '../clock/clock.js';
-
-/** A batch handed to a worker. @internal */
-export interface Assignment {
-  readonly batch: Batch;
-  readonly due: DueReason;
-  /** Entries of the batch whose callers wait, by position. */
-  readonly awaited: readonly AwaitedEntry[];
-  /** Somebody waits for the commit: an entry's caller, or a flush. */
-  readonly isAwaited: boolean;
-}
+import type { DueReason } from '../ports/ledger-stats.interface.js';
+import type { Assignment, BatchSource } from './batch-source.interface.js';
 
 /** What the dispatcher is made of. */
 export interface DispatcherParts {
-  readonly channel: Channel;
-  readonly commits: CommitLine;
+  readonly handoff: Handoff;
   readonly clock: Clock;
   readonly batchSize: number;
   readonly flushMs: number;
-  /** Called after entries left the channel, so that waiting callers get their room. */
-  readonly onTaken: () => void;
 }
 
 /**
@@ -32,13 +20,12 @@ export interface DispatcherParts {
  *
  * @internal
  */
-export class Dispatcher {
-  /** From the first shutdown hook on each entry is due at once. */
-  isDraining = false;
+export class Dispatcher implements BatchSource, QueueListener {
   readonly #parts: DispatcherParts;
   readonly #idle: ((assignment: Assignment | undefined) => void)[] = [];
   #timer: Timer | undefined;
   #isScheduled = false;
+  #isDraining = false;
   #isStopped = false;
   #isAwaitedPartInFlight = false;
   /** Entries before this position are due because a flush waits for them. */
@@ -50,27 +37,56 @@ export class Dispatcher {
 
   /** Looks whether something became due; called for each entry, so it costs next to nothing. */
   noteQueued(): void {
-    const { channel, commits, batchSize } = this.#parts;
+    const { handoff, batchSize } = this.#parts;
+    const { channel, commits } = handoff;
     if (
       channel.depth >= batchSize ||
       channel.waitingBytes >= MAX_BATCH_BYTES ||
       commits.hasWaiting ||
-      this.isDraining
+      this.#isDraining
     ) {
-      this.schedule();
+      this.#schedule();
     } else if (this.#timer === undefined) {
       this.#armTimer();
     }
   }
 
-  /** Makes all entries that are in the channel now due. */
+  get held(): number {
+    const { channel } = this.#parts.handoff;
+    return channel.depth + channel.inFlight;
+  }
+
+  get head(): number {
+    return this.#parts.handoff.channel.head;
+  }
+
+  get tail(): number {
+    return this.#parts.handoff.channel.tail;
+  }
+
+  get dueAt(): number | undefined {
+    const { handoff, flushMs } = this.#parts;
+    const { inFlight, oldestAt } = handoff.channel;
+    if (inFlight > 0) return 0;
+    return oldestAt === undefined ? undefined : oldestAt + flushMs;
+  }
+
   flushUntil(position: number): void {
     this.#flushPosition = Math.max(this.#flushPosition, position);
-    this.schedule();
+    this.#schedule();
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+    this.#schedule();
+  }
+
+  seal(): void {
+    this.#parts.handoff.seal();
   }
 
   /** Looks for due batches after one turn of the event loop. */
-  schedule(): void {
+  #schedule(): void {
     if (this.#isScheduled || this.#isStopped) return;
     this.#isScheduled = true;
     this.#parts.clock.nextTurn(() => {
@@ -79,23 +95,23 @@ export class Dispatcher {
     });
   }
 
-  /**
-   * Asks for the next due batch.
-   * @param accept called once, in the turn in which the batch leaves the channel; with undefined
-   * once the dispatcher is stopped
-   */
   next(accept: (assignment: Assignment | undefined) => void): void {
     if (this.#isStopped) return accept(undefined);
     this.#idle.push(accept);
     this.#dispatch();
   }
 
-  /** A worker has settled its batch. */
+  /** Gives the memory of the rows back. */
+  settle(batch: Batch): void {
+    const { handoff } = this.#parts;
+    handoff.channel.settle(batch);
+    handoff.admitWaiting();
+  }
+
   done(assignment: Assignment): void {
     if (isAwaitedPart(assignment, this.#parts.batchSize)) this.#isAwaitedPartInFlight = false;
   }
 
-  /** Sends idle workers home; what is in the channel stays there. */
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();
@@ -103,10 +119,9 @@ export class Dispatcher {
     for (const accept of this.#idle.splice(0)) accept(undefined);
   }
 
-  /** Takes all that is in the channel, in batches, for the spill at the drain deadline. */
   takeAll(): Assignment[] {
     const assignments: Assignment[] = [];
-    while (this.#parts.channel.depth > 0) assignments.push(this.#assign('draining'));
+    while (this.#parts.handoff.channel.depth > 0) assignments.push(this.#assign('draining'));
     return assignments;
   }
 
@@ -118,13 +133,14 @@ export class Dispatcher {
       const assignment = this.#assign(due);
       if (isAwaitedPart(assignment, this.#parts.batchSize)) this.#isAwaitedPartInFlight = true;
       this.#idle.shift()!(assignment);
-      this.#parts.onTaken();
+      this.#parts.handoff.admitWaiting();
     }
     this.#armTimer();
   }
 
   #assign(due: DueReason): Assignment {
-    const { channel, commits, batchSize } = this.#parts;
+    const { handoff, batchSize } = this.#parts;
+    const { channel, commits } = handoff;
     const isFlushed = this.#flushPosition > channel.head;
     const batch = channel.take(batchSize)!;
     const awaited = commits.take(channel.head);
@@ -132,10 +148,11 @@ export class Dispatcher {
   }
 
   #dueReason(): DueReason | undefined {
-    const { channel, commits, batchSize, flushMs, clock } = this.#parts;
+    const { handoff, batchSize, flushMs, clock } = this.#parts;
+    const { channel, commits } = handoff;
     if (channel.depth === 0) return undefined;
     if (channel.depth >= batchSize || channel.waitingBytes >= MAX_BATCH_BYTES) return 'full';
-    if (this.isDraining) return 'draining';
+    if (this.#isDraining) return 'draining';
     const isAwaited = commits.hasWaiting || this.#flushPosition > channel.head;
     if (isAwaited && !this.#isAwaitedPartInFlight) return 'awaited';
     return clock.monotonic() - channel.oldestAt! >= flushMs ? 'old' : undefined;
@@ -143,9 +160,9 @@ export class Dispatcher {
 
   /** One timer for the oldest entry, however many come after it. */
   #armTimer(): void {
-    const { channel, clock, flushMs } = this.#parts;
+    const { handoff, clock, flushMs } = this.#parts;
     if (this.#timer !== undefined || this.#isStopped || this.#idle.length === 0) return;
-    const oldestAt = channel.oldestAt;
+    const { oldestAt } = handoff.channel;
     if (oldestAt === undefined) return;
     const waitMs = Math.max(1, Math.ceil(oldestAt + flushMs - clock.monotonic()));
     this.#timer = clock.after(waitMs, () => {

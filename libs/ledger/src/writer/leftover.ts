@@ -1,6 +1,6 @@
 import type { Batch } from '../channel/batch.js';
 import type { Rest } from './delivery.js';
-import type { Assignment } from './dispatcher.js';
+import type { Assignment } from './batch-source.interface.js';
 
 /** Rows left at the drain deadline, with the assignment that held them. */
 export interface Leftover extends Rest {

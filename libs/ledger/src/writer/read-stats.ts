@@ -1,5 +1,4 @@
-import type { Channel } from '../channel/channel.js';
-import type { RoomLine } from '../channel/room-line.js';
+import type { Handoff } from '../channel/handoff.js';
 import { formatRun } from '../codec/uuid.js';
 import type { BatchWriter } from './batch-writer.js';
 import type { Clock } from '../clock/clock.js';
@@ -10,8 +9,7 @@ import type { Status } from '../stats/status.js';
 /** Where a snapshot is read from. */
 export interface StatsSources {
   readonly counters: Counters;
-  readonly channel: Channel;
-  readonly line: RoomLine;
+  readonly handoff: Handoff;
   readonly writer: BatchWriter;
   readonly status: Status;
   readonly clock: Clock;
@@ -21,10 +19,11 @@ export interface StatsSources {
 
 /** Takes an immutable snapshot; all of it in one turn, so the conservation law holds in it. */
 export function readStats(sources: StatsSources): LedgerStats {
-  const { counters, channel, line, writer, status, run, settings } = sources;
+  const { counters, handoff, writer, status, run, settings } = sources;
+  const { channel, room } = handoff;
   return Object.freeze({
     ...counters,
-    waiting: line.waiting,
+    waiting: room.waiting,
     depth: channel.depth,
     inFlight: channel.inFlight,
     capacity: channel.capacity,
@@ -42,7 +41,7 @@ export function readStats(sources: StatsSources): LedgerStats {
   });
 }
 
-function oldestAgeMs({ channel, writer, clock }: StatsSources): number {
+function oldestAgeMs({ handoff, writer, clock }: StatsSources): number {
   const now = clock.monotonic();
-  return now - Math.min(channel.oldestAt ?? now, writer.oldestInFlightAt ?? now);
+  return now - Math.min(handoff.channel.oldestAt ?? now, writer.oldestInFlightAt ?? now);
 }

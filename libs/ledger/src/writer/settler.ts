@@ -1,5 +1,4 @@
 import type { Batch } from '../channel/batch.js';
-import type { Channel } from '../channel/channel.js';
 import type { Settlement } from '../channel/commit-line.js';
 import type { RowCodec } from '../codec/row-codec.js';
 import type { SinkRowError } from '../errors/sink.errors.js';
@@ -9,7 +8,7 @@ import type { Counters } from '../stats/counters.js';
 import type { LossReporter } from '../stats/loss-reporter.js';
 import type { Clock } from '../clock/clock.js';
 import type { DeadLetterKeeper } from './dead-letter-keeper.js';
-import type { Assignment } from './dispatcher.js';
+import type { Assignment, BatchSource } from './batch-source.interface.js';
 
 /** A row that is to become a dead letter. */
 export interface LetterCandidate {
@@ -23,14 +22,12 @@ export interface LetterCandidate {
 
 /** What the settler is made of. */
 export interface SettlerParts {
-  readonly channel: Channel;
+  readonly source: BatchSource;
   readonly codec: RowCodec;
   readonly counters: Counters;
   readonly losses: LossReporter;
   readonly keeper: DeadLetterKeeper;
   readonly clock: Clock;
-  /** Called after memory was given back, so that waiting callers get their room. */
-  readonly onSettled: () => void;
 }
 
 /**
@@ -53,7 +50,7 @@ export class Settler {
     counters.duplicate += result.duplicates.length;
     counters.deadLettered += result.conflicts.length;
     counters.conflicts += result.conflicts.length;
-    this.#giveBack(batch);
+    this.#parts.source.settle(batch);
     tell(assignment, batch, settlementsOf(batch, result), { outcome: 'written' });
     if (result.conflicts.length > 0) {
       losses.note('deadLettered', result.conflicts.length, { reason: 'conflict' });
@@ -64,7 +61,7 @@ export class Settler {
   settleRefused(assignment: Assignment, batch: Batch, sqlState: string | undefined): void {
     const { counters, losses } = this.#parts;
     counters.deadLettered += batch.count;
-    this.#giveBack(batch);
+    this.#parts.source.settle(batch);
     tell(assignment, batch, new Map(), { outcome: 'deadLettered', reason: 'refused', sqlState });
     losses.note('deadLettered', batch.count, { reason: 'refused', sqlState });
   }
@@ -72,7 +69,7 @@ export class Settler {
   /** Rows that were left in a file. */
   settleSpilled(assignment: Assignment, batch: Batch, file: string): void {
     this.#parts.counters.spilled += batch.count;
-    this.#giveBack(batch);
+    this.#parts.source.settle(batch);
     tell(assignment, batch, new Map(), { outcome: 'spilled', file });
   }
 
@@ -82,11 +79,6 @@ export class Settler {
    */
   settleLost(assignment: Assignment, batch: Batch): void {
     tell(assignment, batch, new Map(), { outcome: 'lost' });
-  }
-
-  #giveBack(batch: Batch): void {
-    this.#parts.channel.settle(batch);
-    this.#parts.onSettled();
   }
 
   /** Keeps rows as dead letters before they are settled. Never rejects. */

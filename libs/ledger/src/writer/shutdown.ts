@@ -1,5 +1,3 @@
-import type { Intake } from '../channel/intake.js';
-import type { Channel } from '../channel/channel.js';
 import type { RowCodec } from '../codec/row-codec.js';
 import { PartlyWrittenError } from '../errors/partly-written.error.js';
 import type { SpilledEntry, SpillStore } from '../ports/spill-store.interface.js';
@@ -7,6 +5,7 @@ import type { Counters } from '../stats/counters.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { LossReporter } from '../stats/loss-reporter.js';
 import type { Status } from '../stats/status.js';
+import type { BatchSource } from './batch-source.interface.js';
 import type { BatchWriter } from './batch-writer.js';
 import { atMost, type Clock } from '../clock/clock.js';
 import type { DeadLetterKeeper } from './dead-letter-keeper.js';
@@ -23,8 +22,7 @@ const SPILL_MS_BASE = 150;
 
 /** What the shutdown is made of. */
 export interface ShutdownParts {
-  readonly intake: Intake;
-  readonly channel: Channel;
+  readonly source: BatchSource;
   readonly codec: RowCodec;
   readonly writer: BatchWriter;
   readonly settler: Settler;
@@ -119,13 +117,12 @@ export class Shutdown {
   }
 
   async #sealAndWrite(): Promise<DrainReport> {
-    const { intake, channel, writer, status, clock, shutdownTimeoutMs } = this.#parts;
+    const { source, writer, status, clock, shutdownTimeoutMs } = this.#parts;
     const startedAt = clock.monotonic();
-    intake.seal();
+    source.seal();
     status.enter('sealed');
     const leftMs = Math.max(0, shutdownTimeoutMs - this.#spentMs);
-    const held = channel.depth + channel.inFlight;
-    const spillMs = Math.min(leftMs / 2, SPILL_MS_BASE + held * SPILL_MS_PER_ENTRY);
+    const spillMs = Math.min(leftMs / 2, SPILL_MS_BASE + source.held * SPILL_MS_PER_ENTRY);
     writer.limit(startedAt + leftMs - spillMs);
     await writer.flush(leftMs - spillMs);
     const leftovers = await writer.abandon();

@@ -1,21 +1,23 @@
-import type { DueReason } from '../ports/ledger-stats.interface.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
-import type { LastFlush } from '../ports/ledger-stats.interface.js';
+import type { WriteResult } from '../ports/ledger-sink.interface.js';
+import type { DueReason, LastFlush } from '../ports/ledger-stats.interface.js';
 import type { Clock } from '../clock/clock.js';
 import { Delivery, type DeliveryParts } from './delivery.js';
-import type { Assignment, Dispatcher } from './dispatcher.js';
+import type { Assignment, BatchSource } from './batch-source.interface.js';
 
 /** A worker's flush lines are at most one a second, by the contract. */
 const FLUSH_LINE_MS = 1000;
 
 /** What a worker is made of. */
 export interface WorkerParts {
-  readonly dispatcher: Dispatcher;
+  readonly source: BatchSource;
   readonly delivery: DeliveryParts;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
   /** Called when the worker got a batch, with why it was due. */
   readonly onAssigned: (due: DueReason) => void;
+  /** Called for each part of a batch that was written, with the attempt's milliseconds. */
+  readonly onWritten: (assignment: Assignment, result: WriteResult, ms: number) => void;
   /** Called when a batch was settled. */
   readonly onDone: () => void;
 }
@@ -34,15 +36,15 @@ export class Worker {
     this.#parts = parts;
   }
 
-  /** Takes and delivers batches until the dispatcher sends it home. Never rejects. */
+  /** Takes and delivers batches until the source sends it home. Never rejects. */
   async run(): Promise<void> {
-    const { dispatcher, onDone } = this.#parts;
+    const { source, onDone } = this.#parts;
     for (;;) {
       const delivery = await this.#next();
       if (delivery === undefined) return;
       await delivery.run();
       this.delivery = undefined;
-      dispatcher.done(delivery.assignment);
+      source.done(delivery.assignment);
       onDone();
     }
   }
@@ -50,7 +52,7 @@ export class Worker {
   /** The delivery is there in the turn in which its rows leave the channel: none is overlooked. */
   #next(): Promise<Delivery | undefined> {
     return new Promise((resolve) => {
-      this.#parts.dispatcher.next((assignment) => {
+      this.#parts.source.next((assignment) => {
         this.delivery = assignment && this.#deliver(assignment);
         resolve(this.delivery);
       });
@@ -58,14 +60,11 @@ export class Worker {
   }
 
   #deliver(assignment: Assignment): Delivery {
-    const { delivery, onAssigned } = this.#parts;
+    const { delivery, onAssigned, onWritten } = this.#parts;
     onAssigned(assignment.due);
-    return new Delivery(assignment, {
-      ...delivery,
-      onWritten: (written, result, ms) => {
-        delivery.onWritten(written, result, ms);
-        this.#logFlush(result.written + result.duplicates.length, assignment.batch.count, ms);
-      },
+    return new Delivery(assignment, delivery, (result, ms) => {
+      onWritten(assignment, result, ms);
+      this.#logFlush(result.written + result.duplicates.length, assignment.batch.count, ms);
     });
   }
 

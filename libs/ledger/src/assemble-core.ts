@@ -1,0 +1,78 @@
+import { Handoff } from './channel/handoff.js';
+import type { Clock } from './clock/clock.js';
+import { RowCodec } from './codec/row-codec.js';
+import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import type { LedgerTable } from './entry/ledger-definition.js';
+import type { LedgerDeadLetterStore } from './ports/dead-letter-store.interface.js';
+import type { LedgerLogger } from './ports/ledger-logger.interface.js';
+import { Counters } from './stats/counters.js';
+import { guardLogger } from './stats/guard-logger.js';
+import { LossReporter } from './stats/loss-reporter.js';
+import { StateReporter } from './stats/state-reporter.js';
+import { Status } from './stats/status.js';
+import { DeadLetterKeeper } from './writer/dead-letter-keeper.js';
+
+/**
+ * Share of `bufferMaxBytes` that rows of waiting callers may hold beside the channel: 10,000 of
+ * them, the default, fit into an eighth of the default unless they are larger than 3 KiB.
+ */
+const WAITING_SHARE = 1 / 8;
+
+/** What the core is made from: the definition, the options and the outside world. */
+export interface CoreParts {
+  readonly table: LedgerTable;
+  readonly options: ResolvedLedgerOptions;
+  readonly deadLetters: LedgerDeadLetterStore;
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+}
+
+/** What both halves of a ledger use. Neither half knows the other. @internal */
+export interface LedgerCore {
+  readonly table: LedgerTable;
+  readonly options: ResolvedLedgerOptions;
+  readonly clock: Clock;
+  /** Never throws. */
+  readonly logger: LedgerLogger;
+  readonly codec: RowCodec;
+  readonly counters: Counters;
+  readonly status: Status;
+  readonly losses: LossReporter;
+  readonly keeper: DeadLetterKeeper;
+}
+
+/** The seam between the halves. It is made before both. */
+export function assembleHandoff(options: ResolvedLedgerOptions, clock: Clock): Handoff {
+  const { bufferSize, bufferMaxBytes, maxWaiting } = options;
+  const bounds = {
+    capacity: bufferSize,
+    maxBytes: bufferMaxBytes,
+    maxWaiting,
+    maxWaitingBytes: bufferMaxBytes * WAITING_SHARE,
+  };
+  return new Handoff(bounds, clock);
+}
+
+/** @param isFull whether entries find no room now: a recovery is reported once they do */
+export function assembleCore(parts: CoreParts, isFull: () => boolean): LedgerCore {
+  const { table, options, deadLetters, clock } = parts;
+  const { onLoss, onState } = options;
+  const logger = guardLogger(parts.logger);
+  const counters = new Counters();
+  const states = new StateReporter({ clock, counters, onState });
+  const status = new Status(
+    () => clock.now(),
+    (from, to, reason) => states.note(from, to, reason),
+  );
+  return {
+    table,
+    options,
+    clock,
+    logger,
+    codec: new RowCodec(table),
+    counters,
+    status,
+    losses: new LossReporter({ clock, logger, counters, onLoss, isFull }),
+    keeper: new DeadLetterKeeper(deadLetters, logger),
+  };
+}

@@ -1,0 +1,29 @@
+import type { LedgerCore } from './assemble-core.js';
+import { AwaitedIntake } from './channel/awaited-intake.js';
+import type { Handoff } from './channel/handoff.js';
+import { Intake } from './channel/intake.js';
+import { InvalidReporter } from './writer/invalid-reporter.js';
+
+/** The half that takes entries: from the caller to the channel. @internal */
+export interface IntakeHalf {
+  readonly intake: Intake;
+  readonly awaited: AwaitedIntake;
+}
+
+/** Wires the intake half. It works without a writer half: entries wait in the channel then. */
+export function assembleIntake(core: LedgerCore, handoff: Handoff): IntakeHalf {
+  const { codec, counters, clock, losses, keeper } = core;
+  const { blockTimeoutMs, commitTimeoutMs } = core.options;
+  const invalid = new InvalidReporter({ keeper, losses, clock, fields: codec.fieldNames });
+  const intake = new Intake({
+    codec,
+    handoff,
+    counters,
+    clock,
+    onDropped: () => losses.note('dropped', 1),
+    onRefused: () => losses.note('sealed', 1),
+    onInvalid: (fault, entry) => invalid.note(fault, entry),
+  });
+  const awaited = new AwaitedIntake({ intake, handoff, clock, blockTimeoutMs, commitTimeoutMs });
+  return { intake, awaited };
+}

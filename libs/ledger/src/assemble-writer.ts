@@ -1,0 +1,74 @@
+import type { LedgerCore } from './assemble-core.js';
+import type { Handoff } from './channel/handoff.js';
+import type { LedgerSink } from './ports/ledger-sink.interface.js';
+import type { SpillStore } from './ports/spill-store.interface.js';
+import type { BatchSource } from './writer/batch-source.interface.js';
+import { BatchWriter } from './writer/batch-writer.js';
+import { Dispatcher } from './writer/dispatcher.js';
+import { Outage } from './writer/outage.js';
+import { Settler } from './writer/settler.js';
+import { Shutdown } from './writer/shutdown.js';
+
+/** What the writer half is made from, beside the core. */
+export interface WriterParts {
+  /** Where batches come from: the channel, by `channelSource`. */
+  readonly source: BatchSource;
+  /** Where they go. */
+  readonly sink: LedgerSink;
+  /** Takes what is left at the drain deadline. */
+  readonly spills: SpillStore;
+  /** 0 up to 1. */
+  readonly random: () => number;
+}
+
+/** The half that writes entries: from the channel to the sink. @internal */
+export interface WriterHalf {
+  readonly writer: BatchWriter;
+  readonly shutdown: Shutdown;
+}
+
+/** The channel as the source of batches. It joins the two halves of one process. */
+export function channelSource({ options, clock }: LedgerCore, handoff: Handoff): BatchSource {
+  const { batchSize, flushMs } = options;
+  const dispatcher = new Dispatcher({ handoff, clock, batchSize, flushMs });
+  handoff.attach(dispatcher);
+  return dispatcher;
+}
+
+/** Wires the writer half, for whatever source. */
+export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf {
+  const { clock, logger, codec, counters, status, losses, keeper } = core;
+  const { numWorkers, writeTimeoutMs, shutdownTimeoutMs } = core.options;
+  const { retryMinMs, retryMaxMs } = core.options;
+  const { source, sink, spills, random } = parts;
+  const settler = new Settler({ source, codec, counters, losses, keeper, clock });
+  const outage = new Outage({ clock, retry: { minMs: retryMinMs, maxMs: retryMaxMs }, random });
+  const writer = new BatchWriter({
+    source,
+    outage,
+    settler,
+    sink,
+    counters,
+    status,
+    clock,
+    logger,
+    numWorkers,
+    writeTimeoutMs,
+    retryMaxMs,
+  });
+  const shutdown = new Shutdown({
+    source,
+    codec,
+    writer,
+    settler,
+    spills,
+    keeper,
+    counters,
+    losses,
+    status,
+    clock,
+    logger,
+    shutdownTimeoutMs,
+  });
+  return { writer, shutdown };
+}

@@ -1,0 +1,81 @@
+import type { Clock } from '../clock/clock.js';
+import { Channel } from './channel.js';
+import { CommitLine } from './commit-line.js';
+import { RoomLine } from './room-line.js';
+
+/** Hears of each entry that was queued. */
+export interface QueueListener {
+  /** Called for each entry, so it must cost next to nothing; must not throw. */
+  noteQueued(): void;
+}
+
+/** How much a handoff holds. */
+export interface HandoffBounds {
+  /** Entries that the channel holds. */
+  readonly capacity: number;
+  /** Bytes of their rows. */
+  readonly maxBytes: number;
+  /** Callers that may wait for room at once, and bytes of their rows. */
+  readonly maxWaiting: number;
+  readonly maxWaitingBytes: number;
+}
+
+const NOBODY: QueueListener = { noteQueued: () => undefined };
+
+/**
+ * The seam between the two halves of a ledger: the channel, and the callers who wait for room in it
+ * or for a commit. The intake half appends, the writer half takes and settles, and neither knows
+ * the other. It is made first.
+ *
+ * @internal
+ */
+export class Handoff {
+  readonly channel: Channel;
+  /** Callers that wait for room. */
+  readonly room: RoomLine;
+  /** Callers that wait for a commit. */
+  readonly commits = new CommitLine();
+  /** True once no entry is taken any more. */
+  isSealed = false;
+  #listener = NOBODY;
+  readonly #onSealed: (() => void)[] = [];
+
+  constructor(bounds: HandoffBounds, clock: Clock) {
+    const { capacity, maxBytes, maxWaiting, maxWaitingBytes } = bounds;
+    this.channel = new Channel({ capacity, maxBytes });
+    this.room = new RoomLine({ maxWaiting, maxBytes: maxWaitingBytes }, clock);
+  }
+
+  /** Joins the writer half: it hears of each entry from now on. */
+  attach(listener: QueueListener): void {
+    this.#listener = listener;
+  }
+
+  /** The intake half appended an entry. */
+  noteQueued(): void {
+    this.#listener.noteQueued();
+  }
+
+  /** Whether an entry that comes now finds no room. */
+  get isFull(): boolean {
+    return this.channel.saturation >= 1 || this.room.waiting > 0;
+  }
+
+  /** Lets waiting callers in, after the writer half took or settled entries. */
+  admitWaiting(): void {
+    const { room, channel } = this;
+    if (room.waiting > 0) room.admit((rowBytes) => channel.hasRoom(rowBytes));
+  }
+
+  /** Calls back once, when the handoff is sealed; must not throw. */
+  whenSealed(callback: () => void): void {
+    this.#onSealed.push(callback);
+  }
+
+  /** Takes no entry from now on, those of waiting callers included. */
+  seal(): void {
+    this.isSealed = true;
+    this.room.refuseAll();
+    for (const callback of this.#onSealed.splice(0)) callback();
+  }
+}

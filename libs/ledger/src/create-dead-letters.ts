@@ -1,0 +1,39 @@
+import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import { FallbackDeadLetterStore } from './files/fallback-dead-letter-store.js';
+import type { LedgerDeadLetterStore } from './ports/dead-letter-store.interface.js';
+
+/** Milliseconds for a store of the application's: a worker waits, and so may the end of the process. */
+const STORE_TIMEOUT_MS = 5_000;
+
+/** Where dead letters may go. */
+export interface DeadLetterPlaces {
+  /** Undefined: the ledger has no table. */
+  readonly inTable: LedgerDeadLetterStore | undefined;
+  /** Takes what the others refuse. */
+  readonly inFile: LedgerDeadLetterStore;
+}
+
+/** The store that the options name, with the file behind it. @param onNotice hears of a fallback */
+export function createDeadLetters(
+  { deadLetters, writeTimeoutMs }: ResolvedLedgerOptions,
+  { inTable, inFile }: DeadLetterPlaces,
+  onNotice: (text: string) => void,
+): LedgerDeadLetterStore {
+  if (typeof deadLetters === 'object') {
+    return new FallbackDeadLetterStore({
+      first: deadLetters,
+      second: inFile,
+      firstName: "the application's store",
+      timeoutMs: Math.min(writeTimeoutMs, STORE_TIMEOUT_MS),
+      onNotice,
+    });
+  }
+  if (deadLetters === 'file' || inTable === undefined) return inFile;
+  return new FallbackDeadLetterStore({
+    first: inTable,
+    second: inFile,
+    firstName: 'the table',
+    timeoutMs: writeTimeoutMs,
+    onNotice,
+  });
+}

@@ -1,0 +1,52 @@
+import type { Batch } from '../channel/batch.js';
+import type { AwaitedEntry } from '../channel/commit-line.js';
+import type { DueReason } from '../ports/ledger-stats.interface.js';
+
+/** A batch handed to a worker. @internal */
+export interface Assignment {
+  readonly batch: Batch;
+  readonly due: DueReason;
+  /** Entries of the batch whose callers wait, by position. */
+  readonly awaited: readonly AwaitedEntry[];
+  /** Somebody waits for the commit: an entry's caller, or a flush. */
+  readonly isAwaited: boolean;
+}
+
+/**
+ * Where the writer half gets its batches from. In one process with the intake half that is the
+ * channel, behind the dispatcher; a process that only writes takes them from a stream.
+ *
+ * Entries have positions, which only grow. All before `head` were handed to a worker.
+ *
+ * @internal
+ */
+export interface BatchSource {
+  /** Entries that wait or are with a worker. */
+  readonly held: number;
+  /** Position of the first entry that no worker has. */
+  readonly head: number;
+  /** Position that the next entry will get. */
+  readonly tail: number;
+  /** Monotonic milliseconds when a worker should have had an entry at the latest; undefined: none. */
+  readonly dueAt: number | undefined;
+  /**
+   * Asks for the next due batch.
+   * @param accept called once, in the turn in which the batch leaves the source; with undefined once
+   * the source is stopped
+   */
+  next(accept: (assignment: Assignment | undefined) => void): void;
+  /** Rows of an assignment have their final fate; called once for each row. */
+  settle(batch: Batch): void;
+  /** A worker is done with an assignment. */
+  done(assignment: Assignment): void;
+  /** Makes the entries before a position due. */
+  flushUntil(position: number): void;
+  /** From now on each entry is due at once. */
+  drain(): void;
+  /** Takes in no entry from now on. */
+  seal(): void;
+  /** Sends idle workers home; entries stay where they are. */
+  stop(): void;
+  /** Takes all entries that no worker has, in batches; for what is left at the drain deadline. */
+  takeAll(): Assignment[];
+}
