@@ -13,6 +13,7 @@ const LAYERS = [
   ['ports'],
   ['stats'],
   ['codec'],
+  ['sink-kit'],
   ['channel'],
   ['files'],
   ['writer'],
@@ -26,7 +27,7 @@ const LAYERS = [
   ['(define-ledger|assemble-[a-z]+|ledger[.](extensions|service|tokens|interface))[.]ts'],
   ['http'],
   [
-    '(create-[a-z-]+|ledger[.](module|module-definition|lifecycle|pool-share|database|vitals)|index)[.]ts',
+    '(create-[a-z-]+|ledger[.](module|module-definition|lifecycle|no-reader|pool-share|database|vitals)|index)[.]ts',
   ],
   ['dashboard'],
   ['cli'],

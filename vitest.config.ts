@@ -13,6 +13,10 @@ export default defineConfig({
         replacement: source('./libs/ledger/src/$1/index.ts'),
       },
       {
+        find: /^nestjs-ledger\/sink$/,
+        replacement: source('./libs/ledger/src/sink-kit/index.ts'),
+      },
+      {
         find: /^nestjs-ledger\/(prometheus|opentelemetry)$/,
         replacement: source('./libs/ledger/src/metrics/$1/index.ts'),
       },

@@ -74,7 +74,7 @@ describe('the layers of the library', () => {
     const picture = /```text\n(clock\/[^]*?)```/.exec(page)?.[1] ?? '';
     const shown = picture.split('\n').map((line) => {
       const [names = ''] = line.split(/ {2,}/);
-      return [...names.matchAll(/([a-z]+)\//g)].map(([, name]) => name);
+      return [...names.matchAll(/([a-z-]+)\//g)].map(([, name]) => name);
     });
     const filled = (rows: (string | undefined)[][]): unknown[] =>
       rows.filter(({ length }) => length);

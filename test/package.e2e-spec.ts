@@ -33,7 +33,11 @@ const NAMES = [
 const ERRORS = [
   ['Ledger', 'LedgerOptions', 'LedgerDefinition', 'LedgerEntryInvalid', 'LedgerRead'],
   ['LedgerWaitTimeout', 'LedgerSealed', 'LedgerDeadLettered', 'LedgerSpilled'],
-  ['SinkTransient', 'SinkRow', 'SinkHalt'],
+].flat();
+const SINK_NAMES = [
+  ['SinkTransientError', 'SinkRowError', 'SinkHaltError'],
+  ['isSinkTransientError', 'isSinkRowError', 'isSinkHaltError'],
+  ['createRowReader', 'createRowEncoder', 'rowBatch', 'describeSinkConformance'],
 ].flat();
 const TESTING_NAMES = ['LedgerTestingModule', 'ManualClock', 'describeSinkConformance'];
 
@@ -84,18 +88,18 @@ describe('the manifest of nestjs-ledger', () => {
 
   it('has types for each condition, and for tools that know no conditions', () => {
     const entries = Object.entries(manifest.exports).filter(([name]) => !name.endsWith('.json'));
+    const types: Record<string, string[]> = {};
     for (const [name, ways] of entries) {
-      const fileOf = (format: string, ending: string): string =>
-        `./dist/${format}${name.slice(1)}/index.${ending}`;
+      const { import: esm } = ways as { import: { default: string } };
+      const [, folder = ''] = /^\.\/dist\/esm\/(.*)index\.js$/.exec(esm.default) ?? [];
       const of = (format: string): object => ({
-        types: fileOf(format, 'd.ts'),
-        default: fileOf(format, 'js'),
+        types: `./dist/${format}/${folder}index.d.ts`,
+        default: `./dist/${format}/${folder}index.js`,
       });
       expect(ways).toEqual({ import: of('esm'), require: of('cjs') });
+      if (name !== '.') types[name.replace('./', '')] = [`./dist/cjs/${folder}index.d.ts`];
     }
-    const old = entries.filter(([name]) => name !== '.').map(([name]) => name.replace('./', ''));
-    const types = old.map((name) => [name, [`./dist/cjs/${name}/index.d.ts`]]);
-    expect(manifest.typesVersions).toEqual({ '*': Object.fromEntries(types) });
+    expect(manifest.typesVersions).toEqual({ '*': types });
   });
 
   it('has the version that the code knows, by which its two formats find each other', () => {
@@ -136,6 +140,7 @@ describe('nestjs-ledger in an empty application', { timeout: 120_000 }, () => {
     const errors = ERRORS.flatMap((name) => [`${name}Error`, `is${name}Error`]);
     expect(await namesOf('nestjs-ledger')).toEqual(expect.arrayContaining([...NAMES, ...errors]));
     expect(await namesOf('nestjs-ledger/testing')).toEqual(expect.arrayContaining(TESTING_NAMES));
+    expect(await namesOf('nestjs-ledger/sink')).toEqual(expect.arrayContaining(SINK_NAMES));
     expect(await namesOf('nestjs-ledger/dashboard')).toContain('LedgerDashboardModule');
   });
 

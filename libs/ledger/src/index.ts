@@ -85,15 +85,6 @@ export {
   type ReadFailure,
 } from './errors/ledger-read.error.js';
 export {
-  isSinkHaltError,
-  isSinkRowError,
-  isSinkTransientError,
-  SinkHaltError,
-  SinkRowError,
-  SinkTransientError,
-  type SinkFailure,
-} from './errors/sink.errors.js';
-export {
   isLedgerDeadLetteredError,
   isLedgerSealedError,
   isLedgerSpilledError,
@@ -145,12 +136,6 @@ export type {
 export type { ReportDimension, ReportQuery, ReportRow } from './ports/report-query.interface.js';
 export type { ReverseOptions } from './reading/reverse-entry.js';
 export type { DeadLetter, LedgerDeadLetterStore } from './ports/dead-letter-store.interface.js';
-export type {
-  LedgerSink,
-  RowBatch,
-  WriteAttempt,
-  WriteResult,
-} from './ports/ledger-sink.interface.js';
 export type {
   LastFlush,
   LedgerCounters,

@@ -15,13 +15,13 @@ import {
   getLedgerToken,
   InjectLedger,
   isLedgerOptionsError,
-  isSinkTransientError,
   LedgerHealthIndicator,
   LedgerModule,
   LedgerService,
   type LedgerOptions,
   type LedgerOptionsFactory,
 } from './index.js';
+import { isSinkTransientError } from './errors/sink.errors.js';
 
 const url = inject('databaseUrl');
 const schema = `module_${randomUUID().slice(0, 8)}`;

@@ -3,10 +3,16 @@ import { metrics } from '@opentelemetry/api';
 import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';
 import { registerLedgerMetrics as registerMeters } from 'nestjs-ledger/opentelemetry';
 import { registerLedgerMetrics } from 'nestjs-ledger/prometheus';
-import type { LedgerService } from 'nestjs-ledger';
+import { createRowReader } from 'nestjs-ledger/sink';
+import { defaultLedger, type LedgerService } from 'nestjs-ledger';
 import { Registry } from 'prom-client';
 
 export { LedgerDashboardModule };
+
+/** Columns of a row, as a sink of one's own would see them. */
+export function columnsOfRow(): string[] {
+  return createRowReader(defaultLedger).columns.map(({ column }) => column);
+}
 
 /** What a scrape would get. */
 export function scrape(ledger: LedgerService): Promise<string> {

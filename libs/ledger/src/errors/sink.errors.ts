@@ -38,7 +38,7 @@ export class SinkRowError extends SinkError {
   /** Number of the row in the batch, from 1; undefined if the server named none: halve. */
   readonly rowNumber: number | undefined;
 
-  constructor(message: string, failure: SinkFailure & { rowNumber?: number }) {
+  constructor(message: string, failure: SinkFailure & { rowNumber?: number } = {}) {
     super(message, failure);
     this.rowNumber = failure.rowNumber;
   }

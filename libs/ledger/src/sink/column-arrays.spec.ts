@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { rowBatch } from '../testing/sink-conformance.js';
+import { rowBatch } from '../sink-kit/sink-trial.js';
 import { columnArrays } from './column-arrays.js';
 
 const TYPES = ['integer', 'text'] as const;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { startTcpProxy, type TcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
 import { isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
-import { rowBatch } from '../testing/sink-conformance.js';
+import { rowBatch } from '../sink-kit/sink-trial.js';
 import type { RowBatch, WriteAttempt } from '../ports/ledger-sink.interface.js';
 import { PostgresSink } from './postgres.sink.js';
 

@@ -8,7 +8,7 @@ import {
 import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
 import { rowColumnsOf } from '../entry/columns.js';
-import { rowBatch } from '../testing/sink-conformance.js';
+import { rowBatch } from '../sink-kit/sink-trial.js';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
 import { rowTypes } from './column-arrays.js';
 import { PostgresSink } from './postgres.sink.js';

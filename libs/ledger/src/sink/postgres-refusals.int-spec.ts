@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { rowBatch } from '../testing/sink-conformance.js';
+import { rowBatch } from '../sink-kit/sink-trial.js';
 import {
   AGAIN,
   ATTEMPT,

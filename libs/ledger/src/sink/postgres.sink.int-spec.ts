@@ -1,7 +1,7 @@
 import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
 import { afterAll, beforeAll, describe, inject, it } from 'vitest';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
-import { describeSinkConformance, type SinkSubject } from '../testing/sink-conformance.js';
+import { describeSinkConformance, type SinkSubject } from '../sink-kit/sink-conformance.js';
 import { PostgresSink } from './postgres.sink.js';
 
 let plain: LedgerDatabase;
@@ -74,16 +74,8 @@ async function makeSubject(
   };
 }
 
-describeSinkConformance('PostgreSQL by COPY', () => makeSubject('copy', plain), { describe, it });
-describeSinkConformance('PostgreSQL by INSERT', () => makeSubject('insert', plain), {
-  describe,
-  it,
-});
-describeSinkConformance('partitions by COPY', () => makeSubject('copy', partitioned), {
-  describe,
-  it,
-});
-describeSinkConformance('partitions by INSERT', () => makeSubject('insert', partitioned), {
-  describe,
-  it,
-});
+const options = { level: 'exactly-once', runner: { describe, it } } as const;
+describeSinkConformance('PostgreSQL by COPY', () => makeSubject('copy', plain), options);
+describeSinkConformance('PostgreSQL by INSERT', () => makeSubject('insert', plain), options);
+describeSinkConformance('partitions by COPY', () => makeSubject('copy', partitioned), options);
+describeSinkConformance('partitions by INSERT', () => makeSubject('insert', partitioned), options);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isSinkHaltError, isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
 import { InMemorySink } from './in-memory.sink.js';
-import { rowBatch } from './sink-conformance.js';
+import { rowBatch } from '../sink-kit/sink-trial.js';
 
 const ATTEMPT = { timeoutMs: 1000, isAwaited: false, mayExist: false };
 const UUIDS = ['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002'];

@@ -1,4 +1,11 @@
+export {
+  describeSinkConformance,
+  type SinkConformanceOptions,
+  type SinkLevel,
+  type SinkSubject,
+  type TestRunner,
+} from '../sink-kit/sink-conformance.js';
+export { rowBatch } from '../sink-kit/sink-trial.js';
 export { InMemorySink, type HeldWrite, type SinkFault, type WriteCall } from './in-memory.sink.js';
 export { LedgerTestingModule, type LedgerTestingOptions } from './ledger-testing.module.js';
 export { ManualClock } from './manual-clock.js';
-export * from './sink-conformance.js';
