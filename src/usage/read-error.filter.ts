@@ -8,6 +8,7 @@ const STATUS: Readonly<Record<LedgerReadError['reason'], number>> = {
   overflow: 500,
   timeout: 503,
   failed: 503,
+  unavailable: 501,
 };
 
 /** Answers a read that failed: 400 for what the caller asked, 503 while the database is away. */

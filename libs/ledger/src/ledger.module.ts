@@ -3,9 +3,10 @@ import { HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { HealthIndicatorService } from '@nestjs/terminus';
 import type { Server } from 'node:http';
 import { DataSource } from 'typeorm';
-import type { LedgerOptions } from './config/ledger-options.interface.js';
+import type { LedgerOptions, ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { createLedger, type PostgresLedger } from './create-ledger.js';
+import { createSinkLedger, type SinkLedger } from './create-sink-ledger.js';
 import { createLogger } from './nest/create-logger.js';
 import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
@@ -21,6 +22,7 @@ import {
 } from './ledger.module-definition.js';
 import { LedgerService } from './ledger.service.js';
 import { getLedgerHealthToken, getLedgerToken } from './ledger.tokens.js';
+import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 
 /** The ledger with its parts; inside its own module only. */
 const LEDGER = Symbol('nestjs-ledger/ledger');
@@ -71,17 +73,17 @@ function providersOf(definition: LedgerDefinition): Provider[] {
       provide: LEDGER,
       inject: [MODULE_OPTIONS_TOKEN],
       useFactory: (options: LedgerOptions) =>
-        createLedger(definition, resolveLedgerOptions(options), createLogger(definition)),
+        create(definition, resolveLedgerOptions(options), createLogger(definition)),
     },
     {
       provide: getLedgerToken(definition),
       inject: [LEDGER],
-      useFactory: ({ ledger, reader }: PostgresLedger) => new LedgerService(ledger, reader),
+      useFactory: ({ ledger, reader }: CreatedLedger) => new LedgerService(ledger, reader),
     },
     {
       provide: getLedgerHealthToken(definition),
       inject: [LEDGER, HealthIndicatorService],
-      useFactory: ({ vitals, ledger }: PostgresLedger, service: HealthIndicatorService) =>
+      useFactory: ({ vitals, ledger }: CreatedLedger, service: HealthIndicatorService) =>
         new LedgerHealthIndicator(service, vitals, ledger.options),
     },
     {
@@ -92,7 +94,21 @@ function providersOf(definition: LedgerDefinition): Provider[] {
   ];
 }
 
-type LifecycleDependencies = [PostgresLedger, ModuleRef, ModulesContainer, HttpAdapterHost];
+type CreatedLedger = PostgresLedger | SinkLedger;
+
+/** On PostgreSQL, or on the sink that the options give instead. */
+function create(
+  definition: LedgerDefinition,
+  options: ResolvedLedgerOptions,
+  logger: LedgerLogger,
+): CreatedLedger {
+  const { sink } = options;
+  return sink === undefined
+    ? createLedger(definition, options, logger)
+    : createSinkLedger(definition, options, sink, logger);
+}
+
+type LifecycleDependencies = [CreatedLedger, ModuleRef, ModulesContainer, HttpAdapterHost];
 
 function lifecycleOf(
   { name }: LedgerDefinition,
@@ -103,7 +119,7 @@ function lifecycleOf(
     name,
     ledger,
     files,
-    pool: new PoolShare(ledger, database, () => findDataSource(moduleRef)),
+    pool: database && new PoolShare(ledger, database, () => findDataSource(moduleRef)),
     partitions,
     rollups,
     all: () => lifecyclesIn(modules),

@@ -35,6 +35,14 @@ const RULES: Readonly<Record<CodeOption, CodeRule>> = {
       isObject(value['options']) &&
       value['options']['type'] === 'postgres',
   },
+  sink: {
+    rule: 'must be an object with the methods of a LedgerSink: prepare, write, find, ping, close',
+    isKept: (value) => hasMethods(value, ['prepare', 'write', 'find', 'ping', 'close']),
+  },
+  reader: {
+    rule: 'must be an object with the methods of a UsageReading: summary, listRecent, report, find',
+    isKept: (value) => hasMethods(value, ['summary', 'listRecent', 'report', 'find']),
+  },
   migrations: oneOf('run', 'verify', 'off'),
   connectAtBoot: isBoolean,
   closeIdleConnections: isBoolean,
@@ -112,6 +120,10 @@ function isRetention({ keep, onRetire, ...rest }: Record<string, unknown>): bool
 
 function isPostgres(type: unknown): boolean {
   return type === undefined || type === 'postgres';
+}
+
+function hasMethods(value: unknown, names: readonly string[]): boolean {
+  return isObject(value) && names.every((name) => typeof value[name] === 'function');
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

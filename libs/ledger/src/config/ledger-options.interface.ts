@@ -5,7 +5,9 @@ import type {
   LedgerSettings,
   LossReport,
 } from '../ports/ledger-settings.interface.js';
+import type { LedgerSink } from '../ports/ledger-sink.interface.js';
 import type { LedgerState, SettingInForce } from '../ports/ledger-stats.interface.js';
+import type { UsageReading } from '../ports/usage-reading.interface.js';
 
 type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
@@ -18,9 +20,19 @@ export interface LedgerOptions extends LedgerSettings {
   connection?: LedgerConnectionOptions;
   /** An initialised DataSource to write through. */
   dataSource?: DataSource;
+  /**
+   * Where batches go instead of PostgreSQL: a sink of your own, made for this ledger, which closes it.
+   * No database is needed then. See `nestjs-ledger/sink`.
+   */
+  sink?: LedgerSink;
+  /** Reads back what the sink keeps. Default: reads reject with `LedgerReadError` (`unavailable`). */
+  reader?: UsageReading;
   /** Default: `run` on the ledger's own connection, `verify` on the application's. */
   migrations?: 'run' | 'verify' | 'off';
-  /** Wait for the database at boot and fail without it. Default: false on the own connection. */
+  /**
+   * Wait for the database or the sink at boot and fail without it. Default: true on the application's
+   * DataSource, else false.
+   */
   connectAtBoot?: boolean;
   /**
    * From `beforeApplicationShutdown` on close connections that are idle or silent, or whose request
@@ -47,6 +59,8 @@ export type ResolvedLedgerOptions = Readonly<
     profile: LedgerProfileName | undefined;
     connection: LedgerConnectionOptions | undefined;
     dataSource: DataSource | undefined;
+    sink: LedgerSink | undefined;
+    reader: UsageReading | undefined;
     migrations: 'run' | 'verify' | 'off' | undefined;
     connectAtBoot: boolean | undefined;
     closeIdleConnections: boolean;

@@ -3,6 +3,7 @@ import { LedgerOptionsError } from '../errors/ledger-options.error.js';
 import type { OptionsFault } from '../errors/ledger-options.error.js';
 import type { SettingInForce } from '../ports/ledger-stats.interface.js';
 import { checkCodeOptions } from './check-code-options.js';
+import { checkSinkOptions } from './check-sink-options.js';
 import { checkLayers, checkOrder } from './check-settings.js';
 import { originOf } from './config-origin.js';
 import type { ConfigOrigin } from './config-origin.js';
@@ -37,13 +38,17 @@ export function resolveLedgerOptions(
   const origin = originOf(options);
   const override = overrideOf(options, origin);
   const recorded = (origin?.layers ?? []).map((layer) => without(layer, options));
-  const inForce = withDefaults(mergeLayers([override, ...recorded]));
+  const inForce = withDefaults(mergeLayers([override, ...recorded]), options);
   const placed = [
     ...(origin?.faults ?? []),
     ...checkLayers([override, ...(origin?.layers ?? [])]),
     ...checkOrder(inForce),
   ];
-  const faults = [...inTableOrder(placed), ...checkCodeOptions(options)];
+  const faults = [
+    ...inTableOrder(placed),
+    ...checkCodeOptions(options),
+    ...checkSinkOptions(options, inForce),
+  ];
   const unknown = origin?.unknown ?? [];
   if (faults.length > 0 || (origin?.strict === true && unknown.length > 0)) {
     throw new LedgerOptionsError([...faults, ...unknown]);
@@ -69,10 +74,13 @@ function without(layer: SettingsLayer, options: LedgerOptions): SettingsLayer {
 
 function withDefaults(
   merged: ReadonlyMap<SettingOption, SourcedValue>,
+  { sink }: LedgerOptions,
 ): ReadonlyMap<SettingOption, SourcedValue> {
   const all = new Map<SettingOption, SourcedValue>();
   for (const option of SETTING_OPTIONS) {
-    const value = settingOf(option).default;
+    // Only PostgreSQL has a table for them.
+    const isFile = option === 'deadLetters' && sink !== undefined;
+    const value = isFile ? 'file' : settingOf(option).default;
     const found = merged.get(option);
     if (found !== undefined) all.set(option, found);
     else if (value !== undefined) {
@@ -102,6 +110,8 @@ function freeze(
     ...values,
     connection: options.connection && Object.freeze({ ...options.connection }),
     dataSource: options.dataSource,
+    sink: options.sink,
+    reader: options.reader,
     migrations: options.migrations,
     connectAtBoot: options.connectAtBoot,
     closeIdleConnections: options.closeIdleConnections ?? true,

@@ -19,7 +19,7 @@ export interface LedgerTestingOptions {
   /** Default: the default ledger alone. */
   readonly ledgers?: readonly LedgerDefinition[];
   /** Settings as for `forRoot`; by default entries are written at once and invalid ones throw. */
-  readonly options?: Omit<LedgerOptions, 'connection' | 'dataSource'>;
+  readonly options?: Omit<LedgerOptions, 'connection' | 'dataSource' | 'sink' | 'reader'>;
   /** Default: the machine's own. `entries()` gives a `ManualClock` its turns, the stop its time. */
   readonly clock?: Clock;
 }

@@ -1,0 +1,77 @@
+import { assembleLedger, type Ledger } from './assemble-ledger.js';
+import { systemClock } from './clock/clock.js';
+import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import { createDeadLetters } from './create-dead-letters.js';
+import type { LedgerDefinition } from './define-ledger.js';
+import type { LedgerTable } from './entry/ledger-definition.js';
+import { LedgerOptionsError, type OptionsFault } from './errors/ledger-options.error.js';
+import { LedgerFiles } from './files/ledger-files.js';
+import { NoReader } from './ledger.no-reader.js';
+import { vitalsOf } from './ledger.vitals.js';
+import type { LedgerLogger } from './ports/ledger-logger.interface.js';
+import type { LedgerSink } from './ports/ledger-sink.interface.js';
+import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
+import type { UsageReading } from './ports/usage-reading.interface.js';
+import { guardLogger } from './stats/guard-logger.js';
+import { CheckedSink } from './writer/checked-sink.js';
+
+/** A ledger on a sink of the application's own, with all that the module makes providers of. @internal */
+export interface SinkLedger {
+  readonly ledger: Ledger;
+  readonly reader: UsageReading<LedgerDefinition>;
+  readonly files: LedgerFiles;
+  readonly vitals: LedgerVitals;
+  /** A database, partitions and rollups are PostgreSQL's. */
+  readonly database: undefined;
+  readonly partitions: undefined;
+  readonly rollups: undefined;
+}
+
+/**
+ * Builds a ledger on a sink of the application's own. Starts nothing.
+ *
+ * @throws LedgerOptionsError if the definition asks for what only PostgreSQL has
+ * @internal
+ */
+export function createSinkLedger(
+  definition: LedgerDefinition,
+  options: ResolvedLedgerOptions,
+  given: LedgerSink,
+  givenLogger: LedgerLogger,
+): SinkLedger {
+  checkDefinition(definition);
+  const logger = guardLogger(givenLogger);
+  const files = new LedgerFiles(options.spillDir, definition.name);
+  const places = { inTable: undefined, inFile: files.deadLetters };
+  const deadLetters = createDeadLetters(options, places, (text) => logger.warn(`WARNING: ${text}`));
+  const sink = new CheckedSink(given, logger);
+  const { spills } = files;
+  const clock = systemClock;
+  const table = definition;
+  const ledger = assembleLedger({ table, options, sink, deadLetters, spills, clock, logger });
+  const reader = options.reader ?? new NoReader();
+  const vitals = vitalsOf(ledger, files);
+  return {
+    ledger,
+    reader,
+    files,
+    vitals,
+    database: undefined,
+    partitions: undefined,
+    rollups: undefined,
+  };
+}
+
+/** What a definition asks for must be kept, or the boot fails. */
+function checkDefinition({ name, partition, immutable }: LedgerTable): void {
+  const faults: OptionsFault[] = [];
+  const refuse = (option: string, value: string): void => {
+    const rule =
+      `needs PostgreSQL, and ledger ${name} has a sink of its own; ` +
+      'leave it out of defineLedger()';
+    faults.push({ name: option, value, rule, source: 'code' });
+  };
+  if (partition !== undefined) refuse('partition', partition);
+  if (immutable === true) refuse('immutable', 'true');
+  if (faults.length > 0) throw new LedgerOptionsError(faults);
+}
