@@ -25,6 +25,7 @@ const OTHERS = {
   'unit-tests': (folder) => run('npm', ['test'], { cwd: folder }),
   worker: (folder, url) => untilRows(folder, url),
   'existing-table': adoptTable,
+  'own-sink': sendToCollector,
 };
 
 async function query(url, sql) {
@@ -51,9 +52,9 @@ async function countRows(url) {
   return rows;
 }
 
-/** Starts an example by npm. `end` waits for it, and answers with what it said. */
-function start(folder, environment) {
-  const child = spawn('npm', ['start'], {
+/** Starts a script of an example by npm. `end` waits for a drain, and `stop` for none. */
+function start(folder, environment, script = 'start') {
+  const child = spawn('npm', ['run', script], {
     cwd: folder,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: '1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -70,19 +71,27 @@ function start(folder, environment) {
     }
     throw new Error(`no ${what}:\n${said}`);
   };
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await exited;
+  };
   const end = async () => {
     child.kill('SIGTERM');
     // npm may be gone before the application is: the line is what counts.
     await until('drain', () => /drained: \d+ written/.test(said));
     await exited;
   };
-  return { until, end };
+  return { until, end, stop, says: (text) => until(text, () => said.includes(text)) };
 }
 
 /** A server: the README's requests are answered, and are in the table at the end. */
 async function serve(folder, url) {
+  await serveWith(folder, { LEDGER_DATABASE_URL: url });
+}
+
+async function serveWith(folder, environment) {
   const port = String(await findFreePort());
-  const app = start(folder, { PORT: port, LEDGER_DATABASE_URL: url });
+  const app = start(folder, { PORT: port, ...environment });
   try {
     const isUp = () =>
       fetch(`http://127.0.0.1:${port}`).then(
@@ -105,6 +114,20 @@ async function ask(request) {
   await run('bash', ['-c', command], { cwd: ROOT }).catch((error) => {
     if (error.cause?.code !== CURL_TIMED_OUT) throw error;
   });
+}
+
+/** A server without a database: what it answered is in the collector's file. */
+async function sendToCollector(folder) {
+  const port = String(await findFreePort());
+  const collector = start(folder, { COLLECTOR_PORT: port }, 'collector');
+  try {
+    await collector.says('collector listens');
+    await serveWith(folder, { COLLECTOR_URL: `http://127.0.0.1:${port}` });
+  } finally {
+    await collector.stop();
+  }
+  const text = await readFile(join(folder, 'entries.ndjson'), 'utf8');
+  return text.split('\n').length - 1;
 }
 
 async function untilRows(folder, url) {
@@ -137,8 +160,8 @@ async function check(name) {
   await query(server.url, `CREATE DATABASE ${database}`);
   const url = new URL(server.url);
   url.pathname = database;
-  await (OTHERS[name] ?? serve)(folder, url.href);
-  const rows = await countRows(url.href);
+  const sent = await (OTHERS[name] ?? serve)(folder, url.href);
+  const rows = typeof sent === 'number' ? sent : await countRows(url.href);
   if (name !== 'unit-tests' && rows === 0) throw new Error('no row');
   return rows;
 }
