@@ -107,6 +107,13 @@ function isTrial({ isQuick, tableRows }: Pick<Bench, 'isQuick' | 'tableRows'>): 
   return isQuick || tableRows !== undefined;
 }
 
+/** Where entry points stand whose folder does not have their name. */
+const PATHS: Readonly<Record<string, string>> = {
+  index: 'index.js',
+  prometheus: 'metrics/prometheus/index.js',
+  opentelemetry: 'metrics/opentelemetry/index.js',
+};
+
 /**
  * What was compiled of the gateway asks for the library by its name; it must find what was compiled
  * with it, not a build of another time.
@@ -118,7 +125,7 @@ async function linkLibrary(): Promise<void> {
   const source = "export * from '../../libs/ledger/src";
   const entries = ['index', 'prometheus', 'opentelemetry', 'dashboard'];
   for (const entry of entries) {
-    const path = entry === 'index' ? 'index.js' : `${entry}/index.js`;
+    const path = PATHS[entry] ?? `${entry}/index.js`;
     await writeFile(join(link, `${entry}.js`), `${source}/${path}';\n`);
   }
   const exports: Record<string, string> = {};
