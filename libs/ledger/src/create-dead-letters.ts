@@ -1,3 +1,4 @@
+import { systemClock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { FallbackDeadLetterStore } from './files/fallback-dead-letter-store.js';
 import type { LedgerDeadLetterStore } from './ports/dead-letter-store.interface.js';
@@ -25,6 +26,7 @@ export function createDeadLetters(
       second: inFile,
       firstName: "the application's store",
       timeoutMs: Math.min(writeTimeoutMs, STORE_TIMEOUT_MS),
+      clock: systemClock,
       onNotice,
     });
   }
@@ -34,6 +36,7 @@ export function createDeadLetters(
     second: inFile,
     firstName: 'the table',
     timeoutMs: writeTimeoutMs,
+    clock: systemClock,
     onNotice,
   });
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock/clock.js';
 import { isLedgerError } from '../errors/ledger.error.js';
 import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
@@ -10,6 +11,7 @@ export interface FallbackDeadLetterStoreParts {
   readonly firstName: string;
   /** Milliseconds that the first one may take for one call; it may be the application's own. */
   readonly timeoutMs: number;
+  readonly clock: Pick<Clock, 'monotonic'>;
   /** Told when the first store begins to fail, and when it works again. */
   readonly onNotice: (text: string) => void;
 }
@@ -28,11 +30,11 @@ export class FallbackDeadLetterStore implements LedgerDeadLetterStore {
   /** Rejects if both stores fail. */
   async store(letters: readonly DeadLetter[]): Promise<void> {
     const { first, second, timeoutMs } = this.parts;
-    if (performance.now() < this.#restsUntil) return second.store(letters);
+    if (this.parts.clock.monotonic() < this.#restsUntil) return second.store(letters);
     try {
       await new Deadline(timeoutMs).race(first.store(letters));
     } catch (error) {
-      if (error instanceof DeadlineError) this.#restsUntil = performance.now() + REST_MS;
+      if (error instanceof DeadlineError) this.#restsUntil = this.parts.clock.monotonic() + REST_MS;
       await second.store(letters);
       this.#note(true, error);
       return;

@@ -18,7 +18,7 @@ describe('UsageLog', () => {
 
   it('tells each kind of fault once a second, and how many it kept to itself', () => {
     let now = 0;
-    const log = new UsageLog('default', () => now);
+    const log = new UsageLog('default', { monotonic: () => now });
     log.mapperFailed('Chat.complete', new Error('a'));
     log.notGuaranteed('Chat.complete', new Error('b'));
     now = 999;

@@ -1,3 +1,4 @@
+import { systemClock, type Clock } from '../clock/clock.js';
 import { createLogger } from '../nest/create-logger.js';
 import { guardLogger } from '../stats/guard-logger.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
@@ -10,13 +11,10 @@ export class UsageLog {
   private readonly logger: LedgerLogger;
   private readonly kinds = new Map<string, { at: number; unheard: number }>();
 
-  /**
-   * @param ledger name of the ledger; `default` is left out of the log context
-   * @param now milliseconds on a scale that never jumps
-   */
+  /** @param ledger name of the ledger; `default` is left out of the log context */
   constructor(
     ledger: string,
-    private readonly now: () => number = () => performance.now(),
+    private readonly clock: Pick<Clock, 'monotonic'> = systemClock,
   ) {
     this.logger = guardLogger(createLogger({ name: ledger }));
   }
@@ -32,7 +30,7 @@ export class UsageLog {
   }
 
   private tell(kind: string, line: string, error?: unknown): void {
-    const now = this.now();
+    const now = this.clock.monotonic();
     const last = this.kinds.get(kind);
     if (last && now - last.at < QUIET_MS) {
       last.unheard += 1;

@@ -1,3 +1,4 @@
+import { systemClock } from '../clock/clock.js';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -107,6 +108,7 @@ describe('FallbackDeadLetterStore', () => {
       second,
       firstName: "the application's store",
       timeoutMs,
+      clock: systemClock,
       onNotice: (text) => void notices.push(text),
     });
 
