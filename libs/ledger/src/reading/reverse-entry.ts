@@ -47,7 +47,11 @@ export function reversalOf(
   }
   const { userId, apiKeyId, serviceId, direction, promptTokens, completionTokens } = entry;
   return {
-    ...{ userId, apiKeyId, serviceId, direction, memo: reason },
+    userId,
+    apiKeyId,
+    serviceId,
+    direction,
+    memo: reason,
     promptTokens: opposite(promptTokens),
     completionTokens: opposite(completionTokens),
     createdAt: new Date(entry.createdAt),

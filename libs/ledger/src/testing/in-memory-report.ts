@@ -57,7 +57,11 @@ function formatOf(timeZone: string): Intl.DateTimeFormat {
     timeZone,
     hourCycle: 'h23',
     timeZoneName: 'longOffset',
-    ...{ year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit' },
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
   });
   FORMATS.set(timeZone, format);
   return format;
