@@ -28,7 +28,7 @@ import { UsageController } from './usage/usage.controller.js';
 export class AppModule {
   static forRoot(settings: GatewaySettings, database: GatewayDatabase): DynamicModule {
     // The environment and an INI file still go before what is given here.
-    const ledger = createLedgerConfig({
+    const ledgerConfig = createLedgerConfig(usage, {
       defaults: {
         connection: { url: database.url },
         // One that was started for it is there, so no request is answered before its tables are.
@@ -41,7 +41,7 @@ export class AppModule {
       imports: [
         ConfigModule.forRoot({ ignoreEnvFile: true }),
         DatabaseModule.forRoot(database),
-        LedgerModule.forRootAsync({ ledger: usage, ...ledger.asProvider() }),
+        LedgerModule.forRootAsync(ledgerConfig.asProvider()),
         // For a browser on this machine, and in production for nobody: see its documentation.
         LedgerDashboardModule.forRoot({ path: '/' }),
         // The ledger says itself when its state changes; a line per failed probe adds nothing.

@@ -45,10 +45,7 @@ class AnswersController {
 
 @Module({
   imports: [usage, audit].map((ledger) =>
-    LedgerModule.forRootAsync({
-      ledger,
-      ...createLedgerConfig({ name: ledger.name }).asProvider(),
-    }),
+    LedgerModule.forRootAsync(createLedgerConfig(ledger).asProvider()),
   ),
   controllers: [AnswersController],
 })

@@ -38,6 +38,7 @@ export {
   ledgerConfig,
   type LedgerConfigFactory,
   type LedgerConfigOptions,
+  type LedgerConfiguration,
 } from './config/ledger.config.js';
 export type { LedgerConnectionOptions, LedgerOptions } from './config/ledger-options.interface.js';
 export { LEDGER_PROFILES, type LedgerProfile } from './config/ledger-profiles.js';

@@ -30,6 +30,7 @@ function bootable({ all = [], name = 'default', numWorkers = 1, dataSource }: Su
     partitions: undefined,
     rollups: undefined,
     all: () => all,
+    strayConfigurations: () => [],
     httpServer: () => undefined,
     isUnderTest: true,
   });

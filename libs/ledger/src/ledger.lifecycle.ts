@@ -8,8 +8,8 @@ import type {
 import type { Server } from 'node:http';
 import type { Ledger } from './assemble-ledger.js';
 import { AdviceWatch } from './advice/advice-watch.js';
+import { notTheLedger } from './config/configured-ledger.js';
 import { describeSettings } from './config/describe-settings.js';
-import { LedgerOptionsError } from './errors/ledger-options.error.js';
 import type { PoolShare } from './ledger.pool-share.js';
 import { OpenConnections } from './http/open-connections.js';
 import { OnePerNest } from './nest/one-per-nest.js';
@@ -36,6 +36,8 @@ export interface LedgerLifecycleParts {
   readonly rollups: { start(): void; stop(): void } | undefined;
   /** Lifecycles of all ledgers of this application, this one among them. */
   readonly all: () => LedgerLifecycle[];
+  /** Names of ledgers that have a configuration, and are in no module of the application. */
+  readonly strayConfigurations: () => string[];
   /** The application's HTTP server, if it has one. */
   readonly httpServer: () => Server | undefined;
   /** A test runner's processes are ended without a signal. */
@@ -78,7 +80,8 @@ export class LedgerLifecycle
   /**
    * Finds the database and starts the workers.
    *
-   * @throws LedgerOptionsError if there is none, or two ledgers have one name
+   * @throws LedgerOptionsError if there is none, two ledgers have one name, or a configuration is of
+   * no ledger
    * @throws SinkTransientError, SinkHaltError where it waits for the database (`connectAtBoot`) and
    * that is away, or its table is not as it must be
    */
@@ -90,7 +93,7 @@ export class LedgerLifecycle
 
   async #begin(): Promise<void> {
     const { pool, ledger } = this.#parts;
-    this.#checkName();
+    this.#checkNames();
     pool?.begin(this.#otherPools());
     this.#announce();
     await this.#probeSpillDirectory();
@@ -100,11 +103,22 @@ export class LedgerLifecycle
     this.#parts.rollups?.start();
   }
 
-  #checkName(): void {
-    const { name, all } = this.#parts;
-    if (all().filter((each) => each.name === name).length < 2) return;
-    const rule = 'two ledgers of one application need different names: defineLedger({ name })';
-    throw new LedgerOptionsError([{ name: 'ledger', value: name, rule, source: 'code' }]);
+  #checkNames(): void {
+    const { name, all, strayConfigurations } = this.#parts;
+    if (all().filter((each) => each.name === name).length > 1) {
+      throw notTheLedger(
+        name,
+        'two ledgers of one application need different names: defineLedger({ name })',
+      );
+    }
+    const [stray] = strayConfigurations();
+    if (stray === undefined) return;
+    const names = all().map((each) => each.name);
+    throw notTheLedger(
+      stray,
+      `has a configuration, but the application only has the ledgers ${names.join(', ')}: import ` +
+        'LedgerModule for it, or remove the configuration',
+    );
   }
 
   #otherPools(): PoolShare[] {

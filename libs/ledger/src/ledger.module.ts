@@ -3,6 +3,8 @@ import { HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { HealthIndicatorService } from '@nestjs/terminus';
 import type { Server } from 'node:http';
 import { DataSource } from 'typeorm';
+import { originOf } from './config/config-origin.js';
+import { checkConfiguredLedger, configuredLedgerOf } from './config/configured-ledger.js';
 import type { LedgerOptions, ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { createLedger, type PostgresLedger } from './create-ledger.js';
@@ -40,7 +42,10 @@ export class LedgerModule extends ConfigurableModuleClass {
     return complete(super.forRoot(options), options);
   }
 
-  /** A ledger whose options come from `useFactory`, `useClass` or `useExisting`. */
+  /**
+   * A ledger whose options come from `useFactory`, `useClass` or `useExisting`, or all of it from the
+   * configuration: `forRootAsync(usageConfig.asProvider())`.
+   */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     return complete(super.forRootAsync(options), options);
   }
@@ -54,10 +59,11 @@ export class LedgerModule extends ConfigurableModuleClass {
 class GlobalLedgerModule {}
 
 function complete(module: DynamicModule, extras: LedgerModuleExtras): DynamicModule {
-  const definition = extras.ledger ?? defaultLedger;
+  const configured = configuredLedgerOf<LedgerDefinition>(extras);
+  const definition = extras.ledger ?? configured ?? defaultLedger;
   const ledgerModule: DynamicModule = {
     ...module,
-    providers: [...(module.providers ?? []), ...providersOf(definition)],
+    providers: [...(module.providers ?? []), ...providersOf(definition, configured)],
     exports: [getLedgerToken(definition), getLedgerHealthToken(definition), LedgerInterceptor],
   };
   if (extras.isGlobal !== true) return ledgerModule;
@@ -65,15 +71,21 @@ function complete(module: DynamicModule, extras: LedgerModuleExtras): DynamicMod
   return { ...facade, imports: [ledgerModule], exports: [ledgerModule] };
 }
 
-function providersOf(definition: LedgerDefinition): Provider[] {
+function providersOf(
+  definition: LedgerDefinition,
+  configured: LedgerDefinition | undefined,
+): Provider[] {
   return [
     HealthIndicatorService,
     LedgerInterceptor,
     {
       provide: LEDGER,
       inject: [MODULE_OPTIONS_TOKEN],
-      useFactory: (options: LedgerOptions) =>
-        create(definition, resolveLedgerOptions(options), createLogger(definition)),
+      useFactory: (options: LedgerOptions) => {
+        const resolved = resolveLedgerOptions(options);
+        checkConfiguredLedger(definition, configured, options);
+        return create(definition, resolved, createLogger(definition));
+      },
     },
     {
       provide: getLedgerToken(definition),
@@ -123,6 +135,7 @@ function lifecycleOf(
     partitions,
     rollups,
     all: () => lifecyclesIn(modules),
+    strayConfigurations: () => strayConfigurationsIn(modules),
     httpServer: () => host.httpAdapter?.getHttpServer() as Server | undefined,
     isUnderTest: isUnderTest(process.env),
   });
@@ -141,6 +154,22 @@ function lifecyclesIn(modules: ModulesContainer): LedgerLifecycle[] {
   return [...modules.values()].flatMap((module) => {
     const instance: unknown = module.providers.get(LedgerLifecycle)?.instance;
     return instance instanceof LedgerLifecycle ? [instance] : [];
+  });
+}
+
+/** Names of the ledgers that `ConfigModule` has a configuration of, and the application has not. */
+function strayConfigurationsIn(modules: ModulesContainer): string[] {
+  const all = [...modules.values()];
+  const configured = all.flatMap(({ providers }) =>
+    [...providers].flatMap(([token, { instance }]) => {
+      const isConfiguration = typeof token === 'string' && token.startsWith('CONFIGURATION(');
+      if (!isConfiguration || typeof instance !== 'object' || instance === null) return [];
+      return originOf(instance)?.ledger ?? [];
+    }),
+  );
+  return [...new Set(configured)].filter((name) => {
+    const token = getLedgerToken({ name });
+    return !all.some(({ providers }) => providers.has(token));
   });
 }
 

@@ -21,7 +21,7 @@ export interface SettingsInForce {
  * @internal
  */
 export function readSettingsInForce(): SettingsInForce {
-  const options = readLedgerConfig({}, process.env);
+  const options = readLedgerConfig('default', {}, process.env);
   try {
     return { ...resolveLedgerOptions(options), faults: [] };
   } catch (error) {

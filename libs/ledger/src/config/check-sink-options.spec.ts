@@ -52,7 +52,7 @@ describe('options with a sink of the application', () => {
       LEDGER_DATABASE_URL: 'postgres://db/app',
       LEDGER_ASYNC_DEAD_LETTERS: 'table',
     };
-    expect(faultsOf(readLedgerConfig({ defaults: { sink } }, environment))).toEqual([
+    expect(faultsOf(readLedgerConfig('default', { defaults: { sink } }, environment))).toEqual([
       'LEDGER_DATABASE_URL (environment) is given together with sink; give one of them ' +
         '(set LEDGER_<NAME>_DATABASE_URL if it is meant for another ledger)',
       'LEDGER_ASYNC_DEAD_LETTERS (environment) needs PostgreSQL, and this ledger has a sink of ' +

@@ -15,9 +15,11 @@ export const LEDGER_CONFIG_ORIGIN = Symbol.for('nestjs-ledger/config-origin');
 
 /** What `createLedgerConfig` found out, for `resolveLedgerOptions` to check and tell. @internal */
 export interface ConfigOrigin {
+  /** Name of the ledger that was configured. */
+  readonly ledger: string;
   /** All sources, highest first. */
   readonly layers: readonly SettingsLayer[];
-  /** Values as they stand in the options, with their sources. */
+  /** Values as they stand in the options, built-in defaults included, with their sources. */
   readonly values: ReadonlyMap<SettingOption, SourcedValue>;
   /** What is wrong whatever code changes afterwards: names that disagree, an unreadable file. */
   readonly faults: readonly PlacedFault[];

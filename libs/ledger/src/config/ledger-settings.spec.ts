@@ -65,7 +65,10 @@ function fromEnvironment(
   text: string,
   rest: LedgerOptions = {},
 ): ResolvedLedgerOptions {
-  return resolveLedgerOptions(readLedgerConfig({ defaults: rest }, { [name]: text }), 256);
+  return resolveLedgerOptions(
+    readLedgerConfig('default', { defaults: rest }, { [name]: text }),
+    256,
+  );
 }
 
 function marksAround(option: string, value: number): LedgerOptions {

@@ -1,33 +1,82 @@
 import { registerAs } from '@nestjs/config';
 import type { ConfigFactoryKeyHost } from '@nestjs/config';
+import { isLedgerTable } from '../entry/is-ledger-table.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import type { LedgerSettings } from '../ports/ledger-settings.interface.js';
+import { CONFIGURED_LEDGER } from './configured-ledger.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
 import { readLedgerConfig } from './read-ledger-config.js';
 import type { LedgerConfigOptions } from './read-ledger-config.js';
+import { resolveLedgerOptions } from './resolve-ledger-options.js';
 
 export type { LedgerConfigOptions } from './read-ledger-config.js';
 
+/**
+ * A ledger's configuration: every setting with the value in force, a profile's figures included, and
+ * the options that only code can give. `ConfigService.get('ledger')` returns it.
+ *
+ * @publicApi
+ */
+export type LedgerConfiguration = LedgerOptions & Required<Omit<LedgerSettings, 'profile'>>;
+
 /** What `registerAs` makes: a factory with `KEY` and `asProvider()`. @publicApi */
-export type LedgerConfigFactory = (() => LedgerOptions) & ConfigFactoryKeyHost<LedgerOptions>;
+export type LedgerConfigFactory = (() => LedgerConfiguration) &
+  ConfigFactoryKeyHost<LedgerConfiguration>;
 
 /**
  * Makes a configuration factory for `ConfigModule` that reads one ledger's settings when the
  * application boots: environment > INI file > `defaults` > built-in. Its token is `ledger`, or
- * `ledger:<name>` for a named ledger. The factory itself never throws: what is wrong is told in one
- * error when `LedgerModule` takes the options.
+ * `ledger:<name>` for a named ledger. `asProvider()` carries the definition along, so `forRootAsync`
+ * needs nothing else.
  *
+ * The factory throws a `LedgerOptionsError` that lists every wrong value. The boot fails with it
+ * wherever the factory is used: in `ConfigModule.forRoot({ load })`, in `LedgerModule`, or in both.
+ *
+ * @param definition of the ledger; not given for the default ledger
  * @example
- * const usageConfig = createLedgerConfig({ name: 'usage' });
- * LedgerModule.forRootAsync({ ledger: usage, ...usageConfig.asProvider() });
+ * const usageConfig = createLedgerConfig(usage, { defaults: { profile: 'high' } });
+ * LedgerModule.forRootAsync(usageConfig.asProvider());
  * @publicApi
  */
-export function createLedgerConfig(options: LedgerConfigOptions = {}): LedgerConfigFactory {
-  const isNamed = options.name !== undefined && options.name !== 'default';
-  const read = (): LedgerOptions => readLedgerConfig(options, process.env);
-  return registerAs<LedgerOptions, () => LedgerOptions>(
-    isNamed ? `ledger:${options.name}` : 'ledger',
-    read,
+export function createLedgerConfig(
+  definition: LedgerTable,
+  options?: LedgerConfigOptions,
+): LedgerConfigFactory;
+/** The default ledger's configuration. @publicApi */
+export function createLedgerConfig(options?: LedgerConfigOptions): LedgerConfigFactory;
+export function createLedgerConfig(
+  first: LedgerTable | LedgerConfigOptions = {},
+  second: LedgerConfigOptions = {},
+): LedgerConfigFactory {
+  const definition = isLedgerTable(first) ? first : undefined;
+  const options = isLedgerTable(first) ? second : first;
+  const name = definition?.name ?? 'default';
+  const registered = registerAs<LedgerConfiguration, () => LedgerConfiguration>(
+    name === 'default' ? 'ledger' : `ledger:${name}`,
+    () => readValid(name, options),
   );
+  return withDefinition(registered, definition);
 }
 
 /** The default ledger's configuration, from the environment alone. @publicApi */
 export const ledgerConfig: LedgerConfigFactory = createLedgerConfig();
+
+/** @throws LedgerOptionsError with every fault */
+function readValid(name: string, options: LedgerConfigOptions): LedgerConfiguration {
+  const read = readLedgerConfig(name, options, process.env);
+  resolveLedgerOptions(read);
+  return read as LedgerConfiguration;
+}
+
+/** `registerAs` makes `asProvider` read-only, so the factory that carries a definition is another. */
+function withDefinition(
+  registered: LedgerConfigFactory,
+  definition: LedgerTable | undefined,
+): LedgerConfigFactory {
+  if (definition === undefined) return registered;
+  const asProvider = () => ({ ...registered.asProvider(), [CONFIGURED_LEDGER]: definition });
+  return Object.defineProperties(() => registered(), {
+    ...Object.getOwnPropertyDescriptors(registered),
+    asProvider: { value: asProvider },
+  }) as LedgerConfigFactory;
+}

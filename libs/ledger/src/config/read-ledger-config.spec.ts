@@ -26,17 +26,17 @@ function iniFile(text: string): string {
   return path;
 }
 
-function resolved(
-  environment: Environment,
-  config: LedgerConfigOptions = {},
-): ResolvedLedgerOptions {
-  return resolveLedgerOptions(readLedgerConfig(config, environment), 256);
+interface Given extends LedgerConfigOptions {
+  /** Of the ledger. */
+  readonly name?: string;
 }
 
-function faultsOf(
-  environment: Environment,
-  config: LedgerConfigOptions = {},
-): readonly OptionsFault[] {
+function resolved(environment: Environment, given: Given = {}): ResolvedLedgerOptions {
+  const { name = 'default', ...config } = given;
+  return resolveLedgerOptions(readLedgerConfig(name, config, environment), 256);
+}
+
+function faultsOf(environment: Environment, config: Given = {}): readonly OptionsFault[] {
   try {
     resolved(environment, config);
   } catch (error) {

@@ -7,14 +7,12 @@ import { readIniFile } from './read-ini-file.js';
 import { readSettings } from './read-settings.js';
 import type { NamedText, ReadSettings } from './read-settings.js';
 import { ledgerPrefix } from './setting-names.js';
-import { codeLayer, mergeLayers } from './settings-layer.js';
+import { codeLayer, mergeLayers, withDefaults } from './settings-layer.js';
 import type { PlacedFault } from './settings-layer.js';
 import { NOT_SHOWN, showText } from './show-value.js';
 
 /** Where `createLedgerConfig` reads from. @publicApi */
 export interface LedgerConfigOptions {
-  /** Name of the ledger, as its definition has it; not given for the default ledger. */
-  name?: string;
   /** Path of an INI file, from the working directory; `LEDGER_CONFIG_FILE` goes before it. */
   iniFile?: string;
   /** Options that hold where neither environment nor file says otherwise. */
@@ -23,29 +21,45 @@ export interface LedgerConfigOptions {
   strict?: boolean;
 }
 
+/** `satisfies` keeps the list complete. */
+const CONFIG_OPTIONS = Object.keys({
+  iniFile: true,
+  defaults: true,
+  strict: true,
+} satisfies Record<keyof LedgerConfigOptions, true>);
+
 type Environment = Readonly<Record<string, string | undefined>>;
 const CONFIG_FILE = 'LEDGER_CONFIG_FILE';
 
 /**
- * Reads one ledger's options from all sources. Never throws: faults go along in the origin.
- * A setting whose text is wrong stands in the options as that text, so that it is refused even if
- * the origin gets lost on the way.
+ * Reads one ledger's options from all sources, built-in defaults included. Never throws: faults go
+ * along in the origin. A setting whose text is wrong stands in the options as that text, so that it
+ * is refused even if the origin gets lost on the way.
  *
+ * @param name of the ledger
  * @internal
  */
 export function readLedgerConfig(
-  { name, iniFile, defaults = {}, strict = false }: LedgerConfigOptions,
+  name: string,
+  given: LedgerConfigOptions,
   environment: Environment,
 ): LedgerOptions {
+  const { iniFile, defaults = {}, strict = false } = given;
   const fromEnvironment = readSettings(namedTexts(environment), 'environment', name);
   const fromFile = readFile(iniFile, environment, name);
   const layers = [fromEnvironment.layer, fromFile.layer, codeLayer(defaults)];
-  const values = mergeLayers(layers);
+  const values = withDefaults(mergeLayers(layers), defaults);
   const database = readDatabase(environment, name, defaults);
   const origin: ConfigOrigin = {
+    ledger: name,
     layers,
     values,
-    faults: [...fromEnvironment.faults, ...fromFile.faults, ...database.faults],
+    faults: [
+      ...fromEnvironment.faults,
+      ...fromFile.faults,
+      ...database.faults,
+      ...unknownOptions(given),
+    ],
     unknown: [...fromEnvironment.unknown, ...fromFile.unknown],
     strict,
     database: database.database,
@@ -58,6 +72,22 @@ export function readLedgerConfig(
   } as LedgerOptions;
 }
 
+/** Of callers without types, and of the version that took a name. */
+function unknownOptions(given: LedgerConfigOptions): PlacedFault[] {
+  return Object.keys(given)
+    .filter((option) => !CONFIG_OPTIONS.includes(option))
+    .map((name) => ({
+      fault: {
+        name,
+        value: NOT_SHOWN,
+        rule:
+          `is not an option of createLedgerConfig(definition, { ${CONFIG_OPTIONS.join(', ')} }); ` +
+          'the definition names the ledger',
+        source: 'code',
+      },
+    }));
+}
+
 function namedTexts(environment: Environment): NamedText[] {
   return Object.entries(environment).flatMap(([name, text]) =>
     text === undefined ? [] : [{ name, text }],
@@ -67,7 +97,7 @@ function namedTexts(environment: Environment): NamedText[] {
 function readFile(
   iniFile: string | undefined,
   environment: Environment,
-  ledger: string | undefined,
+  ledger: string,
 ): ReadSettings {
   const fromEnvironment = environment[CONFIG_FILE];
   const path = fromEnvironment ?? iniFile;
@@ -88,7 +118,7 @@ function readFile(
 
 function readDatabase(
   environment: Environment,
-  ledger: string | undefined,
+  ledger: string,
   defaults: LedgerOptions,
 ): Pick<ConfigOrigin, 'database'> & { faults: readonly PlacedFault[] } {
   const own = `${ledgerPrefix(ledger)}DATABASE_URL`;

@@ -32,7 +32,7 @@ export interface ReadSettings {
 export function readSettings(
   texts: Iterable<NamedText>,
   source: SettingSource & ('environment' | 'file'),
-  ledger: string | undefined,
+  ledger: string,
 ): ReadSettings {
   const spelledBy = new Map<SettingOption, NamedText[]>();
   const unknown: OptionsFault[] = [];

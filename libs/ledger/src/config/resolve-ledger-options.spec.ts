@@ -26,6 +26,7 @@ function told(options: unknown): string[] {
 describe('faults', () => {
   it('are told all at once in the order of the table, with name, value, rule and source', () => {
     const config = readLedgerConfig(
+      'default',
       { defaults: { flushMs: 0, maxWaiting: 2.5 } },
       {
         LEDGER_ASYNC_SPILL_DIR: '',
@@ -82,7 +83,11 @@ describe('faults', () => {
     const [fault] = errorOf({ strategy: `copy\n${'x'.repeat(200)}` }).faults;
     expect(fault?.value).toHaveLength(80);
     expect(fault?.value).toMatch(/^"copy\\nx+…$/);
-    const config = readLedgerConfig({}, { LEDGER_ASYNC_STRATEGY: 'copy\n[boot] all is well' });
+    const config = readLedgerConfig(
+      'default',
+      {},
+      { LEDGER_ASYNC_STRATEGY: 'copy\n[boot] all is well' },
+    );
     expect(errorOf(config).faults[0]?.value).toBe('"copy\\n[boot] all is well"');
   });
 
@@ -126,7 +131,7 @@ describe('faults', () => {
 
   it('tell a contradiction by the names of the sources, profiles included', () => {
     const environment = { LEDGER_ASYNC_PROFILE: 'high', LEDGER_ASYNC_BUFFER_SIZE: '300' };
-    expect(told(readLedgerConfig({}, environment))).toEqual([
+    expect(told(readLedgerConfig('default', {}, environment))).toEqual([
       'LEDGER_ASYNC_PROFILE = high (environment): sets batchSize 500; it must be at most ' +
         'bufferSize (LEDGER_ASYNC_BUFFER_SIZE), which is 300 (environment)',
     ]);
@@ -163,7 +168,11 @@ describe('faults', () => {
 
 describe('options of a configuration that code changes', () => {
   const ENVIRONMENT = { LEDGER_ASYNC_PROFILE: 'ultra', LEDGER_ASYNC_FLUSH_MS: '50' };
-  const config = readLedgerConfig({ defaults: { bufferMaxBytes: 2 ** 21 } }, ENVIRONMENT);
+  const config = readLedgerConfig(
+    'default',
+    { defaults: { bufferMaxBytes: 2 ** 21 } },
+    ENVIRONMENT,
+  );
 
   it('keep the sources of what is the same, and have source code for what differs', () => {
     const { settings } = resolveLedgerOptions({ ...config, batchSize: 5, flushMs: 50 });
@@ -196,7 +205,7 @@ describe('options of a configuration that code changes', () => {
   });
 
   it('refuse a wrong environment value even if code replaces it or drops the record', () => {
-    const wrong = readLedgerConfig({}, { LEDGER_ASYNC_BATCH_SIZE: '12abc' });
+    const wrong = readLedgerConfig('default', {}, { LEDGER_ASYNC_BATCH_SIZE: '12abc' });
     for (const batchSize of [5, undefined]) {
       expect(errorOf({ ...wrong, batchSize }).faults).toMatchObject([
         { name: 'LEDGER_ASYNC_BATCH_SIZE', value: '12abc', source: 'environment' },
@@ -242,7 +251,7 @@ describe('resolved options', () => {
 
   it('are described on one line with the source of each', () => {
     const environment = { LEDGER_ASYNC_BATCH_SIZE: '400', LEDGER_ASYNC_PROFILE: 'high' };
-    const { settings } = resolveLedgerOptions(readLedgerConfig({}, environment));
+    const { settings } = resolveLedgerOptions(readLedgerConfig('default', {}, environment));
     const line = describeSettings(settings);
     expect(line.split('), ')).toHaveLength(SETTING_OPTIONS.length);
     expect(line).toContain(

@@ -8,9 +8,9 @@ import { checkLayers, checkOrder } from './check-settings.js';
 import { originOf } from './config-origin.js';
 import type { ConfigOrigin } from './config-origin.js';
 import type { LedgerOptions, ResolvedLedgerOptions } from './ledger-options.interface.js';
-import { SETTING_OPTIONS, settingOf } from './ledger-settings.js';
+import { SETTING_OPTIONS } from './ledger-settings.js';
 import type { SettingOption } from './ledger-settings.js';
-import { codeLayer, mergeLayers } from './settings-layer.js';
+import { codeLayer, mergeLayers, withDefaults } from './settings-layer.js';
 import type { PlacedFault, SettingsLayer, SourcedValue } from './settings-layer.js';
 import { showValue } from './show-value.js';
 import { unwiseSettings } from './unwise-settings.js';
@@ -70,24 +70,6 @@ function overrideOf(options: LedgerOptions, origin: ConfigOrigin | undefined): S
 function without(layer: SettingsLayer, options: LedgerOptions): SettingsLayer {
   const kept = [...layer.given].filter(([option]) => options[option] !== undefined);
   return { source: layer.source, given: new Map(kept) };
-}
-
-function withDefaults(
-  merged: ReadonlyMap<SettingOption, SourcedValue>,
-  { sink }: LedgerOptions,
-): ReadonlyMap<SettingOption, SourcedValue> {
-  const all = new Map<SettingOption, SourcedValue>();
-  for (const option of SETTING_OPTIONS) {
-    // Only PostgreSQL has a table for them.
-    const isFile = option === 'deadLetters' && sink !== undefined;
-    const value = isFile ? 'file' : settingOf(option).default;
-    const found = merged.get(option);
-    if (found !== undefined) all.set(option, found);
-    else if (value !== undefined) {
-      all.set(option, { value, name: option, shown: showValue(value), source: 'default' });
-    }
-  }
-  return all;
 }
 
 function inTableOrder(faults: readonly PlacedFault[]): OptionsFault[] {

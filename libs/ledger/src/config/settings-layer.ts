@@ -1,7 +1,7 @@
 import type { OptionsFault, SettingSource } from '../errors/ledger-options.error.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
 import { isProfileName, LEDGER_PROFILES } from './ledger-profiles.js';
-import { SETTING_OPTIONS } from './ledger-settings.js';
+import { SETTING_OPTIONS, settingOf } from './ledger-settings.js';
 import type { SettingOption } from './ledger-settings.js';
 import { showValue } from './show-value.js';
 
@@ -83,4 +83,28 @@ function figureOf(layer: SettingsLayer, option: SettingOption): SourcedValue | u
   if (value === undefined) return undefined;
   const shown = `${value} (profile ${given.value})`;
   return { value, name: given.name, shown, source: layer.source, profile: given.value };
+}
+
+/**
+ * Adds the built-in default of each setting that no source gives.
+ *
+ * @param options with the `sink`, if it is one of the application's own
+ * @internal
+ */
+export function withDefaults(
+  merged: ReadonlyMap<SettingOption, SourcedValue>,
+  { sink }: Pick<LedgerOptions, 'sink'>,
+): ReadonlyMap<SettingOption, SourcedValue> {
+  const all = new Map<SettingOption, SourcedValue>();
+  for (const option of SETTING_OPTIONS) {
+    // Only PostgreSQL has a table for them.
+    const isFile = option === 'deadLetters' && sink !== undefined;
+    const value = isFile ? 'file' : settingOf(option).default;
+    const found = merged.get(option);
+    if (found !== undefined) all.set(option, found);
+    else if (value !== undefined) {
+      all.set(option, { value, name: option, shown: showValue(value), source: 'default' });
+    }
+  }
+  return all;
 }

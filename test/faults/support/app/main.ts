@@ -27,7 +27,7 @@ class LastReportModule {}
 @Module({
   imports: [
     LastReportModule,
-    LedgerModule.forRootAsync({ ledger: definition, ...createLedgerConfig().asProvider() }),
+    LedgerModule.forRootAsync(createLedgerConfig(definition).asProvider()),
   ],
 })
 class AppModule {}

@@ -1,0 +1,15 @@
+import type { LedgerTable } from './ledger-definition.js';
+
+/** True if both say the same, whoever made them. @internal */
+export function isSameDefinition(a: LedgerTable, b: LedgerTable): boolean {
+  return fingerprint(a) === fingerprint(b);
+}
+
+function fingerprint(definition: LedgerTable): string {
+  const { name, schema, table, ids, columns, partition, rollup, immutable } = definition;
+  return JSON.stringify([
+    [name, schema ?? null, table, ids],
+    Object.entries(columns),
+    [partition ?? null, rollup ?? false, immutable ?? false],
+  ]);
+}
