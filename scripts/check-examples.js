@@ -148,6 +148,7 @@ async function adoptTable(folder, url) {
   const page = await readFile(join(folder, 'README.md'), 'utf8');
   const [, migrate] = /^npx nestjs-ledger (.*)$/m.exec(page);
   const env = { LEDGER_DATABASE_URL: url };
+  await run('npx', ['tsc'], { cwd: folder });
   await run('npx', ['nestjs-ledger', ...migrate.split(' ')], { cwd: folder, env });
   const { stdout } = await run('npm', ['start'], { cwd: folder, env: { ...env, NODE_ENV: '' } });
   if (!stdout.includes('user 1 spent 3 tokens in 1 entries')) throw new Error(stdout);

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { getLedgerToken, type LedgerService } from 'nestjs-ledger';
 import { expect, it, vi } from 'vitest';
+import { definitionOptions } from '../../libs/ledger/src/cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../../libs/ledger/src/cli/program.js';
 import type { OwnSchema } from '../../test/support/own-schema.js';
 import { RunningExample } from '../../test/support/running-example.js';
-import { apiUsage, AppModule } from './src/app.module.js';
+import { apiUsage } from './src/api-usage.ledger.js';
+import { AppModule } from './src/app.module.js';
 
 const ADOPT = new URL('adopt.sql', import.meta.url);
 
@@ -24,8 +26,7 @@ async function migrate({ url }: OwnSchema): Promise<number> {
     warn: (text: string) => void said.push(text),
     progress: () => ({ at: () => undefined, end: () => undefined }),
   };
-  const table = ['--table', 'api_usage', '--column', 'model:text'];
-  return runProgram(['migrate', '--database-url', url, ...table], output);
+  return runProgram(['migrate', '--database-url', url, ...definitionOptions(apiUsage)], output);
 }
 
 it('says what the table lacks, and writes what it kept once that is mended', async () => {

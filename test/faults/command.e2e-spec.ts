@@ -15,9 +15,12 @@ const run = promisify(execFile);
 let database: FaultDatabase;
 let app: FaultApp;
 let folder: string;
+/** Options for the ledger of the application. */
+let own: string[];
 beforeAll(async () => {
   database = await FaultDatabase.start();
   folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-command-'));
+  own = ['-d', await definitionFile('faults.ledger.mjs', imported('esm'))];
   app = await FaultApp.start(database.url, { SHUTDOWN_TIMEOUT_MS: 1000 });
   app.load(1000);
   await app.until(({ written }) => written > 100);
@@ -43,15 +46,84 @@ async function command(...args: string[]): Promise<{ code: number; text: string 
   return { code, text: stdout + stderr };
 }
 
+const imported = (format: 'esm' | 'cjs'): string =>
+  JSON.stringify(join(ROOT, `libs/ledger/dist/${format}/index.js`));
+
+async function definitionFile(name: string, from: string): Promise<string> {
+  const path = join(folder, name);
+  const isCommonJs = name.endsWith('.cjs');
+  const load = isCommonJs
+    ? `const { defineLedger } = require(${from});`
+    : `import { defineLedger } from ${from};`;
+  const definition = `defineLedger({ schema: 'faults' })`;
+  const save = isCommonJs ? 'exports.usage =' : 'export const usage =';
+  await writeFile(path, `${load}\n${save} ${definition};\n`);
+  return path;
+}
+
+describe('the definition of a command', { timeout: 30_000 }, () => {
+  it.each([
+    ['ES module with the command’s copy', 'same.mjs', 'esm'],
+    ['ES module with another copy', 'other.mjs', 'cjs'],
+    ['CommonJS module with another copy', 'other.cjs', 'cjs'],
+  ] as const)('is taken from an application’s file: %s', async (_, name, format) => {
+    const path = await definitionFile(name, imported(format));
+    const { code, text } = await command('migrate', '-d', path, '--sql');
+    expect(text).toContain('CREATE TABLE IF NOT EXISTS "faults"."usage_entries"');
+    expect(code).toBe(0);
+    // A path is that of the working directory.
+    expect(await command('migrate', '--definition', name, '--sql')).toEqual({ code, text });
+  });
+
+  it('is TypeScript where the runtime can load it; else the error says what to give', async () => {
+    const path = await definitionFile('usage.ledger.ts', imported('esm'));
+    const { code, text } = await command('migrate', '-d', path, '--sql');
+    if ('typescript' in process.features && process.features.typescript) {
+      expect(text).toContain('CREATE TABLE IF NOT EXISTS "faults"."usage_entries"');
+      expect(code).toBe(0);
+      return;
+    }
+    expect(text).toContain('Give the compiled file, such as dist/usage.ledger.js');
+    expect(code).toBe(2);
+  });
+
+  it('is TypeScript with a loader that is registered, for import or for require', async () => {
+    const path = await definitionFile('usage.ledger.cts', imported('cjs'));
+    const hook = join(folder, 'register.cjs');
+    await writeFile(
+      hook,
+      `require('module')._extensions['.cts'] = (module, path) =>
+         module._compile("exports.usage = require(" + JSON.stringify(${imported('cjs')}) +
+           ").defineLedger({ schema: 'hooked' })", path);`,
+    );
+    const env = { PATH: process.env['PATH'], NODE_OPTIONS: `--require ${hook}` };
+    const { stdout } = await run(
+      process.execPath,
+      [join(ROOT, COMMAND), 'migrate', '-d', path, '--sql'],
+      { cwd: folder, env },
+    );
+    expect(stdout).toMatch(/CREATE TABLE IF NOT EXISTS "(hooked|faults)"."usage_entries"/);
+  });
+});
+
+it('the environment of a command is completed by the .env of its folder', async () => {
+  const env = { PATH: process.env['PATH'] };
+  const argv = [join(ROOT, COMMAND), 'verify', ...own];
+  const atHome = await mkdtemp(join(folder, 'home-'));
+  await writeFile(join(atHome, '.env'), `LEDGER_DATABASE_URL=${database.url}\n`);
+  const { stdout } = await run(process.execPath, argv, { cwd: atHome, env });
+  expect(stdout).toContain('0 missing');
+});
+
 describe('npx nestjs-ledger', { timeout: 30_000 }, () => {
   it('verifies, replays and verifies again', async () => {
-    const at = ['--schema', 'faults', '--grace', '0'];
+    const at = [...own, '--grace', '0'];
     const { spilled, run: id } = app.stats!;
     expect(spilled).toBeGreaterThan(100);
     const spillsIncluded = await command('verify', ...at, '--files', app.spillDir);
     expect(spillsIncluded).toMatchObject({ code: 0 });
     expect(spillsIncluded.text).toContain(`run ${id} `);
-    const replayed = await command('replay', app.spillDir, '--schema', 'faults');
+    const replayed = await command('replay', app.spillDir, ...own);
     expect(replayed.text).toMatch(/replayed: \d+ written, \d+ already there, 0 refused/);
     expect(replayed.code).toBe(0);
     expect(await readdir(app.spillDir)).toEqual(['replayed']);
@@ -65,7 +137,7 @@ describe('npx nestjs-ledger', { timeout: 30_000 }, () => {
     const [file] = await readdir(join(app.spillDir, 'replayed'));
     const path = join(app.spillDir, 'replayed', file!);
     const env = { PATH: process.env['PATH'], LEDGER_DATABASE_URL: database.url };
-    const argv = [join(ROOT, COMMAND), 'replay', path, '--schema', 'faults'];
+    const argv = [join(ROOT, COMMAND), 'replay', path, ...own];
     const killed = run(process.execPath, argv, {
       cwd: folder,
       env,
@@ -73,7 +145,7 @@ describe('npx nestjs-ledger', { timeout: 30_000 }, () => {
       killSignal: 'SIGKILL',
     });
     await killed.catch(() => undefined);
-    const rest = await command('replay', await whereIs(path), '--schema', 'faults');
+    const rest = await command('replay', await whereIs(path), ...own);
     expect(rest.code).toBe(0);
     const [row] = await database.sql<{ n: number }>(
       'SELECT count(*)::int AS n FROM faults.usage_entries',

@@ -118,7 +118,7 @@ describe('what a ledger says', { timeout: 60_000 }, () => {
       await health(locked);
       await locked.close();
       const output = { line: keepLine, warn: keepLine, progress: () => SILENT };
-      const at = ['--database-url', database.url, '--schema', SCHEMA];
+      const at = ['--database-url', database.url, '--connection-schema', SCHEMA];
       expect(await runProgram(['replay', '--from-table', ...at], output)).toBe(1);
       expect(await runProgram(['verify', ...at, '--files', spillDir], output)).toBe(0);
       expect(await runProgram(['verify', '--database-url', wrong.href], output)).toBe(2);

@@ -1,13 +1,9 @@
 import { Module } from '@nestjs/common';
-import { createLedgerConfig, defineLedger, LedgerModule } from 'nestjs-ledger';
-
-/** The table that was there, and the column of its own that entries go on filling. */
-export const apiUsage = defineLedger({ table: 'api_usage', columns: { model: 'text' } });
+import { createLedgerConfig, LedgerModule } from 'nestjs-ledger';
+import { apiUsage } from './api-usage.ledger.js';
 
 /** `verify`: the application changes no table; it says what is missing, and waits for it. */
-const config = createLedgerConfig({ defaults: { migrations: 'verify' } });
+const config = createLedgerConfig(apiUsage, { defaults: { migrations: 'verify' } });
 
-@Module({
-  imports: [LedgerModule.forRootAsync({ ledger: apiUsage, ...config.asProvider() })],
-})
+@Module({ imports: [LedgerModule.forRootAsync(config.asProvider())] })
 export class AppModule {}

@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { getLedgerToken, type LedgerService } from 'nestjs-ledger';
-import { apiUsage, AppModule } from './app.module.js';
+import { apiUsage } from './api-usage.ledger.js';
+import { AppModule } from './app.module.js';
 
 const app = await NestFactory.createApplicationContext(AppModule);
 const ledger = app.get<LedgerService<typeof apiUsage>>(getLedgerToken(apiUsage));

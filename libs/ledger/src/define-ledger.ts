@@ -1,4 +1,5 @@
 import type { EntitySchema } from 'typeorm';
+import { DEFAULT_TABLE } from './entry/compare-definitions.js';
 import { checkDefinition } from './entry/check-definition.js';
 import type {
   DeclaredColumns,
@@ -82,9 +83,9 @@ export function defineLedger<
   const faults = checkDefinition(options);
   if (faults.length > 0) throw new LedgerDefinitionError(faults);
   const table: LedgerTable<Ids, Columns> = {
-    name: options.name ?? 'default',
+    name: options.name ?? DEFAULT_TABLE.name,
     schema: options.schema,
-    table: options.table ?? 'usage_entries',
+    table: options.table ?? DEFAULT_TABLE.table,
     ids: options.ids ?? ('bigint' as Ids),
     // A copy, so that freezing it is no surprise to the caller.
     columns: Object.freeze({ ...options.columns }) as Columns,
@@ -93,6 +94,17 @@ export function defineLedger<
       options.rollup === false ? false : Object.freeze([...(options.rollup?.dimensions ?? [])]),
     immutable: options.immutable ?? false,
   };
+  return completeDefinition(table);
+}
+
+/**
+ * Adds entity and migrations to a definition that was checked, by this copy of the package or another.
+ *
+ * @internal
+ */
+export function completeDefinition<Ids extends IdType, Columns extends DeclaredColumns>(
+  table: LedgerTable<Ids, Columns>,
+): LedgerDefinition<Ids, Columns> {
   return Object.freeze({
     ...table,
     entity: usageEntryEntity(table),

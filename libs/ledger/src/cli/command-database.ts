@@ -1,98 +1,78 @@
-import { connectionSchema } from '../postgres/connection-schema.js';
-import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { DataSource } from 'typeorm';
-import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
+import { rowColumns } from '../entry/columns.js';
+import { migrateCommand } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { columnName, rowColumns } from '../entry/columns.js';
-import { type ColumnType, type IdType } from '../entry/ledger-definition.js';
+import { verifyTable } from '../migrations/verify-table.js';
+import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
+import { connectionSchema } from '../postgres/connection-schema.js';
 import { loadCatalog } from '../postgres/load-catalog.js';
-import { tableNames, type TableNames } from '../postgres/table-names.js';
+import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { readPgError } from '../postgres/read-pg-error.js';
+import { tableNames, type TableNames } from '../postgres/table-names.js';
 import { CommandError } from './command.error.js';
 import { databaseUrlOf } from './database-url.js';
+import type { LedgerCommandOptions } from './ledger-options.js';
 
-/** Column types by the name that PostgreSQL prints. */
-const TYPES: Readonly<Record<string, ColumnType>> = {
-  text: 'text',
-  bigint: 'bigint',
-  integer: 'integer',
-  numeric: 'numeric',
-  boolean: 'boolean',
-  uuid: 'uuid',
-  'timestamp with time zone': 'timestamptz',
-  jsonb: 'jsonb',
-};
+const WITHOUT_DEFINITION = 'give the definition of another ledger with -d <module>';
 
-/** Which table of which database a command looks at. @internal */
-export interface TableOptions {
-  readonly databaseUrl?: string;
-  readonly schema?: string;
-  readonly table: string;
-}
-
-/**
- * A ledger's table as it is in the database, so that a command needs no definition.
- *
- * @internal
- */
+/** A ledger's database, and its table there. @internal */
 export class CommandDatabase {
   readonly names: TableNames;
-  readonly #table: string;
-  readonly #columns: ReadonlyMap<string, string>;
 
   private constructor(
     readonly dataSource: DataSource,
-    table: string,
-    names: TableNames,
-    columns: ReadonlyMap<string, string>,
+    readonly definition: LedgerTable,
   ) {
-    this.names = names;
-    this.#table = table;
-    this.#columns = columns;
+    this.names = tableNames(definition, connectionSchema(dataSource));
   }
 
   /** @throws CommandError if the server can't be reached, has no such table, or hides its schema */
-  static async open(options: TableOptions): Promise<CommandDatabase> {
-    const { schema, table } = options;
+  static async open(
+    definition: LedgerTable,
+    options: Pick<LedgerCommandOptions, 'databaseUrl' | 'connectionSchema'>,
+  ): Promise<CommandDatabase> {
     const dataSource = new DataSource({
       type: 'postgres',
-      url: databaseUrlOf(options),
+      url: databaseUrlOf(options, definition),
+      schema: options.connectionSchema,
       applicationName: 'nestjs-ledger command',
       connectTimeoutMS: CONNECT_TIMEOUT_MS,
       poolSize: 3,
       installExtensions: false,
-      ...(schema === undefined ? {} : { schema }),
     });
     try {
       await dataSource.initialize();
     } catch (error) {
       throw new CommandError(`the database can't be reached: ${readPgError(error).text}`);
     }
+    const database = new CommandDatabase(dataSource, definition);
     try {
-      return await CommandDatabase.#find(dataSource, table);
+      await database.#findTable();
+      return database;
     } catch (error) {
       await dataSource.destroy();
       throw error;
     }
   }
 
-  static async #find(dataSource: DataSource, table: string): Promise<CommandDatabase> {
-    const definition = { name: 'default', schema: undefined, table, ids: 'text', columns: {} };
-    const names = tableNames(definition as LedgerTable, connectionSchema(dataSource));
+  async #findTable(): Promise<void> {
+    const { entries, schema, sqlEntries } = this.names;
     const catalog = await loadCatalog(
-      (sql, values) => dataSource.query<unknown>(sql, values),
-      [names.entries],
-      names.schema,
+      (sql, values) => this.dataSource.query<unknown>(sql, values),
+      [entries],
+      schema,
     );
-    const { sqlEntries, schema } = names;
-    const columns = new Map(catalog.tables[0]?.columns.map(({ name, type }) => [name, type]));
-    const missing = rowColumns(definition as LedgerTable).filter((name) => !columns.has(name));
+    const columns = new Set(catalog.tables[0]?.columns.map(({ name }) => name));
+    // Declared ones may be added later, and only `replay` writes them.
+    const needed = rowColumns({ ...this.definition, columns: {} });
+    const missing = needed.filter((name) => !columns.has(name));
     if (missing.length > 0) {
       const what =
         columns.size === 0
           ? `there is no table ${sqlEntries}`
           : `${sqlEntries} lacks ${missing.join(', ')}`;
-      throw new CommandError(`${what}: give --schema and --table`);
+      const migrate = migrateCommand(this.definition, connectionSchema(this.dataSource));
+      throw new CommandError(`${what}: run \`${migrate}\`, or ${WITHOUT_DEFINITION}`);
     }
     if (schema !== undefined && !catalog.mayUseSchema) {
       const name = quoteIdentifier(schema);
@@ -101,25 +81,25 @@ export class CommandDatabase {
           `GRANT USAGE ON SCHEMA ${name} TO ${quoteIdentifier(catalog.role)}`,
       );
     }
-    return new CommandDatabase(dataSource, table, names, columns);
   }
 
   /**
-   * The definition that these entries were recorded by, as far as it matters to write them.
+   * For commands that write entries.
    *
-   * @param fields of the entries, built-in ones among them; those without a column are left out
+   * @throws CommandError if a column that the definition has is missing, or is another one
    */
-  definitionFor(fields: Iterable<string>): LedgerTable {
-    const plain = { name: 'default', schema: undefined, table: this.#table };
-    const ids = this.#columns.get('user_id') as IdType;
-    const own = rowColumns({ ...plain, ids, columns: {} });
-    const columns: Record<string, ColumnType> = {};
-    for (const field of [...fields].sort()) {
-      const name = columnName(field);
-      const type = TYPES[this.#columns.get(name) ?? ''];
-      if (type !== undefined && !own.includes(name) && name !== 'written_at') columns[field] = type;
-    }
-    return { ...plain, schema: connectionSchema(this.dataSource), ids, columns };
+  async checkColumns(): Promise<void> {
+    const faults = await verifyTable(
+      (sql, values) => this.dataSource.query<unknown>(sql, values),
+      this.definition,
+      { connectionSchema: connectionSchema(this.dataSource), deadLetters: false, extensions: [] },
+    );
+    const found = faults.filter(({ kind }) => kind === 'missing' || kind === 'different');
+    if (found.length === 0) return;
+    const text = found.map(({ problem, remedy }) => `${problem} (${remedy})`).join('; ');
+    throw new CommandError(
+      `the table is not as the definition says, or it is another ledger's: ${text}; or ${WITHOUT_DEFINITION}`,
+    );
   }
 
   close(): Promise<void> {

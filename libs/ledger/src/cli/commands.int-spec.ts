@@ -13,6 +13,7 @@ import {
 import { PgConnections } from '../postgres/pg-connections.js';
 import { TableDeadLetterStore } from '../sink/table-dead-letter-store.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
+import { definitionOptions } from './fixtures/definition-options.fixture.js';
 import { runProgram } from './program.js';
 
 const COLUMNS = { model: 'text', costNanos: 'bigint', seenAt: 'timestamptz' } as const;
@@ -34,8 +35,8 @@ afterEach(async () => {
 const output = outputTo((text) => void said.push(text));
 
 function run(...args: string[]): Promise<number> {
-  const { url, schema } = database;
-  return runProgram([...args, '--database-url', url, '--schema', schema], output);
+  const { url, table } = database;
+  return runProgram([...args, '--database-url', url, ...definitionOptions(table)], output);
 }
 
 /** Entries of one run as the ledger decodes them when it sets them aside. */
@@ -187,6 +188,38 @@ describe('replay', () => {
     await store.close();
   });
 
+  it('refuses entries of another definition, whose fields would be lost', async () => {
+    const columns = { costNanos: 'bigint', seenAt: 'timestamptz' } as const;
+    const other = definitionOptions({ ...database.table, columns });
+    await spill(entriesOf(upTo(2)));
+    await spill(entriesOf([2], { model: undefined }));
+    const args = ['replay', dir, '--database-url', database.url, ...other];
+    expect(await runProgram(args, output)).toBe(1);
+    expect(said.join('\n')).toContain(
+      '2 × model is not a field of this definition: give the one of its ledger with -d <module>',
+    );
+    expect(await stored()).toHaveLength(1);
+    expect(await run('replay', dir)).toBe(0);
+    expect(await stored()).toMatchObject([{ model: 'gpt' }, { model: 'gpt' }, { model: null }]);
+  });
+
+  it.each([
+    [{ ids: 'text' }, 'column user_id of .* has type bigint instead of text'],
+    [{ columns: { ...COLUMNS, region: 'text' } }, 'column region of .* is missing'],
+    [{ table: 'other' }, 'there is no table .*other": run `npx nestjs-ledger migrate -d <file'],
+  ] as const)(
+    'writes nothing where the table is not that of the definition: %j',
+    async (is, say) => {
+      const other = definitionOptions({ ...database.table, ...is });
+      await spill(entriesOf([1]));
+      const args = ['replay', dir, '--database-url', database.url, ...other];
+      expect(await runProgram(args, output)).toBe(2);
+      expect(said.join('\n')).toMatch(new RegExp(say));
+      expect(said.join('\n')).toContain('give the definition of another ledger with -d <module>');
+      expect(await readdir(dir)).toHaveLength(1);
+    },
+  );
+
   it('says what it needs, and never the password', async () => {
     expect(await run('replay')).toBe(2);
     expect(await runProgram(['replay', dir], output)).toBe(2);
@@ -226,6 +259,20 @@ describe('verify', () => {
       expect(said.join('\n')).toContain(
         'in the table 19, dead-lettered 0, spilled 2, missing 1: 19',
       );
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  it("takes a named ledger's own address and folder from the environment", async () => {
+    await spill(entriesOf(upTo(3)));
+    vi.stubEnv('LEDGER_USAGE_ASYNC_SPILL_DIR', dir);
+    vi.stubEnv('LEDGER_USAGE_DATABASE_URL', database.url);
+    vi.stubEnv('LEDGER_DATABASE_URL', 'postgres://127.0.0.1:1/nowhere');
+    try {
+      const named = definitionOptions({ ...database.table, name: 'usage' });
+      expect(await runProgram(['verify', '--grace', '0', ...named], output)).toBe(0);
+      expect(said.join('\n')).toContain('queued 3, in the table 0, dead-lettered 0, spilled 3');
     } finally {
       vi.unstubAllEnvs();
     }

@@ -8,6 +8,7 @@ import {
   type LedgerDatabase,
 } from '../sink/fixtures/ledger-database.fixture.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
+import { definitionOptions } from './fixtures/definition-options.fixture.js';
 import { judgeClock, type Diagnosis } from './health-checks.js';
 import { runProgram } from './program.js';
 
@@ -43,7 +44,7 @@ function doctor(args: readonly string[] = [], databaseUrl = url): Promise<Found>
 
 async function doctorBySettings(args: readonly string[], databaseUrl = url): Promise<Found> {
   said = [];
-  const own = ['--schema', database.schema, '--column', 'costNanos:bigint'];
+  const own = definitionOptions(database.table);
   const code = await runProgram(
     ['doctor', '--json', '--database-url', databaseUrl, ...own, ...args],
     output,
@@ -126,7 +127,8 @@ describe('nestjs-ledger doctor', () => {
         message: `the role may not use schema "${database.schema}"`,
       });
       said = [];
-      const verify = ['verify', '--database-url', as.href, '--schema', database.schema];
+      const own = definitionOptions(database.table);
+      const verify = ['verify', '--database-url', as.href, ...own];
       expect(await runProgram(verify, output)).toBe(2);
       expect(said).toEqual([`error: the role may not use schema "${database.schema}": ${use}`]);
       await database.sql(use);

@@ -4,13 +4,9 @@ import { DataSource } from 'typeorm';
 import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
 import { tableNames } from '../postgres/table-names.js';
 import { readPgError } from '../postgres/read-pg-error.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { CommandOutput } from './command-output.js';
 import { databaseUrlOf } from './database-url.js';
-import {
-  addDefinitionOptions,
-  definitionOf,
-  type TableDefinitionOptions,
-} from './definition-options.js';
 import {
   checkClock,
   checkConnections,
@@ -22,18 +18,19 @@ import {
   type Diagnosis,
   type PlannedFleet,
 } from './health-checks.js';
+import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
+import { loadDefinition } from './load-definition.js';
 import { parseCount } from './parse-number.js';
 import { checkPooler } from './pooler-check.js';
 import { readSettingsInForce } from './settings-in-force.js';
 import { checkSpillDir } from './spill-dir-check.js';
-import { addTableOptions } from './table-options.js';
 
 /** Source: README, what it works with. */
 const LOWEST_VERSION = 130_000;
 const MARKS = { ok: 'ok     ', warning: 'warning', fault: 'FAULT  ' };
 
 /** What `doctor` is told. @internal */
-export interface DoctorOptions extends TableDefinitionOptions {
+export interface DoctorOptions extends LedgerCommandOptions {
   readonly instances: number;
   /** Undefined: as the settings say. */
   readonly workers?: number;
@@ -46,10 +43,10 @@ const EXAMPLES = `
 Examples:
   $ nestjs-ledger doctor --database-url postgres://localhost/app
   $ nestjs-ledger doctor --instances 4 --workers 5 --spill-dir /var/lib/app/spill
-  $ nestjs-ledger doctor --schema metering --column costNanos:bigint --json
+  $ nestjs-ledger doctor -d dist/usage.ledger.js --json
 
-Run it as the role, and on the machine, of the application. Settings are those that its default ledger
-has from the environment, a profile and the INI file of LEDGER_CONFIG_FILE. Changes nothing: the
+Run it as the role, and on the machine, of the application. Settings are those that the ledger has from
+the environment, a profile and the INI file of LEDGER_CONFIG_FILE. Changes nothing: the
 file by which it tries the spill directory is removed again, and so is the directory if it was not there.
 Exit code: 0 (warnings too), 1 if there is a fault, 2 if no database is named, or an option is wrong.`;
 
@@ -67,7 +64,7 @@ export function addDoctorCommand(
     .option('--spill-dir <folder>', 'spillDir of the application (default: its setting)')
     .option('--json', 'print the lines as JSON')
     .addHelpText('after', EXAMPLES);
-  addTableOptions(addDefinitionOptions(command)).action(async (options: DoctorOptions) => {
+  addLedgerOptions(command).action(async (options: DoctorOptions) => {
     const lines = await doctor(options);
     if (options.json) output.line(JSON.stringify({ checks: lines }, null, 2));
     else for (const line of lines) output.line(textOf(line));
@@ -78,15 +75,17 @@ export function addDoctorCommand(
 /**
  * Looks at everything that a ledger needs; a database that can't be reached is a line too.
  *
- * @throws CommandError if none was named, or no address names it; LedgerDefinitionError
+ * @throws CommandError if none was named, or no address names it; if the definition can't be loaded
  * @internal
  */
 export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
-  const databaseUrl = databaseUrlOf(options);
-  const { faults, bufferMaxBytes, ...settings } = readSettingsInForce();
+  const definition = await loadDefinition(options);
+  const { connectionSchema: schema } = options;
+  const connection = { url: databaseUrlOf(options, definition), schema };
+  const { faults, bufferMaxBytes, ...settings } = readSettingsInForce(definition.name);
   const { instances, workers = settings.numWorkers, spillDir = settings.spillDir } = options;
   return [
-    ...(await checkDatabase(databaseUrl, options, { instances, workers })),
+    ...(await checkDatabase(connection, definition, { instances, workers })),
     ...faults.map(({ name, value, source, rule }) =>
       fault('settings', `${name} = ${value} (${source})`, `${rule}: no ledger starts before`),
     ),
@@ -95,13 +94,14 @@ export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
 }
 
 async function checkDatabase(
-  url: string,
-  options: DoctorOptions,
+  connection: { readonly url: string; readonly schema: string | undefined },
+  definition: LedgerTable,
   fleet: PlannedFleet,
 ): Promise<Diagnosis[]> {
   const dataSource = new DataSource({
     type: 'postgres',
-    url,
+    url: connection.url,
+    schema: connection.schema,
     applicationName: 'nestjs-ledger doctor',
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
     poolSize: 1,
@@ -115,7 +115,6 @@ async function checkDatabase(
   }
   const lines: Diagnosis[] = [];
   try {
-    const definition = await definitionOf(options, dataSource);
     const names = tableNames(definition, connectionSchema(dataSource));
     const checks: (readonly [string, () => Promise<Diagnosis[]>])[] = [
       ['reachable', () => checkServer(dataSource)],
@@ -123,7 +122,7 @@ async function checkDatabase(
       ['indexes', () => checkIndexes(dataSource, definition, names)],
       ['connections', () => checkConnections(dataSource, fleet)],
       ['durability', () => checkDurability(dataSource)],
-      ['pooler', () => checkPooler(url)],
+      ['pooler', () => checkPooler(connection.url)],
       ['clock', () => checkClock(dataSource)],
     ];
     for (const [name, check] of checks) lines.push(...(await orFault(name, check)));

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { connectionSchema } from '../postgres/connection-schema.js';
 import { SPARE_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { unwiseConnections } from '../config/unwise-settings.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
@@ -40,7 +41,10 @@ export async function checkTables(
   definition: LedgerTable,
 ): Promise<Diagnosis[]> {
   const query = (sql: string, values: unknown[]) => dataSource.query<unknown>(sql, values);
-  const found = await verifyTable(query, definition, { extensions: tableExtensions });
+  const found = await verifyTable(query, definition, {
+    extensions: tableExtensions,
+    connectionSchema: connectionSchema(dataSource),
+  });
   const lines = found.map(({ kind, isPrivilege, problem, remedy }) => {
     const isRight = kind === 'privilege' || isPrivilege === true;
     const say = kind === 'warning' ? warning : fault;

@@ -11,6 +11,7 @@ process.stdout.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
 // Nobody can be told of it any more.
 process.stderr.on('error', () => undefined);
 
+readEnvFile();
 let code = await runProgram(process.argv.slice(2), terminalOutput);
 await flushed(process.stdout);
 if (failure !== undefined) {
@@ -21,6 +22,16 @@ await flushed(process.stderr);
 // A connection that was refused half-way would keep the process until the server gives it up, a
 // minute later.
 process.exit(code);
+
+/** As `ConfigModule.forRoot()` does in the application: what the environment has stays. */
+function readEnvFile(): void {
+  try {
+    process.loadEnvFile();
+  } catch (error) {
+    const { code: reason = 'unknown' } = error as NodeJS.ErrnoException;
+    if (reason !== 'ENOENT') terminalOutput.warn(`.env can't be read: ${reason}`);
+  }
+}
 
 /** What was printed is out, or its `error` was told, which comes after the callback. */
 function flushed(stream: NodeJS.WriteStream): Promise<void> {

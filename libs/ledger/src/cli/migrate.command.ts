@@ -11,15 +11,11 @@ import { readPgError } from '../postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { databaseUrlOf } from './database-url.js';
-import {
-  addDefinitionOptions,
-  definitionOf,
-  type TableDefinitionOptions,
-} from './definition-options.js';
-import { addTableOptions } from './table-options.js';
+import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
+import { loadDefinition } from './load-definition.js';
 
 /** What `migrate` is told. @internal */
-export interface MigrateOptions extends TableDefinitionOptions {
+export interface MigrateOptions extends LedgerCommandOptions {
   /** Print the statements instead of running them. */
   readonly sql?: boolean;
   readonly json?: boolean;
@@ -28,8 +24,8 @@ export interface MigrateOptions extends TableDefinitionOptions {
 const EXAMPLES = `
 Examples:
   $ nestjs-ledger migrate --database-url postgres://localhost/app
-  $ nestjs-ledger migrate --ids text --column tenantId:uuid --column costNanos:bigint
-  $ nestjs-ledger migrate --schema metering --sql > ledger.sql
+  $ nestjs-ledger migrate -d dist/usage.ledger.js
+  $ nestjs-ledger migrate -d dist/usage.ledger.js --sql > ledger.sql
 
 Exit code: 0, or 2 if it could not be done.`;
 
@@ -41,7 +37,7 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
     .option('--sql', 'print the statements instead of running them, without a look at a database')
     .option('--json', 'print names or statements as JSON')
     .addHelpText('after', EXAMPLES);
-  addTableOptions(addDefinitionOptions(command)).action(async (options: MigrateOptions) => {
+  addLedgerOptions(command).action(async (options: MigrateOptions) => {
     const { statements, migrated, differences } = await migrate(options);
     if (options.json) {
       const json = statements ? { statements } : { migrated, differences };
@@ -49,7 +45,7 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
     } else for (const line of statements ?? linesOf(migrated)) output.line(line);
     if (differences.length === 0) return;
     throw new CommandError(
-      `the tables are not as asked for, and a ledger would halt: ${differences.join('; ')}`,
+      `the tables are not as the definition says, and a ledger would halt: ${differences.join('; ')}`,
     );
   });
 }
@@ -62,28 +58,27 @@ export interface MigrateReport {
   readonly differences: readonly string[];
 }
 
-/** For the look at the tables before anything is migrated, and afterwards. */
+/** For the look at the tables after they were migrated. */
 const LOOK_MS = 60_000;
 
 /**
  * Migrates, or tells the statements.
  *
- * @throws CommandError if the database can't be reached or refuses; LedgerDefinitionError with all
- * faults of the definition
+ * @throws CommandError if the definition can't be loaded, or the database can't be reached or refuses
  * @internal
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
-  // Faults of the definition are told before a server is asked.
-  const asTold = await definitionOf(options);
+  // Faults of the definition are reported before a server is asked.
+  const definition = await loadDefinition(options);
+  const { connectionSchema: schema } = options;
   if (options.sql) {
-    const statements = migrationSql(asTold, tableExtensions);
+    const placed = { ...definition, schema: definition.schema ?? schema };
+    const statements = migrationSql(placed, tableExtensions);
     return { migrated: [], differences: [], statements };
   }
-  const connection = { type: 'postgres', url: databaseUrlOf(options) } as const;
+  const url = databaseUrlOf(options, definition);
+  const connection: PostgresOptions = { type: 'postgres', url, schema };
   try {
-    const definition = await withConnections(connection, lookOptions(), async (connections) =>
-      definitionOf(options, await connections.ready()),
-    );
     const migrated = await runMigrations(connection, definition, {
       extensions: tableExtensions,
     });

@@ -6,6 +6,7 @@ import {
   type LedgerDatabase,
 } from '../sink/fixtures/ledger-database.fixture.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
+import { definitionOptions } from './fixtures/definition-options.fixture.js';
 import { runProgram } from './program.js';
 
 const url = inject('databaseUrl');
@@ -26,7 +27,7 @@ afterEach(async () => {
 const output = outputTo((text) => void said.push(text));
 
 function partitions(...args: string[]): Promise<number> {
-  const own = ['--database-url', url, '--schema', database.schema];
+  const own = ['--database-url', url, ...definitionOptions(database.table)];
   return runProgram(['partitions', ...args, ...own], output);
 }
 
@@ -52,6 +53,34 @@ describe('nestjs-ledger partitions create', () => {
     expect(await partitions('list', '--json')).toBe(0);
     const { partitions: found } = JSON.parse(said.at(-1)!) as { partitions: unknown[] };
     expect(found).toHaveLength(1);
+  });
+});
+
+describe('the period of a partition', () => {
+  it('is that of the definition, which --by may not contradict', async () => {
+    for (const by of [[], ['--by', 'month']]) {
+      expect(await partitions('create', '--from', '2099-01', '--to', '2099-02', ...by)).toBe(0);
+    }
+    expect(said).toEqual(['made usage_entries_p209901', 'nothing to do']);
+    expect(await partitions('create', '--by', 'day')).toBe(2);
+    expect(said.at(-1)).toBe("error: --by day contradicts the definition, which says 'month'");
+  });
+
+  it('is what --by says where the definition says nothing', async () => {
+    const plain = { ...database.table, partition: undefined };
+    const own = ['--database-url', url, ...definitionOptions(plain)];
+    const args = [
+      'partitions',
+      'create',
+      '--by',
+      'day',
+      '--from',
+      '2099-01-01',
+      '--to',
+      '2099-01-02',
+    ];
+    expect(await runProgram([...args, ...own], output)).toBe(0);
+    expect(said).toEqual(['made usage_entries_p20990101']);
   });
 });
 
@@ -96,7 +125,7 @@ describe('nestjs-ledger partitions retire', () => {
     await database.sql(
       `ALTER TABLE $T DETACH PARTITION "${database.schema}".usage_entries_p202601`,
     );
-    const own = ['--database-url', url, '--schema', database.schema, '--grace', '0'];
+    const own = ['--database-url', url, '--grace', '0', ...definitionOptions(database.table)];
     expect(await runProgram(['verify', ...own], output)).toBe(1);
     expect(said.join('\n')).toContain('missing 2: 0-1');
     expect(await runProgram(['verify', ...own, '--from', '2026-02'], output)).toBe(0);

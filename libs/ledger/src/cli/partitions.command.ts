@@ -1,7 +1,7 @@
 import type { RetiredPartition } from '../ports/ledger-retention.interface.js';
 import { Option, type Command } from 'commander';
 import { randomUUID } from 'node:crypto';
-import type { PartitionPeriod } from '../entry/ledger-definition.js';
+import type { LedgerTable, PartitionPeriod } from '../entry/ledger-definition.js';
 import { Deadline } from '../clock/deadline.js';
 import { PgConnections } from '../postgres/pg-connections.js';
 import type { PgSession } from '../postgres/pg-session.js';
@@ -21,15 +21,16 @@ import {
   type FoundRetired,
 } from '../partitions/retire-partitions.js';
 import { readPgError } from '../postgres/read-pg-error.js';
-import { CommandDatabase, type TableOptions } from './command-database.js';
+import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
+import { loadDefinition } from './load-definition.js';
 import { parseCount } from './parse-number.js';
 import { checkPeriod, parseTime, TIME_RULE } from './parse-time.js';
-import { addTableOptions } from './table-options.js';
 
-interface PartitionOptions extends TableOptions {
-  readonly by: PartitionPeriod;
+interface PartitionOptions extends LedgerCommandOptions {
+  readonly by?: PartitionPeriod;
   readonly json?: boolean;
   readonly dryRun?: boolean;
 }
@@ -45,15 +46,20 @@ interface RetireOptions extends PartitionOptions {
   readonly detachOnly?: boolean;
 }
 
+/** The period that counts. */
+interface Period {
+  readonly by: PartitionPeriod;
+}
+
 /** Dependent objects still exist. Source: PostgreSQL 18, appendix A. */
 const DEPENDENT_OBJECTS = '2BP01';
 
 const EXAMPLES = `
 Examples:
-  $ nestjs-ledger partitions list --database-url postgres://localhost/app
-  $ nestjs-ledger partitions create --by day --ahead 7
-  $ nestjs-ledger partitions retire --by month --keep 13 --detach-only
-  $ nestjs-ledger partitions convert --by month --dry-run --json
+  $ nestjs-ledger partitions list -d dist/usage.ledger.js
+  $ nestjs-ledger partitions create -d dist/usage.ledger.js --ahead 7
+  $ nestjs-ledger partitions retire -d dist/usage.ledger.js --keep 13 --detach-only
+  $ nestjs-ledger partitions convert -d dist/usage.ledger.js --dry-run --json
 
 Exit code: 0, or 2 if it could not be done.`;
 
@@ -65,13 +71,18 @@ export function addPartitionsCommand(program: Command, output: CommandOutput): v
     .addHelpText('after', EXAMPLES);
   const add = (name: string, description: string): Command => {
     const command = group.command(name).description(description).copyInheritedSettings(program);
-    return addTableOptions(command)
+    return addLedgerOptions(command)
       .option('--json', 'print the result as JSON')
       .addHelpText('after', EXAMPLES);
   };
   const changing = (command: Command): Command =>
     command
-      .addOption(new Option('--by <period>').choices(['day', 'month']).default('month'))
+      .addOption(
+        new Option('--by <period>', 'default: as the definition says, else month').choices([
+          'day',
+          'month',
+        ]),
+      )
       .option('--dry-run', 'tell what would be done, and do nothing');
 
   add('list', 'name, period, size and estimated rows of each').action((options: PartitionOptions) =>
@@ -103,7 +114,7 @@ interface Answer {
   readonly failure?: string | undefined;
 }
 
-type Work<T> = (session: PgSession, sqlTable: string, options: T) => Promise<Answer>;
+type Work<T> = (session: PgSession, sqlTable: string, options: T & Period) => Promise<Answer>;
 
 /** All on one connection, as transactions need it. */
 async function run<T extends PartitionOptions>(
@@ -111,13 +122,15 @@ async function run<T extends PartitionOptions>(
   output: CommandOutput,
   work: Work<T>,
 ): Promise<void> {
-  const database = await CommandDatabase.open(options);
+  const definition = await loadDefinition(options);
+  const by = periodOf(definition, options.by);
+  const database = await CommandDatabase.open(definition, options);
   const { dataSource, names } = database;
   const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
   try {
     const { json, lines, failure } = await connections.use(
       new Deadline(Number.POSITIVE_INFINITY),
-      (session) => work(session, names.sqlEntries, options),
+      (session) => work(session, names.sqlEntries, { ...options, by }),
     );
     if (options.json) output.line(JSON.stringify(json, null, 2));
     else for (const line of lines) output.line(line);
@@ -129,6 +142,14 @@ async function run<T extends PartitionOptions>(
     await connections.close();
     await database.close();
   }
+}
+
+/** A table may be partitioned before its definition says so, and never otherwise than that says. */
+function periodOf({ partition }: LedgerTable, by: PartitionPeriod | undefined): PartitionPeriod {
+  if (by !== undefined && partition !== undefined && by !== partition) {
+    throw new CommandError(`--by ${by} contradicts the definition, which says '${partition}'`);
+  }
+  return partition ?? by ?? 'month';
 }
 
 async function tableOf(session: PgSession, sqlTable: string): Promise<PartitionedTable> {
@@ -159,7 +180,7 @@ async function list(session: PgSession, sqlTable: string): Promise<Answer> {
 async function create(
   session: PgSession,
   sqlTable: string,
-  options: CreateOptions,
+  options: CreateOptions & Period,
 ): Promise<Answer> {
   const { by, ahead, from, to = new Date() } = options;
   if (options.to && !from) throw new CommandError('--to needs --from');
@@ -184,7 +205,7 @@ async function create(
 async function retire(
   session: PgSession,
   sqlTable: string,
-  { by, keep, detachOnly, dryRun }: RetireOptions,
+  { by, keep, detachOnly, dryRun }: RetireOptions & Period,
 ): Promise<Answer> {
   const table = await tableOf(session, sqlTable);
   const cutoff = retentionCutoff(by, await earlierNow(session, Date.now()), keep);
@@ -239,7 +260,7 @@ async function retire(
 async function convert(
   session: PgSession,
   sqlTable: string,
-  { by, dryRun }: PartitionOptions,
+  { by, dryRun }: PartitionOptions & Period,
 ): Promise<Answer> {
   const plan = await planConversion(session, sqlTable, by);
   if (plan === undefined || plan.obstacles.length > 0) {

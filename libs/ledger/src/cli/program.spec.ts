@@ -61,6 +61,23 @@ describe('nestjs-ledger', () => {
     expect((await run(...args, '1_0', '--help')).text).not.toContain(rule);
   });
 
+  it.each(['migrate', 'doctor', 'verify', 'replay', 'rollup', 'tune --qps 1', 'partitions list'])(
+    'says what to give in place of the flags that are gone: %s',
+    async (command) => {
+      for (const flag of ['--schema=a', '--table', '--ids', '--column', '--partition']) {
+        const { code, text } = await run(...command.split(' '), flag, 'x:text');
+        expect(code).toBe(2);
+        expect(text).toMatch(/^error: unknown option '--/);
+        expect(text).toContain('is gone. Give the definition itself: -d <module>');
+      }
+      for (const flag of ['--rollup', '--no-rollup', '--immutable']) {
+        const { text } = await run(...command.split(' '), flag);
+        expect(text).toContain(`hint: ${flag} is gone.`);
+      }
+      expect((await run(...command.split(' '), '--nonsense')).text).not.toContain('hint: ');
+    },
+  );
+
   it('proves nothing of a period that nothing can be in', async () => {
     const period = ['--from', '2026-02-01', '--to', '2026-01-01'];
     const { code, text } = await run('verify', ...period, '--database-url', 'postgres://h/d');

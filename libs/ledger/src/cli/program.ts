@@ -6,6 +6,7 @@ import type { CommandOutput } from './command-output.js';
 import { addAdviseCommand } from './advise.command.js';
 import { addDoctorCommand } from './doctor.command.js';
 import { addInitCommand } from './init.command.js';
+import { hintForRemovedOption } from './ledger-options.js';
 import { addMigrateCommand } from './migrate.command.js';
 import { addPartitionsCommand } from './partitions.command.js';
 import { addReplayCommand } from './replay.command.js';
@@ -16,7 +17,7 @@ import { addVerifyCommand } from './verify.command.js';
 const EXAMPLES = `
 Examples:
   $ nestjs-ledger init
-  $ nestjs-ledger migrate --sql > ledger.sql
+  $ nestjs-ledger migrate -d dist/usage.ledger.js
   $ nestjs-ledger doctor --instances 4 --workers 5
   $ nestjs-ledger tune --qps 50000 --burst 2
   $ nestjs-ledger <command> --help
@@ -59,7 +60,11 @@ export async function runProgram(args: readonly string[], output: CommandOutput)
     await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_FAILED;
+    if (error instanceof CommanderError) {
+      const hint = hintForRemovedOption(error.message);
+      if (hint !== undefined) output.warn(hint);
+      return error.exitCode === 0 ? 0 : EXIT_FAILED;
+    }
     output.warn(`error: ${describe(error)}`);
     return error instanceof CommandError ? error.exitCode : EXIT_FAILED;
   }

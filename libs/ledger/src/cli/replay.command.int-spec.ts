@@ -14,6 +14,7 @@ import {
 } from '../sink/fixtures/ledger-database.fixture.js';
 import { CommandDatabase } from './command-database.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
+import { definitionOptions } from './fixtures/definition-options.fixture.js';
 import { runProgram } from './program.js';
 import { Replayer } from './replayer.js';
 
@@ -41,11 +42,11 @@ function replay(...args: string[]): Promise<number> {
 }
 
 function replayAs(databaseUrl: string, ...args: string[]): Promise<number> {
-  const own = ['--database-url', databaseUrl, '--schema', database.schema];
+  const own = ['--database-url', databaseUrl, ...definitionOptions(database.table)];
   return runProgram(['replay', ...own, ...args], output);
 }
 
-/** Every other one knows a column more, so that it has another definition. */
+/** Every other one fills a column more. */
 function entry(number: number): Record<string, unknown> & { uuid: string } {
   const model = number % 2 === 0 ? {} : { model: 'gpt' };
   return { uuid: randomUUID(), userId: 1, createdAt: '2026-01-05T00:00:00.000Z', ...model };
@@ -74,8 +75,7 @@ describe('a replay of many pages', () => {
   });
 
   it.each([false, true])('adds no listener with a page, dry run: %s', async (isDryRun) => {
-    const { schema, table } = database.table;
-    const opened = await CommandDatabase.open({ databaseUrl: url, schema: schema!, table });
+    const opened = await CommandDatabase.open(database.table, { databaseUrl: url });
     const { master: pool } = opened.dataSource.driver as unknown as { master: pg.Pool };
     // A pool gives the client that was last given back.
     const ofClient = async (): Promise<number> => {
@@ -205,7 +205,7 @@ describe('a replay whose files are not as it found them', () => {
         return moment === 'at' ? idle : { ...idle, end: move };
       },
     };
-    const own = ['--database-url', url, '--schema', database.schema];
+    const own = ['--database-url', url, ...definitionOptions(database.table)];
     return runProgram(['replay', dir, ...own], beside);
   }
 
@@ -232,7 +232,8 @@ describe('a replay whose files are not as it found them', () => {
     expect(said).toContain(`${loop} can't be read: ELOOP`);
     expect(said).toContain("1 file(s) can't be read or moved");
     expect(await readdir(join(dir, 'replayed'))).toEqual([basename(file)]);
-    const args = ['verify', '--database-url', url, '--schema', database.schema, '--files', dir];
+    const own = ['--database-url', url, ...definitionOptions(database.table)];
+    const args = ['verify', ...own, '--files', dir];
     expect(await runProgram(args, output)).toBe(2);
     expect(said.at(-1)).toBe(`error: ${loop} can't be read: ELOOP`);
   });

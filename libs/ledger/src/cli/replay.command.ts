@@ -1,16 +1,17 @@
 import type { Command } from 'commander';
-import { CommandDatabase, type TableOptions } from './command-database.js';
+import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
+import { loadDefinition } from './load-definition.js';
 import { replayDeadLetters } from './replay-dead-letters.js';
 import { replayFiles } from './replay-files.js';
 import { ReplayReport } from './replay-report.js';
 import { Replayer } from './replayer.js';
 import { findSetAsideFiles } from './set-aside-files.js';
-import { addTableOptions } from './table-options.js';
 
 /** What `replay` is told. @internal */
-export interface ReplayOptions extends TableOptions {
+export interface ReplayOptions extends LedgerCommandOptions {
   readonly fromTable?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -19,7 +20,7 @@ export interface ReplayOptions extends TableOptions {
 const EXAMPLES = `
 Examples:
   $ nestjs-ledger replay ledger-spill --dry-run
-  $ nestjs-ledger replay ledger-spill --database-url postgres://localhost/app
+  $ nestjs-ledger replay ledger-spill -d dist/usage.ledger.js
   $ nestjs-ledger replay --from-table --json
 
 May be interrupted and repeated: an entry is written once, by its uuid.
@@ -40,7 +41,7 @@ export function addReplayCommand(
     .option('--dry-run', 'write nothing; say what would be written')
     .option('--json', 'print the report as JSON')
     .addHelpText('after', EXAMPLES);
-  addTableOptions(command).action(async (path: string | undefined, options: ReplayOptions) =>
+  addLedgerOptions(command).action(async (path: string | undefined, options: ReplayOptions) =>
     finish(await replay(path, options, output)),
   );
 }
@@ -62,9 +63,10 @@ export async function replay(
     throw new CommandError('say what to replay: --from-table, or a file or folder');
   }
   const isDryRun = options.dryRun === true;
-  const database = await CommandDatabase.open(options);
+  const database = await CommandDatabase.open(await loadDefinition(options), options);
   const replayer = new Replayer(database, isDryRun);
   try {
+    await database.checkColumns();
     const report = new ReplayReport();
     const parts = { report, output, isDryRun, replayer };
     if (path === undefined) await replayDeadLetters({ ...parts, database });

@@ -48,14 +48,22 @@ export class Replayer {
   readonly #database: CommandDatabase;
   readonly #isDryRun: boolean;
   readonly #connections: PgConnections;
-  /** By definition: entries of other applications have other fields, in any order. */
-  readonly #sinks = new Map<string, PostgresSink>();
+  readonly #sink: PostgresSink;
 
   constructor(database: CommandDatabase, isDryRun: boolean) {
     this.#database = database;
     this.#isDryRun = isDryRun;
     const { dataSource } = database;
     this.#connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
+    this.#sink = new PostgresSink({
+      dataSource: () => dataSource,
+      ownsDataSource: false,
+      connections: this.#connections,
+      table: database.definition,
+      strategy: 'copy',
+      prepare: async () => undefined,
+      onNotice: () => undefined,
+    });
   }
 
   /**
@@ -64,15 +72,11 @@ export class Replayer {
    * @throws SinkTransientError if the server stays away, SinkHaltError if it refuses all
    */
   async replay(items: readonly ReplayItem[]): Promise<Fate[]> {
-    const table = this.#database.definitionFor(
-      new Set(items.flatMap(({ entry }) => Object.keys(entry))),
-    );
-    const sink = this.#sinkOf(table);
     const fates: Fate[] = [];
-    const rows = encode(table, items, fates);
+    const rows = encode(this.#database.definition, items, fates);
     if (rows.length === 0) return fates;
-    if (this.#isDryRun) await this.#look(sink, rows, fates);
-    else await this.#write(sink, rows, fates);
+    if (this.#isDryRun) await this.#look(rows, fates);
+    else await this.#write(rows, fates);
     return fates;
   }
 
@@ -81,39 +85,21 @@ export class Replayer {
     return this.#connections.close();
   }
 
-  #sinkOf(table: LedgerTable): PostgresSink {
-    const key = JSON.stringify(table);
-    const known = this.#sinks.get(key);
-    if (known) return known;
-    const { dataSource } = this.#database;
-    const sink = new PostgresSink({
-      dataSource: () => dataSource,
-      ownsDataSource: false,
-      connections: this.#connections,
-      table,
-      strategy: 'copy',
-      prepare: async () => undefined,
-      onNotice: () => undefined,
-    });
-    this.#sinks.set(key, sink);
-    return sink;
-  }
-
-  async #look(sink: PostgresSink, rows: readonly Row[], fates: Fate[]): Promise<void> {
+  async #look(rows: readonly Row[], fates: Fate[]): Promise<void> {
     const batch = new RowList(rows.map(({ bytes }) => bytes));
-    const present = new Set(await patiently(() => sink.find(batch, ATTEMPT_MS)));
+    const present = new Set(await patiently(() => this.#sink.find(batch, ATTEMPT_MS)));
     rows.forEach(({ index }, at) => {
       fates[index] = { outcome: present.has(at) ? 'present' : 'missing' };
     });
   }
 
   /** One extra round trip per refused row, or a few where the server names none. */
-  async #write(sink: PostgresSink, rows: readonly Row[], fates: Fate[]): Promise<void> {
+  async #write(rows: readonly Row[], fates: Fate[]): Promise<void> {
     if (rows.length === 0) return;
     const attempt = { timeoutMs: ATTEMPT_MS, isAwaited: true, mayExist: true };
     const batch = new RowList(rows.map(({ bytes }) => bytes));
     try {
-      const result = await patiently(() => sink.write(batch, attempt));
+      const result = await patiently(() => this.#sink.write(batch, attempt));
       for (const { index } of rows) fates[index] = { outcome: 'written' };
       for (const at of result.duplicates) fates[rows[at]!.index] = { outcome: 'present' };
       for (const at of result.conflicts) fates[rows[at]!.index] = CONFLICT;
@@ -122,12 +108,12 @@ export class Replayer {
       const guilty = error.rowNumber ?? (rows.length === 1 ? 1 : undefined);
       if (guilty === undefined) {
         const middle = rows.length >>> 1;
-        await this.#write(sink, rows.slice(0, middle), fates);
-        await this.#write(sink, rows.slice(middle), fates);
+        await this.#write(rows.slice(0, middle), fates);
+        await this.#write(rows.slice(middle), fates);
         return;
       }
       fates[rows[guilty - 1]!.index] = { outcome: 'refused', why: error.message };
-      await this.#write(sink, rows.toSpliced(guilty - 1, 1), fates);
+      await this.#write(rows.toSpliced(guilty - 1, 1), fates);
     }
   }
 }
@@ -140,11 +126,12 @@ const CONFLICT: Fate = {
 /** Encodes what is valid; what is not gets its fate at once. */
 function encode(table: LedgerTable, items: readonly ReplayItem[], fates: Fate[]): Row[] {
   const codec = new RowCodec(table);
+  const fields = new Set(codec.fieldNames);
   const rows: Row[] = [];
   items.forEach((item, index) => {
-    const fault = codec.parser.parse(revive(item, table), Date.now());
-    if (fault !== undefined) {
-      fates[index] = { outcome: 'refused', why: `${fault.field} ${fault.rule}` };
+    const why = unknownField(item, fields) ?? brokenRule(codec, revive(item, table));
+    if (why !== undefined) {
+      fates[index] = { outcome: 'refused', why };
       return;
     }
     const target = createRowTarget(codec.maxRowBytes);
@@ -152,6 +139,19 @@ function encode(table: LedgerTable, items: readonly ReplayItem[], fates: Fate[])
     rows.push({ index, bytes: target.bytes.subarray(0, end) });
   });
   return rows;
+}
+
+/** What the ledger set aside has fields of its definition only: another one would lose them. */
+function unknownField({ entry }: ReplayItem, fields: ReadonlySet<string>): string | undefined {
+  const unknown = Object.keys(entry).find((field) => !fields.has(field) && entry[field] != null);
+  return unknown === undefined
+    ? undefined
+    : `${unknown} is not a field of this definition: give the one of its ledger with -d <module>`;
+}
+
+function brokenRule(codec: RowCodec, entry: Record<string, unknown>): string | undefined {
+  const fault = codec.parser.parse(entry, Date.now());
+  return fault && `${fault.field} ${fault.rule}`;
 }
 
 /** JSON has no dates; everything else is as `record()` takes it. */

@@ -7,6 +7,7 @@ import {
 } from '../../../../test/support/rollup-bench.js';
 import { defineLedger } from '../define-ledger.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
+import { definitionOptions } from './fixtures/definition-options.fixture.js';
 import { runProgram } from './program.js';
 import { rollup, type RollupReport } from './rollup.command.js';
 
@@ -35,13 +36,14 @@ const output = outputTo(
 
 /** The exit code of the command as a person gives it. */
 function run(databaseUrl: string, ...args: string[]): Promise<number> {
-  const own = ['--database-url', databaseUrl, '--schema', usage.schema!];
+  const own = ['--database-url', databaseUrl, ...definitionOptions(usage)];
   return runProgram(['rollup', ...own, ...args], output);
 }
 
 /** What the command says that it can't do, when it waits for less than a minute. */
 async function refusal(rebuild = false): Promise<RollupReport & { exitCode: number }> {
-  const options = { databaseUrl: url, schema: usage.schema!, table: usage.table, rebuild };
+  const [, definition] = definitionOptions(usage);
+  const options = { databaseUrl: url, definition, rebuild };
   const error: unknown = await rollup(options, WAIT_MS).catch((thrown: unknown) => thrown);
   const { report, exitCode, message } = error as {
     readonly report: RollupReport;
@@ -194,8 +196,11 @@ describe('nestjs-ledger rollup', () => {
       as.searchParams.set('options', '-c default_transaction_read_only=on');
       expect(await run(as.href, '--rebuild')).toBe(2);
       expect(warnings.at(-1)).toMatch(/\(25006\): give the address of the primary/);
-      const at = ['--database-url', url, '--schema', plain];
-      expect(await runProgram(['migrate', '--no-rollup', ...at], output)).toBe(0);
+      const at = [
+        ...['--database-url', url],
+        ...definitionOptions(defineLedger({ schema: plain, rollup: false })),
+      ];
+      expect(await runProgram(['migrate', ...at], output)).toBe(0);
       expect(await runProgram(['rollup', ...at], output)).toBe(2);
       expect(warnings.at(-1)).toMatch(/\(42P01\): there are no rollups; .* migrate. makes them$/);
     } finally {

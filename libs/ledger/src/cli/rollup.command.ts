@@ -5,13 +5,14 @@ import { BUILT_IN_DIMENSIONS, rollupNames, type RollupNames } from '../rollup/ro
 import { RollupPass, type PassOutcome } from '../rollup/rollup-pass.js';
 import { PgConnections } from '../postgres/pg-connections.js';
 import { readPgError } from '../postgres/read-pg-error.js';
-import { CommandDatabase, type TableOptions } from './command-database.js';
+import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
-import { addTableOptions } from './table-options.js';
+import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
+import { loadDefinition } from './load-definition.js';
 
 /** What `rollup` is told. @internal */
-export interface RollupOptions extends TableOptions {
+export interface RollupOptions extends LedgerCommandOptions {
   readonly rebuild?: boolean;
   readonly json?: boolean;
 }
@@ -48,7 +49,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
 const EXAMPLES = `
 Examples:
   $ nestjs-ledger rollup --database-url postgres://localhost/app
-  $ nestjs-ledger rollup --schema metering --rebuild
+  $ nestjs-ledger rollup -d dist/usage.ledger.js --rebuild
 
 Exit code: 0 if rollups are up to date, 2 if they could not be brought so far.`;
 
@@ -60,7 +61,7 @@ export function addRollupCommand(program: Command, output: CommandOutput): void 
     .option('--rebuild', 'forget them first and make them anew from the rows')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', EXAMPLES);
-  addTableOptions(command).action(async (options: RollupOptions) => {
+  addLedgerOptions(command).action(async (options: RollupOptions) => {
     try {
       const report = await rollup(options);
       output.line(options.json ? JSON.stringify(report) : report.result);
@@ -82,10 +83,10 @@ export function addRollupCommand(program: Command, output: CommandOutput): void 
  * @internal
  */
 export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<RollupReport> {
-  const database = await CommandDatabase.open(options);
+  const database = await CommandDatabase.open(await loadDefinition(options), options);
   const { dataSource } = database;
   try {
-    const plain = database.definitionFor([]);
+    const plain = { ...database.definition, schema: database.names.schema };
     const { sqlState } = rollupNames(plain, plain.schema);
     const [state] = await dataSource.query<{ dimensions: string[] }[]>(
       `SELECT dimensions FROM ${sqlState}`,
@@ -93,7 +94,7 @@ export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<
     const declared = (state?.dimensions ?? []).filter(
       (name) => !BUILT_IN_DIMENSIONS.includes(name),
     );
-    // A column is told by its own name: its snake case is the same again.
+    // A column is known by its own name: its snake case is the same again.
     const definition = { ...plain, rollup: declared };
     await makeEntryIndexes((sql, values) => dataSource.query(sql, values), definition);
     const connections = new PgConnections({

@@ -15,13 +15,14 @@ export interface SettingsInForce {
 }
 
 /**
- * As the default ledger of an application reads them that has this environment and working
- * directory: environment, INI file, profile. What code gives is not seen from here.
+ * As a ledger of an application reads them that has this environment and working directory:
+ * environment, INI file, profile. What code gives is not seen from here.
  *
+ * @param ledger its name
  * @internal
  */
-export function readSettingsInForce(): SettingsInForce {
-  const options = readLedgerConfig('default', {}, process.env);
+export function readSettingsInForce(ledger: string): SettingsInForce {
+  const options = readLedgerConfig(ledger, {}, process.env);
   try {
     return { ...resolveLedgerOptions(options), faults: [] };
   } catch (error) {

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { CommandOutput } from './command-output.js';
+import { defineLedger } from '../define-ledger.js';
+import { definitionOptions } from './fixtures/definition-options.fixture.js';
 import { runProgram } from './program.js';
 import type { TuneReport } from './tune.command.js';
 
@@ -58,8 +60,22 @@ describe('nestjs-ledger tune', () => {
     expect(said).toContain('#   bufferSize 100,000: peak rate x burst: 50,000 entries/s x 2 s');
   });
 
+  it('prints the names that a named ledger reads', async () => {
+    const named = definitionOptions(defineLedger({ name: 'usage' }));
+    expect(await tune('--qps', '50', '--no-measure', ...named)).toBe(0);
+    expect(said).toContain('ledger_usage_async_batch_size=50');
+    expect(said).toContain('LEDGER_USAGE_ASYNC_BATCH_SIZE=50');
+  });
+
   it('measures at growing batch sizes and workers, and leaves nothing behind', async () => {
-    const args = ['--qps', '10', '--database-url', inject('databaseUrl'), '--schema', SCHEMA];
+    const args = [
+      '--qps',
+      '10',
+      '--database-url',
+      inject('databaseUrl'),
+      '--connection-schema',
+      SCHEMA,
+    ];
     expect(await tune(...args, ...QUICK, '--json'), said.join()).toBe(0);
     const { measurement, settings, demand } = JSON.parse(said.join('\n')) as TuneReport;
     const pairs = measurement!.steps.map(({ workers, batchSize }) => `${workers} x ${batchSize}`);
@@ -79,7 +95,7 @@ describe('nestjs-ledger tune', () => {
   it('takes temporary tables where the role may make no others, and says so', async () => {
     const url = new URL(inject('databaseUrl'));
     [url.username, url.password] = [ROLE, 'pass'];
-    const args = ['--qps', '10', '--database-url', url.href, '--schema', SCHEMA];
+    const args = ['--qps', '10', '--database-url', url.href, '--connection-schema', SCHEMA];
     expect(await tune(...args, ...QUICK), said.join()).toBe(0);
     expect(said.join('\n')).toContain('in temporary tables, which skip the log');
     expect(said).toContain('#   workers   batch  entries/s  ms/batch');

@@ -7,15 +7,17 @@ import {
   type TuneDemand,
   type TunedSettings,
 } from '../advice/recommend-settings.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
 import { environmentName } from '../config/setting-names.js';
 import { grouped } from '../config/setting-values.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
-import { databaseUrlOf } from './database-url.js';
+import { databaseUrlOf, findDatabaseUrl } from './database-url.js';
+import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
+import { loadDefinition } from './load-definition.js';
 import { measureServer, type Measurement } from './measure-server.js';
 import { parseCount, parsePositive } from './parse-number.js';
-import { addDatabaseOption } from './table-options.js';
 
 /** More than this at once is for `--workers` to ask for: it takes connections from others. */
 const MOST_WORKERS = 16;
@@ -23,7 +25,7 @@ const MOST_WORKERS = 16;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** What `tune` is told. @internal */
-export interface TuneOptions {
+export interface TuneOptions extends LedgerCommandOptions {
   readonly qps: number;
   /** Seconds. */
   readonly burst: number;
@@ -33,13 +35,13 @@ export interface TuneOptions {
   /** Seconds. */
   readonly step: number;
   readonly measure: boolean;
-  readonly databaseUrl?: string;
-  readonly schema?: string;
   readonly json?: boolean;
 }
 
 /** What `tune` found. @internal */
 export interface TuneReport extends Recommendation {
+  /** Name of the ledger that the settings are for. */
+  readonly ledger: string;
   readonly demand: Omit<TuneDemand, 'measured'>;
   /** Null without a database. */
   readonly measurement: Measurement | null;
@@ -51,7 +53,8 @@ Examples:
   $ nestjs-ledger tune --qps 5000 --instances 4 --database-url postgres://localhost/app
   $ nestjs-ledger tune --qps 800 --no-measure --json
 
-With a database it writes for some seconds, as fast as it can, into a table that it makes and drops.
+With a database it writes for some seconds, as fast as it can, into a table that it makes, in the
+schema of the definition, and drops.
 Exit code: 0, 1 if the rate is out of reach, 2 if it could not be measured, 130 after Ctrl-C, which
 drops the table too.`;
 
@@ -75,10 +78,9 @@ export function addTuneCommand(
     )
     .option('--step <seconds>', 'time for each pair of workers and batch size', parsePositive, 1)
     .option('--no-measure', 'go by table and formulas alone')
-    .option('--schema <name>', 'where the table is made that is measured with')
     .option('--json', 'print the report as JSON')
     .addHelpText('after', EXAMPLES);
-  addDatabaseOption(command).action(async (options: TuneOptions) => {
+  addLedgerOptions(command).action(async (options: TuneOptions) => {
     const report = await tune(options, output);
     if (options.json) output.line(JSON.stringify(report, null, 2));
     else for (const line of tuneLines(report)) output.line(line);
@@ -89,22 +91,29 @@ export function addTuneCommand(
 /**
  * Measures, if there is a database, and recommends.
  *
- * @throws CommandError if the database can't be reached or refuses
+ * @throws CommandError if the definition can't be loaded, or the database can't be reached or refuses
  * @internal
  */
 export async function tune(options: TuneOptions, output: CommandOutput): Promise<TuneReport> {
   const { qps, burst: burstSeconds, instances, cores } = options;
   const known = { qps, burstSeconds, instances, cores };
+  const definition = await loadDefinition(options);
+  const hasDatabase = findDatabaseUrl(options, definition) !== undefined;
   const measurement =
-    options.measure && options.databaseUrl ? await measure(options, output) : null;
+    options.measure && hasDatabase ? await measure(definition, options, output) : null;
   const demand = { ...known, maxConnections: measurement?.maxConnections };
   const recommendation = recommendSettings({ ...demand, measured: measurement?.steps ?? [] });
-  return { demand, measurement, ...recommendation };
+  return { ledger: definition.name, demand, measurement, ...recommendation };
 }
 
-async function measure(options: TuneOptions, output: CommandOutput): Promise<Measurement> {
-  const databaseUrl = databaseUrlOf(options);
-  const { schema, step: stepSeconds, qps, burst, instances, cores } = options;
+async function measure(
+  definition: LedgerTable,
+  options: TuneOptions,
+  output: CommandOutput,
+): Promise<Measurement> {
+  const databaseUrl = databaseUrlOf(options, definition);
+  const schema = definition.schema ?? options.connectionSchema;
+  const { step: stepSeconds, qps, burst, instances, cores } = options;
   const demand = { qps, burstSeconds: burst, instances, cores, measured: [] };
   const mostWorkers = options.workers ?? Math.min(MOST_WORKERS, workerLimitFor(demand) * instances);
   const end = new AbortController();
@@ -125,7 +134,8 @@ async function measure(options: TuneOptions, output: CommandOutput): Promise<Mea
 }
 
 /** The report as lines for a person; the first two blocks can be pasted. @internal */
-export function tuneLines({ demand, settings, reasons, warnings, measurement }: TuneReport) {
+export function tuneLines(report: TuneReport): string[] {
+  const { ledger, demand, settings, reasons, warnings, measurement } = report;
   const { qps, burstSeconds, instances, cores, maxConnections } = demand;
   const names = Object.keys(settings) as (keyof TunedSettings)[];
   const server = maxConnections === undefined ? '' : `, max_connections ${maxConnections}`;
@@ -133,9 +143,9 @@ export function tuneLines({ demand, settings, reasons, warnings, measurement }: 
   return [
     `# ${grouped(qps)} entries/s, bursts of ${burstSeconds} s${many}, ${cores} cores${server}`,
     '; INI',
-    ...names.map((name) => `${environmentName(name).toLowerCase()}=${settings[name]}`),
+    ...names.map((name) => `${environmentName(name, ledger).toLowerCase()}=${settings[name]}`),
     '# environment',
-    ...names.map((name) => `${environmentName(name)}=${settings[name]}`),
+    ...names.map((name) => `${environmentName(name, ledger)}=${settings[name]}`),
     '# why',
     ...names.map((name) => `#   ${name} ${grouped(settings[name])}: ${reasons[name]}`),
     ...measuredLines(measurement),

@@ -6,15 +6,11 @@ import { connectionSchema } from '../postgres/connection-schema.js';
 import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
-import {
-  addDefinitionOptions,
-  definitionOf,
-  type TableDefinitionOptions,
-} from './definition-options.js';
+import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
+import { loadDefinition } from './load-definition.js';
 import { checkPeriod, parseTime, TIME_RULE } from './parse-time.js';
 import { findSetAsideFiles } from './set-aside-files.js';
 import { readSettingsInForce } from './settings-in-force.js';
-import { addTableOptions } from './table-options.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { verifyLedger, type StoredFault, type VerifyReport } from './verify-ledger.js';
 import { verifyLines } from './verify-lines.js';
@@ -23,7 +19,7 @@ import { verifyLines } from './verify-lines.js';
 const DEFAULT_GRACE_S = 60;
 
 /** What `verify` is told. @internal */
-export interface VerifyOptions extends TableDefinitionOptions {
+export interface VerifyOptions extends LedgerCommandOptions {
   readonly from?: Date;
   readonly to?: Date;
   /** Files or folders of spilled entries and dead letters. */
@@ -65,7 +61,7 @@ export function addVerifyCommand(
     )
     .option('--json', 'print the report as JSON')
     .addHelpText('after', EXAMPLES);
-  addTableOptions(addDefinitionOptions(command)).action(async (options: VerifyOptions) => {
+  addLedgerOptions(command).action(async (options: VerifyOptions) => {
     const report = await verify(options, output);
     if (options.json) output.line(JSON.stringify(report, null, 2));
     else for (const line of verifyLines(report, options.grace * 1000)) output.line(line);
@@ -83,14 +79,15 @@ export function addVerifyCommand(
 export async function verify(options: VerifyOptions, output: CommandOutput): Promise<VerifyReport> {
   const { from, to, grace } = options;
   checkPeriod(from, to);
-  const { spillDir } = readSettingsInForce();
+  const definition = await loadDefinition(options);
+  const { spillDir } = readSettingsInForce(definition.name);
   const folders = options.files ?? (existsSync(spillDir) ? [spillDir] : []);
   const files = (await Promise.all(folders.map(findSetAsideFiles))).flat();
-  const database = await CommandDatabase.open(options);
+  const database = await CommandDatabase.open(definition, options);
   try {
     const scope = { from, to, graceMs: grace * 1000, files };
     const report = await verifyLedger(database, scope, output);
-    return { ...report, faults: await findStoredFaults(database, options) };
+    return { ...report, faults: await findStoredFaults(database) };
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(`can't verify: ${readPgError(error).text}`);
@@ -99,13 +96,13 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   }
 }
 
-async function findStoredFaults(
-  { dataSource }: CommandDatabase,
-  options: VerifyOptions,
-): Promise<StoredFault[]> {
+async function findStoredFaults({
+  dataSource,
+  definition,
+}: CommandDatabase): Promise<StoredFault[]> {
   const faults = await verifyTable(
     (sql, values) => dataSource.query<unknown>(sql, values),
-    await definitionOf(options, dataSource),
+    definition,
     { extensions: tableExtensions, connectionSchema: connectionSchema(dataSource) },
   );
   return faults

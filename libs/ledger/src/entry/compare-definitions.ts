@@ -1,5 +1,20 @@
 import type { LedgerTable } from './ledger-definition.js';
 
+/**
+ * The ledger of an application that defines none.
+ *
+ * @internal
+ */
+export const DEFAULT_TABLE: LedgerTable<'bigint', {}> = Object.freeze({
+  name: 'default',
+  schema: undefined,
+  table: 'usage_entries',
+  ids: 'bigint',
+  columns: Object.freeze({}),
+  rollup: Object.freeze([]),
+  immutable: false,
+});
+
 /** True if both say the same, whoever made them. @internal */
 export function isSameDefinition(a: LedgerTable, b: LedgerTable): boolean {
   return fingerprint(a) === fingerprint(b);

@@ -1,38 +1,33 @@
 import { describe, expect, it } from 'vitest';
-import { defineLedger } from '../define-ledger.js';
+import { defaultLedger, defineLedger } from '../define-ledger.js';
 import { ledgerCommand, migrateCommand } from './ledger-command.js';
 
-describe('migrateCommand', () => {
-  it('needs no option for the default ledger', () => {
-    expect(migrateCommand(defineLedger())).toBe('npx nestjs-ledger migrate');
-  });
-
-  it('says all that makes the definition', () => {
-    const usage = defineLedger({
-      schema: 'metering',
-      table: 'calls',
-      ids: 'text',
-      columns: { tenantId: 'uuid', model: 'text', costNanos: 'bigint' },
-      partition: 'day',
-      immutable: true,
-      rollup: { dimensions: ['model', 'tenantId'] },
-    });
-    expect(migrateCommand(usage)).toBe(
-      'npx nestjs-ledger migrate --schema metering --table calls --ids text ' +
-        '--column tenantId:uuid --column model:text --column costNanos:bigint ' +
-        '--partition day --immutable --rollup model,tenantId',
-    );
-    expect(migrateCommand(defineLedger({ rollup: false }), 'app')).toBe(
-      'npx nestjs-ledger migrate --schema app --no-rollup',
-    );
-  });
-});
-
 describe('ledgerCommand', () => {
-  it('quotes for a shell what it would not take as it is', () => {
-    const usage = defineLedger({ schema: "it's $HOME", table: 'a b' });
-    expect(ledgerCommand('rollup', usage)).toBe(
-      `npx nestjs-ledger rollup --schema 'it'\\''s $HOME' --table 'a b'`,
+  it('needs no option for the default ledger', () => {
+    expect(migrateCommand(defaultLedger)).toBe('npx nestjs-ledger migrate');
+    expect(ledgerCommand('rollup --rebuild', defineLedger())).toBe(
+      'npx nestjs-ledger rollup --rebuild',
+    );
+  });
+
+  it('asks for the definition of any other, by its name if it has one', () => {
+    expect(migrateCommand(defineLedger({ columns: { model: 'text' } }))).toBe(
+      'npx nestjs-ledger migrate -d <file with the definition>',
+    );
+    expect(ledgerCommand('rollup', defineLedger({ name: 'usage' }))).toBe(
+      'npx nestjs-ledger rollup -d <file with the definition of usage>',
+    );
+  });
+
+  it('names the schema of the connection where it decides, quoted for a shell', () => {
+    expect(migrateCommand(defaultLedger, 'app')).toBe(
+      'npx nestjs-ledger migrate --connection-schema app',
+    );
+    expect(migrateCommand(defaultLedger, "it's $HOME")).toBe(
+      `npx nestjs-ledger migrate --connection-schema 'it'\\''s $HOME'`,
+    );
+    expect(migrateCommand(defineLedger({ schema: 'own' }), 'app')).toBe(
+      'npx nestjs-ledger migrate -d <file with the definition>',
     );
   });
 });

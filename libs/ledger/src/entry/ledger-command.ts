@@ -1,12 +1,12 @@
+import { DEFAULT_TABLE, isSameDefinition } from './compare-definitions.js';
 import type { LedgerTable } from './ledger-definition.js';
 
-/** What commands look at unless they are told. Source: the default of `defineLedger`. */
-const DEFAULT_TABLE = 'usage_entries';
 /** What a shell takes as it is. */
 const PLAIN = /^[\w.,:-]+$/;
 
 /**
- * A command of this package for the table of one ledger, as it is typed into a shell.
+ * A command of this package for one ledger, as a log line or an error names it. The path of the
+ * module that exports the definition is the reader's to fill in: nobody knows it at run time.
  *
  * @param command like `rollup --rebuild`
  * @param connectionSchema the `schema` of the TypeORM options; counts if the definition has none
@@ -14,30 +14,23 @@ const PLAIN = /^[\w.,:-]+$/;
  */
 export function ledgerCommand(
   command: string,
-  { schema, table }: Pick<LedgerTable, 'schema' | 'table'>,
+  definition: LedgerTable,
   connectionSchema?: string,
 ): string {
-  const place = schema ?? connectionSchema;
-  const options = [
-    ...(place === undefined ? [] : ['--schema', quote(place)]),
-    ...(table === DEFAULT_TABLE ? [] : ['--table', quote(table)]),
-  ];
-  return ['npx nestjs-ledger', command, ...options].join(' ');
+  const { name, schema } = definition;
+  const isDefault = isSameDefinition(definition, DEFAULT_TABLE);
+  const of = name === DEFAULT_TABLE.name ? '' : ` of ${name}`;
+  const place = schema === undefined ? connectionSchema : undefined;
+  return [
+    `npx nestjs-ledger ${command}`,
+    ...(isDefault ? [] : [`-d <file with the definition${of}>`]),
+    ...(place === undefined ? [] : [`--connection-schema ${quote(place)}`]),
+  ].join(' ');
 }
 
-/** `migrate` with all options that make this definition; without them it makes another. @internal */
+/** `migrate` for one ledger. @internal */
 export function migrateCommand(definition: LedgerTable, connectionSchema?: string): string {
-  const { ids, columns, partition, rollup, immutable } = definition;
-  const dimensions = (rollup || []).join(',');
-  const options = [
-    ...(ids === 'bigint' ? [] : [`--ids ${ids}`]),
-    ...Object.entries(columns).map(([field, type]) => `--column ${field}:${type}`),
-    ...(partition === undefined ? [] : [`--partition ${partition}`]),
-    ...(immutable ? ['--immutable'] : []),
-    ...(rollup ? [] : ['--no-rollup']),
-    ...(dimensions === '' ? [] : [`--rollup ${dimensions}`]),
-  ];
-  return [ledgerCommand('migrate', definition, connectionSchema), ...options].join(' ');
+  return ledgerCommand('migrate', definition, connectionSchema);
 }
 
 function quote(name: string): string {

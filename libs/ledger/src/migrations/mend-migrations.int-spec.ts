@@ -6,6 +6,7 @@ import {
   type RollupBench,
 } from '../../../../test/support/rollup-bench.js';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
+import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../cli/program.js';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { prepareTable, runMigrations, verifyTable } from './fixtures/wired-migrations.fixture.js';
@@ -91,9 +92,11 @@ describe('what was lost after it had been migrated', () => {
 });
 
 it('nestjs-ledger migrate makes a table immutable', async () => {
-  const table = ['--database-url', url, '--schema', schema, '--table', 'other'];
+  const definition = defineLedger({ schema, table: 'other', immutable: true });
   const output = outputTo(() => undefined);
-  expect(await runProgram(['migrate', '--immutable', ...table], output)).toBe(0);
+  expect(
+    await runProgram(['migrate', '--database-url', url, ...definitionOptions(definition)], output),
+  ).toBe(0);
   await expect(bench.client.query(`DELETE FROM "${schema}".other`)).rejects.toMatchObject({
     code: '23001',
   });

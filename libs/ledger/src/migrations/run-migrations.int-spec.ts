@@ -229,7 +229,7 @@ describe('runMigrations', () => {
       await expect(failure).rejects.toSatisfy(isSinkHaltError);
       await expect(failure).rejects.toMatchObject({
         sqlState: '42501',
-        message: expect.stringContaining(`npx nestjs-ledger migrate --schema '${schema}'`),
+        message: expect.stringContaining('npx nestjs-ledger migrate -d <file with the definition>'),
       });
     } finally {
       await admin.query(`DROP ROLE ${role}`);

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
+import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../cli/program.js';
 import { defineLedger } from '../define-ledger.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
@@ -24,10 +25,7 @@ const everything = defineLedger({
   partition: 'month',
   immutable: true,
 });
-const AS_OPTIONS = [
-  ...['--schema', schema, '--column', 'model:text', '--rollup', 'model'],
-  ...['--partition', 'month', '--immutable'],
-];
+const AS_OPTIONS = definitionOptions(everything);
 
 const { functions, triggers } = declaredObjects(planMigrations(everything, tableExtensions));
 const nameOf = (ending: keyof typeof NAME_ENDINGS): string =>

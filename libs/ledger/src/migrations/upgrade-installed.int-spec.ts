@@ -2,6 +2,7 @@ import { Test } from '@nestjs/testing';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
+import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../cli/program.js';
 import type { LedgerDefinition } from '../define-ledger.js';
 import { LedgerModule } from '../ledger.module.js';
@@ -148,10 +149,10 @@ describe.each([
     expect(await verifyTable(query, definition)).toEqual([]);
   });
 
-  it.each(INSTALLED_LEDGERS)('misses no entry of $name', async ({ schema, table }) => {
+  it.each(INSTALLED_LEDGERS)('misses no entry of $name', async (definition) => {
     const lines: string[] = [];
     const output = outputTo((line) => void lines.push(line));
-    const at = ['--database-url', database.url, '--schema', schema!, '--table', table];
+    const at = ['--database-url', database.url, ...definitionOptions(definition)];
     expect(await runProgram(['verify', '--json', ...at], output)).toBe(0);
     const { runs } = JSON.parse(lines.join('\n')) as { runs: { missing: number }[] };
     expect(runs.length).toBeGreaterThan(0);

@@ -6,6 +6,7 @@ import { defineLedger } from '../define-ledger.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
 import { createLedger } from '../create-ledger.js';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
+import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../cli/program.js';
 import {
   createLedgerDatabase,
@@ -14,6 +15,7 @@ import {
 import { PgConnections } from '../postgres/pg-connections.js';
 import { RollupPass } from '../rollup/rollup-pass.js';
 import { UsageReader } from '../reading/usage-reader.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
 import { convertTable } from './convert-table.js';
 import { tryPartitionLock } from './create-partitions.js';
 import { verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js';
@@ -34,8 +36,12 @@ afterEach(async () => {
 const say = (text: string): void => void said.push(text);
 
 function run(...args: string[]): Promise<number> {
-  const { url, schema } = database;
-  return runProgram([...args, '--database-url', url, '--schema', schema], outputTo(say));
+  return runFor(database.table, ...args);
+}
+
+function runFor(definition: LedgerTable, ...args: string[]): Promise<number> {
+  const own = ['--database-url', database.url, ...definitionOptions(definition)];
+  return runProgram([...args, ...own], outputTo(say));
 }
 
 const sqlTable = (): string => `"${database.schema}".usage_entries`;
@@ -238,7 +244,7 @@ describe('partitions convert', () => {
 describe('partitions create and retire', () => {
   it('make and drop months, tell it as JSON, and do nothing in a dry run', async () => {
     await database.sql('DROP TABLE $T');
-    expect(await run('migrate', '--partition', 'month')).toBe(0);
+    expect(await runFor({ ...database.table, partition: 'month' }, 'migrate')).toBe(0);
     const years = ['--from', '2099-01-01T00:00:00Z', '--to', '2099-03-01T00:00:00Z'];
     said.length = 0;
     expect(await run('partitions', 'create', ...years, '--dry-run')).toBe(0);

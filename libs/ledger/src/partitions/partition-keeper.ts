@@ -223,7 +223,7 @@ export class PartitionKeeper {
 
   #command(verb: 'create' | 'convert'): string {
     const { definition } = this.#parts;
-    return ledgerCommand(`partitions ${verb} --by ${definition.partition}`, definition);
+    return ledgerCommand(`partitions ${verb}`, definition);
   }
 
   #tellFailure(error: unknown): void {

@@ -1,8 +1,10 @@
 import type { RetiredPartition } from '../ports/ledger-retention.interface.js';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
+import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../cli/program.js';
 import { newEntryUuid } from '../codec/uuid.js';
+import type { LedgerDatabase } from '../sink/fixtures/ledger-database.fixture.js';
 import { PartitionedDatabase } from './fixtures/partitioned-database.fixture.js';
 import {
   claimRetired,
@@ -24,9 +26,12 @@ afterEach(() => test.drop());
 
 /** What the command says, which detaches nothing itself here. */
 async function runRetire(...args: string[]): Promise<string[]> {
+  return runRetireIn(test.database, ...args);
+}
+
+async function runRetireIn({ url, table }: LedgerDatabase, ...args: string[]): Promise<string[]> {
   const said: string[] = [];
-  const { url, schema } = test.database;
-  const at = ['--database-url', url, '--schema', schema];
+  const at = ['--database-url', url, ...definitionOptions(table)];
   const output = outputTo((line) => void said.push(line));
   expect(await runProgram(['partitions', 'retire', '--keep', '100', ...at, ...args], output)).toBe(
     0,
@@ -181,7 +186,7 @@ describe('a process whose clock is years ahead', () => {
     if (who === 'a keeper') await wrong.keeperOf({ keep: 3 }).look();
     else {
       vi.useFakeTimers({ now: ahead, toFake: ['Date'] });
-      await runRetire('--keep', '3', '--schema', wrong.database.schema);
+      await runRetireIn(wrong.database, '--keep', '3');
     }
     const rows = await wrong.database.sql<{ at: Date }>('SELECT created_at AS at FROM $T');
     expect(rows.map(({ at }) => at.getTime())).toEqual([kept]);
