@@ -1,3 +1,4 @@
+import { format } from 'prettier';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { CommandError } from '../command.error.js';
@@ -90,6 +91,16 @@ describe('a module that has the usual shape', () => {
       ),
     );
     expect(app.get('src/ledger.config.ts')).toContain('from "nestjs-ledger"\r\n');
+  });
+
+  it('is written as the formatter of a new application would write it', async () => {
+    const app = appOf(moduleWith('{\n  imports: [],\n  controllers: [AppController],\n}'));
+    initialize(app);
+    for (const path of ['src/app.module.ts', 'src/ledger.config.ts', 'src/main.ts']) {
+      const text = app.get(path)!;
+      const options = { singleQuote: true, trailingComma: 'all', parser: 'typescript' } as const;
+      expect(await format(text, options), path).toBe(text);
+    }
   });
 
   it('takes four lines of a new application, and four of a file of its own', () => {

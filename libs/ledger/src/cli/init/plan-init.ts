@@ -134,8 +134,9 @@ function configText(style: SourceStyle): string {
   return [
     importLine(style, ['createLedgerConfig'], 'nestjs-ledger'),
     '',
-    '/** What holds where the environment says nothing; .env.example has the names. */',
-    `export const ledgerConfig = createLedgerConfig({ defaults: { profile: ${quote}low${quote} } })${semicolon}`,
+    // Two lines, since one would have 81 columns, which the linter of a new application refuses.
+    `const defaults = { profile: ${quote}low${quote} } as const${semicolon}`,
+    `export const ledgerConfig = createLedgerConfig({ defaults })${semicolon}`,
     '',
   ].join(lineEnd);
 }
