@@ -48,6 +48,11 @@ export interface DefinitionOptions<
    * statement, and never for an INSERT or COPY. Migrations only add: taking it back is yours to do.
    */
   readonly immutable?: boolean;
+  /**
+   * `true`: another ledger of the application may write to this table, if its definition says so too.
+   * Reads of each then see the entries of both. Default `false`: the boot fails.
+   */
+  readonly shared?: boolean;
 }
 
 /**
@@ -93,6 +98,7 @@ export function defineLedger<
     rollup:
       options.rollup === false ? false : Object.freeze([...(options.rollup?.dimensions ?? [])]),
     immutable: options.immutable ?? false,
+    shared: options.shared ?? false,
   };
   return completeDefinition(table);
 }

@@ -61,6 +61,23 @@ export class LedgerDatabase {
     return !this.isOwn && (this.#dataSource ?? find()) === dataSource;
   }
 
+  /**
+   * Tells databases and schemas apart: the same text for what is the same by its address.
+   *
+   * @param schema of the definition; undefined for the connection's own
+   * @returns undefined if there is no database
+   */
+  placeOf(schema: string | undefined, find: FindDataSource): string | undefined {
+    const dataSource = this.#dataSource ?? find();
+    if (dataSource?.options.type !== 'postgres') return undefined;
+    const { replication, schema: ownSchema } = dataSource.options;
+    const server = replication?.master ?? dataSource.options;
+    const { url, host = 'localhost', port = 5432, database } = server;
+    const address = url === undefined ? [host, port, database] : addressOf(url);
+    const extra = dataSource.options.extra as { options?: string } | undefined;
+    return JSON.stringify([address, extra?.options ?? searchPathOf(url), schema ?? ownSchema]);
+  }
+
   /** Connections that the pool may open. */
   get poolSize(): number {
     const { extra, poolSize } = this.dataSource.options as {
@@ -80,6 +97,17 @@ export class LedgerDatabase {
     const rows: unknown = await this.dataSource.query('SHOW max_connections');
     return Number((rows as { max_connections: string }[])[0]?.max_connections);
   }
+}
+
+function addressOf(url: string): unknown[] {
+  if (!URL.canParse(url)) return [url];
+  const { hostname, port, pathname } = new URL(url);
+  return [hostname, Number(port || 5432), pathname.slice(1)];
+}
+
+function searchPathOf(url: string | undefined): string | undefined {
+  if (url === undefined || !URL.canParse(url)) return undefined;
+  return new URL(url).searchParams.get('options') ?? undefined;
 }
 
 function noDatabase(): LedgerOptionsError {

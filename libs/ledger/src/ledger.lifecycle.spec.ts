@@ -30,7 +30,7 @@ function bootable({ all = [], name = 'default', numWorkers = 1, dataSource }: Su
     partitions: undefined,
     rollups: undefined,
     all: () => all,
-    strayConfigurations: () => [],
+    checkApplication: () => {},
     httpServer: () => undefined,
     isUnderTest: true,
   });

@@ -36,8 +36,8 @@ export interface LedgerLifecycleParts {
   readonly rollups: { start(): void; stop(): void } | undefined;
   /** Lifecycles of all ledgers of this application, this one among them. */
   readonly all: () => LedgerLifecycle[];
-  /** Names of ledgers that have a configuration, and are in no module of the application. */
-  readonly strayConfigurations: () => string[];
+  /** Throws a LedgerOptionsError if this ledger does not fit the rest of the application. */
+  readonly checkApplication: () => void;
   /** The application's HTTP server, if it has one. */
   readonly httpServer: () => Server | undefined;
   /** A test runner's processes are ended without a signal. */
@@ -80,8 +80,8 @@ export class LedgerLifecycle
   /**
    * Finds the database and starts the workers.
    *
-   * @throws LedgerOptionsError if there is none, two ledgers have one name, or a configuration is of
-   * no ledger
+   * @throws LedgerOptionsError if there is none, two ledgers have one name or one table, or a
+   * configuration is of no ledger
    * @throws SinkTransientError, SinkHaltError where it waits for the database (`connectAtBoot`) and
    * that is away, or its table is not as it must be
    */
@@ -93,7 +93,8 @@ export class LedgerLifecycle
 
   async #begin(): Promise<void> {
     const { pool, ledger } = this.#parts;
-    this.#checkNames();
+    this.#checkName();
+    this.#parts.checkApplication();
     pool?.begin(this.#otherPools());
     this.#announce();
     await this.#probeSpillDirectory();
@@ -103,21 +104,12 @@ export class LedgerLifecycle
     this.#parts.rollups?.start();
   }
 
-  #checkNames(): void {
-    const { name, all, strayConfigurations } = this.#parts;
-    if (all().filter((each) => each.name === name).length > 1) {
-      throw notTheLedger(
-        name,
-        'two ledgers of one application need different names: defineLedger({ name })',
-      );
-    }
-    const [stray] = strayConfigurations();
-    if (stray === undefined) return;
-    const names = all().map((each) => each.name);
+  #checkName(): void {
+    const { name, all } = this.#parts;
+    if (all().filter((each) => each.name === name).length < 2) return;
     throw notTheLedger(
-      stray,
-      `has a configuration, but the application only has the ledgers ${names.join(', ')}: import ` +
-        'LedgerModule for it, or remove the configuration',
+      name,
+      'two ledgers of one application need different names: defineLedger({ name })',
     );
   }
 

@@ -9,6 +9,7 @@ import {
   getLedgerToken,
   ledgerConfig,
   LedgerModule,
+  type LedgerDefinition,
   type LedgerService,
 } from './index.js';
 import { LedgerTestingModule } from './testing/index.js';
@@ -105,10 +106,55 @@ describe('a ledger and its configuration', () => {
     const connection = { url: 'postgres://127.0.0.1:1/nobody' };
     const ledger = LedgerModule.forRoot({ ledger: audit, connection });
     await expect(boot(await load, ledger)).rejects.toThrow(
-      'ledger = usage (code): has a configuration, but the application only has the ledgers audit',
+      'ledger = usage (code): has a configuration, but no module imports it',
     );
     await boot(await load, LedgerModule.forRootAsync(usageConfig.asProvider()));
     await boot(await load, ledger, LedgerTestingModule.forRoot({ ledgers: [usage] }));
+  });
+});
+
+describe('two ledgers on one table', () => {
+  const URL = 'postgres://app:secret@127.0.0.1:1/app';
+  const trail = defineLedger({ name: 'trail' });
+  const of = (ledger: LedgerDefinition, connection: object): DynamicModule =>
+    LedgerModule.forRoot({ ledger, connection });
+
+  it.each([
+    ['one address', { url: URL }, { url: URL }],
+    ['of two roles', { url: URL }, { url: 'postgres://me@127.0.0.1:1/app' }],
+    ['spelled twice', { url: URL }, { host: '127.0.0.1', port: 1, database: 'app' }],
+    ['with a replica', { replication: { master: { url: URL }, slaves: [] } }, { url: URL }],
+  ])('fail the boot, and the error names both: %s', async (_, one, other) => {
+    const starting = boot(of(usage, one), of(trail, other));
+    await expect(starting).rejects.toThrow(
+      /ledger = (usage|trail) .* has the table usage_entries, which ledger (trail|usage) has too/,
+    );
+    await expect(starting).rejects.not.toThrow('secret');
+  });
+
+  it('may share it if both say so', async () => {
+    const shared = [usage, trail].map(({ name }) => defineLedger({ name, shared: true }));
+    await boot(...shared.map((ledger) => of(ledger, { url: URL })));
+    await expect(boot(of(shared[0]!, { url: URL }), of(trail, { url: URL }))).rejects.toThrow(
+      'or `shared: true` to both',
+    );
+  });
+
+  it.each([
+    ['another database', { url: `${URL}2` }],
+    ['another server', { url: URL.replace(':1/', ':2/') }],
+    ['another schema', { url: URL, schema: 'metering' }],
+    ['another search path', { url: `${URL}?options=-csearch_path%3Dmetering` }],
+    ['another search path in code', { url: URL, extra: { options: '-csearch_path=metering' } }],
+  ])('are two tables if they lie elsewhere: %s', async (_, elsewhere) => {
+    await boot(of(usage, { url: URL }), of(trail, elsewhere));
+  });
+
+  it('are two tables if their definitions name another schema or table', async () => {
+    for (const options of [{ schema: 'metering' }, { table: 'calls' }]) {
+      const other = defineLedger({ name: 'trail', ...options });
+      await boot(of(usage, { url: URL }), of(other, { url: URL }));
+    }
   });
 });
 

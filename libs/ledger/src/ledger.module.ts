@@ -3,7 +3,6 @@ import { HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { HealthIndicatorService } from '@nestjs/terminus';
 import type { Server } from 'node:http';
 import { DataSource } from 'typeorm';
-import { originOf } from './config/config-origin.js';
 import { checkConfiguredLedger, configuredLedgerOf } from './config/configured-ledger.js';
 import type { LedgerOptions, ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
@@ -13,6 +12,7 @@ import { createLogger } from './nest/create-logger.js';
 import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerInterceptor } from './http/ledger.interceptor.js';
+import { checkConfigurations, checkTables, type ApplicationLedger } from './ledger.application.js';
 import { LedgerLifecycle } from './ledger.lifecycle.js';
 import { PoolShare } from './ledger.pool-share.js';
 import {
@@ -127,15 +127,19 @@ function lifecycleOf(
   [parts, moduleRef, modules, host]: LifecycleDependencies,
 ): LedgerLifecycle {
   const { ledger, database, files, partitions, rollups } = parts;
+  const find = (): DataSource | undefined => findDataSource(moduleRef);
   return new LedgerLifecycle({
     name,
     ledger,
     files,
-    pool: database && new PoolShare(ledger, database, () => findDataSource(moduleRef)),
+    pool: database && new PoolShare(ledger, database, find),
     partitions,
     rollups,
     all: () => lifecyclesIn(modules),
-    strayConfigurations: () => strayConfigurationsIn(modules),
+    checkApplication: () => {
+      checkConfigurations(modules);
+      checkTables(parts, ledgersIn(modules), find);
+    },
     httpServer: () => host.httpAdapter?.getHttpServer() as Server | undefined,
     isUnderTest: isUnderTest(process.env),
   });
@@ -157,19 +161,11 @@ function lifecyclesIn(modules: ModulesContainer): LedgerLifecycle[] {
   });
 }
 
-/** Names of the ledgers that `ConfigModule` has a configuration of, and the application has not. */
-function strayConfigurationsIn(modules: ModulesContainer): string[] {
-  const all = [...modules.values()];
-  const configured = all.flatMap(({ providers }) =>
-    [...providers].flatMap(([token, { instance }]) => {
-      const isConfiguration = typeof token === 'string' && token.startsWith('CONFIGURATION(');
-      if (!isConfiguration || typeof instance !== 'object' || instance === null) return [];
-      return originOf(instance)?.ledger ?? [];
-    }),
-  );
-  return [...new Set(configured)].filter((name) => {
-    const token = getLedgerToken({ name });
-    return !all.some(({ providers }) => providers.has(token));
+/** Those of this copy of the package. */
+function ledgersIn(modules: ModulesContainer): ApplicationLedger[] {
+  return [...modules.values()].flatMap(({ providers }) => {
+    const parts = providers.get(LEDGER)?.instance as ApplicationLedger | null | undefined;
+    return parts ?? [];
   });
 }
 

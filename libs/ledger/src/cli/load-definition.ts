@@ -26,6 +26,7 @@ const FIELDS = Object.keys({
   partition: true,
   rollup: true,
   immutable: true,
+  shared: true,
   entity: true,
   migrations: true,
 } satisfies Record<keyof LedgerDefinition, true>);

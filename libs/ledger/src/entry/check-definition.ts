@@ -42,7 +42,17 @@ export const NAME_ENDINGS = {
 export const MAX_TABLE_BYTES =
   MAX_IDENTIFIER_BYTES - Math.max(...Object.values(NAME_ENDINGS).map((ending) => ending.length));
 
-const OPTIONS = ['name', 'schema', 'table', 'ids', 'columns', 'partition', 'rollup', 'immutable'];
+const OPTIONS = [
+  'name',
+  'schema',
+  'table',
+  'ids',
+  'columns',
+  'partition',
+  'rollup',
+  'immutable',
+  'shared',
+];
 const PERIODS = ['day', 'month'];
 const ID_TYPES = ['bigint', 'uuid', 'text'];
 const COLUMN_TYPES = [
@@ -73,7 +83,7 @@ export function checkDefinition(options: unknown): string[] {
   const faults = Object.keys(options)
     .filter((key) => !OPTIONS.includes(key))
     .map((key) => `${quote(key)} is not an option; there are ${OPTIONS.join(', ')}`);
-  const { name, schema, table, ids, columns, partition, rollup, immutable } = options;
+  const { name, schema, table, ids, columns, partition, rollup, immutable, shared } = options;
   if (name !== undefined && !(typeof name === 'string' && NAME.test(name))) {
     faults.push('name must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter');
   }
@@ -86,8 +96,10 @@ export function checkDefinition(options: unknown): string[] {
   if (partition !== undefined && !PERIODS.includes(partition as string)) {
     faults.push(`partition must be one of ${PERIODS.join(', ')}`);
   }
-  if (immutable !== undefined && typeof immutable !== 'boolean') {
-    faults.push('immutable must be true or false');
+  for (const [option, value] of Object.entries({ immutable, shared })) {
+    if (value !== undefined && typeof value !== 'boolean') {
+      faults.push(`${option} must be true or false`);
+    }
   }
   if (rollup !== undefined) faults.push(...checkRollup(rollup, columns));
   return faults;

@@ -13,6 +13,7 @@ export const DEFAULT_TABLE: LedgerTable<'bigint', {}> = Object.freeze({
   columns: Object.freeze({}),
   rollup: Object.freeze([]),
   immutable: false,
+  shared: false,
 });
 
 /** True if both say the same, whoever made them. @internal */
@@ -21,10 +22,10 @@ export function isSameDefinition(a: LedgerTable, b: LedgerTable): boolean {
 }
 
 function fingerprint(definition: LedgerTable): string {
-  const { name, schema, table, ids, columns, partition, rollup, immutable } = definition;
+  const { name, schema, table, ids, columns, partition, rollup, immutable, shared } = definition;
   return JSON.stringify([
     [name, schema ?? null, table, ids],
     Object.entries(columns),
-    [partition ?? null, rollup ?? false, immutable ?? false],
+    [partition ?? null, rollup ?? false, immutable ?? false, shared ?? false],
   ]);
 }

@@ -38,6 +38,8 @@ export interface LedgerTable<
   readonly rollup?: readonly string[] | false;
   /** True: the table refuses UPDATE, DELETE and TRUNCATE. */
   readonly immutable?: boolean;
+  /** True: another ledger of the application may have the same table, if it says so too. */
+  readonly shared?: boolean;
 }
 
 /** Bytes that a text id or an idempotency key may have in UTF-8. */

@@ -1,0 +1,75 @@
+import type { ModulesContainer } from '@nestjs/core';
+import { originOf } from './config/config-origin.js';
+import { notTheLedger } from './config/configured-ledger.js';
+import type { LedgerTable } from './entry/ledger-definition.js';
+import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
+import { getLedgerToken } from './ledger.tokens.js';
+
+/** A ledger of an application, as far as the others must know it. @internal */
+export interface ApplicationLedger {
+  readonly ledger: { readonly table: LedgerTable };
+  /** Undefined: the ledger writes to a sink of the application's own. */
+  readonly database: LedgerDatabase | undefined;
+}
+
+/**
+ * Two definitions on one table would each count the entries of the other.
+ *
+ * @param all ledgers of the application
+ * @throws LedgerOptionsError unless both say `shared: true`
+ * @internal
+ */
+export function checkTables(
+  own: ApplicationLedger,
+  all: readonly ApplicationLedger[],
+  find: FindDataSource,
+): void {
+  const { name, table, shared } = own.ledger.table;
+  const path = pathOf(own, find);
+  if (path === undefined) return;
+  const other = all.find(({ ledger, database }) => {
+    if (ledger.table.name === name || (shared && ledger.table.shared)) return false;
+    return pathOf({ ledger, database }, find) === path;
+  });
+  if (other === undefined) return;
+  throw notTheLedger(
+    name,
+    `has the table ${table}, which ledger ${other.ledger.table.name} has too, so each would count the ` +
+      'entries of the other: give one another `table` or `schema`, or `shared: true` to both',
+  );
+}
+
+/** Undefined: there is no database, or none yet. */
+function pathOf({ ledger, database }: ApplicationLedger, find: FindDataSource): string | undefined {
+  const { schema, table } = ledger.table;
+  const place = database?.placeOf(schema, find);
+  return place === undefined ? undefined : JSON.stringify([place, table]);
+}
+
+/**
+ * Settings of a configuration whose ledger is nowhere would be ignored without a word.
+ *
+ * @param modules of the application
+ * @throws LedgerOptionsError that names it
+ * @internal
+ */
+export function checkConfigurations(modules: ModulesContainer): void {
+  const all = [...modules.values()];
+  const configured = all.flatMap(({ providers }) =>
+    [...providers].flatMap(([token, { instance }]) => {
+      const isConfiguration = typeof token === 'string' && token.startsWith('CONFIGURATION(');
+      if (!isConfiguration || typeof instance !== 'object' || instance === null) return [];
+      return originOf(instance)?.ledger ?? [];
+    }),
+  );
+  const stray = configured.find((name) => {
+    const token = getLedgerToken({ name });
+    return !all.some(({ providers }) => providers.has(token));
+  });
+  if (stray === undefined) return;
+  throw notTheLedger(
+    stray,
+    'has a configuration, but no module imports it: import LedgerModule for it, or remove the ' +
+      'configuration from ConfigModule',
+  );
+}
