@@ -154,8 +154,9 @@ describe('the application, in a process of its own', () => {
       LEDGER_ASYNC_RETRY_MAX_MS: '200',
       ...environment,
     });
-    await app.says(/successfully started/);
-    return `http://127.0.0.1:${port}`;
+    const url = `http://127.0.0.1:${port}`;
+    await vi.waitFor(() => fetch(url), 20_000);
+    return url;
   }
 
   /** A process of this example; it runs where its files may lie. */
