@@ -39,12 +39,12 @@ interface Report {
   readonly rounds: number;
   readonly written?: number;
   readonly queued?: number;
-  readonly faults?: string[];
+  readonly faults: readonly string[];
 }
 
 /** An application of the previous version that records and reads, round after round. */
 class PreviousProcess {
-  last: Report = { rounds: 0 };
+  last: Report = { rounds: 0, faults: [] };
   readonly #child: ChildProcess;
   #said = '';
 
@@ -91,6 +91,7 @@ describe('processes of the previous version', { timeout: 180_000 }, () => {
       await Promise.all(processes.map((each) => each.rounds(3)));
       await migrateAll();
       await Promise.all(processes.map((each) => each.rounds(10)));
+      expect(processes.flatMap(({ last }) => last.faults)).toEqual([]);
       // One that starts now may put its own functions back, and the next migration puts them right.
       processes.push(new PreviousProcess(9003));
       await Promise.all(processes.map((each) => each.rounds(3)));
@@ -98,7 +99,8 @@ describe('processes of the previous version', { timeout: 180_000 }, () => {
       await Promise.all(processes.map((each) => each.rounds(3)));
       const reports = await Promise.all(processes.map((each) => each.stop()));
       for (const [index, { rounds, written, queued, faults }] of reports.entries()) {
-        expect(faults).toEqual([]);
+        // It drops a function to replace it, so that a call at that moment has no answer.
+        expect(faults.filter((fault) => !fault.includes('(XX000)'))).toEqual([]);
         expect(written).toBe(queued);
         const { rows } = await database.client.query(
           `SELECT count(*)::int AS count, count(DISTINCT memo)::int AS memos
