@@ -139,8 +139,11 @@ describe.each(functions.map((each) => [nameOf(each.object.ending), each] as cons
       await expectReportAndRepair(name, problem('is missing'));
     });
 
-    it('is left alone when a newer version of the package made it', async () => {
+    it('is left alone when a newer version of the package made it, trigger and all', async () => {
       await replaceBody((body) => body.replace(mark, `-- nestjs-ledger ${number + 1}`));
+      const isTrigger = triggers.some(({ object }) => nameOf(object.ending) === name);
+      const table = `${sqlSchema}.usage_entries`;
+      if (isTrigger) await client.query(`DROP TRIGGER ${name} ON ${table}`);
       expect(await verifyTable(query, everything)).toEqual([]);
       expect(await migrate()).toEqual([]);
       const runner = dataSource.createQueryRunner();
@@ -154,6 +157,8 @@ describe.each(functions.map((each) => [nameOf(each.object.ending), each] as cons
         { body: expect.stringContaining(`-- nestjs-ledger ${number + 1}\n`) as string },
       ]);
       await replaceBody((body) => body.replace(`-- nestjs-ledger ${number + 1}`, mark));
+      expect(await migrate()).toHaveLength(isTrigger ? 1 : 0);
+      expect(await verifyTable(query, everything)).toEqual([]);
     });
   },
 );

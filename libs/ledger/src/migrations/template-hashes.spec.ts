@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { tableExtensions } from '../ledger.extensions.js';
 import { scriptTemplate, templateHash } from '../postgres/migration-script.js';
+import { declaredObjects } from '../postgres/verify-stored.js';
 import { TEMPLATE_HASHES } from './fixtures/template-hashes.fixture.js';
 import { planMigrations } from './plan-migrations.js';
 
@@ -29,6 +30,14 @@ describe('the migrations', () => {
     const { functions = [], triggers = [], up } = migration;
     for (const { ending } of functions) expect(up).toContain(`{function ${ending}}`);
     for (const { ending } of triggers) expect(up).toContain(`{trigger ${ending}}`);
+  });
+
+  it('declare a trigger together with its function, whose number stands for both', () => {
+    const { functions, triggers } = declaredObjects(plan);
+    for (const { object, planned } of triggers) {
+      const own = functions.find((each) => each.object.ending === object.ending);
+      expect(own?.planned.migration.number, object.ending).toBe(planned.migration.number);
+    }
   });
 
   it.each(migrations)('$number quotes with tags, so that no name ends a text', (migration) => {

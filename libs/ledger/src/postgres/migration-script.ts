@@ -75,7 +75,7 @@ export function scriptTemplate(migration: SqlMigration, direction: 'up' | 'down'
       functionTemplate(migration, find(functions, ending)),
     )
     .replaceAll(/\{trigger (\w+)\}/g, (_, ending: string) =>
-      triggerTemplate(find(triggers, ending)),
+      triggerTemplate(migration, find(triggers, ending)),
     );
 }
 
@@ -97,6 +97,19 @@ const FIND_SCHEMA = `
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.oid = pg_catalog.to_regclass({entries.text});`.trim();
 
+/** Ends the block if a newer version of the package has made the function of this name. */
+function leaveNewer({ number }: SqlMigration): string {
+  return `
+  -- A newer version of the package may have made it. Then it stays.
+  IF EXISTS (
+    SELECT FROM pg_catalog.pg_proc p
+    WHERE p.proname = v_name AND p.pronamespace = v_schema.oid
+      AND pg_catalog.substring(p.prosrc, '${NUMBER_PATTERN}')::integer > ${number})
+  THEN
+    RETURN;
+  END IF;`.trim();
+}
+
 /** Makes a function, unless a newer version of the package has made it. */
 function functionTemplate(migration: SqlMigration, stored: StoredFunction): string {
   return `
@@ -109,14 +122,7 @@ DECLARE
   v_old text;
 BEGIN
   ${FIND_SCHEMA}
-  -- A newer version of the package may have made it. Then it stays.
-  IF EXISTS (
-    SELECT FROM pg_catalog.pg_proc p
-    WHERE p.proname = v_name AND p.pronamespace = v_schema.oid
-      AND pg_catalog.substring(p.prosrc, '${NUMBER_PATTERN}')::integer > ${migration.number})
-  THEN
-    RETURN;
-  END IF;
+  ${leaveNewer(migration)}
   v_body := pg_catalog.replace(v_body, '{schema}', v_schema.name);
   v_create := pg_catalog.format('CREATE OR REPLACE FUNCTION %s.%I', v_schema.name, v_name)
     || pg_catalog.replace($head$${stored.head.trim()}$head$, '{schema}', v_schema.name)
@@ -150,8 +156,11 @@ export function triggerType({ timing, events }: StoredTrigger): number {
   return events.reduce((bits, event) => bits | EVENT_BITS[event], timing === 'BEFORE' ? 2 : 0);
 }
 
-/** Makes a trigger on the table and on each of its partitions, where it is missing or wrong. */
-function triggerTemplate(trigger: StoredTrigger): string {
+/**
+ * Makes a trigger on the table and on each of its partitions, where it is missing or wrong, unless its
+ * function is a newer version's.
+ */
+function triggerTemplate(migration: SqlMigration, trigger: StoredTrigger): string {
   const { ending, timing, events, oldTable, newTable } = trigger;
   const transitions = [
     ...(oldTable === undefined ? [] : [`OLD TABLE AS ${oldTable}`]),
@@ -166,6 +175,7 @@ DECLARE
   v_on text;
 BEGIN
   ${FIND_SCHEMA}
+  ${leaveNewer(migration)}
   -- A statement fires the triggers of the relation that it names, so each partition has its own. To
   -- drop a trigger that is right would wait for every read, and reads and writes would wait behind it.
   FOR v_on IN

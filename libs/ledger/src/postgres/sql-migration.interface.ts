@@ -27,7 +27,8 @@ export interface StoredFunction {
 
 /**
  * A statement-level trigger on the table and on each of its partitions, since a statement that names
- * a partition fires none of the table's. It has the name of its function.
+ * a partition fires none of the table's. It has the name of its function, and the same migration declares
+ * both, so that the number in the body stands for both.
  *
  * @internal
  */

@@ -1,7 +1,7 @@
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import { fillTemplate } from './fill-template.js';
-import type { FoundTable, FoundTrigger } from './load-catalog.js';
+import type { FoundFunction, FoundTable, FoundTrigger } from './load-catalog.js';
 import { functionBody, FUNCTION_MARK, triggerType, valuesOf } from './migration-script.js';
 import type {
   NameEnding,
@@ -88,12 +88,11 @@ function verifyFunction(
     '{schema}',
     () => found.quotedSchema,
   );
-  const numbers = same.map(({ body }) => numberOf(body));
-  if (numbers.some((each) => each !== undefined && each > number)) return [];
+  if (same.some((each) => isNewer(each, number))) return [];
   if (same.some(({ body }) => body === expected)) {
     return same.length === 1 ? [] : fault('exists more than once, with different parameters');
   }
-  return fault(difference(numbers[0], number));
+  return fault(difference(numberOf(same[0]!.body), number));
 }
 
 function difference(found: number | undefined, expected: number): string {
@@ -101,6 +100,11 @@ function difference(found: number | undefined, expected: number): string {
   return found < expected
     ? `is of migration ${found}, not ${expected}`
     : `has another body than migration ${expected} gave it`;
+}
+
+/** A newer version of the package made it. */
+function isNewer({ body }: FoundFunction, number: number): boolean {
+  return (numberOf(body) ?? 0) > number;
 }
 
 /** The number of the migration in a body; undefined if it has none. @internal */
@@ -114,20 +118,23 @@ function verifyTrigger(
   { planned, object }: Declared<StoredTrigger>,
 ): TableFault[] {
   const name = definition.table + NAME_ENDINGS[object.ending];
+  const { number } = planned.migration;
+  const own = found.functions.filter((each) => each.name === name);
+  // Without its function there is no trigger; the fault of the function says so.
+  if (own.length === 0 || own.some((each) => isNewer(each, number))) return [];
   const wrong = found.relations.flatMap((relation) => {
     const trigger = found.triggers.find((each) => each.name === name && each.on === relation);
     const problem = triggerProblem(object, name, trigger);
     return problem === undefined ? [] : [`trigger ${name} on ${relation} ${problem}`];
   });
-  // Without its function there is no trigger; the fault of the function says so.
-  if (wrong.length === 0 || !found.functions.some((each) => each.name === name)) return [];
+  if (wrong.length === 0) return [];
   const of = found.relations.length;
   const extent = of === 1 ? '' : ` (so on ${wrong.length} of ${of} tables and partitions)`;
   return [
     {
       kind: 'warning',
       object: 'trigger',
-      remadeBy: planned.migration.number,
+      remadeBy: number,
       subject: name,
       problem: `${wrong[0]!}${extent}: ${object.effect}`,
       remedy,
