@@ -7,4 +7,5 @@ import { defineLedger } from 'nestjs-ledger';
 export const usage = defineLedger({
   ids: 'text',
   columns: { model: 'text', costNanos: 'bigint' },
+  rollup: true,
 });

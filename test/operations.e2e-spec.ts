@@ -202,7 +202,7 @@ describe('the symptoms of docs/operations.md', { timeout: 120_000 }, () => {
   it('slow reads: a line, and how far rollups are behind', async () => {
     await start();
     await database.sql('DROP INDEX ops.usage_entries_late');
-    await untilLogged('Slow reads', 'WARNING: this role does not move the rollups of');
+    await untilLogged('Slow reads', "WARNING: this process can't refresh the rollups of");
     const ask = /`(SELECT [^`]+)`/.exec(sections.get('Slow reads')!)![1]!;
     const [row] = await database.sql(`SET search_path = ops; ${ask}`);
     expect(row).toHaveProperty('closed_before');

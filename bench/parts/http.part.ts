@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { emptyEntries } from '../setup/empty-entries.js';
 import { Child } from '../setup/child.js';
 import { takeTurns } from '../setup/figures.js';
 import type { GatewayInput } from '../processes/gateway.process.js';
@@ -113,7 +114,7 @@ async function once(
   { name, isWritten, gateway, url }: Contender,
   { perSecond, seconds, isCounted }: { perSecond: number; seconds: number; isCounted: boolean },
 ): Promise<LoadReport> {
-  await database.admin.query('TRUNCATE public.usage_entries');
+  await emptyEntries(database.admin, 'public.usage_entries');
   await database.admin.query('CHECKPOINT');
   const order: LoadOrder = { url, seconds, perSecond };
   const before = await cpuOf(gateway);

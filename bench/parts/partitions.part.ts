@@ -5,6 +5,7 @@ import {
   detachPartitions,
   dropRetired,
 } from '../../libs/ledger/src/partitions/retire-partitions.js';
+import { rollupRetirement } from '../../libs/ledger/src/rollup/rollup-retirement.js';
 import { createBenchLedger, roomFor, type BenchLedger } from '../setup/bench-ledger.js';
 import { tableOf, type EntryKind } from '../setup/entries.js';
 import { percentile, takeTurns } from '../setup/figures.js';
@@ -33,7 +34,7 @@ const KINDS = Object.keys(NAMES) as Kind[];
 
 /**
  * A table of three years, plain and in months: the rate of writing, and dropping a month. None has
- * rollups, whose first fold would take its time from all turns.
+ * rollups, whose first refresh would take its time from all turns.
  */
 export const partitions: Part = {
   name: 'partitions',
@@ -140,7 +141,9 @@ async function dropMonths(bench: Bench, held: BenchLedger): Promise<void> {
       const cutoff = periodAt('month', firstMonth(), ++dropped).from;
       const startedAt = performance.now();
       const retired =
-        (await detachPartitions(sessionOfClient(bench.database.admin), table, cutoff)) ?? [];
+        (await detachPartitions(sessionOfClient(bench.database.admin), table, cutoff, {
+          hooks: rollupRetirement,
+        })) ?? [];
       for (const one of retired) await dropRetired(sessionOfClient(bench.database.admin), one);
       const key = { group: 'dropping a month while writing', contender: 'the drop', setting: 1 };
       figures.add({ ...key, metric: 'took', unit: 'ms' }, performance.now() - startedAt);

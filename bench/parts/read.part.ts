@@ -1,6 +1,8 @@
 import { totalmem } from 'node:os';
 import { DataSource } from 'typeorm';
-import { RollupPass } from '../../libs/ledger/src/rollup/rollup-pass.js';
+import { dimensions } from '../../libs/ledger/src/rollup/rollup-layout.js';
+import { RollupSummarySource } from '../../libs/ledger/src/rollup/rollup-summary-source.js';
+import { RollupRefresher } from '../../libs/ledger/src/rollup/rollup-refresher.js';
 import { UsageReader } from '../../libs/ledger/src/reading/usage-reader.js';
 import { PgConnections } from '../../libs/ledger/src/postgres/pg-connections.js';
 import { createBenchLedger, roomFor } from '../setup/bench-ledger.js';
@@ -58,15 +60,20 @@ export const read: Part = {
     const definition = definitionOf('read');
     const timeoutMs = 600_000;
     const first = { definition, connections, marginMs: 1_000, restFactor: 0, timeoutMs };
-    await foldAll(bench, new RollupPass(first), sizes);
+    await refreshAll(bench, new RollupRefresher(first), sizes);
     const asOf = (): Date => new Date();
-    const reader = new UsageReader({ definition, connections, asOf, timeoutMs });
-    const without = { ...definition, rollup: false } as const;
-    const plain = new UsageReader({ definition: without, connections, asOf, timeoutMs });
-    const pass = new RollupPass({ definition, connections });
+    const source = new RollupSummarySource({
+      definition,
+      connections,
+      dimensions: () => dimensions(definition),
+      onNotice: (text) => process.stderr.write(`${text}\n`),
+    });
+    const reader = new UsageReader({ definition, connections, asOf, timeoutMs, source });
+    const plain = new UsageReader({ definition, connections, asOf, timeoutMs });
+    const refresher = new RollupRefresher({ definition, connections });
     try {
       for (const numWorkers of isQuick ? WRITING.slice(1) : WRITING) {
-        await underLoad(bench, pass, numWorkers, (load) =>
+        await underLoad(bench, refresher, numWorkers, (load) =>
           readAll(bench, sizes, load, { reader, plain }),
         );
       }
@@ -85,7 +92,7 @@ function sizesOf({ isQuick, tableRows }: Bench): Sizes {
   return { ...sizes, rows: tableRows, users: of(sizes.users), owned: of(sizes.owned) };
 }
 
-/** What the rollups' triggers and indexes cost a COPY: the same table without them, by turns. */
+/** What the rollups' indexes cost a COPY: the same table without them, by turns. */
 async function compareWriting({ database, figures, isQuick, rounds }: Bench): Promise<void> {
   const kinds = [
     ['without_rollups', 'without rollups'],
@@ -134,12 +141,16 @@ async function fill({ database, figures }: Bench, sizes: Sizes): Promise<void> {
   figures.add({ ...key, metric: 'time', unit: 's' }, ms / 1000);
 }
 
-async function foldAll({ database, figures }: Bench, pass: RollupPass, sizes: Sizes) {
+async function refreshAll(
+  { database, figures }: Bench,
+  refresher: RollupRefresher,
+  sizes: Sizes,
+): Promise<void> {
   const { ms } = await measure(async () => {
-    for (let looks = 0, isBehind = true; isBehind || looks < 3; looks++) {
-      const result = await pass.run();
+    for (let rounds = 0, isBehind = true; isBehind || rounds < 3; rounds++) {
+      const result = await refresher.refresh();
       isBehind = result.isBehind;
-      if (result.outcome !== 'folded') await new Promise((resolve) => setTimeout(resolve, 600));
+      if (result.outcome !== 'refreshed') await new Promise((resolve) => setTimeout(resolve, 600));
     }
     await database.admin.query(`VACUUM ANALYZE ${tableOf('read').replace(/"$/, '_rollups"')}`);
   });

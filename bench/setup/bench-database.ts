@@ -1,3 +1,4 @@
+import { emptyEntries } from './empty-entries.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '@app/embedded-postgres';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -50,7 +51,7 @@ export class BenchDatabase {
 
   /** Makes every round start alike: an empty table, and no dirty pages to write. */
   async clear(kind: EntryKind): Promise<void> {
-    await this.admin.query(`TRUNCATE ${tableOf(kind)}`);
+    await emptyEntries(this.admin, tableOf(kind));
     await this.admin.query('CHECKPOINT');
   }
 

@@ -22,33 +22,31 @@ export const TABLE_KINDS: readonly EntryKind[] = [
 /** An entry as an application gives it to `record()`. */
 export type BenchEntry = Record<string, unknown> & { readonly userId: number };
 
-const small = defineLedger({ name: 'small', schema: 'bench_small' });
+const small = defineLedger({ name: 'small', schema: 'bench_small', rollup: true });
 const large = defineLedger({
   name: 'large',
   schema: 'bench_large',
   columns: { model: 'text', region: 'text', tenantId: 'uuid', costNanos: 'bigint' },
+  rollup: true,
 });
 
 const partitioned = defineLedger({
   name: 'partitioned',
   schema: 'bench_partitioned',
   partition: 'month',
-  rollup: false,
 });
 
 const partitionedEmpty = defineLedger({
   name: 'partitioned-empty',
   schema: 'bench_partitioned_empty',
   partition: 'month',
-  rollup: false,
 });
 
-const read = defineLedger({ name: 'read', schema: 'bench_read' });
+const read = defineLedger({ name: 'read', schema: 'bench_read', rollup: true });
 
 const withoutRollups = defineLedger({
   name: 'without-rollups',
   schema: 'bench_without_rollups',
-  rollup: false,
 });
 
 /** The real table, with all its indexes, in a schema of its own. */

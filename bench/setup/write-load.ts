@@ -1,5 +1,8 @@
 import { defaultLedger } from '../../libs/ledger/src/define-ledger.js';
-import type { PassResult, RollupPass } from '../../libs/ledger/src/rollup/rollup-pass.js';
+import type {
+  RefreshResult,
+  RollupRefresher,
+} from '../../libs/ledger/src/rollup/rollup-refresher.js';
 import { RollupSchedule } from '../../libs/ledger/src/rollup/rollup-schedule.js';
 import { systemClock } from '../../libs/ledger/src/clock/clock.js';
 import { measure, type Bench } from '../parts/part.js';
@@ -22,13 +25,13 @@ export function tellProgress(what: string, ms: number): void {
 }
 
 /**
- * Does the work while a ledger writes as fast as it can and folds as it does by itself.
+ * Does the work while a ledger writes as fast as it can and refreshes its rollups as it does by itself.
  *
  * The writer is a process of its own, so that this one's loop is free for what it measures.
  */
 export async function underLoad(
   bench: Bench,
-  pass: RollupPass,
+  refresher: RollupRefresher,
   numWorkers: number,
   work: (load: Load) => Promise<void>,
 ): Promise<void> {
@@ -43,7 +46,7 @@ export async function underLoad(
   const load: Load = { group: `while ${connections} at full speed`, isOver: false };
   const background = Promise.all([
     keepWriting(bench, writer, load),
-    keepFolding(bench, pass, load),
+    keepRefreshing(bench, refresher, load),
   ]);
   const watch = new LoopWatch(false);
   try {
@@ -67,21 +70,25 @@ async function keepWriting({ figures }: Bench, writer: Writer, load: Load): Prom
 }
 
 /** By the ledger's own schedule. */
-async function keepFolding({ figures }: Bench, pass: RollupPass, load: Load): Promise<void> {
+async function keepRefreshing(
+  { figures }: Bench,
+  refresher: RollupRefresher,
+  load: Load,
+): Promise<void> {
   const key = { group: load.group, contender: 'rollup', setting: 'in the background', unit: 'ms' };
   const measured = {
-    async run(): Promise<PassResult> {
+    async refresh(): Promise<RefreshResult> {
       const startedAt = performance.now();
-      const result = await pass.run();
+      const result = await refresher.refresh();
       const ms = performance.now() - startedAt;
-      if (result.outcome === 'folded') figures.add({ ...key, metric: 'one fold' }, ms);
+      if (result.outcome === 'refreshed') figures.add({ ...key, metric: 'one refresh' }, ms);
       return result;
     },
   };
   const warn = (text: string): void => void process.stderr.write(`${text}\n`);
   const logger = { log: warn, warn, error: warn };
   const schedule = new RollupSchedule({
-    pass: measured,
+    refresher: measured,
     clock: systemClock,
     logger,
     definition: defaultLedger,

@@ -1,7 +1,9 @@
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defineLedger } from '../../libs/ledger/src/define-ledger.js';
-import { RollupPass } from '../../libs/ledger/src/rollup/rollup-pass.js';
+import { dimensions } from '../../libs/ledger/src/rollup/rollup-layout.js';
+import { RollupSummarySource } from '../../libs/ledger/src/rollup/rollup-summary-source.js';
+import { RollupRefresher } from '../../libs/ledger/src/rollup/rollup-refresher.js';
 import { UsageReader } from '../../libs/ledger/src/reading/usage-reader.js';
 import { PgConnections } from '../../libs/ledger/src/postgres/pg-connections.js';
 import { openRollupBench, ownSchema, type RollupBench } from '../support/rollup-bench.js';
@@ -13,7 +15,7 @@ const SERVER_CONNECTIONS = 2;
 const CLIENT_CONNECTIONS = 8;
 const READS = 200;
 const USERS = 5;
-const usage = defineLedger({ schema: ownSchema(), rollup: {} });
+const usage = defineLedger({ schema: ownSchema(), rollup: true });
 
 let database: FaultDatabase;
 let bouncer: PgBouncer;
@@ -47,7 +49,7 @@ async function insert(count: number): Promise<void> {
 
 describe('PgBouncer in transaction mode', { timeout: 60_000 }, () => {
   it.skipIf(PG_BOUNCER === undefined)(
-    'in front of summary(), of many at once and of the passes: every sum is that of the rows',
+    'in front of summary(), of many at once and of refreshes: every sum is that of the rows',
     async () => {
       const connections = new PgConnections({ dataSource: () => pooled, ownsDataSource: false });
       const notices: string[] = [];
@@ -55,23 +57,28 @@ describe('PgBouncer in transaction mode', { timeout: 60_000 }, () => {
         definition: usage,
         connections,
         asOf: () => new Date(),
-        onNotice: (text) => void notices.push(text),
+        source: new RollupSummarySource({
+          definition: usage,
+          connections,
+          dimensions: () => dimensions(usage),
+          onNotice: (text) => void notices.push(text),
+        }),
       });
-      const pass = new RollupPass({
+      const refresher = new RollupRefresher({
         ...{ definition: usage, connections, marginMs: 0, restFactor: 0 },
-        sizes: { spanEntries: 8, fanOut: 4 },
+        sizes: { bucketEntries: 8, fanOut: 4 },
       });
       let entries = 0;
       for (let round = 1; round <= 3; round++) {
         await insert(500 * round);
         entries += 500 * round;
-        const folding = (async () => {
-          for (let i = 0; i < 3; i++) await pass.run();
+        const refreshing = (async () => {
+          for (let i = 0; i < 3; i++) await refresher.refresh();
         })();
         const sums = await Promise.all(
           Array.from({ length: READS }, (_, i) => reader.summary({ userId: 1 + (i % USERS) })),
         );
-        await folding;
+        await refreshing;
         const wanted = { entries: entries / USERS, consumedTokens: (2 * entries) / USERS };
         for (const sum of sums) expect(sum).toMatchObject(wanted);
         expect(await reader.summary({})).toMatchObject({ entries });

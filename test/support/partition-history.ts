@@ -10,8 +10,9 @@ import {
 } from '../../libs/ledger/src/partitions/retire-partitions.js';
 import { sessionOfClient } from '../../libs/ledger/src/postgres/fixtures/session-of-client.fixture.js';
 import { sqlStateOf } from '../../libs/ledger/src/postgres/read-pg-error.js';
+import { rollupRetirement } from '../../libs/ledger/src/rollup/rollup-retirement.js';
 import type { RollupBench } from './rollup-bench.js';
-import type { MoreHistory } from './rollup-history.js';
+import { expectRefused, type MoreHistory } from './rollup-history.js';
 
 const DAY_MS = 86_400_000;
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -42,11 +43,12 @@ export function partitionHistory(
   };
   const retire = async (): Promise<void> => {
     const cutoff = periodAt('month', Date.now() - random() * 100 * DAY_MS).from;
-    const retired = (await detachPartitions(session, table, cutoff, patience)) ?? [];
+    const options = { ...patience, hooks: rollupRetirement };
+    const retired = (await detachPartitions(session, table, cutoff, options)) ?? [];
     for (const one of retired) await dropRetired(session, one);
     tally.retired += retired.length;
   };
-  const change = async (): Promise<void> => {
+  const change = async (isPaused: boolean): Promise<void> => {
     const { path, partitions } = (await listPartitions(session, table))!;
     const on = `${quoteIdentifier(path.schema)}.${quoteIdentifier(pick(partitions).name)}`;
     const some = `uuid IN (SELECT uuid FROM ${on} ORDER BY random() LIMIT 4 FOR UPDATE SKIP LOCKED)`;
@@ -54,6 +56,10 @@ export function partitionHistory(
       `UPDATE ${on} SET prompt_tokens = ${Math.floor(random() * 500)} WHERE ${some}`,
       `DELETE FROM ${on} WHERE ${some}`,
     ];
+    if (!isPaused) {
+      const statement = pick([...statements, `TRUNCATE ${on}`]);
+      return expectRefused(client, `SET lock_timeout = 50; ${statement}`);
+    }
     const { rowCount } = await client.query(pick(statements));
     tally.changed += rowCount ?? 0;
     if (random() < 0.1) await client.query(`SET lock_timeout = 50; TRUNCATE ${on}`);
@@ -64,9 +70,9 @@ export function partitionHistory(
       if (random() < 0.1) return randomUUID();
       return newEntryUuid(random() < 0.1 ? new Date(Date.now() - random() * 1e10) : createdAt);
     },
-    step: async () => {
+    step: async (isPaused) => {
       try {
-        await pick([create, create, retire, change, change])();
+        await pick([create, create, retire, change, change])(isPaused);
       } catch (error) {
         if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
       } finally {

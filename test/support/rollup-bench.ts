@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import type { LedgerDefinition } from '../../libs/ledger/src/define-ledger.js';
-import { rollupNames, type RollupNames } from '../../libs/ledger/src/rollup/rollup-tables.js';
+import { rollupNames, type RollupNames } from '../../libs/ledger/src/rollup/rollup-layout.js';
 import { tableNames } from '../../libs/ledger/src/postgres/table-names.js';
-import { RollupPass } from '../../libs/ledger/src/rollup/rollup-pass.js';
-import type { RollupPassParts } from '../../libs/ledger/src/rollup/rollup-pass.js';
+import { LedgerRollups } from '../../libs/ledger/src/rollup/ledger-rollups.js';
+import { RollupRefresher } from '../../libs/ledger/src/rollup/rollup-refresher.js';
+import type { RollupRefresherParts } from '../../libs/ledger/src/rollup/rollup-refresher.js';
+import { ManualClock } from '../../libs/ledger/src/testing/manual-clock.js';
 import { UsageReader } from '../../libs/ledger/src/reading/usage-reader.js';
 import { PgConnections } from '../../libs/ledger/src/postgres/pg-connections.js';
 import { runMigrations } from '../../libs/ledger/src/migrations/fixtures/wired-migrations.fixture.js';
@@ -17,13 +19,15 @@ export interface RollupBench {
   readonly reader: UsageReader<LedgerDefinition>;
   readonly table: string;
   readonly names: RollupNames;
-  /** Lines that the reader gave notice of. */
+  /** Warnings of the rollups. */
   readonly notices: string[];
-  /** A pass without a margin: every transaction of the test is known to have begun. */
-  pass(parts?: Partial<RollupPassParts>): RollupPass;
-  /** Passes until nothing is left to do. */
-  settle(): Promise<void>;
-  /** The moment before which rollups hold entries; null if they hold none. */
+  /** A refresher without a margin: every transaction of the test is known to have begun. */
+  refresher(parts?: Partial<RollupRefresherParts>): RollupRefresher;
+  /** Refreshes until nothing is left to do. */
+  refreshAll(): Promise<void>;
+  /** Changes entries as their owner may: between a pause and a rebuild. */
+  change(...statements: string[]): Promise<void>;
+  /** The watermark before which buckets hold entries; null if they hold none. */
   closedBefore(): Promise<Date | null>;
   connect(): Promise<pg.Client>;
   close(): Promise<void>;
@@ -46,21 +50,37 @@ export async function openRollupBench(
   const dataSource = await new DataSource({ type: 'postgres', url, poolSize: 4 }).initialize();
   const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
   const notices: string[] = [];
-  const asOf = (): Date => new Date();
-  const onNotice = (text: string): void => void notices.push(text);
-  const reader = new UsageReader({ definition, connections, asOf, onNotice });
+  const rollups = new LedgerRollups({
+    definition,
+    connections,
+    clock: new ManualClock(),
+    logger: { log: () => {}, warn: (text) => void notices.push(text), error: () => {} },
+  });
+  await rollups.find();
+  const reader = new UsageReader({
+    definition,
+    connections,
+    asOf: () => new Date(),
+    source: rollups,
+  });
   const names = rollupNames(definition, definition.schema);
-  const pass = (parts: Partial<RollupPassParts> = {}): RollupPass =>
-    new RollupPass({ definition, connections, marginMs: 0, restFactor: 0, ...parts });
+  const refresher = (parts: Partial<RollupRefresherParts> = {}): RollupRefresher =>
+    new RollupRefresher({ definition, connections, marginMs: 0, restFactor: 0, ...parts });
   return {
-    ...{ client, connections, reader, names, notices, pass, connect },
+    ...{ client, connections, reader, names, notices, refresher, connect },
     table: tableNames(definition).sqlEntries,
-    async settle() {
-      const own = pass();
-      // The first look only notes which transactions are running.
+    async refreshAll() {
+      const own = refresher();
+      // The first one only notes which transactions are running.
       for (let calm = 0; calm < 2;) {
-        calm = (await own.run()).isBehind ? 0 : calm + 1;
+        calm = (await own.refresh()).isBehind ? 0 : calm + 1;
       }
+    },
+    async change(...statements) {
+      const own = refresher();
+      if (!(await own.pause())) throw new Error('another process refreshes');
+      for (const statement of statements) await client.query(statement);
+      if (!(await own.empty())) throw new Error('another process refreshes');
     },
     async closedBefore() {
       const { rows } = await client.query<{ moment: Date | null }>(

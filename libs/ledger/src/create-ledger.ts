@@ -13,8 +13,8 @@ import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
 import { PgConnections } from './postgres/pg-connections.js';
 import { UsageReader } from './reading/usage-reader.js';
-import { RollupPass } from './rollup/rollup-pass.js';
-import { RollupSchedule } from './rollup/rollup-schedule.js';
+import { LedgerRollups } from './rollup/ledger-rollups.js';
+import { rollupRetirement } from './rollup/rollup-retirement.js';
 import { PostgresSink } from './sink/postgres.sink.js';
 import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
 import { guardLogger } from './stats/guard-logger.js';
@@ -24,7 +24,7 @@ export interface PostgresLedger {
   readonly ledger: Ledger;
   readonly database: LedgerDatabase;
   readonly reader: UsageReader<LedgerDefinition>;
-  readonly rollups: RollupSchedule | undefined;
+  readonly rollups: LedgerRollups;
   readonly files: LedgerFiles;
   readonly vitals: LedgerVitals;
   readonly partitions: PartitionKeeper;
@@ -50,7 +50,15 @@ export function createLedger(
     ownsDataSource: database.isOwn,
   });
   const { retention, strategy, writeTimeoutMs, spillDir } = options;
-  const partitions = new PartitionKeeper({ definition, connections, clock, logger, retention });
+  const partitions = new PartitionKeeper({
+    definition,
+    connections,
+    clock,
+    logger,
+    retention,
+    hooks: rollupRetirement,
+  });
+  const rollups = new LedgerRollups({ definition, connections, clock, logger });
   const preparation = preparationOf(options, logger);
   const sink = new PostgresSink({
     dataSource: () => database.dataSource,
@@ -63,6 +71,7 @@ export function createLedger(
       await prepareTable(connections, definition, preparation, signal);
       // Before the first batch, so that its rows find the partitions that they belong to.
       await partitions.make();
+      await rollups.find();
     },
     onNotice,
   });
@@ -78,22 +87,9 @@ export function createLedger(
   const table = definition;
   const ledger = assembleLedger({ table, options, sink, deadLetters, spills, clock, logger });
   const asOf = (): Date => new Date(ledger.completeUntil());
-  const reader = new UsageReader({ definition, connections, asOf, onNotice });
-  const rollups = scheduleOf(definition, connections, ledger);
+  const reader = new UsageReader({ definition, connections, asOf, source: rollups });
   const vitals = vitalsOf(ledger, files);
   return { ledger, database, reader, rollups, files, vitals, partitions };
-}
-
-/** Undefined if the definition wants no rollups. */
-function scheduleOf(
-  definition: LedgerDefinition,
-  connections: PgConnections,
-  { clock, logger, counters }: Ledger,
-): RollupSchedule | undefined {
-  if (!definition.rollup) return undefined;
-  const pass = new RollupPass({ definition, connections });
-  const written = (): number => counters.written;
-  return new RollupSchedule({ pass, clock, logger, definition, written });
 }
 
 /** `run` on the ledger's own connection, `verify` on the application's, unless it says. */

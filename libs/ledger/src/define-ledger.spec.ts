@@ -11,6 +11,7 @@ const usage = defineLedger({
   table: 'usage_entries',
   ids: 'text',
   columns: { tenantId: 'uuid', model: 'text', costNanos: 'bigint', until: 'timestamptz' },
+  rollup: true,
 });
 
 /** Faults of options that no type would allow. */
@@ -61,7 +62,7 @@ describe('defineLedger', () => {
     expect(Object.keys(ledger.columns)).toEqual(['model']);
   });
 
-  it('makes one migration for the table, dead letters, each column and the rollups', () => {
+  it('makes one migration for the table, dead letters and each column, and two for rollups', () => {
     expect(usage.migrations.map((Migration) => new Migration().name)).toEqual([
       'metering.usage_entries:create_entries:1767225600000',
       'metering.usage_entries:create_dead_letters:1767225600001',
@@ -70,6 +71,7 @@ describe('defineLedger', () => {
       'metering.usage_entries:add_cost_nanos:1767225600002',
       'metering.usage_entries:add_until:1767225600002',
       'metering.usage_entries:create_rollups:1767225600003',
+      'metering.usage_entries:guard_rollups:1767225600006',
     ]);
   });
 
@@ -182,22 +184,25 @@ describe('the check of a definition', () => {
     [{ rollup: { dimensions: ['model'] }, columns: { model: 'text' } }, 0],
     [{ rollup: { dimensions: ['model'] } }, 1],
     [{ rollup: { dimensions: ['cost'] }, columns: { cost: 'numeric' } }, 1],
-    [{ rollup: { dimensions: ['grain'] }, columns: { grain: 'text' } }, 1],
+    [{ rollup: { dimensions: ['slice'] }, columns: { slice: 'text' } }, 1],
     [{ rollup: { dimensions: ['vFrom', 'to'] }, columns: { vFrom: 'text', to: 'text' } }, 2],
-    [{ columns: { grain: 'text' } }, 0],
-    [{ rollup: true }, 1],
+    [{ columns: { slice: 'text' } }, 0],
+    [{ rollup: true }, 0],
+    [{ rollup: 1 }, 1],
   ])('finds in %j so many faults: %i', (options, count) => {
     expect(faultsOf(options)).toHaveLength(count);
   });
 
-  it('makes rollups unless they are not wanted, also beside partitions', () => {
+  it('makes rollups if they are asked for, also beside partitions', () => {
     const names = (definition: { migrations: (new () => { name: string })[] }): string[] =>
       definition.migrations.map((Migration) => new Migration().name.split(':')[1]!);
     const plain = ['create_entries', 'create_dead_letters'];
-    expect(names(defineLedger())).toEqual([...plain, 'create_rollups']);
-    expect(names(defineLedger({ partition: 'day' }))).toEqual([...plain, 'create_rollups']);
+    const rollups = [...plain, 'create_rollups', 'guard_rollups'];
+    expect(names(defineLedger())).toEqual(plain);
+    expect(names(defineLedger({ rollup: true }))).toEqual(rollups);
+    expect(names(defineLedger({ rollup: {}, partition: 'day' }))).toEqual(rollups);
     expect(names(defineLedger({ rollup: false }))).toEqual(plain);
-    expect(defineLedger().rollup).toEqual([]);
+    expect([defineLedger().rollup, defineLedger({ rollup: true }).rollup]).toEqual([false, []]);
   });
 
   it.each([[null], ['text'], [[]], [7]])('refuses %j instead of an object', (value) => {

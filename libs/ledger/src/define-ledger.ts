@@ -39,10 +39,14 @@ export interface DefinitionOptions<
   readonly partition?: PartitionPeriod | undefined;
   /**
    * Sums that are kept ready for `summary()`: by user, API key, service and direction, and by the
-   * declared columns that are named here (text, bigint, integer, boolean or uuid), at most 4. Default
-   * `{}`: the built-in ones. `false`: none, so that `summary()` adds up the rows.
+   * declared columns that are named here (text, bigint, integer, boolean or uuid), at most 4. `true`:
+   * the built-in ones. Default `false`: `summary()` adds up the rows.
+   *
+   * The table then refuses UPDATE, DELETE and TRUNCATE, except by retention, and by its owner between
+   * `nestjs-ledger rollup --pause` and `--rebuild`. Rollups that the database has already stay in use
+   * until `nestjs-ledger migrate --drop-rollups`.
    */
-  readonly rollup?: { readonly dimensions?: readonly (keyof Columns & string)[] } | false;
+  readonly rollup?: boolean | { readonly dimensions?: readonly (keyof Columns & string)[] };
   /**
    * `true`: a trigger refuses UPDATE, DELETE and TRUNCATE on the table, whoever asks; it fires once a
    * statement, and never for an INSERT or COPY. Migrations only add: taking it back is yours to do.
@@ -95,8 +99,7 @@ export function defineLedger<
     // A copy, so that freezing it is no surprise to the caller.
     columns: Object.freeze({ ...options.columns }) as Columns,
     ...(options.partition === undefined ? {} : { partition: options.partition }),
-    rollup:
-      options.rollup === false ? false : Object.freeze([...(options.rollup?.dimensions ?? [])]),
+    rollup: dimensionsOf(options.rollup),
     immutable: options.immutable ?? false,
     shared: options.shared ?? false,
   };
@@ -116,6 +119,13 @@ export function completeDefinition<Ids extends IdType, Columns extends DeclaredC
     entity: usageEntryEntity(table),
     migrations: Object.freeze(ledgerMigrations(table, tableExtensions)) as MigrationConstructor[],
   });
+}
+
+function dimensionsOf(
+  rollup: boolean | { readonly dimensions?: readonly string[] } = false,
+): readonly string[] | false {
+  if (rollup === false) return false;
+  return Object.freeze(rollup === true ? [] : [...(rollup.dimensions ?? [])]);
 }
 
 /** The ledger of an application that defines none: bigint ids, no columns of its own. @publicApi */

@@ -32,8 +32,8 @@ export interface LedgerLifecycleParts {
   readonly pool: PoolShare | undefined;
   /** Undefined: there is no table. */
   readonly partitions: PartitionKeeper | undefined;
-  /** Undefined: the ledger has no rollups. */
-  readonly rollups: { start(): void; stop(): void } | undefined;
+  /** Undefined: there is no table. */
+  readonly rollups: { start(written: () => number): void; stop(): void } | undefined;
   /** Lifecycles of all ledgers of this application, this one among them. */
   readonly all: () => LedgerLifecycle[];
   /** Throws a LedgerOptionsError if this ledger does not fit the rest of the application. */
@@ -101,7 +101,8 @@ export class LedgerLifecycle
     await this.#start();
     if (ledger.status.isStopping) return;
     this.#adviceWatch.start();
-    this.#parts.rollups?.start();
+    const { counters } = ledger;
+    this.#parts.rollups?.start(() => counters.written);
   }
 
   #checkName(): void {

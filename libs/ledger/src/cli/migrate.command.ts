@@ -8,6 +8,7 @@ import { withConnections } from '../postgres/with-connections.js';
 import { runMigrations } from '../migrations/run-migrations.js';
 import { verifyTable } from '../migrations/verify-table.js';
 import { readPgError } from '../postgres/read-pg-error.js';
+import { dropRollups } from '../rollup/drop-rollups.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { databaseUrlOf } from './database-url.js';
@@ -18,6 +19,8 @@ import { loadDefinition } from './load-definition.js';
 export interface MigrateOptions extends LedgerCommandOptions {
   /** Print the statements instead of running them. */
   readonly sql?: boolean;
+  /** Drop rollups that the definition does not ask for. */
+  readonly dropRollups?: boolean;
   readonly json?: boolean;
 }
 
@@ -35,6 +38,7 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
     .command('migrate')
     .description("make or complete a ledger's tables; may be run again, and by many at once")
     .option('--sql', 'print the statements instead of running them, without a look at a database')
+    .option('--drop-rollups', 'drop rollups that the definition does not ask for')
     .option('--json', 'print names or statements as JSON')
     .addHelpText('after', EXAMPLES);
   addLedgerOptions(command).action(async (options: MigrateOptions) => {
@@ -71,6 +75,10 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
   // Faults of the definition are reported before a server is asked.
   const definition = await loadDefinition(options);
   const { connectionSchema: schema } = options;
+  if (options.dropRollups && (definition.rollup || options.sql)) {
+    const what = options.sql ? 'with --sql' : 'while the definition asks for rollups';
+    throw new CommandError(`--drop-rollups can't be used ${what}`);
+  }
   if (options.sql) {
     const placed = { ...definition, schema: definition.schema ?? schema };
     const statements = migrationSql(placed, tableExtensions);
@@ -79,13 +87,27 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
   const url = databaseUrlOf(options, definition);
   const connection: PostgresOptions = { type: 'postgres', url, schema };
   try {
+    const dropped = options.dropRollups ? await dropAll(connection, definition) : [];
     const migrated = await runMigrations(connection, definition, {
       extensions: tableExtensions,
     });
-    return { migrated, differences: await findDifferences(connection, definition) };
+    return {
+      migrated: [...dropped, ...migrated],
+      differences: await findDifferences(connection, definition),
+    };
   } catch (error) {
     throw new CommandError(`can't migrate: ${readPgError(error).text}`);
   }
+}
+
+/** @returns what is to be reported of it */
+async function dropAll(connection: PostgresOptions, definition: LedgerTable): Promise<string[]> {
+  return withConnections(connection, lookOptions(), (connections) =>
+    connections.use(new Deadline(LOOK_MS), async (session) => {
+      const schema = definition.schema ?? session.schema;
+      return (await dropRollups(session, { ...definition, schema })) ? ['drop_rollups'] : [];
+    }),
+  );
 }
 
 async function findDifferences(

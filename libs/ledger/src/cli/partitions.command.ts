@@ -20,6 +20,7 @@ import {
   partitionsBefore,
   type FoundRetired,
 } from '../partitions/retire-partitions.js';
+import { rollupRetirement } from '../rollup/rollup-retirement.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
@@ -214,7 +215,8 @@ async function retire(
     const lines = retired.map((name) => `would retire ${name}`);
     return { json: { retired, dryRun: true }, lines: orNothing(lines) };
   }
-  if ((await detachPartitions(session, sqlTable, cutoff)) === undefined) {
+  const detached = await detachPartitions(session, sqlTable, cutoff, { hooks: rollupRetirement });
+  if (detached === undefined) {
     throw new CommandError('another process is at it: try again');
   }
   // Those among them that an earlier run detached and did not end.

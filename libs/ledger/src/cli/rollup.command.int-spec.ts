@@ -5,6 +5,7 @@ import {
   ownSchema,
   type RollupBench,
 } from '../../../../test/support/rollup-bench.js';
+import { expectRefused } from '../../../../test/support/rollup-history.js';
 import { defineLedger } from '../define-ledger.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
 import { definitionOptions } from './fixtures/definition-options.fixture.js';
@@ -12,7 +13,7 @@ import { runProgram } from './program.js';
 import { rollup, type RollupReport } from './rollup.command.js';
 
 const url = inject('databaseUrl');
-const usage = defineLedger({ schema: ownSchema(), rollup: {} });
+const usage = defineLedger({ schema: ownSchema(), rollup: true });
 /** Long enough for a second look, and short for a test. */
 const WAIT_MS = 1_500;
 let bench: RollupBench;
@@ -23,7 +24,7 @@ beforeAll(async () => {
   bench = await openRollupBench(url, usage);
 });
 beforeEach(async () => {
-  await bench.client.query(`TRUNCATE ${bench.table}`);
+  await bench.change(`TRUNCATE ${bench.table}`);
   lines = [];
   warnings = [];
 });
@@ -64,12 +65,12 @@ async function insert(count: number): Promise<void> {
 }
 
 describe('nestjs-ledger rollup', () => {
-  it('ends with 0 within seconds where there is nothing to roll up', async () => {
+  it('ends with 0 within seconds where there is nothing to refresh', async () => {
     const startedAt = performance.now();
     // The first one notes how far an empty table was read; then it is up to date.
     expect([await run(url), await run(url)]).toEqual([0, 0]);
     expect(performance.now() - startedAt).toBeLessThan(10_000);
-    expect(lines.at(-1)).toBe('rolled up in 0 steps');
+    expect(lines.at(-1)).toBe('refreshed in 0 steps');
     expect(warnings).toEqual([]);
   });
 
@@ -77,8 +78,8 @@ describe('nestjs-ledger rollup', () => {
     expect(await run(url, '--json', '--rebuild')).toBe(0);
     expect(await run(url, '--json')).toBe(0);
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
-      { result: 'rolled up in 1 steps', outcome: 'folded', steps: 1 },
-      { result: 'rolled up in 0 steps', outcome: 'idle', steps: 0 },
+      { result: 'refreshed in 1 steps', outcome: 'refreshed', steps: 1 },
+      { result: 'refreshed in 0 steps', outcome: 'idle', steps: 0 },
     ]);
   });
 
@@ -154,10 +155,11 @@ describe('nestjs-ledger rollup', () => {
 
   it('ends with 2 while another process has the rollups locked', async () => {
     await insert(5);
-    await bench.settle();
-    await bench.client.query(
-      `DELETE FROM ${bench.table} WHERE created_at < '2026-01-05 00:00:03Z'`,
-    );
+    await bench.refreshAll();
+    // So that there is something to do at once.
+    await bench.client.query(`INSERT INTO ${bench.names.sqlMarks}
+      (created_at, written_at, user_id, consumed, supplied, entries)
+      VALUES ('2026-01-05', '2026-01-05', 1, 0, 0, 0)`);
     const other = await bench.connect();
     await other.query(`BEGIN; LOCK TABLE ${bench.names.sqlState} IN EXCLUSIVE MODE`);
     const found = await refusal();
@@ -166,7 +168,7 @@ describe('nestjs-ledger rollup', () => {
     await other.query('ROLLBACK');
   });
 
-  it('waits for the lock of another process before it makes them anew', async () => {
+  it('waits for the lock of another process before it makes them again', async () => {
     const other = await bench.connect();
     await other.query(`BEGIN; LOCK TABLE ${bench.names.sqlState} IN EXCLUSIVE MODE`);
     const found = await refusal(true);
@@ -180,6 +182,23 @@ describe('nestjs-ledger rollup', () => {
     await expect.poll(isRefused, { timeout: 20_000, interval: 20 }).toBe(1);
     await other.query('ROLLBACK');
     expect(await running).toBe(0);
+  });
+
+  it('pauses rollups, and ends the pause by a rebuild', async () => {
+    await insert(5);
+    await bench.refreshAll();
+    const change = `UPDATE ${bench.table} SET prompt_tokens = 2`;
+    await expectRefused(bench.client, change);
+    expect(await run(url, '--json', '--pause')).toBe(0);
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({ outcome: 'paused', steps: 0 });
+    await bench.client.query(change);
+    expect(await run(url)).toBe(2);
+    expect(warnings.at(-1)).toMatch(/^error: nothing done \(paused\): .*rollup --rebuild/);
+    expect(await run(url, '--pause', '--rebuild')).toBe(2);
+    expect(await run(url, '--rebuild')).toBe(0);
+    await expectRefused(bench.client, change);
+    const { consumedTokens } = await bench.reader.summary({ userId: 1 });
+    expect(consumedTokens).toBe(15);
   });
 
   it('names the remedy where the server refuses', async () => {
@@ -196,13 +215,12 @@ describe('nestjs-ledger rollup', () => {
       as.searchParams.set('options', '-c default_transaction_read_only=on');
       expect(await run(as.href, '--rebuild')).toBe(2);
       expect(warnings.at(-1)).toMatch(/\(25006\): give the address of the primary/);
-      const at = [
-        ...['--database-url', url],
-        ...definitionOptions(defineLedger({ schema: plain, rollup: false })),
-      ];
+      const at = ['--database-url', url, ...definitionOptions(defineLedger({ schema: plain }))];
       expect(await runProgram(['migrate', ...at], output)).toBe(0);
       expect(await runProgram(['rollup', ...at], output)).toBe(2);
-      expect(warnings.at(-1)).toMatch(/\(42P01\): there are no rollups; .* migrate. makes them$/);
+      expect(warnings.at(-1)).toMatch(
+        /\(42P01\): there are no rollups; define the ledger with `rollup: true`, and migrate$/,
+      );
     } finally {
       await client.query(`DROP OWNED BY ${role}; DROP ROLE ${role};
         DROP SCHEMA IF EXISTS "${plain}" CASCADE`);

@@ -1,18 +1,20 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeEntryIndexes } from '../rollup/rollup-indexes.js';
-import { BUILT_IN_DIMENSIONS, rollupNames, type RollupNames } from '../rollup/rollup-tables.js';
-import { RollupPass, type PassOutcome } from '../rollup/rollup-pass.js';
 import { PgConnections } from '../postgres/pg-connections.js';
 import { readPgError } from '../postgres/read-pg-error.js';
+import { adoptRollups } from '../rollup/adopt-rollups.js';
+import { makeEntryIndexes } from '../rollup/entry-indexes.js';
+import { rollupNames, type RollupNames } from '../rollup/rollup-layout.js';
+import { RollupRefresher, type RefreshOutcome } from '../rollup/rollup-refresher.js';
 import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
 import { loadDefinition } from './load-definition.js';
 
-/** What `rollup` is told. @internal */
+/** Options of `rollup`. @internal */
 export interface RollupOptions extends LedgerCommandOptions {
+  readonly pause?: boolean;
   readonly rebuild?: boolean;
   readonly json?: boolean;
 }
@@ -21,9 +23,12 @@ export interface RollupOptions extends LedgerCommandOptions {
 export interface RollupReport {
   /** A line for a person, with the remedy where one is needed. */
   readonly result: string;
-  /** `folded` and `idle`: rollups are up to date. All others need a person. */
-  readonly outcome: PassOutcome;
-  /** Folds, each a transaction that is committed, whatever came after it. */
+  /**
+   * `refreshed` and `idle`: rollups are up to date. `paused`: they are paused, which is what was asked
+   * for with `--pause`. All others need a person.
+   */
+  readonly outcome: RefreshOutcome;
+  /** Refreshes, each a transaction that is committed, whatever came after it. */
   readonly steps: number;
 }
 
@@ -34,14 +39,15 @@ export class RollupStoppedError extends CommandError {
   }
 }
 
-/** Milliseconds between two passes when there is nothing to fold but transactions to wait for. */
+/** Milliseconds between two refreshes when there is nothing to do but wait for transactions. */
 const PAUSE_MS = 1_000;
-/** Milliseconds after which open transactions, and another process's folds, are no longer waited for. */
+/** Milliseconds after which open transactions, and another process's refreshes, are no longer waited for. */
 const WAIT_MS = 60_000;
 
-/** What helps, by SQLSTATE: undefined table, insufficient privilege, read-only transaction. */
+/** What helps, by SQLSTATE: undefined table or column, insufficient privilege, read-only transaction. */
 const REFUSALS: Readonly<Record<string, string>> = {
-  '42P01': 'there are no rollups; `npx nestjs-ledger migrate` makes them',
+  '42P01': 'there are no rollups; define the ledger with `rollup: true`, and migrate',
+  '42703': 'the rollups are of an earlier version; run `npx nestjs-ledger migrate`',
   '42501': "run it as the tables' owner",
   '25006': 'give the address of the primary, and a role that may write',
 };
@@ -49,16 +55,18 @@ const REFUSALS: Readonly<Record<string, string>> = {
 const EXAMPLES = `
 Examples:
   $ nestjs-ledger rollup --database-url postgres://localhost/app
-  $ nestjs-ledger rollup -d dist/usage.ledger.js --rebuild
+  $ nestjs-ledger rollup -d dist/usage.ledger.js --pause      # now entries may be changed
+  $ nestjs-ledger rollup -d dist/usage.ledger.js --rebuild    # and now no longer
 
-Exit code: 0 if rollups are up to date, 2 if they could not be brought so far.`;
+Exit code: 0 if rollups are up to date or paused as asked, 2 if that could not be done.`;
 
 /** Adds `nestjs-ledger rollup`. @internal */
 export function addRollupCommand(program: Command, output: CommandOutput): void {
   const command = program
     .command('rollup')
     .description("bring a ledger's rollups up to date, for ledgers whose own role may not")
-    .option('--rebuild', 'forget them first and make them anew from the rows')
+    .option('--pause', 'let entries be changed; summaries add up the rows until --rebuild')
+    .option('--rebuild', 'make them again from the rows, and end a pause')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', EXAMPLES);
   addLedgerOptions(command).action(async (options: RollupOptions) => {
@@ -75,89 +83,95 @@ export function addRollupCommand(program: Command, output: CommandOutput): void 
 }
 
 /**
- * Folds until there is nothing left to fold.
+ * Refreshes rollups until there is nothing left to do, after a rebuild if asked; or pauses them.
  *
  * @param waitMs milliseconds without progress after which it gives up
- * @throws RollupStoppedError if rollups are not up to date afterwards; CommandError if the database
- *   can't be reached, refuses, or has no rollups
+ * @throws RollupStoppedError if rollups are not up to date afterwards, or not paused; CommandError if the
+ *   database can't be reached, refuses, or has no rollups
  * @internal
  */
 export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<RollupReport> {
+  if (options.pause && options.rebuild)
+    throw new CommandError('give --pause or --rebuild, not both');
   const database = await CommandDatabase.open(await loadDefinition(options), options);
   const { dataSource } = database;
+  const query = (sql: string, values: unknown[]): Promise<unknown> => dataSource.query(sql, values);
   try {
-    const plain = { ...database.definition, schema: database.names.schema };
-    const { sqlState } = rollupNames(plain, plain.schema);
-    const [state] = await dataSource.query<{ dimensions: string[] }[]>(
-      `SELECT dimensions FROM ${sqlState}`,
-    );
-    const declared = (state?.dimensions ?? []).filter(
-      (name) => !BUILT_IN_DIMENSIONS.includes(name),
-    );
-    // A column is known by its own name: its snake case is the same again.
-    const definition = { ...plain, rollup: declared };
-    await makeEntryIndexes((sql, values) => dataSource.query(sql, values), definition);
-    const connections = new PgConnections({
-      dataSource: () => dataSource,
-      ownsDataSource: false,
-    });
-    const pass = new RollupPass({ definition, connections, restFactor: 0 });
-    const isCleared = !options.rebuild || (await clear(pass, waitMs));
-    const { outcome, steps } = isCleared
-      ? await foldAll(pass, waitMs)
+    const placed = { ...database.definition, schema: database.names.schema };
+    const definition = await adoptRollups(query, placed);
+    const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
+    const refresher = new RollupRefresher({ definition, connections, restFactor: 0 });
+    const names = rollupNames(definition);
+    if (options.pause) return pauseReport(await retry(() => refresher.pause(), waitMs), names);
+    await makeEntryIndexes(query, definition);
+    const isReady = !options.rebuild || (await retry(() => refresher.empty(), waitMs));
+    const { outcome, steps } = isReady
+      ? await refreshAll(refresher, waitMs)
       : ({ outcome: 'busy', steps: 0 } as const);
-    if (outcome === 'folded' || outcome === 'idle') {
-      return { result: `rolled up in ${steps} steps`, outcome, steps };
+    if (outcome === 'refreshed' || outcome === 'idle') {
+      return { result: `refreshed in ${steps} steps`, outcome, steps };
     }
     const done = steps === 0 ? 'nothing done' : `stopped after ${steps} steps`;
-    const result = `${done} (${outcome}): ${remedyOf(outcome, rollupNames(plain, plain.schema))}`;
+    const result = `${done} (${outcome}): ${remedyOf(outcome, names)}`;
     throw new RollupStoppedError({ result, outcome, steps });
   } catch (error) {
     if (error instanceof CommandError) throw error;
     const { code = '', text } = readPgError(error);
     const remedy = REFUSALS[code];
-    throw new CommandError(`can't roll up: ${text}${remedy === undefined ? '' : `: ${remedy}`}`);
+    const why = remedy === undefined ? '' : `: ${remedy}`;
+    throw new CommandError(`can't refresh the rollups: ${text}${why}`);
   } finally {
     await database.close();
   }
 }
 
-/** A running ledger's folds hold the lock for seconds. @returns false if it stays taken */
-async function clear(pass: RollupPass, waitMs: number): Promise<boolean> {
+function pauseReport(isPaused: boolean, names: RollupNames): RollupReport {
+  if (isPaused) {
+    const next = 'entries may be changed now; run `nestjs-ledger rollup --rebuild` afterwards';
+    return { result: `paused: ${next}`, outcome: 'paused', steps: 0 };
+  }
+  const result = `nothing done (busy): ${remedyOf('busy', names)}`;
+  throw new RollupStoppedError({ result, outcome: 'busy', steps: 0 });
+}
+
+/** Refreshes of a running ledger hold the lock for seconds. @returns false if it stays taken */
+async function retry(work: () => Promise<boolean>, waitMs: number): Promise<boolean> {
   const startedAt = performance.now();
-  while (!(await pass.clear())) {
+  while (!(await work())) {
     if (performance.now() - startedAt >= waitMs) return false;
     await sleep(PAUSE_MS);
   }
   return true;
 }
 
-async function foldAll(
-  pass: RollupPass,
+async function refreshAll(
+  refresher: RollupRefresher,
   waitMs: number,
 ): Promise<Pick<RollupReport, 'outcome' | 'steps'>> {
   let waitsSince = performance.now();
   let steps = 0;
-  for (let looks = 0; ; looks++) {
-    const { outcome, isBehind } = await pass.run();
-    if (outcome === 'folded') steps++;
-    if (outcome === 'folded' || isBehind) waitsSince = performance.now();
+  for (let rounds = 0; ; rounds++) {
+    const { outcome, isBehind } = await refresher.refresh();
+    if (outcome === 'refreshed') steps++;
+    if (outcome === 'refreshed' || isBehind) waitsSince = performance.now();
     if (isBehind) continue;
-    const isDone = outcome === 'folded' || outcome === 'idle';
-    // The first look only notes which transactions are running.
-    if (isDone && looks > 0) return { outcome: steps > 0 ? 'folded' : 'idle', steps };
+    const isDone = outcome === 'refreshed' || outcome === 'idle';
+    // The first round only notes which transactions are running.
+    if (isDone && rounds > 0) return { outcome: steps > 0 ? 'refreshed' : 'idle', steps };
     const mayChange = isDone || outcome === 'waiting' || outcome === 'busy';
     if (!mayChange || performance.now() - waitsSince >= waitMs) return { outcome, steps };
     await sleep(PAUSE_MS);
   }
 }
 
-/** What helps where passes go no further. */
+/** What helps where a refresh comes no further. */
 function remedyOf(
-  outcome: Exclude<PassOutcome, 'folded' | 'idle'>,
+  outcome: Exclude<RefreshOutcome, 'refreshed' | 'idle'>,
   { sqlBrin, sqlLate, sqlState }: RollupNames,
 ): string {
   switch (outcome) {
+    case 'paused':
+      return 'they are paused; run `nestjs-ledger rollup --rebuild` once entries are changed';
     case 'other-dimensions':
       return 'a migration changed meanwhile what rollups tell apart; run it again';
     case 'hidden-rows':

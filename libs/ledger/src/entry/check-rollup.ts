@@ -2,11 +2,11 @@
 export const DIMENSION_TYPES = ['text', 'bigint', 'integer', 'boolean', 'uuid'];
 
 /**
- * Names in SQL that mean something else where dimensions stand: columns of the rollups, of what a fold
+ * Names in SQL that mean something else where dimensions stand: columns of the rollups, of what a refresh
  * makes on its way, the period of a summary, and what RETURNING calls the rows before and after.
  */
 const TAKEN =
-  /^(series|level|key|lo|hi|consumed|supplied|entries|at|n|low|high|block|start|next|grain|found|from|to|old|new)$/;
+  /^(series|level|key|lo|hi|consumed|supplied|entries|at|n|low|high|start|next|slice|found|from|to|old|new)$/;
 /** Variables and parameters of the function behind `summary()`: `vFrom` would be `v_from`. */
 const VARIABLE = /^[opv][A-Z]/;
 
@@ -20,9 +20,9 @@ const MAX_DIMENSIONS = 4;
  * @returns one sentence for each fault; empty if there is none
  */
 export function checkRollup(rollup: unknown, columns: unknown): string[] {
-  if (rollup === false) return [];
+  if (typeof rollup === 'boolean') return [];
   if (typeof rollup !== 'object' || rollup === null || Array.isArray(rollup)) {
-    return ['rollup must be false or an object'];
+    return ['rollup must be true, false or an object'];
   }
   const unknown = Object.keys(rollup).filter((key) => key !== 'dimensions');
   if (unknown.length > 0) return ['rollup has the one option dimensions'];

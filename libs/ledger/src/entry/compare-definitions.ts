@@ -11,7 +11,7 @@ export const DEFAULT_TABLE: LedgerTable<'bigint', {}> = Object.freeze({
   table: 'usage_entries',
   ids: 'bigint',
   columns: Object.freeze({}),
-  rollup: Object.freeze([]),
+  rollup: false,
   immutable: false,
   shared: false,
 });

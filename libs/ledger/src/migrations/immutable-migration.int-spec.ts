@@ -5,6 +5,7 @@ import { newEntryUuid } from '../codec/uuid.js';
 import { defineLedger } from '../define-ledger.js';
 import { createPartitions } from '../partitions/create-partitions.js';
 import { periodsBetween } from '../partitions/period.js';
+import { rollupRetirement } from '../rollup/rollup-retirement.js';
 import { detachPartitions } from '../partitions/retire-partitions.js';
 
 describe('an immutable ledger', () => {
@@ -49,7 +50,9 @@ describe('an immutable ledger', () => {
         await expect(other.client.query(sql), sql).rejects.toMatchObject({ code: '23001' });
       }
     }
-    await detachPartitions(session, other.table, Date.UTC(2026, 5, 1));
+    await detachPartitions(session, other.table, Date.UTC(2026, 5, 1), {
+      hooks: rollupRetirement,
+    });
     await other.client.query(`TRUNCATE "${schema}".usage_entries_p202605`);
     await other.close();
   });

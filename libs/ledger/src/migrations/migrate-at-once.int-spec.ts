@@ -13,7 +13,7 @@ import { verifyTable } from './fixtures/wired-migrations.fixture.js';
 
 const PROCESSES = 8;
 const schema = `migrate ${randomUUID()}`;
-const fresh = { schema, columns: { model: 'text' }, immutable: true } as const;
+const fresh = { schema, columns: { model: 'text' }, immutable: true, rollup: true } as const;
 
 /** Within the library, whose dependencies it has. */
 const folder = fileURLToPath(new URL(`../../.tmp/migrations-${randomUUID()}`, import.meta.url));

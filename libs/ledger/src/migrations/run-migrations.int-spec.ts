@@ -50,7 +50,7 @@ afterAll(async () => {
 describe('runMigrations', () => {
   it('makes schema and tables on an empty database, then finds nothing to do', async () => {
     const schema = newSchema();
-    const usage = defineLedger({ schema, columns: { model: 'text' } });
+    const usage = defineLedger({ schema, columns: { model: 'text' }, rollup: true });
     const names = usage.migrations.map((Migration) => new Migration().name);
     expect(await runMigrations(options(), usage)).toEqual(names);
     expect(await runMigrations(options(), usage)).toEqual([]);
@@ -84,16 +84,17 @@ describe('runMigrations', () => {
       table: `ta"b'le.x $$ $body$ $do$\nü; DROP`,
       columns: { order: 'text', user: 'bigint' },
       immutable: true,
+      rollup: true,
     });
     schemas.push(schema.slice(0, 60));
-    expect(await runMigrations(options(), usage)).toHaveLength(7);
+    expect(await runMigrations(options(), usage)).toHaveLength(8);
     expect(await runMigrations(options(), usage)).toEqual([]);
     expect(await verifyTable(query, usage)).toEqual([]);
   });
 
   it('cuts no name off, however long the table is called', async () => {
     const schema = newSchema();
-    const usage = defineLedger({ schema, table: 't'.repeat(45) });
+    const usage = defineLedger({ schema, table: 't'.repeat(45), rollup: true });
     await runMigrations(options(), usage);
     const made = (await relations(schema)).filter((name) => !name.endsWith('_seq'));
     expect(made).toHaveLength(17);
@@ -104,7 +105,7 @@ describe('runMigrations', () => {
   it("lives in the schema of the connection's options if the definition has none", async () => {
     const schema = newSchema();
     const usage = defineLedger({ table: 'here' });
-    expect(await runMigrations(options({ schema }), usage)).toHaveLength(3);
+    expect(await runMigrations(options({ schema }), usage)).toHaveLength(2);
     expect(await runMigrations(options({ schema }), usage)).toEqual([]);
     expect(await relations(schema)).toContain('here');
   });
@@ -114,7 +115,7 @@ describe('runMigrations', () => {
     await admin.query(`CREATE SCHEMA ${quoteIdentifier(schema)}`);
     const extra = { options: `-c search_path="${schema.replaceAll(' ', '\\ ')}"` };
     const usage = defineLedger({ table: 'found' });
-    expect(await runMigrations(options({ extra }), usage)).toHaveLength(3);
+    expect(await runMigrations(options({ extra }), usage)).toHaveLength(2);
     expect(await runMigrations(options({ extra }), usage)).toEqual([]);
     expect(await relations(schema)).toContain('found');
   });
@@ -146,7 +147,7 @@ describe('runMigrations', () => {
     await runMigrations(options(), usage);
     expect(await verifyTable(query, usage)).toEqual([]);
     const { rows } = await admin.query(`SELECT name FROM ${table}_migrations`);
-    expect(rows).toHaveLength(4);
+    expect(rows).toHaveLength(3);
   });
 
   it('records number and hash of each script, also in a table of an older version', async () => {
@@ -189,7 +190,7 @@ describe('runMigrations', () => {
     const calls = Array.from({ length: 8 }, () => runMigrations(options(), usage, { pollMs: 20 }));
     const ran = (await Promise.all(calls)).filter(({ length }) => length > 0);
     expect(ran).toHaveLength(1);
-    expect(ran[0]).toHaveLength(5);
+    expect(ran[0]).toHaveLength(4);
     expect(await verifyTable(query, usage)).toEqual([]);
   });
 
@@ -240,7 +241,7 @@ describe('runMigrations', () => {
     const usage = defineLedger({ schema: newSchema() });
     const nowhere = options({ url: 'postgres://x@127.0.0.1:1/x' });
     await expect(runMigrations(nowhere, usage)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
-    expect(await runMigrations(options(), usage)).toHaveLength(3);
+    expect(await runMigrations(options(), usage)).toHaveLength(2);
   });
 });
 

@@ -13,7 +13,9 @@ import {
   type LedgerDatabase,
 } from '../sink/fixtures/ledger-database.fixture.js';
 import { PgConnections } from '../postgres/pg-connections.js';
-import { RollupPass } from '../rollup/rollup-pass.js';
+import { RollupRefresher } from '../rollup/rollup-refresher.js';
+import { dimensions } from '../rollup/rollup-layout.js';
+import { RollupSummarySource } from '../rollup/rollup-summary-source.js';
 import { UsageReader } from '../reading/usage-reader.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { convertTable } from './convert-table.js';
@@ -257,7 +259,7 @@ describe('partitions create and retire', () => {
     expect(await run('partitions', 'retire', '--keep', 'x')).toBe(2);
   });
 
-  it('leaves rollups as right as they were, also where partitions are changed directly', async () => {
+  it('leaves rollups as right as they were, and guards the partitions', async () => {
     const { admin, schema, table } = database;
     await database.sql(
       `INSERT INTO $T (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
@@ -265,9 +267,14 @@ describe('partitions create and retire', () => {
        FROM generate_series(1, 500) n`,
     );
     const connections = new PgConnections({ dataSource: () => admin, ownsDataSource: false });
-    const pass = new RollupPass({ definition: table, connections, marginMs: 0, restFactor: 0 });
+    const refresher = new RollupRefresher({
+      definition: table,
+      connections,
+      marginMs: 0,
+      restFactor: 0,
+    });
     const isHeld = async (): Promise<boolean> => {
-      await pass.run();
+      await refresher.refresh();
       const [state] = await database.sql<{ held: boolean }>(
         `SELECT closed_before > '2026-06-01' AS held FROM "${schema}".usage_entries_rollup_state`,
       );
@@ -275,17 +282,24 @@ describe('partitions create and retire', () => {
     };
     await expect.poll(isHeld, { timeout: 20_000 }).toBe(true);
     expect(await run('partitions', 'convert')).toBe(0);
-    const reader = new UsageReader({ definition: table, connections, asOf: () => new Date() });
+    const source = new RollupSummarySource({
+      definition: table,
+      connections,
+      dimensions: () => dimensions(table),
+      onNotice: (text) => expect(text).toBe(''),
+    });
+    const asOf = (): Date => new Date();
+    const reader = new UsageReader({ definition: table, connections, asOf, source });
     const entries = async (): Promise<number> => (await reader.summary({ userId: 1 })).entries;
     expect(await entries()).toBe(500);
-    await database.sql(`DELETE FROM "${schema}".usage_entries_p0 WHERE created_at < '2026-01-03Z'`);
+    const change = `DELETE FROM "${schema}".usage_entries_p0 WHERE created_at < '2026-01-03Z'`;
+    await expect(database.sql(change)).rejects.toMatchObject({ code: '23001' });
+    expect(await refresher.pause()).toBe(true);
+    await database.sql(change);
     const [row] = await database.sql<{ n: string }>('SELECT count(*) AS n FROM $T');
     expect(await entries()).toBe(Number(row!.n));
-    const marks = async (): Promise<unknown[]> => {
-      await pass.run();
-      return database.sql(`SELECT FROM "${schema}".usage_entries_rollup_marks`);
-    };
-    await expect.poll(marks, { timeout: 20_000 }).toEqual([]);
+    expect(await refresher.empty()).toBe(true);
+    await expect.poll(isHeld, { timeout: 20_000 }).toBe(true);
     expect(await entries()).toBe(Number(row!.n));
   });
 });

@@ -6,6 +6,7 @@ import type { PgSession } from '../postgres/pg-session.js';
 import { tableNames } from '../postgres/table-names.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 import type { PgConnections } from '../postgres/pg-connections.js';
+import type { RetirementHooks } from '../postgres/retirement-hooks.interface.js';
 import { readPgError, sqlStateOf } from '../postgres/read-pg-error.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { Clock, Timer } from '../clock/clock.js';
@@ -40,6 +41,8 @@ export interface PartitionKeeperParts {
   readonly clock: Clock;
   readonly logger: LedgerLogger;
   readonly retention: LedgerRetention | undefined;
+  /** What other parts of the ledger have to do when a partition is retired. */
+  readonly hooks: RetirementHooks;
 }
 
 /**
@@ -147,7 +150,8 @@ export class PartitionKeeper {
     const cutoff = retentionCutoff(definition.partition!, now, at.retention.keep);
     if (partitionsBefore(at.table.partitions, cutoff).length === 0) return;
     const isAwaited = at.retention.onRetire !== undefined;
-    const options = { isAwaited, withinMs: WORK_MS / 4, signal: this.#end.signal };
+    const { hooks } = this.#parts;
+    const options = { hooks, isAwaited, withinMs: WORK_MS / 4, signal: this.#end.signal };
     const detached = (await detachPartitions(session, at.sqlTable, cutoff, options)) ?? [];
     for (const { table } of detached) logger.log(`retired partition ${table}`);
   }

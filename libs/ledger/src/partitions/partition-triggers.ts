@@ -1,33 +1,22 @@
-import { guardSql } from '../postgres/guard-sql.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
-import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { PgSession } from '../postgres/pg-session.js';
-import { ROLLUP_TRIGGERS, triggerSql } from '../rollup/rollup-triggers.js';
-import { momentSql, relationOf, type TablePath } from './partition-sql.js';
-
-// What a table with rollups, or one that is immutable, needs when its partitions come and go. All may
-// be asked of any table.
-
-/** Triggers of a ledger's, of which each partition has what its table has. */
-const ENDINGS = [...ROLLUP_TRIGGERS.map(({ ending }) => ending), 'immutable'] as const;
-type Ending = (typeof ENDINGS)[number];
-
-/** Those that this relation has. @param on quoted */
-async function foundTriggers(session: PgSession, { table }: TablePath, on: string) {
-  const rows = await session.rows<{ name: string }>(
-    `SELECT tgname::text AS name FROM pg_catalog.pg_trigger
-     WHERE tgrelid = pg_catalog.to_regclass($1) AND NOT tgisinternal`,
-    [on],
-  );
-  return ENDINGS.map((ending): { ending: Ending; name: string } => ({
-    ending,
-    name: table + NAME_ENDINGS[ending],
-  })).filter((trigger) => rows.some(({ name }) => name === trigger.name));
-}
+import { relationOf, type TablePath } from './partition-sql.js';
 
 /**
- * Gives a new partition the triggers that its table has: a statement that names the partition itself
- * fires none of the table's.
+ * The ledger's own triggers of a relation: statement-level, with the name of their function, which
+ * begins with the table's. $1: the relation, $2: the table's name.
+ */
+const OWN_TRIGGERS = `
+FROM pg_catalog.pg_trigger t
+JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE t.tgrelid = pg_catalog.to_regclass($1) AND NOT t.tgisinternal AND (t.tgtype & 1) = 0
+  AND t.tgname = p.proname AND pg_catalog.starts_with(t.tgname::text, $2 || '_')`;
+
+/**
+ * Gives a new partition the triggers that the ledger has on its table: a statement that names the
+ * partition itself fires none of the table's.
  *
  * @internal
  */
@@ -36,12 +25,25 @@ export async function addTriggers(
   path: TablePath,
   sqlPartition: string,
 ): Promise<void> {
-  for (const { ending } of await foundTriggers(session, path, relationOf(path, path.table).sql)) {
-    const sql =
-      ending === 'immutable'
-        ? guardSql(path, sqlPartition)
-        : triggerSql({ ending, ...path }, sqlPartition);
-    await session.rows(sql);
+  const rows = await session.rows<{ definition: string }>(
+    `SELECT pg_catalog.replace(pg_catalog.pg_get_triggerdef(t.oid),
+       pg_catalog.format(' ON %I.%I ', n.nspname, c.relname), ' ON ' || $3 || ' ') AS definition
+     ${OWN_TRIGGERS}`,
+    [relationOf(path, path.table).sql, path.table, sqlPartition],
+  );
+  for (const { definition } of rows) await session.rows(definition);
+}
+
+/** Takes them from a table that is a partition no longer. @internal */
+export async function dropTriggers(
+  session: PgSession,
+  { table }: TablePath,
+  sqlTable: string,
+): Promise<void> {
+  const sql = `SELECT t.tgname::text AS name ${OWN_TRIGGERS}`;
+  const rows = await session.rows<{ name: string }>(sql, [sqlTable, table]);
+  for (const { name } of rows) {
+    await session.rows(`DROP TRIGGER ${quoteIdentifier(name)} ON ${sqlTable}`);
   }
 }
 
@@ -79,51 +81,4 @@ export async function withoutTriggers<T>(
   const result = await work();
   for (const { name, on } of triggers) await turn(on, name);
   return result;
-}
-
-/**
- * Lets rollups know, in the transaction that detaches a partition, that entries created before a
- * moment went with it: reads take what is left of that time from the rows. Costs the same however
- * many there were. The table that was detached loses its triggers.
- *
- * @param before milliseconds since 1970
- * @internal
- */
-export async function retireFromRollups(
-  session: PgSession,
-  path: TablePath,
-  sqlPartition: string,
-  before: number,
-): Promise<void> {
-  for (const { name } of await foundTriggers(session, path, sqlPartition)) {
-    await session.rows(`DROP TRIGGER ${quoteIdentifier(name)} ON ${sqlPartition}`);
-  }
-  const sqlState = relationOf(path, path.table + NAME_ENDINGS.rollupState).sql;
-  if (!(await isThere(session, sqlState))) return;
-  await session.rows(
-    `UPDATE ${sqlState} SET retired_before = greatest(retired_before, ${momentSql(before)})`,
-  );
-}
-
-/**
- * Removes the spans that nothing reads any more. They do no harm: whoever retires the next partition
- * removes what is left of them.
- *
- * @internal
- */
-export async function sweepRollups(session: PgSession, path: TablePath): Promise<void> {
-  const own = (ending: 'rollups' | 'rollupState'): string =>
-    relationOf(path, path.table + NAME_ENDINGS[ending]).sql;
-  if (!(await isThere(session, own('rollupState')))) return;
-  // The span that ends at the moment itself stays: its line begins there.
-  await session.rows(
-    `DELETE FROM ${own('rollups')} WHERE hi < (SELECT retired_before FROM ${own('rollupState')})`,
-  );
-}
-
-async function isThere(session: PgSession, sqlName: string): Promise<boolean> {
-  const [row] = await session.rows<{
-    name: string | null;
-  }>('SELECT pg_catalog.to_regclass($1)::text AS name', [sqlName]);
-  return row?.name != null;
 }

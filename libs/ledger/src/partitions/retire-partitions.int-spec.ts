@@ -6,6 +6,7 @@ import { runProgram } from '../cli/program.js';
 import { newEntryUuid } from '../codec/uuid.js';
 import type { LedgerDatabase } from '../sink/fixtures/ledger-database.fixture.js';
 import { PartitionedDatabase } from './fixtures/partitioned-database.fixture.js';
+import { rollupRetirement as hooks } from '../rollup/rollup-retirement.js';
 import {
   claimRetired,
   detachPartitions,
@@ -147,7 +148,7 @@ describe('a partition whose period is over', () => {
   it('is not ended by one while another is at it', async () => {
     await test.makeMonths(JANUARY, JANUARY + 1);
     await test.onOne((session) =>
-      detachPartitions(session, test.sqlTable, JANUARY + 31 * 86_400_000),
+      detachPartitions(session, test.sqlTable, JANUARY + 31 * 86_400_000, { hooks }),
     );
     const [found] = await test.onOne((session) => listRetired(session, test.path));
     expect(await test.onOne((session) => claimRetired(session, found!.partition, 'other'))).toBe(
@@ -199,7 +200,7 @@ describe('partitions that several processes end', () => {
   const retireFrom = async (from: number): Promise<RetiredPartition[]> => {
     await test.makeMonths(from, JANUARY + 1);
     await test.onOne((session) =>
-      detachPartitions(session, test.sqlTable, JANUARY + 31 * 86_400_000),
+      detachPartitions(session, test.sqlTable, JANUARY + 31 * 86_400_000, { hooks }),
     );
     return listed();
   };

@@ -4,7 +4,8 @@ import type { PgSession } from '../postgres/pg-session.js';
 import { storedColumns, tryPartitionLock } from './create-partitions.js';
 import { listPartitions, type FoundPartition } from './list-partitions.js';
 import { momentSql, relationOf, type TablePath } from './partition-sql.js';
-import { retireFromRollups, sweepRollups, withoutTriggers } from './partition-triggers.js';
+import type { RetirementHooks } from '../postgres/retirement-hooks.interface.js';
+import { dropTriggers, withoutTriggers } from './partition-triggers.js';
 import { sqlStateOf } from '../postgres/read-pg-error.js';
 import { isLockRefusal, withShortLock, type LockPatience } from '../postgres/short-lock.js';
 
@@ -19,11 +20,13 @@ export const CLAIM_MS = 600_000;
 /** No such table. Source: PostgreSQL 18, appendix A. */
 const UNDEFINED_TABLE = '42P01';
 
-/** Milliseconds in which spans of rollups that nobody reads are removed, or left. */
+/** Milliseconds in which the hooks may clear away what nobody reads, or leave it. */
 const SWEEP_MS = 2_000;
 
 /** How partitions are detached. @internal */
 export interface DetachOptions extends LockPatience {
+  /** What other parts of the ledger have to do. */
+  readonly hooks: RetirementHooks;
   /** An application's `onRetire` is to get them: none other may end them. Default: false. */
   readonly isAwaited?: boolean;
 }
@@ -69,21 +72,21 @@ export async function detachPartitions(
   session: PgSession,
   sqlTable: string,
   cutoff: number,
-  { isAwaited = false, ...patience }: DetachOptions = {},
+  { hooks, isAwaited = false, ...patience }: DetachOptions,
 ): Promise<RetiredPartition[] | undefined> {
   const detached: RetiredPartition[] = [];
   const found = await listPartitions(session, sqlTable);
   for (const { sql } of partitionsBefore(found?.partitions ?? [], cutoff)) {
     const detach = (): ReturnType<typeof detachOne> =>
-      detachOne(session, sqlTable, { sql, isAwaited });
+      detachOne(session, sqlTable, { sql, isAwaited, hooks });
     const one = await withShortLock(session, detach, patience);
     if (one === 'busy') return undefined;
     if (one !== 'gone') detached.push(one);
   }
   if (found !== undefined && detached.length > 0) {
-    const sweep = (): Promise<void> => sweepRollups(session, found.path);
+    const sweep = (): Promise<void> => hooks.swept(session, found.path);
     await withShortLock(session, sweep, { ...patience, withinMs: SWEEP_MS }).catch((error) => {
-      // What a fold that runs at this moment holds is left to the next time.
+      // What somebody holds at this moment is left to the next time.
       if (!isLockRefusal(error)) throw error;
     });
   }
@@ -93,7 +96,7 @@ export async function detachPartitions(
 async function detachOne(
   session: PgSession,
   sqlTable: string,
-  { sql, isAwaited }: { sql: string; isAwaited: boolean },
+  { sql, isAwaited, hooks }: { sql: string; isAwaited: boolean; hooks: RetirementHooks },
 ): Promise<RetiredPartition | 'busy' | 'gone'> {
   if (!(await tryPartitionLock(session, sqlTable))) return 'busy';
   const table = await listPartitions(session, sqlTable);
@@ -108,7 +111,8 @@ async function detachOne(
   };
   // CONCURRENTLY is refused where there is a default partition; this lock is held for milliseconds.
   await session.rows(`ALTER TABLE ${sqlTable} DETACH PARTITION ${sql}`);
-  await retireFromRollups(session, table.path, sql, partition.to);
+  await dropTriggers(session, table.path, sql);
+  await hooks.detached(session, table.path, partition.to);
   const others = table.partitions.find(({ isDefault }) => isDefault);
   const move = (): Promise<unknown> =>
     session.rows(

@@ -19,22 +19,3 @@ export function createDefaultPartitionSql(
     END`;
   return `DO ${literalSql(body)}`;
 }
-
-/**
- * Runs statements for each partition of a table, its quoted name in place of `{partition}`; for a
- * plain table none.
- *
- * @internal
- */
-export function eachPartitionSql(sqlEntries: string, statements: readonly string[]): string {
-  const body = `DECLARE v_partition text;
-    BEGIN
-      FOR v_partition IN SELECT inhrelid::pg_catalog.regclass::text FROM pg_catalog.pg_inherits
-        WHERE inhparent = pg_catalog.to_regclass(${literalSql(sqlEntries)})
-      LOOP ${statements
-        .map((sql) => `EXECUTE pg_catalog.replace(${literalSql(sql)}, '{partition}', v_partition);`)
-        .join('\n')}
-      END LOOP;
-    END`;
-  return `DO ${literalSql(body)}`;
-}

@@ -18,13 +18,6 @@ export function literalSql(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Dollar quotes with a tag that the text has not, whatever names are in it. @internal */
-export function quoteBody(text: string): string {
-  let count = 1;
-  while (text.includes(`$body${count}$`)) count += 1;
-  return `$body${count}$${text}$body${count}$`;
-}
-
 /** @param names unquoted @internal */
 export function columnList(names: readonly string[], prefix = ''): string {
   return names.map((name) => prefix + quoteIdentifier(name)).join(', ');

@@ -15,7 +15,7 @@ const usage = defineLedger({
     ...{ model: 'text', costNanos: 'bigint', status: 'integer' },
     ...{ price: 'numeric', dueAt: 'timestamptz' },
   },
-  rollup: {},
+  rollup: true,
 });
 /** On the Azores midnight comes twice on 2026-10-25. */
 const ZONES = [

@@ -13,6 +13,7 @@ import type {
   SummaryQuery,
   UsageSummary,
 } from '../ports/read-query.interface.js';
+import type { SummarySource } from '../ports/summary-source.interface.js';
 import type { ReportRow } from '../ports/report-query.interface.js';
 import { streamReport } from './report-reader.js';
 import { DEFAULT_TIMEOUT_MS, SummaryReader } from './summary-reader.js';
@@ -28,8 +29,8 @@ export interface UsageReaderParts<T extends LedgerTable> {
   readonly asOf: () => Date;
   /** Milliseconds that one read may take, waiting for a connection included. Default: 10,000. */
   readonly timeoutMs?: number;
-  /** Hears once that rollups can't be read, and why. */
-  readonly onNotice?: (text: string) => void;
+  /** Is asked for sums first; undefined: summaries add up the rows. */
+  readonly source?: SummarySource | undefined;
 }
 
 /**

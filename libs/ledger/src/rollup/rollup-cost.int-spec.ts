@@ -6,13 +6,14 @@ import {
 } from '../../../../test/support/rollup-bench.js';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { PgSession } from '../postgres/pg-session.js';
-import { FRESH } from './series-sql.js';
 
 /** Moments that are closed are whole milliseconds. */
 const FIVE_MINUTES_AGO = `date_trunc('milliseconds', now()) - interval '5 minutes'`;
 const HOUR_MS = 3_600_000;
-/** A table each: the spans of an emptied one stay in its index for a while. */
-const [short, long, busy] = [1, 2, 3].map(() => defineLedger({ schema: ownSchema() }));
+/** A table each: the buckets of an emptied one stay in its index for a while. */
+const [short, long, busy] = [1, 2, 3].map(() =>
+  defineLedger({ schema: ownSchema(), rollup: true }),
+);
 
 const benches: RollupBench[] = [];
 afterEach(async () => {
@@ -39,16 +40,17 @@ async function fill(usage: LedgerDefinition, entries: number): Promise<RollupBen
   const bench = await openRollupBench(inject('databaseUrl'), usage);
   benches.push(bench);
   await add(bench, { entries, seconds: 10, ago: '1 hour' });
-  await bench.settle();
+  await bench.refreshAll();
   return bench;
 }
 
 describe('a summary of everybody', () => {
-  /** Spans that the server looked at for one summary. */
-  const spansRead = async (bench: RollupBench, from: Date, to: Date): Promise<number> => {
+  /** Buckets that the server read for one summary. */
+  const bucketsRead = async (bench: RollupBench, from: Date, to: Date): Promise<number> => {
     const { client, names, table } = bench;
+    const summary = names.sqlRollups.replace(/s"$/, '_summary"');
     await client.query('BEGIN');
-    await client.query(`SELECT * FROM ${names.sqlSummary}($1::regclass, $2, $3)`, [
+    await client.query(`SELECT * FROM ${summary}($1::regclass, $2, $3)`, [
       table,
       from.toISOString(),
       to.toISOString(),
@@ -62,19 +64,19 @@ describe('a summary of everybody', () => {
     return Number(rows[0]!.count);
   };
 
-  it('looks at no more spans where the ledger is five times as long', async () => {
+  it('reads no more buckets where the ledger is five times as long', async () => {
     const to = new Date(Date.now() - 2 * HOUR_MS);
     const from = new Date(to.getTime() - 20 * HOUR_MS);
-    const few = await spansRead(await fill(short!, 10_000), from, to);
-    const many = await spansRead(await fill(long!, 50_000), from, to);
+    const few = await bucketsRead(await fill(short!, 10_000), from, to);
+    const many = await bucketsRead(await fill(long!, 50_000), from, to);
     expect(few).toBeGreaterThan(20);
-    // Where the period begins and ends among the spans of a level is chance.
+    // Where the period begins and ends among the buckets of a level is chance.
     expect(many).toBeLessThan(few + 62);
   });
 });
 
-describe('a fold of the last minutes', () => {
-  /** How the server would run the statements of a pass that contain the text. */
+describe('a refresh of the last minutes', () => {
+  /** How the server would run the statements of a refresh that contain the text. */
   const plansOf = async (text: string, work: () => Promise<void>): Promise<string[]> => {
     const plans: string[] = [];
     const rows = PgSession.prototype.texts;
@@ -97,8 +99,8 @@ describe('a fold of the last minutes', () => {
     // As after a pause: there were no entries since.
     await client.query(`UPDATE ${names.sqlState} SET closed_before = ${FIVE_MINUTES_AGO}`);
     await add(bench, { entries: 20_000, seconds: 0.01, ago: '20 seconds' });
-    const fresh = `INSERT INTO ${FRESH}`;
-    const plans = await plansOf(fresh, () => bench.settle());
+    const fresh = 'INSERT INTO pg_temp.ledger_rollup_fresh';
+    const plans = await plansOf(fresh, () => bench.refreshAll());
     expect(plans.length).toBeGreaterThan(0);
     expect(plans[0]).toMatch(/HashAggregate[^]*Bitmap Heap Scan/);
     expect(plans[0]).not.toMatch(/Sort|Seq Scan/);
@@ -116,16 +118,16 @@ describe('a fold of the last minutes', () => {
     const running = async (): Promise<unknown> =>
       (await client.query('SELECT FROM pg_stat_progress_vacuum')).rowCount;
     await expect.poll(running, { timeout: 10_000 }).toBe(1);
-    const pass = bench.pass({ timeoutMs: 20_000 });
-    const outcome = async (): Promise<string> => (await pass.run()).outcome;
-    await expect.poll(outcome, { timeout: 10_000 }).toBe('folded');
+    const refresher = bench.refresher({ timeoutMs: 20_000 });
+    const outcome = async (): Promise<string> => (await refresher.refresh()).outcome;
+    await expect.poll(outcome, { timeout: 10_000 }).toBe('refreshed');
     expect(await running()).toBe(1);
     await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_progress_vacuum');
     await vacuumed;
     expect((await bench.reader.summary({})).entries).toBe(10_100);
   });
 
-  it('is followed sooner by the next one where it left entries to fold', async () => {
+  it('is followed sooner by the next one where it left entries', async () => {
     const bench = await fill(busy!, 100);
     const { client, names } = bench;
     await client.query(`UPDATE ${names.sqlState} SET closed_before = ${FIVE_MINUTES_AGO}`);
@@ -136,12 +138,13 @@ describe('a fold of the last minutes', () => {
       );
       return rows[0]!.long;
     };
-    // A million times as long as any fold takes is more than a minute.
-    const short = bench.pass({ restFactor: 1_000_000, stepMs: 200_000 });
-    expect(await short.run()).toMatchObject({ outcome: 'folded', isBehind: true });
+    // A million times as long as any refresh takes is more than a minute.
+    const short = bench.refresher({ restFactor: 1_000_000, stepMs: 200_000 });
+    expect(await short.refresh()).toMatchObject({ outcome: 'refreshed', isBehind: true });
     expect(await restsLong()).toBe(false);
-    const fold = async (): Promise<void> => expect((await short.run()).outcome).toBe('folded');
-    await vi.waitFor(fold, { timeout: 30_000 });
+    const refresh = async (): Promise<void> =>
+      expect((await short.refresh()).outcome).toBe('refreshed');
+    await vi.waitFor(refresh, { timeout: 30_000 });
     expect(await restsLong()).toBe(true);
     expect((await bench.reader.summary({})).entries).toBe(200);
   });
@@ -149,7 +152,7 @@ describe('a fold of the last minutes', () => {
   it('finds that there is something without reading all of it', async () => {
     const bench = await fill(busy!, 10_000);
     await bench.client.query(`VACUUM ANALYZE ${bench.table}`);
-    const [plan] = await plansOf('SELECT (EXISTS', () => bench.settle());
+    const [plan] = await plansOf('SELECT (EXISTS', () => bench.refreshAll());
     expect(plan).toMatch(/Bitmap Heap Scan[^]*Bitmap Heap Scan/);
     expect(plan).not.toMatch(/Index Scan using|Index Only Scan|Seq Scan on usage_entries /);
   });

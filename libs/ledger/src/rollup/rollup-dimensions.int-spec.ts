@@ -2,12 +2,12 @@ import { describe, expect, inject, it } from 'vitest';
 import { openRollupBench, ownSchema } from '../../../../test/support/rollup-bench.js';
 import { defineLedger } from '../define-ledger.js';
 
-/** Words of SQL, and names that statements of a fold give to tables. */
-const NAMES = ['user', 'order', 'group', 'e', 'r', 'k', 'x', 'm', 'line', 'made', 'part', 'fresh'];
+/** Words of SQL, and names that statements of a refresh give to tables. */
+const NAMES = ['user', 'order', 'group', 'e', 'r', 'k', 'x', 'm', 'below', 'made', 'part', 'fresh'];
 
 describe('a dimension of any name that a definition takes', () => {
   it.each([0, 4, 8])(
-    'is folded, changed and asked for: from the one with number %i',
+    'is taken in early and late, and asked for: from the one with number %i',
     async (from) => {
       const names = NAMES.slice(from, from + 4);
       const usage = defineLedger({
@@ -18,27 +18,27 @@ describe('a dimension of any name that a definition takes', () => {
       const bench = await openRollupBench(inject('databaseUrl'), usage);
       const { client, table, reader, names: tables } = bench;
       const list = names.map((name) => `"${name}"`);
-      const add = (ago: string) =>
+      const add = (ago: string, written = 'at') =>
         client.query(
           `INSERT INTO ${table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
            created_at, written_at, ${list.join(', ')})
-         SELECT gen_random_uuid(), 1, n, 0, 'consume', at, at, ${list.map(() => `'v' || n % 2`).join(', ')}
+         SELECT gen_random_uuid(), 1, n, 0, 'consume', at, ${written}, ${list.map(() => `'v' || n % 2`).join(', ')}
          FROM (SELECT n, now() - $1::interval - n * interval '10 milliseconds' AS at
            FROM generate_series(1, 300) n) made`,
           [ago],
         );
       try {
         await add('1 hour');
-        await bench.settle();
+        await bench.refreshAll();
         const closed = `date_trunc('milliseconds', now()) - interval '5 minutes'`;
         await client.query(`UPDATE ${tables.sqlState} SET closed_before = ${closed}`);
         await add('20 seconds');
-        await bench.settle();
-        await client.query(`UPDATE ${table} SET prompt_tokens = 1`);
-        await bench.settle();
+        await bench.refreshAll();
+        await add('2 hours', 'now()');
+        await bench.refreshAll();
         for (const name of names) {
           const { entries, consumedTokens } = await reader.summary({ userId: 1, [name]: 'v1' });
-          expect([entries, consumedTokens], name).toEqual([300, 300]);
+          expect([entries, consumedTokens], name).toEqual([450, 3 * 150 * 150]);
         }
         expect(bench.notices).toEqual([]);
       } finally {
@@ -53,28 +53,27 @@ it('columns that are no dimensions may have the names that rollups use themselve
   const usage = defineLedger({
     schema: ownSchema(),
     columns: Object.fromEntries(names.map((name) => [name, 'integer' as const])),
-    rollup: {},
+    rollup: true,
   });
   const { client, table, reader, ...bench } = await openRollupBench(inject('databaseUrl'), usage);
   try {
-    await client.query(
-      `INSERT INTO ${table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at,
-         at, entries, consumed, supplied, v_from, v_written, p_user_id)
-       SELECT gen_random_uuid(), 1, 1, 0, 'consume', '2026-01-05Z'::timestamptz + n * interval '1 minute',
-         7, 7, 7, 7, 7, 7, 7 FROM generate_series(1, 300) n`,
-    );
-    await bench.settle();
+    const insert = (count: number): Promise<unknown> =>
+      client.query(
+        `INSERT INTO ${table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at,
+           at, entries, consumed, supplied, v_from, v_written, p_user_id)
+         SELECT gen_random_uuid(), 1, 1, 0, 'consume', '2026-01-05Z'::timestamptz + n * interval '1 minute',
+           7, 7, 7, 7, 7, 7, 7 FROM generate_series(1, ${count}) n`,
+      );
+    await insert(300);
+    await bench.refreshAll();
     expect(await bench.closedBefore()).not.toBeNull();
-    await client.query(
-      `UPDATE ${table} SET prompt_tokens = 2 WHERE created_at < '2026-01-05T02:00Z'`,
-    );
-    await client.query(`DELETE FROM ${table} WHERE created_at < '2026-01-05T01:00Z'`);
-    for (const settle of [async () => {}, () => bench.settle()]) {
-      await settle();
+    await insert(300);
+    for (const refresh of [async () => {}, () => bench.refreshAll()]) {
+      await refresh();
       const from = new Date('2026-01-05T00:30:30Z');
       expect(await reader.summary({ userId: 1, from })).toMatchObject({
-        entries: 241,
-        consumedTokens: 301,
+        entries: 2 * 270,
+        consumedTokens: 2 * 270,
       });
     }
     expect(bench.notices).toEqual([]);

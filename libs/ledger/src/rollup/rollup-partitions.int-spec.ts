@@ -9,6 +9,8 @@ import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';
 import { createPartitions } from '../partitions/create-partitions.js';
 import { periodsBetween } from '../partitions/period.js';
+import { expectRefused } from '../../../../test/support/rollup-history.js';
+import { rollupRetirement as hooks } from './rollup-retirement.js';
 import { detachPartitions, dropRetired } from '../partitions/retire-partitions.js';
 import { verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js';
 
@@ -24,7 +26,7 @@ let schema: string;
 
 beforeEach(async () => {
   schema = ownSchema();
-  const usage = defineLedger({ schema, rollup: {}, partition: 'month' });
+  const usage = defineLedger({ schema, rollup: true, partition: 'month' });
   bench = await openRollupBench(inject('databaseUrl'), usage);
   await createPartitions(
     sessionOfClient(bench.client),
@@ -45,7 +47,7 @@ const partition = (label: string): string => `"${schema}".usage_entries_${label}
 const entries = async (query: { userId?: number; from?: Date } = {}): Promise<number> =>
   (await bench.reader.summary(query)).entries;
 
-async function spans(): Promise<number> {
+async function oldBuckets(): Promise<number> {
   const { rows } = await bench.client.query<{ n: string }>(
     `SELECT count(*) AS n FROM ${bench.names.sqlRollups} WHERE hi < '2026-02-01Z'`,
   );
@@ -58,10 +60,12 @@ const isStuck = async (): Promise<boolean> =>
     .rowCount === 1;
 
 describe('retiring a partition', () => {
-  it('takes its entries out of every summary, and its spans away', async () => {
-    await bench.settle();
-    expect(await spans()).toBeGreaterThan(0);
-    const retired = await detachPartitions(sessionOfClient(bench.client), bench.table, FEBRUARY);
+  it('takes its entries out of every summary, and its buckets away', async () => {
+    await bench.refreshAll();
+    expect(await oldBuckets()).toBeGreaterThan(0);
+    const retired = await detachPartitions(sessionOfClient(bench.client), bench.table, FEBRUARY, {
+      hooks,
+    });
     expect(retired).toHaveLength(1);
     const left = ENTRIES - OF_JANUARY;
     const sums = async (): Promise<number[]> => [
@@ -70,46 +74,48 @@ describe('retiring a partition', () => {
       await entries({ from: new Date(FEBRUARY - 1) }),
     ];
     expect(await sums()).toEqual([left, left / 2, left]);
-    expect(await spans()).toBe(0);
-    // The table is a plain one now: what happens there is no difference of the ledger.
+    expect(await oldBuckets()).toBe(0);
+    // The table is a plain one now, and refuses nothing.
     await bench.client.query(`DELETE FROM ${partition('p202601')}`);
     await dropRetired(sessionOfClient(bench.client), retired![0]!);
-    await bench.settle();
+    await bench.refreshAll();
     expect(await sums()).toEqual([left, left / 2, left]);
   });
 
-  it('waits for a fold, and every read meanwhile tells of before or of afterwards', async () => {
+  it('waits for a refresh, and every read meanwhile is of before or of afterwards', async () => {
     const blocker = await bench.connect();
     await blocker.query(`CREATE OR REPLACE FUNCTION pg_temp.wait() RETURNS trigger LANGUAGE plpgsql
       AS $$ BEGIN PERFORM pg_advisory_xact_lock(78); RETURN NULL; END $$`);
     await blocker.query(`CREATE TRIGGER wait AFTER UPDATE ON ${bench.names.sqlState}
       FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.wait()`);
     await blocker.query('SELECT pg_advisory_lock(78)');
-    const pass = bench.pass();
-    await pass.run();
-    const folding = pass.run();
+    const refresher = bench.refresher();
+    await refresher.refresh();
+    const refreshing = refresher.refresh();
     await expect.poll(isStuck, { timeout: 20_000 }).toBe(true);
     let isRetired = false;
     const other = await bench.connect();
-    const retiring = detachPartitions(sessionOfClient(other), bench.table, FEBRUARY).finally(() => {
+    const retiring = detachPartitions(sessionOfClient(other), bench.table, FEBRUARY, {
+      hooks,
+    }).finally(() => {
       isRetired = true;
     });
     const found = new Set<number>();
-    for (let reads = 0; reads < 20; reads++) found.add(await entries());
+    for (let reads = 0; reads < 5; reads++) found.add(await entries());
     expect([isRetired, ...found]).toEqual([false, ENTRIES]);
     await blocker.query(`SELECT pg_advisory_unlock(78)`);
-    expect((await folding).outcome).toBe('folded');
+    expect((await refreshing).outcome).toBe('refreshed');
     while (!isRetired) found.add(await entries());
     expect(await retiring).toHaveLength(1);
     found.add(await entries());
     expect([...found].sort((a, b) => b - a)).toEqual([ENTRIES, ENTRIES - OF_JANUARY]);
     await blocker.query(`DROP TRIGGER wait ON ${bench.names.sqlState}`);
-    await bench.settle();
+    await bench.refreshAll();
     expect(await entries()).toBe(ENTRIES - OF_JANUARY);
   });
 
   it('changes nothing if it is rolled back', async () => {
-    await bench.settle();
+    await bench.refreshAll();
     const { client } = bench;
     const session = sessionOfClient(client);
     const rows = session.rows.bind(session);
@@ -117,33 +123,52 @@ describe('retiring a partition', () => {
       if (sql.startsWith('COMMENT ON TABLE')) throw new Error('killed');
       return rows(sql, values);
     };
-    await expect(detachPartitions(session, bench.table, FEBRUARY)).rejects.toThrow('killed');
+    await expect(detachPartitions(session, bench.table, FEBRUARY, { hooks })).rejects.toThrow(
+      'killed',
+    );
     expect([await entries(), await entries({ userId: 2 })]).toEqual([ENTRIES, ENTRIES / 2]);
   });
 });
 
 describe('rows of one partition', () => {
-  it('are changed and deleted there, and every summary knows it', async () => {
-    await bench.settle();
+  it.each(['p202602', 'default', 'new'])('are refused a change: %s', async (label) => {
+    if (label === 'new') {
+      const periods = periodsBetween('month', APRIL, APRIL + 1);
+      await createPartitions(sessionOfClient(bench.client), bench.table, periods);
+    }
+    const on = partition(label === 'new' ? 'p202604' : label);
+    for (const statement of ['UPDATE % SET user_id = 3', 'DELETE FROM %', 'TRUNCATE %']) {
+      await expectRefused(bench.client, statement.replace('%', on));
+    }
+  });
+
+  it('are changed and deleted there while the rollups are paused', async () => {
+    await bench.refreshAll();
+    const changes = [
+      `DELETE FROM ${partition('p202602')} WHERE user_id = 1`,
+      `UPDATE ${partition('p202603')} SET user_id = 3 WHERE user_id = 2`,
+    ];
     const { client } = bench;
-    await client.query(`DELETE FROM ${partition('p202602')} WHERE user_id = 1`);
-    await client.query(`UPDATE ${partition('p202603')} SET user_id = 3 WHERE user_id = 2`);
+    await bench.refresher().pause();
+    for (const each of changes) await client.query(each);
     const users = async (): Promise<number[]> =>
       Promise.all([1, 2, 3].map((userId) => entries({ userId })));
     const expected = [ENTRIES / 2 - 336, ENTRIES / 2 - 372, 372];
     expect(await users()).toEqual(expected);
-    await bench.settle();
-    expect(await users()).toEqual(expected);
     await client.query(`TRUNCATE ${partition('p202603')}`);
     expect(await entries()).toBe(ENTRIES - 336 - 744);
+    await bench.refresher().empty();
+    await bench.refreshAll();
+    expect(await entries()).toBe(ENTRIES - 336 - 744);
+    for (const each of changes) await expectRefused(client, each);
   });
 
   it('move out of the default partition without a difference', async () => {
-    await bench.client.query(
+    await bench.change(
       `UPDATE ${bench.table} SET uuid = ('01a' || substr(uuid::text, 4))::uuid
        WHERE created_at < '2026-01-02Z'`,
     );
-    await bench.settle();
+    await bench.refreshAll();
     const { rows } = await bench.client.query<{ ms: string }>(
       `SELECT ('x' || substr(replace(uuid::text, '-', ''), 1, 12))::bit(48)::bigint::text AS ms
        FROM ${partition('default')} LIMIT 1`,
@@ -155,8 +180,8 @@ describe('rows of one partition', () => {
       periodsBetween('month', at, at + 1),
     );
     expect(moved).toBeGreaterThan(0);
-    expect(await entries()).toBe(ENTRIES);
-    await bench.client.query(`DELETE FROM ${partition('default')}`);
+    expect([await entries(), await entries({ userId: 1 })]).toEqual([ENTRIES, ENTRIES / 2]);
+    await bench.change(`DELETE FROM ${partition('default')}`);
     expect(await entries()).toBe(ENTRIES - 24 + moved);
   });
 });
@@ -165,15 +190,15 @@ describe('nestjs-ledger rollup', () => {
   it('makes the indexes of every partition where they are missing', async () => {
     const { client, names, table } = bench;
     await client.query(`DROP INDEX ${names.sqlLate}, ${names.sqlBrin}`);
-    expect((await bench.pass().run()).outcome).toBe('no-indexes');
+    expect((await bench.refresher().refresh()).outcome).toBe('no-indexes');
     const options = { databaseUrl: inject('databaseUrl'), schema, table: 'usage_entries' };
-    expect((await rollup(options)).result).toMatch(/^rolled up/);
+    expect((await rollup(options)).result).toMatch(/^refreshed/);
     const usage = defineLedger({ schema, rollup: {}, partition: 'month' });
     expect(
       await verifyTable((sql, values) => client.query(sql, values).then(({ rows }) => rows), usage),
     ).toEqual([]);
-    await bench.settle();
-    expect([(await spans()) > 0, await entries()]).toEqual([true, ENTRIES]);
+    await bench.refreshAll();
+    expect([(await oldBuckets()) > 0, await entries()]).toEqual([true, ENTRIES]);
     // A partition that is made afterwards has them too.
     await createPartitions(
       sessionOfClient(client),

@@ -26,19 +26,19 @@ afterEach(async () => {
   await admin.end();
 });
 
-it('rollups are made, move on and are emptied where all tables are published', async () => {
-  bench = await openRollupBench(url.href, defineLedger({ schema: 'metering' }));
+it('rollups are made, refreshed and emptied where all tables are published', async () => {
+  bench = await openRollupBench(url.href, defineLedger({ schema: 'metering', rollup: true }));
   const entries = async (): Promise<number> => (await bench.reader.summary({ userId: 1 })).entries;
   await bench.client.query(
     `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
      SELECT gen_random_uuid(), 1, 1, 1, 'consume', '2026-01-05Z'::timestamptz + n * interval '1 hour'
      FROM generate_series(1, 500) n`,
   );
-  await bench.settle();
+  await bench.refreshAll();
   expect(await bench.closedBefore()).not.toBeNull();
-  await bench.client.query(`DELETE FROM ${bench.table} WHERE created_at < '2026-01-06Z'`);
-  await bench.settle();
+  await bench.change(`DELETE FROM ${bench.table} WHERE created_at < '2026-01-06Z'`);
+  await bench.refreshAll();
   expect(await entries()).toBe(477);
-  await bench.client.query(`TRUNCATE ${bench.table}`);
+  await bench.change(`TRUNCATE ${bench.table}`);
   expect([await entries(), await bench.closedBefore()]).toEqual([0, null]);
 });

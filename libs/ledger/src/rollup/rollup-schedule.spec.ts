@@ -2,25 +2,25 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { ManualClock } from '../testing/manual-clock.js';
 import { DeadlineError } from '../clock/deadline.js';
-import type { PassResult } from './rollup-pass.js';
+import type { RefreshResult } from './rollup-refresher.js';
 import { RollupSchedule } from './rollup-schedule.js';
 
 const MINUTE_MS = 60_000;
 
 describe('RollupSchedule', () => {
   const clock = new ManualClock();
-  let passes = 0;
+  let refreshes = 0;
   let written = 0;
-  let result: PassResult = { outcome: 'idle', isBehind: false };
+  let result: RefreshResult = { outcome: 'idle', isBehind: false };
   let failure: Error | undefined;
   let schedule: RollupSchedule;
   const warnings: string[] = [];
   const start = (): void => {
     const none = (): void => {};
     schedule = new RollupSchedule({
-      pass: {
-        run: () => {
-          passes++;
+      refresher: {
+        refresh: () => {
+          refreshes++;
           return failure ? Promise.reject(failure) : Promise.resolve(result);
         },
       },
@@ -31,34 +31,34 @@ describe('RollupSchedule', () => {
     });
     schedule.start();
   };
-  const passesIn = async (ms: number): Promise<number> => {
-    passes = 0;
+  const refreshesIn = async (ms: number): Promise<number> => {
+    refreshes = 0;
     await clock.advance(ms);
-    return passes;
+    return refreshes;
   };
   afterEach(() => schedule.stop());
 
   it('asks about once a minute while nothing happens, and soon when entries were written', async () => {
     start();
     await clock.advance(10 * MINUTE_MS);
-    const idle = await passesIn(20 * MINUTE_MS);
+    const idle = await refreshesIn(20 * MINUTE_MS);
     expect(idle).toBeGreaterThan(10);
     expect(idle).toBeLessThan(25);
     written = 1;
-    const busy = await passesIn(MINUTE_MS);
+    const busy = await refreshesIn(MINUTE_MS);
     expect(busy).toBeGreaterThanOrEqual(7);
     await clock.advance(10 * MINUTE_MS);
-    expect(await passesIn(20 * MINUTE_MS)).toBeLessThan(25);
+    expect(await refreshesIn(20 * MINUTE_MS)).toBeLessThan(25);
   });
 
-  it('asks every few seconds while there is something to fold', async () => {
-    result = { outcome: 'folded', isBehind: false };
+  it('asks every few seconds while there is something to take in', async () => {
+    result = { outcome: 'refreshed', isBehind: false };
     start();
     await clock.advance(MINUTE_MS);
-    expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(20 * 7);
-    result = { outcome: 'folded', isBehind: false, isBusy: true };
+    expect(await refreshesIn(20 * MINUTE_MS)).toBeGreaterThan(20 * 7);
+    result = { outcome: 'refreshed', isBehind: false, isBusy: true };
     await clock.advance(MINUTE_MS);
-    expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(20 * 20);
+    expect(await refreshesIn(20 * MINUTE_MS)).toBeGreaterThan(20 * 20);
     schedule.stop();
     expect(clock.pendingTimers).toBe(0);
   });
@@ -68,18 +68,18 @@ describe('RollupSchedule', () => {
     start();
     await clock.advance(10 * MINUTE_MS);
     clock.setNow(clock.now() - 24 * 60 * MINUTE_MS);
-    expect(await passesIn(20 * MINUTE_MS)).toBeGreaterThan(10);
+    expect(await refreshesIn(20 * MINUTE_MS)).toBeGreaterThan(10);
   });
 
-  it('rests after a fold that did not end in time, and says once what helps', async () => {
+  it('rests after a refresh that did not end in time, and says once what helps', async () => {
     failure = new DeadlineError(60_000);
     start();
-    // Longer than a fold may take until the next, so that the server has rest.
-    expect(await passesIn(1.5 * MINUTE_MS)).toBe(1);
+    // Longer than a refresh may take until the next, so that the server has rest.
+    expect(await refreshesIn(1.5 * MINUTE_MS)).toBe(1);
     failure = undefined;
     expect(warnings).toEqual([
       expect.stringMatching(
-        /not moved on .*reads stay exact.*`npx nestjs-ledger rollup --rebuild`/,
+        /rollups are not refreshed at the moment .*reads stay exact.*`npx nestjs-ledger rollup --rebuild`/,
       ),
     ]);
   });

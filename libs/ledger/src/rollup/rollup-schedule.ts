@@ -1,15 +1,15 @@
-import type { LedgerTable } from '../entry/ledger-definition.js';
-import { ledgerCommand, migrateCommand } from '../entry/ledger-command.js';
-import { DeadlineError } from '../clock/deadline.js';
-import { readPgError } from '../postgres/read-pg-error.js';
-import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { Clock, Timer } from '../clock/clock.js';
-import { QUERY_CANCELED } from './rollup-fold.js';
-import type { PassOutcome, PassResult } from './rollup-pass.js';
+import { DeadlineError } from '../clock/deadline.js';
+import { ledgerCommand, migrateCommand } from '../entry/ledger-command.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import { readPgError } from '../postgres/read-pg-error.js';
+import { QUERY_CANCELED } from './refresh-rollups.js';
+import type { RefreshOutcome, RefreshResult } from './rollup-refresher.js';
 
 /** What the schedule works with. @internal */
 export interface RollupScheduleParts {
-  readonly pass: { run(): Promise<PassResult> };
+  readonly refresher: { refresh(): Promise<RefreshResult> };
   readonly clock: Clock;
   readonly logger: LedgerLogger;
   /** Names the table, and the commands for it, in warnings. */
@@ -18,29 +18,32 @@ export interface RollupScheduleParts {
   readonly written: () => number;
 }
 
-/** Milliseconds between two passes, half of it up to half more, so that instances spread. */
+/** Milliseconds between two refreshes, half of it up to half more, so that instances spread. */
 const INTERVAL_MS = 5_000;
-/**
- * While many entries are written. What no fold has taken in is read row by row, so the sooner the
- * better; a look takes milliseconds, and how long folds rest they say themselves.
- */
+/** While many entries are written: what no refresh has taken in is read row by row. */
 const BUSY_MS = 2_000;
-/** While there is more to fold than one pass takes in. */
+/** While there is more to take in than one refresh takes. */
 const BEHIND_MS = 100;
-/** Milliseconds between two passes of a ledger in which nothing happens, at most. */
+/** At most, while nothing happens or the rollups are paused. */
 const IDLE_MS = 60_000;
-/** After a fold that did not end in time: the server is to have rest from it, as after others. */
+/** After a refresh that did not end in time: the server is to have rest from it, as after others. */
 const SLOW_MS = 180_000;
 /** After an answer that only a person can change. */
 const BLOCKED_MS = 600_000;
 
 /** SQLSTATEs: no such table, column or schema; no permission. */
 const BLOCKED = ['42P01', '42703', '3F000', '42501'];
-const BLOCKED_OUTCOMES: readonly PassOutcome[] = ['other-dimensions', 'hidden-rows', 'no-indexes'];
+const UNDEFINED_TABLE = '42P01';
+const BLOCKED_OUTCOMES: readonly RefreshOutcome[] = [
+  'other-dimensions',
+  'hidden-rows',
+  'no-indexes',
+];
 
 /**
- * Runs passes in the background, one at a time, on a timer that does not hold the process. If nothing
- * is to be done they become rare, up to one a minute, until this process writes again.
+ * Refreshes rollups in the background, one refresh at a time, on a timer that does not hold the
+ * process. While there is nothing to do they become rare, up to one a minute, until this process writes
+ * again.
  *
  * New -> running (`start`) -> stopped (`stop`); starting or stopping twice does nothing.
  *
@@ -48,12 +51,12 @@ const BLOCKED_OUTCOMES: readonly PassOutcome[] = ['other-dimensions', 'hidden-ro
  */
 export class RollupSchedule {
   readonly #parts: RollupScheduleParts;
+  readonly #warned = new Set<string>();
   #timer: Timer | undefined;
   #isStopped = false;
   #isTroubled = false;
-  #hasWarned = false;
   #written = 0;
-  /** Monotonic milliseconds; entries that this process wrote come into reach until then. */
+  /** Monotonic milliseconds; entries that this process wrote come below the watermark until then. */
   #busyUntil = Number.NEGATIVE_INFINITY;
   #idleMs = 0;
   #idleUntil = Number.NEGATIVE_INFINITY;
@@ -66,7 +69,7 @@ export class RollupSchedule {
     if (this.#timer === undefined && !this.#isStopped) this.#plan(INTERVAL_MS);
   }
 
-  /** No pass begins any more; one that runs ends with its connection. */
+  /** No refresh begins any more; one that runs ends with its connection. */
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();
@@ -82,19 +85,23 @@ export class RollupSchedule {
     if (this.#isIdle()) return this.#plan(INTERVAL_MS);
     let nextMs = INTERVAL_MS;
     try {
-      const { outcome, isBehind, isBusy } = await this.#parts.pass.run();
+      nextMs = this.#pauseAfter(await this.#parts.refresher.refresh());
       this.#isTroubled = false;
-      this.#noteIdle(outcome === 'idle');
-      if (BLOCKED_OUTCOMES.includes(outcome)) nextMs = this.#tellBlocked(outcome);
-      else if (isBehind) nextMs = BEHIND_MS;
-      else if (isBusy) nextMs = BUSY_MS;
     } catch (error) {
-      if (!this.#isStopped) nextMs = this.#tell(error);
+      if (!this.#isStopped) nextMs = this.#report(error);
     }
     this.#plan(nextMs);
   }
 
-  /** True: the server need not be asked, since nothing was to be done of late. */
+  #pauseAfter({ outcome, isBehind, isBusy }: RefreshResult): number {
+    this.#noteIdle(outcome === 'idle');
+    if (BLOCKED_OUTCOMES.includes(outcome)) return this.#reportBlocked(outcome);
+    if (outcome === 'paused') return this.#reportPaused();
+    if (isBehind) return BEHIND_MS;
+    return isBusy === true ? BUSY_MS : INTERVAL_MS;
+  }
+
+  /** True: the server need not be asked, since there was nothing to do of late. */
   #isIdle(): boolean {
     const { clock, written } = this.#parts;
     const now = clock.monotonic();
@@ -110,32 +117,49 @@ export class RollupSchedule {
     this.#idleUntil = this.#parts.clock.monotonic() + this.#idleMs;
   }
 
-  #tell(error: unknown): number {
+  #report(error: unknown): number {
+    const { definition, logger } = this.#parts;
     const { code, text } = readPgError(error);
-    if (code !== undefined && BLOCKED.includes(code)) return this.#tellBlocked(code);
+    // Rollups that the definition does not ask for may be dropped at any time.
+    if (code === UNDEFINED_TABLE && !definition.rollup) {
+      this.stop();
+      return BLOCKED_MS;
+    }
+    if (code !== undefined && BLOCKED.includes(code)) return this.#reportBlocked(code);
     const isSlow = code === QUERY_CANCELED || error instanceof DeadlineError;
     if (!this.#isTroubled) {
-      const rebuild = ledgerCommand('rollup --rebuild', this.#parts.definition);
-      const remedy = isSlow ? `; if it goes on, run \`${rebuild}\`` : '';
-      this.#parts.logger.warn(
-        `WARNING: rollups are not moved on at the moment (${text}); reads stay exact${remedy}`,
+      const rebuild = ledgerCommand('rollup --rebuild', definition);
+      const remedy = isSlow ? `; if this goes on, run \`${rebuild}\`` : '';
+      logger.warn(
+        `WARNING: rollups are not refreshed at the moment (${text}); reads stay exact${remedy}`,
       );
     }
     this.#isTroubled = true;
     return isSlow ? SLOW_MS : INTERVAL_MS;
   }
 
-  #tellBlocked(reason: string): number {
+  #reportPaused(): number {
     const { definition } = this.#parts;
-    if (!this.#hasWarned) {
-      this.#parts.logger.warn(
-        `WARNING: this role does not move the rollups of ${definition.table} on (${reason}): ` +
-          'reads stay exact, but slower; let the owner of the table run ' +
-          `\`${ledgerCommand('rollup', definition)}\` regularly, ` +
-          `after \`${migrateCommand(definition)}\``,
-      );
-    }
-    this.#hasWarned = true;
+    this.#warnOnce(
+      `rollups of ${definition.table} are paused: reads stay exact, but slower, until ` +
+        `\`${ledgerCommand('rollup --rebuild', definition)}\``,
+    );
+    return IDLE_MS;
+  }
+
+  #reportBlocked(reason: string): number {
+    const { definition } = this.#parts;
+    this.#warnOnce(
+      `this process can't refresh the rollups of ${definition.table} (${reason}): reads stay exact, ` +
+        `but slower; let the owner of the table run \`${migrateCommand(definition)}\`, and then ` +
+        `\`${ledgerCommand('rollup', definition)}\` regularly`,
+    );
     return BLOCKED_MS;
+  }
+
+  #warnOnce(text: string): void {
+    if (this.#warned.has(text)) return;
+    this.#warned.add(text);
+    this.#parts.logger.warn(`WARNING: ${text}`);
   }
 }

@@ -4,7 +4,7 @@ import { openRollupBench } from '../../../../test/support/rollup-bench.js';
 import { defineLedger } from '../define-ledger.js';
 
 it('rollups of a ledger without a schema are found by the search path', async () => {
-  const usage = defineLedger({ table: `rollup_${randomUUID().slice(0, 8)}` });
+  const usage = defineLedger({ rollup: true, table: `rollup_${randomUUID().slice(0, 8)}` });
   const bench = await openRollupBench(inject('databaseUrl'), usage);
   try {
     await bench.client.query(
@@ -12,10 +12,10 @@ it('rollups of a ledger without a schema are found by the search path', async ()
        SELECT gen_random_uuid(), 1, 1, 1, 'consume', '2026-01-05Z'::timestamptz + n * interval '1 hour'
        FROM generate_series(1, 500) n`,
     );
-    await bench.settle();
+    await bench.refreshAll();
     expect((await bench.reader.summary({ userId: 1 })).entries).toBe(500);
     expect(bench.notices).toEqual([]);
-    // What spans hold is not read again: without a mark nobody would miss these.
+    // What buckets hold is not read again.
     await bench.client.query(`ALTER TABLE ${bench.table} DISABLE TRIGGER USER`);
     await bench.client.query(`DELETE FROM ${bench.table} WHERE created_at < '2026-01-06Z'`);
     expect((await bench.reader.summary({ userId: 1 })).entries).toBe(500);

@@ -10,7 +10,7 @@ import { defineLedger } from '../define-ledger.js';
 import { createPartitions } from '../partitions/create-partitions.js';
 import { periodsBetween } from '../partitions/period.js';
 import { PgSession } from '../postgres/pg-session.js';
-import type { RollupPass } from './rollup-pass.js';
+import type { RollupRefresher } from './rollup-refresher.js';
 
 const JANUARY = Date.UTC(2026, 0, 1);
 const APRIL = Date.UTC(2026, 3, 1);
@@ -18,18 +18,18 @@ const LOCK_NOT_AVAILABLE = '55P03';
 
 let bench: RollupBench;
 let schema: string;
-let pass: RollupPass;
+let refresher: RollupRefresher;
 /** Whoever holds locks; they end before the schema goes. */
 const others: pg.Client[] = [];
 
 /** Entries of three months, of which no index knows yet; transactions that come now are known. */
 beforeEach(async () => {
   schema = ownSchema();
-  const usage = defineLedger({ schema, rollup: {}, partition: 'month' });
+  const usage = defineLedger({ schema, rollup: true, partition: 'month' });
   bench = await openRollupBench(inject('databaseUrl'), usage);
   const { client, table } = bench;
   await createPartitions(sessionOfClient(client), table, periodsBetween('month', JANUARY, APRIL));
-  // So that few entries have many ranges of pages, of which no autovacuum tells the index.
+  // So that few entries have many ranges of pages, which no autovacuum summarizes.
   for (const name of await brinIndexes()) {
     await client.query(`ALTER INDEX ${name} SET (pages_per_range = 1, autosummarize = off)`);
     await client.query(`REINDEX INDEX ${name}`);
@@ -41,8 +41,8 @@ beforeEach(async () => {
      FROM (SELECT n, timestamptz '2026-01-01Z' + n * interval '1 hour' AS at
        FROM generate_series(0::bigint, 90 * 24 - 1) n) s`,
   );
-  pass = bench.pass();
-  await pass.run();
+  refresher = bench.refresher();
+  await refresher.refresh();
 });
 afterEach(async () => {
   for (const other of others.splice(0)) await other.end();
@@ -59,7 +59,7 @@ async function brinIndexes(): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Ranges of pages that the index of this month has not been told of; it is told now. */
+/** Ranges of pages that the index of this month had not summarized; it has now. */
 async function unknownTo(month: string): Promise<number> {
   const name = (await brinIndexes()).find((index) => index.includes(`_p2026${month}_`));
   const { rows } = await bench.client.query<{ ranges: number }>(
@@ -69,8 +69,8 @@ async function unknownTo(month: string): Promise<number> {
   return rows[0]!.ranges;
 }
 
-/** Folds; tells the codes of what the server refused. */
-async function fold(change: (sql: string) => string = (sql) => sql): Promise<unknown[]> {
+/** Refreshes. @returns the codes of what the server refused */
+async function refresh(change: (sql: string) => string = (sql) => sql): Promise<unknown[]> {
   const refused: unknown[] = [];
   const rows = PgSession.prototype.texts;
   const spy = vi.spyOn(PgSession.prototype, 'texts');
@@ -81,7 +81,7 @@ async function fold(change: (sql: string) => string = (sql) => sql): Promise<unk
     });
   });
   try {
-    expect((await pass.run()).outcome).toBe('folded');
+    expect((await refresher.refresh()).outcome).toBe('refreshed');
   } finally {
     spy.mockRestore();
   }
@@ -96,9 +96,9 @@ async function lock(month: string, mode: string): Promise<pg.Client> {
   return other;
 }
 
-describe('indexes of partitions before a fold', () => {
-  it('are told of new pages, of all of them', async () => {
-    expect(await fold()).toEqual([]);
+describe('indexes of partitions before a refresh', () => {
+  it('learn of new pages, all of them', async () => {
+    expect(await refresh()).toEqual([]);
     for (const month of ['01', '02', '03'])
       expect([month, await unknownTo(month)]).toEqual([month, 0]);
   });
@@ -106,40 +106,43 @@ describe('indexes of partitions before a fold', () => {
   it.each([
     ['a VACUUM', 'SHARE UPDATE EXCLUSIVE'],
     ['CREATE INDEX', 'SHARE'],
-  ])('are told though one is locked as by %s, without an error in the log', async (_, mode) => {
-    const other = await lock('02', mode);
-    expect(await fold()).toEqual([]);
-    expect([await unknownTo('01'), await unknownTo('03')]).toEqual([0, 0]);
-    await other.query('ROLLBACK');
-    expect(await unknownTo('02')).toBeGreaterThan(0);
-  });
+  ])(
+    'learn of them though one is locked as by %s, without an error in the log',
+    async (_, mode) => {
+      const other = await lock('02', mode);
+      expect(await refresh()).toEqual([]);
+      expect([await unknownTo('01'), await unknownTo('03')]).toEqual([0, 0]);
+      await other.query('ROLLBACK');
+      expect(await unknownTo('02')).toBeGreaterThan(0);
+    },
+  );
 
-  it('are told though for one somebody waits whom they would wait behind', async () => {
+  it('learn of them though for one somebody waits whom they would wait behind', async () => {
     const writer = await lock('02', 'ROW EXCLUSIVE');
     const waiting = lock('02', 'SHARE');
     const isWaiting = async (): Promise<boolean> =>
       (await bench.client.query('SELECT FROM pg_locks WHERE NOT granted')).rowCount === 1;
     await expect.poll(isWaiting).toBe(true);
-    expect(await fold()).toEqual([]);
+    expect(await refresh()).toEqual([]);
     expect([await unknownTo('01'), await unknownTo('03')]).toEqual([0, 0]);
     await writer.query('ROLLBACK');
     await waiting;
   });
 
-  it('are told from the newest on until one is locked after all', async () => {
+  it('learn of them from the newest on until one is locked after all', async () => {
     await lock('02', 'SHARE UPDATE EXCLUSIVE');
-    // As if it were locked just after the look.
+    // As if it were locked just after the check.
     const none = 'FROM (SELECT * FROM pg_catalog.pg_locks LIMIT 0) none';
     const blind = (sql: string): string =>
       sql.includes('brin_summarize') ? sql.replace('FROM pg_catalog.pg_locks', none) : sql;
-    expect(await fold(blind)).toEqual([LOCK_NOT_AVAILABLE]);
+    expect(await refresh(blind)).toEqual([LOCK_NOT_AVAILABLE]);
     expect(await unknownTo('03')).toBe(0);
     expect(await unknownTo('01')).toBeGreaterThan(0);
   });
 
   it('are left to their owner, without an error in the log', async () => {
     let summarize = '';
-    await fold((sql) => {
+    await refresh((sql) => {
       if (sql.includes('brin_summarize')) summarize = sql;
       return sql;
     });

@@ -1,115 +1,78 @@
+import { NAME_ENDINGS } from '../entry/check-definition.js';
+import { ledgerCommand, migrateCommand } from '../entry/ledger-command.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { loadCatalog, type Catalog, type QueryFunction } from '../postgres/load-catalog.js';
 import { qualify, quoteIdentifier } from '../postgres/quote-sql.js';
 import type { TableFault } from '../postgres/table-fault.interface.js';
-import { NAME_ENDINGS } from '../entry/check-definition.js';
-import type { LedgerTable } from '../entry/ledger-definition.js';
-import { ledgerCommand, migrateCommand } from '../entry/ledger-command.js';
-import type { Catalog, FoundTable } from '../postgres/load-catalog.js';
-import { declaredDimensions } from './rollup-tables.js';
-import { summaryParameter } from './rollup-summary-function.js';
-import { ROLLUP_TRIGGERS } from './rollup-triggers.js';
+import { verifyStored } from '../postgres/verify-stored.js';
+import { readDimensions } from './adopt-rollups.js';
+import { planRollups } from './plan-rollups.js';
+import { dimensions } from './rollup-layout.js';
+import { createRollups } from './versions/0004-create-rollups.js';
 
 const TABLES = ['rollups', 'rollupState', 'rollupMarks'] as const;
 const INDEXES = ['createdBrin', 'lateIndex'] as const;
 
-/** Names of the tables and indexes of a definition's rollups; empty if it wants none. @internal */
-export function rollupRelations(definition: LedgerTable): string[] {
-  if (!definition.rollup) return [];
-  return [...TABLES, ...INDEXES].map((ending) => definition.table + NAME_ENDINGS[ending]);
-}
-
 /**
- * Finds what keeps `summary()` from being read from rollups. None of it keeps entries from being
- * written, and reads are right all the same, since they add up the rows; unless triggers are gone.
+ * Finds what keeps `summary()` from being read from rollups, and what may make them wrong. None of it
+ * keeps entries from being written.
  *
- * @param definition with the schema that counts
- * @param found in the order of `rollupRelations`
+ * @param definition with the schema that counts, and the rollups that the database has
+ * @throws what the query throws
  * @internal
  */
-export function verifyRollups(
+export async function verifyRollups(
+  query: QueryFunction,
   definition: LedgerTable,
-  catalog: Catalog,
-  found: readonly (FoundTable | null)[],
-): TableFault[] {
-  const names = rollupRelations(definition);
-  if (names.length === 0) return [];
-  const migrate = `run \`${migrateCommand(definition)}\``;
-  const missing = names.filter((_, index) => !found[index]);
-  const tables = missing.filter((name) => names.indexOf(name) < TABLES.length);
-  if (tables.length > 0) {
-    const remedy = `${migrate}, or define the ledger with rollup: false`;
-    return remade(...warn(tables[0]!, `rollups are missing (${tables.join(', ')})`, remedy));
-  }
-  const gone = verifyFunctions(definition, catalog.tables[0], migrate);
-  if (missing.length > 0) {
-    const problem = `indexes that rollups need are missing (${missing.join(', ')})`;
-    const remedy = `run \`${ledgerCommand('rollup', definition)}\`, which keeps no writer waiting`;
-    return [...gone, ...warn(missing[0]!, problem, remedy)];
-  }
-  if (gone.length > 0) return gone;
-  // Who may read the tables may use their indexes.
-  const hidden = names
-    .slice(0, TABLES.length)
-    .filter((_, index) => found[index]!.columns.some(isHidden));
-  if (hidden.length === 0) return [];
-  const targets = hidden.map((name) => qualify(definition.schema, name)).join(', ');
-  const remedy = `GRANT SELECT ON ${targets} TO ${quoteIdentifier(catalog.role)}`;
-  return warn(hidden[0]!, `the role may not SELECT on ${targets}`, remedy).map((fault) => ({
-    ...fault,
-    isPrivilege: true,
-  }));
-}
-
-function warn(subject: string, problem: string, remedy: string): TableFault[] {
-  const effect = 'summary() adds up all rows';
-  return [{ kind: 'warning', subject, problem: `${problem}: ${effect}`, remedy }];
-}
-
-/** What the last migration of rollups made beside their tables. */
-function verifyFunctions(
-  definition: LedgerTable,
-  entries: FoundTable | null | undefined,
-  migrate: string,
-): TableFault[] {
-  const bodies = ownBodies(definition, entries);
+): Promise<TableFault[]> {
   const nameOf = (ending: keyof typeof NAME_ENDINGS): string =>
     definition.table + NAME_ENDINGS[ending];
-  const goneTriggers = ROLLUP_TRIGGERS.map(({ ending }) => nameOf(ending)).filter(
-    (name) => !bodies.has(name) || !entries?.triggers.some((trigger) => trigger.name === name),
-  );
-  if (goneTriggers.length > 0) {
-    const problem = `triggers ${goneTriggers.join(', ')} are missing: rollups miss what is changed`;
-    return remade({ kind: 'warning', subject: goneTriggers[0]!, problem, remedy: migrate });
+  const names = [definition.table, ...[...TABLES, ...INDEXES].map(nameOf)];
+  const catalog = await loadCatalog(query, names, definition.schema);
+  const [entries, ...found] = catalog.tables;
+  // Rollups that nobody asks for stay in use. This role may not read them, or they would be adopted.
+  if (!definition.rollup || !entries) return verifyPrivileges(definition, catalog);
+  const missing = names.slice(1).filter((_, index) => !found[index]);
+  const remedy = `run \`${migrateCommand(definition)}\``;
+  const remade = { remadeBy: createRollups.number };
+  const tables = TABLES.map(nameOf).filter((name) => missing.includes(name));
+  if (tables.length > 0) {
+    const problem = `rollups are missing (${tables.join(', ')})`;
+    return [{ ...warn(tables[0]!, problem, remedy), ...remade }];
   }
-  const summary = bodies.get(nameOf('rollupSummary'));
-  if (summary === undefined) {
-    const problem = `the function ${nameOf('rollupSummary')} is missing`;
-    return remade(...warn(nameOf('rollupSummary'), problem, migrate));
-  }
-  // Columns of dimensions of before stay; the function is by the last migration.
-  const unknown = declaredDimensions(definition).filter(
-    (name) => !summary.includes(summaryParameter(name)),
-  );
+  const faults = verifyStored({
+    plan: planRollups(definition),
+    definition,
+    found: entries,
+    remedy,
+  });
+  const known = await readDimensions(query, definition);
+  const unknown = dimensions(definition).filter((name) => known?.includes(name) === false);
   if (unknown.length > 0) {
     const problem = `rollups do not tell apart ${unknown.join(', ')}`;
-    return remade(...warn(nameOf('rollups'), problem, migrate));
+    faults.push({ ...warn(nameOf('rollups'), problem, remedy), ...remade });
   }
-  return [];
+  if (missing.length > 0) {
+    const problem = `indexes that rollups need are missing (${missing.join(', ')})`;
+    const make = `run \`${ledgerCommand('rollup', definition)}\`, which keeps no writer waiting`;
+    faults.push(warn(missing[0]!, problem, make));
+  }
+  return [...faults, ...verifyPrivileges(definition, catalog)];
 }
 
-function remade(...faults: TableFault[]): TableFault[] {
-  return faults.map((fault) => ({ ...fault, remadeBy: 4 }));
+/** A role that may read the tables may use their indexes. */
+function verifyPrivileges({ schema, table }: LedgerTable, catalog: Catalog): TableFault[] {
+  const hidden = TABLES.filter((_, index) =>
+    catalog.tables[index + 1]?.columns.some(({ maySelect }) => !maySelect),
+  ).map((ending) => table + NAME_ENDINGS[ending]);
+  if (hidden.length === 0) return [];
+  const targets = hidden.map((name) => qualify(schema, name)).join(', ');
+  const remedy = `GRANT SELECT ON ${targets} TO ${quoteIdentifier(catalog.role)}`;
+  const fault = warn(hidden[0]!, `the role may not SELECT on ${targets}`, remedy);
+  return [{ ...fault, isPrivilege: true }];
 }
 
-/** By name, without those that still name the table by a schema's old name. */
-function ownBodies(
-  { table }: LedgerTable,
-  entries: FoundTable | null | undefined,
-): Map<string, string> {
-  const own = `${entries?.quotedSchema}.${quoteIdentifier(table)}`;
-  const functions = entries?.functions.filter(({ body }) => body.includes(own)) ?? [];
-  return new Map(functions.map(({ name, body }) => [name, body]));
-}
-
-function isHidden({ maySelect }: { maySelect: boolean }): boolean {
-  return !maySelect;
+function warn(subject: string, problem: string, remedy: string): TableFault {
+  const effect = 'summary() adds up all rows';
+  return { kind: 'warning', subject, problem: `${problem}: ${effect}`, remedy };
 }

@@ -54,12 +54,12 @@ describe.runIf(rowCount)('a transaction_timeout of the role', () => {
     );
   });
 
-  it('ends no fold', async () => {
+  it('ends no refresh', async () => {
     await bench.client.query(`CREATE FUNCTION "${usage.schema}".slow() RETURNS trigger
       LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(${PAUSE_MS / 1000}); RETURN NULL; END $$`);
     await bench.client.query(`CREATE TRIGGER slow AFTER UPDATE ON ${bench.names.sqlState}
       FOR EACH STATEMENT EXECUTE FUNCTION "${usage.schema}".slow()`);
-    await bench.settle();
+    await bench.refreshAll();
     await bench.client.query(`DROP TRIGGER slow ON ${bench.names.sqlState}`);
     expect(await bench.closedBefore()).not.toBeNull();
   });

@@ -2,9 +2,8 @@ import { qualify, quoteIdentifier } from '../postgres/quote-sql.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { QueryFunction } from '../postgres/load-catalog.js';
-import { IS_LATE, rollupNames } from './rollup-tables.js';
+import { BRIN_COLUMNS, LATE_COLUMNS, rollupNames } from './rollup-layout.js';
 import { tableNames } from '../postgres/table-names.js';
-import type { TableNames } from '../postgres/table-names.js';
 
 /** Indexes of entries that rollups need: what follows the table's name, and what they are of. */
 const INDEXES = [
@@ -13,30 +12,19 @@ const INDEXES = [
     ending: NAME_ENDINGS.createdBrin,
     // A partition's name leaves less room.
     partitionEnding: '_brin',
-    // A few bytes for each 128 pages: what finds a period's entries without a user.
-    columns: 'USING brin (created_at) WITH (autosummarize = on)',
+    columns: BRIN_COLUMNS,
   },
   {
     sqlName: 'sqlLate',
     ending: NAME_ENDINGS.lateIndex,
     partitionEnding: '_late',
-    columns: `(written_at, user_id) WHERE ${IS_LATE}`,
+    columns: LATE_COLUMNS,
   },
 ] as const;
 
-/** Statements that make them, unless they are there. Writers wait meanwhile. @internal */
-export function entryIndexes(
-  table: LedgerTable,
-  { sqlEntries }: Pick<TableNames, 'sqlEntries'>,
-): string[] {
-  return INDEXES.map(({ ending, columns }) => {
-    const name = quoteIdentifier(table.table + ending);
-    return `CREATE INDEX IF NOT EXISTS ${name} ON ${sqlEntries} ${columns}`;
-  });
-}
-
 /**
- * Makes those that are missing or were left half made, while writers go on. Not in a transaction.
+ * Makes the two indexes of entries where they are missing or half made, while writers go on. Not in a
+ * transaction.
  *
  * @throws what the query throws; 42501 if the role is not the table's owner
  * @internal
@@ -44,7 +32,7 @@ export function entryIndexes(
 export async function makeEntryIndexes(query: QueryFunction, table: LedgerTable): Promise<void> {
   const { sqlEntries } = tableNames(table);
   const names = rollupNames(table, table.schema);
-  // Of a partitioned table the index is invalid as long as a partition lacks its own.
+  // The index of a partitioned table is invalid as long as a partition lacks its own.
   const broken = await rowsOf<{ name: string }>(
     query,
     `SELECT i.indexrelid::regclass::text AS name FROM pg_catalog.pg_index i
@@ -75,7 +63,7 @@ export async function makeEntryIndexes(query: QueryFunction, table: LedgerTable)
   }
 }
 
-/** CONCURRENTLY is refused for a partitioned table: each partition gets its own, then they are one. */
+/** CONCURRENTLY is refused for a partitioned table: each partition gets its own, then they are joined. */
 async function indexPartitions(
   query: QueryFunction,
   sqlEntries: string,

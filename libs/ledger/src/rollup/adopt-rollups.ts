@@ -1,0 +1,76 @@
+import { columnName } from '../entry/columns.js';
+import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
+import { NAME_ENDINGS } from '../entry/check-definition.js';
+import type { QueryFunction } from '../postgres/load-catalog.js';
+import { BUILT_IN_DIMENSIONS, dimensions, rollupNames } from './rollup-layout.js';
+
+/** Compares names as values: a cast to regclass would fail where the schema may not be used. */
+const FIND_STATE = `
+SELECT c.oid::pg_catalog.regclass::text AS state
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = $1
+  AND CASE WHEN $2::text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid) ELSE n.nspname = $2 END
+  AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+  AND pg_catalog.has_table_privilege(c.oid, 'SELECT')`;
+
+const COLUMN_TYPES = `
+SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type
+FROM pg_catalog.pg_attribute a
+WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped`;
+
+/**
+ * Finds the rollups that the database has. They stay in use although the definition does not ask for
+ * them, and with all that they tell apart, which may be more than it asks for.
+ *
+ * @param definition with the schema that counts
+ * @returns the definition with these rollups; the one that was given if there are none that this role
+ *   may read, or they tell apart too little
+ * @throws what the query throws
+ * @internal
+ */
+export async function adoptRollups(
+  query: QueryFunction,
+  definition: LedgerTable,
+): Promise<LedgerTable> {
+  const found = await readDimensions(query, definition);
+  if (found === undefined) return definition;
+  const isEnough = dimensions(definition).every((name) => found.includes(name));
+  if (definition.rollup && !isEnough) return definition;
+  const rollup = found.filter((name) => !BUILT_IN_DIMENSIONS.includes(name));
+  const declared = Object.keys(definition.columns).map(columnName);
+  const others = rollup.filter((name) => !declared.includes(name));
+  if (others.length === 0) return { ...definition, rollup };
+  const types = (await query(COLUMN_TYPES, [rollupNames(definition).sqlRollups])) as {
+    name: string;
+    type: ColumnType;
+  }[];
+  const otherTypes = types
+    .filter(({ name }) => others.includes(name))
+    .map(({ name, type }) => [name, type] as const);
+  const columns = { ...definition.columns, ...Object.fromEntries(otherTypes) };
+  return { ...definition, rollup, columns };
+}
+
+/**
+ * Columns that the rollups in the database tell apart; undefined if there are none that this role may
+ * read.
+ *
+ * @param definition with the schema that counts
+ * @throws what the query throws
+ * @internal
+ */
+export async function readDimensions(
+  query: QueryFunction,
+  { schema, table }: LedgerTable,
+): Promise<string[] | undefined> {
+  const [found] = (await query(FIND_STATE, [table + NAME_ENDINGS.rollupState, schema ?? null])) as {
+    state: string;
+  }[];
+  if (!found) return undefined;
+  const [state] = (await query(
+    `SELECT pg_catalog.array_to_string(dimensions, ',') AS dimensions FROM ${found.state}`,
+    [],
+  )) as { dimensions: string }[];
+  return state?.dimensions.split(',') ?? [];
+}

@@ -1,0 +1,90 @@
+import type { Clock } from '../clock/clock.js';
+import { Deadline } from '../clock/deadline.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import type { SummaryFilter } from '../ports/summary-filter.interface.js';
+import type { SummarySource, SummarySums } from '../ports/summary-source.interface.js';
+import type { PgConnections } from '../postgres/pg-connections.js';
+import { adoptRollups } from './adopt-rollups.js';
+import { dimensions } from './rollup-layout.js';
+import { RollupRefresher } from './rollup-refresher.js';
+import { RollupSchedule } from './rollup-schedule.js';
+import { RollupSummarySource } from './rollup-summary-source.js';
+
+/** What the rollups of a ledger are made of. @internal */
+export interface LedgerRollupsParts {
+  readonly definition: LedgerTable;
+  readonly connections: PgConnections;
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+}
+
+/** Milliseconds that `find` may take, its connection included. */
+const FIND_MS = 10_000;
+
+/**
+ * The rollups of one ledger in this process: those that its definition asks for, or those that the
+ * database has. It keeps them up to date, and reads summaries from them.
+ *
+ * @internal
+ */
+export class LedgerRollups implements SummarySource {
+  readonly #parts: LedgerRollupsParts;
+  readonly #source: RollupSummarySource;
+  #schedule: RollupSchedule | undefined;
+  #dimensions: readonly string[] | undefined;
+
+  constructor(parts: LedgerRollupsParts) {
+    const { definition, connections, logger } = parts;
+    this.#parts = parts;
+    this.#dimensions = definition.rollup ? dimensions(definition) : undefined;
+    this.#source = new RollupSummarySource({
+      definition,
+      connections,
+      dimensions: () => this.#dimensions,
+      onNotice: (text) => logger.warn(`WARNING: ${text}`),
+    });
+  }
+
+  /**
+   * Finds out which rollups the database has. Those that the definition does not ask for are used from
+   * here on.
+   *
+   * @throws an error of `pg`, DeadlineError, SinkTransientError or SinkHaltError
+   */
+  async find(): Promise<void> {
+    const { definition, connections } = this.#parts;
+    const adopted = await connections.use(new Deadline(FIND_MS), (session) =>
+      adoptRollups(session.query, {
+        ...definition,
+        schema: definition.schema ?? session.schema,
+      }),
+    );
+    this.#dimensions = adopted.rollup ? dimensions(adopted) : undefined;
+    this.#startSchedule();
+  }
+
+  /**
+   * Begins to keep rollups up to date, if there are any. May be called before `find`.
+   *
+   * @param written answers how many entries this process has written so far
+   */
+  start(written: () => number): void {
+    const { definition, connections, clock, logger } = this.#parts;
+    const refresher = new RollupRefresher({ definition, connections });
+    this.#schedule ??= new RollupSchedule({ refresher, clock, logger, definition, written });
+    this.#startSchedule();
+  }
+
+  stop(): void {
+    this.#schedule?.stop();
+  }
+
+  read(filter: SummaryFilter, timeoutMs: number): Promise<SummarySums | undefined> {
+    return this.#source.read(filter, timeoutMs);
+  }
+
+  #startSchedule(): void {
+    if (this.#dimensions !== undefined) this.#schedule?.start();
+  }
+}
