@@ -31,10 +31,7 @@ const sink = new HttpSink({
 @Module({
   imports: [
     // No database: the sink takes its place. Settings still come from the environment.
-    LedgerModule.forRootAsync({
-      ledger: usage,
-      ...createLedgerConfig({ defaults: { sink } }).asProvider(),
-    }),
+    LedgerModule.forRootAsync(createLedgerConfig(usage, { defaults: { sink } }).asProvider()),
   ],
   controllers: [TranslationsController],
 })

@@ -63,7 +63,7 @@ export function createSinkLedger(
 }
 
 /** What a definition asks for must be kept, or the boot fails. */
-function checkDefinition({ name, partition, immutable }: LedgerTable): void {
+function checkDefinition({ name, partition, rollup, immutable }: LedgerTable): void {
   const faults: OptionsFault[] = [];
   const refuse = (option: string, value: string): void => {
     const rule =
@@ -72,6 +72,7 @@ function checkDefinition({ name, partition, immutable }: LedgerTable): void {
     faults.push({ name: option, value, rule, source: 'code' });
   };
   if (partition !== undefined) refuse('partition', partition);
+  if (rollup !== undefined && rollup !== false) refuse('rollup', 'true');
   if (immutable === true) refuse('immutable', 'true');
   if (faults.length > 0) throw new LedgerOptionsError(faults);
 }

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createLedgerConfig } from './config/ledger.config.js';
 import type { LedgerOptions } from './config/ledger-options.interface.js';
 import { defineLedger, type LedgerDefinition } from './define-ledger.js';
 import { isLedgerOptionsError } from './errors/ledger-options.error.js';
@@ -54,6 +55,20 @@ async function setAside(): Promise<Record<string, unknown>[]> {
 }
 
 describe('a ledger on a sink of its own', () => {
+  it('takes its sink from a configuration, which has dead letters in a file then', async () => {
+    const config = createLedgerConfig(usage, { defaults: { sink, spillDir } });
+    expect(config().deadLetters).toBe('file');
+    module = await Test.createTestingModule({
+      imports: [LedgerModule.forRootAsync(config.asProvider())],
+    }).compile();
+    module.useLogger(false);
+    await module.init();
+    const ledger = module.get<LedgerService<typeof usage>>(LedgerService, { strict: false });
+    await ledger.recordAndWait({ userId: 7, model: 'm-1' });
+    expect(sink.rows.size).toBe(1);
+    expect(ledger.stats().settings['deadLetters']).toEqual({ value: 'file', source: 'default' });
+  });
+
   it('writes to it, without a database', async () => {
     const ledger = await boot();
     ledger.record({ userId: 7, promptTokens: 3, model: 'm-1' });
@@ -164,6 +179,8 @@ describe('a ledger on a sink of its own', () => {
   it.each([
     ['partition', defineLedger({ partition: 'month' })],
     ['immutable', defineLedger({ immutable: true })],
+    ['rollup', defineLedger({ rollup: true })],
+    ['rollup', defineLedger({ columns: { model: 'text' }, rollup: { dimensions: ['model'] } })],
   ] as const)('refuses a definition with %s at boot', async (name, definition) => {
     const error: unknown = await boot({}, definition).catch((reason: unknown) => reason);
     expect(isLedgerOptionsError(error) && error.faults).toMatchObject([{ name, source: 'code' }]);
