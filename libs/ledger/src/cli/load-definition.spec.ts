@@ -7,7 +7,7 @@ import { loadDefinition } from './load-definition.js';
 
 /** What `defineLedger` of some copy of the package returns, as source. */
 const USAGE = `{ name: 'usage', schema: undefined, table: 'calls', ids: 'text',
-  columns: { model: 'text' }, rollup: [], immutable: false, entity: {}, migrations: [class {}] }`;
+  columns: { model: 'text' }, rollup: [], immutable: false, shared: false, entity: {}, migrations: [class {}] }`;
 const AUDIT = USAGE.replace("'usage'", "'audit'");
 
 let folder: string;
