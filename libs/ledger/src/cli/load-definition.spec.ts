@@ -42,7 +42,7 @@ describe('the definition of a command', () => {
   ])('is taken from the module: %s', async (_, ending, source) => {
     const found = await loadDefinition({ definition: await file(source, ending) });
     const own = defineLedger({
-      ...{ name: 'usage', table: 'calls', ids: 'text', columns: { model: 'text' } },
+      ...{ name: 'usage', table: 'calls', ids: 'text', columns: { model: 'text' }, rollup: true },
     });
     // Made by this copy of the package, whichever copy the module has.
     expect(found.migrations.map((Migration) => new Migration().name)).toEqual(

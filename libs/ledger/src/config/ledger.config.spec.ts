@@ -5,6 +5,7 @@ import { Test } from '@nestjs/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
+import { InMemorySink } from '../testing/in-memory.sink.js';
 import { createLedgerConfig, ledgerConfig } from './ledger.config.js';
 import { LEDGER_SETTINGS, SETTING_OPTIONS } from './ledger-settings.js';
 import { resolveLedgerOptions } from './resolve-ledger-options.js';
@@ -122,6 +123,15 @@ describe('ledgerConfig in an application', () => {
       flushMs: { value: 5, source: 'code' },
       maxWaiting: { value: 10_000, source: 'default' },
     });
+  });
+
+  it('leaves a default to what else a factory gives: dead letters of a sink go to a file', () => {
+    const sink = new InMemorySink();
+    expect(resolveLedgerOptions({ ...ledgerConfig(), sink }).settings['deadLetters']).toEqual({
+      value: 'file',
+      source: 'default',
+    });
+    expect(createLedgerConfig({ defaults: { sink } })().deadLetters).toBe('file');
   });
 
   it('has a token of its own for each ledger', () => {

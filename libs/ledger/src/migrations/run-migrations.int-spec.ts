@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
-import { defineLedger } from '../define-ledger.js';
+import { defaultLedger, defineLedger } from '../define-ledger.js';
 import { isSinkHaltError } from '../errors/sink.errors.js';
 import { TEMPLATE_HASHES } from './fixtures/template-hashes.fixture.js';
 import type { PostgresOptions } from '../postgres/open.js';
@@ -232,6 +232,10 @@ describe('runMigrations', () => {
         sqlState: '42501',
         message: expect.stringContaining('npx nestjs-ledger migrate -d <file with the definition>'),
       });
+      const place = options({ schema, extra: { options: `-c role=${role}` } });
+      await expect(runMigrations(place, defaultLedger)).rejects.toThrow(
+        `npx nestjs-ledger migrate --connection-schema '${schema}'`,
+      );
     } finally {
       await admin.query(`DROP ROLE ${role}`);
     }

@@ -94,11 +94,8 @@ export async function runMigrations(
       });
     });
   } catch (error) {
-    throw translate(
-      error,
-      { ...definition, schema: definition.schema ?? options.schema },
-      signal.aborted || deadline.remainingMs < 1,
-    );
+    if (signal.aborted || deadline.remainingMs < 1) throw tookTooLong(definition);
+    throw translate(error, definition, options.schema);
   } finally {
     clearTimeout(timer);
     run.signal?.removeEventListener('abort', stop);
@@ -219,17 +216,18 @@ function lockKey(schema: string | null, { entries }: TableNames): bigint {
   return createHash('sha256').update(`nestjs-ledger:${path}`).digest().readBigInt64BE();
 }
 
-function translate(error: unknown, definition: LedgerTable, isOver: boolean): unknown {
+function tookTooLong({ name }: LedgerTable): SinkTransientError {
+  const message = `the migrations of ledger ${name} did not end in the time they had`;
+  return new SinkTransientError(message, { outcomeKnown: true });
+}
+
+function translate(error: unknown, definition: LedgerTable, connectionSchema?: string): unknown {
   const { name } = definition;
-  if (isOver) {
-    const message = `the migrations of ledger ${name} did not end in the time they had`;
-    return new SinkTransientError(message, { outcomeKnown: true });
-  }
   const sqlState = sqlStateOf(error);
   if (sqlState !== '42501') return error;
   return new SinkHaltError(
     `the role may not run the migrations of ledger ${name}: let the owner of its schema ` +
-      `run \`${migrateCommand(definition)}\`, and set migrations: 'verify'`,
+      `run \`${migrateCommand(definition, connectionSchema)}\`, and set migrations: 'verify'`,
     { sqlState, cause: error },
   );
 }
