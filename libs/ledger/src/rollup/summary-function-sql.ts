@@ -78,44 +78,47 @@ const SERIES_PART = `    IF v_closed > v_from THEN
       v_row_froms := v_row_froms || v_from;
       v_row_lasts := v_row_lasts || v_last;
     END IF;
-    SELECT coalesce(sum(x.consumed), 0), coalesce(sum(x.supplied), 0), coalesce(sum(x.entries), 0)
-    INTO o_consumed, o_supplied, o_entries
-    FROM (
-      SELECT b.consumed, b.supplied, b.entries
-      FROM unnest(v_levels, v_los, v_his) AS p (level, lo, hi)
-      CROSS JOIN LATERAL (
-        SELECT sum(r.consumed) AS consumed, sum(r.supplied) AS supplied, sum(r.entries) AS entries
-        FROM {schema}.{rollups.name} r
-        WHERE r.series = {series} AND r.level = p.level AND {isKey}
-          AND r.hi > p.lo AND r.hi <= p.hi{own.buckets}
-      ) AS b
-      UNION ALL
-      SELECT b.consumed, b.supplied, b.entries
-      FROM unnest(v_row_froms, v_row_lasts) AS p (since, last)
-      CROSS JOIN LATERAL (
-        SELECT sum(t.consumed) AS consumed, sum(t.supplied) AS supplied, count(*) AS entries
+    IF v_covered_from IS NOT NULL THEN
+      SELECT coalesce(sum(x.consumed), 0), coalesce(sum(x.supplied), 0), coalesce(sum(x.entries), 0)
+      INTO o_consumed, o_supplied, o_entries
+      FROM (
+        SELECT b.consumed, b.supplied, b.entries
+        FROM unnest(v_levels, v_los, v_his) AS p (level, lo, hi)
+        CROSS JOIN LATERAL (
+          SELECT sum(r.consumed) AS consumed, sum(r.supplied) AS supplied, sum(r.entries) AS entries
+          FROM {schema}.{rollups.name} r
+          WHERE r.series = {series} AND r.level = p.level AND {isKey}
+            AND r.hi > p.lo AND r.hi <= p.hi{own.buckets}
+        ) AS b
+        UNION ALL
+        -- The few late entries since the last refresh. OFFSET keeps the other conditions out of the inner
+        -- query: the planner knows no parameter's value and would rather read all entries of the user.
+        SELECT l.consumed, l.supplied, 1
         FROM (
           SELECT ${MEASURES_OF_ENTRY}
-          FROM {schema}.{entries.name} e
-          WHERE {isOwn} AND e.created_at >= p.since AND e.created_at <= p.last{own.rows}
-        ) AS t
-      ) AS b
-      UNION ALL
-      -- The few late entries since the last refresh. OFFSET keeps the other conditions out of the inner
-      -- query: the planner knows no parameter's value and would rather read all entries of the user.
-      SELECT l.consumed, l.supplied, 1
+          FROM (SELECT * FROM {schema}.{entries.name} WHERE ${IS_LATE} AND written_at > v_written OFFSET 0) AS e
+          WHERE {isOwn} AND e.created_at >= v_covered_from AND e.created_at <= v_covered_last{own.rows}
+        ) AS l
+        UNION ALL
+        -- Late entries that are noted and not yet part of a bucket.
+        SELECT m.consumed, m.supplied, m.entries
+        FROM {schema}.{rollupMarks.name} m
+        WHERE {isOwnMark} AND m.created_at >= v_covered_from AND m.created_at <= v_covered_last
+          AND m.written_at <= v_written{own.marks}
+      ) AS x;
+    END IF;
+    SELECT o_consumed + coalesce(sum(b.consumed), 0), o_supplied + coalesce(sum(b.supplied), 0),
+      o_entries + coalesce(sum(b.entries), 0)
+    INTO o_consumed, o_supplied, o_entries
+    FROM unnest(v_row_froms, v_row_lasts) AS p (since, last)
+    CROSS JOIN LATERAL (
+      SELECT sum(t.consumed) AS consumed, sum(t.supplied) AS supplied, count(*) AS entries
       FROM (
         SELECT ${MEASURES_OF_ENTRY}
-        FROM (SELECT * FROM {schema}.{entries.name} WHERE ${IS_LATE} AND written_at > v_written OFFSET 0) AS e
-        WHERE {isOwn} AND e.created_at >= v_covered_from AND e.created_at <= v_covered_last{own.rows}
-      ) AS l
-      UNION ALL
-      -- Late entries that are noted and not yet part of a bucket.
-      SELECT m.consumed, m.supplied, m.entries
-      FROM {schema}.{rollupMarks.name} m
-      WHERE {isOwnMark} AND m.created_at >= v_covered_from AND m.created_at <= v_covered_last
-        AND m.written_at <= v_written{own.marks}
-    ) AS x;`;
+        FROM {schema}.{entries.name} e
+        WHERE {isOwn} AND e.created_at >= p.since AND e.created_at <= p.last{own.rows}
+      ) AS t
+    ) AS b;`;
 
 /** @param column key of the series; undefined: of all entries @param filters begins the names of its filters */
 function seriesPart({ series, column }: Series, filters: string): string {
@@ -135,7 +138,7 @@ const [BY_USER, BY_API_KEY, OF_ALL] = SERIES;
  * a place in a period without end. Buckets are half-open: they hold (lo, hi] of bucket ends.
  *
  * First it finds out what to add up: ranges of buckets, on each level as few as possible, and ranges of
- * rows. Then one statement per series adds it up.
+ * rows. Then two statements add them up.
  */
 // Entries may have a column v_from: a column is always named with its table's alias.
 export const SUMMARY_BODY = `
@@ -165,6 +168,9 @@ DECLARE
   v_row_froms timestamptz[] := '{}';
   v_row_lasts timestamptz[] := '{}';
 BEGIN
+  o_consumed := 0;
+  o_supplied := 0;
+  o_entries := 0;
   -- In a schema that was renamed this function still names the tables of the old name.
   IF p_entries <> to_regclass($name$ {schema}.{entries.name} $name$) THEN
     RAISE undefined_table USING MESSAGE = 'the summary is of another table';
