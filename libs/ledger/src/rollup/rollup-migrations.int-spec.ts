@@ -7,6 +7,7 @@ import {
 } from '../../../../test/support/rollup-bench.js';
 import { expectRefused } from '../../../../test/support/rollup-history.js';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
+import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../cli/program.js';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { runMigrations, verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js';
@@ -107,10 +108,11 @@ describe('a ledger that does not ask for rollups', () => {
     bench = await openRollupBench(url, asking);
     await insert(300);
     await bench.refreshAll();
-    const at = ['migrate', '--database-url', url, '--schema', schema, '--drop-rollups'];
+    const command = ['migrate', '--database-url', url, '--drop-rollups'];
+    const at = [...command, ...definitionOptions(defineLedger({ schema }))];
     const said: string[] = [];
     const output = outputTo((text) => void said.push(text));
-    expect(await runProgram([...at, '--rollup'], output)).toBe(2);
+    expect(await runProgram([...command, ...definitionOptions(asking)], output)).toBe(2);
     expect(said.at(-1)).toContain('while the definition asks for rollups');
     expect(await runProgram(at, output)).toBe(0);
     expect(said.at(-1)).toBe('migrated drop_rollups');
