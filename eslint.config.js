@@ -41,6 +41,7 @@ export default tseslint.config(
     // describe() wraps a whole file, and answers of servers and reports come untyped.
     files: ['**/*.{spec,int-spec,e2e-spec}.ts', 'libs/ledger/src/testing/**', 'test/**'],
     rules: {
+      'max-lines': lines('error', 320),
       'max-lines-per-function': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-member-access': 'off',

@@ -167,21 +167,21 @@ describe('partitions convert', () => {
   it('leaves nothing behind that refuses entries some day, and warns of what a killed one left', async () => {
     const client = new pg.Client(database.url);
     await client.connect();
-    const query = async (sql: string, values: unknown[]): Promise<unknown> =>
-      (await client.query(sql, values)).rows;
+    const session = sessionOfClient(client);
     const checks = async (): Promise<string[]> =>
-      (await verifyTable(query, database.table)).map(({ subject }) => subject);
+      (await verifyTable(session.query, database.table)).map(({ subject }) => subject);
     const other = new pg.Client(database.url);
     await other.connect();
     await other.query('BEGIN');
     await tryPartitionLock(sessionOfClient(other), sqlTable());
-    const convert = convertTable(sessionOfClient(client), sqlTable(), 'month');
-    await expect(convert).rejects.toThrow(/another process/);
+    const failure = convertTable(session, sqlTable(), 'month');
+    await expect(failure).rejects.toThrow(/another process/);
     await other.end();
     expect(await kindOf()).toBe('r');
     expect(await checks()).toEqual([]);
-    await database.sql('ALTER TABLE $T ADD CONSTRAINT usage_entries_p0_until CHECK (true)');
-    expect(await checks()).toEqual(['usage_entries_p0_until']);
+    const check = 'usage_entries_p0_until';
+    await database.sql(`ALTER TABLE $T ADD CONSTRAINT ${check} CHECK (true)`);
+    expect(await checks()).toEqual([check]);
     await client.end();
   });
 
