@@ -7,6 +7,7 @@ import {
   type RollupBench,
 } from '../../../../test/support/rollup-bench.js';
 import { expectRefused } from '../../../../test/support/rollup-history.js';
+import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';
 import { verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js';
@@ -147,11 +148,8 @@ describe('nestjs-ledger rollup', () => {
          created_at, written_at)
        VALUES (gen_random_uuid(), 1, 1, 1, 'consume', '2026-01-05', '2026-01-05')`,
     );
-    const options = {
-      databaseUrl: inject('databaseUrl'),
-      schema: usage.schema!,
-      table: usage.table,
-    };
+    const [, module] = definitionOptions(usage);
+    const options = { databaseUrl: inject('databaseUrl'), definition: module };
     const { result } = await rollup({ ...options, rebuild: true });
     expect(result).toMatch(/^refreshed in \d+ steps$/);
     const { reader } = bench;
@@ -241,11 +239,8 @@ describe('what verifyTable finds of rollups', () => {
     ]);
     expect((await bench.refresher().refresh()).outcome).toBe('no-indexes');
     expect(await entries()).toBe(3);
-    const options = {
-      databaseUrl: inject('databaseUrl'),
-      schema: usage.schema!,
-      table: usage.table,
-    };
+    const [, module] = definitionOptions(usage);
+    const options = { databaseUrl: inject('databaseUrl'), definition: module };
     expect((await rollup(options)).result).toMatch(/^refreshed/);
     expect(await verify()).toEqual([]);
     await bench.refreshAll();

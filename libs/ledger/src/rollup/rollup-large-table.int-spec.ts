@@ -5,6 +5,7 @@ import {
   ownSchema,
   type RollupBench,
 } from '../../../../test/support/rollup-bench.js';
+import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';
 import { runMigrations } from '../migrations/fixtures/wired-migrations.fixture.js';
@@ -56,7 +57,8 @@ describe('rollups of a table above 256 MiB', { timeout: 120_000 }, () => {
   });
 
   it('begin once the command has made the indexes', async () => {
-    const options = { databaseUrl: url, schema: usage.schema!, table: usage.table };
+    const [, module] = definitionOptions(usage);
+    const options = { databaseUrl: url, definition: module };
     expect((await rollup(options)).result).toMatch(/^refreshed/);
     expect(await indexes()).toBe(2);
     expect(await bench.closedBefore()).not.toBeNull();

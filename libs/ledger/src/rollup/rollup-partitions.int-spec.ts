@@ -5,6 +5,7 @@ import {
   ownSchema,
   type RollupBench,
 } from '../../../../test/support/rollup-bench.js';
+import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';
 import { createPartitions } from '../partitions/create-partitions.js';
@@ -191,9 +192,10 @@ describe('nestjs-ledger rollup', () => {
     const { client, names, table } = bench;
     await client.query(`DROP INDEX ${names.sqlLate}, ${names.sqlBrin}`);
     expect((await bench.refresher().refresh()).outcome).toBe('no-indexes');
-    const options = { databaseUrl: inject('databaseUrl'), schema, table: 'usage_entries' };
+    const usage = defineLedger({ schema, rollup: true, partition: 'month' });
+    const [, module] = definitionOptions(usage);
+    const options = { databaseUrl: inject('databaseUrl'), definition: module };
     expect((await rollup(options)).result).toMatch(/^refreshed/);
-    const usage = defineLedger({ schema, rollup: {}, partition: 'month' });
     expect(
       await verifyTable((sql, values) => client.query(sql, values).then(({ rows }) => rows), usage),
     ).toEqual([]);
