@@ -163,7 +163,7 @@ describe('GET /v1/usage/report.csv', () => {
 async function openReports(): Promise<number> {
   const [row] = await gateway.query(
     `SELECT count(*)::int AS open FROM pg_stat_activity
-      WHERE state = 'idle in transaction' AND query LIKE 'FETCH % FROM report'`,
+      WHERE state = 'idle in transaction' AND query LIKE 'FETCH % FROM nestjs_ledger_%'`,
   );
   return row.open;
 }

@@ -1,9 +1,9 @@
-import { DataSource } from 'typeorm';
+import { open } from '../postgres/open.js';
+import type { DataSource } from 'typeorm';
 import { rowColumns } from '../entry/columns.js';
 import { migrateCommand } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { verifyTable } from '../migrations/verify-table.js';
-import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
 import { connectionSchema } from '../postgres/connection-schema.js';
 import { loadCatalog } from '../postgres/load-catalog.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
@@ -31,15 +31,11 @@ export class CommandDatabase {
     definition: LedgerTable,
     options: Pick<LedgerCommandOptions, 'databaseUrl' | 'connectionSchema'>,
   ): Promise<CommandDatabase> {
-    const dataSource = new DataSource({
-      type: 'postgres',
-      url: databaseUrlOf(options, definition),
-      schema: options.connectionSchema,
-      applicationName: 'nestjs-ledger command',
-      connectTimeoutMS: CONNECT_TIMEOUT_MS,
-      poolSize: 3,
-      installExtensions: false,
-    });
+    const url = databaseUrlOf(options, definition);
+    const dataSource = open(
+      { url, schema: options.connectionSchema, installExtensions: false },
+      { applicationName: 'nestjs-ledger command', poolSize: 3 },
+    );
     try {
       await dataSource.initialize();
     } catch (error) {

@@ -1,7 +1,7 @@
+import { open } from '../postgres/open.js';
 import { connectionSchema } from '../postgres/connection-schema.js';
 import type { Command } from 'commander';
-import { DataSource } from 'typeorm';
-import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
+import type { DataSource } from 'typeorm';
 import { tableNames } from '../postgres/table-names.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
@@ -98,15 +98,10 @@ async function checkDatabase(
   definition: LedgerTable,
   fleet: PlannedFleet,
 ): Promise<Diagnosis[]> {
-  const dataSource = new DataSource({
-    type: 'postgres',
-    url: connection.url,
-    schema: connection.schema,
-    applicationName: 'nestjs-ledger doctor',
-    connectTimeoutMS: CONNECT_TIMEOUT_MS,
-    poolSize: 1,
-    installExtensions: false,
-  });
+  const dataSource = open(
+    { url: connection.url, schema: connection.schema, installExtensions: false },
+    { applicationName: 'nestjs-ledger doctor', poolSize: 1 },
+  );
   try {
     await dataSource.initialize();
   } catch (error) {

@@ -1,9 +1,9 @@
+import { open } from '../postgres/open.js';
 import { randomBytes } from 'node:crypto';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import type { MeasuredStep } from '../advice/recommend-settings.js';
 import { createRowTarget, type RowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
-import { CONNECT_TIMEOUT_MS } from '../postgres/connection-defaults.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { createEntriesScript } from '../migrations/entries-sql.js';
 import { tableNames } from '../postgres/table-names.js';
@@ -160,14 +160,10 @@ export class TuneTable {
   }
 
   #dataSource(): DataSource {
-    return new DataSource({
-      type: 'postgres',
-      url: this.#plan.databaseUrl,
-      applicationName: this.#applicationName,
-      connectTimeoutMS: CONNECT_TIMEOUT_MS,
-      poolSize: 1,
-      installExtensions: false,
-    });
+    return open(
+      { url: this.#plan.databaseUrl, installExtensions: false },
+      { applicationName: this.#applicationName, poolSize: 1 },
+    );
   }
 
   async #createTemporary(dataSource: DataSource): Promise<void> {

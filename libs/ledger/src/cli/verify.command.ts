@@ -35,7 +35,7 @@ Examples:
   $ nestjs-ledger verify --from 2026-01-01 --to 2026-02-01 --files /var/lib/app/spill
   $ nestjs-ledger verify --json
 
-Exit code: 0, 1 if an entry is missing or a stored function or trigger differs, 2 if it could not be done.`;
+Exit code: 0, 1 if something is missing or differs, 2 if it could not be done.`;
 
 /** Adds `nestjs-ledger verify`. @param finish told the exit code @internal */
 export function addVerifyCommand(
