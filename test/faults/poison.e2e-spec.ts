@@ -139,7 +139,7 @@ describe('an entry that the server refuses', { timeout: 30_000 }, () => {
       expect(letters[0]!['detail']).toContain(given.names);
       expect(letters[0]!['detail']).not.toMatch(/secret|poison$/);
       await database.sql(given.mends);
-      const at = { databaseUrl: database.url, schema: 'poison', table: 'usage_entries' };
+      const at = { databaseUrl: database.url, connectionSchema: 'poison' };
       expect(await replay(undefined, { ...at, fromTable: true }, QUIET)).toBe(0);
       const [after] = await database.sql<{ n: number }>(`SELECT count(*)::int AS n FROM ${T}`);
       expect(after!.n - before!.n).toBe(ENTRIES);

@@ -61,8 +61,6 @@ export function createLedger(
   const rollups = new LedgerRollups({ definition, connections, clock, logger });
   const preparation = preparationOf(options, logger);
   const sink = new PostgresSink({
-    dataSource: () => database.dataSource,
-    ownsDataSource: database.isOwn,
     connections,
     closesConnections: true,
     table: definition,

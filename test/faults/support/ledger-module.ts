@@ -14,8 +14,10 @@ export async function startLedgerModule(
   schema: string,
   options: LedgerOptions,
   isQuiet = true,
+  rollup = false,
 ): Promise<LedgerApp> {
-  @Module({ imports: [LedgerModule.forRoot({ ledger: defineLedger({ schema }), ...options })] })
+  const definition = defineLedger({ schema, rollup });
+  @Module({ imports: [LedgerModule.forRoot({ ledger: definition, ...options })] })
   class OneLedgerModule {}
   const silence = isQuiet ? { logger: false as const } : {};
   const app = await NestFactory.createApplicationContext(OneLedgerModule, silence);

@@ -152,7 +152,7 @@ async function expectVerified(
   schema: string,
 ): Promise<void> {
   const files = apps.map(({ spillDir }) => spillDir);
-  const at = { databaseUrl: database.url, schema, table: TABLE, files, grace: 0 };
+  const at = { databaseUrl: database.url, connectionSchema: schema, files, grace: 0 };
   const { runs } = await verify(at, QUIET);
   for (const { queued } of apps) {
     const run = runs.find((each) => each.run === queued.run);
@@ -168,7 +168,7 @@ async function replayAll(
   apps: readonly FaultApp[],
   schema: string,
 ): Promise<void> {
-  const at = { databaseUrl: database.url, schema, table: TABLE };
+  const at = { databaseUrl: database.url, connectionSchema: schema };
   for (const { spillDir } of apps) await replay(spillDir, at, QUIET);
   await replay(undefined, { ...at, fromTable: true }, QUIET);
 }

@@ -1,11 +1,13 @@
+import { Deadline } from '../clock/deadline.js';
 import { open } from '../postgres/open.js';
-import type { DataSource } from 'typeorm';
 import { rowColumns } from '../entry/columns.js';
 import { migrateCommand } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { verifyTable } from '../migrations/verify-table.js';
-import { connectionSchema } from '../postgres/connection-schema.js';
-import { loadCatalog } from '../postgres/load-catalog.js';
+import { verifyTable, type VerifyOptions } from '../migrations/verify-table.js';
+import { loadCatalog, type QueryFunction } from '../postgres/load-catalog.js';
+import { PgConnections } from '../postgres/pg-connections.js';
+import type { PgSession } from '../postgres/pg-session.js';
+import type { TableFault } from '../postgres/table-fault.interface.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { tableNames, type TableNames } from '../postgres/table-names.js';
@@ -20,10 +22,11 @@ export class CommandDatabase {
   readonly names: TableNames;
 
   private constructor(
-    readonly dataSource: DataSource,
+    readonly connections: PgConnections,
     readonly definition: LedgerTable,
+    private readonly connectionSchema: string | undefined,
   ) {
-    this.names = tableNames(definition, connectionSchema(dataSource));
+    this.names = tableNames(definition, connectionSchema);
   }
 
   /** @throws CommandError if the server can't be reached, has no such table, or hides its schema */
@@ -36,28 +39,39 @@ export class CommandDatabase {
       { url, schema: options.connectionSchema, installExtensions: false },
       { applicationName: 'nestjs-ledger command', poolSize: 3 },
     );
+    const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });
     try {
-      await dataSource.initialize();
+      await connections.ready();
     } catch (error) {
       throw new CommandError(`the database can't be reached: ${readPgError(error).text}`);
     }
-    const database = new CommandDatabase(dataSource, definition);
+    const database = new CommandDatabase(connections, definition, options.connectionSchema);
     try {
       await database.#findTable();
       return database;
     } catch (error) {
-      await dataSource.destroy();
+      await database.close();
       throw error;
     }
   }
 
+  /** Lends a connection for as long as the work takes; a person can interrupt a command. */
+  use<T>(work: (session: PgSession) => Promise<T>): Promise<T> {
+    return this.connections.use(new Deadline(Number.POSITIVE_INFINITY), work);
+  }
+
+  /** One statement on a connection of its own. */
+  readonly query: QueryFunction = (sql, values) => this.use((session) => session.rows(sql, values));
+
+  /** Compares the tables with the definition. */
+  verify(options: Pick<VerifyOptions, 'deadLetters' | 'extensions'>): Promise<TableFault[]> {
+    const { connectionSchema } = this;
+    return verifyTable(this.query, this.definition, { ...options, connectionSchema });
+  }
+
   async #findTable(): Promise<void> {
     const { entries, schema, sqlEntries } = this.names;
-    const catalog = await loadCatalog(
-      (sql, values) => this.dataSource.query<unknown>(sql, values),
-      [entries],
-      schema,
-    );
+    const catalog = await loadCatalog(this.query, [entries], schema);
     const columns = new Set(catalog.tables[0]?.columns.map(({ name }) => name));
     // Declared ones may be added later, and only `replay` writes them.
     const needed = rowColumns({ ...this.definition, columns: {} });
@@ -67,7 +81,7 @@ export class CommandDatabase {
         columns.size === 0
           ? `there is no table ${sqlEntries}`
           : `${sqlEntries} lacks ${missing.join(', ')}`;
-      const migrate = migrateCommand(this.definition, connectionSchema(this.dataSource));
+      const migrate = migrateCommand(this.definition, this.connectionSchema);
       throw new CommandError(`${what}: run \`${migrate}\`, or ${WITHOUT_DEFINITION}`);
     }
     if (schema !== undefined && !catalog.mayUseSchema) {
@@ -85,11 +99,7 @@ export class CommandDatabase {
    * @throws CommandError if a column that the definition has is missing, or is another one
    */
   async checkColumns(): Promise<void> {
-    const faults = await verifyTable(
-      (sql, values) => this.dataSource.query<unknown>(sql, values),
-      this.definition,
-      { connectionSchema: connectionSchema(this.dataSource), deadLetters: false, extensions: [] },
-    );
+    const faults = await this.verify({ deadLetters: false, extensions: [] });
     const found = faults.filter(({ kind }) => kind === 'missing' || kind === 'different');
     if (found.length === 0) return;
     const text = found.map(({ problem, remedy }) => `${problem} (${remedy})`).join('; ');
@@ -99,6 +109,6 @@ export class CommandDatabase {
   }
 
   close(): Promise<void> {
-    return this.dataSource.destroy();
+    return this.connections.close();
   }
 }

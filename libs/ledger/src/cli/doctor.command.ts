@@ -1,8 +1,8 @@
+import { Deadline } from '../clock/deadline.js';
+import { PgConnections } from '../postgres/pg-connections.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { open } from '../postgres/open.js';
-import { connectionSchema } from '../postgres/connection-schema.js';
 import type { Command } from 'commander';
-import type { DataSource } from 'typeorm';
-import { tableNames } from '../postgres/table-names.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { CommandOutput } from './command-output.js';
@@ -102,28 +102,30 @@ async function checkDatabase(
     { url: connection.url, schema: connection.schema, installExtensions: false },
     { applicationName: 'nestjs-ledger doctor', poolSize: 1 },
   );
+  const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });
   try {
-    await dataSource.initialize();
+    await connections.ready();
   } catch (error) {
     const text = `can't be reached: ${readPgError(error).text}`;
     return [fault('reachable', text, 'address, network, pg_hba.conf, the role and its password')];
   }
-  const lines: Diagnosis[] = [];
   try {
-    const names = tableNames(definition, connectionSchema(dataSource));
-    const checks: (readonly [string, () => Promise<Diagnosis[]>])[] = [
-      ['reachable', () => checkServer(dataSource)],
-      ['table', () => checkTables(dataSource, definition)],
-      ['indexes', () => checkIndexes(dataSource, definition, names)],
-      ['connections', () => checkConnections(dataSource, fleet)],
-      ['durability', () => checkDurability(dataSource)],
-      ['pooler', () => checkPooler(connection.url)],
-      ['clock', () => checkClock(dataSource)],
-    ];
-    for (const [name, check] of checks) lines.push(...(await orFault(name, check)));
-    return lines;
+    return await connections.use(new Deadline(Number.POSITIVE_INFINITY), async (session) => {
+      const lines: Diagnosis[] = [];
+      const checks: (readonly [string, () => Promise<Diagnosis[]>])[] = [
+        ['reachable', () => checkServer(session)],
+        ['table', () => checkTables(session, definition)],
+        ['indexes', () => checkIndexes(session, definition)],
+        ['connections', () => checkConnections(session, fleet)],
+        ['durability', () => checkDurability(session)],
+        ['pooler', () => checkPooler(connection.url)],
+        ['clock', () => checkClock(session)],
+      ];
+      for (const [name, check] of checks) lines.push(...(await orFault(name, check)));
+      return lines;
+    });
   } finally {
-    await dataSource.destroy();
+    await connections.close();
   }
 }
 
@@ -138,15 +140,15 @@ async function orFault(name: string, check: () => Promise<Diagnosis[]>): Promise
   }
 }
 
-async function checkServer(dataSource: DataSource): Promise<Diagnosis[]> {
+async function checkServer(session: PgSession): Promise<Diagnosis[]> {
   const began = performance.now();
-  const [found] = await dataSource.query<[Record<'version' | 'number' | 'readonly', string>]>(
+  const [found] = await session.rows<Record<'version' | 'number' | 'readonly', string>>(
     `SELECT current_setting('server_version') AS version,
        current_setting('server_version_num') AS number,
        current_setting('transaction_read_only') AS readonly`,
   );
   const ms = (performance.now() - began).toFixed(1);
-  const { version, number, readonly } = found;
+  const { version, number, readonly } = found!;
   if (Number(number) < LOWEST_VERSION) {
     return [fault('reachable', `PostgreSQL ${version} is too old`, 'PostgreSQL 13 or later')];
   }

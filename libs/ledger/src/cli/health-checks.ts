@@ -1,11 +1,10 @@
-import type { DataSource } from 'typeorm';
-import { connectionSchema } from '../postgres/connection-schema.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { SPARE_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { unwiseConnections } from '../config/unwise-settings.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { entryIndexes } from '../migrations/entries-sql.js';
 import { tableExtensions } from '../ledger.extensions.js';
-import type { TableNames } from '../postgres/table-names.js';
+import { tableNames } from '../postgres/table-names.js';
 import { verifyTable } from '../migrations/verify-table.js';
 
 /** One line of `doctor`. @internal */
@@ -37,13 +36,12 @@ const WRONG_CLOCK_MS = 60_000;
 
 /** Tables, columns and rights, as the migrations make them; a line for each difference. @internal */
 export async function checkTables(
-  dataSource: DataSource,
+  session: PgSession,
   definition: LedgerTable,
 ): Promise<Diagnosis[]> {
-  const query = (sql: string, values: unknown[]) => dataSource.query<unknown>(sql, values);
-  const found = await verifyTable(query, definition, {
+  const found = await verifyTable(session.query, definition, {
     extensions: tableExtensions,
-    connectionSchema: connectionSchema(dataSource),
+    connectionSchema: session.schema,
   });
   const lines = found.map(({ kind, isPrivilege, problem, remedy }) => {
     const isRight = kind === 'privilege' || isPrivilege === true;
@@ -58,7 +56,7 @@ export async function checkTables(
 }
 
 const INDEX_SQL = `
-  SELECT i.indisvalid AS valid, (
+  SELECT i.indisvalid::text AS valid, (
     SELECT string_agg(a.attname, ',' ORDER BY k.position)
     FROM unnest(i.indkey::int[]) WITH ORDINALITY AS k(attnum, position)
     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) AS columns
@@ -66,17 +64,15 @@ const INDEX_SQL = `
 
 /** Indexes that reads go by; without them `summary` and `listRecent` read the whole table. @internal */
 export async function checkIndexes(
-  dataSource: DataSource,
+  session: PgSession,
   definition: LedgerTable,
-  names: TableNames,
 ): Promise<Diagnosis[]> {
-  const found = await dataSource.query<{ valid: boolean; columns: string }[]>(INDEX_SQL, [
-    names.sqlEntries,
-  ]);
+  const { schema, sqlEntries } = tableNames(definition, session.schema);
+  const found = await session.rows<{ valid: string; columns: string }>(INDEX_SQL, [sqlEntries]);
   if (found.length === 0) return [];
-  const lines = entryIndexes(definition, names.schema).flatMap(({ columns, sql }) => {
+  const lines = entryIndexes(definition, schema).flatMap(({ columns, sql }) => {
     const index = found.filter((each) => each.columns === columns);
-    if (index.some(({ valid }) => valid)) return [];
+    if (index.some(({ valid }) => valid === 'true')) return [];
     const remedy = sql.replaceAll(/\s+/g, ' ');
     const state = index.length > 0 ? 'is not valid: drop it first' : 'is missing';
     return [warning('indexes', `the index on (${columns}) ${state}: reads are slow`, remedy)];
@@ -99,16 +95,22 @@ interface Limits {
 
 /** Whether the server has a connection for every worker of every instance. @internal */
 export async function checkConnections(
-  dataSource: DataSource,
+  session: PgSession,
   { instances, workers }: PlannedFleet,
 ): Promise<Diagnosis[]> {
-  const [limits] = await dataSource.query<[Limits]>(`SELECT
+  const [found] = await session.rows<Record<keyof Limits, string>>(`SELECT
     current_setting('max_connections')::int AS most,
     current_setting('superuser_reserved_connections')::int
       + coalesce(current_setting('reserved_connections', true), '0')::int AS reserved,
     (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = current_user) AS role,
     (SELECT count(*)::int FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'
       AND application_name NOT LIKE 'nestjs-ledger%') AS others`);
+  const limits: Limits = {
+    most: Number(found!.most),
+    reserved: Number(found!.reserved),
+    role: Number(found!.role),
+    others: Number(found!.others),
+  };
   const pool = workers + SPARE_CONNECTIONS;
   const wanted = instances * pool;
   const takes = limits.most - limits.reserved;
@@ -135,12 +137,12 @@ export async function checkConnections(
 }
 
 /** What a crash of the server would take along, though it was committed. @internal */
-export async function checkDurability(dataSource: DataSource): Promise<Diagnosis[]> {
-  const [found] = await dataSource.query<[Record<string, string>]>(`SELECT
+export async function checkDurability(session: PgSession): Promise<Diagnosis[]> {
+  const [found] = await session.rows<Record<string, string>>(`SELECT
     current_setting('fsync') AS fsync, current_setting('full_page_writes') AS pages,
     current_setting('synchronous_commit') AS commit,
     current_setting('synchronous_standby_names') AS standbys`);
-  const { fsync, pages, commit, standbys } = found;
+  const { fsync, pages, commit, standbys } = found!;
   const lines: Diagnosis[] = [];
   if (fsync === 'off') {
     const text = 'fsync is off: a crash of the machine can destroy the database';
@@ -163,13 +165,13 @@ export async function checkDurability(dataSource: DataSource): Promise<Diagnosis
 }
 
 /** How far this machine's clock, which `createdAt` is of, is from the server's. @internal */
-export async function checkClock(dataSource: DataSource): Promise<Diagnosis[]> {
+export async function checkClock(session: PgSession): Promise<Diagnosis[]> {
   const sent = Date.now();
-  const [{ at }] = await dataSource.query<[{ at: string }]>(
+  const [row] = await session.rows<{ at: string }>(
     'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS at',
   );
   const got = Date.now();
-  return [judgeClock(Number(at) - (sent + got) / 2, (got - sent) / 2)];
+  return [judgeClock(Number(row!.at) - (sent + got) / 2, (got - sent) / 2)];
 }
 
 /** @param offMs server's clock less this machine's @param errorMs half of the round trip */

@@ -2,8 +2,6 @@ import type { RetiredPartition } from '../ports/ledger-retention.interface.js';
 import { Option, type Command } from 'commander';
 import { randomUUID } from 'node:crypto';
 import type { LedgerTable, PartitionPeriod } from '../entry/ledger-definition.js';
-import { Deadline } from '../clock/deadline.js';
-import { PgConnections } from '../postgres/pg-connections.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { convertTable, planConversion } from '../partitions/convert-table.js';
 import { createPartitions, missingPeriods } from '../partitions/create-partitions.js';
@@ -126,12 +124,9 @@ async function run<T extends PartitionOptions>(
   const definition = await loadDefinition(options);
   const by = periodOf(definition, options.by);
   const database = await CommandDatabase.open(definition, options);
-  const { dataSource, names } = database;
-  const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
   try {
-    const { json, lines, failure } = await connections.use(
-      new Deadline(Number.POSITIVE_INFINITY),
-      (session) => work(session, names.sqlEntries, { ...options, by }),
+    const { json, lines, failure } = await database.use((session) =>
+      work(session, database.names.sqlEntries, { ...options, by }),
     );
     if (options.json) output.line(JSON.stringify(json, null, 2));
     else for (const line of lines) output.line(line);
@@ -140,7 +135,6 @@ async function run<T extends PartitionOptions>(
     if (error instanceof CommandError) throw error;
     throw new CommandError(`can't do it: ${readPgError(error).text}`);
   } finally {
-    await connections.close();
     await database.close();
   }
 }

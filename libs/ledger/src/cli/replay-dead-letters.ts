@@ -11,7 +11,8 @@ const NO_PERMISSION = '42501';
 
 interface Letter {
   readonly id: string;
-  readonly queuedAt: Date;
+  /** Milliseconds since 1970. */
+  readonly queuedAt: number;
   readonly entry: Record<string, unknown>;
 }
 
@@ -43,7 +44,7 @@ export async function replayDeadLetters(parts: ReplayLettersParts): Promise<void
       after = letters.at(-1)!.id;
       const fates = await replayer.replay(
         letters.map(({ id, queuedAt, entry }) => {
-          return { entry, fallbackUuid: id, queuedAt: queuedAt.getTime() };
+          return { entry, fallbackUuid: id, queuedAt };
         }),
       );
       for (const fate of fates) report.add(fate);
@@ -60,30 +61,35 @@ function isInTable({ outcome }: Fate): boolean {
   return outcome === 'written' || outcome === 'present';
 }
 
-async function countLetters({ dataSource, names }: CommandDatabase): Promise<number> {
+async function countLetters({ query, names }: CommandDatabase): Promise<number> {
   try {
-    const sql = `SELECT count(*)::int AS count FROM ${names.sqlDeadLetters}`;
-    const [row] = await dataSource.query<{ count: number }[]>(sql);
-    return row!.count;
+    const sql = `SELECT count(*) AS count FROM ${names.sqlDeadLetters}`;
+    const [row] = (await query(sql, [])) as { count: string }[];
+    return Number(row!.count);
   } catch (error) {
     throw new CommandError(`the dead letters can't be read: ${readPgError(error).text}`);
   }
 }
 
-function readPage({ dataSource, names }: CommandDatabase, after: string): Promise<Letter[]> {
-  const sql = `SELECT id, queued_at AS "queuedAt", entry FROM ${names.sqlDeadLetters}
-    WHERE id > $1 ORDER BY id LIMIT ${PAGE_LETTERS}`;
-  return dataSource.query<Letter[]>(sql, [after]);
+async function readPage({ query, names }: CommandDatabase, after: string): Promise<Letter[]> {
+  const sql = `SELECT id, (extract(epoch FROM queued_at) * 1000)::bigint AS queued, entry
+    FROM ${names.sqlDeadLetters} WHERE id > $1 ORDER BY id LIMIT ${PAGE_LETTERS}`;
+  const rows = (await query(sql, [after])) as { id: string; queued: string; entry: string }[];
+  return rows.map(({ id, queued, entry }) => ({
+    id,
+    queuedAt: Number(queued),
+    entry: JSON.parse(entry) as Record<string, unknown>,
+  }));
 }
 
 /** @returns false if the role may not */
 async function deleteLetters(
-  { database: { dataSource, names }, output }: ReplayLettersParts,
+  { database: { query, names }, output }: ReplayLettersParts,
   ids: readonly string[],
 ): Promise<boolean> {
   if (ids.length === 0) return true;
   try {
-    await dataSource.query(`DELETE FROM ${names.sqlDeadLetters} WHERE id = ANY($1)`, [ids]);
+    await query(`DELETE FROM ${names.sqlDeadLetters} WHERE id = ANY($1)`, [ids]);
     return true;
   } catch (error) {
     const { code, text } = readPgError(error);

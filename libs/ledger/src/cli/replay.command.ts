@@ -75,7 +75,6 @@ export async function replay(
     else for (const line of report.lines(isDryRun)) output.line(line);
     return report.isIncomplete ? 1 : 0;
   } finally {
-    await replayer.close();
     await database.close();
   }
 }

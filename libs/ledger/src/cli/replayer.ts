@@ -3,7 +3,6 @@ import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
-import { PgConnections } from '../postgres/pg-connections.js';
 import { PostgresSink } from '../sink/postgres.sink.js';
 import { retryDelayMs } from '../writer/retry-policy.js';
 import type { CommandDatabase } from './command-database.js';
@@ -40,25 +39,20 @@ interface Row {
 
 /**
  * Writes entries that were set aside through the path that skips what is there already: by uuid,
- * so that it may be interrupted and repeated. To be closed before the database.
+ * so that it may be interrupted and repeated.
  *
  * @internal
  */
 export class Replayer {
   readonly #database: CommandDatabase;
   readonly #isDryRun: boolean;
-  readonly #connections: PgConnections;
   readonly #sink: PostgresSink;
 
   constructor(database: CommandDatabase, isDryRun: boolean) {
     this.#database = database;
     this.#isDryRun = isDryRun;
-    const { dataSource } = database;
-    this.#connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
     this.#sink = new PostgresSink({
-      dataSource: () => dataSource,
-      ownsDataSource: false,
-      connections: this.#connections,
+      connections: database.connections,
       table: database.definition,
       strategy: 'copy',
       prepare: async () => undefined,
@@ -78,11 +72,6 @@ export class Replayer {
     if (this.#isDryRun) await this.#look(rows, fates);
     else await this.#write(rows, fates);
     return fates;
-  }
-
-  /** Leaves the database's pool without listeners. Never rejects. */
-  close(): Promise<void> {
-    return this.#connections.close();
   }
 
   async #look(rows: readonly Row[], fates: Fate[]): Promise<void> {

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PgConnections } from '../postgres/pg-connections.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { adoptRollups } from '../rollup/adopt-rollups.js';
 import { makeEntryIndexes } from '../rollup/entry-indexes.js';
@@ -94,12 +93,10 @@ export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<
   if (options.pause && options.rebuild)
     throw new CommandError('give --pause or --rebuild, not both');
   const database = await CommandDatabase.open(await loadDefinition(options), options);
-  const { dataSource } = database;
-  const query = (sql: string, values: unknown[]): Promise<unknown> => dataSource.query(sql, values);
+  const { connections, query } = database;
   try {
     const placed = { ...database.definition, schema: database.names.schema };
     const definition = await adoptRollups(query, placed);
-    const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: false });
     const refresher = new RollupRefresher({ definition, connections, restFactor: 0 });
     const names = rollupNames(definition);
     if (options.pause) return pauseReport(await retry(() => refresher.pause(), waitMs), names);

@@ -1,6 +1,8 @@
+import { Deadline } from '../clock/deadline.js';
+import { PgConnections } from '../postgres/pg-connections.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { open } from '../postgres/open.js';
 import { randomBytes } from 'node:crypto';
-import type { DataSource } from 'typeorm';
 import type { MeasuredStep } from '../advice/recommend-settings.js';
 import { createRowTarget, type RowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
@@ -19,7 +21,7 @@ const TERMINATE_SQL = `SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_
   WHERE application_name = $1 AND usename = current_user AND pid <> pg_backend_pid()`;
 
 interface Writer {
-  readonly dataSource: DataSource;
+  readonly connections: PgConnections;
   readonly sink: PostgresSink;
 }
 
@@ -40,7 +42,7 @@ export class TuneTable {
   readonly #applicationName = `nestjs-ledger tune ${this.#run.toString(16)}`;
   /** Rejects when it is to end. */
   readonly #ended: Promise<never>;
-  #keeper: DataSource | undefined;
+  #keeper: PgConnections | undefined;
   #created: Promise<unknown> | undefined;
   #sequence = 0;
   #isMade = false;
@@ -67,21 +69,21 @@ export class TuneTable {
   }
 
   async #create(): Promise<number> {
-    const keeper = this.#dataSource();
-    await keeper.initialize();
+    const keeper = this.#connections();
+    await keeper.ready();
     this.#keeper = keeper;
+    const script = createEntriesScript(this.#table, this.#names.schema);
     try {
-      await keeper.query(`BEGIN; ${createEntriesScript(this.#table, this.#names.schema)} COMMIT`);
+      await use(keeper, (session) => session.transaction(() => session.rows(script)));
       this.#isMade = true;
     } catch (error) {
       if (readPgError(error).code !== NOT_ALLOWED) throw error;
-      await keeper.query('ROLLBACK');
       this.isTemporary = true;
     }
-    const [row] = await keeper.query<{ value: string }[]>(
-      "SELECT current_setting('max_connections') AS value",
+    const [row] = await use(keeper, (session) =>
+      session.rows("SELECT current_setting('max_connections') AS value"),
     );
-    return Number(row?.value);
+    return Number(row?.['value']);
   }
 
   /** Each worker writes batch after batch until the time is over, as busy workers do. */
@@ -110,8 +112,8 @@ export class TuneTable {
       }),
     );
     const seconds = (performance.now() - began) / 1000;
-    for (const { dataSource } of this.isTemporary ? writers : writers.slice(0, 1)) {
-      await dataSource.query(`TRUNCATE ${this.#names.sqlEntries}`);
+    for (const { connections } of this.isTemporary ? writers : writers.slice(0, 1)) {
+      await use(connections, (session) => session.rows(`TRUNCATE ${this.#names.sqlEntries}`));
     }
     const entriesPerSecond = Math.round((batches * batchSize) / seconds);
     return { workers, batchSize, entriesPerSecond, flushMs: round(busyMs / batches) };
@@ -125,10 +127,13 @@ export class TuneTable {
     await this.#created;
     try {
       // Batches that are under way would keep the table until they are in.
-      if (this.#plan.signal.aborted) await keeper.query(TERMINATE_SQL, [this.#applicationName]);
-      if (this.#isMade) await keeper.query(`DROP TABLE ${this.#names.sqlEntries}`);
+      if (this.#plan.signal.aborted) {
+        await use(keeper, (session) => session.rows(TERMINATE_SQL, [this.#applicationName]));
+      }
+      const drop = `DROP TABLE ${this.#names.sqlEntries}`;
+      if (this.#isMade) await use(keeper, (session) => session.rows(drop));
     } finally {
-      await keeper.destroy();
+      await keeper.close();
       for (const { sink } of this.#writers) await sink.close();
     }
   }
@@ -142,33 +147,35 @@ export class TuneTable {
     const found = this.#writers[index];
     if (found !== undefined) return found;
     const { schema } = this.#plan;
-    const dataSource = this.#dataSource();
+    const connections = this.#connections();
     const table = { ...this.#table, schema: this.isTemporary ? undefined : schema };
     const sink = new PostgresSink({
-      dataSource: () => dataSource,
-      ownsDataSource: true,
+      connections,
+      closesConnections: true,
       table,
       strategy: 'copy',
       prepare: () => Promise.resolve(),
       onNotice: () => undefined,
     });
-    const writer = { dataSource, sink };
-    await dataSource.initialize();
+    const writer = { connections, sink };
+    await connections.ready();
     this.#writers[index] = writer;
-    if (this.isTemporary) await this.#createTemporary(dataSource);
+    if (this.isTemporary) await this.#createTemporary(connections);
     return writer;
   }
 
-  #dataSource(): DataSource {
-    return open(
+  #connections(): PgConnections {
+    const dataSource = open(
       { url: this.#plan.databaseUrl, installExtensions: false },
       { applicationName: this.#applicationName, poolSize: 1 },
     );
+    return new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });
   }
 
-  async #createTemporary(dataSource: DataSource): Promise<void> {
+  async #createTemporary(connections: PgConnections): Promise<void> {
     const script = createEntriesScript(this.#table, this.#names.schema);
-    await dataSource.query(script.replace(/^CREATE TABLE/, 'CREATE TEMPORARY TABLE'));
+    const temporary = script.replace(/^CREATE TABLE/, 'CREATE TEMPORARY TABLE');
+    await use(connections, (session) => session.rows(temporary));
   }
 
   /** Rows as a ledger would send them: back to back, each with a uuid of its own. */
@@ -192,6 +199,11 @@ export class TuneTable {
       row: (index) => bytes.subarray(ends[index - 1] ?? 0, ends[index]),
     };
   }
+}
+
+/** A lock is waited for as long as a batch may take. */
+function use<T>(connections: PgConnections, work: (session: PgSession) => Promise<T>): Promise<T> {
+  return connections.use(new Deadline(ATTEMPT.timeoutMs), work);
 }
 
 const MEMO = 'chat completion, gpt-4o-mini';

@@ -1,4 +1,4 @@
-import type { QueryRunner } from 'typeorm';
+import type { PgSession } from '../postgres/pg-session.js';
 import { readUuid } from '../codec/uuid.js';
 import type { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
@@ -50,7 +50,7 @@ interface SetAside {
 /**
  * Finds what each run queued and what became of it, by the run and sequence in the uuids alone.
  *
- * @throws CommandError if a file can't be read; else what TypeORM throws
+ * @throws CommandError if a file can't be read; else what the session throws
  * @internal
  */
 export async function verifyLedger(
@@ -58,30 +58,40 @@ export async function verifyLedger(
   scope: VerifyScope,
   output: CommandOutput,
 ): Promise<Omit<VerifyReport, 'faults'>> {
-  const runner = database.dataSource.createQueryRunner();
-  try {
-    // First: what a replay moves from a file into the table meanwhile is seen twice, not never.
-    const { entries, unreadable } = await readFiles(scope.files, output);
-    // One snapshot, so that a letter that is replayed meanwhile is on one side or the other.
-    await runner.startTransaction('REPEATABLE READ');
-    const letters = await readLetters(runner, database);
-    const tally = new RunTally(scope.from !== undefined || scope.to !== undefined);
-    const reader = new PeriodReader(runner, database, scope);
-    await reader.eachInside((uuid, isYoung) => tally.add(uuid, 'table', isYoung));
-    const setAside = [...entries, ...(letters ?? [])];
-    const inside = setAside.filter(({ uuid }) => isInside(uuid, scope));
-    for (const { uuid, foundIn } of inside) tally.add(uuid, foundIn, false);
-    if (reader.hasOutside && tally.report().some(({ missing }) => missing > 0)) {
-      for (const { uuid } of setAside) if (!isInside(uuid, scope)) tally.addOutside(uuid);
-      await reader.eachOutside((uuid) => tally.addOutside(uuid));
-    }
-    const runs = tally.report();
-    const { withoutRun } = tally;
-    return { runs, withoutRun, unreadable, hasDeadLetterTable: letters !== undefined };
-  } finally {
-    if (runner.isTransactionActive) await runner.rollbackTransaction();
-    await runner.release();
+  // First: what a replay moves from a file into the table meanwhile is seen twice, not never.
+  const { entries, unreadable } = await readFiles(scope.files, output);
+  // One snapshot, so that a letter that is replayed meanwhile is on one side or the other.
+  const found = await database.use((session) =>
+    session.transaction(() => readRuns(session, { database, scope, entries }), {
+      isolation: 'REPEATABLE READ',
+      isReadOnly: true,
+    }),
+  );
+  return { ...found, unreadable };
+}
+
+async function readRuns(
+  session: PgSession,
+  {
+    database,
+    scope,
+    entries,
+  }: { database: CommandDatabase; scope: VerifyScope; entries: readonly SetAside[] },
+): Promise<Pick<VerifyReport, 'runs' | 'withoutRun' | 'hasDeadLetterTable'>> {
+  const letters = await readLetters(session, database);
+  const tally = new RunTally(scope.from !== undefined || scope.to !== undefined);
+  const reader = new PeriodReader(session, database, scope);
+  await reader.eachInside((uuid, isYoung) => tally.add(uuid, 'table', isYoung));
+  const setAside = [...entries, ...(letters ?? [])];
+  const inside = setAside.filter(({ uuid }) => isInside(uuid, scope));
+  for (const { uuid, foundIn } of inside) tally.add(uuid, foundIn, false);
+  if (reader.hasOutside && tally.report().some(({ missing }) => missing > 0)) {
+    for (const { uuid } of setAside) if (!isInside(uuid, scope)) tally.addOutside(uuid);
+    await reader.eachOutside((uuid) => tally.addOutside(uuid));
   }
+  const runs = tally.report();
+  const { withoutRun } = tally;
+  return { runs, withoutRun, hasDeadLetterTable: letters !== undefined };
 }
 
 async function readFiles(
@@ -120,16 +130,16 @@ async function* readNamed(path: string): AsyncGenerator<ReadLine, void> {
 
 /** @returns undefined if there is no such table */
 async function readLetters(
-  runner: QueryRunner,
+  session: PgSession,
   { names }: CommandDatabase,
 ): Promise<SetAside[] | undefined> {
-  const found = (await runner.query('SELECT to_regclass($1) AS name', [names.sqlDeadLetters])) as {
-    name: string | null;
-  }[];
-  if (found[0]?.name == null) return undefined;
+  const [found] = await session.rows('SELECT to_regclass($1)::text AS name', [
+    names.sqlDeadLetters,
+  ]);
+  if (found?.['name'] == null) return undefined;
   const sql = `SELECT uuid FROM ${names.sqlDeadLetters}
     WHERE uuid IS NOT NULL AND reason <> 'invalid'`;
-  const rows = (await runner.query(sql)) as { uuid: string }[];
+  const rows = await session.rows<{ uuid: string }>(sql);
   return rows.map(({ uuid }) => ({ uuid, foundIn: 'deadLetters' }));
 }
 
@@ -139,20 +149,14 @@ function isInside(uuid: string, { from, to }: VerifyScope): boolean {
   return (from === undefined || createdAt >= +from) && (to === undefined || createdAt < +to);
 }
 
-interface Row {
-  readonly uuid: string;
-  readonly young: boolean;
-}
-
 /** Reads the table by a cursor, so that its size does not matter. */
 class PeriodReader {
-  readonly #runner: QueryRunner;
+  readonly #session: PgSession;
   readonly #database: CommandDatabase;
   readonly #scope: VerifyScope;
-  #cursors = 0;
 
-  constructor(runner: QueryRunner, database: CommandDatabase, scope: VerifyScope) {
-    this.#runner = runner;
+  constructor(session: PgSession, database: CommandDatabase, scope: VerifyScope) {
+    this.#session = session;
     this.#database = database;
     this.#scope = scope;
   }
@@ -181,19 +185,12 @@ class PeriodReader {
   }
 
   async #each(where: string, see: (uuid: string, isYoung: boolean) => void): Promise<void> {
-    const runner = this.#runner;
-    const cursor = `nestjs_ledger_verify_${++this.#cursors}`;
-    const ageMs = `extract(epoch FROM now() - written_at) * 1000`;
-    await runner.query(
-      `DECLARE ${cursor} NO SCROLL CURSOR FOR
-       SELECT uuid, ${ageMs} < ${this.#scope.graceMs} AS young
-       FROM ${this.#database.names.sqlEntries} WHERE ${where}`,
-    );
-    for (;;) {
-      const rows = (await runner.query(`FETCH ${FETCH_ROWS} FROM ${cursor}`)) as Row[];
-      for (const { uuid, young } of rows) see(uuid, young);
-      if (rows.length < FETCH_ROWS) break;
+    const ageMs = 'extract(epoch FROM now() - written_at) * 1000';
+    const sql = `SELECT uuid, ${ageMs} < ${this.#scope.graceMs} AS young
+      FROM ${this.#database.names.sqlEntries} WHERE ${where}`;
+    for await (const page of this.#session.pages(sql, [], FETCH_ROWS)) {
+      // A boolean as the server spells it.
+      for (const [uuid, young] of page) see(uuid!, young === 't');
     }
-    await runner.query(`CLOSE ${cursor}`);
   }
 }

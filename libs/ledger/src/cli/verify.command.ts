@@ -1,8 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { tableExtensions } from '../ledger.extensions.js';
-import { verifyTable } from '../migrations/verify-table.js';
-import { connectionSchema } from '../postgres/connection-schema.js';
 import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
@@ -95,15 +93,8 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   }
 }
 
-async function findStoredFaults({
-  dataSource,
-  definition,
-}: CommandDatabase): Promise<StoredFault[]> {
-  const faults = await verifyTable(
-    (sql, values) => dataSource.query<unknown>(sql, values),
-    definition,
-    { extensions: tableExtensions, connectionSchema: connectionSchema(dataSource) },
-  );
+async function findStoredFaults(database: CommandDatabase): Promise<StoredFault[]> {
+  const faults = await database.verify({ extensions: tableExtensions });
   return faults
     .filter(({ object }) => object !== undefined)
     .map(({ subject, problem, remedy }) => ({ name: subject, problem, remedy }));

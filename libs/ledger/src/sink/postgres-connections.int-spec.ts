@@ -1,3 +1,4 @@
+import { PgConnections } from '../postgres/pg-connections.js';
 import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
 import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
@@ -43,8 +44,11 @@ function makeSink(
   const own = { url, applicationName: database.schema, connectTimeoutMS: 1000, poolSize: 2 };
   const dataSource = options.dataSource ?? database.dataSource(own);
   const sink = new PostgresSink({
-    dataSource: () => dataSource,
-    ownsDataSource: options.dataSource === undefined,
+    connections: new PgConnections({
+      dataSource: () => dataSource,
+      ownsDataSource: options.dataSource === undefined,
+    }),
+    closesConnections: true,
     table: database.table,
     strategy,
     prepare: async () => {},

@@ -21,8 +21,8 @@ afterEach(async () => {
 /** A sink on a DataSource that is not its own. */
 function sinkOn(dataSource: DataSource): PostgresSink {
   return new PostgresSink({
-    dataSource: () => dataSource,
-    ownsDataSource: false,
+    connections: new PgConnections({ dataSource: () => dataSource, ownsDataSource: false }),
+    closesConnections: true,
     table: test.database.table,
     strategy: 'copy',
     prepare: async () => {},

@@ -1,3 +1,4 @@
+import { PgConnections } from '../postgres/pg-connections.js';
 import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
@@ -85,8 +86,8 @@ describe.each(['copy', 'insert'] as const)(
       const encoded = encodeMany(ROWS[strategy], seed);
       const dataSource = database.dataSource();
       const sink = new PostgresSink({
-        dataSource: () => dataSource,
-        ownsDataSource: true,
+        connections: new PgConnections({ dataSource: () => dataSource, ownsDataSource: true }),
+        closesConnections: true,
         table: database.table,
         strategy,
         prepare: async () => {},

@@ -50,9 +50,7 @@ function makeSink(strategy: 'copy' | 'insert' = 'copy'): PostgresSink {
       deadLetters: true,
       logger: QUIET,
     });
-  const dataSource = () => test.database.admin;
-  const own = { dataSource, ownsDataSource: false, onNotice: () => {} };
-  return new PostgresSink({ ...own, connections, table, strategy, prepare });
+  return new PostgresSink({ connections, table, strategy, prepare, onNotice: () => {} });
 }
 
 describe('a setting of the role that keeps the ledger from its table', () => {

@@ -1,3 +1,4 @@
+import { PgConnections } from '../postgres/pg-connections.js';
 import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
 import { afterAll, beforeAll, describe, inject, it } from 'vitest';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
@@ -29,8 +30,8 @@ async function makeSubject(
   await database.sql('TRUNCATE $T');
   const dataSource = database.dataSource();
   const sink = new PostgresSink({
-    dataSource: () => dataSource,
-    ownsDataSource: true,
+    connections: new PgConnections({ dataSource: () => dataSource, ownsDataSource: true }),
+    closesConnections: true,
     table: database.table,
     strategy,
     prepare: async () => {},

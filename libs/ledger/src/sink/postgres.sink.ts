@@ -1,6 +1,4 @@
 import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
-import { connectionSchema } from '../postgres/connection-schema.js';
-import type { DataSource } from 'typeorm';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isLedgerError } from '../errors/ledger.error.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
@@ -18,7 +16,8 @@ import { CopyStatement } from '../postgres/copy-statement.js';
 import { Deadline } from '../clock/deadline.js';
 import { findRows } from './find-rows.js';
 import { InsertWriter } from './insert-writer.js';
-import { PgConnections } from '../postgres/pg-connections.js';
+import type { PgConnections } from '../postgres/pg-connections.js';
+import type { PgSession } from '../postgres/pg-session.js';
 import { StatementError } from '../postgres/pg-lease.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { readTableShape } from './read-table-shape.js';
@@ -27,13 +26,9 @@ import type { Verdict } from '../postgres/sql-states.js';
 
 /** @internal */
 export interface PostgresSinkOptions {
-  /** Asked for anew each time; need not be initialised yet if `ownsDataSource`. */
-  readonly dataSource: () => DataSource;
-  /** Initialise it when needed, and destroy it in `close`. */
-  readonly ownsDataSource: boolean;
-  /** Default: the sink makes its own. */
-  readonly connections?: PgConnections;
-  /** `close` ends the connections that were given, as it ends its own. Default: false. */
+  /** Where each attempt takes its connection from. */
+  readonly connections: PgConnections;
+  /** `close` ends the connections too. Default: false. */
   readonly closesConnections?: boolean;
   readonly table: LedgerTable;
   readonly strategy: WriteStrategy;
@@ -59,8 +54,8 @@ export class PostgresSink implements LedgerSink {
   #strategy: WriteStrategy;
 
   constructor(private readonly options: PostgresSinkOptions) {
-    const { connections, dataSource, ownsDataSource, strategy, table } = options;
-    this.connections = connections ?? new PgConnections({ dataSource, ownsDataSource });
+    const { connections, strategy, table } = options;
+    this.connections = connections;
     this.#writers = { copy: new CopyWriter(table), insert: new InsertWriter(table) };
     this.#strategy = strategy;
   }
@@ -95,7 +90,7 @@ export class PostgresSink implements LedgerSink {
     const deadline = new Deadline(attempt.timeoutMs);
     const { isAwaited, mayExist } = attempt;
     return this.connections.use(deadline, async (session) => {
-      const sqlTable = this.#sqlTable();
+      const sqlTable = this.#sqlTable(session);
       const attempted = { session, batch, isAwaited, sqlTable };
       return mayExist ? this.#writeMissing(attempted, true) : this.#writeNew(attempted);
     });
@@ -104,7 +99,7 @@ export class PostgresSink implements LedgerSink {
   async find(batch: RowBatch, timeoutMs: number, isSame = false): Promise<readonly number[]> {
     const deadline = new Deadline(timeoutMs);
     return this.connections.use(deadline, async (session) => {
-      const sqlTable = this.#sqlTable();
+      const sqlTable = this.#sqlTable(session);
       try {
         if (!isSame) return await findRows(session, batch, sqlTable);
         const attempt = { session, batch, isAwaited: false, sqlTable };
@@ -127,13 +122,11 @@ export class PostgresSink implements LedgerSink {
   }
 
   async close(timeoutMs?: number): Promise<void> {
-    const { connections, closesConnections = connections === undefined } = this.options;
-    if (closesConnections) await this.connections.close(timeoutMs);
+    if (this.options.closesConnections === true) await this.connections.close(timeoutMs);
   }
 
-  #sqlTable(): string {
-    const { dataSource, table } = this.options;
-    return tableNames(table, connectionSchema(dataSource())).sqlEntries;
+  #sqlTable({ schema }: PgSession): string {
+    return tableNames(this.options.table, schema).sqlEntries;
   }
 
   async #writeNew(attempt: BatchAttempt): Promise<WriteResult> {

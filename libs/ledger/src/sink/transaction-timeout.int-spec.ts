@@ -46,7 +46,7 @@ const REPORT = {
 
 describe.runIf(rowCount)('a transaction_timeout of the role', () => {
   beforeEach(async () => {
-    await bench.client.query(`TRUNCATE ${bench.table}`);
+    await bench.change(`TRUNCATE ${bench.table}`);
     await bench.client.query(
       `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
        SELECT gen_random_uuid(), n, 1, 1, 'consume', '2026-01-05Z'::timestamptz + n * interval '1 minute'
