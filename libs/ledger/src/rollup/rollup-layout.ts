@@ -60,6 +60,8 @@ export interface RollupNames {
   readonly sqlMarks: string;
   readonly sqlBrin: string;
   readonly sqlLate: string;
+  /** The function that answers a summary. */
+  readonly sqlSummary: string;
 }
 
 /** @param connectionSchema as in `tableNames` @internal */
@@ -73,6 +75,7 @@ export function rollupNames(table: LedgerTable, connectionSchema?: string): Roll
     sqlMarks: name('rollupMarks'),
     sqlBrin: name('createdBrin'),
     sqlLate: name('lateIndex'),
+    sqlSummary: name('rollupSummary'),
   };
 }
 

@@ -6,7 +6,8 @@ import type { SummarySource, SummarySums } from '../ports/summary-source.interfa
 import type { PgConnections } from '../postgres/pg-connections.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { readRows, SqlParameters, type ReadStatement } from '../postgres/read-rows.js';
-import { rollupValues } from './rollup-layout.js';
+import { tableNames } from '../postgres/table-names.js';
+import { rollupNames } from './rollup-layout.js';
 
 /** What summaries are read with. @internal */
 export interface RollupSummarySourceParts {
@@ -76,9 +77,10 @@ function statementOf(
   { filters, from, to }: SummaryFilter,
 ): ReadStatement {
   const parameters = new SqlParameters();
-  const names = rollupValues(table, schema);
+  const { sqlEntries } = tableNames(table, schema);
+  const { sqlSummary } = rollupNames(table, schema);
   const given = [
-    `p_entries => ${parameters.add(names['entries']!, 'regclass')}`,
+    `p_entries => ${parameters.add(sqlEntries, 'regclass')}`,
     ...(from ? [`p_from => ${parameters.add(from.toISOString(), 'timestamptz')}`] : []),
     ...(to ? [`p_to => ${parameters.add(to.toISOString(), 'timestamptz')}`] : []),
     ...filters.map(
@@ -89,7 +91,7 @@ function statementOf(
   // Naming the table locks it before the snapshot is taken, so no partition is retired in between, and
   // no TRUNCATE, which snapshots know nothing of, comes in between. ONLY: no partition is opened.
   const text = `SELECT o_consumed::text, o_supplied::text, o_entries::text
-    FROM ${names['rollupSummary']!}(${given.join(', ')})
-    WHERE NOT EXISTS (SELECT FROM ONLY ${names['entries']!} WHERE false)`;
+    FROM ${sqlSummary}(${given.join(', ')})
+    WHERE NOT EXISTS (SELECT FROM ONLY ${sqlEntries} WHERE false)`;
   return { text, values: parameters.values };
 }
