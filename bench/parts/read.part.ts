@@ -92,7 +92,7 @@ function sizesOf({ isQuick, tableRows }: Bench): Sizes {
   return { ...sizes, rows: tableRows, users: of(sizes.users), owned: of(sizes.owned) };
 }
 
-/** What the rollups' indexes cost a COPY: the same table without them, by turns. */
+/** What the rollups' indexes cost a COPY: the same table without them, alternately. */
 async function compareWriting({ database, figures, isQuick, rounds }: Bench): Promise<void> {
   const kinds = [
     ['without_rollups', 'without rollups'],
@@ -169,7 +169,7 @@ async function refreshAll(
 /** A way of reading: how often for one of many users, how often for the big one, and how. */
 type Way = [string, [ofAll: number, ofBig: number], (userId: number) => Promise<unknown>];
 
-/** Users by turns, the big one at each second read; a period of up to three years to the minute. */
+/** Users alternately, the big one at each second read; a period of up to three years to the minute. */
 async function readAll(
   bench: Bench,
   sizes: Sizes,
