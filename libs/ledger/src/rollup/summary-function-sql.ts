@@ -107,18 +107,18 @@ const SERIES_PART = `    IF v_closed > v_from THEN
           AND m.written_at <= v_written{own.marks}
       ) AS x;
     END IF;
-    SELECT o_consumed + coalesce(sum(b.consumed), 0), o_supplied + coalesce(sum(b.supplied), 0),
-      o_entries + coalesce(sum(b.entries), 0)
-    INTO o_consumed, o_supplied, o_entries
-    FROM unnest(v_row_froms, v_row_lasts) AS p (since, last)
-    CROSS JOIN LATERAL (
-      SELECT sum(t.consumed) AS consumed, sum(t.supplied) AS supplied, count(*) AS entries
+    FOR v_i IN 1 .. cardinality(v_row_froms) LOOP
+      v_row_from := v_row_froms[v_i];
+      v_row_last := v_row_lasts[v_i];
+      SELECT o_consumed + coalesce(sum(t.consumed), 0), o_supplied + coalesce(sum(t.supplied), 0),
+        o_entries + count(*)
+      INTO o_consumed, o_supplied, o_entries
       FROM (
         SELECT ${MEASURES_OF_ENTRY}
         FROM {schema}.{entries.name} e
-        WHERE {isOwn} AND e.created_at >= p.since AND e.created_at <= p.last{own.rows}
-      ) AS t
-    ) AS b;`;
+        WHERE {isOwn} AND e.created_at >= v_row_from AND e.created_at <= v_row_last{own.rows}
+      ) AS t;
+    END LOOP;`;
 
 /** @param column key of the series; undefined: of all entries @param filters begins the names of its filters */
 function seriesPart({ series, column }: Series, filters: string): string {
@@ -138,7 +138,7 @@ const [BY_USER, BY_API_KEY, OF_ALL] = SERIES;
  * a place in a period without end. Buckets are half-open: they hold (lo, hi] of bucket ends.
  *
  * First it finds out what to add up: ranges of buckets, on each level as few as possible, and ranges of
- * rows. Then two statements add them up.
+ * rows. Then one statement adds up the buckets, and one each range of rows: there is nearly always one.
  */
 // Entries may have a column v_from: a column is always named with its table's alias.
 export const SUMMARY_BODY = `
@@ -167,6 +167,8 @@ DECLARE
   -- Ranges of rows.
   v_row_froms timestamptz[] := '{}';
   v_row_lasts timestamptz[] := '{}';
+  v_row_from timestamptz;
+  v_row_last timestamptz;
 BEGIN
   o_consumed := 0;
   o_supplied := 0;
