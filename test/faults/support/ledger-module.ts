@@ -1,6 +1,12 @@
 import { type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { defineLedger, LedgerModule, type LedgerOptions, LedgerService } from 'nestjs-ledger';
+import {
+  defineLedger,
+  LedgerModule,
+  type LedgerOptions,
+  LedgerService,
+  type LedgerDefinition,
+} from 'nestjs-ledger';
 import { expect, vi } from 'vitest';
 
 /** A Nest application with one ledger, in this process. */
@@ -16,7 +22,15 @@ export async function startLedgerModule(
   isQuiet = true,
   rollup = false,
 ): Promise<LedgerApp> {
-  const definition = defineLedger({ schema, rollup });
+  return startDefinedLedger(defineLedger({ schema, rollup }), options, isQuiet);
+}
+
+/** The same for any ledger of the name `default`. */
+export async function startDefinedLedger(
+  definition: LedgerDefinition,
+  options: LedgerOptions,
+  isQuiet = true,
+): Promise<LedgerApp> {
   @Module({ imports: [LedgerModule.forRoot({ ledger: definition, ...options })] })
   class OneLedgerModule {}
   const silence = isQuiet ? { logger: false as const } : {};

@@ -33,8 +33,9 @@ export async function adoptRollups(
   query: QueryFunction,
   definition: LedgerTable,
 ): Promise<LedgerTable> {
-  const found = await readDimensions(query, definition);
-  if (found === undefined) return definition;
+  const state = await readRollupState(query, definition);
+  if (state === undefined) return definition;
+  const found = state.dimensions;
   const isEnough = dimensions(definition).every((name) => found.includes(name));
   if (definition.rollup && !isEnough) return definition;
   const rollup = found.filter((name) => !BUILT_IN_DIMENSIONS.includes(name));
@@ -52,25 +53,35 @@ export async function adoptRollups(
   return { ...definition, rollup, columns };
 }
 
+/** What the database says of its rollups. */
+export interface FoundRollups {
+  /** Columns that they tell apart, unquoted. */
+  readonly dimensions: readonly string[];
+  /** True between `rollup --pause` and `rollup --rebuild`. */
+  readonly isPaused: boolean;
+}
+
 /**
- * Columns that the rollups in the database tell apart; undefined if there are none that this role may
- * read.
+ * The rollups in the database; undefined if there are none that this role may read.
  *
  * @param definition with the schema that counts
  * @throws what the query throws
  * @internal
  */
-export async function readDimensions(
+export async function readRollupState(
   query: QueryFunction,
   { schema, table }: LedgerTable,
-): Promise<string[] | undefined> {
+): Promise<FoundRollups | undefined> {
   const [found] = (await query(FIND_STATE, [table + NAME_ENDINGS.rollupState, schema ?? null])) as {
     state: string;
   }[];
   if (!found) return undefined;
+  // Before migration 7 the state had no such column.
   const [state] = (await query(
-    `SELECT pg_catalog.array_to_string(dimensions, ',') AS dimensions FROM ${found.state}`,
+    `SELECT pg_catalog.array_to_string(s.dimensions, ',') AS dimensions,
+       pg_catalog.to_jsonb(s) ->> 'paused' AS paused
+     FROM ${found.state} s`,
     [],
-  )) as { dimensions: string }[];
-  return state?.dimensions.split(',') ?? [];
+  )) as { dimensions: string; paused: string | null }[];
+  return { dimensions: state?.dimensions.split(',') ?? [], isPaused: state?.paused === 'true' };
 }

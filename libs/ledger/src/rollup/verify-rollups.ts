@@ -5,7 +5,7 @@ import { loadCatalog, type Catalog, type QueryFunction } from '../postgres/load-
 import { qualify, quoteIdentifier } from '../postgres/quote-sql.js';
 import type { TableFault } from '../postgres/table-fault.interface.js';
 import { verifyStored } from '../postgres/verify-stored.js';
-import { readDimensions } from './adopt-rollups.js';
+import { readRollupState } from './adopt-rollups.js';
 import { planRollups } from './plan-rollups.js';
 import { dimensions } from './rollup-layout.js';
 import { createRollups } from './versions/0004-create-rollups.js';
@@ -46,11 +46,17 @@ export async function verifyRollups(
     found: entries,
     remedy,
   });
-  const known = await readDimensions(query, definition);
-  const unknown = dimensions(definition).filter((name) => known?.includes(name) === false);
+  const state = await readRollupState(query, definition);
+  const unknown = dimensions(definition).filter(
+    (name) => state?.dimensions.includes(name) === false,
+  );
   if (unknown.length > 0) {
     const problem = `rollups do not tell apart ${unknown.join(', ')}`;
     faults.push({ ...warn(nameOf('rollups'), problem, remedy), ...remade });
+  }
+  if (state?.isPaused) {
+    const rebuild = `run \`${ledgerCommand('rollup --rebuild', definition)}\``;
+    faults.push(warn(nameOf('rollupState'), 'rollups are paused', rebuild));
   }
   if (missing.length > 0) {
     const problem = `indexes that rollups need are missing (${missing.join(', ')})`;
