@@ -25,7 +25,7 @@ const LAYERS = [
   ['metrics'],
   ['advice'],
   ['(define-ledger|assemble-[a-z]+|ledger[.](extensions|service|tokens|interface))[.]ts'],
-  ['http'],
+  ['metering'],
   [
     '(create-[a-z-]+|ledger[.](module|module-definition|application|lifecycle|no-reader|pool-share|database|vitals)|index)[.]ts',
   ],

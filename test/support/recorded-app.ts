@@ -12,8 +12,8 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect, type Socket } from 'node:net';
-import { LedgerInterceptor } from '../../libs/ledger/src/http/ledger.interceptor.js';
-import type { UsageCall } from '../../libs/ledger/src/http/usage-call.interface.js';
+import { LedgerInterceptor } from '../../libs/ledger/src/metering/ledger.interceptor.js';
+import type { UsageCall } from '../../libs/ledger/src/metering/usage-call.interface.js';
 import type { UsageRecorder } from '../../libs/ledger/src/ports/usage-recorder.interface.js';
 import { getLedgerToken } from '../../libs/ledger/src/ledger.tokens.js';
 

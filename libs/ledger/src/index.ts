@@ -102,8 +102,8 @@ export {
   type LedgerHealthResult,
   type ReadinessPolicy,
 } from './health/ledger-health.indicator.js';
-export { LedgerInterceptor } from './http/ledger.interceptor.js';
-export { RecordUsage } from './http/record-usage.decorator.js';
+export { LedgerInterceptor } from './metering/ledger.interceptor.js';
+export { RecordUsage } from './metering/record-usage.decorator.js';
 export type {
   DefaultTable,
   RecordUsageOptions,
@@ -112,8 +112,8 @@ export type {
   UsageEnd,
   UsageGuarantee,
   UsageMapper,
-} from './http/usage-call.interface.js';
-export { Usage } from './http/usage.decorator.js';
+} from './metering/usage-call.interface.js';
+export { Usage } from './metering/usage.decorator.js';
 export { LedgerModule } from './ledger.module.js';
 export type { LedgerModuleExtras, LedgerOptionsFactory } from './ledger.module-definition.js';
 export { LedgerService, type FlushReport, type RecordManyResult } from './ledger.service.js';

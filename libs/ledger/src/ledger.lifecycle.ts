@@ -11,7 +11,7 @@ import { AdviceWatch } from './advice/advice-watch.js';
 import { notTheLedger } from './config/configured-ledger.js';
 import { describeSettings } from './config/describe-settings.js';
 import type { PoolShare } from './ledger.pool-share.js';
-import { OpenConnections } from './http/open-connections.js';
+import { OpenConnections } from './metering/open-connections.js';
 import { OnePerNest } from './nest/one-per-nest.js';
 import type { PartitionKeeper } from './partitions/partition-keeper.js';
 import type { LedgerFiles } from './files/ledger-files.js';

@@ -11,7 +11,7 @@ import { createSinkLedger, type SinkLedger } from './create-sink-ledger.js';
 import { createLogger } from './nest/create-logger.js';
 import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
-import { LedgerInterceptor } from './http/ledger.interceptor.js';
+import { LedgerInterceptor } from './metering/ledger.interceptor.js';
 import { checkConfigurations, checkTables, type ApplicationLedger } from './ledger.application.js';
 import { LedgerLifecycle } from './ledger.lifecycle.js';
 import { PoolShare } from './ledger.pool-share.js';

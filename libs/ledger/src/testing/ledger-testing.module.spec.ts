@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { isLedgerEntryInvalidError } from '../errors/ledger-entry-invalid.error.js';
 import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
-import { RecordUsage } from '../http/record-usage.decorator.js';
+import { RecordUsage } from '../metering/record-usage.decorator.js';
 import { LedgerModule } from '../ledger.module.js';
 import { LedgerService } from '../ledger.service.js';
 import { getLedgerToken, InjectLedger } from '../ledger.tokens.js';
