@@ -30,6 +30,11 @@ export interface LedgerMetric {
   readonly unit: string;
   /** A counter only grows while the process runs. */
   readonly kind: 'counter' | 'gauge';
+  /**
+   * What prom-client makes of the values of several processes, as its cluster registry does:
+   * amounts add up, a ratio or an age is that of the process that is worst off.
+   */
+  readonly aggregator: 'sum' | 'max';
   readonly help: string;
   readonly label?: string;
   readonly read: (stats: LedgerStats) => readonly Reading[];
@@ -44,6 +49,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     instrument: 'ledger.entries',
     unit: '{entry}',
     kind: 'counter',
+    aggregator: 'sum',
     help:
       'Entries by outcome: offered = queued + dropped + sealed + invalid + callers waiting, ' +
       'queued = written + duplicate + dead_lettered + spilled + depth + in flight',
@@ -67,7 +73,10 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     of: ({ bytes }) => bytes,
   }),
   gauge('saturation_ratio', 'saturation', '1', {
-    help: 'How full the channel is, by entries or by bytes, whichever is higher: 0 to 1',
+    aggregator: 'max',
+    help:
+      'How full the channel is, by entries or by bytes, whichever is higher: 0 to 1; ' +
+      'of several processes: the fullest',
     of: ({ saturation }) => saturation,
   }),
   gauge('in_flight_entries', 'in_flight_entries', '{entry}', {
@@ -75,6 +84,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     of: ({ inFlight }) => inFlight,
   }),
   gauge('oldest_entry_age_seconds', 'oldest_entry_age', 's', {
+    aggregator: 'max',
     help: 'Age of the oldest unsettled entry, 0 if there is none',
     of: ({ oldestEntryAgeMs }) => oldestEntryAgeMs / 1000,
   }),
@@ -83,6 +93,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     instrument: 'ledger.batches',
     unit: '{batch}',
     kind: 'counter',
+    aggregator: 'sum',
     help: 'Batches that workers took, by why they were due',
     label: 'due',
     read: ({ batches: { full, old, awaited, draining } }) => [
@@ -97,6 +108,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     instrument: 'ledger.workers',
     unit: '{worker}',
     kind: 'gauge',
+    aggregator: 'sum',
     help: 'Workers by whether they have a batch in flight',
     label: 'state',
     read: ({ workers: { total, busy } }) => [
@@ -109,6 +121,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     instrument: 'ledger.retries',
     unit: '{attempt}',
     kind: 'counter',
+    aggregator: 'sum',
     help: 'Attempts at a batch that were repeated, by what failed',
     label: 'class',
     read: ({ retriesByClass }) => RETRY_CLASSES.map((each) => [retriesByClass[each], each]),
@@ -118,7 +131,11 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     instrument: 'ledger.state',
     unit: '{ledger}',
     kind: 'gauge',
-    help: 'State of the ledger: 1 for the one it is in, 0 for the others',
+    // A sum would be 4 for four processes, which a rule that compares with 1 does not find.
+    aggregator: 'max',
+    help:
+      'State of the ledger: 1 for the one it is in, 0 for the others; ' +
+      'of several processes: 1 for each state that one of them is in',
     label: 'state',
     read: ({ state }) => STATES.map((each) => [Number(each === state), each]),
   },
@@ -138,12 +155,19 @@ function readOutcomes(stats: LedgerStats): Reading[] {
   ];
 }
 
+interface DescribedGauge {
+  /** Default: `sum`. */
+  readonly aggregator?: LedgerMetric['aggregator'];
+  readonly help: string;
+  readonly of: (stats: LedgerStats) => number;
+}
+
 function gauge(
   name: string,
   instrument: string,
   unit: string,
-  { help, of }: { help: string; of: (stats: LedgerStats) => number },
+  { aggregator = 'sum', help, of }: DescribedGauge,
 ): LedgerMetric {
   const names = { name: `ledger_${name}`, instrument: `ledger.${instrument}` };
-  return { ...names, unit, kind: 'gauge', help, read: (stats) => [[of(stats)]] };
+  return { ...names, unit, kind: 'gauge', aggregator, help, read: (stats) => [[of(stats)]] };
 }

@@ -1,4 +1,4 @@
-import { Counter, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { ledgerUnderTest, start, type LedgerUnderTest } from '../../testing/ledger-under-test.js';
 import type { LedgerOptions } from '../../config/ledger-options.interface.js';
@@ -171,5 +171,70 @@ describe('registerLedgerMetrics for Prometheus', () => {
     new Counter({ name: 'ledger_entries_total', help: 'not ours', registers: [registry] });
     const register = (): unknown => registerLedgerMetrics(registry, metered(ledgerUnderTest()));
     expect(register).toThrow("a metric 'ledger_entries_total' that is not a ledger's");
+  });
+});
+
+/** What prom-client's primary makes of the answers of its workers, which come as JSON. */
+async function aggregated(ledgers: readonly LedgerUnderTest[]): Promise<Map<string, number>> {
+  const answers = ledgers.map(async (test) => {
+    const registry = new Registry();
+    registerLedgerMetrics(registry, metered(test));
+    return JSON.parse(JSON.stringify(await registry.getMetricsAsJSON())) as object[];
+  });
+  return readMetrics(AggregatorRegistry.aggregate(await Promise.all(answers)));
+}
+
+describe('metrics of several processes behind one page', () => {
+  it('say how full the fullest channel is, and how many entries are in all of them', async () => {
+    const options = { bufferSize: 10, batchSize: 10, flushMs: 60_000 };
+    const ledgers = await Promise.all([1, 2, 3, 4].map(() => running(options)));
+    for (const [index, test] of ledgers.entries()) offer(test, index + 3);
+    const read = await aggregated(ledgers);
+    const of = (name: string): number => read.get(`ledger_${name}{ledger="default"}`) ?? Number.NaN;
+    expect(of('saturation_ratio')).toBe(0.6);
+    expect(of('channel_depth')).toBe(18);
+    expect(of('channel_capacity')).toBe(40);
+    expect(read.get('ledger_entries_total{ledger="default",outcome="queued"}')).toBe(18);
+    expect(read.get('ledger_workers{ledger="default",state="idle"}')).toBe(4);
+  });
+
+  it('give the age of the oldest entry of any', async () => {
+    const [young, old] = [await running({ flushMs: 60_000 }), await running({ flushMs: 60_000 })];
+    offer(old, 1);
+    await old.clock.advance(5000);
+    offer(young, 1);
+    await young.clock.advance(3000);
+    const read = await aggregated([young, old]);
+    expect(read.get('ledger_oldest_entry_age_seconds{ledger="default"}')).toBe(5);
+  });
+
+  it.each([1, 2, 4])('show 1 for a state that %i of four are in', async (halted) => {
+    const ledgers = await Promise.all([1, 2, 3, 4].map(() => running({ batchSize: 1 })));
+    for (const test of ledgers.slice(0, halted)) {
+      test.sink.failNext({ kind: 'halt', sqlState: '42P01' });
+      offer(test, 1);
+      await test.clock.turn();
+    }
+    const read = await aggregated(ledgers);
+    expect(read.get('ledger_state{ledger="default",state="halted"}')).toBe(1);
+    expect(read.get('ledger_state{ledger="default",state="running"}')).toBe(halted < 4 ? 1 : 0);
+    expect(read.get('ledger_state{ledger="default",state="sealed"}')).toBe(0);
+  });
+
+  it('add up flushes, bucket by bucket', async () => {
+    const ledgers = await Promise.all([1, 2, 3].map(() => running({ batchSize: 1 })));
+    const registries = ledgers.map((test) => {
+      const registry = new Registry();
+      registerLedgerMetrics(registry, metered(test));
+      return registry;
+    });
+    for (const test of ledgers) {
+      offer(test, 2);
+      await test.clock.turn();
+    }
+    const answers = await Promise.all(registries.map((each) => each.getMetricsAsJSON()));
+    const read = await readMetrics(AggregatorRegistry.aggregate(answers));
+    expect(read.get('ledger_batch_entries_count{ledger="default"}')).toBe(6);
+    expect(read.get('ledger_batch_entries_bucket{le="1",ledger="default"}')).toBe(6);
   });
 });

@@ -17,6 +17,8 @@ type Metric = Counter | Gauge | Histogram;
  * turn, so that the terms of the conservation law add up in each scrape; only the two histograms
  * are fed in between, once a flush. Several ledgers share a registry, told apart by the label
  * `ledger`. Registering one again changes nothing; another of the same label takes its place.
+ * Under prom-client's cluster registry amounts add up over the workers; saturation, age and state
+ * are those of the worker that is worst off.
  *
  * @param registry where they go; the ledger never uses prom-client's global one by itself
  * @returns takes this ledger out again; the metrics themselves stay
@@ -49,7 +51,13 @@ function feed(
   { name, help, buckets, of }: FlushHistogram,
   { label, ledger }: { label: string; ledger: MeteredLedger },
 ): () => void {
-  const described = { name, help, buckets: [...buckets], labelNames: ['ledger'] };
+  const described = {
+    name,
+    help,
+    buckets: [...buckets],
+    labelNames: ['ledger'],
+    aggregator: 'sum',
+  } as const;
   const make = (): Histogram => new Histogram({ ...described, registers: [registry] });
   const histogram = obtain(registry, name, make) as LedgerOwned<Histogram>;
   const ledgers = histogram[LEDGERS];
@@ -84,9 +92,9 @@ function isLedgerOwned(metric: object): metric is LedgerOwned<Metric> {
 }
 
 function scraped(registry: Registry, metric: LedgerMetric, ledgers: MeteredLedgers): Metric {
-  const { name, help, label, kind } = metric;
+  const { name, help, label, kind, aggregator } = metric;
   const labelNames = label === undefined ? ['ledger'] : ['ledger', label];
-  const common = { name, help, labelNames, registers: [registry] };
+  const common = { name, help, labelNames, aggregator, registers: [registry] };
   const readInto = (set: (labels: Record<string, string>, value: number) => void): void => {
     for (const [name, ledger] of ledgers) {
       for (const [value, of] of metric.read(ledger.stats())) {
