@@ -6,6 +6,7 @@ import { trackStreams, type PostgresOptions } from './open.js';
 import { classifyPgError, toSinkError } from './classify-pg-error.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 import type { PgClient } from './pg-client.js';
+import { ConnectError } from './connect-error.js';
 import { connectionSchema } from './connection-schema.js';
 import { PgLease, StatementError } from './pg-lease.js';
 import { PgSession } from './pg-session.js';
@@ -65,7 +66,7 @@ export class PgConnections {
   /**
    * The DataSource, initialised.
    *
-   * @throws what TypeORM throws if it can't be, DeadlineError if it takes too long
+   * @throws ConnectError if it can't be, or takes too long
    */
   async ready(): Promise<DataSource> {
     if (this.#isClosed) throw new Error('the sink was closed');
@@ -91,7 +92,7 @@ export class PgConnections {
       if (error instanceof DeadlineError) this.cut();
       // TypeORM must be done with it before the next try.
       await initialized.catch(() => {});
-      throw error;
+      throw new ConnectError(error, dataSource.options as PostgresOptions);
     }
   }
 
@@ -155,9 +156,15 @@ export class PgConnections {
     } catch (error) {
       if (error instanceof DeadlineError) this.#leaveUnclaimed(acquisition);
       if (isLedgerError(error)) throw error;
-      const failure = readPgError(error);
+      const failure = readPgError(this.#named(error));
       throw toSinkError(failure, classifyPgError(failure), true);
     }
+  }
+
+  /** A failure to connect, with the target that it is about. */
+  #named(error: unknown): unknown {
+    if (error instanceof ConnectError || this.#isClosed) return error;
+    return new ConnectError(error, this.options.dataSource().options as PostgresOptions);
   }
 
   #claim(): Acquisition | undefined {

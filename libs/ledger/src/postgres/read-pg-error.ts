@@ -1,4 +1,5 @@
 import { isLedgerError } from '../errors/ledger.error.js';
+import { ConnectError, describeConnectFailure } from './connect-error.js';
 import { nameOfCode } from './sql-states.js';
 
 /** A failure without any text of the server's, which may hold users' values. @internal */
@@ -42,6 +43,7 @@ interface RawError {
  * @internal
  */
 export function readPgError(error: unknown, target?: string): PgFailure {
+  if (error instanceof ConnectError) return readConnectError(error);
   const raw = unwrap(error);
   const code = text(raw.code);
   // `severity` is translated by the server, so that only its presence says something.
@@ -61,7 +63,17 @@ export function readPgError(error: unknown, target?: string): PgFailure {
   return { ...failure, text: words, cause: causeOf(failure, words) };
 }
 
+/** The failure behind it, with the target in its words. */
+function readConnectError({ reason, target }: ConnectError): PgFailure {
+  const failure = readPgError(reason);
+  if (isLedgerError(reason)) return failure;
+  const message = text(unwrap(reason).message) ?? '';
+  const words = describeConnectFailure({ code: failure.code, message }, target, failure.text);
+  return { ...failure, text: words, cause: causeOf(failure, words) };
+}
+
 function unwrap(error: unknown): RawError {
+  if (error instanceof ConnectError) return unwrap(error.reason);
   const raw = (typeof error === 'object' && error !== null ? error : {}) as RawError;
   return typeof raw.driverError === 'object' && raw.driverError !== null ? raw.driverError : raw;
 }

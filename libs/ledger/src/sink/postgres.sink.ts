@@ -19,7 +19,8 @@ import { InsertWriter } from './insert-writer.js';
 import type { PgConnections } from '../postgres/pg-connections.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { StatementError } from '../postgres/pg-lease.js';
-import { readPgError } from '../postgres/read-pg-error.js';
+import { ConnectError } from '../postgres/connect-error.js';
+import { readPgError, type PgFailure } from '../postgres/read-pg-error.js';
 import { readTableShape } from './read-table-shape.js';
 import type { TableShape } from './read-table-shape.js';
 import type { Verdict } from '../postgres/sql-states.js';
@@ -74,7 +75,7 @@ export class PostgresSink implements LedgerSink {
       const failure = readPgError(error);
       const verdict = classifyPgError(failure);
       throw verdict === 'transient' || verdict === 'unknown'
-        ? new SinkTransientError(`the database is away: ${failure.text}`, {
+        ? new SinkTransientError(`${transientWords(error, failure)}: ${failure.text}`, {
             cause: failure.cause,
             outcomeKnown: true,
             ...(failure.code === undefined ? {} : { sqlState: failure.code }),
@@ -210,6 +211,12 @@ export class PostgresSink implements LedgerSink {
     const { failure, outcomeKnown } = error;
     return toSinkError(failure, classifyPgError(failure), outcomeKnown && isNew);
   }
+}
+
+/** A pooler that answers is not away. */
+function transientWords(error: unknown, { isAnswer }: PgFailure): string {
+  const isRefusal = error instanceof ConnectError && isAnswer;
+  return isRefusal ? 'the connection was refused' : 'the database is away';
 }
 
 function verdictOf(error: unknown): Verdict | undefined {

@@ -1,0 +1,83 @@
+import { describePlace, shown, targetOf, type DatabaseTarget } from './describe-target.js';
+import type { PostgresOptions } from './open.js';
+
+/**
+ * No connection came about: what the server, the pooler or the network said, and for which target.
+ * `readPgError` makes the words of it.
+ *
+ * @internal
+ */
+export class ConnectError extends Error {
+  readonly target: DatabaseTarget;
+
+  /** @param reason what `pg`, TypeORM or Node raised; it may hold more than a message may show */
+  constructor(
+    readonly reason: unknown,
+    options: PostgresOptions,
+  ) {
+    super('no connection to the database');
+    this.name = 'ConnectError';
+    this.target = targetOf(options);
+  }
+}
+
+/** What a refusal at the start of a connection is about; nothing of users' entries is there yet. */
+interface Refusal {
+  /** Words that name the database, or the user, so that the place need not. */
+  readonly words: string;
+  readonly names: 'database' | 'user' | undefined;
+}
+
+/**
+ * The words for a connection that did not come about: `database "nodb" does not exist (3D000) at host
+ * 10.0.0.5:5432, user app`. Of the server's text only the name of a parameter is shown.
+ *
+ * @param usual words where the code has no better ones
+ * @internal
+ */
+export function describeConnectFailure(
+  { code, message }: { readonly code: string | undefined; readonly message: string },
+  target: DatabaseTarget,
+  usual: string,
+): string {
+  const refusal = code === undefined ? undefined : refusalOf(code, message, target);
+  const what = refusal ? `${refusal.words} (${code})` : usual;
+  const names = [
+    ...(refusal?.names === 'database' ? [] : [`database ${shown(target.database)}`]),
+    ...(refusal?.names === 'user' ? [] : [`user ${shown(target.user)}`]),
+  ];
+  return [`${what} at ${describePlace(target)}`, ...names].join(', ');
+}
+
+function refusalOf(code: string, message: string, target: DatabaseTarget): Refusal | undefined {
+  const { database, user } = target;
+  switch (code) {
+    case '3D000':
+      return { words: `database "${shown(database)}" does not exist`, names: 'database' };
+    case '28P01':
+      return { words: `the password of user "${shown(user)}" was refused`, names: 'user' };
+    case '28000':
+      return { words: `user "${shown(user)}" may not connect`, names: 'user' };
+    default: {
+      const parameter = refusedParameter(code, message);
+      if (parameter === undefined) return undefined;
+      const words = `the server or pooler refuses the startup parameter "${parameter}" of the connection`;
+      return { words, names: undefined };
+    }
+  }
+}
+
+/** PgBouncer's words, whatever version. Source: pgbouncer/src/client.c, 1.8 to 1.25. */
+const OF_POOLER = /unsupported startup parameter(?: in options)?: ([a-z_][\w.]{0,62})/i;
+const OF_POOLER_OPTIONS = /unsupported options startup parameter/i;
+/** The server translates its words, and not the name in quotes. */
+const QUOTED = /["«„“]\s?([a-z_][\w.]{0,62})\s?["»“”]/i;
+
+function refusedParameter(code: string, message: string): string | undefined {
+  // protocol_violation; undefined_object and invalid_parameter_value. Source: guc.c, GetConfigOption.
+  if (code === '08P01') {
+    if (OF_POOLER_OPTIONS.test(message)) return 'options';
+    return OF_POOLER.exec(message)?.[1];
+  }
+  return code === '42704' || code === '22023' ? QUOTED.exec(message)?.[1] : undefined;
+}

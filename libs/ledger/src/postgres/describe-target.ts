@@ -1,0 +1,91 @@
+import { userInfo } from 'node:os';
+import type { PostgresOptions } from './open.js';
+import { parseAddress, type PostgresAddress } from './parse-address.js';
+
+/** Which server, database and role a connection is for. Holds no password. @internal */
+export interface DatabaseTarget {
+  /** Name, IP address or folder of a unix socket. */
+  readonly host: string;
+  readonly port: string;
+  readonly database: string;
+  readonly user: string;
+}
+
+type TargetOptions = Partial<
+  Pick<PostgresOptions, 'url' | 'host' | 'port' | 'username' | 'database' | 'extra' | 'replication'>
+>;
+
+/** Characters of a name that a message shows. */
+const SHOWN = 80;
+
+/**
+ * What `pg` connects to with these options: the address before single options, then libpq's variables
+ * and `pg`'s defaults.
+ *
+ * @internal
+ */
+export function targetOf(options: TargetOptions): DatabaseTarget {
+  const server = options.replication?.master ?? options;
+  const extra = (options.extra ?? {}) as Readonly<Record<string, unknown>>;
+  const address = readAddress(first(extra['connectionString'], server.url));
+  const { PGHOST, PGPORT, PGUSER, PGDATABASE } = process.env;
+  const user = first(address?.user, extra['user'], server.username, PGUSER) ?? accountName();
+  return {
+    host: first(address?.host, extra['host'], server.host, PGHOST) ?? 'localhost',
+    port: first(address?.port, extra['port'], server.port, PGPORT) ?? '5432',
+    database: first(address?.database, extra['database'], server.database, PGDATABASE) ?? user,
+    user,
+  };
+}
+
+/** An empty one counts as none, as in `pg`. */
+function first(...candidates: readonly unknown[]): string | undefined {
+  return candidates.map(text).find((each) => each !== undefined && each !== '');
+}
+
+/**
+ * Names a target for an error or a log line: `host 10.0.0.5:5432, database app, user app`. Never has a
+ * password in it.
+ *
+ * @param options of a DataSource, or `{ url }`
+ * @internal
+ */
+export function describeTarget(options: TargetOptions): string {
+  const target = targetOf(options);
+  return `${describePlace(target)}, database ${shown(target.database)}, user ${shown(target.user)}`;
+}
+
+/** `host 10.0.0.5:5432`, or `socket /run/postgresql`. @internal */
+export function describePlace({ host, port }: DatabaseTarget): string {
+  if (host.startsWith('/')) return `socket ${shown(host)}/.s.PGSQL.${shown(port)}`;
+  const name = host.includes(':') ? `[${shown(host)}]` : shown(host);
+  return `host ${name}:${shown(port)}`;
+}
+
+/** A name on one line, without characters that would forge a log line. @internal */
+export function shown(name: string): string {
+  const line = name.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
+  return line.length > SHOWN ? `${line.slice(0, SHOWN - 1)}…` : line;
+}
+
+function readAddress(url: string | undefined): PostgresAddress | undefined {
+  if (!url) return undefined;
+  try {
+    return parseAddress(url);
+  } catch {
+    return undefined;
+  }
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+}
+
+/** An account without an entry in the system's list has no name. */
+function accountName(): string {
+  try {
+    return process.env['USER'] ?? userInfo().username;
+  } catch {
+    return '(unknown)';
+  }
+}

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { parseAddress } from './parse-address.js';
+
+function partsOf(url: string): Record<string, unknown> {
+  const { parameters, ...parts } = parseAddress(url);
+  return {
+    ...Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== undefined)),
+    parameters: [...parameters.keys()],
+  };
+}
+
+describe('parseAddress', () => {
+  it.each([
+    [
+      'postgres://app:p%40ss@db.example:6432/meter',
+      { host: 'db.example', port: '6432', user: 'app', password: 'p@ss', database: 'meter' },
+    ],
+    [
+      'postgresql://app@[::1]:5433/meter',
+      { host: '::1', port: '5433', user: 'app', database: 'meter' },
+    ],
+    [
+      'postgres:///meter?host=/run/postgresql&user=app',
+      { host: '/run/postgresql', user: 'app', database: 'meter' },
+    ],
+    [
+      'postgres://app:pw@/meter?host=/tmp&port=5433',
+      { host: '/tmp', port: '5433', user: 'app', password: 'pw', database: 'meter' },
+    ],
+    [
+      'postgres://app@%2Fvar%2Frun%2Fpostgresql/meter',
+      { host: '/var/run/postgresql', user: 'app', database: 'meter' },
+    ],
+    [
+      'postgres://app@%2Ftmp:5433/meter',
+      { host: '/tmp', port: '5433', user: 'app', database: 'meter' },
+    ],
+    ['socket:/var/run/postgresql?db=meter', { host: '/var/run/postgresql', database: 'meter' }],
+    [
+      'socket://app:pw@/run/pg?db=meter&port=5433',
+      { host: '/run/pg', port: '5433', user: 'app', password: 'pw', database: 'meter' },
+    ],
+    ['/var/run/postgresql meter', { host: '/var/run/postgresql', database: 'meter' }],
+    ['/var/run/postgresql', { host: '/var/run/postgresql' }],
+    [
+      'postgres://app:a b@db/my meter',
+      { host: 'db', user: 'app', password: 'a b', database: 'my meter' },
+    ],
+  ])('reads %s as pg does', (url, expected) => {
+    const { parameters, ...parts } = partsOf(url);
+    expect(parts).toEqual(expected);
+    expect(Array.isArray(parameters)).toBe(true);
+  });
+
+  it('keeps every parameter', () => {
+    expect(partsOf('postgres://db/app?sslmode=require&pool_timeout=3')['parameters']).toEqual([
+      'sslmode',
+      'pool_timeout',
+    ]);
+  });
+
+  it.each(['postgres://app:hush@[::db/meter', 'postgres://app:hush@db:port/meter'])(
+    'refuses %s without repeating it',
+    (url) => {
+      expect(() => parseAddress(url)).toThrow(/^not a URL$/);
+    },
+  );
+});
