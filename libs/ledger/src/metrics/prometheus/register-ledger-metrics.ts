@@ -55,9 +55,9 @@ function feed(
     name,
     help,
     buckets: [...buckets],
-    labelNames: ['ledger'],
-    aggregator: 'sum',
-  } as const;
+    labelNames: ['ledger' as const],
+    aggregator: 'sum' as const,
+  };
   const make = (): Histogram => new Histogram({ ...described, registers: [registry] });
   const histogram = obtain(registry, name, make) as LedgerOwned<Histogram>;
   const ledgers = histogram[LEDGERS];
