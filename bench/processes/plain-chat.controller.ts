@@ -26,7 +26,11 @@ export class PlainChatController {
     const caller = identifyCaller(request.user, http.headers.authorization);
     const meter = new CallMeter(request, await Tokenizer.load(request.model));
     const answer = await relay(this.upstream, { request, meter, http, reply });
-    await this.writeDown(callEntry(caller, request.model, await meter.settle(), 'completed'));
+    const used = await meter.settle();
+    const { model } = request;
+    await this.writeDown(
+      callEntry({ caller, model, used, end: 'completed', clientKey: undefined }),
+    );
     return answer;
   }
 }

@@ -24,6 +24,11 @@ import { identifyCaller, type CallersRequest } from './caller.js';
 /** What the handler leaves for the mapper. A call that was refused before it has neither. */
 type MeteredRequest = CallersRequest & { meter?: CallMeter; bookLater?: (end: UsageEnd) => void };
 
+function clientKeyOf({ headers }: MeteredRequest): string | undefined {
+  const key = headers['idempotency-key'];
+  return typeof key === 'string' ? key : undefined;
+}
+
 /** None at once for a client that left before a long text was counted. */
 function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>) {
   const [request, reply] = context.getArgs<[MeteredRequest, FastifyReply]>();
@@ -32,7 +37,8 @@ function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>) {
     return refusedEntry(request, end === 'aborted' ? 0 : reply.statusCode, end);
   }
   const used = meter.usage;
-  if (used) return callEntry(caller, (body as ChatRequest).model, used, end);
+  const { model } = body as ChatRequest;
+  if (used) return callEntry({ caller, model, used, end, clientKey: clientKeyOf(request) });
   bookLater?.(end);
   return null;
 }
@@ -58,7 +64,9 @@ export class ChatController {
     http.meter = meter;
     http.bookLater = (end) =>
       this.lateCounts.add(meter, (used) =>
-        this.ledger.record(callEntry(caller, request.model, used, end)),
+        this.ledger.record(
+          callEntry({ caller, model: request.model, used, end, clientKey: clientKeyOf(http) }),
+        ),
       );
     return relay(this.upstream, { request, meter, http, reply });
   }

@@ -78,6 +78,22 @@ describe('The gateway in front of an upstream', () => {
     expect(await entry()).toMatchObject({ prompt_tokens: 70, completion_tokens: 30 });
   });
 
+  it('books a call that is repeated and answered the same once, any other answer again', async () => {
+    upstream.answer = ({ response, body }) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      const { seed } = body as { seed: number };
+      response.end(JSON.stringify({ id: `chatcmpl-${seed}`, choices: [], usage: USAGE }));
+    };
+    const headers = { 'content-type': 'application/json', 'idempotency-key': 'retry-1' };
+    for (const seed of [1, 1, 2, 1]) await (await post({ seed }, { headers })).text();
+    // The key is the client's: another one's is another key.
+    const other = { ...headers, authorization: 'Bearer sk-other' };
+    await (await post({ seed: 1 }, { headers: other })).text();
+    const rows = await gateway.rows(3);
+    expect(rows.map((row) => row.prompt_tokens)).toEqual([70, 70, 70]);
+    expect(await gateway.settledStats()).toMatchObject({ conflicts: 0 });
+  });
+
   it('asks a stream for its usage, hides it again, and keeps the rest byte by byte', async () => {
     const text = says('Grüße 👩', 0, '\r\n\r\n') + ': ping\r\n\r\n' + says('b', 1);
     const bytes = Buffer.from(`${text}${USAGE_EVENT}data: [DONE]\n\n`);

@@ -20,6 +20,7 @@ export function assembleIntake(core: LedgerCore, handoff: Handoff): IntakeHalf {
     handoff,
     counters,
     clock,
+    refusesKeyUuids: core.options.sink === undefined,
     onDropped: () => losses.note('dropped', 1),
     onRefused: () => losses.note('sealed', 1),
     onInvalid: (fault, entry) => invalid.note(fault, entry),

@@ -79,6 +79,11 @@ export interface LedgerDefinition<
   readonly migrations: MigrationConstructor[];
 }
 
+/** Says of a definition that it has partitions: its entries give `createdAt` beside an `idempotencyKey`. */
+type PartitionedBy<Period> = [Period] extends [PartitionPeriod]
+  ? { readonly partition: Period }
+  : unknown;
+
 /**
  * Says what a ledger is, checked and frozen; it touches no database.
  *
@@ -88,7 +93,10 @@ export interface LedgerDefinition<
 export function defineLedger<
   const Ids extends IdType = 'bigint',
   const Columns extends DeclaredColumns = {},
->(options: DefinitionOptions<Ids, Columns> = {}): LedgerDefinition<Ids, Columns> {
+  const Period extends PartitionPeriod | undefined = PartitionPeriod | undefined,
+>(
+  options: DefinitionOptions<Ids, Columns> & { readonly partition?: Period } = {},
+): LedgerDefinition<Ids, Columns> & PartitionedBy<Period> {
   const faults = checkDefinition(options);
   if (faults.length > 0) throw new LedgerDefinitionError(faults);
   const table: LedgerTable<Ids, Columns> = {
@@ -103,7 +111,7 @@ export function defineLedger<
     immutable: options.immutable ?? false,
     shared: options.shared ?? false,
   };
-  return completeDefinition(table);
+  return completeDefinition(table) as LedgerDefinition<Ids, Columns> & PartitionedBy<Period>;
 }
 
 /**

@@ -197,8 +197,10 @@ export class LedgerService<
     const isThere = async (): Promise<boolean> => (await this.#reader.find(reversal)) !== undefined;
     if (await isThere()) return { uuid: reversal, outcome: 'duplicate' };
     const opposite = reversalOf(this.#ledger.table, entry, options as ReverseOptions<LedgerTable>);
+    // The one entry under a uuid of the ledger's own that does not come from a replay.
+    this.#ledger.intake.knownUuids.noteAnswered(reversal);
     try {
-      return await this.recordAndWait(opposite as unknown as UsageEntry<T>);
+      return await this.#ledger.awaited.record(opposite, {});
     } catch (error) {
       // Somebody else reversed it at the same time, for another reason.
       if (!isLedgerDeadLetteredError(error) || !(await isThere())) throw error;

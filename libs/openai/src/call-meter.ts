@@ -18,6 +18,7 @@ interface Said {
 
 /** An answer or a chunk of one. It comes from outside: nothing in it is sure. */
 export interface AnswerPart {
+  readonly id?: unknown;
   usage?: unknown;
   readonly choices?: readonly { message?: Said; delta?: Said }[];
   readonly error?: { code?: unknown; type?: unknown } | null;
@@ -34,6 +35,8 @@ export interface CallUsage {
   readonly status: number;
   /** A code of at most 64 characters for what went wrong. */
   readonly error: string | undefined;
+  /** The upstream's id of the answer: one that answers a repeated call again gives the same. */
+  readonly answerId: string | undefined;
 }
 
 const MAX_TOKENS = 2_147_483_647;
@@ -51,6 +54,7 @@ export class CallMeter {
   private settling: Promise<CallUsage> | undefined;
   private status = 0;
   private error: string | undefined;
+  private answerId: string | undefined;
 
   constructor(
     private readonly request: ChatRequest,
@@ -71,8 +75,9 @@ export class CallMeter {
 
   /** Takes note of a part that is about to be sent. Never throws, whatever the part is. */
   saw(part: AnswerPart): void {
-    const { usage: told, error } = part;
+    const { usage: told, error, id } = part;
     if (this.settling) return;
+    if (typeof id === 'string') this.answerId ??= id;
     if (isTokenUsage(told)) this.told = told;
     const named = [error?.code, error?.type, 'error'].find((name) => typeof name === 'string');
     if (error && named) this.failed(named.slice(0, MAX_ERROR_LENGTH));
@@ -91,7 +96,7 @@ export class CallMeter {
    * counted for it that would hold the event loop: `settle` counts them.
    */
   get usage(): CallUsage | undefined {
-    const { told, isCounted, longTexts, status, error } = this;
+    const { told, isCounted, longTexts, status, error, answerId } = this;
     if (isCounted) this.promptTokens ??= this.countShortPrompt();
     if (isCounted && (this.promptTokens === undefined || longTexts.length > 0)) return undefined;
     const counted = isCounted ? this.completionTokens : 0;
@@ -101,6 +106,7 @@ export class CallMeter {
       isCounted,
       status,
       error,
+      answerId,
     };
   }
 

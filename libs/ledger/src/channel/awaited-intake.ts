@@ -92,9 +92,10 @@ export class AwaitedIntake {
     return new Promise((resolve, reject) => {
       intake.place(entry, limits, (place) => {
         const wait = { uuid: place.uuid, startedAt, options, resolve, reject };
-        if (place.outcome !== 'queued') this.#refuse(place, wait);
-        else if (options.until === 'queued') resolve({ uuid: place.uuid, outcome: 'queued' });
-        else this.#awaitCommit(place.position, wait);
+        if (place.outcome !== 'queued') return this.#refuse(place, wait);
+        if (options.until !== 'queued') return this.#awaitCommit(place.position, wait);
+        intake.knownUuids.noteAnswered(place.uuid);
+        resolve({ uuid: place.uuid, outcome: 'queued' });
       });
     });
   }
@@ -130,6 +131,7 @@ export class AwaitedIntake {
     };
     const timer = clock.after(leftMs, () => {
       end();
+      this.#parts.intake.knownUuids.noteAnswered(uuid);
       reject(new LedgerWaitTimeoutError('queued', this.#waitedMs(wait), uuid));
     });
     const stopListening =
@@ -147,6 +149,8 @@ export class AwaitedIntake {
 
   #answer(settlement: Settlement, wait: Wait): void {
     const { uuid, resolve, reject } = wait;
+    // Whatever became of the entry, its caller knows the uuid and may repeat it.
+    this.#parts.intake.knownUuids.noteAnswered(uuid);
     switch (settlement.outcome) {
       case 'written':
       case 'duplicate':

@@ -105,6 +105,7 @@ function intakeOf(table: LedgerTable): { channel: Channel; intake: Intake; count
   const bounds = { capacity: AT_ONCE * 2, maxBytes: 2 ** 28, maxWaiting: 0, maxWaitingBytes: 0 };
   const handoff = new Handoff(bounds, clock);
   const intake = new Intake({
+    refusesKeyUuids: true,
     ...{ codec, handoff, counters, clock },
     onDropped: () => {},
     onRefused: () => {},

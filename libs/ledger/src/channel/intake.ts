@@ -7,10 +7,16 @@ import type { Clock } from '../clock/clock.js';
 import type { Channel } from './channel.js';
 import type { Handoff } from './handoff.js';
 import { elementOf, lengthOf } from './entry-list.js';
+import { KnownUuids } from './known-uuids.js';
 import type { RefusedWait, RoomLine, WaitLimits } from './room-line.js';
 
 /** What `record()` answers. @publicApi */
 export type RecordOutcome = 'queued' | 'dropped' | 'sealed' | 'invalid';
+
+const LEDGER_UUID: EntryFault = {
+  field: 'uuid',
+  rule: 'must not be one that the ledger makes for other entries: give idempotencyKey, or newEntryUuid()',
+};
 
 /** What the intake is made of. */
 export interface IntakeParts {
@@ -19,6 +25,8 @@ export interface IntakeParts {
   readonly handoff: Handoff;
   readonly counters: Counters;
   readonly clock: Clock;
+  /** See `KnownUuids`. */
+  readonly refusesKeyUuids: boolean;
   /** Called after each entry that found no room; must not throw. */
   readonly onDropped: () => void;
   /** Called after each entry that came too late; must not throw. */
@@ -48,6 +56,7 @@ export type Place =
 export class Intake {
   /** This run's random id, in every uuid that the intake makes. */
   readonly run = newRun();
+  readonly knownUuids: KnownUuids;
   /** The rule that the latest invalid entry broke. */
   lastFault: EntryFault | undefined;
   readonly #parts: IntakeParts;
@@ -63,19 +72,20 @@ export class Intake {
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
+    this.knownUuids = new KnownUuids(this.run, parts.refusesKeyUuids);
     this.#channel = parts.handoff.channel;
     this.#line = parts.handoff.room;
   }
 
   /** Offers an entry that waits for nothing. Never throws. */
   offer(entry: unknown): RecordOutcome {
-    const { counters, handoff, codec, clock } = this.#parts;
+    const { counters, handoff, clock } = this.#parts;
     if (handoff.isSealed) {
       counters.offered++;
       return this.#refuseSealed();
     }
     const now = clock.now();
-    const fault = codec.parser.parse(entry, now);
+    const fault = this.#parse(entry, now);
     // Only now: a getter of the entry may look at the counters, and the law must hold there too.
     counters.offered++;
     if (fault !== undefined) return this.#refuse(fault, entry);
@@ -83,6 +93,13 @@ export class Intake {
     if (this.#line.waiting > 0 || !this.#writeWithinCapacity(now)) return this.#drop();
     handoff.noteQueued();
     return 'queued';
+  }
+
+  #parse(entry: unknown, now: number): EntryFault | undefined {
+    const { parser } = this.#parts.codec;
+    const fault = parser.parse(entry, now);
+    if (fault !== undefined || parser.uuid.isNull) return fault;
+    return this.knownUuids.refuses(parser.uuid) ? LEDGER_UUID : undefined;
   }
 
   #refuse(fault: EntryFault, entry: unknown): 'invalid' {
@@ -142,7 +159,7 @@ export class Intake {
     const { counters, handoff, codec, clock } = this.#parts;
     const line = this.#line;
     const now = clock.now();
-    const fault = codec.parser.parse(entry, now);
+    const fault = this.#parse(entry, now);
     counters.offered++;
     // An entry that was not read has no uuid here: the one that is being read has.
     const given = fault === RECORDED_BY_GETTER ? undefined : codec.parser.uuid.text;

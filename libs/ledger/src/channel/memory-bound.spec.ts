@@ -25,6 +25,7 @@ function channelWith(
   const ignore = (): void => {};
   const intake = new Intake({
     ...{ handoff, clock, codec: new RowCodec(table), counters: new Counters() },
+    refusesKeyUuids: true,
     ...{ onDropped: ignore, onRefused: ignore, onInvalid: ignore },
   });
   return { handoff, intake };

@@ -262,12 +262,21 @@ async function convert(
   if (plan === undefined || plan.obstacles.length > 0) {
     throw new CommandError(`${sqlTable} can't be converted: ${plan?.obstacles.join('; ')}`);
   }
-  const { oldPartition, until, strays } = plan;
+  const { oldPartition, until, strays, keyed } = plan;
   const done = dryRun ? undefined : await convertTable(session, sqlTable, by);
   const verb = done === undefined ? 'would become' : 'became';
-  const lines = [`the table ${verb} ${oldPartition}, for entries up to ${until}`];
+  const lines = keyed > 0 ? [keyedLine(keyed, dryRun)] : [];
+  lines.push(`the table ${verb} ${oldPartition}, for entries up to ${until}`);
   if (strays > 0) lines.push(`${strays} rows with uuids of no such time go to the default one`);
-  return { json: { oldPartition, until, strays, converted: done !== undefined }, lines };
+  return { json: { oldPartition, until, strays, keyed, converted: done !== undefined }, lines };
+}
+
+function keyedLine(keyed: number, dryRun: boolean | undefined): string {
+  const what = `${keyed} rows are known by an idempotencyKey without createdAt`;
+  const then = 'an entry that comes again under such a key is a new entry';
+  return dryRun
+    ? `WARNING: ${what}: after the conversion ${then}. Convert when no caller repeats them any more`
+    : `WARNING: ${what}: from now on ${then}`;
 }
 
 function orNothing(lines: readonly string[]): readonly string[] {

@@ -161,19 +161,23 @@ describe('an invalid entry without createdAt, once it is mended', () => {
     expect(await memos()).toEqual(expected);
   });
 
-  it('stays where an idempotency key says that the caller has another time', async () => {
+  it('is one entry by its idempotency key, however often it is replayed', async () => {
     const store = new FileDeadLetterStore({ dir, ledger: 'default' });
     const at = queuedAt.getTime();
-    await store.store([
-      {
-        ...{ ...invalid, uuid: undefined, sqlState: undefined, queuedAt: at, deadLetteredAt: at },
-        entry: { userId: 1, idempotencyKey: 'k' },
-      },
-    ]);
+    const letter = {
+      ...{ ...invalid, uuid: undefined, sqlState: undefined, queuedAt: at, deadLetteredAt: at },
+      entry: { userId: 1, memo: 'keyed', idempotencyKey: 'k' },
+    };
+    await store.store([letter, { ...letter, queuedAt: at + 60_000 }]);
     await store.close();
-    expect(await replay(dir)).toBe(1);
-    expect(said.join('\n')).toContain('idempotencyKey needs createdAt');
-    expect(await memos()).toEqual([]);
+    expect(await replay(dir)).toBe(0);
+    expect(said.at(-1)).toBe('replayed: 1 written, 1 already there, 0 refused');
+    expect(await replay(join(dir, 'replayed'))).toBe(0);
+    expect(said.at(-1)).toBe('replayed: 0 written, 2 already there, 0 refused');
+    const [row] = await database.sql<{ memo: string; at: string }>(
+      `SELECT memo, date_trunc('milliseconds', created_at) = '${queuedAt.toISOString()}' AS at FROM $T`,
+    );
+    expect(row).toEqual({ memo: 'keyed', at: true });
   });
 });
 

@@ -123,6 +123,10 @@ function encode(table: LedgerTable, items: readonly ReplayItem[], fates: Fate[])
       fates[index] = { outcome: 'refused', why };
       return;
     }
+    // A keyed entry without createdAt: its time is that of the try that was set aside.
+    if (codec.parser.isTimeOfTry && item.entry['createdAt'] == null) {
+      codec.parser.createdAtMs = item.queuedAt;
+    }
     const target = createRowTarget(codec.maxRowBytes);
     const end = codec.encode(target, 0, { run: 0, sequence: 0 });
     rows.push({ index, bytes: target.bytes.subarray(0, end) });
@@ -154,7 +158,7 @@ function revive(
     const value = revived[field];
     if (typeof value === 'string') revived[field] = new Date(value);
   }
-  // The key's uuid is made of createdAt too, which only the caller knows: without it none is written.
+  // The key makes the uuid; where it needs createdAt too, only the caller knows that.
   if (revived['idempotencyKey'] != null) return revived;
   revived['uuid'] ??= fallbackUuid;
   revived['createdAt'] ??= new Date(queuedAt);

@@ -77,7 +77,18 @@ describe('EntryParser', () => {
       { userId: 1, uuid: 'x' },
       'uuid must be a uuid of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx, got a string',
     ],
-    [{ userId: 1, idempotencyKey: 'k' }, 'idempotencyKey needs createdAt, the same at each try'],
+    [
+      { userId: 1, idempotencyKey: '' },
+      'idempotencyKey must be a text of 1 to 256 bytes, got an empty string',
+    ],
+    [
+      { userId: 1, idempotencyKey: 'k\ud800' },
+      'idempotencyKey must be a text without lone surrogates',
+    ],
+    [
+      { userId: 1, idempotencyKey: 'k', uuid: '01890a5d-ac96-774b-bcce-b302099a8057' },
+      'idempotencyKey must not be given beside uuid, which it would make',
+    ],
     [
       { userId: 1, idempotencyKey: 'k'.repeat(257), createdAt: new Date(NOW) },
       'idempotencyKey must be a text of 1 to 256 bytes, got more',
@@ -98,6 +109,18 @@ describe('EntryParser', () => {
     [{ userId: 1, note: 'n'.repeat(8193) }, 'note must be at most 8192 bytes in UTF-8, got more'],
   ])('refuses %o by field, rule and kind', (entry, fault) => {
     expect(faultOf(entry)).toBe(fault);
+  });
+
+  it('takes an idempotency key alone, and asks for createdAt only where partitions need it', () => {
+    const plain = { name: 'd', schema: undefined, table: 't', ids: 'bigint', columns: {} } as const;
+    const partitioned = new RowCodec({ ...plain, partition: 'day' }).parser;
+    const entry = { userId: 1, idempotencyKey: 'k' };
+    expect(faultOf(entry)).toBeUndefined();
+    expect(partitioned.parse(entry, NOW)).toEqual({
+      field: 'idempotencyKey',
+      rule: 'needs createdAt, the same at each try: the table has partitions by time',
+    });
+    expect(partitioned.parse({ ...entry, createdAt: new Date(NOW) }, NOW)).toBeUndefined();
   });
 
   it('takes both ends of every range', () => {

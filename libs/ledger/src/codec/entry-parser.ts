@@ -1,11 +1,11 @@
-import { MAX_ID_BYTES } from '../entry/ledger-definition.js';
 import type { ColumnCodec } from './column-codec.js';
 import { TokensColumn } from './integer-column.js';
 import { AttributesColumn } from './json-column.js';
 import { kindOf, unlike } from './kind-of.js';
 import { dateMs, DirectionColumn, TimestampColumn } from './plain-columns.js';
-import { MemoColumn } from './text-column.js';
+import { MemoColumn, TextIdColumn } from './text-column.js';
 import { UuidColumn } from './uuid-column.js';
+import { isTimelessUuidV8 } from './uuid.js';
 
 /** `createdAt` may lie from 2000 on. */
 const EARLIEST_CREATED_AT = Date.UTC(2000, 0, 1);
@@ -26,6 +26,17 @@ export const RECORDED_BY_GETTER: EntryFault = {
   field: 'entry',
   rule: 'must not be recorded by a getter',
 };
+
+/** What of a definition decides how an entry is checked. */
+export interface ParsedColumns {
+  /** Of `userId`, `apiKeyId` and `serviceId`. */
+  readonly ids: readonly ColumnCodec[];
+  /** Fields that the application declared, and their columns in the same order. */
+  readonly names: readonly string[];
+  readonly declared: readonly ColumnCodec[];
+  /** Whether the uuid of an idempotency key holds `createdAt`, as partitions by uuid need it. */
+  readonly keysNeedTime: boolean;
+}
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -48,21 +59,26 @@ export class EntryParser {
   readonly corrects = new UuidColumn();
   idempotencyKey: string | undefined;
   createdAtMs = 0;
+  /**
+   * Whether `createdAtMs` is the ledger's choice though the uuid is that of a key: another try at the
+   * same entry has another time, and is the same entry.
+   */
+  isTimeOfTry = false;
 
   readonly #names: readonly string[];
   readonly #declared: readonly ColumnCodec[];
+  readonly #keysNeedTime: boolean;
+  /** A key keeps the rules of a text id: what is replaced could make one key of two. */
+  readonly #key = new TextIdColumn();
   #latestMs = 0;
   #isParsing = false;
   #field = 'entry';
 
-  constructor(
-    ids: readonly ColumnCodec[],
-    names: readonly string[],
-    declared: readonly ColumnCodec[],
-  ) {
+  constructor({ ids, names, declared, keysNeedTime }: ParsedColumns) {
     [this.userId, this.apiKeyId, this.serviceId] = ids as [ColumnCodec, ColumnCodec, ColumnCodec];
     this.#names = names;
     this.#declared = declared;
+    this.#keysNeedTime = keysNeedTime;
   }
 
   /** Fields behind the uuid, in the order of the row. */
@@ -177,14 +193,21 @@ export class EntryParser {
   #takeKey(entry: Given, hasCreatedAt: boolean): string | undefined {
     this.#field = 'idempotencyKey';
     this.idempotencyKey = undefined;
+    this.isTimeOfTry = false;
     const key = entry['idempotencyKey'];
-    if (key === undefined || key === null) return undefined;
-    if (typeof key !== 'string' || key === '') return unlike('a text of 1 to 256 bytes', key);
-    if (Buffer.byteLength(key) > MAX_ID_BYTES) return 'must be a text of 1 to 256 bytes, got more';
-    if (!key.isWellFormed()) return 'must be a text without lone surrogates';
-    if (!hasCreatedAt) return 'needs createdAt, the same at each try';
+    if (key === undefined || key === null) {
+      // Given back by a replay, or by a caller who repeats what the ledger answered.
+      this.isTimeOfTry = !this.uuid.isNull && isTimelessUuidV8(this.uuid.view);
+      return undefined;
+    }
+    const rule = this.#key.take(key);
+    if (rule !== undefined) return rule;
+    if (this.#keysNeedTime && !hasCreatedAt) {
+      return 'needs createdAt, the same at each try: the table has partitions by time';
+    }
     if (!this.uuid.isNull) return 'must not be given beside uuid, which it would make';
-    this.idempotencyKey = key;
+    this.idempotencyKey = key as string;
+    this.isTimeOfTry = !hasCreatedAt;
     return undefined;
   }
 

@@ -119,15 +119,50 @@ describe('RowCodec', () => {
     expect(new Set(uuids).size).toBe(uuids.length);
   });
 
-  it('makes the same UUIDv8 of the same key and time, and another of another', () => {
-    const codec = new RowCodec(tableOf('bigint'));
-    const createdAt = new Date(NOW);
-    const uuidOf = (idempotencyKey: string, at = createdAt): unknown =>
-      roundTrip(codec, { userId: 1, createdAt: at, idempotencyKey })['uuid'];
-    expect(uuidOf('order 1')).toBe(uuidOf('order 1'));
-    expect(uuidOf('order 1')).toMatch(/^[0-9a-f-]{14}8[0-9a-f]{3}-[89ab]/);
-    expect(uuidOf('order 2')).not.toBe(uuidOf('order 1'));
-    expect(uuidOf('order 1', new Date(NOW - 1))).not.toBe(uuidOf('order 1'));
+  describe('the uuid of an idempotency key', () => {
+    const uuidOf = (codec: RowCodec, entry: Record<string, unknown>): unknown =>
+      roundTrip(codec, entry)['uuid'];
+
+    it('is made of user and key alone, without a time', () => {
+      const codec = new RowCodec(tableOf('bigint'));
+      const entry = { userId: 1, idempotencyKey: 'order 1' };
+      const uuid = uuidOf(codec, entry);
+      expect(uuid).toMatch(/^00000000-0000-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      expect(uuidOf(codec, { ...entry, createdAt: new Date(NOW - 5000) })).toBe(uuid);
+      expect(uuidOf(codec, { ...entry, promptTokens: 7 })).toBe(uuid);
+      expect(uuidOf(codec, { ...entry, idempotencyKey: 'order 2' })).not.toBe(uuid);
+      expect(uuidOf(codec, { ...entry, userId: 2 })).not.toBe(uuid);
+    });
+
+    it.each<[IdType, unknown[]]>([
+      ['bigint', [7, 7n, '7', '007']],
+      ['uuid', ['01890a5d-ac96-774b-bcce-b302099a8057', '01890A5D-AC96-774B-BCCE-B302099A8057']],
+    ])('is the same however an id of type %s is written', (ids, spellings) => {
+      const codec = new RowCodec(tableOf(ids));
+      const uuids = spellings.map((userId) => uuidOf(codec, { userId, idempotencyKey: 'k' }));
+      expect(new Set(uuids).size).toBe(1);
+    });
+
+    it('never is that of another user with another key', () => {
+      const codec = new RowCodec(tableOf('text'));
+      const text = fc.string({ minLength: 1, maxLength: 8 }).filter((id) => !id.includes('\0'));
+      fc.assert(
+        fc.property(text, text, text, (left, middle, right) => {
+          const one = uuidOf(codec, { userId: left + middle, idempotencyKey: right });
+          const other = uuidOf(codec, { userId: left, idempotencyKey: middle + right });
+          expect(one).not.toBe(other);
+        }),
+      );
+    });
+
+    it('begins with createdAt where the table has partitions', () => {
+      const codec = new RowCodec({ ...tableOf('bigint'), partition: 'month' });
+      const at = (ms: number): unknown =>
+        uuidOf(codec, { userId: 1, idempotencyKey: 'k', createdAt: new Date(ms) });
+      expect(at(NOW)).toBe(at(NOW));
+      expect(at(NOW)).toMatch(/^019b76da-a800-81ed-[89ab]/);
+      expect(at(NOW - 1)).not.toBe(at(NOW));
+    });
   });
 
   it('gives a row its sequence later', () => {

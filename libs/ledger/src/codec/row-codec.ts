@@ -6,7 +6,9 @@ import { createColumn, createIdColumn } from './create-column.js';
 import { EntryParser } from './entry-parser.js';
 import type { RowTarget } from './row-target.js';
 import { writeTimestamp } from './plain-columns.js';
-import { formatUuid, writeUuidSequence, writeUuidV7, writeUuidV8 } from './uuid.js';
+import { KeyUuid } from './key-uuid.js';
+import { isTimeOfTry, markTimeOfTry } from './time-of-try.js';
+import { formatUuid, writeUuidSequence, writeUuidV7 } from './uuid.js';
 
 /** Offset of the uuid's 16 bytes in a row: field count and the field's length stand before it. */
 const UUID_OFFSET = 6;
@@ -26,13 +28,17 @@ export class RowCodec {
   readonly parser: EntryParser;
   readonly #declared: readonly ColumnCodec[];
   readonly #fieldCount: number;
+  readonly #isTimeInKeys: boolean;
+  readonly #keyUuid = new KeyUuid();
   readonly #fields: readonly (readonly [field: string, column: ColumnCodec])[];
 
   constructor(table: LedgerTable) {
     const ids = [0, 1, 2].map(() => createIdColumn(table.ids));
     const names = Object.keys(table.columns);
     this.#declared = names.map((name) => createColumn(table.columns[name]!));
-    this.parser = new EntryParser(ids, names, this.#declared);
+    this.#isTimeInKeys = table.partition !== undefined;
+    const keysNeedTime = this.#isTimeInKeys;
+    this.parser = new EntryParser({ ids, names, declared: this.#declared, keysNeedTime });
     this.#fields = this.parser.fields;
     const columns = rowColumnsOf(table);
     this.#fieldCount = columns.length;
@@ -74,6 +80,7 @@ export class RowCodec {
     end = parser.attributes.write(target, end);
     end = parser.corrects.write(target, end);
     end = writeTimestamp(target, end, parser.createdAtMs);
+    if (parser.isTimeOfTry) markTimeOfTry(target, end);
     for (const column of this.#declared) end = column.write(target, end);
     return end;
   }
@@ -81,7 +88,9 @@ export class RowCodec {
   #writeUuid(target: RowTarget, offset: number, id: { run: number; sequence: number }): void {
     const { parser } = this;
     if (parser.idempotencyKey !== undefined) {
-      writeUuidV8(target, offset, parser.createdAtMs, parser.idempotencyKey);
+      const ms = this.#isTimeInKeys ? parser.createdAtMs : undefined;
+      const { userId, idempotencyKey: key } = parser;
+      this.#keyUuid.write(target, offset, { userId, key, ms });
     } else if (parser.uuid.isNull) {
       writeUuidV7(target, offset, parser.createdAtMs, id);
     } else {
@@ -113,5 +122,16 @@ export class RowCodec {
       offset = end;
     }
     return entry;
+  }
+
+  /** Whether `createdAt` of an encoded row is that of one try among several, which may differ. */
+  isTimeOfTry(row: Buffer): boolean {
+    const view = new DataView(row.buffer, row.byteOffset, row.length);
+    let offset = FIELD_COUNT_BYTES + UUID_FIELD_BYTES;
+    for (const [field] of this.#fields) {
+      if (field === 'createdAt') return isTimeOfTry({ bytes: row, view }, offset + 4);
+      offset += 4 + Math.max(view.getInt32(offset), 0);
+    }
+    return false;
   }
 }

@@ -10,7 +10,7 @@ import type { RowTarget } from './row-target.js';
  */
 const LOOP_CHARACTERS = 32;
 /** UTF-8 bytes of one UTF-16 code unit, at most. */
-const UTF8_PER_UNIT = 3;
+export const UTF8_PER_UNIT = 3;
 
 /** Bytes that a text may take in UTF-8, never less than it does. */
 export function utf8Bound(text: string): number {

@@ -20,6 +20,11 @@ export class UuidColumn implements ColumnCodec {
     return undefined;
   }
 
+  /** The 16 bytes of the uuid taken last; undefined content if there was none. */
+  get view(): DataView {
+    return this.#kept.view;
+  }
+
   /** The uuid taken last, in lower case; undefined if there was none. */
   get text(): string | undefined {
     return this.isNull ? undefined : formatUuid(this.#kept.bytes, 0);

@@ -1,4 +1,10 @@
-import type { ColumnType, DeclaredColumns, IdType, LedgerTable } from './ledger-definition.js';
+import type {
+  ColumnType,
+  DeclaredColumns,
+  IdType,
+  LedgerTable,
+  PartitionPeriod,
+} from './ledger-definition.js';
 
 /** An id as a caller gives it: bigint ids as number, bigint or decimal string, others as string. @publicApi */
 export type IdInput<T extends IdType> = T extends 'bigint' ? number | bigint | string : string;
@@ -53,23 +59,48 @@ export interface EntryFields<Ids extends IdType> {
 interface WithUuid {
   /** From 2000 to one day ahead; milliseconds. Default: now. */
   createdAt?: Date | null | undefined;
-  /** Any UUID; primary key and idempotency key. Default: a UUIDv7 of `createdAt`. */
+  /**
+   * Any UUID that is not the ledger's own kind (of this run, or of an idempotency key); primary key and
+   * idempotency key. Default: a UUIDv7 of `createdAt`. `newEntryUuid()` makes one.
+   */
   uuid?: string | null | undefined;
   idempotencyKey?: null | undefined;
 }
 
 /** An entry that is known by a key of the caller's. @inline */
 interface WithIdempotencyKey {
-  /** The same at each try, since it is part of the uuid. */
-  createdAt: Date;
+  /**
+   * From 2000 to one day ahead; milliseconds. Default: now. Given, it is compared: the same key with
+   * another time is a conflict. Not given, the time of the first try stays.
+   */
+  createdAt?: Date | null | undefined;
   uuid?: null | undefined;
-  /** At most 256 bytes. */
+  /**
+   * 1 to 256 bytes. The uuid is made of `userId` and this key, so the same key of the same user is the
+   * same entry, whenever it is recorded.
+   */
   idempotencyKey: string;
 }
 
+/** The same in a partitioned table, where the uuid holds the time. @inline */
+interface WithKeyAndTime {
+  /** The same at each try, since it is part of the uuid. */
+  createdAt: Date;
+  uuid?: null | undefined;
+  /** 1 to 256 bytes; the same key of the same user at the same `createdAt` is the same entry. */
+  idempotencyKey: string;
+}
+
+/** How an entry of a ledger may be known by a key: partitions need its time, uuids of version 7 allow none. */
+type WithKeyOf<T> = T extends { readonly uuids: 'v7' }
+  ? never
+  : T extends { readonly partition: PartitionPeriod }
+    ? WithKeyAndTime
+    : WithIdempotencyKey;
+
 /** One usage fact as given to `record()`, typed by the ledger's definition. @publicApi */
 export type UsageEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = EntryFields<T['ids']> &
-  (WithUuid | WithIdempotencyKey) &
+  (WithUuid | WithKeyOf<T>) &
   DeclaredFields<T['columns']>;
 
 /** Without columns it is `unknown`: an intersection with `{}` would let unknown fields pass. */

@@ -90,6 +90,27 @@ function startWriter() {
 }
 
 describe('partitions convert', () => {
+  it('names rows of idempotency keys without a time first: their keys are free afterwards', async () => {
+    const definition = defineLedger({ schema: database.schema });
+    const options = resolveLedgerOptions({ connection: { url: database.url }, flushMs: 5 });
+    const { ledger } = createLedger(definition, options, { log: say, warn: say, error: say });
+    void ledger.writer.start(() => {});
+    for (const idempotencyKey of ['a', 'b']) ledger.intake.offer({ userId: 1, idempotencyKey });
+    ledger.intake.offer({ userId: 1 });
+    await ledger.writer.flush(20_000);
+    await ledger.shutdown.finish();
+    await ledger.sink.close();
+    said.length = 0;
+    const named = 'WARNING: 2 rows are known by an idempotencyKey without createdAt: ';
+    expect(await run('partitions', 'convert', '--dry-run')).toBe(0);
+    expect(said[0]).toContain(named);
+    said.length = 0;
+    expect(await run('partitions', 'convert')).toBe(0);
+    expect(said[0]).toContain(named);
+    const [row] = await database.sql<{ n: string }>('SELECT count(*) AS n FROM $T');
+    expect(Number(row!.n)).toBe(3);
+  });
+
   it('takes a plain table over while entries are written, and none is lost', async () => {
     await database.sql(`CREATE INDEX own_memo ON $T (memo)`);
     const writer = startWriter();

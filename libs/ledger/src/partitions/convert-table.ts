@@ -26,6 +26,11 @@ export interface ConversionPlan {
   readonly until: string;
   /** Rows whose uuid is no time before that; they move to the default partition. */
   readonly strays: number;
+  /**
+   * Rows that are known by an idempotency key without a time. Their keys are free again afterwards,
+   * since the uuid of a key holds the time then.
+   */
+  readonly keyed: number;
   /** Why the table can't be converted, each a sentence; empty if it can. */
   readonly obstacles: readonly string[];
 }
@@ -46,20 +51,23 @@ export async function planConversion(
   if (found === undefined) return undefined;
   // The first period that begins no sooner than the margin allows.
   const end = periodAt(unit, now + MARGIN_MS, 1).from;
-  const [row] = found.obstacles.length > 0 ? [] : await countStrays(session, sqlTable, end);
+  const [row] = found.obstacles.length > 0 ? [] : await countOthers(session, sqlTable, end);
   return {
     found,
     end,
     oldPartition: oldPartitionOf(found).name,
     until: new Date(end).toISOString(),
-    strays: Number(row?.n ?? 0),
+    strays: Number(row?.strays ?? 0),
+    keyed: Number(row?.keyed ?? 0),
     obstacles: found.obstacles,
   };
 }
 
-function countStrays(session: PgSession, sqlTable: string, end: number) {
-  const sql = `SELECT count(*)::text AS n FROM ${sqlTable} WHERE uuid >= $1::uuid`;
-  return session.rows<{ n: string }>(sql, [uuidBound(end)]);
+/** Uuids from the first period on, and those without a time, which begin with zeros: two ranges of the key. */
+function countOthers(session: PgSession, sqlTable: string, end: number) {
+  const sql = `SELECT (SELECT count(*) FROM ${sqlTable} WHERE uuid >= $1::uuid)::text AS strays,
+    (SELECT count(*) FROM ${sqlTable} WHERE uuid < $2::uuid)::text AS keyed`;
+  return session.rows<{ strays: string; keyed: string }>(sql, [uuidBound(end), uuidBound(1)]);
 }
 
 function oldPartitionOf({ path }: PlainTable): RelationName {
@@ -83,7 +91,7 @@ export async function convertTable(
 ): Promise<ConversionPlan | undefined> {
   const plan = await planConversion(session, sqlTable, unit, patience.now);
   if (plan === undefined || plan.obstacles.length > 0) return undefined;
-  const { found, end, strays } = plan;
+  const { found, end, strays, keyed } = plan;
   const conversion = { session, sqlTable, found, end, old: oldPartitionOf(found) };
   const check = quoteIdentifier(conversionCheck(found.path.table));
   if (strays === 0) {
@@ -111,7 +119,7 @@ export async function convertTable(
   );
   await createPartitions(session, sqlTable, periods, patience);
   const { oldPartition, until, obstacles } = plan;
-  return { oldPartition, until, strays, obstacles };
+  return { oldPartition, until, strays, keyed, obstacles };
 }
 
 /** The check would refuse all entries of the next period. @throws Error if it can't be removed */

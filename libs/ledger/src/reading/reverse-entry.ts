@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { createRowTarget } from '../codec/row-target.js';
 import { formatUuid, writeUuidV8 } from '../codec/uuid.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
@@ -20,7 +21,8 @@ const ZERO = /^-?0+(\.0*)?$/;
  */
 export function reversalUuid({ uuid, createdAt }: StoredEntry<LedgerTable>): string {
   const target = createRowTarget(16);
-  writeUuidV8(target, 0, new Date(createdAt).getTime(), `reversal of ${uuid}`);
+  const digest = hash('sha256', `reversal of ${uuid}`, 'buffer');
+  writeUuidV8(target, 0, new Date(createdAt).getTime(), digest);
   return formatUuid(target.bytes, 0);
 }
 

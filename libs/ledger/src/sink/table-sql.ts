@@ -40,8 +40,7 @@ export function compareSql(sqlTable: string, source: RowSource, key: readonly st
   const { columns, from, order } = source;
   const join = key.map((name) => `t.${quoteIdentifier(name)} = b.${quoteIdentifier(name)}`);
   return (
-    `SELECT b.${ORDINAL}, ` +
-    `ROW(${columnList(columns, 't.')}) IS DISTINCT FROM ROW(${columnList(columns, 'b.')}) ` +
+    `SELECT b.${ORDINAL}, ${differsSql(columns, 'b')} ` +
     `FROM (SELECT ${columnList(columns, 's.')}, ` +
     `row_number() OVER (ORDER BY ${order}) AS ${ORDINAL}, ` +
     `row_number() OVER (PARTITION BY ${columnList(key, 's.')} ORDER BY ${order}) ` +
@@ -51,12 +50,28 @@ export function compareSql(sqlTable: string, source: RowSource, key: readonly st
   );
 }
 
+/**
+ * Whether a row says something else than the one of its key in the table (`t`). A `created_at` that is
+ * no whole millisecond is the time of one try at a keyed entry, and is not compared.
+ *
+ * @param given alias of the row to be written
+ * @internal
+ */
+export function differsSql(columns: readonly string[], given: 'b' | 's'): string {
+  const others = columns.filter((name) => name !== 'created_at');
+  const [stored, row] = [columnList(others, 't.'), columnList(others, `${given}.`)];
+  const at = `${given}.created_at`;
+  return (
+    `(ROW(${stored}) IS DISTINCT FROM ROW(${row}) ` +
+    `OR t.created_at <> ${at} AND ${at} = date_trunc('milliseconds', ${at}))`
+  );
+}
+
 /** Asks which rows are in the table with equal content: their positions, from 1. @internal */
 export function findSameSql(sqlTable: string, { columns, from, order }: RowSource): string {
   return (
     `SELECT ${order} FROM ${from} JOIN ${sqlTable} t ON t.uuid = s.uuid ` +
-    `WHERE ROW(${columnList(columns, 't.')}) IS NOT DISTINCT FROM ` +
-    `ROW(${columnList(columns, 's.')}) ORDER BY 1`
+    `WHERE NOT ${differsSql(columns, 's')} ORDER BY 1`
   );
 }
 

@@ -3,8 +3,9 @@ import { RowCodec } from '../codec/row-codec.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 
 /**
- * Compares two rows as the table does, where a uuid that comes again is a duplicate or a conflict:
- * jsonb knows no order of keys, and numeric takes 1.0 for 1.00.
+ * Compares the stored row and another as the table does, where a uuid that comes again is a duplicate or a conflict:
+ * jsonb knows no order of keys, numeric takes 1.0 for 1.00, and the time of
+ * one try at a keyed entry is not compared.
  *
  * @internal
  */
@@ -16,7 +17,12 @@ export function sameEntry(table: LedgerTable): (one: Buffer, other: Buffer) => b
     for (const name of numerics) entry[name] = withoutTrailingZeros(entry[name] as string | null);
     return entry;
   };
-  return (one, other) => one.equals(other) || isDeepStrictEqual(contentOf(one), contentOf(other));
+  return (one, other) => {
+    if (one.equals(other)) return true;
+    const [stored, given] = [contentOf(one), contentOf(other)];
+    if (codec.isTimeOfTry(other)) given['createdAt'] = stored['createdAt'];
+    return isDeepStrictEqual(stored, given);
+  };
 }
 
 function withoutTrailingZeros(decimal: string | null): string | null {

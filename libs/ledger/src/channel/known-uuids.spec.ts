@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { UuidColumn } from '../codec/uuid-column.js';
+import { newEntryUuid } from '../codec/uuid.js';
+import { ledgerUnderTest, start, type LedgerUnderTest } from '../testing/ledger-under-test.js';
+import { KnownUuids } from './known-uuids.js';
+
+const last = ({ sink }: LedgerUnderTest): string => [...sink.rows.keys()].at(-1)!;
+
+/** The uuid that a run makes so many entries and milliseconds later. */
+function later(uuid: string, sequence: number, ms = 0): string {
+  const digits = BigInt(`0x${uuid.replaceAll('-', '')}`) + BigInt(sequence) + (BigInt(ms) << 80n);
+  const hex = digits.toString(16).padStart(32, '0');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+async function written(test: LedgerUnderTest, entry: object): Promise<string> {
+  test.ledger.intake.offer(entry);
+  await test.clock.advance(2000);
+  return last(test);
+}
+
+describe('a uuid that a caller gives', () => {
+  it.each([
+    ['the next of the run', (uuid: string) => later(uuid, 1, 1)],
+    ['one far ahead in the run', (uuid: string) => later(uuid, 2 ** 40, 60_000)],
+    ['one that the run used for another caller', (uuid: string) => uuid],
+    ['one of the run in capitals', (uuid: string) => later(uuid, 1).toUpperCase()],
+  ])('is refused if it is %s', async (_, forge) => {
+    const test = ledgerUnderTest();
+    await start(test);
+    const seen = await written(test, { userId: 1 });
+    expect(test.ledger.intake.offer({ userId: 2, uuid: forge(seen) })).toBe('invalid');
+    expect(test.ledger.intake.lastFault).toMatchObject({ field: 'uuid' });
+    // The entry that it would have shadowed.
+    await written(test, { userId: 3 });
+    expect(test.ledger.stats()).toMatchObject({ written: 2, invalid: 1, conflicts: 0 });
+  });
+
+  it('is refused if it is that of an idempotency key, whose user and key can be guessed', async () => {
+    const test = ledgerUnderTest();
+    await start(test);
+    const uuid = await written(test, { userId: 1, idempotencyKey: 'order 17' });
+    const other = ledgerUnderTest();
+    await start(other);
+    expect(other.ledger.intake.offer({ userId: 2, uuid })).toBe('invalid');
+    await written(other, { userId: 1, idempotencyKey: 'order 17', promptTokens: 5 });
+    expect(last(other)).toBe(uuid);
+  });
+
+  it('is taken if it is any other: of newEntryUuid(), of another run, or of another maker', () => {
+    const { intake } = ledgerUnderTest().ledger;
+    for (let i = 0; i < 1000; i++) {
+      const bytes = randomBytes(16);
+      bytes[6] = ((1 + (i % 7)) << 4) | (bytes[6]! & 0x0f);
+      bytes[8] = 0x80 | (bytes[8]! & 0x3f);
+      const uuid = bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+      expect(intake.offer({ userId: 1, uuid })).toBe('queued');
+      expect(intake.offer({ userId: 1, uuid: newEntryUuid() })).toBe('queued');
+    }
+  });
+
+  it.each([
+    ['of the run', {}],
+    ['of an idempotency key', { idempotencyKey: 'k' }],
+  ])('may be repeated by the caller who got it as an answer: %s', async (_, more) => {
+    const test = ledgerUnderTest({ commitTimeoutMs: 10 });
+    const answer = test.ledger.awaited
+      .record({ userId: 1, ...more }, {})
+      .catch((error: { code: string; uuid: string }) => error);
+    await test.clock.advance(20);
+    const { uuid } = await answer;
+    expect(await answer).toMatchObject({ code: 'LEDGER_WAIT_TIMEOUT' });
+    await start(test);
+    await test.clock.advance(2000);
+    expect(test.ledger.intake.offer({ userId: 1, uuid })).toBe('queued');
+    // Only its own: the next one of the run is somebody else's.
+    expect(test.ledger.intake.offer({ userId: 1, uuid: later(uuid, 1) })).toBe('invalid');
+  });
+
+  it('is remembered for as many answers as fit, the oldest forgotten first', () => {
+    const known = new KnownUuids(0, true);
+    const column = new UuidColumn();
+    const uuidOf = (answer: number): string =>
+      `00000000-0000-8000-8000-${answer.toString(16).padStart(12, '0')}`;
+    const isRefused = (answer: number): boolean => {
+      expect(column.take(uuidOf(answer))).toBeUndefined();
+      return known.refuses(column);
+    };
+    for (let answer = 0; answer < 70_000; answer++) known.noteAnswered(uuidOf(answer));
+    expect([0, 4463, 4464, 69_999].map(isRefused)).toEqual([true, true, false, false]);
+  });
+});
