@@ -35,7 +35,6 @@ function whereToLook(address: string): string {
   return `
   The gateway listens on ${url}
 
-  look     ${url}/
   health   ${url}/health
   metrics  ${url}/metrics
   usage    ${url}/v1/usage/summary?userId=alice

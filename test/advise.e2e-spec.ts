@@ -8,7 +8,7 @@ import { LedgerTestingModule } from 'nestjs-ledger/testing';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import type { Finding } from '../libs/ledger/src/advice/finding.interface.js';
 import { runProgram } from '../libs/ledger/src/cli/program.js';
 import { buildIfStale } from './support/example-app.js';
@@ -16,6 +16,7 @@ import { OwnSchema } from './support/own-schema.js';
 
 /** The least that says something, and a moment for a busy machine. */
 const SECONDS = '8';
+const TOKEN = 'of-the-tests-of-advise';
 const SECRET = 'Bearer open-sesame';
 const WORKERS = 12;
 
@@ -48,6 +49,7 @@ beforeEach(() => {
   said = [];
 });
 afterEach(async () => {
+  vi.unstubAllEnvs();
   (app?.getHttpServer() as Server | undefined)?.closeAllConnections();
   await app?.close();
   app = undefined;
@@ -77,6 +79,7 @@ describe('npx nestjs-ledger advise', { timeout: 60_000 }, () => {
     try {
       const options = { numWorkers: WORKERS, bufferSize: 20, batchSize: 10, flushMs: 100 };
       const connection = { type: 'postgres', url: schema.url } as const;
+      vi.stubEnv('LEDGER_DASHBOARD_TOKEN', TOKEN);
       const url = await serve([
         LedgerModule.forRoot({ ...options, connection }),
         LedgerDashboardModule.forRoot({ path: '/' }),
@@ -88,9 +91,17 @@ describe('npx nestjs-ledger advise', { timeout: 60_000 }, () => {
       try {
         const texts: string[] = [];
         const asJson = { ...output, line: (text: string) => void texts.push(text) };
+        // The application of this folder has the same environment; another has the link alone.
+        expect(await advise(`${url}/?ledger-token=${TOKEN}x`)).toBe(2);
+        expect(said.splice(0)[0]).toContain(
+          'Without guards it answers on its own machine only, to',
+        );
         const ways = [
           advise(url, '--seconds', SECONDS),
-          runProgram(['advise', url, '--seconds', SECONDS, '--json'], asJson),
+          runProgram(
+            ['advise', `${url}/?ledger-token=${TOKEN}`, '--seconds', SECONDS, '--json'],
+            asJson,
+          ),
         ];
         expect(await Promise.all(ways)).toEqual([1, 1]);
         const report = JSON.parse(texts.join('\n')) as Report;

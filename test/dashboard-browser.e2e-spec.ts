@@ -25,6 +25,9 @@ const SCHEMA = `dashboard_${process.pid}_${Date.now()}`;
 /** What the browser itself says of a server that is gone; the page can't keep it from that. */
 const GONE = /ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)/;
 
+const TOKEN = 'of-the-tests-in-a-browser';
+const KEY = `ledger-token=${TOKEN}`;
+
 let browser: DashboardBrowser;
 let admin: pg.Client;
 let folder: string;
@@ -42,6 +45,8 @@ async function start(database: string, more: Record<string, string> = {}): Promi
   const environment = {
     DATABASE_URL: `${database}?options=-csearch_path%3D${SCHEMA}`,
     DATA_DIR: folder,
+    // So that the page, once opened, lives through a restart.
+    LEDGER_DASHBOARD_TOKEN: TOKEN,
     ...more,
   };
   gateway = await GatewayProcess.spawn(environment);
@@ -50,7 +55,7 @@ async function start(database: string, more: Record<string, string> = {}): Promi
 }
 
 async function look(url: string, options?: Parameters<DashboardBrowser['open']>[1]) {
-  page = await browser.open(url, options);
+  page = await browser.open(`${url}/?${KEY}`, options);
   await page.getByText('live', { exact: true }).waitFor();
   return page;
 }
@@ -117,6 +122,29 @@ describe.skipIf(!hasChromium)('the dashboard in Chromium', { timeout: 300_000 },
       if (width === 360) await picture(desk, 'phone');
     }
     expect(desk.list).toEqual([]);
+  });
+
+  it('opens by the link that the log shows, and keeps no secret in the address', async () => {
+    const { url, environment } = await start(inject('databaseUrl'), { LEDGER_DASHBOARD_TOKEN: '' });
+    const link = /http:\/\/localhost:\d+\/\?ledger-token=[\w-]+/.exec(gateway!.output)?.[0];
+    const desk = await browser.open(link!);
+    page = desk;
+    await desk.getByText('live', { exact: true }).waitFor();
+    const origin = url.replace('127.0.0.1', 'localhost');
+    expect(desk.url()).toBe(`${origin}/`);
+    await desk.reload();
+    await desk.getByText('live', { exact: true }).waitFor();
+    expect(await desk.evaluate('document.cookie')).toBe('');
+    expect(desk.list).toEqual([]);
+
+    // Another start has another token: the page says so instead of trying for ever.
+    await gateway?.end('SIGTERM');
+    gateway = await GatewayProcess.spawn(environment);
+    await gateway.url();
+    await desk.getByText('The application refuses this page.', { exact: true }).waitFor();
+    const again = /\?ledger-token=[\w-]+/.exec(gateway.output)?.[0];
+    await desk.goto(`${origin}/${again}`);
+    await desk.getByText('live', { exact: true }).waitFor();
   });
 
   it('can be used by keyboard, and read without seeing', async () => {
@@ -251,12 +279,12 @@ describe.skipIf(!hasChromium)('the dashboard in Chromium', { timeout: 300_000 },
   it('shows what comes from outside as text, and leaves the reader no way in', async () => {
     const { url } = await start(inject('databaseUrl'));
     const evil = '<img src=x onerror="document.title=1">';
-    page = await browser.open(url);
+    page = await browser.open(`${url}/?${KEY}`);
     // The page is opened anew below, with other events.
     await page.route('**/ledger-events*', (route) => {
       const settings = { batchSize: { value: evil, source: evil } };
       const finding = { rule: evil, constraint: evil, severity: evil, summary: evil, remedy: evil };
-      return fetch(`${url}/ledger-events`).then(async (response) => {
+      return fetch(`${url}/ledger-events?${KEY}`).then(async (response) => {
         const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
         let text = '';
         while (!text.includes('event: hello') || !text.endsWith('\n\n')) {

@@ -1,109 +1,31 @@
-import {
-  Controller,
-  Get,
-  Injectable,
-  Module,
-  type CanActivate,
-  type DynamicModule,
-  type ExecutionContext,
-  type INestApplication,
-} from '@nestjs/common';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { Test } from '@nestjs/testing';
 import { defaultLedger, defineLedger, LedgerService } from 'nestjs-ledger';
-import { LedgerDashboardModule, type LedgerDashboardOptions } from 'nestjs-ledger/dashboard';
-import { LedgerTestingModule } from 'nestjs-ledger/testing';
 import { DashboardLedgers } from '../libs/ledger/src/dashboard/dashboard-ledgers.js';
 import { createHash } from 'node:crypto';
-import type { Server } from 'node:http';
-import { networkInterfaces } from 'node:os';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import {
+  billing,
+  DashboardApp,
+  KEY,
+  KeyGuard,
+  KeyModule,
+  outerAddress,
+  statusOf,
+  type Platform,
+} from './support/dashboard-app.js';
 import { buildIfStale } from './support/example-app.js';
-import { EventStream } from './support/event-stream.js';
 
-const billing = defineLedger({ name: 'billing' });
-
-@Injectable()
-class KeyRing {
-  readonly key = 'open sesame';
-}
-
-@Module({ providers: [KeyRing], exports: [KeyRing] })
-class KeyModule {}
-
-@Injectable()
-class KeyGuard implements CanActivate {
-  constructor(private readonly ring: KeyRing) {}
-
-  canActivate(context: ExecutionContext): boolean {
-    const { query } = context.switchToHttp().getRequest<{ query: Record<string, string> }>();
-    return query['key'] === this.ring.key;
-  }
-}
-
-@Controller()
-class HomeController {
-  @Get()
-  home(): string {
-    return 'home';
-  }
-}
-
-let app: INestApplication | undefined;
-const streams: EventStream[] = [];
+const dashboards = new DashboardApp();
 
 beforeAll(() => buildIfStale());
 afterEach(async () => {
   vi.unstubAllEnvs();
-  for (const stream of streams.splice(0)) stream.close();
-  // A connection that the client keeps would hold the server open for seconds.
-  (app?.getHttpServer() as Server | undefined)?.closeAllConnections();
-  await app?.close();
-  app = undefined;
+  await dashboards.stop();
 });
-
-interface Setup {
-  readonly platform: Platform;
-  readonly dashboards?: readonly LedgerDashboardOptions[];
-  readonly prefix?: string;
-  readonly host?: string;
-}
-type Platform = 'express' | 'fastify';
-
-async function start({ platform, dashboards, prefix, host = '127.0.0.1' }: Setup): Promise<string> {
-  const pages: DynamicModule[] = (dashboards ?? [{ path: '/ledger' }]).map((options) =>
-    LedgerDashboardModule.forRoot(options),
-  );
-  const testing = await Test.createTestingModule({
-    imports: [LedgerTestingModule.forRoot({ ledgers: [defaultLedger, billing] }), ...pages],
-    controllers: [HomeController],
-  }).compile();
-  const adapter = platform === 'express' ? new ExpressAdapter() : new FastifyAdapter();
-  app = testing.createNestApplication(adapter as ExpressAdapter);
-  if (prefix !== undefined) app.setGlobalPrefix(prefix);
-  await app.listen(0, host);
-  return (await app.getUrl()).replace('[::1]', '127.0.0.1');
-}
-
-async function open(url: string, headers: Record<string, string> = {}): Promise<EventStream> {
-  const stream = await EventStream.open(url, headers);
-  streams.push(stream);
-  return stream;
-}
-
-async function statusOf(url: string, headers: Record<string, string> = {}): Promise<number> {
-  const abort = new AbortController();
-  const { status } = await fetch(url, { headers, signal: abort.signal });
-  // The connection goes, or it would hold the server open until the client forgets it.
-  abort.abort();
-  return status;
-}
 
 describe.each<Platform>(['express', 'fastify'])('the dashboard on %s', (platform) => {
   it('is one page that allows its own script and style and nothing else', async () => {
-    const url = await start({ platform });
-    const response = await fetch(`${url}/ledger`);
+    const url = await dashboards.start({ platform });
+    const response = await fetch(`${url}/ledger?${KEY}`);
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
     const policy = response.headers.get('content-security-policy') ?? '';
@@ -124,13 +46,13 @@ describe.each<Platform>(['express', 'fastify'])('the dashboard on %s', (platform
   });
 
   it('greets with figures, and goes on once a second', async () => {
-    const url = await start({ platform });
-    app?.get(LedgerService).record({ userId: 7, promptTokens: 1 });
-    const stream = await open(`${url}/ledger/ledger-events`);
+    const url = await dashboards.start({ platform });
+    dashboards.app.get(LedgerService).record({ userId: 7, promptTokens: 1 });
+    const stream = await dashboards.open(`${url}/ledger/ledger-events?${KEY}`);
     expect(stream.headers.get('content-type')).toContain('text/event-stream');
     const hello = await stream.next('hello');
     expect(hello.data).toMatchObject({ ledger: 'billing', ledgers: ['billing', 'default'] });
-    const other = await open(`${url}/ledger/ledger-events?ledger=default`);
+    const other = await dashboards.open(`${url}/ledger/ledger-events?${KEY}&ledger=default`);
     expect((await other.next('hello')).data.now).toMatchObject({ offered: 1, database: 'up' });
     const frame = await other.next('frame');
     expect(frame.data.now).toMatchObject({ written: 1, state: 'running', health: 'up' });
@@ -139,15 +61,15 @@ describe.each<Platform>(['express', 'fastify'])('the dashboard on %s', (platform
   });
 
   it('sends a page that comes back only what it missed, by header as by query', async () => {
-    const url = await start({ platform });
-    const first = await open(`${url}/ledger/ledger-events`);
+    const url = await dashboards.start({ platform });
+    const first = await dashboards.open(`${url}/ledger/ledger-events?${KEY}`);
     const { id } = await first.next('frame');
     await first.next('frame');
     first.close();
-    const events = `${url}/ledger/ledger-events`;
-    const byHeader = await open(events, { 'last-event-id': id });
-    const byQuery = await open(`${events}?after=${id}`);
-    const anew = await open(events);
+    const events = `${url}/ledger/ledger-events?${KEY}`;
+    const byHeader = await dashboards.open(events, { 'last-event-id': id });
+    const byQuery = await dashboards.open(`${events}&after=${id}`);
+    const anew = await dashboards.open(events);
     const missed = (await byHeader.next('hello')).data.points.length;
     expect(missed).toBeGreaterThanOrEqual(1);
     expect((await byQuery.next('hello')).data.points.length).toBe(missed);
@@ -155,33 +77,32 @@ describe.each<Platform>(['express', 'fastify'])('the dashboard on %s', (platform
   });
 
   it('answers an unknown ledger with 404', async () => {
-    const url = await start({ platform });
-    expect(await statusOf(`${url}/ledger/ledger-events?ledger=<script>`)).toBe(404);
+    const url = await dashboards.start({ platform });
+    expect(await statusOf(`${url}/ledger/ledger-events?${KEY}&ledger=<script>`)).toBe(404);
   });
 
   it('does not hold a stop while somebody looks', async () => {
-    const url = await start({ platform });
-    const stream = await open(`${url}/ledger/ledger-events`);
+    const url = await dashboards.start({ platform });
+    const stream = await dashboards.open(`${url}/ledger/ledger-events?${KEY}`);
     await stream.next('frame');
     const began = performance.now();
-    await app?.close();
+    await dashboards.app.close();
     expect(performance.now() - began).toBeLessThan(10_000);
     expect((await stream.next('closing')).data).toEqual({});
     await stream.ended;
-    app = undefined;
   });
 
   it('refuses nobody who comes back while the process stops, but sends them away', async () => {
-    const url = await start({ platform });
-    app?.get(DashboardLedgers).beforeApplicationShutdown();
-    const stream = await open(`${url}/ledger/ledger-events`);
+    const url = await dashboards.start({ platform });
+    dashboards.app.get(DashboardLedgers).beforeApplicationShutdown();
+    const stream = await dashboards.open(`${url}/ledger/ledger-events?${KEY}`);
     await stream.next('closing');
     await stream.ended;
   });
 
   it('asks its guards for the page and for the events, with what they inject', async () => {
-    const dashboards = [{ path: 'ledger', guards: [KeyGuard], imports: [KeyModule] }];
-    const url = await start({ platform, dashboards });
+    const pages = [{ path: 'ledger', guards: [KeyGuard], imports: [KeyModule] }];
+    const url = await dashboards.start({ platform, dashboards: pages });
     const key = `?key=${encodeURIComponent('open sesame')}`;
     for (const path of ['/ledger', '/ledger/ledger-events']) {
       expect(await statusOf(url + path)).toBe(403);
@@ -191,15 +112,15 @@ describe.each<Platform>(['express', 'fastify'])('the dashboard on %s', (platform
 
   it('lets its guards decide in production and behind proxies', async () => {
     vi.stubEnv('NODE_ENV', 'production');
-    const dashboards = [{ path: 'ledger', guards: [KeyGuard], imports: [KeyModule] }];
-    const url = await start({ platform, dashboards });
+    const pages = [{ path: 'ledger', guards: [KeyGuard], imports: [KeyModule] }];
+    const url = await dashboards.start({ platform, dashboards: pages });
     const page = `${url}/ledger?key=${encodeURIComponent('open sesame')}`;
     expect(await statusOf(page, { 'x-forwarded-for': '203.0.113.7' })).toBe(200);
   });
 
   it('is not there without guards in production, or through a proxy', async () => {
-    const url = await start({ platform });
-    for (const path of ['/ledger', '/ledger/ledger-events']) {
+    const url = await dashboards.start({ platform });
+    for (const path of [`/ledger?${KEY}`, `/ledger/ledger-events?${KEY}`]) {
       expect(await statusOf(url + path, { 'X-Forwarded-For': '127.0.0.1' })).toBe(404);
       vi.stubEnv('NODE_ENV', 'production');
       expect(await statusOf(url + path)).toBe(404);
@@ -211,38 +132,36 @@ describe.each<Platform>(['express', 'fastify'])('the dashboard on %s', (platform
   it('is not there without guards for another machine', async (context) => {
     const address = outerAddress();
     if (address === undefined) return context.skip('this machine has no other address');
-    const url = await start({ platform, host: '0.0.0.0' });
+    const url = await dashboards.start({ platform, host: '0.0.0.0' });
     const { port } = new URL(url);
-    expect(await statusOf(`http://${address}:${port}/ledger`)).toBe(404);
-    expect(await statusOf(`http://127.0.0.1:${port}/ledger`)).toBe(200);
+    expect(await statusOf(`http://${address}:${port}/ledger?${KEY}`)).toBe(404);
+    expect(await statusOf(`http://127.0.0.1:${port}/ledger?${KEY}`)).toBe(200);
   });
 
   it('goes below a global prefix', async () => {
-    const url = await start({ platform, prefix: 'api', dashboards: [{ path: '/ledger' }] });
-    expect(await statusOf(`${url}/api/ledger`)).toBe(200);
-    expect(await statusOf(`${url}/api/ledger/ledger-events`)).toBe(200);
-    expect(await statusOf(`${url}/ledger`)).toBe(404);
+    const url = await dashboards.start({
+      platform,
+      prefix: 'api',
+      dashboards: [{ path: '/ledger' }],
+    });
+    expect(await statusOf(`${url}/api/ledger?${KEY}`)).toBe(200);
+    expect(await statusOf(`${url}/api/ledger/ledger-events?${KEY}`)).toBe(200);
+    expect(await statusOf(`${url}/ledger?${KEY}`)).toBe(404);
   });
 
   it('shows the ledgers that it is told to, in that order, on as many pages as one likes', async () => {
-    const dashboards = [{ path: 'all' }, { path: 'some', ledgers: [defaultLedger, billing] }];
-    const url = await start({ platform, dashboards });
-    const all = await open(`${url}/all/ledger-events`);
-    const some = await open(`${url}/some/ledger-events`);
+    const pages = [{ path: 'all' }, { path: 'some', ledgers: [defaultLedger, billing] }];
+    const url = await dashboards.start({ platform, dashboards: pages });
+    const all = await dashboards.open(`${url}/all/ledger-events?${KEY}`);
+    const some = await dashboards.open(`${url}/some/ledger-events?${KEY}`);
     expect((await all.next('hello')).data.ledgers).toEqual(['billing', 'default']);
     expect((await some.next('hello')).data.ledgers).toEqual(['default', 'billing']);
   });
 
   it('names a ledger that the application does not have at boot', async () => {
-    const dashboards = [{ path: 'x', ledgers: [defineLedger({ name: 'absent' })] }];
-    await expect(start({ platform, dashboards })).rejects.toThrow(
+    const pages = [{ path: 'x', ledgers: [defineLedger({ name: 'absent' })] }];
+    await expect(dashboards.start({ platform, dashboards: pages })).rejects.toThrow(
       "the application has no ledger 'absent' (it has: default, billing)",
     );
-    app = undefined;
   });
 });
-
-function outerAddress(): string | undefined {
-  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
-}

@@ -10,6 +10,7 @@ import { buildIfStale } from './support/example-app.js';
 const SCHEMA = `gateway_${process.pid}_${Date.now()}`;
 /** So slow that a client can hang up in the middle of a stream. */
 const TOKEN_MS = 5;
+const DASHBOARD_TOKEN = 'of-the-tests-of-the-gateway';
 
 let app: NestFastifyApplication;
 let url: string;
@@ -23,6 +24,7 @@ beforeAll(async () => {
     DATABASE_URL: `${inject('databaseUrl')}?options=-csearch_path%3D${SCHEMA}`,
     LOOPBACK_TOKEN_MS: String(TOKEN_MS),
   });
+  vi.stubEnv('LEDGER_DASHBOARD_TOKEN', DASHBOARD_TOKEN);
   app = await createGateway(settings, await GatewayDatabase.open(settings), false);
   await app.listen(0, '127.0.0.1');
   url = await app.getUrl();
@@ -31,6 +33,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  vi.unstubAllEnvs();
   await app?.close();
   await admin.query(`DROP SCHEMA ${SCHEMA} CASCADE`);
   await admin.end();
@@ -237,13 +240,15 @@ describe('GET /health and /', () => {
     },
   );
 
-  it('shows the dashboard at /, and to nobody behind a proxy', async () => {
+  it('shows the dashboard at /, by its link only, and to nobody behind a proxy', async () => {
     await buildIfStale();
-    const response = await fetch(url);
+    expect((await fetch(url)).status).toBe(404);
+    const link = `${url}/?ledger-token=${DASHBOARD_TOKEN}`;
+    const response = await fetch(link);
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toContain('text/html');
     expect(await response.text()).toContain('<h1>Usage ledger');
-    const forwarded = await fetch(url, { headers: { 'x-forwarded-for': '203.0.113.7' } });
+    const forwarded = await fetch(link, { headers: { 'x-forwarded-for': '203.0.113.7' } });
     expect(forwarded.status).toBe(404);
   }, 180_000);
 });

@@ -1,7 +1,7 @@
 import type { DashboardFrame, DashboardHello } from '../src/dashboard/dashboard-frame.interface.js';
 
 /** How the page stands to the server. */
-export type LinkState = 'connecting' | 'live' | 'closing' | 'lost';
+export type LinkState = 'connecting' | 'live' | 'closing' | 'lost' | 'refused';
 
 /** Who is told of what arrives. */
 export interface LinkListener {
@@ -78,7 +78,18 @@ export class EventLink {
   /** The browser tries again by itself unless the answer was no stream at all. */
   #failed(source: EventSource): void {
     this.#listener.link('lost');
-    if (source.readyState === EventSource.CLOSED) this.#tryLater();
+    if (source.readyState !== EventSource.CLOSED) return;
+    this.#tryLater();
+    void this.#askWhy(source);
+  }
+
+  /** An event source does not say what the answer was: gone, or not for this page. */
+  async #askWhy(source: EventSource): Promise<void> {
+    const end = new AbortController();
+    const answer = await fetch(this.#address(), { signal: end.signal }).catch(() => undefined);
+    end.abort();
+    const isRefused = answer !== undefined && [401, 403, 404].includes(answer.status);
+    if (isRefused && source === this.#source) this.#listener.link('refused');
   }
 
   #tryLater(): void {

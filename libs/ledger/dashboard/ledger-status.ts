@@ -19,6 +19,37 @@ const LINKS: Readonly<Record<LinkState, { level: Level; label: string }>> = {
   live: { level: 'up', label: 'live' },
   closing: { level: 'off', label: 'stopping' },
   lost: { level: 'down', label: 'reconnecting' },
+  refused: { level: 'down', label: 'refused' },
+};
+
+interface Stale {
+  readonly level: Level;
+  readonly title: string;
+  readonly text: string;
+  /** For screen readers. */
+  readonly spoken: string;
+}
+
+/** Why the figures are not of now. */
+const STALE: Readonly<Partial<Record<LinkState, Stale>>> = {
+  closing: {
+    level: 'calm',
+    title: 'The process stops.',
+    text: 'Trying again by itself.',
+    spoken: 'The process stops.',
+  },
+  lost: {
+    level: 'down',
+    title: 'No connection.',
+    text: 'Trying again by itself.',
+    spoken: 'Connection lost, trying again.',
+  },
+  refused: {
+    level: 'down',
+    title: 'The application refuses this page.',
+    text: 'Open it again: by the link in the log of the application, or by signing in.',
+    spoken: 'The application refuses this page. Open it again.',
+  },
 };
 
 /** Fills the pills, the banner and what screen readers are told. */
@@ -43,16 +74,16 @@ export function showLink(state: LinkState, lastAt: number | undefined): void {
   const { level, label } = LINKS[state];
   fill('link', label);
   setData(byId('link'), 'level', level);
-  const isStale = state === 'lost' || state === 'closing';
-  document.body.classList.toggle('stale', isStale);
-  if (!isStale) return;
+  document.body.classList.toggle('stale', state in STALE);
+  const stale = STALE[state];
+  if (stale === undefined) return;
   const banner = byId('banner');
   banner.hidden = false;
-  setData(banner, 'level', state === 'lost' ? 'down' : 'calm');
-  fill('bannerTitle', state === 'lost' ? 'No connection.' : 'The process stops.');
+  setData(banner, 'level', stale.level);
+  fill('bannerTitle', stale.title);
   const when = lastAt === undefined ? '' : ` These figures are of ${clockText(lastAt)}.`;
-  fill('bannerText', `Trying again by itself.${when}`);
-  announce(state === 'lost' ? 'Connection lost, trying again.' : 'The process stops.');
+  fill('bannerText', `${stale.text}${when}`);
+  announce(stale.spoken);
 }
 
 /** Told once for each change, and never the figures. */

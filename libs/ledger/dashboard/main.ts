@@ -13,6 +13,9 @@ import { PointHistory } from './point-history.js';
 import { showFigures } from './present-figures.js';
 import { showAdvice, showFacts, showSettings } from './side-panels.js';
 
+/** As the link in the log of the application names it. */
+const TOKEN_PARAMETER = 'ledger-token';
+
 const history = new PointHistory();
 const marks = { degradedAt: 0.8, downAt: 0.95 };
 const charts = chartSpecs(marks).map((spec) => new LiveChart(spec));
@@ -38,9 +41,18 @@ const link = new EventLink({
   },
 });
 
+forgetToken();
 byId('charts').append(...charts.map(({ element }) => element));
 followControls();
 link.open(new URLSearchParams(location.search).get('ledger') ?? undefined);
+
+/** The cookie has it now: the address is shown, kept in the history, and written to access logs. */
+function forgetToken(): void {
+  const address = new URL(location.href);
+  if (!navigator.cookieEnabled || !address.searchParams.has(TOKEN_PARAMETER)) return;
+  address.searchParams.delete(TOKEN_PARAMETER);
+  window.history.replaceState(null, '', address);
+}
 
 function greet(hello: DashboardHello): void {
   if (build !== undefined && build !== hello.build) location.reload();

@@ -20,11 +20,12 @@ export interface AdviseOptions {
 
 const EXAMPLES = `
 Examples:
-  $ nestjs-ledger advise
+  $ nestjs-ledger advise 'http://localhost:3000/?ledger-token=…'
   $ nestjs-ledger advise http://localhost:3000/ledger --ledger audit --seconds 60
   $ nestjs-ledger advise https://app.example/ledger --header "authorization: Bearer …" --json
 
-Looks through the dashboard of a running application, so at its load, machine and server as they are.
+Looks through the dashboard of a running application, so at its load, machine and server as they are. A
+dashboard without guards has a link in the application's log; LEDGER_DASHBOARD_TOKEN, if set, is used by itself.
 Exit code: 0 (notices too), 1 if entries are lost or will be, 2 if it could not be looked at.`;
 
 /** Adds `nestjs-ledger advise`. @param finish told the exit code @internal */

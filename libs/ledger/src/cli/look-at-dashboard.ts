@@ -4,6 +4,8 @@ import type {
   DashboardNow,
 } from '../dashboard/dashboard-frame.interface.js';
 import { unpackPoint, type DashboardPoint } from '../dashboard/dashboard-frame.interface.js';
+import { TOKEN_PARAMETER, TOKEN_VARIABLE } from '../dashboard/dashboard-token.js';
+import { isLoopback } from '../dashboard/is-loopback.js';
 import { CommandError } from './command.error.js';
 
 /** Where the dashboard is, and how long to look at it. @internal */
@@ -65,6 +67,7 @@ async function openEvents({ url, ledger, headers }: DashboardView, signal: Abort
   const events = new URL(url);
   events.pathname = `${events.pathname.replace(/\/$/, '')}/ledger-events`;
   if (ledger !== undefined) events.searchParams.set('ledger', ledger);
+  addToken(events);
   const {
     status,
     body,
@@ -77,8 +80,18 @@ async function openEvents({ url, ledger, headers }: DashboardView, signal: Abort
   if (status === 200 && isStream && body !== null) return body;
   throw new CommandError(
     `no dashboard is to be seen there (${status}): LedgerDashboardModule has to be mounted at that ` +
-      'address, and its guards to let this in; without guards it answers on its own machine only',
+      'address, and its guards to let this in. Without guards it answers on its own machine only, to the ' +
+      `link that the log of the application shows (…?${TOKEN_PARAMETER}=…): give that link in quotes, or ` +
+      `set ${TOKEN_VARIABLE} for both`,
   );
+}
+
+/** The application of this folder has the same environment; no other machine is told. */
+function addToken(url: URL): void {
+  const token = process.env[TOKEN_VARIABLE];
+  const isHere = isLoopback(url.hostname.replace(/^\[|\]$/g, '')) || url.hostname === 'localhost';
+  if (!token || !isHere || url.searchParams.has(TOKEN_PARAMETER)) return;
+  url.searchParams.set(TOKEN_PARAMETER, token);
 }
 
 /** Takes them out of the address, where fetch does not want them. */

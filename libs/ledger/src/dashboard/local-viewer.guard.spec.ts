@@ -1,33 +1,97 @@
 import type { ExecutionContext } from '@nestjs/common';
 import { NotFoundException } from '@nestjs/common';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { DashboardToken } from './dashboard-token.js';
 import { LocalViewerGuard } from './local-viewer.guard.js';
 
 afterEach(() => vi.unstubAllEnvs());
 
+const TOKEN = 'a-token-of-this-test';
+const BY_LINK = `/ledger?ledger-token=${TOKEN}`;
+
 interface Caller {
   readonly from?: string | undefined;
   readonly headers?: Record<string, string>;
+  readonly url?: string;
+  readonly encrypted?: boolean;
 }
 
-function letsIn({ from, headers }: Caller): boolean {
+/** @returns the cookies that the answer leaves; undefined if it is as for an unknown address */
+function look({ from, headers, url = BY_LINK, encrypted }: Caller): string[] | undefined {
   const request = {
     method: 'GET',
-    url: '/ledger',
-    socket: { remoteAddress: from },
+    url,
+    socket: { remoteAddress: from, encrypted },
     headers: { host: 'localhost:3000', ...headers },
   };
-  const context = { switchToHttp: () => ({ getRequest: () => request }) };
+  const cookies: string[] = [];
+  const response = { header: (_name: string, value: string) => void cookies.push(value) };
+  const context = {
+    switchToHttp: () => ({ getRequest: () => request, getResponse: () => response }),
+  };
   try {
-    return new LocalViewerGuard().canActivate(context as unknown as ExecutionContext);
+    const guard = new LocalViewerGuard(new DashboardToken(TOKEN));
+    expect(guard.canActivate(context as unknown as ExecutionContext)).toBe(true);
+    return cookies;
   } catch (error) {
     expect(error).toBeInstanceOf(NotFoundException);
-    expect((error as NotFoundException).message).toBe('Cannot GET /ledger');
-    return false;
+    expect((error as NotFoundException).message).toBe(`Cannot GET ${url}`);
+    return undefined;
   }
 }
 
+const letsIn = (caller: Caller): boolean => look(caller) !== undefined;
+
 describe('LocalViewerGuard', () => {
+  it('leaves a cookie that opens the page again, and its events, without the token', () => {
+    const [cookie, ...others] = look({ from: '127.0.0.1' }) ?? [];
+    expect(others).toEqual([]);
+    expect(cookie).toMatch(/^nestjs-ledger-[0-9a-f]{12}=/);
+    expect(cookie).toMatch(/; Path=\/ledger; HttpOnly; SameSite=Lax$/);
+    const headers = { cookie: `theme=dark; ${cookie?.split(';')[0]}; other=1` };
+    for (const url of ['/ledger', '/ledger/ledger-events?after=a.1']) {
+      expect(look({ from: '127.0.0.1', url, headers })).toEqual([]);
+    }
+  });
+
+  it.each([
+    ['/api/ledger/', 'Path=/api/ledger'],
+    ['/', 'Path=/'],
+    ['/ledger/ledger-events', 'Path=/ledger'],
+    ['/a;b', 'Path=/'],
+  ])('asked for %s leaves the cookie to %s', (page, path) => {
+    const [cookie] = look({ from: '::1', url: `${page}?x=1&ledger-token=${TOKEN}` }) ?? [];
+    expect(cookie?.split('; ')[1]).toBe(path);
+  });
+
+  it('leaves a cookie for encrypted connections only to one of these', () => {
+    expect(look({ from: '127.0.0.1', encrypted: true })?.[0]).toMatch(/; Secure$/);
+  });
+
+  it.each([
+    '/ledger',
+    '/ledger?ledger-token=',
+    `/ledger?ledger-token=${TOKEN}x`,
+    `/ledger?ledger-token=${TOKEN.slice(1)}`,
+    `/ledger?token=${TOKEN}`,
+    `/ledger#?ledger-token=${TOKEN}`,
+    `/${TOKEN}`,
+  ])('answers the machine itself as if there were nothing at %s', (url) => {
+    expect(letsIn({ from: '127.0.0.1', url })).toBe(false);
+    // As a plain proxy on the machine asks, that says nothing of whom it asks for.
+    expect(letsIn({ from: '127.0.0.1', url, headers: { host: '127.0.0.1' } })).toBe(false);
+  });
+
+  it.each([
+    (token: string) => `nestjs-ledger-000000000000=${token}`,
+    (token: string) => `${cookieName()}=${token}x`,
+    () => `${cookieName()}=`,
+    () => cookieName(),
+  ])('takes no other cookie, number %#', (cookieOf) => {
+    const headers = { cookie: cookieOf(TOKEN) };
+    expect(letsIn({ from: '127.0.0.1', url: '/ledger', headers })).toBe(false);
+  });
+
   it.each(['127.0.0.1', '127.8.9.1', '::1', '::ffff:127.0.0.1'])('lets %s in', (from) => {
     expect(letsIn({ from })).toBe(true);
   });
@@ -70,6 +134,33 @@ describe('LocalViewerGuard', () => {
     'refuses a name that only resolves to this machine: %s',
     (host) => {
       expect(letsIn({ from: '127.0.0.1', headers: { host } })).toBe(false);
+    },
+  );
+});
+
+function cookieName(): string {
+  return look({ from: '127.0.0.1' })?.[0]?.split('=')[0] ?? '';
+}
+
+describe('DashboardToken', () => {
+  it('is another one each time', () => {
+    const tokens = Array.from({ length: 100 }, () => new DashboardToken(undefined).value);
+    expect(new Set(tokens).size).toBe(100);
+    for (const token of tokens) expect(token).toMatch(/^[\w-]{32}$/);
+    expect(new DashboardToken('').value).toMatch(/^[\w-]{32}$/);
+  });
+
+  it.each(['short', 'x'.repeat(15), 'sixteen letters!', `${'x'.repeat(20)};`, 'x'.repeat(257)])(
+    'refuses one that is easy to guess or fits into no cookie, without saying it: %s',
+    (given) => {
+      let message = '';
+      try {
+        new DashboardToken(given);
+      } catch (error) {
+        message = (error as Error).message;
+      }
+      expect(message).toMatch(/^LEDGER_DASHBOARD_TOKEN must have 16 to 256 characters/);
+      expect(message).not.toContain(given);
     },
   );
 });
