@@ -10,15 +10,8 @@ export interface PostgresAddress {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** The schemes that mean PostgreSQL, and the two forms of a unix socket. */
-const SCHEME = /^(?:postgres(?:ql)?:\/\/.|pg:\/\/.|socket:.|\/.)/i;
 /** What `pg` percent-encodes itself: blanks, and a percent sign that encodes nothing. */
 const NEEDS_ENCODING = / |%[^a-f0-9]|%[a-f0-9][^a-f0-9]/i;
-
-/** Whether the address has the form of one that `pg` takes for PostgreSQL. @internal */
-export function hasPostgresScheme(url: string): boolean {
-  return SCHEME.test(url);
-}
 
 /**
  * Reads an address as `pg` does: URLs, URLs whose host is empty or a percent-encoded folder,
