@@ -8,10 +8,14 @@ const STATUS: Readonly<Record<LedgerReadError['reason'], number>> = {
   overflow: 500,
   timeout: 503,
   failed: 503,
+  busy: 503,
   unavailable: 501,
 };
 
-/** Answers a read that failed: 400 for what the caller asked, 503 while the database is away. */
+/** Seconds after which a read that found no place is worth another try. */
+const BUSY_RETRY_S = 1;
+
+/** Answers a read that failed: 400 for what the caller asked, 503 while the database is away or busy. */
 @Catch(LedgerReadError)
 export class ReadErrorFilter implements ExceptionFilter {
   catch(error: LedgerReadError, host: ArgumentsHost): void {
@@ -19,6 +23,7 @@ export class ReadErrorFilter implements ExceptionFilter {
     const facts =
       status === 400 ? { param: error.field } : { type: 'server_error' as const, code: error.code };
     const reply = host.switchToHttp().getResponse<FastifyReply>();
+    if (error.reason === 'busy') void reply.header('Retry-After', BUSY_RETRY_S);
     void reply.status(status).send(openAiError(error.message, facts));
   }
 }

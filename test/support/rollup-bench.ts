@@ -53,6 +53,7 @@ export async function openRollupBench(
   const rollups = new LedgerRollups({
     definition,
     connections,
+    reads: connections,
     clock: new ManualClock(),
     logger: { log: () => {}, warn: (text) => void notices.push(text), error: () => {} },
   });

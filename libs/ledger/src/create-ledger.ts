@@ -12,6 +12,7 @@ import { PartitionKeeper } from './partitions/partition-keeper.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
 import { PgConnections } from './postgres/pg-connections.js';
+import { SpareConnections } from './postgres/spare-connections.js';
 import { UsageReader } from './reading/usage-reader.js';
 import { LedgerRollups } from './rollup/ledger-rollups.js';
 import { rollupRetirement } from './rollup/rollup-retirement.js';
@@ -50,15 +51,20 @@ export function createLedger(
     ownsDataSource: database.isOwn,
   });
   const { retention, strategy, writeTimeoutMs, spillDir } = options;
+  const { reads, upkeep } = new SpareConnections({
+    connections,
+    turnstiles: () => database.turnstiles,
+    maxWaitingReads: options.maxWaitingReads,
+  });
   const partitions = new PartitionKeeper({
     definition,
-    connections,
+    connections: upkeep,
     clock,
     logger,
     retention,
     hooks: rollupRetirement,
   });
-  const rollups = new LedgerRollups({ definition, connections, clock, logger });
+  const rollups = new LedgerRollups({ definition, connections: upkeep, reads, clock, logger });
   const preparation = preparationOf(options, logger);
   const sink = new PostgresSink({
     connections,
@@ -85,7 +91,7 @@ export function createLedger(
   const table = definition;
   const ledger = assembleLedger({ table, options, sink, deadLetters, spills, clock, logger });
   const asOf = (): Date => new Date(ledger.completeUntil());
-  const reader = new UsageReader({ definition, connections, asOf, source: rollups });
+  const reader = new UsageReader({ definition, connections: reads, asOf, source: rollups });
   const vitals = vitalsOf(ledger, files);
   return { ledger, database, reader, rollups, files, vitals, partitions };
 }

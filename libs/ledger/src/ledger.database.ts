@@ -1,11 +1,19 @@
 import type { DataSource } from 'typeorm';
 import { SPARE_CONNECTIONS } from './postgres/connection-defaults.js';
+import {
+  createTurnstiles,
+  resizeTurnstiles,
+  type SpareTurnstiles,
+} from './postgres/spare-connections.js';
 import { open } from './postgres/open.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 
 /** Size of a `pg` pool that was given none. Source: pg-pool's documentation. */
 const DEFAULT_POOL_SIZE = 10;
+
+/** Those of each pool: all ledgers on it share them. */
+const TURNSTILES = new WeakMap<DataSource, SpareTurnstiles>();
 
 /** Looks up the application's default DataSource; undefined if it has none. */
 export type FindDataSource = () => DataSource | undefined;
@@ -78,6 +86,33 @@ export class LedgerDatabase {
     return JSON.stringify([address, extra?.options ?? searchPathOf(url), schema ?? ownSchema]);
   }
 
+  /**
+   * Lets reads and upkeep to the pool's spare connections, those of all ledgers on it.
+   *
+   * @throws Error as `dataSource`
+   */
+  get turnstiles(): SpareTurnstiles {
+    const { dataSource } = this;
+    let found = TURNSTILES.get(dataSource);
+    if (found === undefined) {
+      found = createTurnstiles(SPARE_CONNECTIONS);
+      TURNSTILES.set(dataSource, found);
+    }
+    return found;
+  }
+
+  /**
+   * Gives reads and upkeep what the workers leave: all of a pool of the ledger's own, and of the
+   * application's half of it, so that the application keeps the other half.
+   *
+   * @param numWorkers of all ledgers on the pool
+   */
+  spare(numWorkers: number): void {
+    const left = this.poolSize - numWorkers;
+    const size = this.isOwn ? left : Math.floor((left - 1) / 2);
+    resizeTurnstiles(this.turnstiles, Math.max(1, size));
+  }
+
   /** Connections that the pool may open. */
   get poolSize(): number {
     const { extra, poolSize } = this.dataSource.options as {
@@ -87,9 +122,9 @@ export class LedgerDatabase {
     return extra?.max ?? poolSize ?? DEFAULT_POOL_SIZE;
   }
 
-  /** Workers that the pool can take without starving the application, of all ledgers on it. */
+  /** Workers that the pool can take without starving the application or the reads, of all ledgers on it. */
   get maxWorkers(): number {
-    return this.isOwn ? Number.POSITIVE_INFINITY : Math.max(1, this.poolSize - 1);
+    return Math.max(1, this.poolSize - 1);
   }
 
   /** Connections that the server takes in all. Rejects with what TypeORM throws. */

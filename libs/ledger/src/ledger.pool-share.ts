@@ -34,17 +34,22 @@ export class PoolShare {
   begin(others: readonly PoolShare[]): void {
     this.#hasBegun = true;
     this.#database.find(this.#findDataSource);
-    this.#clampWorkers(others);
+    const beside = this.#workersBeside(others);
+    this.#clampWorkers(beside);
+    this.#database.spare(beside + this.#ledger.writer.numWorkers);
     this.#ledger.surroundings.poolSize = this.#database.poolSize;
   }
 
-  #clampWorkers(others: readonly PoolShare[]): void {
+  #clampWorkers(beside: number): void {
     const { writer, logger } = this.#ledger;
-    const most = Math.max(1, this.#database.maxWorkers - this.#workersBeside(others));
+    const most = Math.max(1, this.#database.maxWorkers - beside);
     if (writer.numWorkers <= most) return;
     logger.warn(
-      `WARNING: ${writer.numWorkers} workers would take the application's whole pool, ` +
-        `using ${most}: give the ledger a connection of its own, or a larger pool`,
+      this.isOwn
+        ? `WARNING: ${writer.numWorkers} workers would leave no connection of the pool to reads, ` +
+            `using ${most}: give it a larger poolSize`
+        : `WARNING: ${writer.numWorkers} workers would take the application's whole pool, ` +
+            `using ${most}: give the ledger a connection of its own, or a larger pool`,
     );
     writer.numWorkers = most;
   }

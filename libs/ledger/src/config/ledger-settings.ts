@@ -99,6 +99,12 @@ export const LEDGER_SETTINGS = Object.freeze({
     about: 'callers that may wait for room at once; above it the answer is `dropped`',
     source: 'contract; 0: nobody waits, upper end: each caller holds an entry of up to 16 KiB',
   },
+  maxWaitingReads: {
+    ...integer(0, 100_000),
+    default: 100,
+    about: 'reads that may wait for a connection at once; above it they reject with `busy`',
+    source: '2 connections of 50 ms a read clear 100 in 2.5 s; 0: nobody waits, upper end: memory',
+  },
   writeTimeoutMs: {
     ...integer(100, MINUTES_10),
     default: 30_000,

@@ -86,6 +86,7 @@ describe('ledgerConfig in an application', () => {
       settings: {
         batchSize: { value: 500, source: 'environment', profile: 'high' },
         maxWaiting: { value: 10_000, source: 'default' },
+        maxWaitingReads: { value: 100, source: 'default' },
       },
     });
     await module.close();
@@ -122,6 +123,7 @@ describe('ledgerConfig in an application', () => {
       numWorkers: { value: 2, source: 'code' },
       flushMs: { value: 5, source: 'code' },
       maxWaiting: { value: 10_000, source: 'default' },
+      maxWaitingReads: { value: 100, source: 'default' },
     });
   });
 

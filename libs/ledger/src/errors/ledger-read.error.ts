@@ -3,12 +3,13 @@ import { guardFor, LedgerError } from './ledger.error.js';
 /**
  * Why a read gave no answer. `invalid`: an argument breaks a rule; the caller's bug. `overflow`: a
  * sum is above 2^53 - 1, so it has no exact figure as a number. `timeout`: the database did not
- * answer in time. `failed`: it can't be reached, or it refused. `unavailable`: the ledger writes to a
- * sink of its own and was given no `reader`.
+ * answer in time. `failed`: it can't be reached, or it refused. `busy`: too many reads are under way, so
+ * this one was not begun; it may be tried again a second later. `unavailable`: the ledger writes to a sink
+ * of its own and was given no `reader`.
  *
  * @publicApi
  */
-export type ReadFailure = 'invalid' | 'overflow' | 'timeout' | 'failed' | 'unavailable';
+export type ReadFailure = 'invalid' | 'overflow' | 'timeout' | 'failed' | 'busy' | 'unavailable';
 
 /** A read has no answer. Carries no value and no SQL. @publicApi */
 export class LedgerReadError extends LedgerError {

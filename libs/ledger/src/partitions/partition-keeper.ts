@@ -5,7 +5,7 @@ import { ledgerCommand } from '../entry/ledger-command.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { tableNames } from '../postgres/table-names.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
-import type { PgConnections } from '../postgres/pg-connections.js';
+import type { SessionLender } from '../postgres/session-lender.interface.js';
 import type { RetirementHooks } from '../postgres/retirement-hooks.interface.js';
 import { readPgError, sqlStateOf } from '../postgres/read-pg-error.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
@@ -37,7 +37,7 @@ const WORK_MS = 60_000;
 /** What a keeper works with. @internal */
 export interface PartitionKeeperParts {
   readonly definition: LedgerTable;
-  readonly connections: PgConnections;
+  readonly connections: Pick<SessionLender, 'use'>;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
   readonly retention: LedgerRetention | undefined;

@@ -45,6 +45,11 @@ export interface LedgerSettings {
   commitTimeoutMs?: number;
   /** Callers that may wait for room at once; above it the answer is `dropped`. Default 10,000. */
   maxWaiting?: number;
+  /**
+   * Reads that may wait for a connection at once, 0 to 100,000; default 100. Above it a read rejects with
+   * `LedgerReadError`, reason `busy`.
+   */
+  maxWaitingReads?: number;
   /** Ms for one attempt at one batch, 100 to 600,000; default 30,000. */
   writeTimeoutMs?: number;
   /** Ms of the first back-off, 1 to 600,000; default 100. */

@@ -10,6 +10,7 @@ import { ConnectError } from './connect-error.js';
 import { connectionSchema } from './connection-schema.js';
 import { PgLease, StatementError } from './pg-lease.js';
 import { PgSession } from './pg-session.js';
+import type { SessionLender } from './session-lender.interface.js';
 import { PoolWatch } from './pool-watch.js';
 import { readPgError } from './read-pg-error.js';
 
@@ -51,7 +52,7 @@ interface Acquisition {
  *
  * @internal
  */
-export class PgConnections {
+export class PgConnections implements SessionLender {
   readonly #leases = new Set<PgLease>();
   readonly #unclaimed = new Set<Acquisition>();
   readonly #watch = new PoolWatch();

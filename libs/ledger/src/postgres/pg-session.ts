@@ -28,6 +28,8 @@ const TIMEOUT_SHARE = 0.9;
  * @internal
  */
 export class PgSession {
+  #onReturned: () => void = () => {};
+
   /**
    * @param deadline of all statements together
    * @param schema of the connection's options; counts where a definition has none
@@ -125,14 +127,27 @@ export class PgSession {
     await this.rows(`CLOSE ${name}`);
   }
 
+  /** Calls back when the pool has the connection again, or has heard that it is lost. */
+  whenReturned(callback: () => void): void {
+    const { client } = this.lease;
+    // The server ends a session whose transaction is left alone, and then nobody may give it back.
+    client.once('end', callback);
+    this.#onReturned = () => {
+      client.removeListener('end', callback);
+      callback();
+    };
+  }
+
   /** Hands the connection back if it is fit for the next user. Never rejects. */
-  giveBack(): Promise<void> {
-    return this.lease.giveBack();
+  async giveBack(): Promise<void> {
+    await this.lease.giveBack();
+    this.#onReturned();
   }
 
   /** Destroys the connection without asking the server. Never rejects. */
-  discard(): Promise<void> {
-    return this.lease.discard();
+  async discard(): Promise<void> {
+    await this.lease.discard();
+    this.#onReturned();
   }
 
   async #query(config: object): Promise<unknown[]> {

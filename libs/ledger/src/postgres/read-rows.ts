@@ -4,7 +4,7 @@ import { LedgerReadError } from '../errors/ledger-read.error.js';
 import { isLedgerError } from '../errors/ledger.error.js';
 import { CommandStatement } from './command-statement.js';
 import { Deadline } from '../clock/deadline.js';
-import type { PgConnections } from './pg-connections.js';
+import type { SessionLender } from './session-lender.interface.js';
 import { StatementError } from './pg-lease.js';
 
 /** One statement with its parameters; each parameter is text, cast in the SQL. */
@@ -40,7 +40,7 @@ const READ_ONLY = "set_config('transaction_read_only', 'on', true), set_config('
  * @throws LedgerReadError `timeout` or `failed`, without SQL, parameters or the server's words
  */
 export async function readRows(
-  connections: PgConnections,
+  connections: SessionLender,
   makeStatement: (schema: string | undefined) => ReadStatement,
   timeoutMs: number,
 ): Promise<readonly TextRow[]> {

@@ -1,7 +1,7 @@
 import { translateReadError } from '../postgres/read-rows.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { Deadline } from '../clock/deadline.js';
-import type { PgConnections } from '../postgres/pg-connections.js';
+import type { SessionLender } from '../postgres/session-lender.interface.js';
 import { parseReportQuery } from './parse-report-query.js';
 import type { ReportRow } from '../ports/report-query.interface.js';
 import { reportRow, reportSql } from './report-sql.js';
@@ -21,7 +21,7 @@ const FETCH_ROWS = 1_000;
  */
 export function streamReport(
   definition: LedgerTable,
-  connections: PgConnections,
+  connections: SessionLender,
   query: unknown,
 ): AsyncGenerator<ReportRow, void, undefined> {
   const report = parseReportQuery(definition, query);

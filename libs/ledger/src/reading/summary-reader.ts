@@ -3,15 +3,15 @@ import { LedgerReadError } from '../errors/ledger-read.error.js';
 import type { UsageSummary } from '../ports/read-query.interface.js';
 import type { SummaryFilter } from '../ports/summary-filter.interface.js';
 import type { SummarySource, SummarySums } from '../ports/summary-source.interface.js';
-import type { PgConnections } from '../postgres/pg-connections.js';
 import { readRows } from '../postgres/read-rows.js';
+import type { SessionLender } from '../postgres/session-lender.interface.js';
 import { parseSummaryQuery } from './parse-summary-query.js';
 import { plainSummary } from './plain-summary-sql.js';
 
 /** What a summary is read with. @internal */
 export interface SummaryReaderParts {
   readonly definition: LedgerTable;
-  readonly connections: PgConnections;
+  readonly connections: SessionLender;
   readonly asOf: () => Date;
   readonly timeoutMs?: number;
   /** Is asked first; undefined: the rows are added up. */

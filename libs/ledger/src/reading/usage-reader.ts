@@ -2,7 +2,7 @@ import { readRows } from '../postgres/read-rows.js';
 import type { TextRow } from '../postgres/pg-statement.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { tableNames } from '../postgres/table-names.js';
-import type { PgConnections } from '../postgres/pg-connections.js';
+import type { SessionLender } from '../postgres/session-lender.interface.js';
 import { encodeCursor, momentText } from './page-cursor.js';
 import { parseId } from './parse-read-query.js';
 import { parseRecentQuery } from './parse-recent-query.js';
@@ -24,7 +24,7 @@ import type { RowFormat } from './row-format.js';
 export interface UsageReaderParts<T extends LedgerTable> {
   readonly definition: T;
   /** Where each read takes its connection from. */
-  readonly connections: PgConnections;
+  readonly connections: SessionLender;
   /** How far this process's view reaches; asked before each read. */
   readonly asOf: () => Date;
   /** Milliseconds that one read may take, waiting for a connection included. Default: 10,000. */
@@ -53,7 +53,7 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
    * Adds up tokens by direction over the half-open period `[from, to)`.
    *
    * @throws LedgerReadError `invalid` for a wrong argument, `overflow` for a figure above 2^53 - 1,
-   * `timeout` or `failed` if the database gave no answer
+   * `busy` if too many reads are under way, `timeout` or `failed` if the database gave no answer
    */
   summary(query: SummaryQuery<T>): Promise<UsageSummary> {
     return this.summaries.read(query);
@@ -64,7 +64,7 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
    * while entries arrive: a page begins after the last entry of the one before.
    *
    * @throws LedgerReadError `invalid` for a wrong argument (a cursor of one's own making included),
-   * `timeout` or `failed` if the database gave no answer
+   * `busy` if too many reads are under way, `timeout` or `failed` if the database gave no answer
    */
   async listRecent(query: RecentQuery<T>): Promise<RecentPage<T>> {
     const { userId, limit, after } = parseRecentQuery(this.definition, query);

@@ -4,7 +4,7 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { SummaryFilter } from '../ports/summary-filter.interface.js';
 import type { SummarySource, SummarySums } from '../ports/summary-source.interface.js';
-import type { PgConnections } from '../postgres/pg-connections.js';
+import type { SessionLender } from '../postgres/session-lender.interface.js';
 import { adoptRollups } from './adopt-rollups.js';
 import { dimensions } from './rollup-layout.js';
 import { RollupRefresher } from './rollup-refresher.js';
@@ -14,7 +14,10 @@ import { RollupSummarySource } from './rollup-summary-source.js';
 /** What the rollups of a ledger are made of. @internal */
 export interface LedgerRollupsParts {
   readonly definition: LedgerTable;
-  readonly connections: PgConnections;
+  /** For the upkeep of rollups. */
+  readonly connections: Pick<SessionLender, 'use'>;
+  /** For summaries. */
+  readonly reads: SessionLender;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
 }
@@ -35,12 +38,12 @@ export class LedgerRollups implements SummarySource {
   #dimensions: readonly string[] | undefined;
 
   constructor(parts: LedgerRollupsParts) {
-    const { definition, connections, logger } = parts;
+    const { definition, reads, logger } = parts;
     this.#parts = parts;
     this.#dimensions = definition.rollup ? dimensions(definition) : undefined;
     this.#source = new RollupSummarySource({
       definition,
-      connections,
+      connections: reads,
       dimensions: () => this.#dimensions,
       onNotice: (text) => logger.warn(`WARNING: ${text}`),
     });

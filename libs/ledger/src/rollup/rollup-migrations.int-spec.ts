@@ -78,6 +78,7 @@ describe('a ledger that does not ask for rollups', () => {
     const rollups = new LedgerRollups({
       definition: plain,
       connections: bench.connections,
+      reads: bench.connections,
       clock,
       logger: { log: () => {}, warn, error: warn },
     });

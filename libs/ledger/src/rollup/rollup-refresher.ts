@@ -1,6 +1,6 @@
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import type { PgConnections } from '../postgres/pg-connections.js';
+import type { SessionLender } from '../postgres/session-lender.interface.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import {
   LOCK_ROLLUPS,
@@ -20,7 +20,7 @@ import { summarizeBrin } from './summarize-brin.js';
 /** What a refresher works with. @internal */
 export interface RollupRefresherParts {
   readonly definition: LedgerTable;
-  readonly connections: PgConnections;
+  readonly connections: Pick<SessionLender, 'use'>;
   /** Milliseconds that one refresh may take, its connection included. Default: 60,000. */
   readonly timeoutMs?: number;
   /**

@@ -3,16 +3,16 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { LedgerReadError } from '../errors/ledger-read.error.js';
 import type { SummaryFilter } from '../ports/summary-filter.interface.js';
 import type { SummarySource, SummarySums } from '../ports/summary-source.interface.js';
-import type { PgConnections } from '../postgres/pg-connections.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { readRows, SqlParameters, type ReadStatement } from '../postgres/read-rows.js';
+import type { SessionLender } from '../postgres/session-lender.interface.js';
 import { tableNames } from '../postgres/table-names.js';
 import { rollupNames } from './rollup-layout.js';
 
 /** What summaries are read with. @internal */
 export interface RollupSummarySourceParts {
   readonly definition: LedgerTable;
-  readonly connections: PgConnections;
+  readonly connections: SessionLender;
   /** Columns that the rollups tell apart; undefined: there are no rollups. */
   readonly dimensions: () => readonly string[] | undefined;
   /** Gets a line, once, if the rollups can't be read. */

@@ -1,0 +1,144 @@
+import { Deadline, DeadlineError } from '../clock/deadline.js';
+import { LedgerReadError } from '../errors/ledger-read.error.js';
+import type { PgConnections } from './pg-connections.js';
+import type { PgSession } from './pg-session.js';
+import type { SessionLender } from './session-lender.interface.js';
+import { Turnstile, TurnstileFullError, type Leave, type TurnstileWait } from './turnstile.js';
+
+/** Milliseconds that a report waits for its turn; how long it may run then is another matter. */
+const REPORT_WAIT_MS = 10_000;
+
+/** The turnstiles of one pool, which all ledgers on that pool share. @internal */
+export interface SpareTurnstiles {
+  /** All that is no batch. */
+  readonly all: Turnstile;
+  /** Reports, which hold a connection for as long as their reader likes: they leave one to the other reads. */
+  readonly reports: Turnstile;
+}
+
+/** @param size connections that are not the workers' @internal */
+export function createTurnstiles(size: number): SpareTurnstiles {
+  const turnstiles = { all: new Turnstile(size), reports: new Turnstile(1) };
+  resizeTurnstiles(turnstiles, size);
+  return turnstiles;
+}
+
+/** @internal */
+export function resizeTurnstiles({ all, reports }: SpareTurnstiles, size: number): void {
+  all.resize(size);
+  reports.resize(Math.max(1, size - 1));
+}
+
+/** What the spare connections are made of. @internal */
+export interface SpareConnectionsOptions {
+  readonly connections: PgConnections;
+  /** Of the pool; asked for each time, since the pool may be settled later. */
+  readonly turnstiles: () => SpareTurnstiles;
+  /** Reads that may wait at once. */
+  readonly maxWaitingReads: number;
+}
+
+/**
+ * The connections of a pool that are not the workers': for reads, and for the upkeep of rollups and
+ * partitions.
+ *
+ * The pool itself serves in the order of asking. So whoever is no worker waits here until one of the
+ * spare connections is free, and asks the pool only then: no batch ever waits behind a read, however
+ * many read at once. Upkeep goes before reads, so that reads do not starve it either.
+ *
+ * @internal
+ */
+export class SpareConnections {
+  readonly reads: SessionLender;
+  readonly upkeep: SessionLender;
+
+  constructor(options: SpareConnectionsOptions) {
+    this.reads = new ReadShare(options);
+    this.upkeep = new UpkeepShare(options);
+  }
+}
+
+class UpkeepShare implements SessionLender {
+  constructor(private readonly options: SpareConnectionsOptions) {}
+
+  async use<T>(deadline: Deadline, work: (session: PgSession) => Promise<T>): Promise<T> {
+    const leave = await this.options.turnstiles().all.enter({ deadline, isUrgent: true });
+    try {
+      return await this.options.connections.use(deadline, work);
+    } finally {
+      leave();
+    }
+  }
+
+  async take(deadline: Deadline): Promise<PgSession> {
+    const leave = await this.options.turnstiles().all.enter({ deadline, isUrgent: true });
+    return takeAfter([leave], this.options.connections, deadline);
+  }
+}
+
+/** Rejects with `LedgerReadError` `busy` where no turn comes. */
+class ReadShare implements SessionLender {
+  constructor(private readonly options: SpareConnectionsOptions) {}
+
+  /** For a read of one round trip. */
+  async use<T>(deadline: Deadline, work: (session: PgSession) => Promise<T>): Promise<T> {
+    const leave = await this.#enter(this.options.turnstiles().all, deadline);
+    try {
+      return await this.options.connections.use(deadline, work);
+    } finally {
+      leave();
+    }
+  }
+
+  /** For a read that holds its connection: waits ten seconds at most, and leaves a connection to the others. */
+  async take(deadline: Deadline): Promise<PgSession> {
+    const { all, reports } = this.options.turnstiles();
+    const wait = new Deadline(Math.min(REPORT_WAIT_MS, deadline.remainingMs));
+    const leaveReports = await this.#enter(reports, wait);
+    try {
+      const leave = await this.#enter(all, wait);
+      return await takeAfter([leave, leaveReports], this.options.connections, deadline);
+    } catch (error) {
+      leaveReports();
+      throw error;
+    }
+  }
+
+  async #enter(turnstile: Turnstile, deadline: Deadline): Promise<Leave> {
+    const { maxWaitingReads } = this.options;
+    const wait: TurnstileWait = { deadline, maxWaiting: maxWaitingReads };
+    try {
+      return await turnstile.enter(wait);
+    } catch (error) {
+      if (error instanceof TurnstileFullError) {
+        throw busy(`${turnstile.size} run and ${error.waiting} wait, and no more may`);
+      }
+      if (error instanceof DeadlineError) {
+        throw busy(`no turn came within ${Math.round(deadline.limitMs)} ms`);
+      }
+      throw error;
+    }
+  }
+}
+
+function busy(what: string): LedgerReadError {
+  const rule = `was not begun, since too many reads are under way (${what}); try again later`;
+  return new LedgerReadError('busy', 'read', rule);
+}
+
+/** The places are free again when the session is given back. */
+async function takeAfter(
+  leaves: readonly Leave[],
+  connections: PgConnections,
+  deadline: Deadline,
+): Promise<PgSession> {
+  const leaveAll = (): void => leaves.forEach((leave) => leave());
+  try {
+    const session = await connections.take(deadline);
+    session.whenReturned(leaveAll);
+    return session;
+  } catch (error) {
+    leaveAll();
+    throw error;
+  }
+}
