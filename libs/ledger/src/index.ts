@@ -126,15 +126,25 @@ export {
 export type { MigrationConstructor } from './migrations/ledger-migrations.js';
 export type {
   DimensionField,
+  EntryFilter,
+  FilterFields,
   RecentEntry,
   RecentPage,
+  RecentPaging,
   ReadOptions,
   RecentQuery,
   SummaryFields,
   SummaryQuery,
   UsageSummary,
 } from './ports/read-query.interface.js';
-export type { ReportDimension, ReportQuery, ReportRow } from './ports/report-query.interface.js';
+export type {
+  ReportDimension,
+  ReportFigures,
+  ReportGroup,
+  ReportQuery,
+  ReportRow,
+  ReportRowOf,
+} from './ports/report-query.interface.js';
 export type { ReverseOptions } from './reading/reverse-entry.js';
 export type { DeadLetter, LedgerDeadLetterStore } from './ports/dead-letter-store.interface.js';
 export type {

@@ -16,7 +16,8 @@ import type {
   SummaryQuery,
   UsageSummary,
 } from './ports/read-query.interface.js';
-import type { ReportQuery, ReportRow } from './ports/report-query.interface.js';
+import type { ReportGroup, ReportQuery, ReportRowOf } from './ports/report-query.interface.js';
+import { parseReverseOptions } from './reading/parse-reverse-options.js';
 import { reversalOf, reversalUuid, type ReverseOptions } from './reading/reverse-entry.js';
 import type { UsageReading } from './ports/usage-reading.interface.js';
 import type { LedgerStats } from './ports/ledger-stats.interface.js';
@@ -174,33 +175,43 @@ export class LedgerService<
    *
    * @throws LedgerReadError while it is read, as `summary`; it takes 10 minutes at most
    */
-  async *report(query: ReportQuery<T>): AsyncGenerator<ReportRow, void, undefined> {
+  async *report<
+    const GroupBy extends readonly ReportGroup<T>[] = readonly [],
+    const Sum extends readonly (keyof T['columns'] & string)[] = readonly [],
+  >(
+    query: ReportQuery<T, GroupBy, Sum>,
+  ): AsyncGenerator<ReportRowOf<GroupBy, Sum>, void, undefined> {
     // The query is read now, the table not before the first row is asked for.
     const rows = this.#reader.report(query);
     if (wantsFresh(query)) await this.flush();
-    yield* rows;
+    // The reader's rows have the fields that the query names.
+    yield* rows as AsyncGenerator<ReportRowOf<GroupBy, Sum>, void, undefined>;
   }
 
   /**
-   * Books the opposite of an entry, at the entry's own time, and waits until it is written: without
-   * its `attributes`, and with the reason for a `memo`. Reversed a second time, an entry is a
-   * `duplicate`, and nothing is booked, whatever the reason.
+   * Books the opposite of an entry and waits until it is written: without its `attributes`, and with the
+   * reason for a `memo`. `bookedAt: 'original'` (default) books it at the entry's own time, so that its
+   * period becomes right; `'now'` books it now, so that a closed period stays as it was invoiced.
+   * Reversed a second time, an entry is a `duplicate`, and nothing is booked, whatever the options.
    *
    * @returns the uuid of the reversing entry
-   * @throws LedgerReadError `invalid` if there is no such entry, else as `summary`
+   * @throws LedgerReadError `invalid` for an argument that makes no sense, or if there is no such entry;
+   * else as `summary`
    * @throws LedgerEntryInvalidError if a declared amount is the lowest of its type (-2147483648 of an
    * integer), which has no opposite; else as `recordAndWait` while it is written
    */
   async reverse(uuid: string, options: ReverseOptions<T>): Promise<WaitResult> {
+    const { table, clock, intake, awaited } = this.#ledger;
+    const asked = parseReverseOptions(table, options);
     const entry = await this.#findWritten(uuid);
     const reversal = reversalUuid(entry);
     const isThere = async (): Promise<boolean> => (await this.#reader.find(reversal)) !== undefined;
     if (await isThere()) return { uuid: reversal, outcome: 'duplicate' };
-    const opposite = reversalOf(this.#ledger.table, entry, options as ReverseOptions<LedgerTable>);
+    const opposite = reversalOf(table, entry, { ...asked, now: new Date(clock.now()) });
     // The one entry under a uuid of the ledger's own that does not come from a replay.
-    this.#ledger.intake.knownUuids.noteAnswered(reversal);
+    intake.knownUuids.noteAnswered(reversal);
     try {
-      return await this.#ledger.awaited.record(opposite, {});
+      return await awaited.record(opposite, {});
     } catch (error) {
       // Somebody else reversed it at the same time, for another reason.
       if (!isLedgerDeadLetteredError(error) || !(await isThere())) throw error;

@@ -36,6 +36,12 @@ export function writeTextField(target: RowTarget, offset: number, text: string):
   return end;
 }
 
+/** The rule that a text breaks if PostgreSQL would keep another one in its place; undefined: it keeps this one. */
+export function inexactRule(text: string): string | undefined {
+  if (text.includes('\0')) return 'must be a text without U+0000';
+  return text.isWellFormed() ? undefined : 'must be a text without lone surrogates';
+}
+
 /** A field of text, whatever its rules are: keeps the text that `take` allowed, and writes it. */
 abstract class TextField implements ColumnCodec {
   maxBytes = 4;
@@ -91,10 +97,9 @@ export class TextIdColumn extends TextField {
     if (utf8Bound(value) > MAX_ID_BYTES && Buffer.byteLength(value) > MAX_ID_BYTES) {
       return `must be a text of 1 to ${MAX_ID_BYTES} bytes, got more`;
     }
-    if (value.includes('\0')) return 'must be a text without U+0000';
-    if (!value.isWellFormed()) return 'must be a text without lone surrogates';
-    this.keep(value, utf8Bound(value));
-    return undefined;
+    const rule = inexactRule(value);
+    if (rule === undefined) this.keep(value, utf8Bound(value));
+    return rule;
   }
 }
 

@@ -1,5 +1,10 @@
 import type { DeclaredColumns, LedgerTable } from '../entry/ledger-definition.js';
-import type { ColumnInput, IdInput, StoredEntry } from '../entry/usage-entry.interface.js';
+import type {
+  ColumnInput,
+  Direction,
+  IdInput,
+  StoredEntry,
+} from '../entry/usage-entry.interface.js';
 
 /** What every read may be told. @publicApi */
 export interface ReadOptions {
@@ -8,9 +13,28 @@ export interface ReadOptions {
 }
 
 /**
+ * Conditions that an entry must meet, all of them: equal to the value, or without one for `null`.
+ * `undefined` is refused, since a value that is missing by mistake would choose everybody's entries.
+ *
+ * @publicApi
+ */
+export type EntryFilter<T extends LedgerTable = LedgerTable<'bigint', {}>> = FilterFields<T> & {
+  readonly [K in keyof T['columns']]?: ColumnInput<T['columns'][K]> | null;
+};
+
+/** Conditions on what every ledger's entries have. @publicApi */
+export interface FilterFields<T extends LedgerTable> {
+  readonly userId?: IdInput<T['ids']>;
+  readonly apiKeyId?: IdInput<T['ids']> | null;
+  readonly serviceId?: IdInput<T['ids']> | null;
+  readonly direction?: Direction;
+}
+
+/**
  * Which entries `summary()` adds up: those that meet every field given; without any, all of the
- * table. Fast whatever the ledger holds, unless a declared column is given that is no dimension of
- * the definition's rollups: then all rows that match the rest are read.
+ * table. With rollups fast whatever the ledger holds, unless a declared column is given that is no
+ * dimension of the definition's rollups, `direction`, or null: then all rows that match the rest are
+ * read.
  *
  * @publicApi
  */
@@ -36,6 +60,8 @@ export interface SummaryFields<T extends LedgerTable> extends ReadOptions {
   readonly from?: Date;
   /** First moment after the period; default: without end. */
   readonly to?: Date;
+  /** Further conditions, by any column. */
+  readonly where?: EntryFilter<T> | undefined;
 }
 
 /** Sums of prompt and completion tokens, corrections included; each exact. @publicApi */
@@ -49,11 +75,21 @@ export interface UsageSummary {
   readonly asOf: string;
 }
 
-/** Whose entries `listRecent()` answers with, and which page of them. @publicApi */
-export interface RecentQuery<
-  T extends LedgerTable = LedgerTable<'bigint', {}>,
-> extends ReadOptions {
-  readonly userId: IdInput<T['ids']>;
+/**
+ * Whose entries `listRecent()` answers with, and which page of them: those of a user, those that meet
+ * `where`, or those that meet both. Those of a user are found by an index. For others make an index of
+ * your own, as on `(tenant_id, created_at)`; without one all rows are read.
+ *
+ * @publicApi
+ */
+export type RecentQuery<T extends LedgerTable = LedgerTable<'bigint', {}>> = RecentPaging &
+  (
+    | { readonly userId: IdInput<T['ids']>; readonly where?: EntryFilter<T> | undefined }
+    | { readonly userId?: undefined; readonly where: EntryFilter<T> }
+  );
+
+/** Which page `listRecent()` answers with. @publicApi */
+export interface RecentPaging extends ReadOptions {
   /** Entries of one answer, 1 to 1000; default 50. */
   readonly limit?: number;
   /** `nextCursor` of the answer before; default: begin with the newest. */

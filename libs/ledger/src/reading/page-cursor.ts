@@ -10,6 +10,8 @@ export interface PagePosition {
 /** The first byte, so that a later layout can be told from this one. */
 const VERSION = 1;
 const BYTES = 1 + 8 + 16;
+/** Characters of base64url that so many bytes take. */
+const CURSOR_LENGTH = Math.ceil((BYTES * 4) / 3);
 const RULE = 'must be the nextCursor of an earlier answer';
 
 /** Microseconds of 0001-01-01 and of 10000-01-01: what `parseMoment` takes. */
@@ -27,7 +29,8 @@ export function encodeCursor({ micros, uuid }: PagePosition): string {
 
 /** @throws LedgerReadError naming `cursor` for anything that `encodeCursor` did not make */
 export function decodeCursor(cursor: unknown): PagePosition {
-  const bytes = typeof cursor === 'string' ? Buffer.from(cursor, 'base64url') : undefined;
+  const isShort = typeof cursor === 'string' && cursor.length === CURSOR_LENGTH;
+  const bytes = isShort ? Buffer.from(cursor, 'base64url') : undefined;
   // Decoding skips what is not base64url, so only the way back shows that nothing was skipped.
   const isWhole = bytes?.length === BYTES && bytes.toString('base64url') === cursor;
   if (!isWhole || bytes.readUInt8(0) !== VERSION) {

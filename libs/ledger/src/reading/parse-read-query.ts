@@ -1,21 +1,13 @@
-import { MAX_ID_BYTES } from '../entry/ledger-definition.js';
-import type { ColumnType, IdType } from '../entry/ledger-definition.js';
+import { askedColumn, askedDirection, askedId, type AskedValue } from '../codec/asked-value.js';
+import { columnName } from '../entry/columns.js';
+import type { ColumnType, IdType, LedgerTable } from '../entry/ledger-definition.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
+import type { Filter } from '../ports/summary-filter.interface.js';
 
 /** Entries of one page if the caller names no number. */
 export const DEFAULT_LIMIT = 50;
 /** Entries that one page may have. */
 export const MAX_LIMIT = 1000;
-
-const MAX_BIGINT = 2n ** 63n - 1n;
-const DECIMAL = /^[0-9]{1,19}$/;
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-const ID_RULES: Record<IdType, string> = {
-  bigint: 'must be an integer from 1 to 9223372036854775807, as safe number, bigint or string',
-  uuid: 'must be a UUID',
-  text: `must be a string of at most ${MAX_ID_BYTES} bytes without U+0000`,
-};
 
 /**
  * Refuses an argument that is no object, or has a field that nobody reads: a mistyped filter would
@@ -37,45 +29,13 @@ export function checkFields(query: unknown, fields: readonly string[]): Record<s
 }
 
 /**
- * An id as the text that PostgreSQL reads as `type`.
+ * An id as the text that PostgreSQL reads as `type`, by the rules that entries keep.
  *
  * @throws LedgerReadError naming the field
  */
 export function parseId(field: string, value: unknown, type: IdType): string {
-  const text = idText(value, type);
-  if (text === undefined) throw new LedgerReadError('invalid', field, ID_RULES[type]);
-  return text;
+  return textOf(field, value, () => askedId(value, type));
 }
-
-function idText(value: unknown, type: IdType): string | undefined {
-  if (type === 'bigint') {
-    if (typeof value === 'number' && !Number.isSafeInteger(value)) return undefined;
-    const text = typeof value === 'number' || typeof value === 'bigint' ? String(value) : value;
-    if (typeof text !== 'string' || !DECIMAL.test(text)) return undefined;
-    const id = BigInt(text);
-    return id >= 1n && id <= MAX_BIGINT ? String(id) : undefined;
-  }
-  if (typeof value !== 'string') return undefined;
-  if (type === 'uuid') return UUID.test(value) ? value : undefined;
-  return value.includes('\0') || Buffer.byteLength(value) > MAX_ID_BYTES ? undefined : value;
-}
-
-const INTEGER = /^-?[0-9]{1,19}$/;
-
-/** What a value of a declared column must be, by type; the others can't be asked for. */
-const COLUMN_RULES: Partial<Record<ColumnType, { is(value: unknown): boolean; rule: string }>> = {
-  text: {
-    is: (value) => typeof value === 'string' && !value.includes('\0'),
-    rule: 'must be a string without U+0000',
-  },
-  uuid: {
-    is: (value) => typeof value === 'string' && UUID.test(value),
-    rule: 'must be a UUID',
-  },
-  boolean: { is: (value) => typeof value === 'boolean', rule: 'must be a boolean' },
-  integer: { is: (value) => isWithin(value, 2n ** 31n), rule: 'must be an integer of 32 bits' },
-  bigint: { is: (value) => isWithin(value, 2n ** 63n), rule: 'must be an integer of 64 bits' },
-};
 
 /**
  * A declared column's value as the text that PostgreSQL reads as `type`.
@@ -83,22 +43,69 @@ const COLUMN_RULES: Partial<Record<ColumnType, { is(value: unknown): boolean; ru
  * @throws LedgerReadError naming the field
  */
 export function parseColumn(field: string, value: unknown, type: ColumnType): string {
-  const known = COLUMN_RULES[type];
-  if (!known)
-    throw new LedgerReadError('invalid', field, `can't be asked for: its type is ${type}`);
-  if (!known.is(value)) throw new LedgerReadError('invalid', field, known.rule);
-  return String(value);
+  return textOf(field, value, () => askedColumn(value, type));
 }
 
-function isWithin(value: unknown, end: bigint): boolean {
-  if (typeof value === 'number' ? !Number.isSafeInteger(value) : !isIntegerText(value))
-    return false;
-  const integer = BigInt(value as number | bigint | string);
-  return integer >= -end && integer < end;
+function textOf(field: string, value: unknown, ask: () => AskedValue): string {
+  if (value === undefined || value === null) {
+    throw new LedgerReadError('invalid', field, `is required, got ${value}`);
+  }
+  const asked = ask();
+  if (asked.rule === undefined) return asked.text;
+  throw new LedgerReadError('invalid', field, asked.rule);
 }
 
-function isIntegerText(value: unknown): boolean {
-  return typeof value === 'bigint' || (typeof value === 'string' && INTEGER.test(value));
+const ID_FIELDS = ['userId', 'apiKeyId', 'serviceId'];
+
+/**
+ * The conditions of a query's `where`; null asks for NULL. `undefined` is refused: a value that is
+ * missing by mistake would choose everybody's entries.
+ *
+ * @throws LedgerReadError naming `where` or its field
+ */
+export function parseWhere(table: LedgerTable, where: unknown): Filter[] {
+  if (where === undefined) return [];
+  if (typeof where !== 'object' || where === null || Array.isArray(where)) {
+    throw new LedgerReadError('invalid', 'where', 'must be an object');
+  }
+  const known = [...ID_FIELDS, 'direction', ...Object.keys(table.columns)];
+  return Object.entries(checkFields(where, known)).map(([field, value]) => {
+    if (value === undefined) {
+      const rule = "must be a value or null: undefined would choose everybody's entries";
+      throw new LedgerReadError('invalid', `where.${field}`, rule);
+    }
+    // Every entry has a user, so no user is a mistake too.
+    if (value === null && field !== 'userId') return { ...columnOf(table, field), value };
+    return filterOf(table, field, value);
+  });
+}
+
+function columnOf(table: LedgerTable, field: string): Omit<Filter, 'value'> {
+  const type = ID_FIELDS.includes(field) ? table.ids : (table.columns[field] ?? 'text');
+  return { field, column: columnName(field), type };
+}
+
+/**
+ * One condition: an id, `direction` or a declared column with a value.
+ *
+ * @throws LedgerReadError naming the field
+ */
+export function filterOf(table: LedgerTable, field: string, value: unknown): Filter {
+  const parse = (): string => {
+    if (ID_FIELDS.includes(field)) return parseId(field, value, table.ids);
+    const type = table.columns[field];
+    if (type !== undefined) return parseColumn(field, value, type);
+    return textOf(field, value, () => askedDirection(value));
+  };
+  return { ...columnOf(table, field), value: parse() };
+}
+
+/** @throws LedgerReadError for a field with two conditions, of which one must be a mistake */
+export function refuseTwice(filters: readonly Filter[]): readonly Filter[] {
+  const fields = filters.map(({ field }) => field);
+  const twice = fields.find((field, index) => fields.indexOf(field) < index);
+  if (twice === undefined) return filters;
+  throw new LedgerReadError('invalid', twice, 'is given twice: beside `where` and in it');
 }
 
 /**

@@ -1,26 +1,30 @@
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
-import { checkFields, parseId, parseMoment } from './parse-read-query.js';
+import type { Filter } from '../ports/summary-filter.interface.js';
+import { checkFields, filterOf, parseMoment, parseWhere, refuseTwice } from './parse-read-query.js';
 
 /** A report's query, checked; what it names is known to the definition. */
 export interface CheckedReport {
   readonly from: Date | string;
   readonly to: Date | string;
   readonly timeZone: string;
-  readonly userId: string | undefined;
+  readonly filters: readonly Filter[];
   readonly groupBy: readonly string[];
   readonly sum: readonly string[];
   readonly writtenBefore: Date | undefined;
 }
 
 const FIELDS = [
-  ...['from', 'to', 'timeZone', 'userId', 'groupBy', 'sum', 'writtenBefore', 'fresh'],
+  ...['from', 'to', 'timeZone', 'userId', 'where', 'groupBy', 'sum'],
+  ...['writtenBefore', 'fresh'],
 ];
 export const PERIODS = ['hour', 'day', 'month'];
 const OWN_DIMENSIONS = [...PERIODS, 'userId', 'apiKeyId', 'serviceId', 'direction'];
 const SUMMABLE = ['bigint', 'integer', 'numeric'];
 /** Figures of every row: of a declared column of such a name a row could have only one of the two. */
 const FIGURES = ['consumedTokens', 'suppliedTokens', 'netTokens', 'entries'];
+/** Longer than any name of a zone: a longer text is not worth looking at. */
+const MAX_ZONE_LENGTH = 64;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
 /** @throws LedgerReadError naming the field and its rule */
@@ -33,11 +37,12 @@ export function parseReportQuery(table: LedgerTable, query: unknown): CheckedRep
     (field) => SUMMABLE.includes(columns[field]!) && !groupBy.includes(field),
   );
   const { userId, writtenBefore } = fields;
+  const user = userId === undefined ? [] : [filterOf(table, 'userId', userId)];
   return {
     from: parsePeriodEnd('from', fields['from']),
     to: parsePeriodEnd('to', fields['to']),
     timeZone: parseTimeZone(fields['timeZone']),
-    userId: userId === undefined ? undefined : parseId('userId', userId, table.ids),
+    filters: refuseTwice([...user, ...parseWhere(table, fields['where'])]),
     groupBy,
     sum: parseNames('sum', fields['sum'], summable),
     writtenBefore:
@@ -63,7 +68,12 @@ function parseTimeZone(value: unknown): string {
   const fault = new LedgerReadError('invalid', 'timeZone', rule);
   // Names without a region are abbreviations to PostgreSQL before they are names: CET has no summer
   // then. An offset like +02:00 means the opposite to it.
-  if (typeof value !== 'string' || !/^(?:UTC|GMT|[A-Za-z].*\/.*)$/.test(value)) throw fault;
+  if (
+    typeof value !== 'string' ||
+    value.length > MAX_ZONE_LENGTH ||
+    !/^(?:UTC|GMT|[A-Za-z].*\/.*)$/.test(value)
+  )
+    throw fault;
   try {
     new Intl.DateTimeFormat('en', { timeZone: value });
     return value;
@@ -79,5 +89,6 @@ function parseNames(field: string, value: unknown, known: readonly string[]): re
   if (!isKnown || new Set(names).size < names.length) {
     throw new LedgerReadError('invalid', field, `must be different names of ${known.join(', ')}`);
   }
-  return names as readonly string[];
+  // A copy: the caller may go on to change its array.
+  return [...(names as readonly string[])];
 }

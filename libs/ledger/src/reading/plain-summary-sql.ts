@@ -1,4 +1,4 @@
-import { quoteIdentifier } from '../postgres/quote-sql.js';
+import { filterSql } from './filter-sql.js';
 import { MEASURES_OF_ENTRY } from '../postgres/measures-sql.js';
 import type { SummaryFilter } from '../ports/summary-filter.interface.js';
 import { type ReadStatement, SqlParameters } from '../postgres/read-rows.js';
@@ -15,7 +15,7 @@ export function plainSummary(
   filter: SummaryFilter,
 ): ReadStatement {
   const parameters = new SqlParameters();
-  const conditions = filterSql(filter, parameters);
+  const conditions = filterSql(filter.filters, parameters);
   const { from, to } = filter;
   // Constants, not parameters: the planner compares them with the conditions of partial indexes.
   if (from) conditions.push(`created_at >= '${from.toISOString()}'::timestamptz`);
@@ -28,10 +28,4 @@ export function plainSummary(
 function entriesSql(sqlEntries: string, conditions: readonly string[]): string {
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
   return `SELECT ${MEASURES_OF_ENTRY}, 1 AS entries FROM ${sqlEntries}${where}`;
-}
-
-function filterSql({ filters }: SummaryFilter, parameters: SqlParameters): string[] {
-  return filters.map(
-    ({ column, type, value }) => `${quoteIdentifier(column)} = ${parameters.add(value, type)}`,
-  );
 }

@@ -1,6 +1,7 @@
 import { MEASURES_OF_ENTRY } from '../postgres/measures-sql.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
-import type { ReadStatement } from '../postgres/read-rows.js';
+import { SqlParameters, type ReadStatement } from '../postgres/read-rows.js';
+import { filterSql } from './filter-sql.js';
 import type { TextRow } from '../postgres/pg-statement.js';
 import { columnName } from '../entry/columns.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
@@ -34,8 +35,8 @@ export function reportSql(
   schema: string | undefined,
   report: CheckedReport,
 ): ReadStatement {
-  const values: string[] = [];
-  const add = (value: string): string => `$${values.push(value)}::text`;
+  const parameters = new SqlParameters();
+  const add = (value: string): string => parameters.add(value, 'text');
   const zone = add(report.timeZone);
   const local = `(created_at AT TIME ZONE ${zone})`;
   const keys = report.groupBy.flatMap((field) => keysOf(table, field, local));
@@ -51,9 +52,7 @@ export function reportSql(
     ];
   };
   const conditions = [...within('>=', report.from), ...within('<', report.to)];
-  if (report.userId !== undefined) {
-    conditions.push(`user_id = ${add(report.userId)}::${table.ids}`);
-  }
+  conditions.push(...filterSql(report.filters, parameters));
   // A parameter that is not used has no type.
   conditions.push(`${zone} <> ''`);
   if (report.writtenBefore) {
@@ -78,7 +77,7 @@ export function reportSql(
   return {
     text: `SELECT ${selected.join(', ')} FROM (SELECT ${inner.join(', ')}
       FROM ${tableNames(table, schema).sqlEntries} WHERE ${conditions.join(' AND ')}) AS e${grouping}`,
-    values,
+    values: parameters.values,
   };
 }
 

@@ -292,6 +292,25 @@ describe('reverse', () => {
     expect(rows).toEqual([{ ...sums, corrections: 1, models: 2, attributes: 1 }]);
   });
 
+  it('leaves a closed period as it was invoiced, if it is to be booked now', async () => {
+    const createdAt = new Date('2026-01-11T10:00:00Z');
+    const entry = { userId: 53, promptTokens: 7, costNanos: 70, createdAt };
+    const { uuid } = await service.recordAndWait(entry);
+    const month = { userId: 53, from: new Date('2026-01-01'), to: new Date('2026-02-01') };
+    const closed = await service.summary(month);
+    const before = Date.now();
+    const reverse = () => service.reverse(uuid, { reason: 'refund', bookedAt: 'now' });
+    const outcomes = await Promise.all([reverse(), reverse()]);
+    expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['duplicate', 'written']);
+    // Whatever the options, an entry is reversed once.
+    expect((await service.reverse(uuid, { reason: 'again' })).outcome).toBe('duplicate');
+    expect({ ...(await service.summary(month)), asOf: closed.asOf }).toEqual(closed);
+    expect(await service.summary({ userId: 53 })).toMatchObject({ consumedTokens: 0, entries: 2 });
+    const { entries } = await service.listRecent({ userId: 53, limit: 1 });
+    expect(entries[0]).toMatchObject({ corrects: uuid, costNanos: '-70', memo: 'refund' });
+    expect(Date.parse(entries[0]!.createdAt)).toBeGreaterThanOrEqual(before);
+  });
+
   it('names the column whose amount has no opposite, and keeps it if it is told to', async () => {
     const { uuid } = await service.recordAndWait({ userId: 52, status: -(2 ** 31) });
     const refused = service.reverse(uuid, { reason: 'wrong' });

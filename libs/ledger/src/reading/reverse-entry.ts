@@ -3,13 +3,25 @@ import { createRowTarget } from '../codec/row-target.js';
 import { formatUuid, writeUuidV8 } from '../codec/uuid.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { StoredEntry } from '../entry/usage-entry.interface.js';
+import type { CheckedReversal } from './parse-reverse-options.js';
 
 /** How an entry is reversed. @publicApi */
 export interface ReverseOptions<T extends LedgerTable = LedgerTable<'bigint', {}>> {
-  /** Stands in the reversing entry's `memo`. */
+  /** Stands in the reversing entry's `memo`; 1 byte to 8 KiB. */
   readonly reason: string;
+  /**
+   * When the opposite is booked. `original` (default): at the entry's own time. `now`: at the present,
+   * so that reports of a closed period stay the same; a partitioned table keeps it in the partition of
+   * the entry.
+   */
+  readonly bookedAt?: 'original' | 'now' | undefined;
   /** Declared numbers that are no amounts (a status, a version): taken over as they are. */
   readonly keep?: readonly (keyof T['columns'] & string)[];
+}
+
+/** Options of a reversal, checked, and the present. */
+export interface Reversing extends CheckedReversal {
+  readonly now: Date;
 }
 
 const AMOUNTS = ['bigint', 'integer', 'numeric'];
@@ -28,8 +40,7 @@ export function reversalUuid({ uuid, createdAt }: StoredEntry<LedgerTable>): str
 
 /**
  * The opposite entry: tokens and declared amounts with the other sign, ids, direction and other
- * declared columns the same, at the same time, so that the period that was wrong becomes right.
- * `memo` is the reason, `attributes` are left out, and `writtenAt` shows that it came later.
+ * declared columns the same, at the same time unless it is to be booked now. `memo` is the reason, `attributes` are left out, and `writtenAt` shows that it came later.
  *
  * The lowest integer or bigint has no opposite of its type: the codec refuses that entry, and
  * whoever records it gets a `LedgerEntryInvalidError` that names the column.
@@ -37,7 +48,7 @@ export function reversalUuid({ uuid, createdAt }: StoredEntry<LedgerTable>): str
 export function reversalOf(
   { columns }: LedgerTable,
   entry: StoredEntry<LedgerTable>,
-  { reason, keep = [] }: ReverseOptions<LedgerTable>,
+  { reason, keep, bookedAt, now }: Reversing,
 ): Record<string, unknown> {
   const declared: Record<string, unknown> = {};
   for (const [field, type] of Object.entries(columns)) {
@@ -56,7 +67,7 @@ export function reversalOf(
     memo: reason,
     promptTokens: opposite(promptTokens),
     completionTokens: opposite(completionTokens),
-    createdAt: new Date(entry.createdAt),
+    createdAt: bookedAt === 'now' ? now : new Date(entry.createdAt),
     corrects: entry.uuid,
     uuid: reversalUuid(entry),
     ...declared,

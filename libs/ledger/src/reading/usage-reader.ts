@@ -1,4 +1,5 @@
-import { readRows } from '../postgres/read-rows.js';
+import { readRows, SqlParameters } from '../postgres/read-rows.js';
+import { filterSql } from './filter-sql.js';
 import type { TextRow } from '../postgres/pg-statement.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { tableNames } from '../postgres/table-names.js';
@@ -60,19 +61,19 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
   }
 
   /**
-   * Lists a user's entries, newest first. Pages follow each other without gap or repetition, also
+   * Lists entries of a user or of a filter, newest first. Pages follow each other without gap or repetition, also
    * while entries arrive: a page begins after the last entry of the one before.
    *
    * @throws LedgerReadError `invalid` for a wrong argument (a cursor of one's own making included),
    * `busy` if too many reads are under way, `timeout` or `failed` if the database gave no answer
    */
   async listRecent(query: RecentQuery<T>): Promise<RecentPage<T>> {
-    const { userId, limit, after } = parseRecentQuery(this.definition, query);
-    const values = [userId];
-    let isAfter = '';
+    const { filters, limit, after } = parseRecentQuery(this.definition, query);
+    const parameters = new SqlParameters();
+    const conditions = filterSql(filters, parameters);
     if (after !== undefined) {
-      values.push(momentText(after.micros), after.uuid);
-      isAfter = ' AND (created_at, uuid) < ($2::timestamptz, $3::uuid)';
+      const moment = parameters.add(momentText(after.micros), 'timestamptz');
+      conditions.push(`(created_at, uuid) < (${moment}, ${parameters.add(after.uuid, 'uuid')})`);
     }
     const asOf = this.parts.asOf().toISOString();
     // One row more than asked for tells whether there is a next page. Without the alias the order
@@ -80,9 +81,9 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
     const rows = await this.read(
       (table) =>
         `SELECT ${this.format.selectList}
-        FROM ${table} AS e WHERE user_id = $1::${this.definition.ids}${isAfter}
+        FROM ${table} AS e WHERE ${conditions.join(' AND ')}
         ORDER BY e.created_at DESC, e.uuid DESC LIMIT ${limit + 1}`,
-      values,
+      parameters.values,
     );
     const page = rows.slice(0, limit);
     const entries = page.map((row) => this.format.parse(row) as RecentEntry<T>);

@@ -41,7 +41,10 @@ export class RollupSummarySource implements SummarySource {
   async read(filter: SummaryFilter, timeoutMs: number): Promise<SummarySums | undefined> {
     const { definition, connections, dimensions } = this.#parts;
     const known = dimensions();
-    const isKnown = filter.filters.every(({ column }) => known?.includes(column));
+    // Not given is what NULL means to the function.
+    const isKnown = filter.filters.every(
+      ({ column, value }) => value !== null && known?.includes(column),
+    );
     if (known === undefined || !isKnown || performance.now() < this.#plainUntil) return undefined;
     try {
       const make = (schema: string | undefined) => statementOf(definition, schema, filter);
@@ -85,7 +88,7 @@ function statementOf(
     ...(to ? [`p_to => ${parameters.add(to.toISOString(), 'timestamptz')}`] : []),
     ...filters.map(
       ({ column, type, value }) =>
-        `${quoteIdentifier(`p_${column}`)} => ${parameters.add(value, type)}`,
+        `${quoteIdentifier(`p_${column}`)} => ${parameters.add(value!, type)}`,
     ),
   ];
   // Naming the table locks it before the snapshot is taken, so no partition is retired in between, and

@@ -1,4 +1,5 @@
-import type { Filter, SummaryFilter } from '../ports/summary-filter.interface.js';
+import { isDeepStrictEqual } from 'node:util';
+import type { SummaryFilter } from '../ports/summary-filter.interface.js';
 import type { LedgerDefinition } from '../define-ledger.js';
 import type { StoredEntry } from '../entry/usage-entry.interface.js';
 import type {
@@ -16,6 +17,7 @@ import { parseSummaryQuery } from '../reading/parse-summary-query.js';
 import type { ReportRow } from '../ports/report-query.interface.js';
 import type { UsageReading } from '../ports/usage-reading.interface.js';
 import { reportRows, startOf } from './in-memory-report.js';
+import { withoutTrailingZeros } from './same-entry.js';
 
 /** An entry with the moment when it was written, as the table has it. @internal */
 export type WrittenEntry = StoredEntry<LedgerDefinition> & { readonly writtenAt: string };
@@ -52,8 +54,7 @@ export class InMemoryReader implements UsageReading<LedgerDefinition> {
   /** As the real one, by the rules of this machine's time zones. */
   async *report(query: object): AsyncGenerator<ReportRow, void, undefined> {
     const report = parseReportQuery(this.#definition, query);
-    const { userId, writtenBefore } = report;
-    const filters = userId === undefined ? [] : [this.#isOf(userId)];
+    const { filters, writtenBefore } = report;
     const within = { from: startOf(report.from, report), to: startOf(report.to, report) };
     const chosen = this.#entries().filter(
       (entry) =>
@@ -69,8 +70,8 @@ export class InMemoryReader implements UsageReading<LedgerDefinition> {
   }
 
   async listRecent(query: RecentQuery<LedgerDefinition>): Promise<RecentPage<LedgerDefinition>> {
-    const { userId, limit, after } = parseRecentQuery(this.#definition, query);
-    const filter = { filters: [this.#isOf(userId)], from: undefined, to: undefined };
+    const { filters, limit, after } = parseRecentQuery(this.#definition, query);
+    const filter = { filters, from: undefined, to: undefined };
     const all = this.#entries()
       .filter((entry) => meets(entry, filter))
       .filter((entry) => after === undefined || isOlder(positionOf(entry), after))
@@ -79,15 +80,11 @@ export class InMemoryReader implements UsageReading<LedgerDefinition> {
     const nextCursor = all.length > limit ? encodeCursor(positionOf(page.at(-1)!)) : null;
     return { entries: page, nextCursor, asOf: this.#asOf().toISOString() };
   }
-
-  #isOf(userId: string): Filter {
-    return { field: 'userId', column: 'user_id', type: this.#definition.ids, value: userId };
-  }
 }
 
 function meets(entry: Entry, { filters, from, to }: SummaryFilter): boolean {
   const createdAt = new Date(entry.createdAt);
-  const values = entry as unknown as Readonly<Record<string, Scalar>>;
+  const values = entry as unknown as Readonly<Record<string, unknown>>;
   return (
     filters.every(({ field, type, value }) => isEqual(values[field], value, type)) &&
     (from === undefined || createdAt >= from) &&
@@ -95,18 +92,25 @@ function meets(entry: Entry, { filters, from, to }: SummaryFilter): boolean {
   );
 }
 
-/** Columns of other types can't be asked for. */
-type Scalar = string | number | boolean | null | undefined;
+/** What a column of any type but jsonb has. */
+type Scalar = string | number | boolean;
 
-/** As PostgreSQL compares; NULL is equal to nothing. @param asked as PostgreSQL reads it */
-function isEqual(stored: Scalar, asked: string, type: string): boolean {
-  if (stored === null || stored === undefined) return false;
-  return spelledAlike(String(stored), type) === spelledAlike(asked, type);
+/** As PostgreSQL compares; null asks for NULL. @param asked as PostgreSQL reads it */
+function isEqual(stored: unknown, asked: string | null, type: string): boolean {
+  if (stored === null || stored === undefined || asked === null) {
+    return asked === null && (stored === null || stored === undefined);
+  }
+  if (type === 'jsonb') return isDeepStrictEqual(stored, JSON.parse(asked));
+  return (
+    typeof stored !== 'object' &&
+    spelledAlike(`${stored as Scalar}`, type) === spelledAlike(asked, type)
+  );
 }
 
-/** Digits of a uuid may be of either case, and an integer may begin with zeros. */
+/** Digits of a uuid may be of either case, an integer may begin with zeros, and a decimal end with them. */
 function spelledAlike(text: string, type: string): string {
   if (type === 'uuid') return text.toLowerCase();
+  if (type === 'numeric') return withoutTrailingZeros(text);
   return type === 'integer' || type === 'bigint' ? String(BigInt(text)) : text;
 }
 

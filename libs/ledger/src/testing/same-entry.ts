@@ -14,7 +14,10 @@ export function sameEntry(table: LedgerTable): (one: Buffer, other: Buffer) => b
   const numerics = Object.keys(table.columns).filter((name) => table.columns[name] === 'numeric');
   const contentOf = (row: Buffer): Record<string, unknown> => {
     const entry = codec.decode(row);
-    for (const name of numerics) entry[name] = withoutTrailingZeros(entry[name] as string | null);
+    for (const name of numerics) {
+      const decimal = entry[name] as string | null;
+      if (decimal !== null) entry[name] = withoutTrailingZeros(decimal);
+    }
     return entry;
   };
   return (one, other) => {
@@ -25,8 +28,9 @@ export function sameEntry(table: LedgerTable): (one: Buffer, other: Buffer) => b
   };
 }
 
-function withoutTrailingZeros(decimal: string | null): string | null {
-  if (decimal === null || !decimal.includes('.')) return decimal;
+/** A decimal in the one spelling that equal ones share. @internal */
+export function withoutTrailingZeros(decimal: string): string {
+  if (!decimal.includes('.')) return decimal;
   let end = decimal.length;
   while (decimal[end - 1] === '0') end--;
   return decimal.slice(0, decimal[end - 1] === '.' ? end - 1 : end);

@@ -1,0 +1,66 @@
+import type { ColumnType, IdType } from '../entry/ledger-definition.js';
+import type { ColumnCodec } from './column-codec.js';
+import { createColumn, createIdColumn } from './create-column.js';
+import { toJsonbText } from './json-column.js';
+import { DirectionColumn } from './plain-columns.js';
+import { createRowTarget } from './row-target.js';
+import { inexactRule } from './text-column.js';
+
+/** Room that a row's field takes beside its bytes: some columns write whole words. */
+const SPARE_BYTES = 16;
+
+/** A value that is asked for, as the text that PostgreSQL reads; or the rule that it breaks. */
+export type AskedValue =
+  { readonly text: string; readonly rule?: undefined } | { readonly rule: string };
+
+/**
+ * Checks an id that a caller asks for by the same rules as one that is recorded, so that no read answers
+ * for an id that no entry can have. Never throws.
+ *
+ * @param value neither null nor undefined
+ * @internal
+ */
+export function askedId(value: unknown, type: IdType): AskedValue {
+  return ask(createIdColumn(type), value);
+}
+
+/**
+ * Checks a declared column's value as `askedId` does. Where a write would replace characters, a read
+ * refuses the value: it would answer for the entries of another one.
+ *
+ * @param value neither null nor undefined
+ * @internal
+ */
+export function askedColumn(value: unknown, type: ColumnType): AskedValue {
+  const answer = ask(createColumn(type), type === 'integer' ? integerOf(value) : value);
+  if (answer.rule !== undefined) return answer;
+  const rule = typeof value === 'string' && type === 'text' ? inexactRule(value) : undefined;
+  if (rule !== undefined) return { rule };
+  if (type === 'jsonb' && JSON.stringify(value) !== toJsonbText(value)) {
+    return { rule: 'must be a JSON value without U+0000 and lone surrogates' };
+  }
+  return answer;
+}
+
+/** Queries come from addresses, where every value is a text. */
+function integerOf(value: unknown): unknown {
+  const isText = typeof value === 'string' && /^-?\d{1,19}$/.test(value);
+  return isText || typeof value === 'bigint' ? Number(value) : value;
+}
+
+/** `direction`, as `askedId`. @internal */
+export function askedDirection(value: unknown): AskedValue {
+  return ask(new DirectionColumn(), value);
+}
+
+function ask(column: ColumnCodec, value: unknown): AskedValue {
+  try {
+    const rule = column.take(value);
+    if (rule !== undefined) return { rule };
+  } catch {
+    return { rule: 'must be readable, but reading it threw' };
+  }
+  const target = createRowTarget(column.maxBytes + SPARE_BYTES);
+  const read = column.read(target, 4, column.write(target, 0));
+  return { text: typeof read === 'string' ? read : JSON.stringify(read) };
+}
