@@ -59,7 +59,7 @@ export function createAdapter(settings: GatewaySettings): FastifyAdapter {
 function askForKeys(adapter: FastifyAdapter, keys: readonly ApiKey[]): void {
   adapter.getInstance().addHook('onRequest', async (request: CallersRequest, reply) => {
     if (!request.routeOptions.url?.startsWith('/v1/')) return;
-    request.caller = findCaller(keys, request.headers.authorization);
+    request.caller = findCaller(keys, request.headers);
     if (request.caller) return;
     const error = openAiError('Incorrect API key provided.', { code: 'invalid_api_key' });
     return reply.status(401).header('www-authenticate', 'Bearer').send(error);

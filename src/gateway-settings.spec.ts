@@ -27,9 +27,14 @@ describe('readGatewaySettings', () => {
     );
   });
 
-  it('takes an upstream with or without a slash at the end', () => {
-    const { upstreamBaseUrl } = readGatewaySettings({ UPSTREAM_BASE_URL: 'http://host:1/v1/' });
-    expect(upstreamBaseUrl).toBe('http://host:1/v1');
+  it("takes an upstream with or without a slash at the end, and Azure's with its version", () => {
+    const of = (url: string) => readGatewaySettings({ UPSTREAM_BASE_URL: url }).upstreamBaseUrl;
+    for (const url of [
+      'http://host:1/v1/',
+      'https://me.openai.azure.com/openai/deployments/gpt4o?api-version=2024-10-21',
+    ]) {
+      expect(of(url)).toBe(url);
+    }
     expect(() => readGatewaySettings({ UPSTREAM_BASE_URL: 'file:///etc' })).toThrow(
       /UPSTREAM_BASE/,
     );
@@ -40,9 +45,11 @@ describe('readGatewaySettings', () => {
     'https://host/v1?key=secret',
     'https://host/v1#secret',
     'https://secret@host?',
+    'https://host/v1?api-version=1&key=secret',
+    'https://secret@host/v1?api-version=1',
   ])('refuses the upstream %s, of which not all would be sent, and does not show it', (url) => {
     const read = () => readGatewaySettings({ UPSTREAM_BASE_URL: url });
-    expect(read).toThrow(/UPSTREAM_BASE_URL: a URL without user, query and fragment/);
+    expect(read).toThrow(/UPSTREAM_BASE_URL: a URL without user, query/);
     expect(read).not.toThrow(/secret/);
   });
 

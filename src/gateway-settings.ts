@@ -39,7 +39,7 @@ export interface GatewaySettings {
   readonly dataDir: string;
   /** Milliseconds that the loopback provider takes for a token. 0 to 60,000; default 0. */
   readonly loopbackTokenMs: number;
-  /** Without a slash at the end, `/v1` mostly included. Undefined: the loopback provider. */
+  /** `/v1` mostly included; Azure's has `?api-version=`. Undefined: the loopback provider. */
   readonly upstreamBaseUrl: string | undefined;
   readonly upstreamApiKey: string | undefined;
   /** Milliseconds of silence of the upstream. 1 to 3,600,000; default 600,000. */
@@ -68,7 +68,7 @@ export function readGatewaySettings(environment: NodeJS.ProcessEnv): GatewaySett
     databaseUrl: data.LEDGER_DATABASE_URL ?? data.DATABASE_URL,
     dataDir: data.DATA_DIR,
     loopbackTokenMs: data.LOOPBACK_TOKEN_MS,
-    upstreamBaseUrl: data.UPSTREAM_BASE_URL?.replace(/\/+$/, ''),
+    upstreamBaseUrl: data.UPSTREAM_BASE_URL,
     upstreamApiKey: data.UPSTREAM_API_KEY,
     upstreamTimeoutMs: data.UPSTREAM_TIMEOUT_MS,
     requestTimeoutMs: data.REQUEST_TIMEOUT_MS,

@@ -23,7 +23,7 @@ export class PlainChatController {
     @Req() http: CallersRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Buffer | Readable> {
-    const caller = identifyCaller(request.user, http.headers.authorization);
+    const caller = identifyCaller(request.user, http.headers);
     const meter = new CallMeter(request, await Tokenizer.load(request.model));
     const answer = await relay(this.upstream, { request, meter, http, reply });
     const used = await meter.settle();

@@ -73,7 +73,7 @@ export function refusedEntry(
   end: UsageEnd,
 ): UsageEntry<typeof usage> {
   const { model = null, user } = namesIn(request.body);
-  const caller = request.caller ?? identifyCaller(user, request.headers.authorization);
+  const caller = request.caller ?? identifyCaller(user, request.headers);
   const nothing = { promptTokens: 0, completionTokens: 0, isCounted: false, answerId: undefined };
   const used = { ...nothing, status, error: 'refused' };
   return callEntry({ caller, model, used, end, clientKey: undefined });

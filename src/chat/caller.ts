@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
+import type { IncomingHttpHeaders } from 'node:http';
 
 /** Who is charged for a call. */
 export interface Caller {
@@ -18,7 +19,13 @@ export interface ApiKey extends Caller {
 export type CallersRequest = FastifyRequest & { caller?: Caller };
 
 const digestOf = (key: string): Buffer => createHash('sha256').update(key).digest();
-const bearerOf = (header = ''): string | undefined => /^Bearer +(\S+)$/i.exec(header)?.[1];
+
+/** The key of a request: Bearer, or as Azure's clients send it if there is no `authorization`. */
+function keyOf(headers: IncomingHttpHeaders): string | undefined {
+  const { authorization, 'api-key': apiKey } = headers;
+  if (authorization !== undefined) return /^Bearer +(\S+)$/i.exec(authorization)?.[1];
+  return typeof apiKey === 'string' && apiKey !== '' ? apiKey : undefined;
+}
 
 /**
  * Reads `user:keyId:key`, several of them with commas between.
@@ -39,18 +46,21 @@ export function parseApiKeys(text: string): readonly ApiKey[] | undefined {
 }
 
 /** Finds whose key a request carries. Looks at all keys, so that its time tells nothing of them. */
-export function findCaller(keys: readonly ApiKey[], authorization?: string): Caller | undefined {
-  const digest = digestOf(bearerOf(authorization) ?? '');
+export function findCaller(
+  keys: readonly ApiKey[],
+  headers: IncomingHttpHeaders,
+): Caller | undefined {
+  const digest = digestOf(keyOf(headers) ?? '');
   const [found] = keys.filter((key) => timingSafeEqual(key.digest, digest));
   return found && { userId: found.userId, apiKeyId: found.apiKeyId };
 }
 
 /**
  * Without keys the gateway believes what it is told: the `user` of the body, else a fingerprint of
- * the Bearer key, else `anonymous`. A ledger is no place for secrets.
+ * the key, else `anonymous`. A ledger is no place for secrets.
  */
-export function identifyCaller(user: string | undefined, authorization?: string): Caller {
-  const key = bearerOf(authorization);
+export function identifyCaller(user: string | undefined, headers: IncomingHttpHeaders): Caller {
+  const key = keyOf(headers);
   const apiKeyId = key === undefined ? undefined : `key_${digestOf(key).toString('hex', 0, 12)}`;
   return { userId: user ?? apiKeyId ?? 'anonymous', apiKeyId };
 }

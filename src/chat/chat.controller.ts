@@ -60,7 +60,7 @@ export class ChatController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Buffer | Readable> {
     const meter = new CallMeter(request, await Tokenizer.load(request.model));
-    const caller = (http.caller ??= identifyCaller(request.user, http.headers.authorization));
+    const caller = (http.caller ??= identifyCaller(request.user, http.headers));
     http.meter = meter;
     http.bookLater = (end) =>
       this.lateCounts.add(meter, (used) =>

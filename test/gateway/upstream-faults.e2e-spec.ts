@@ -222,17 +222,22 @@ describe('A stream of odd events', () => {
 
 it.each([401, 403, 404, 408, 429, 500, 503])('An error %i is passed on whole', async (status) => {
   const error = { message: 'No.', type: 'requests', param: null, code: `code_${status}` };
-  const headers = {
-    'retry-after': '3',
+  const headers = { 'retry-after': '3', 'x-request-id': 'r' };
+  // The gateway's own account, and what is not for this browser.
+  const own = {
+    'openai-organization': 'org-1',
     'x-ratelimit-remaining-requests': '0',
-    'x-request-id': 'r',
+    'access-control-allow-origin': '*',
+    'clear-site-data': '"*"',
   };
-  upstream.answer = ({ response }) => answerJson(response, status, { error }, headers);
+  upstream.answer = ({ response }) =>
+    answerJson(response, status, { error }, { ...headers, ...own });
   for (const stream of [false, true]) {
     await gateway.forget();
     const answer = await post({ stream });
     expect([answer.status, await answer.json()]).toEqual([status, { error }]);
     expect(Object.fromEntries(answer.headers)).toMatchObject(headers);
+    for (const name of Object.keys(own)) expect(answer.headers.has(name)).toBe(false);
     expect(await entry()).toMatchObject({
       prompt_tokens: 0,
       completion_tokens: 0,

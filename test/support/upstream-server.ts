@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 /** A request as an upstream sees it. */
 export interface Asked {
   readonly headers: IncomingHttpHeaders;
+  /** Path and query. */
+  readonly url: string;
   readonly body: any;
   readonly response: ServerResponse;
 }
@@ -20,7 +22,8 @@ export class UpstreamServer {
     response.on('close', () => (this.abortedCalls += response.writableFinished ? 0 : 1));
     request.setEncoding('utf8').on('data', (some: string) => (text += some));
     request.on('end', () => {
-      const asked = { headers: request.headers, body: JSON.parse(text), response };
+      const { headers, url = '' } = request;
+      const asked = { headers, url, body: JSON.parse(text), response };
       this.asked.push(asked);
       this.answer(asked);
     });

@@ -42,7 +42,8 @@ const id = z
   .string()
   .min(1)
   .refine((text) => Buffer.byteLength(text) <= 256, 'at most 256 bytes')
-  .refine((text) => !text.includes('\0'), 'no U+0000');
+  .refine((text) => !text.includes('\0'), 'no U+0000')
+  .refine((text) => text.isWellFormed(), 'no half of a surrogate pair');
 
 /** Body of `POST /v1/chat/completions`; fields that are not listed are let through unread. */
 export const chatRequest = z.looseObject({

@@ -4,22 +4,15 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import type { IncomingHttpHeaders } from 'node:http';
-import { pipeline, type Duplex } from 'node:stream';
+import { pipeline, type Duplex, type Readable } from 'node:stream';
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import { Agent, request as send } from 'undici';
+import { EnvHttpProxyAgent, request as send } from 'undici';
 import type { ChatRequest } from './chat-request.schema.js';
 import { openAiError } from './openai-error.js';
+import { headersForClient, headersForUpstream } from './pass-headers.js';
 import { Upstream, type UpstreamAnswer } from './upstream.js';
+import { UpstreamAddress } from './upstream-address.js';
 
-/** Belong to one connection: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 */
-const HOP_BY_HOP =
-  'connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length';
-/** Belong to the caller alone, or name an account that the upstream's key is not of. */
-const CALLERS_OWN =
-  'host authorization proxy-authorization cookie api-key x-api-key openai-organization ' +
-  'openai-project forwarded via x-real-ip expect accept-encoding content-type';
-const NOT_SENT = new Set(`${HOP_BY_HOP} ${CALLERS_OWN}`.split(' '));
-const NOT_RETURNED = new Set(`${HOP_BY_HOP} proxy-authenticate set-cookie`.split(' '));
 /** No answer has one above. Source: https://www.rfc-editor.org/rfc/rfc9110#section-15 */
 const LAST_STATUS = 599;
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -33,9 +26,9 @@ const UNPACKERS = new Map<string, () => Duplex>([
 
 /** Which server, and how patiently. */
 export interface HttpUpstreamOptions {
-  /** Without a slash at the end, `/v1` mostly included. */
+  /** `/v1` mostly included; Azure's has `?api-version=`. */
   readonly baseUrl: string;
-  /** Sent as Bearer; none is sent without it. */
+  /** Sent as Bearer, to Azure's address with a version as `api-key`; none is sent without it. */
   readonly apiKey?: string;
   /** Milliseconds of silence that are borne with, before the headers and in the body. */
   readonly timeoutMs: number;
@@ -43,14 +36,19 @@ export interface HttpUpstreamOptions {
 
 /** Any server that speaks OpenAI's protocol. */
 export class HttpUpstream extends Upstream implements OnApplicationShutdown {
-  private readonly agent: Agent;
+  private readonly address: UpstreamAddress;
+  /** Goes through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the process name. */
+  private readonly agent: EnvHttpProxyAgent;
 
   constructor(private readonly options: HttpUpstreamOptions) {
     super();
-    this.agent = new Agent({
+    this.address = new UpstreamAddress(options.baseUrl);
+    this.agent = new EnvHttpProxyAgent({
       connect: { timeout: CONNECT_TIMEOUT_MS },
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
+      // A plain `http:` address is asked for as curl does: many proxies tunnel to port 443 alone.
+      proxyTunnel: false,
     });
   }
 
@@ -59,15 +57,21 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
     headers: IncomingHttpHeaders,
     signal: AbortSignal,
   ): Promise<UpstreamAnswer> {
-    const { baseUrl, apiKey } = this.options;
-    const sent = passable(headers, NOT_SENT);
-    if (apiKey) sent['authorization'] = `Bearer ${apiKey}`;
-    const answer = await send(`${baseUrl}/chat/completions`, {
+    const { apiKey, timeoutMs } = this.options;
+    const answer = await send(this.address.urlOf('/chat/completions'), {
       method: 'POST',
-      // A body that is packed could not be looked into.
-      headers: { ...sent, 'content-type': 'application/json', 'accept-encoding': 'identity' },
+      headers: {
+        ...headersForUpstream(headers),
+        ...this.address.keyHeader(apiKey),
+        'content-type': 'application/json',
+        // A body that is packed could not be looked into.
+        'accept-encoding': 'identity',
+      },
       body: JSON.stringify(request),
       dispatcher: this.agent,
+      // Here too: a connection to a proxy is not made with the agent's own times.
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
       signal,
     }).catch((error: unknown) => {
       throw noAnswer(error);
@@ -76,11 +80,16 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
       answer.body.on('error', () => undefined).destroy();
       throw noAnswer(new Error(`the upstream answered with status ${answer.statusCode}`));
     }
-    return unpacked({
+    const { 'content-encoding': encoding = '' } = answer.headers;
+    const unpack = UNPACKERS.get(String(encoding).toLowerCase())?.();
+    const kept = headersForClient(answer.headers);
+    // What cannot be unpacked here is for the client to unpack.
+    if (encoding !== '' && !unpack) kept['content-encoding'] = String(encoding);
+    return {
       statusCode: answer.statusCode,
-      headers: passable(answer.headers, NOT_RETURNED),
-      body: answer.body,
-    });
+      headers: kept,
+      body: unpack ? unpacked(answer.body, unpack) : answer.body,
+    };
   }
 
   /** Not sooner: until the server is closed calls are served, and they ask here. */
@@ -89,14 +98,11 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
   }
 }
 
-/** Unpacks an answer as it comes, if it was packed although nobody asked for that. */
-function unpacked({ statusCode, headers, body }: UpstreamAnswer): UpstreamAnswer {
-  const { 'content-encoding': encoding = '', ...rest } = headers;
-  const unpack = UNPACKERS.get(encoding.toLowerCase())?.();
-  if (!unpack) return { statusCode, headers, body };
+/** Unpacks an answer as it comes: some are packed although nobody asked for that. */
+function unpacked(body: Readable, unpack: Duplex): Duplex {
   // An error on either side ends both, and is what the reader of the second one gets.
   pipeline(body, unpack, () => undefined);
-  return { statusCode, headers: rest, body: unpack };
+  return unpack;
 }
 
 /** An upstream's failure as an answer: 504 for time that ran out, else 502. */
@@ -112,13 +118,4 @@ export function noAnswer(error: unknown): BadGatewayException | GatewayTimeoutEx
   return new GatewayTimeoutException(openAiError('The upstream took too long.', facts), {
     cause: error,
   });
-}
-
-/** Leaves out the named headers, those that `connection` names, and where a request came from. */
-function passable(headers: IncomingHttpHeaders, left: ReadonlySet<string>): IncomingHttpHeaders {
-  const named = `${headers.connection ?? ''}`.toLowerCase().split(/[\s,]+/);
-  const kept = Object.entries(headers).filter(
-    ([name]) => !left.has(name) && !named.includes(name) && !name.startsWith('x-forwarded-'),
-  );
-  return Object.fromEntries(kept);
 }
