@@ -11,7 +11,6 @@ import { prepareTable, type PrepareOptions } from './migrations/prepare-table.js
 import { PartitionKeeper } from './partitions/partition-keeper.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
-import { PgConnections } from './postgres/pg-connections.js';
 import { SpareConnections } from './postgres/spare-connections.js';
 import { UsageReader } from './reading/usage-reader.js';
 import { LedgerRollups } from './rollup/ledger-rollups.js';
@@ -46,10 +45,7 @@ export function createLedger(
   const clock = systemClock;
   const onNotice = (text: string): void => logger.warn(`WARNING: ${text}`);
   const database = new LedgerDatabase(options, definition.name);
-  const connections = new PgConnections({
-    dataSource: () => database.dataSource,
-    ownsDataSource: database.isOwn,
-  });
+  const { connections } = database;
   const { retention, strategy, writeTimeoutMs, spillDir } = options;
   const { reads, upkeep } = new SpareConnections({
     connections,

@@ -1,4 +1,6 @@
 import type { DataSource } from 'typeorm';
+import { Deadline } from './clock/deadline.js';
+import { PgConnections } from './postgres/pg-connections.js';
 import { SPARE_CONNECTIONS } from './postgres/connection-defaults.js';
 import {
   createTurnstiles,
@@ -11,6 +13,9 @@ import { LedgerOptionsError } from './errors/ledger-options.error.js';
 
 /** Size of a `pg` pool that was given none. Source: pg-pool's documentation. */
 const DEFAULT_POOL_SIZE = 10;
+
+/** Milliseconds that a question about the server may take. */
+const ASK_MS = 10_000;
 
 /** Those of each pool: all ledgers on it share them. */
 const TURNSTILES = new WeakMap<DataSource, SpareTurnstiles>();
@@ -27,6 +32,8 @@ export type FindDataSource = () => DataSource | undefined;
 export class LedgerDatabase {
   /** The ledger made the connection, and ends it. */
   readonly isOwn: boolean;
+  /** Where every session with this database comes from. */
+  readonly connections: PgConnections;
   readonly #options: ResolvedLedgerOptions;
   readonly #name: string;
   #dataSource: DataSource | undefined;
@@ -37,6 +44,10 @@ export class LedgerDatabase {
     this.#name = name;
     this.isOwn = options.connection !== undefined;
     this.#dataSource = this.isOwn ? this.#makeOwn() : options.dataSource;
+    this.connections = new PgConnections({
+      dataSource: () => this.dataSource,
+      ownsDataSource: this.isOwn,
+    });
   }
 
   #makeOwn(): DataSource {
@@ -127,10 +138,12 @@ export class LedgerDatabase {
     return Math.max(1, this.poolSize - 1);
   }
 
-  /** Connections that the server takes in all. Rejects with what TypeORM throws. */
+  /** Connections that the server takes in all. Rejects if it does not say. */
   async readMaxConnections(): Promise<number> {
-    const rows: unknown = await this.dataSource.query('SHOW max_connections');
-    return Number((rows as { max_connections: string }[])[0]?.max_connections);
+    const [row] = await this.connections.use(new Deadline(ASK_MS), (session) =>
+      session.rows<{ max_connections: string }>('SHOW max_connections'),
+    );
+    return Number(row?.max_connections);
   }
 }
 

@@ -82,8 +82,8 @@ export class LedgerLifecycle
    *
    * @throws LedgerOptionsError if there is none, two ledgers have one name or one table, or a
    * configuration is of no ledger
-   * @throws SinkTransientError, SinkHaltError where it waits for the database (`connectAtBoot`) and
-   * that is away, or its table is not as it must be
+   * @throws SinkTransientError, SinkHaltError with `connectAtBoot`, if the database is away or its table is
+   * not as it must be
    */
   async onModuleInit(): Promise<void> {
     if (this.#parts.ledger.status.isStopping) return;
@@ -142,13 +142,14 @@ export class LedgerLifecycle
   async #start(): Promise<void> {
     const { ledger, pool } = this.#parts;
     const { writer, options } = ledger;
-    const waits = options.connectAtBoot ?? pool?.isOwn === false;
     let fail: (error: unknown) => void = () => {};
     const failed = new Promise<never>((_, reject) => (fail = reject));
     failed.catch(() => undefined);
     const started = writer.start(fail);
     void started.then(() => pool?.warnOfConnections());
-    if (waits) await Promise.race([started, failed]);
+    if (options.connectAtBoot === true) await Promise.race([started, failed]);
+    // The application's database is there: what is wrong with the table is said before the first request.
+    else if (pool?.isOwn === false) await Promise.race([started, failed.catch(() => undefined)]);
   }
 
   /** Other modules may have recorded entries already; Nest runs no further hook of this one. */

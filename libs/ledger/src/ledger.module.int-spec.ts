@@ -254,13 +254,55 @@ describe('LedgerModule', () => {
     await dataSource.destroy();
   });
 
-  it('fails the boot on the application’s database when the table is missing, and says what to do', async () => {
+  it.each([
+    ['a missing table', 'nowhere', `SELECT`, /nowhere/],
+    ['a missing column', 'narrow', `ALTER TABLE ${schema}.narrow DROP COLUMN cost`, /cost/],
+  ])(
+    'boots on the application’s database with %s, halted, and writes when it is mended',
+    async (_, table, harm, named) => {
+      const memo = randomUUID();
+      const dataSource = await new DataSource({ type: 'postgres', url }).initialize();
+      const ledger = defineLedger({ schema, table, columns: { cost: 'bigint' } });
+      const migrate = async (): Promise<void> => {
+        const other = await Test.createTestingModule({
+          imports: [LedgerModule.forRoot({ ledger, connection: { url }, connectAtBoot: true })],
+        }).compile();
+        await other.init();
+        await other.close();
+      };
+      if (table === 'narrow') await migrate();
+      await admin.query(harm);
+      const module = await Test.createTestingModule({
+        imports: [LedgerModule.forRoot({ ledger, dataSource, retryMaxMs: 100, ...fast })],
+      }).compile();
+      module.useLogger(false);
+      await module.init();
+      const service = module.get<LedgerService<typeof ledger>>(getLedgerToken(ledger));
+      const health = module.get(LedgerHealthIndicator);
+      expect(service.stats()).toMatchObject({
+        state: 'halted',
+        reason: expect.stringMatching(named),
+      });
+      expect(service.stats().reason).toContain('npx nestjs-ledger migrate');
+      expect(JSON.stringify(await health.isHealthy('ledger'))).toMatch(named);
+      expect(service.record({ userId: 1, memo, cost: 5n })).toBe('queued');
+      const written = service.recordAndWait({ userId: 1, memo });
+      // Another process mends it, as a deployment does.
+      await migrate();
+      expect(await written).toMatchObject({ outcome: 'written' });
+      expect(service.stats()).toMatchObject({ state: 'running', written: 2, dropped: 0 });
+      await module.close();
+      await dataSource.destroy();
+    },
+  );
+
+  it('fails the boot with connectAtBoot when the table is missing, and says what to do', async () => {
     const dataSource = await new DataSource({ type: 'postgres', url }).initialize();
-    const missing = defineLedger({ schema, table: 'nowhere' });
+    const missing = defineLedger({ schema, table: 'never' });
     const module = await Test.createTestingModule({
-      imports: [LedgerModule.forRoot({ ledger: missing, dataSource })],
+      imports: [LedgerModule.forRoot({ ledger: missing, dataSource, connectAtBoot: true })],
     }).compile();
-    await expect(module.init()).rejects.toThrow(/nowhere.*npx nestjs-ledger migrate/s);
+    await expect(module.init()).rejects.toThrow(/never.*npx nestjs-ledger migrate/s);
     await dataSource.destroy();
   });
 

@@ -30,8 +30,9 @@ export interface LedgerOptions extends LedgerSettings {
   /** Default: `run` on the ledger's own connection, `verify` on the application's. */
   migrations?: 'run' | 'verify' | 'off';
   /**
-   * Wait for the database or the sink at boot and fail without it. Default: true on the application's
-   * DataSource, else false.
+   * Wait for the database or the sink at boot, and fail without it, or if its table is not as the
+   * definition says. Default: false; the boot goes on, the ledger is `halted` or retries, health says why,
+   * and entries are kept until the database is mended.
    */
   connectAtBoot?: boolean;
   /**

@@ -59,6 +59,22 @@ describe('Shutdown', () => {
     expectNothingLeft(test);
   });
 
+  it('says how long a boot that failed really took, and nothing if there was no entry', async () => {
+    for (const [entries, lines] of [
+      [15, 1],
+      [0, 0],
+    ] as const) {
+      const test = ledgerUnderTest();
+      offer(test, entries);
+      const failed = test.ledger.shutdown.fail();
+      await test.clock.advance(150);
+      expect((await failed).ms).toBeLessThan(1_000);
+      const told = test.lines.filter((line) => line.includes('drained:'));
+      expect(told).toHaveLength(lines);
+      if (lines > 0) expect(told[0]).toMatch(/15 spilled in \d{1,3}ms/);
+    }
+  });
+
   it('writes what was accepted, takes what is served meanwhile, and adds up', async () => {
     const test = await started();
     const { shutdown } = test.ledger;

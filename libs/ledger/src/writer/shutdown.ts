@@ -59,6 +59,7 @@ export class Shutdown {
   #finish: Promise<DrainReport> | undefined;
   #before: Pick<Counters, 'written' | 'duplicate' | 'deadLettered' | 'spilled'> | undefined;
   #spentMs = 0;
+  #hasFailed = false;
 
   constructor(parts: ShutdownParts) {
     this.#parts = parts;
@@ -81,7 +82,7 @@ export class Shutdown {
 
   async #skipDrain(): Promise<void> {
     this.#begin();
-    this.#spentMs = this.#parts.shutdownTimeoutMs;
+    this.#hasFailed = true;
   }
 
   #begin(): void {
@@ -121,7 +122,8 @@ export class Shutdown {
     const startedAt = clock.monotonic();
     source.seal();
     status.enter('sealed');
-    const leftMs = Math.max(0, shutdownTimeoutMs - this.#spentMs);
+    // No worker began, so there is nothing to wait for.
+    const leftMs = this.#hasFailed ? 0 : Math.max(0, shutdownTimeoutMs - this.#spentMs);
     const spillMs = Math.min(leftMs / 2, SPILL_MS_BASE + source.held * SPILL_MS_PER_ENTRY);
     writer.limit(startedAt + leftMs - spillMs);
     await writer.flush(leftMs - spillMs);
@@ -203,6 +205,9 @@ export class Shutdown {
       spilled: counters.spilled - before.spilled,
       ms: Math.round(this.#spentMs),
     };
+    const { written, duplicate, deadLettered, spilled } = report;
+    // A boot that failed is told by its error; of a ledger that held nothing there is no more to say.
+    if (this.#hasFailed && written + duplicate + deadLettered + spilled === 0) return report;
     logger.log(
       `drained: ${report.written} written, ${report.duplicate} duplicate, ` +
         `${report.deadLettered} dead-lettered, ${report.spilled} spilled in ${report.ms}ms`,
