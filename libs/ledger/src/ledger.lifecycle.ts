@@ -15,6 +15,7 @@ import { OpenConnections } from './metering/open-connections.js';
 import { OnePerNest } from './nest/one-per-nest.js';
 import type { PartitionKeeper } from './partitions/partition-keeper.js';
 import type { LedgerFiles } from './files/ledger-files.js';
+import { describeLeft } from './ledger.left-files.js';
 import type { Timer } from './clock/clock.js';
 
 /** Time that an application has to call `enableShutdownHooks()` after its bootstrap. */
@@ -132,11 +133,16 @@ export class LedgerLifecycle
 
   async #probeSpillDirectory(): Promise<void> {
     const { files, ledger } = this.#parts;
-    const fault = await files.probe();
-    if (fault === undefined) return;
-    ledger.logger.error(
-      `spillDir can't be used (${fault}): what is left at a shutdown deadline would be lost`,
-    );
+    const { fault, risk } = await files.probe();
+    if (fault !== undefined) {
+      ledger.logger.error(
+        `spillDir can't be used (${fault}): what is left at a shutdown deadline would be lost`,
+      );
+      return;
+    }
+    if (risk !== undefined) ledger.logger.warn(`WARNING: spillDir is not safe: ${risk}`);
+    const left = await files.findLeft();
+    if (left !== undefined) ledger.logger.warn(`WARNING: ${describeLeft(left, ledger)}`);
   }
 
   async #start(): Promise<void> {

@@ -1,5 +1,6 @@
 import { readdir, rmdir, stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { isSetAside } from '../files/file-names.js';
 import { LedgerFiles } from '../files/ledger-files.js';
 import { fault, ok, warning, type Diagnosis } from './health-checks.js';
 
@@ -37,16 +38,21 @@ async function missingFolders(dir: string): Promise<string[]> {
 }
 
 async function judgeSpillDir(dir: string, wantedBytes: number): Promise<Diagnosis[]> {
-  const why = await new LedgerFiles(dir, 'doctor').probe();
-  if (why !== undefined) {
-    const text = `${dir} can't be used (${why}): what a stop can't write would be lost`;
+  const probed = await new LedgerFiles(dir, 'doctor').probe();
+  if (probed.fault !== undefined) {
+    const text = `${dir} can't be used (${probed.fault}): what a stop can't write would be lost`;
     return [fault('spill directory', text, `make ${dir} writable, or set LEDGER_ASYNC_SPILL_DIR`)];
   }
-  const waiting = (await readdir(dir)).filter((name) => /\.ndjson(\.open)?$/.test(name));
+  const waiting = (await readdir(dir)).filter((name) => isSetAside(name));
+  const found: Diagnosis[] = [];
+  if (probed.risk !== undefined) {
+    found.push(warning('spill directory', probed.risk, `look at it with ls -ld ${dir}`));
+  }
   if (waiting.length > 0) {
     const text = `${waiting.length} files in ${dir} wait to be written back`;
-    return [warning('spill directory', text, `nestjs-ledger replay ${dir}`)];
+    found.push(warning('spill directory', text, `nestjs-ledger replay ${dir}`));
   }
+  if (found.length > 0) return found;
   const { bavail, bsize } = await statfs(dir);
   const freeBytes = bavail * bsize;
   const [free, wanted] = [freeBytes, wantedBytes].map((bytes) => Math.floor(bytes / MEBIBYTE));

@@ -2,7 +2,7 @@ import { DEFAULT_TABLE, isSameDefinition } from './compare-definitions.js';
 import type { LedgerTable } from './ledger-definition.js';
 
 /** What a shell takes as it is. */
-const PLAIN = /^[\w.,:-]+$/;
+const PLAIN = /^[\w.,:/-]+$/;
 
 /**
  * A command of this package for one ledger, as a log line or an error names it. The path of the
@@ -33,6 +33,7 @@ export function migrateCommand(definition: LedgerTable, connectionSchema?: strin
   return ledgerCommand('migrate', definition, connectionSchema);
 }
 
-function quote(name: string): string {
+/** A name as a shell takes it. @internal */
+export function quote(name: string): string {
   return PLAIN.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
 }

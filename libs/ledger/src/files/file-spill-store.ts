@@ -15,7 +15,7 @@ export class FileSpillStore implements SpillStore {
     this.#writer = new NdjsonWriter({ ...options, kind: 'spill' });
   }
 
-  probe(): Promise<void> {
+  probe(): Promise<string | undefined> {
     return this.#writer.probe();
   }
 

@@ -1,5 +1,15 @@
+import { findLeftFiles, type LeftFiles } from './find-left-files.js';
 import { FileDeadLetterStore } from './file-dead-letter-store.js';
 import { FileSpillStore } from './file-spill-store.js';
+import { UnsafeFolderError } from './private-folder.js';
+
+/** What was found of a directory for files. @internal */
+export interface ProbedFolder {
+  /** Why it can't be used. */
+  readonly fault: string | undefined;
+  /** What others can do to files in it, and what to do about that. */
+  readonly risk: string | undefined;
+}
 
 /**
  * The files of one ledger in its spill directory: spills, and dead letters that the table does not
@@ -13,8 +23,13 @@ export class LedgerFiles {
   /** Whether the directory could not be used when it was tried or written to last. */
   isUnavailable = false;
 
+  readonly #dir: string;
+  readonly #ledger: string;
+
   /** @param dir relative to the working directory; made when it is first needed */
   constructor(dir: string, ledger: string) {
+    this.#dir = dir;
+    this.#ledger = ledger;
     const onWrite = (isTaken: boolean): void => {
       this.isUnavailable = !isTaken;
     };
@@ -22,20 +37,30 @@ export class LedgerFiles {
     this.deadLetters = new FileDeadLetterStore({ dir, ledger, onWrite });
   }
 
-  /** Tries the directory. @returns why it can't be used, or undefined. Never rejects. */
-  async probe(): Promise<string | undefined> {
+  /** Tries the directory. Never rejects. */
+  async probe(): Promise<ProbedFolder> {
     try {
-      await this.spills.probe();
+      const risk = await this.spills.probe();
       this.isUnavailable = false;
-      return undefined;
+      return { fault: undefined, risk };
     } catch (error) {
       this.isUnavailable = true;
-      return (error as NodeJS.ErrnoException).code ?? 'unknown error';
+      return { fault: faultOf(error), risk: undefined };
     }
+  }
+
+  /** Looks for spills of earlier runs. @returns undefined if there are none. Never rejects. */
+  findLeft(): Promise<LeftFiles | undefined> {
+    return findLeftFiles(this.#dir, this.#ledger);
   }
 
   /** Gives files that are still open their final names. Never rejects. */
   close(): Promise<void> {
     return this.deadLetters.close();
   }
+}
+
+function faultOf(error: unknown): string {
+  if (error instanceof UnsafeFolderError) return error.message;
+  return (error as NodeJS.ErrnoException).code ?? 'unknown error';
 }

@@ -1,24 +1,23 @@
-import { access, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { access, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PartlyWrittenError } from '../errors/partly-written.error.js';
+import { createFile } from './create-file.js';
+import { fileNameOf, finishedPath, OPEN_ENDING, type FileKind } from './file-names.js';
+import { prepareFolder } from './private-folder.js';
 
 /** A file is finished at this size, and the next one begun. */
 const MAX_FILE_BYTES = 64 * 1_048_576;
 /** Lines are handed to the disk in blocks of about this size. */
 const BLOCK_BYTES = 262_144;
-/** Entries hold users' text: nobody else on the machine may read them. */
-const FILE_MODE = 0o600;
-const FOLDER_MODE = 0o700;
-/** Marks a file that is being written, or whose writer was killed. */
-const OPEN_ENDING = '.open';
+/** Nobody can guess such a name, and put something else in its place. */
+const RANDOM_BYTES = 16;
 
 /** @internal */
 export interface NdjsonWriterOptions {
   /** Created when it is first needed. */
   readonly dir: string;
-  /** Beginning of the files' names: `spill`, `dead-letters`. */
-  readonly kind: string;
+  readonly kind: FileKind;
   /** Name of the ledger. */
   readonly ledger: string;
   /** Default: 64 MiB. A file may be one block larger. */
@@ -51,9 +50,7 @@ export class NdjsonWriter {
 
   constructor(options: NdjsonWriterOptions) {
     this.#options = options;
-    const bootedAt = new Date(Date.now() - process.uptime() * 1000).toISOString();
-    const parts = [options.kind, options.ledger, hostname(), process.pid, bootedAt.slice(0, 19)];
-    this.#name = parts.map((part) => String(part).replaceAll(/[^A-Za-z0-9_.]+/g, '-')).join('-');
+    this.#name = fileNameOf(options.kind, options.ledger);
   }
 
   get dir(): string {
@@ -87,19 +84,26 @@ export class NdjsonWriter {
     return this.#exclusively(() => this.#finish());
   }
 
-  /** Creates the folder, writes a file there, fsyncs it and removes it. */
-  async probe(): Promise<void> {
-    await mkdir(this.dir, { recursive: true, mode: FOLDER_MODE });
-    const path = join(this.dir, `.${this.#name}.probe`);
-    const handle = await open(path, 'w', FILE_MODE);
+  /**
+   * Creates the folder, writes a file there, fsyncs it and removes it.
+   *
+   * @returns what others can do to files there; undefined: nothing
+   * @throws UnsafeFolderError, or the file system's error
+   */
+  async probe(): Promise<string | undefined> {
+    const risk = await prepareFolder(this.dir);
+    const path = join(this.dir, `.probe-${randomBytes(RANDOM_BYTES).toString('hex')}`);
+    const handle = await createFile(path);
+    if (handle === undefined) throw Object.assign(new Error('taken'), { code: 'EEXIST' });
     try {
       await handle.writeFile('{}\n');
       await handle.sync();
     } finally {
       await handle.close();
+      await rm(path, { force: true });
     }
-    await rm(path, { force: true });
     await syncFolder(this.dir);
+    return risk;
   }
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -146,19 +150,19 @@ export class NdjsonWriter {
     }
     file.bytes += bytes.length;
     if (file.bytes >= (this.#options.maxFileBytes ?? MAX_FILE_BYTES)) await this.#finish();
-    return first ?? finalPath(file.path);
+    return first ?? finishedPath(file.path);
   }
 
   async #open(): Promise<OpenFile> {
-    await mkdir(this.dir, { recursive: true, mode: FOLDER_MODE });
+    await prepareFolder(this.dir);
     for (;;) {
       this.#number += 1;
       const path = join(this.dir, `${this.#name}-${this.#number}.ndjson${OPEN_ENDING}`);
-      const handle = await openNew(path);
+      const handle = await createFile(path);
       // Another ledger of this name and process has it: the next number is free.
       if (handle === undefined) continue;
       // Only now: a file is finished under the name that it had, which this one has from here on.
-      if (await exists(finalPath(path))) {
+      if (await exists(finishedPath(path))) {
         await handle.close();
         await rm(path);
         continue;
@@ -174,7 +178,7 @@ export class NdjsonWriter {
     await file.handle.sync();
     this.#file = undefined;
     await file.handle.close();
-    await rename(file.path, finalPath(file.path));
+    await rename(file.path, finishedPath(file.path));
     await syncFolder(this.dir);
   }
 
@@ -189,20 +193,6 @@ export class NdjsonWriter {
       await file.handle.close().catch(() => {});
     }
   }
-}
-
-/** @returns undefined if the file is there already @throws the file system's error */
-async function openNew(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'wx', FILE_MODE);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    return undefined;
-  }
-}
-
-function finalPath(path: string): string {
-  return path.slice(0, -OPEN_ENDING.length);
 }
 
 async function exists(path: string): Promise<boolean> {

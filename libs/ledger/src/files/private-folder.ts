@@ -1,0 +1,57 @@
+import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { lstat, mkdir, stat } from 'node:fs/promises';
+
+/** Names of the files tell hosts and times: nobody else lists them. */
+const FOLDER_MODE = 0o700;
+const ROOT = 0;
+const OTHERS_MAY_WRITE = 0o022;
+const STICKY = 0o1000;
+
+/** A folder that somebody else could make point anywhere. @internal */
+export class UnsafeFolderError extends Error {
+  readonly code = 'UNSAFE_FOLDER';
+}
+
+/**
+ * Makes a folder for its owner alone, or looks at the one that is there.
+ *
+ * @returns what others can do to files in it, and what to do about that; undefined: nothing
+ * @throws UnsafeFolderError if it is another user's symbolic link; else the file system's error
+ * @internal
+ */
+export async function prepareFolder(dir: string): Promise<string | undefined> {
+  await mkdir(dir, { recursive: true, mode: FOLDER_MODE });
+  checkLink(dir, await lstat(dir));
+  return describeRisk(dir, await stat(dir));
+}
+
+/** As `prepareFolder`, at once. @internal */
+export function prepareFolderSync(dir: string): void {
+  mkdirSync(dir, { recursive: true, mode: FOLDER_MODE });
+  checkLink(dir, lstatSync(dir));
+}
+
+/** The owner of a link says where it leads: root and oneself are trusted, as the kernel does it. */
+function checkLink(dir: string, link: Stats): void {
+  if (!link.isSymbolicLink() || isTrusted(link.uid)) return;
+  throw new UnsafeFolderError(
+    `${dir} is a symbolic link of another user (uid ${link.uid}), who decides where it leads: ` +
+      'name the folder itself, or remove the link',
+  );
+}
+
+function describeRisk(dir: string, { uid, mode }: Stats): string | undefined {
+  const own = 'name a folder that does not exist yet, and the ledger makes it for itself alone';
+  if (!isTrusted(uid)) {
+    return `${dir} belongs to another user (uid ${uid}), who can delete files in it: ${own}`;
+  }
+  if ((mode & OTHERS_MAY_WRITE) === 0 || (mode & STICKY) !== 0) return undefined;
+  const octal = (mode & 0o7777).toString(8).padStart(4, '0');
+  return `other users can delete files in ${dir} (mode ${octal}): chmod 700 it, or ${own}`;
+}
+
+/** Windows has no uids, and no such modes. */
+function isTrusted(uid: number): boolean {
+  const own = process.getuid?.();
+  return own === undefined || uid === own || uid === ROOT;
+}
