@@ -16,6 +16,7 @@ const LAYERS = [
   ['sink-kit'],
   ['channel'],
   ['files'],
+  ['segments'],
   ['writer'],
   ['postgres'],
   ['sink', 'migrations', 'reading', 'rollup', 'partitions'],

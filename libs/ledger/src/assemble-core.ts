@@ -1,10 +1,12 @@
 import { Handoff } from './channel/handoff.js';
 import type { Clock } from './clock/clock.js';
 import { RowCodec } from './codec/row-codec.js';
+import { newRun } from './codec/uuid.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
 import type { LedgerDeadLetterStore } from './ports/dead-letter-store.interface.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
+import type { RowSpill } from './ports/spill-store.interface.js';
 import { Counters } from './stats/counters.js';
 import { guardLogger } from './stats/guard-logger.js';
 import { LossReporter } from './stats/loss-reporter.js';
@@ -25,6 +27,8 @@ export interface CoreParts {
   readonly deadLetters: LedgerDeadLetterStore;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
+  /** Random id of this life of the ledger, in its uuids and files; default: a new one. */
+  readonly run?: number;
 }
 
 /** What both halves of a ledger use. Neither half knows the other. @internal */
@@ -35,14 +39,19 @@ export interface LedgerCore {
   /** Never throws. */
   readonly logger: LedgerLogger;
   readonly codec: RowCodec;
+  readonly run: number;
   readonly counters: Counters;
   readonly status: Status;
   readonly losses: LossReporter;
   readonly keeper: DeadLetterKeeper;
 }
 
-/** The seam between the halves. It is made before both. */
-export function assembleHandoff(options: ResolvedLedgerOptions, clock: Clock): Handoff {
+/** The seam between the halves. It is made before both. @param late takes what comes after the seal */
+export function assembleHandoff(
+  options: ResolvedLedgerOptions,
+  clock: Clock,
+  late?: RowSpill,
+): Handoff {
   const { bufferSize, bufferMaxBytes, maxWaiting } = options;
   const bounds = {
     capacity: bufferSize,
@@ -50,12 +59,12 @@ export function assembleHandoff(options: ResolvedLedgerOptions, clock: Clock): H
     maxWaiting,
     maxWaitingBytes: bufferMaxBytes * WAITING_SHARE,
   };
-  return new Handoff(bounds, clock);
+  return new Handoff(bounds, clock, late);
 }
 
 /** @param isFull whether entries find no room now: a recovery is reported once they do */
 export function assembleCore(parts: CoreParts, isFull: () => boolean): LedgerCore {
-  const { table, options, deadLetters, clock } = parts;
+  const { table, options, deadLetters, clock, run = newRun() } = parts;
   const { onLoss, onState } = options;
   const logger = guardLogger(parts.logger);
   const counters = new Counters();
@@ -70,6 +79,7 @@ export function assembleCore(parts: CoreParts, isFull: () => boolean): LedgerCor
     clock,
     logger,
     codec: new RowCodec(table),
+    run,
     counters,
     status,
     losses: new LossReporter({ clock, logger, counters, onLoss, isFull }),

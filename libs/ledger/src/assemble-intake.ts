@@ -12,16 +12,18 @@ export interface IntakeHalf {
 
 /** Wires the intake half. It works without a writer half: entries wait in the channel then. */
 export function assembleIntake(core: LedgerCore, handoff: Handoff): IntakeHalf {
-  const { codec, counters, clock, losses, keeper } = core;
+  const { codec, run, counters, clock, losses, keeper } = core;
   const { blockTimeoutMs, commitTimeoutMs } = core.options;
   const invalid = new InvalidReporter({ keeper, losses, clock, fields: codec.fieldNames });
   const intake = new Intake({
     codec,
+    run,
     handoff,
     counters,
     clock,
     refusesKeyUuids: core.options.sink === undefined,
     onDropped: () => losses.note('dropped', 1),
+    onLate: (file) => losses.noteLate(file),
     onRefused: () => losses.note('sealed', 1),
     onInvalid: (fault, entry) => invalid.note(fault, entry),
   });

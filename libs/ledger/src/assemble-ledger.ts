@@ -11,17 +11,20 @@ import type { LedgerTable } from './entry/ledger-definition.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 import type { LedgerSink } from './ports/ledger-sink.interface.js';
 import type { LedgerStats } from './ports/ledger-stats.interface.js';
-import type { SpillStore } from './ports/spill-store.interface.js';
+import type { RowSpill, SpillStore } from './ports/spill-store.interface.js';
 import type { Counters } from './stats/counters.js';
 import type { Status } from './stats/status.js';
 import type { BatchWriter } from './writer/batch-writer.js';
 import { readStats } from './writer/read-stats.js';
+import type { ExitSpill } from './writer/exit-spill.js';
 import type { Shutdown } from './writer/shutdown.js';
 
 /** What a ledger is assembled from: its definition, its options and the outside world. */
 export interface LedgerParts extends CoreParts {
   readonly sink: LedgerSink;
   readonly spills: SpillStore;
+  /** Takes what comes after the seal, and what is held at an exit; default: none, it is refused or lost. */
+  readonly rowSpill?: RowSpill;
   /** 0 up to 1; default `Math.random`. */
   readonly random?: () => number;
 }
@@ -37,6 +40,7 @@ export interface Ledger {
   readonly awaited: AwaitedIntake;
   readonly writer: BatchWriter;
   readonly shutdown: Shutdown;
+  readonly exit: ExitSpill;
   readonly status: Status;
   readonly sink: LedgerSink;
   readonly clock: Clock;
@@ -55,13 +59,14 @@ export interface Ledger {
  * @internal
  */
 export function assembleLedger(parts: LedgerParts): Ledger {
-  const { table, options, clock, sink, spills, random = Math.random } = parts;
-  const handoff = assembleHandoff(options, clock);
+  const { table, options, clock, sink, spills, rowSpill, random = Math.random } = parts;
+  const handoff = assembleHandoff(options, clock, rowSpill);
   const core = assembleCore(parts, () => handoff.isFull);
   const { counters, status, logger } = core;
   const { intake, awaited } = assembleIntake(core, handoff);
   const source = channelSource(core, handoff);
-  const { writer, shutdown } = assembleWriter(core, { source, sink, spills, random });
+  const outputs = { source, sink, spills, rowSpill, random };
+  const { writer, shutdown, exit } = assembleWriter(core, outputs);
   const { run } = intake;
   const { settings } = options;
   const sources = { counters, handoff, writer, status, clock, run, settings };
@@ -76,6 +81,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
     awaited,
     writer,
     shutdown,
+    exit,
     status,
     sink,
     clock,

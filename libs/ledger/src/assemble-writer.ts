@@ -1,10 +1,11 @@
 import type { LedgerCore } from './assemble-core.js';
 import type { Handoff } from './channel/handoff.js';
 import type { LedgerSink } from './ports/ledger-sink.interface.js';
-import type { SpillStore } from './ports/spill-store.interface.js';
+import type { RowSpill, SpillStore } from './ports/spill-store.interface.js';
 import type { BatchSource } from './writer/batch-source.interface.js';
 import { BatchWriter } from './writer/batch-writer.js';
 import { Dispatcher } from './writer/dispatcher.js';
+import { ExitSpill } from './writer/exit-spill.js';
 import { Outage } from './writer/outage.js';
 import { Settler } from './writer/settler.js';
 import { Shutdown } from './writer/shutdown.js';
@@ -17,6 +18,8 @@ export interface WriterParts {
   readonly sink: LedgerSink;
   /** Takes what is left at the drain deadline. */
   readonly spills: SpillStore;
+  /** Takes what is held when the process exits without a shutdown; undefined: it is lost. */
+  readonly rowSpill?: RowSpill | undefined;
   /** 0 up to 1. */
   readonly random: () => number;
 }
@@ -25,6 +28,7 @@ export interface WriterParts {
 export interface WriterHalf {
   readonly writer: BatchWriter;
   readonly shutdown: Shutdown;
+  readonly exit: ExitSpill;
 }
 
 /** The channel as the source of batches. It joins the two halves of one process. */
@@ -40,7 +44,7 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
   const { clock, logger, codec, counters, status, losses, keeper } = core;
   const { numWorkers, writeTimeoutMs, shutdownTimeoutMs } = core.options;
   const { retryMinMs, retryMaxMs } = core.options;
-  const { source, sink, spills, random } = parts;
+  const { source, sink, spills, rowSpill, random } = parts;
   const settler = new Settler({ source, codec, counters, losses, keeper, clock });
   const outage = new Outage({ clock, retry: { minMs: retryMinMs, maxMs: retryMaxMs }, random });
   const writer = new BatchWriter({
@@ -70,5 +74,14 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
     logger,
     shutdownTimeoutMs,
   });
-  return { writer, shutdown };
+  const exit = new ExitSpill({
+    source,
+    writer,
+    shutdown,
+    settler,
+    spill: rowSpill,
+    losses,
+    logger,
+  });
+  return { writer, shutdown, exit };
 }

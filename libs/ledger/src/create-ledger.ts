@@ -2,6 +2,7 @@ import { assembleLedger, type Ledger } from './assemble-ledger.js';
 import { systemClock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { createDeadLetters } from './create-dead-letters.js';
+import { createRowSpill, targetOf, watchExit } from './create-row-spill.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import { LedgerFiles } from './files/ledger-files.js';
 import { tableExtensions } from './ledger.extensions.js';
@@ -15,6 +16,7 @@ import { SpareConnections } from './postgres/spare-connections.js';
 import { UsageReader } from './reading/usage-reader.js';
 import { LedgerRollups } from './rollup/ledger-rollups.js';
 import { rollupRetirement } from './rollup/rollup-retirement.js';
+import type { SegmentTarget } from './segments/segment-description.js';
 import { PostgresSink } from './sink/postgres.sink.js';
 import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
 import { guardLogger } from './stats/guard-logger.js';
@@ -83,9 +85,20 @@ export function createLedger(
   });
   const places = { inTable, inFile: files.deadLetters };
   const deadLetters = createDeadLetters(options, places, onNotice);
-  const { spills } = files;
-  const table = definition;
-  const ledger = assembleLedger({ table, options, sink, deadLetters, spills, clock, logger });
+  const target = (): SegmentTarget => targetOf(definition, database);
+  const segments = createRowSpill(definition, spillDir, target);
+  const ledger = assembleLedger({
+    table: definition,
+    options,
+    run: segments.run,
+    sink,
+    deadLetters,
+    spills: files.spills,
+    rowSpill: segments.rowSpill,
+    clock,
+    logger,
+  });
+  watchExit(ledger, segments);
   const asOf = (): Date => new Date(ledger.completeUntil());
   const reader = new UsageReader({ definition, connections: reads, asOf, source: rollups });
   const vitals = vitalsOf(ledger, files);

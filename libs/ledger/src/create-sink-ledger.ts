@@ -2,6 +2,7 @@ import { assembleLedger, type Ledger } from './assemble-ledger.js';
 import { systemClock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { createDeadLetters } from './create-dead-letters.js';
+import { createRowSpill, watchExit } from './create-row-spill.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
 import { LedgerOptionsError, type OptionsFault } from './errors/ledger-options.error.js';
@@ -45,10 +46,20 @@ export function createSinkLedger(
   const places = { inTable: undefined, inFile: files.deadLetters };
   const deadLetters = createDeadLetters(options, places, (text) => logger.warn(`WARNING: ${text}`));
   const sink = new CheckedSink(given, logger);
-  const { spills } = files;
-  const clock = systemClock;
-  const table = definition;
-  const ledger = assembleLedger({ table, options, sink, deadLetters, spills, clock, logger });
+  const { schema, table } = definition;
+  const segments = createRowSpill(definition, options.spillDir, () => ({ schema, table }));
+  const ledger = assembleLedger({
+    table: definition,
+    options,
+    run: segments.run,
+    sink,
+    deadLetters,
+    spills: files.spills,
+    rowSpill: segments.rowSpill,
+    clock: systemClock,
+    logger,
+  });
+  watchExit(ledger, segments);
   const reader = options.reader ?? new NoReader();
   const vitals = vitalsOf(ledger, files);
   return {

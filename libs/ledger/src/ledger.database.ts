@@ -64,6 +64,11 @@ export class LedgerDatabase {
     return this.#dataSource;
   }
 
+  /** The DataSource, as soon as it is known which. */
+  get found(): DataSource | undefined {
+    return this.#dataSource;
+  }
+
   /**
    * Settles which DataSource it is.
    * @throws LedgerOptionsError that names the three ways, if there is none or no PostgreSQL

@@ -58,9 +58,10 @@ describe('LedgerModule', () => {
   it('writes through a connection of its own, migrates it, and reads back', async () => {
     const memo = randomUUID();
     const lines: string[] = [];
+    const spillDir = await mkdtemp(join(tmpdir(), 'ledger-module-'));
     const write = (text: string): void => void lines.push(text);
     const module = await Test.createTestingModule({
-      imports: [LedgerModule.forRoot({ ledger: usage, connection: { url }, ...fast })],
+      imports: [LedgerModule.forRoot({ ledger: usage, connection: { url }, spillDir, ...fast })],
     })
       .setLogger({ log: write, warn: write, error: write })
       .compile();
@@ -75,10 +76,27 @@ describe('LedgerModule', () => {
     expect(recent.entries[0]).toMatchObject({ uuid, userId: '7', memo, direction: 'supply' });
     expect(ledger.stats()).toMatchObject({ state: 'running', written: 2 });
     await app.close();
-    expect(ledger.record({ userId: 7 })).toBe('sealed');
+    const before = process.listenerCount('exit');
+    expect(ledger.record({ userId: 7 }), 'after the seal').toBe('queued');
+    expect(process.listenerCount('exit')).toBe(before + 1);
+    expect(ledger.stats()).toMatchObject({ queued: 3, written: 2, spilled: 1, sealed: 0 });
     // Nest has one logger a process: a line that comes later would be in another test's.
-    const told = expect.stringContaining('sealed, refusing entry (1 refused in the last ');
+    const told = expect.stringMatching(/sealed, spilling entry \(1 spilled in the last .+\.wal$/);
     await expect.poll(() => lines, { timeout: 10_000 }).toContainEqual(told);
+    await expect.poll(() => process.listenerCount('exit')).toBe(before);
+    expect(await readdir(spillDir)).toEqual([expect.stringMatching(/^spill-default--.+-1\.wal$/)]);
+    lines.length = 0;
+    const next = await Test.createTestingModule({
+      imports: [LedgerModule.forRoot({ ledger: usage, connection: { url }, spillDir, ...fast })],
+    })
+      .setLogger({ log: write, warn: write, error: write })
+      .compile();
+    await next.init();
+    await next.close();
+    const left =
+      /^WARNING: 1 file of earlier runs in .+ wait to be written back \(.+\): npx nestjs-ledger replay \S+ -d </;
+    expect(lines).toContainEqual(expect.stringMatching(left));
+    await rm(spillDir, { recursive: true });
   });
 
   it('runs two ledgers side by side, each injected by its token', async () => {

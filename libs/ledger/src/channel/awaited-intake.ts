@@ -92,6 +92,7 @@ export class AwaitedIntake {
     return new Promise((resolve, reject) => {
       intake.place(entry, limits, (place) => {
         const wait = { uuid: place.uuid, startedAt, options, resolve, reject };
+        if (place.outcome === 'spilled') return this.#answerLate(place.file, wait);
         if (place.outcome !== 'queued') return this.#refuse(place, wait);
         if (options.until !== 'queued') return this.#awaitCommit(place.position, wait);
         intake.knownUuids.noteAnswered(place.uuid);
@@ -100,7 +101,14 @@ export class AwaitedIntake {
     });
   }
 
-  #refuse(place: Exclude<Place, { outcome: 'queued' }>, wait: Wait): void {
+  /** The entry came after the seal: it is in a file, and no commit comes any more. */
+  #answerLate(file: string, { uuid, options, resolve, reject }: Wait): void {
+    this.#parts.intake.knownUuids.noteAnswered(uuid);
+    if (options.until === 'queued') resolve({ uuid, outcome: 'queued' });
+    else reject(new LedgerSpilledError(uuid, file));
+  }
+
+  #refuse(place: Exclude<Place, { outcome: 'queued' | 'spilled' }>, wait: Wait): void {
     const { uuid, reject, options } = wait;
     switch (place.outcome) {
       case 'sealed':

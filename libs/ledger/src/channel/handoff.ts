@@ -1,4 +1,5 @@
 import type { Clock } from '../clock/clock.js';
+import type { RowSpill } from '../ports/spill-store.interface.js';
 import { Channel } from './channel.js';
 import { CommitLine } from './commit-line.js';
 import { RoomLine } from './room-line.js';
@@ -35,12 +36,15 @@ export class Handoff {
   readonly room: RoomLine;
   /** Callers that wait for a commit. */
   readonly commits = new CommitLine();
-  /** True once no entry is taken any more. */
+  /** True once the channel takes no entry any more. */
   isSealed = false;
+  /** Takes the rows of entries that come later all the same; undefined: they are refused. */
+  readonly late: RowSpill | undefined;
   #listener = NOBODY;
   readonly #onSealed: (() => void)[] = [];
 
-  constructor(bounds: HandoffBounds, clock: Clock) {
+  constructor(bounds: HandoffBounds, clock: Clock, late?: RowSpill) {
+    this.late = late;
     const { capacity, maxBytes, maxWaiting, maxWaitingBytes } = bounds;
     this.channel = new Channel({ capacity, maxBytes });
     this.room = new RoomLine({ maxWaiting, maxBytes: maxWaitingBytes }, clock);
@@ -72,8 +76,12 @@ export class Handoff {
     this.#onSealed.push(callback);
   }
 
-  /** Takes no entry from now on, those of waiting callers included. */
+  /**
+   * The channel takes no entry from now on, those of waiting callers included: they are late.
+   * Calling it again does nothing.
+   */
   seal(): void {
+    if (this.isSealed) return;
     this.isSealed = true;
     this.room.refuseAll();
     for (const callback of this.#onSealed.splice(0)) callback();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RowCodec } from '../codec/row-codec.js';
+import { newRun } from '../codec/uuid.js';
 import { columnName } from '../entry/columns.js';
 import { type LedgerTable } from '../entry/ledger-definition.js';
 import { rowTypes } from '../sink/column-arrays.js';
@@ -108,6 +109,8 @@ function intakeOf(table: LedgerTable): { channel: Channel; intake: Intake; count
     refusesKeyUuids: true,
     ...{ codec, handoff, counters, clock },
     onDropped: () => {},
+    run: newRun(),
+    onLate: () => {},
     onRefused: () => {},
     onInvalid: (fault, entry) => invalid.note(fault, entry),
   });

@@ -8,13 +8,14 @@ const codeOf = (error: unknown): unknown => (isLedgerError(error) ? error.code :
 
 describe('Intake', () => {
   it('answers queued, invalid, dropped and sealed, and counts each', () => {
-    const { ledger } = ledgerUnderTest({ bufferSize: 2, batchSize: 1 });
+    const { ledger, spillFault } = ledgerUnderTest({ bufferSize: 2, batchSize: 1 });
     const { intake } = ledger;
     expect(intake.offer({ userId: 1 })).toBe('queued');
     expect(intake.offer({ userId: 0 })).toBe('invalid');
     expect(intake.offer({ userId: 2 })).toBe('queued');
     expect(intake.offer({ userId: 3 })).toBe('dropped');
     ledger.handoff.seal();
+    spillFault.error = new Error('no disk');
     expect(intake.offer({ userId: 4 })).toBe('sealed');
     const stats = ledger.stats();
     expect(stats).toMatchObject({ offered: 5, queued: 2, invalid: 1, dropped: 1, sealed: 1 });
@@ -188,16 +189,17 @@ describe('waiting for room', () => {
     assertConservation(ledger.stats());
   });
 
-  it('lets at most maxWaiting wait, and the seal sends them home', async () => {
-    const { ledger } = ledgerUnderTest({ bufferSize: 1, batchSize: 1, maxWaiting: 2 });
+  it('lets at most maxWaiting wait, and the seal spills their entries', async () => {
+    const { ledger, spillFault } = ledgerUnderTest({ bufferSize: 1, batchSize: 1, maxWaiting: 2 });
     ledger.intake.offer({ userId: 1 });
     const waits = [2, 3, 4].map((userId) =>
       ledger.awaited.record({ userId }, {}).catch((error: unknown) => codeOf(error)),
     );
     expect(await waits[2]).toBe('LEDGER_WAIT_TIMEOUT');
     ledger.handoff.seal();
-    expect(await Promise.all(waits.slice(0, 2))).toEqual(['LEDGER_SEALED', 'LEDGER_SEALED']);
-    expect(ledger.stats()).toMatchObject({ waiting: 0, sealed: 2, dropped: 1 });
+    expect(await Promise.all(waits.slice(0, 2))).toEqual(['LEDGER_SPILLED', 'LEDGER_SPILLED']);
+    expect(ledger.stats()).toMatchObject({ waiting: 0, spilled: 2, dropped: 1 });
+    spillFault.error = new Error('no disk');
     await expect(ledger.awaited.record({ userId: 5 }, {})).rejects.toMatchObject({
       code: 'LEDGER_SEALED',
     });

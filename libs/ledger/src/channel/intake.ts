@@ -1,7 +1,7 @@
 import { RECORDED_BY_GETTER, type EntryFault } from '../codec/entry-parser.js';
 import { RowCodec } from '../codec/row-codec.js';
-import { createRowTarget } from '../codec/row-target.js';
-import { newEntryUuid, newRun } from '../codec/uuid.js';
+import { createRowTarget, rowTargetOf } from '../codec/row-target.js';
+import { newEntryUuid } from '../codec/uuid.js';
 import type { Counters } from '../stats/counters.js';
 import type { Clock } from '../clock/clock.js';
 import type { Channel } from './channel.js';
@@ -21,6 +21,8 @@ const LEDGER_UUID: EntryFault = {
 /** What the intake is made of. */
 export interface IntakeParts {
   readonly codec: RowCodec;
+  /** This run's random id. */
+  readonly run: number;
   /** Where entries go. */
   readonly handoff: Handoff;
   readonly counters: Counters;
@@ -29,7 +31,9 @@ export interface IntakeParts {
   readonly refusesKeyUuids: boolean;
   /** Called after each entry that found no room; must not throw. */
   readonly onDropped: () => void;
-  /** Called after each entry that came too late; must not throw. */
+  /** Called after each entry that came after the seal; must not throw. @param file that holds its row */
+  readonly onLate: (file: string) => void;
+  /** Called after each of them that no file took; must not throw. */
   readonly onRefused: () => void;
   /** Told of each invalid entry; must not throw. */
   readonly onInvalid: (fault: EntryFault, entry: unknown) => void;
@@ -41,6 +45,7 @@ export interface IntakeParts {
  */
 export type Place =
   | { readonly outcome: 'queued'; readonly uuid: string; readonly position: number }
+  | { readonly outcome: 'spilled'; readonly uuid: string; readonly file: string }
   | { readonly outcome: RefusedWait | 'dropped'; readonly uuid: string }
   | { readonly outcome: 'invalid'; readonly uuid: string; readonly fault: EntryFault };
 
@@ -55,7 +60,7 @@ export type Place =
  */
 export class Intake {
   /** This run's random id, in every uuid that the intake makes. */
-  readonly run = newRun();
+  readonly run: number;
   readonly knownUuids: KnownUuids;
   /** The rule that the latest invalid entry broke. */
   lastFault: EntryFault | undefined;
@@ -63,16 +68,20 @@ export class Intake {
   readonly #channel: Channel;
   readonly #line: RoomLine;
   /** Sequence of the next entry whose uuid is made here; the first of a run is 0. */
-  readonly #next = { run: this.run, sequence: 0 };
+  readonly #next: { readonly run: number; sequence: number };
   /** For rows that wait outside the channel: their bound is several times what they need. */
   #scratch = createRowTarget(0);
+  /** Entries that came after the seal and were kept. */
+  #late = 0;
   /** Milliseconds since 1970 when the monotonic clock was read last. */
   #lookedAt = Number.NaN;
   #monotonicThen = 0;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
-    this.knownUuids = new KnownUuids(this.run, parts.refusesKeyUuids);
+    this.run = parts.run;
+    this.#next = { run: parts.run, sequence: 0 };
+    this.knownUuids = new KnownUuids(parts.run, parts.refusesKeyUuids);
     this.#channel = parts.handoff.channel;
     this.#line = parts.handoff.room;
   }
@@ -80,15 +89,12 @@ export class Intake {
   /** Offers an entry that waits for nothing. Never throws. */
   offer(entry: unknown): RecordOutcome {
     const { counters, handoff, clock } = this.#parts;
-    if (handoff.isSealed) {
-      counters.offered++;
-      return this.#refuseSealed();
-    }
     const now = clock.now();
     const fault = this.#parse(entry, now);
     // Only now: a getter of the entry may look at the counters, and the law must hold there too.
     counters.offered++;
     if (fault !== undefined) return this.#refuse(fault, entry);
+    if (handoff.isSealed) return this.#offerLate();
     // Room goes to waiting callers first.
     if (this.#line.waiting > 0 || !this.#writeWithinCapacity(now)) return this.#drop();
     handoff.noteQueued();
@@ -107,6 +113,36 @@ export class Intake {
     this.#parts.onInvalid(fault, entry);
     this.lastFault = fault;
     return 'invalid';
+  }
+
+  /** The parsed entry came after the seal. */
+  #offerLate(): 'queued' | 'sealed' {
+    const { needsSequence } = this.#parts.codec.parser;
+    if (this.#keepLate(this.#encodeAlone(), needsSequence) === undefined) return 'sealed';
+    this.#countCuts();
+    return 'queued';
+  }
+
+  /**
+   * Counts a row that came after the seal as queued and spilled, or as sealed if no file takes it.
+   * @returns the file
+   */
+  #keepLate(row: Buffer, needsSequence: boolean): string | undefined {
+    const { codec, counters, handoff, onLate } = this.#parts;
+    if (needsSequence) codec.resequence(rowTargetOf(row), 0, this.#next);
+    // No row is appended to the channel any more, so that these positions are nobody else's.
+    const position = this.#channel.tail + this.#late;
+    const file = handoff.late?.keep({ slices: [row], count: 1, position });
+    if (file === undefined) {
+      this.#refuseSealed();
+      return undefined;
+    }
+    this.#late++;
+    if (needsSequence) this.#next.sequence++;
+    counters.queued++;
+    counters.spilled++;
+    onLate(file);
+    return file;
   }
 
   #refuseSealed(): 'sealed' {
@@ -136,8 +172,12 @@ export class Intake {
   }
 
   #count(): void {
+    this.#parts.counters.queued++;
+    this.#countCuts();
+  }
+
+  #countCuts(): void {
     const { counters, codec } = this.#parts;
-    counters.queued++;
     if (codec.parser.memo.wasCut) counters.memoCut++;
     if (codec.parser.attributes.wasDropped) counters.attributesDropped++;
   }
@@ -163,18 +203,30 @@ export class Intake {
     counters.offered++;
     // An entry that was not read has no uuid here: the one that is being read has.
     const given = fault === RECORDED_BY_GETTER ? undefined : codec.parser.uuid.text;
-    if (handoff.isSealed) {
-      this.#refuseSealed();
-      settle({ outcome: 'sealed', uuid: given ?? newEntryUuid() });
-    } else if (fault !== undefined) {
+    if (fault !== undefined) {
       this.#refuse(fault, entry);
       settle({ outcome: 'invalid', uuid: given ?? newEntryUuid(), fault });
+    } else if (handoff.isSealed) {
+      this.#placeLate(settle);
     } else if (!limits.signal?.aborted && line.waiting === 0 && this.#writeWithinCapacity(now)) {
       settle(this.#placed());
       handoff.noteQueued();
     } else {
       this.#wait(limits, settle);
     }
+  }
+
+  #placeLate(settle: (place: Place) => void): void {
+    const { needsSequence } = this.#parts.codec.parser;
+    const row = this.#encodeAlone();
+    const file = this.#keepLate(row, needsSequence);
+    if (file !== undefined) this.#countCuts();
+    settle(this.#latePlace(row, needsSequence, file));
+  }
+
+  #latePlace(row: Buffer, needsSequence: boolean, file: string | undefined): Place {
+    if (file !== undefined) return { outcome: 'spilled', uuid: RowCodec.uuidOf(row), file };
+    return { outcome: 'sealed', uuid: needsSequence ? newEntryUuid() : RowCodec.uuidOf(row) };
   }
 
   #writeWithinCapacity(now: number): boolean {
@@ -218,16 +270,23 @@ export class Intake {
       this.#drop();
       return settle({ outcome: 'dropped', uuid: uuid() });
     }
-    const admit = (): void => {
-      this.#admit(row, needsSequence);
+    const countCuts = (): void => {
       if (wasCut) counters.memoCut++;
       if (wasDropped) counters.attributesDropped++;
+    };
+    const admit = (): void => {
+      this.#admit(row, needsSequence);
+      countCuts();
       settle(this.#placed());
       handoff.noteQueued();
     };
     const refuse = (why: RefusedWait): void => {
-      if (why === 'sealed') this.#refuseSealed();
-      else this.#drop();
+      if (why === 'sealed') {
+        const file = this.#keepLate(row, needsSequence);
+        if (file !== undefined) countCuts();
+        return settle(this.#latePlace(row, needsSequence, file));
+      }
+      this.#drop();
       settle({ outcome: why, uuid: uuid() });
     };
     line.join({ row, admit, refuse }, limits);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RowCodec } from '../codec/row-codec.js';
 import { SLAB_FOOTPRINT_BYTES } from '../codec/slab.js';
+import { newRun } from '../codec/uuid.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { Counters } from '../stats/counters.js';
 import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
@@ -26,7 +27,7 @@ function channelWith(
   const intake = new Intake({
     ...{ handoff, clock, codec: new RowCodec(table), counters: new Counters() },
     refusesKeyUuids: true,
-    ...{ onDropped: ignore, onRefused: ignore, onInvalid: ignore },
+    ...{ run: newRun(), onDropped: ignore, onLate: ignore, onRefused: ignore, onInvalid: ignore },
   });
   return { handoff, intake };
 }

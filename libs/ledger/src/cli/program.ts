@@ -5,6 +5,7 @@ import { CommandError, EXIT_FAILED } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { addAdviseCommand } from './advise.command.js';
 import { addDoctorCommand } from './doctor.command.js';
+import { escapingOutput } from './escape-controls.js';
 import { addInitCommand } from './init.command.js';
 import { hintForRemovedOption } from './ledger-options.js';
 import { addMigrateCommand } from './migrate.command.js';
@@ -32,7 +33,8 @@ Exit code: 0 all is well, 1 something is wrong, 2 it could not be done.`;
  *   128 and the signal's number if it was interrupted and has cleaned up
  * @internal
  */
-export async function runProgram(args: readonly string[], output: CommandOutput): Promise<number> {
+export async function runProgram(args: readonly string[], given: CommandOutput): Promise<number> {
+  const output = escapingOutput(given);
   let code = 0;
   const finish = (ended: number): void => void (code = ended);
   const program = new Command('nestjs-ledger')

@@ -1,7 +1,11 @@
+import { escapeInLine } from './escape-controls.js';
 import type { Fate } from './replayer.js';
 
 /** Reasons that are shown; more of them are counted together. */
 const MAX_REASONS = 10;
+/** Reasons that are kept apart at all: a file may have another one in each line. */
+const MAX_KEPT_REASONS = 1000;
+const OTHER_REASONS = 'other reasons';
 
 /** Counts what became of the entries of one replay. @internal */
 export class ReplayReport {
@@ -9,7 +13,7 @@ export class ReplayReport {
   present = 0;
   missing = 0;
   refused = 0;
-  /** Last lines that their writer could not finish. */
+  /** Last lines, and last frames of rows, that their writer could not finish. */
   halfLines = 0;
   unreadable = 0;
   /** Files that can't be read to their end, or not be moved aside. */
@@ -21,7 +25,9 @@ export class ReplayReport {
     if (fate.outcome !== 'refused') return;
     // Rows have other numbers each time; the reason is the same.
     const why = fate.why.replace(/, row \d+ of the batch/, '');
-    this.#reasons.set(why, (this.#reasons.get(why) ?? 0) + 1);
+    const isKept = this.#reasons.has(why) || this.#reasons.size < MAX_KEPT_REASONS;
+    const reason = isKept ? why : OTHER_REASONS;
+    this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1);
   }
 
   /** Entries and lines looked at so far. */
@@ -49,7 +55,8 @@ export class ReplayReport {
     const rest = `${present} already there, ${refused} ${isDryRun ? 'invalid' : 'refused'}`;
     const lines = [`${isDryRun ? 'dry run' : 'replayed'}: ${done}, ${rest}`];
     const reasons = [...this.#reasons].sort(([, a], [, b]) => b - a);
-    for (const [why, count] of reasons.slice(0, MAX_REASONS)) lines.push(`  ${count} × ${why}`);
+    for (const [why, count] of reasons.slice(0, MAX_REASONS))
+      lines.push(`  ${count} × ${escapeInLine(why)}`);
     if (reasons.length > MAX_REASONS) lines.push(`  and other reasons`);
     if (halfLines > 0) lines.push(`skipped ${halfLines} half-written last line(s)`);
     if (unreadable > 0) lines.push(`skipped ${unreadable} line(s) that can't be read`);

@@ -12,6 +12,8 @@ import { RowList } from './row-list.js';
 const ATTEMPT_MS = 30_000;
 /** A person waits: after about ten seconds of a server that is away it is better to say so. */
 const MAX_ATTEMPTS = 8;
+/** Characters of an unknown field's name that are shown. */
+const MAX_NAME_LENGTH = 60;
 const RETRY = { minMs: 100, maxMs: 3000 };
 
 /** An entry that was set aside. @internal */
@@ -118,20 +120,34 @@ function encode(table: LedgerTable, items: readonly ReplayItem[], fates: Fate[])
   const fields = new Set(codec.fieldNames);
   const rows: Row[] = [];
   items.forEach((item, index) => {
+    const encoded = encodeOne(codec, fields, item, table);
+    if (typeof encoded === 'string') fates[index] = { outcome: 'refused', why: encoded };
+    else rows.push({ index, bytes: encoded });
+  });
+  return rows;
+}
+
+/** @returns the row, or why there is none */
+function encodeOne(
+  codec: RowCodec,
+  fields: ReadonlySet<string>,
+  item: ReplayItem,
+  table: LedgerTable,
+): Buffer | string {
+  try {
     const why = unknownField(item, fields) ?? brokenRule(codec, revive(item, table));
-    if (why !== undefined) {
-      fates[index] = { outcome: 'refused', why };
-      return;
-    }
+    if (why !== undefined) return why;
     // A keyed entry without createdAt: its time is that of the try that was set aside.
     if (codec.parser.isTimeOfTry && item.entry['createdAt'] == null) {
       codec.parser.createdAtMs = item.queuedAt;
     }
     const target = createRowTarget(codec.maxRowBytes);
     const end = codec.encode(target, 0, { run: 0, sequence: 0 });
-    rows.push({ index, bytes: target.bytes.subarray(0, end) });
-  });
-  return rows;
+    return target.bytes.subarray(0, end);
+  } catch {
+    // A file may be somebody's own: one entry of it, nested without end, does not end the replay.
+    return "the entry can't be read";
+  }
 }
 
 /** What the ledger set aside has fields of its definition only: another one would lose them. */
@@ -139,7 +155,7 @@ function unknownField({ entry }: ReplayItem, fields: ReadonlySet<string>): strin
   const unknown = Object.keys(entry).find((field) => !fields.has(field) && entry[field] != null);
   return unknown === undefined
     ? undefined
-    : `${unknown} is not a field of this definition: give the one of its ledger with -d <module>`;
+    : `${unknown.slice(0, MAX_NAME_LENGTH)} is not a field of this definition: give the one of its ledger with -d <module>`;
 }
 
 function brokenRule(codec: RowCodec, entry: Record<string, unknown>): string | undefined {

@@ -1,74 +1,55 @@
-import { mkdir, readdir, rename, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { readdir, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { finishedPath, isOfOther, isSetAside } from '../files/file-names.js';
+import { prepareFolder, UnsafeFolderError } from '../files/private-folder.js';
 import { CommandError } from './command.error.js';
+import { escapeInLine } from './escape-controls.js';
 
 /** Where finished files go, beside the others. */
 const FINISHED_FOLDER = 'replayed';
-const FILE_NAME = /\.ndjson(\.open)?$/;
-const UNFINISHED = /\.open$/;
+
+/** Files at a path. @internal */
+export interface SetAsideFiles {
+  /** Oldest name first. */
+  readonly paths: readonly string[];
+  /** Those in the folder that are of other ledgers, by their names: they are left alone. */
+  readonly others: readonly string[];
+}
 
 /**
- * Files of spilled entries and dead letters.
+ * Files of spilled entries and dead letters: lines, or rows as bytes.
  *
  * @param path a file, or a folder that is not searched any deeper
- * @returns paths, oldest name first
+ * @param ledger whose files are looked for in a folder
  * @throws CommandError if there is nothing at `path`, or it can't be read
  * @internal
  */
-export async function findSetAsideFiles(path: string): Promise<string[]> {
+export async function findSetAsideFiles(path: string, ledger: string): Promise<SetAsideFiles> {
   try {
-    if (!(await stat(path)).isDirectory()) return [path];
+    if (!(await stat(path)).isDirectory()) return { paths: [path], others: [] };
     const found = await readdir(path, { withFileTypes: true });
-    return found
-      .filter((each) => FILE_NAME.test(each.name) && !each.isDirectory())
+    const all = found
+      .filter((each) => isSetAside(each.name) && !each.isDirectory())
       .map(({ name }) => join(path, name))
       .sort();
+    const others = new Set(all.filter((each) => isOfOther(each, ledger)));
+    return { paths: all.filter((each) => !others.has(each)), others: [...others] };
   } catch (error) {
     const code = fileErrorCode(error);
     if (code === undefined) throw error;
+    const name = escapeInLine(path);
     throw new CommandError(
-      code === 'ENOENT' ? `there is no file or folder ${path}` : `${path} can't be read: ${code}`,
+      code === 'ENOENT' ? `there is no file or folder ${name}` : `${name} can't be read: ${code}`,
     );
   }
 }
 
 /** The code of an error of the file system; undefined of any other. @internal */
 export function fileErrorCode(error: unknown): string | undefined {
+  if (error instanceof UnsafeFolderError) return error.message;
   return error instanceof Error && 'syscall' in error
     ? (error as NodeJS.ErrnoException).code
     : undefined;
-}
-
-/** Whether the file's writer is at work still, or was killed at it. @internal */
-export function isUnfinished(path: string): boolean {
-  return UNFINISHED.test(path);
-}
-
-/**
- * Whether the file's writer may still be at work: it is unfinished, and its process is alive. That
- * of another host counts as alive, since nobody can tell from here.
- *
- * @internal
- */
-export function isBeingWritten(path: string): boolean {
-  if (!isUnfinished(path)) return false;
-  const name = basename(path);
-  const host = hostname().replaceAll(/[^A-Za-z0-9_.]+/g, '-');
-  const start = name.indexOf(`-${host}-`);
-  if (start < 0) return true;
-  const pid = Number.parseInt(name.slice(start + host.length + 2), 10);
-  return isAlive(pid);
-}
-
-function isAlive(pid: number): boolean {
-  if (!(pid > 0)) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /**
@@ -80,8 +61,8 @@ function isAlive(pid: number): boolean {
  */
 export async function moveAside(path: string): Promise<string> {
   const folder = join(dirname(path), FINISHED_FOLDER);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const target = join(folder, basename(path).replace(UNFINISHED, ''));
+  await prepareFolder(folder);
+  const target = join(folder, basename(finishedPath(path)));
   await rename(path, target);
   return target;
 }

@@ -1,9 +1,13 @@
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { isSegment } from '../files/file-names.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { readUuid } from '../codec/uuid.js';
 import type { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
-import { readSetAsideFile, type ReadLine } from './read-set-aside-file.js';
+import { escapeInLine } from './escape-controls.js';
+import { readSetAsideFile } from './read-set-aside-file.js';
+import { readSegmentFile } from './replay-segment.js';
 import { RunTally, type FoundIn, type RunReport } from './run-tally.js';
 import { fileErrorCode } from './set-aside-files.js';
 
@@ -59,7 +63,10 @@ export async function verifyLedger(
   output: CommandOutput,
 ): Promise<Omit<VerifyReport, 'faults'>> {
   // First: what a replay moves from a file into the table meanwhile is seen twice, not never.
-  const { entries, unreadable } = await readFiles(scope.files, output);
+  const { entries, unreadable } = await readFiles(
+    { files: scope.files, definition: database.definition },
+    output,
+  );
   // One snapshot, so that a letter that is replayed meanwhile is on one side or the other.
   const found = await database.use((session) =>
     session.transaction(() => readRuns(session, { database, scope, entries }), {
@@ -95,36 +102,57 @@ async function readRuns(
 }
 
 async function readFiles(
-  files: readonly string[],
+  { files, definition }: { files: readonly string[]; definition: LedgerTable },
   output: CommandOutput,
 ): Promise<{ entries: SetAside[]; unreadable: number }> {
   const entries: SetAside[] = [];
   let unreadable = 0;
   for (const path of files) {
-    for await (const read of readNamed(path)) {
-      if (read.kind === 'line') {
-        const { uuid, reason } = read.line;
-        // An invalid entry was never queued.
-        if (uuid === null || reason === 'invalid') continue;
-        entries.push({ uuid, foundIn: reason === 'spilled' ? 'spills' : 'deadLetters' });
-      } else {
-        unreadable++;
-        output.warn(`${path}: line ${read.number} can't be read, skipped`);
+    const read = isSegment(path) ? readRows(path, definition) : readLines(path);
+    for await (const found of named(path, read)) {
+      if (typeof found === 'object') {
+        entries.push(found);
+        continue;
       }
+      unreadable++;
+      output.warn(`${escapeInLine(path)}: ${found}`);
     }
   }
   return { entries, unreadable };
 }
 
+/** What was set aside, or what is wrong there. */
+async function* readLines(path: string): AsyncGenerator<SetAside | string, void> {
+  for await (const read of readSetAsideFile(path)) {
+    if (read.kind !== 'line') {
+      yield `line ${read.number} can't be read, skipped`;
+      continue;
+    }
+    const { uuid, reason } = read.line;
+    // An invalid entry was never queued.
+    if (typeof uuid !== 'string' || reason === 'invalid') continue;
+    yield { uuid, foundIn: reason === 'spilled' ? 'spills' : 'deadLetters' };
+  }
+}
+
+async function* readRows(
+  path: string,
+  definition: LedgerTable,
+): AsyncGenerator<SetAside | string, void> {
+  for await (const read of readSegmentFile(path, definition)) {
+    yield read.kind === 'entry' ? { uuid: read.entry.uuid, foundIn: 'spills' } : read.why;
+  }
+}
+
 /** A file that can't be read may hold what would count as missing: it ends the proof. */
-async function* readNamed(path: string): AsyncGenerator<ReadLine, void> {
+async function* named<T>(path: string, read: AsyncIterable<T>): AsyncGenerator<T, void> {
   try {
-    yield* readSetAsideFile(path);
+    yield* read;
   } catch (error) {
     const code = fileErrorCode(error);
     if (code === undefined) throw error;
     const hint = code === 'ENOENT' ? ', it was moved meanwhile: run it again' : '';
-    throw new CommandError(`${path} can't be read: ${code}${hint}`);
+    throw new CommandError(`${escapeInLine(path)} can't be read: ${code}${hint}`);
   }
 }
 

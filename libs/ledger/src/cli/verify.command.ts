@@ -79,7 +79,9 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   const definition = await loadDefinition(options);
   const { spillDir } = readSettingsInForce(definition.name);
   const folders = options.files ?? (existsSync(spillDir) ? [spillDir] : []);
-  const files = (await Promise.all(folders.map(findSetAsideFiles))).flat();
+  const { name } = definition;
+  const found = await Promise.all(folders.map((each) => findSetAsideFiles(each, name)));
+  const files = found.flatMap(({ paths }) => paths);
   const database = await CommandDatabase.open(definition, options);
   try {
     const scope = { from, to, graceMs: grace * 1000, files };

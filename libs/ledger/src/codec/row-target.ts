@@ -10,3 +10,8 @@ export function createRowTarget(size: number): RowTarget {
   const bytes = Buffer.allocUnsafeSlow(size);
   return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, size) };
 }
+
+/** Memory that is there already, as a target. */
+export function rowTargetOf(bytes: Buffer): RowTarget {
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
+}

@@ -21,7 +21,8 @@ export function isSameDefinition(a: LedgerTable, b: LedgerTable): boolean {
   return fingerprint(a) === fingerprint(b);
 }
 
-function fingerprint(definition: LedgerTable): string {
+/** The same text for definitions that say the same. @internal */
+export function fingerprint(definition: LedgerTable): string {
   const { name, schema, table, ids, columns, partition, rollup, immutable, shared } = definition;
   return JSON.stringify([
     [name, schema ?? null, table, ids],

@@ -1,6 +1,13 @@
 import type { LossReport } from '../ports/ledger-settings.interface.js';
 import { describe, expect, it } from 'vitest';
-import { assertConservation, ledgerUnderTest, start } from '../testing/ledger-under-test.js';
+import { RowCodec } from '../codec/row-codec.js';
+import { readUuid } from '../codec/uuid.js';
+import {
+  assertConservation,
+  ledgerUnderTest,
+  start,
+  type LedgerUnderTest,
+} from '../testing/ledger-under-test.js';
 
 describe('onLoss', () => {
   it('tells of each kind at most once a second, with all that were lost', async () => {
@@ -54,7 +61,7 @@ describe('onLoss', () => {
     expect(test.lines).toContain('WARNING: dead-lettered 2 entries in the last 1.0s: conflict');
   });
 
-  it('tells of entries that came after the seal', async () => {
+  async function stopped(): Promise<{ test: LedgerUnderTest; reports: LossReport[] }> {
     const reports: LossReport[] = [];
     const onLoss = (report: LossReport): void => void reports.push(report);
     const test = ledgerUnderTest({ onLoss });
@@ -62,6 +69,38 @@ describe('onLoss', () => {
     const finish = test.ledger.shutdown.finish();
     await test.clock.advance(200);
     await finish;
+    return { test, reports };
+  }
+
+  it('tells of entries that came after the seal and went into a file', async () => {
+    const { test, reports } = await stopped();
+    const { intake, awaited } = test.ledger;
+    expect(intake.offerMany([{ userId: 1 }, { userId: 2 }])).toMatchObject({ queued: 2 });
+    expect(intake.offer({})).toBe('invalid');
+    await expect(awaited.record({ userId: 3 }, {})).rejects.toMatchObject({
+      code: 'LEDGER_SPILLED',
+      file: 'spill.wal',
+    });
+    expect(await awaited.record({ userId: 4 }, { until: 'queued' })).toMatchObject({
+      outcome: 'queued',
+    });
+    assertConservation(test.ledger.stats());
+    await test.clock.advance(1000);
+    expect(reports).toMatchObject([{ kind: 'spilled', count: 4 }, { kind: 'invalid' }]);
+    expect(test.lines).toContain(
+      'WARNING: sealed, spilling entry (4 spilled in the last 1.0s) to spill.wal',
+    );
+    expect(test.rows.map(({ position }) => position)).toEqual([0, 1, 2, 3]);
+    const sequences = test.rows.map(({ slices }) => {
+      return readUuid(RowCodec.uuidOf(Buffer.concat(slices)))?.sequence;
+    });
+    expect(sequences, 'no hole, and none twice').toEqual([0, 1, 2, 3]);
+    expect(test.ledger.stats()).toMatchObject({ queued: 4, spilled: 4, sealed: 0 });
+  });
+
+  it('tells of entries that came after the seal and that no file took', async () => {
+    const { test, reports } = await stopped();
+    test.spillFault.error = new Error('no disk');
     for (let i = 0; i < 3; i++) test.ledger.intake.offer({ userId: 1 });
     await expect(test.ledger.awaited.record({ userId: 1 }, {})).rejects.toThrow('sealed');
     await test.clock.advance(1000);

@@ -4,7 +4,8 @@ import { callBack } from './call-back.js';
 import type { Counters } from './counters.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
-type LossKind = LossReport['kind'];
+/** `late`: spilled since it came after the seal; the application hears of it as `spilled`. */
+type LossKind = LossReport['kind'] | 'late';
 
 interface Episode {
   count: number;
@@ -62,6 +63,11 @@ export class LossReporter {
     this.#timer ??= this.#parts.clock.after(WINDOW_MS, () => this.#tell());
   }
 
+  /** Counts an entry that came after the seal. @param file that holds it */
+  noteLate(file: string): void {
+    this.note('late', 1, { reason: file });
+  }
+
   #noteFull(count: number): void {
     this.#fullSince ??= this.#parts.clock.monotonic();
     this.#droppedWhileFull += count;
@@ -97,6 +103,10 @@ export class LossReporter {
       );
     } else if (kind === 'sealed') {
       logger.warn(`WARNING: sealed, refusing entry (${count} refused in the last ${seconds}s)`);
+    } else if (kind === 'late') {
+      logger.warn(
+        `WARNING: sealed, spilling entry (${count} spilled in the last ${seconds}s) to ${reason}`,
+      );
     } else if (kind === 'invalid') {
       logger.warn(`WARNING: invalid entry (${count} in the last ${seconds}s), e.g. ${reason}`);
     } else if (kind === 'deadLettered') {
@@ -105,7 +115,8 @@ export class LossReporter {
         `WARNING: dead-lettered ${count} entries in the last ${seconds}s: ${reason}${state}`,
       );
     }
-    const loss = { kind, count, since: new Date(episode.since), reason, sqlState };
+    const told = kind === 'late' ? 'spilled' : kind;
+    const loss = { kind: told, count, since: new Date(episode.since), reason, sqlState };
     callBack(counters, () => onLoss?.(loss));
   }
 

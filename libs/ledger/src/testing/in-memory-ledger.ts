@@ -36,6 +36,7 @@ export class InMemoryLedger {
       sink: this.sink,
       deadLetters: { store: async () => undefined },
       spills: { probe: async () => undefined, spill: spillNowhere },
+      rowSpill: { keep: () => 'memory', close: () => undefined },
       clock,
       logger: createLogger(definition),
     });

@@ -95,7 +95,7 @@ describe('LedgerTestingModule', () => {
       ledger: { status: 'up', database: 'up' },
     });
     await module.close();
-    await expect(ledger.recordAndWait(other)).rejects.toMatchObject({ code: 'LEDGER_SEALED' });
+    await expect(ledger.recordAndWait(other)).rejects.toMatchObject({ code: 'LEDGER_SPILLED' });
   });
 
   it('refuses what is no query with the rule', async () => {

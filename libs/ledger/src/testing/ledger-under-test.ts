@@ -3,7 +3,7 @@ import type { LedgerOptions } from '../config/ledger-options.interface.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { DeadLetter } from '../ports/dead-letter-store.interface.js';
-import type { SpilledEntry } from '../ports/spill-store.interface.js';
+import type { SpilledEntry, SpilledRows } from '../ports/spill-store.interface.js';
 import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import { InMemorySink } from './in-memory.sink.js';
 import { ManualClock } from './manual-clock.js';
@@ -16,7 +16,9 @@ export interface LedgerUnderTest {
   readonly letters: DeadLetter[];
   readonly spilled: SpilledEntry[];
   readonly lines: string[];
-  /** Set to make the next spills fail. */
+  /** Rows that were spilled as bytes: after the seal, and at the exit. */
+  readonly rows: SpilledRows[];
+  /** Set to make the next spills fail, of entries and of rows. */
   readonly spillFault: { error: Error | undefined };
 }
 
@@ -38,6 +40,7 @@ export function ledgerUnderTest(
   const clock = new ManualClock();
   const letters: DeadLetter[] = [];
   const spilled: SpilledEntry[] = [];
+  const rows: SpilledRows[] = [];
   const lines: string[] = [];
   const spillFault = { error: undefined as Error | undefined };
   const write = (line: string): void => void lines.push(line);
@@ -54,11 +57,20 @@ export function ledgerUnderTest(
         return { file: 'spill.ndjson', entries: spilled.length };
       },
     },
+    rowSpill: {
+      keep: ({ slices, count, position }) => {
+        if (spillFault.error !== undefined) return undefined;
+        // Slabs are used again.
+        rows.push({ slices: slices.map((slice) => Buffer.from(slice)), count, position });
+        return 'spill.wal';
+      },
+      close: () => undefined,
+    },
     clock,
     logger: { log: write, warn: write, error: write },
     random: () => 0.5,
   });
-  return { ledger, sink, clock, letters, spilled, lines, spillFault };
+  return { ledger, sink, clock, letters, spilled, rows, lines, spillFault };
 }
 
 /** Starts the workers of a ledger under test. */

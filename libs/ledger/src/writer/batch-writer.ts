@@ -71,6 +71,8 @@ export class BatchWriter {
   #isAbandoned = false;
   readonly #stop = new AbortController();
   #running: Promise<void>[] = [];
+  /** Deliveries that were ended, whose rows are to be taken back. */
+  #ended: readonly Delivery[] = [];
 
   constructor(parts: BatchWriterParts) {
     this.#parts = parts;
@@ -224,13 +226,25 @@ export class BatchWriter {
     this.#isAbandoned = true;
     this.#stop.abort();
     source.stop();
-    const deliveries = this.#workers.flatMap(({ delivery }) => delivery ?? []);
-    for (const delivery of deliveries) delivery.abandon();
+    this.#ended = this.#deliveries;
+    for (const delivery of this.#ended) delivery.abandon();
     this.#connections.lift();
     outage.reached();
     await atMost(clock, ABANDON_GRACE_MS, Promise.all(this.#running));
-    const leftovers = deliveries.flatMap((delivery) => leftoversOf(delivery));
-    const waiting = source.takeAll().map((assignment): Leftover => {
+    return this.takeBack();
+  }
+
+  get #deliveries(): Delivery[] {
+    return this.#workers.flatMap(({ delivery }) => delivery ?? []);
+  }
+
+  /** Takes back at once what is not settled, oldest first: deliveries settle no row from now on. */
+  takeBack(): Leftover[] {
+    this.#isAbandoned = true;
+    const deliveries = new Set([...this.#ended, ...this.#deliveries]);
+    for (const delivery of deliveries) delivery.abandon();
+    const leftovers = [...deliveries].flatMap((delivery) => leftoversOf(delivery));
+    const waiting = this.#parts.source.takeAll().map((assignment): Leftover => {
       return { assignment, batch: assignment.batch, mayExist: false, attempts: 0 };
     });
     return [...leftovers, ...waiting].sort((a, b) => a.batch.position - b.batch.position);

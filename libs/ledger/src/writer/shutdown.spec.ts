@@ -53,7 +53,8 @@ describe('Shutdown', () => {
     await test.clock.advance(150);
     expect(await failed).toMatchObject({ written: 0, spilled: 15 });
     expect(test.spilled).toHaveLength(15);
-    expect(offer(test, 1)).toEqual(['sealed']);
+    expect(offer(test, 1), 'after the seal').toEqual(['queued']);
+    expect(test.rows).toHaveLength(1);
     expect(await test.ledger.shutdown.finish()).toBe(await failed);
     await test.clock.advance(1000);
     expectNothingLeft(test);
@@ -91,7 +92,7 @@ describe('Shutdown', () => {
     expect(offer(test, 1), 'the seal comes a promise later').toEqual(['queued']);
     await test.clock.advance(200);
     expect(await finish).toMatchObject({ written: 31, duplicate: 0, spilled: 0 });
-    expect(offer(test, 1)).toEqual(['sealed']);
+    expect(offer(test, 1), 'after the seal').toEqual(['queued']);
     expect(test.lines.at(-1)).toMatch(
       /^drained: 31 written, 0 duplicate, 0 dead-lettered, 0 spilled in \d+ms$/,
     );

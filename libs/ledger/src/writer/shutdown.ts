@@ -60,9 +60,24 @@ export class Shutdown {
   #before: Pick<Counters, 'written' | 'duplicate' | 'deadLettered' | 'spilled'> | undefined;
   #spentMs = 0;
   #hasFailed = false;
+  /** Rows that no worker has any more and that are in no file yet. */
+  #leaving: readonly Leftover[] = [];
+  readonly #onEnded: (() => void)[] = [];
 
   constructor(parts: ShutdownParts) {
     this.#parts = parts;
+  }
+
+  /** Calls back once, when the ledger has ended and holds no entry any more; must not throw. */
+  whenEnded(callback: () => void): void {
+    this.#onEnded.push(callback);
+  }
+
+  /** Takes over the rows that it was about to spill: the process exits in the midst of it. */
+  takeBack(): readonly Leftover[] {
+    const leaving = this.#leaving;
+    this.#leaving = [];
+    return leaving;
   }
 
   /** Writes what was accepted so far, for at most half of the time limit. */
@@ -114,6 +129,7 @@ export class Shutdown {
       return await this.#sealAndWrite();
     } finally {
       hold.cancel();
+      if (this.#parts.source.held === 0) for (const each of this.#onEnded.splice(0)) each();
     }
   }
 
@@ -128,6 +144,7 @@ export class Shutdown {
     writer.limit(startedAt + leftMs - spillMs);
     await writer.flush(leftMs - spillMs);
     const leftovers = await writer.abandon();
+    this.#leaving = leftovers;
     const isKept = leftovers.length === 0 || (await this.#spill(leftovers));
     // A flush of the application's would keep the process until its own time limit.
     writer.endFlushes(isKept);
@@ -141,6 +158,7 @@ export class Shutdown {
     const { spills, logger } = this.#parts;
     try {
       const { file } = await spills.spill(this.#entriesOf(leftovers));
+      this.#leaving = [];
       const count = this.#settleSpilled(leftovers, file);
       logger.error(`${count} entries could not be written in time and were spilled to ${file}`);
       return true;
@@ -166,6 +184,10 @@ export class Shutdown {
     const count = countOf(lost);
     losses.note('lost', count, { reason: why });
     for (const { assignment, batch } of lost) settler.settleLost(assignment, batch);
+    // The exit of the process is another chance; those who waited for these rows were answered.
+    this.#leaving = lost.map((each) => {
+      return { ...each, assignment: { ...each.assignment, awaited: [] } };
+    });
     let before = '';
     if (partly !== undefined) {
       const rows = this.#settleSpilled(kept, partly.file);

@@ -1,0 +1,48 @@
+import type { Ledger } from './assemble-ledger.js';
+import { systemClock } from './clock/clock.js';
+import { formatRun, newRun } from './codec/uuid.js';
+import type { LedgerTable } from './entry/ledger-definition.js';
+import type { LedgerDatabase } from './ledger.database.js';
+import type { SegmentTarget } from './segments/segment-description.js';
+import { SegmentSpill } from './segments/segment-spill.js';
+
+/** The segments of one run of a ledger. @internal */
+export interface CreatedRowSpill {
+  readonly run: number;
+  readonly rowSpill: SegmentSpill;
+}
+
+/**
+ * What takes rows after the seal and at an exit. Touches no disk before that.
+ *
+ * @param target asked for each file
+ * @internal
+ */
+export function createRowSpill(
+  table: LedgerTable,
+  dir: string,
+  target: () => SegmentTarget,
+): CreatedRowSpill {
+  const run = newRun();
+  const clock = systemClock;
+  return { run, rowSpill: new SegmentSpill({ dir, table, run: formatRun(run), target, clock }) };
+}
+
+/** The table that a ledger on PostgreSQL writes to, as far as it is known yet. */
+export function targetOf({ schema, table }: LedgerTable, database: LedgerDatabase): SegmentTarget {
+  const found = database.found;
+  const { database: name } = (found?.driver ?? {}) as { readonly database?: string };
+  const { schema: own } = (found?.options ?? {}) as { readonly schema?: string };
+  const inSchema = schema ?? own;
+  return {
+    ...(name === undefined ? {} : { database: name }),
+    ...(inSchema === undefined ? {} : { schema: inSchema }),
+    table,
+  };
+}
+
+/** From now on the ledger hears of the process's exit, until it has ended with nothing left. */
+export function watchExit({ exit }: Ledger, { rowSpill }: CreatedRowSpill): void {
+  rowSpill.watch((isOpen) => exit.noteFile(isOpen));
+  exit.arm();
+}

@@ -1,0 +1,94 @@
+import { crc32 } from 'node:zlib';
+
+/**
+ * A segment is a file of rows as they are copied into the table: a header, then frames until its end.
+ * docs/segments.md describes each byte. All numbers are big-endian.
+ */
+
+/** `NLSEG`, then bytes that a transfer as text would change. */
+const MAGIC = Buffer.from('NLSEG\r\n\x1a', 'latin1');
+/** Version of the format, in the header and in each frame. */
+export const FORMAT_VERSION = 1;
+/** Magic, version, length and CRC of the description, CRC of these bytes. */
+export const PREAMBLE_BYTES = 24;
+/** The description names at most 28 columns; this is several times what they need. */
+export const MAX_DESCRIPTION_BYTES = 65_536;
+
+const FRAME_MAGIC = 0x4e_4c_46_52;
+export const FRAME_HEADER_BYTES = 32;
+/** A longer frame is none: a reader needs no more memory than this. The same as of a batch. */
+export const MAX_FRAME_BYTES = 16 * 1_048_576;
+
+/** What a frame holds. Only the journal writes `settled`. @internal */
+export const FRAME_KINDS = { rows: 1, settled: 2 } as const;
+
+/** @internal */
+export interface FrameHeader {
+  /** One of `FRAME_KINDS`; readers skip others. */
+  readonly kind: number;
+  /** Bytes behind the header. */
+  readonly bytes: number;
+  readonly rows: number;
+  /** CRC-32 of these bytes. */
+  readonly crc: number;
+  /** Position in the run of the first row; of a settled frame: all before it are settled. */
+  readonly position: number;
+}
+
+/** @param description JSON @returns the header of a file, and what its frames are seeded with */
+export function encodeFileHeader(description: string): { bytes: Buffer; seed: number } {
+  const text = Buffer.from(description);
+  const seed = crc32(text);
+  const preamble = Buffer.alloc(PREAMBLE_BYTES);
+  MAGIC.copy(preamble);
+  preamble.writeUInt32BE(FORMAT_VERSION, 8);
+  preamble.writeUInt32BE(text.length, 12);
+  preamble.writeUInt32BE(seed, 16);
+  preamble.writeUInt32BE(crc32(preamble.subarray(0, 20)), 20);
+  return { bytes: Buffer.concat([preamble, text]), seed };
+}
+
+/** What the first bytes of a file say; a text if they are not those of a segment. */
+export function decodePreamble(bytes: Buffer): { length: number; crc: number } | string {
+  if (bytes.length < PREAMBLE_BYTES) return 'its header is cut off';
+  if (!bytes.subarray(0, 8).equals(MAGIC)) return 'it is no segment';
+  if (bytes.readUInt32BE(20) !== crc32(bytes.subarray(0, 20))) return 'its header is damaged';
+  const version = bytes.readUInt32BE(8);
+  if (version !== FORMAT_VERSION) return `it has format ${version}, which this version can't read`;
+  const length = bytes.readUInt32BE(12);
+  if (length > MAX_DESCRIPTION_BYTES) return 'its header is damaged';
+  return { length, crc: bytes.readUInt32BE(16) };
+}
+
+/**
+ * @param seed of the file: a frame of another file, in a block that the disk used again, is no frame
+ */
+export function encodeFrameHeader(frame: FrameHeader, seed: number): Buffer {
+  const bytes = Buffer.alloc(FRAME_HEADER_BYTES);
+  bytes.writeUInt32BE(FRAME_MAGIC, 0);
+  bytes.writeUInt8(FORMAT_VERSION, 4);
+  bytes.writeUInt8(frame.kind, 5);
+  bytes.writeUInt32BE(frame.bytes, 8);
+  bytes.writeUInt32BE(frame.rows, 12);
+  bytes.writeUInt32BE(frame.crc, 16);
+  bytes.writeBigUInt64BE(BigInt(frame.position), 20);
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, 28), seed), 28);
+  return bytes;
+}
+
+/** @returns undefined if the bytes are no frame's header in a file of this seed */
+export function decodeFrameHeader(bytes: Buffer, seed: number): FrameHeader | undefined {
+  if (bytes.readUInt32BE(0) !== FRAME_MAGIC) return undefined;
+  if (bytes.readUInt32BE(28) !== crc32(bytes.subarray(0, 28), seed)) return undefined;
+  const position = bytes.readBigUInt64BE(20);
+  if (bytes.readUInt8(4) !== FORMAT_VERSION || bytes.readUInt16BE(6) !== 0) return undefined;
+  const length = bytes.readUInt32BE(8);
+  if (length > MAX_FRAME_BYTES || position > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+  return {
+    kind: bytes.readUInt8(5),
+    bytes: length,
+    rows: bytes.readUInt32BE(12),
+    crc: bytes.readUInt32BE(16),
+    position: Number(position),
+  };
+}
