@@ -143,6 +143,42 @@ describe('npx nestjs-ledger advise', { timeout: 60_000 }, () => {
     ).toEqual(['403', '404', '404']);
   });
 
+  it.each([
+    [
+      'whose database is down',
+      { connection: { url: 'postgres://nobody@127.0.0.1:1/x' }, spillDir: '.tmp/advise-spill' },
+      /^FAULT {3}the database is down: .*lost from then on$/m,
+    ],
+    [
+      'that the server refuses',
+      { migrations: 'off', spillDir: '.tmp/advise-spill' },
+      /^FAULT {3}the server refuses every batch: .*lost from then on$/m,
+    ],
+  ] as const)('calls a ledger %s a fault, idle or not', async (_what, given, fault) => {
+    vi.stubEnv('LEDGER_DASHBOARD_TOKEN', TOKEN);
+    const schema = await OwnSchema.create(inject('databaseUrl'));
+    try {
+      const connection = { type: 'postgres', url: schema.url } as const;
+      const url = await serve([
+        LedgerModule.forRoot({
+          ...{ numWorkers: WORKERS, flushMs: 20, shutdownTimeoutMs: 200, connection },
+          ...given,
+        }),
+        LedgerDashboardModule.forRoot({ path: '/' }),
+      ]);
+      app!.get(LedgerService).record({ userId: 1 });
+      expect(await advise(url, '--seconds', SECONDS)).toBe(1);
+      const text = said.join('\n');
+      expect(text).toMatch(fault);
+      expect(text).not.toContain('nothing to change');
+      expect(text).not.toContain('numWorkers');
+    } finally {
+      await app!.close();
+      app = undefined;
+      await schema.drop();
+    }
+  });
+
   it('ends with 2, without an address in its words, where nobody answers', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -9,6 +9,7 @@ import {
 } from './postgres/spare-connections.js';
 import { open } from './postgres/open.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import { noDatabaseRule } from './config/fallback-database.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 
 /** Size of a `pg` pool that was given none. Source: pg-pool's documentation. */
@@ -164,9 +165,7 @@ function searchPathOf(url: string | undefined): string | undefined {
 }
 
 function noDatabase(): LedgerOptionsError {
-  const rule =
-    'no database: give `connection` (or LEDGER_DATABASE_URL), or `dataSource`, ' +
-    "or import TypeOrmModule so that the application's default DataSource can be found";
+  const rule = noDatabaseRule(process.cwd());
   return new LedgerOptionsError([{ name: 'connection', value: 'none', rule, source: 'code' }]);
 }
 

@@ -1,12 +1,12 @@
 import type { Ledger } from './assemble-ledger.js';
-import { ledgerCommand, quote } from './entry/ledger-command.js';
+import { ledgerCommand, quoteForShell } from './entry/ledger-command.js';
 import type { LeftFiles } from './files/find-left-files.js';
 
 /** What spills of earlier runs mean, and the command that writes them back. @internal */
 export function describeLeft(left: LeftFiles, { table, options }: Ledger): string {
   const { dir, files, bytes, oldest } = left;
   const what = files === 1 ? '1 file' : `${files} files`;
-  const replay = ledgerCommand(`replay ${quote(dir)}`, table, options.connection?.schema);
+  const replay = ledgerCommand(`replay ${quoteForShell(dir)}`, table, options.connection?.schema);
   // The command writes to PostgreSQL only.
   const remedy =
     options.sink === undefined ? replay : 'see docs/sinks.md on how to record them again';

@@ -4,6 +4,7 @@ import { HealthIndicatorService } from '@nestjs/terminus';
 import type { Server } from 'node:http';
 import { DataSource } from 'typeorm';
 import { checkConfiguredLedger, configuredLedgerOf } from './config/configured-ledger.js';
+import { withFallbackDatabase } from './config/fallback-database.js';
 import type { LedgerOptions, ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { createLedger, type PostgresLedger } from './create-ledger.js';
@@ -80,8 +81,9 @@ function providersOf(
     LedgerInterceptor,
     {
       provide: LEDGER,
-      inject: [MODULE_OPTIONS_TOKEN],
-      useFactory: (options: LedgerOptions) => {
+      inject: [MODULE_OPTIONS_TOKEN, ModulesContainer],
+      useFactory: (given: LedgerOptions, modules: ModulesContainer) => {
+        const options = withFallbackDatabase(given, hasDataSource(modules));
         const resolved = resolveLedgerOptions(options);
         checkConfiguredLedger(definition, configured, options);
         return create(definition, resolved, createLogger(definition));
@@ -143,6 +145,11 @@ function lifecycleOf(
     httpServer: () => host.httpAdapter?.getHttpServer() as Server | undefined,
     isUnderTest: isUnderTest(process.env),
   });
+}
+
+/** Whether `findDataSource` will find one; all providers are known before the first is made. */
+function hasDataSource(modules: ModulesContainer): boolean {
+  return [...modules.values()].some(({ providers }) => providers.has(DataSource));
 }
 
 /** By class token; `@nestjs/typeorm` provides the default DataSource under it. */

@@ -127,6 +127,17 @@ const CASES: readonly Case[] = [
 ];
 
 describe('rules of writing', () => {
+  it.each([
+    ['is idle', { ...QUIET, offered: 0, written: 0, workers: 20 }],
+    ['has no server', { ...QUIET, written: 0, workers: 20, retries: { connection: 1 } }],
+    ['is halted', { ...QUIET, workers: 20, now: { state: 'halted' as const } }],
+  ])('say nothing of workers of a ledger that %s', (_what, load) => {
+    const rules = adviseLedger(samplesOf(load), SERVER).map(({ rule }) => rule);
+    expect(rules).not.toContain('workers-above-limit');
+    const busy = adviseLedger(samplesOf({ ...QUIET, workers: 20 }), SERVER);
+    expect(busy.map(({ rule }) => rule)).toContain('workers-above-limit');
+  });
+
   it.each(CASES)('tell of %s', (_what, load, environment, finding) => {
     const findings = adviseLedger(samplesOf(load), environment);
     const found = findings.find(({ rule }) => rule === finding.rule);

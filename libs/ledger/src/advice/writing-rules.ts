@@ -140,9 +140,11 @@ export function flushesSlow(situation: Situation): Finding | undefined {
 
 /** More workers than `min(cores, max_connections / 10)`, and more than were ever busy. */
 export function workersAboveLimit(situation: Situation): Finding | undefined {
-  const { settings, window, workerLimit, environment } = situation;
+  const { settings, window, workerLimit, environment, isOutage } = situation;
   const { numWorkers } = settings;
   if (workerLimit === undefined || numWorkers <= workerLimit) return undefined;
+  // Who has nothing to write, or nobody to write to, needs no workers: that says nothing about them.
+  if (isOutage || window.flushes < MIN_BATCHES) return undefined;
   const used = Math.max(window.busyWorkers, Math.ceil(window.busyShare * numWorkers));
   if (used > workerLimit) return undefined;
   const change = { setting: 'numWorkers', from: numWorkers, to: workerLimit } as const;

@@ -10,6 +10,8 @@ import { parsePositive } from './parse-number.js';
 const LEAST_SECONDS = 6;
 const DEFAULT_SECONDS = 15;
 
+const INDENT = ' '.repeat(10);
+
 /** What `advise` is told. @internal */
 export interface AdviseOptions {
   readonly ledger?: string;
@@ -26,7 +28,7 @@ Examples:
 
 Looks through the dashboard of a running application, so at its load, machine and server as they are. A
 dashboard without guards has a link in the application's log; LEDGER_DASHBOARD_TOKEN, if set, is used by itself.
-Exit code: 0 (notices too), 1 if entries are lost or will be, 2 if it could not be looked at.`;
+Exit code: 0 (notices too), 1 if entries are lost or will be, or the database is down, 2 if it could not be looked at.`;
 
 /** Adds `nestjs-ledger advise`. @param finish told the exit code @internal */
 export function addAdviseCommand(
@@ -52,7 +54,9 @@ export function addAdviseCommand(
       const sight = await lookAtDashboard({ url, ledger, seconds, headers: header });
       if (json) output.line(JSON.stringify(reportOf(sight), null, 2));
       else for (const line of linesOf(sight)) output.line(line);
-      finish(sight.now.advice.some(({ severity }) => severity === 'warning') ? 1 : 0);
+      const { trouble, advice } = reportOf(sight);
+      const isBad = trouble !== null || advice.some(({ severity }) => severity === 'warning');
+      finish(isBad ? 1 : 0);
     });
 }
 
@@ -60,24 +64,40 @@ function reportOf({ ledger, now, point }: Sight) {
   const { state, health, healthReason, saturation, advice } = now;
   const { queuedPerSecond, droppedPerSecond, settledPerSecond } = point;
   const rates = { queuedPerSecond, droppedPerSecond, settledPerSecond };
-  return { ledger, state, health, healthReason, saturation, ...rates, advice };
+  const trouble = troubleOf(now);
+  return { ledger, state, health, healthReason, trouble, saturation, ...rates, advice };
+}
+
+/** What no setting mends; null if entries are written. */
+function troubleOf({ state, health, healthReason, reason, database }: Sight['now']): string | null {
+  const why = healthReason ?? reason;
+  const because = why === null || why === '' ? '' : `: ${why}`;
+  const kept = 'entries are kept until the channel is full, and lost from then on';
+  if (state === 'halted') return `the server refuses every batch${because}; ${kept}`;
+  if (database === 'away') return `the database is down${because}; ${kept}`;
+  return health === 'down' ? `the ledger is down${because}` : null;
 }
 
 function linesOf(sight: Sight): string[] {
-  const { ledger, state, health, queuedPerSecond, settledPerSecond, advice } = reportOf(sight);
+  const { ledger, state, health, queuedPerSecond, settledPerSecond, trouble, advice } =
+    reportOf(sight);
   const [taken, settled] = [queuedPerSecond, settledPerSecond].map((rate) =>
     grouped(Math.round(rate ?? 0)),
   );
   const head = `${ledger}: ${state}, ${health}; ${taken} entries/s in, ${settled} settled`;
-  return [head, ...(advice.length > 0 ? advice.flatMap(findingLines) : ['nothing to change'])];
+  const lines = advice.flatMap(findingLines);
+  if (trouble !== null) {
+    const remedy = `${INDENT}-> \`npx nestjs-ledger doctor\` says what is wrong with it; settings can wait`;
+    return [head, `FAULT   ${trouble}`, remedy, ...lines];
+  }
+  return [head, ...(lines.length > 0 ? lines : ['nothing to change'])];
 }
 
 function findingLines({ severity, constraint, summary, remedy, evidence }: Finding): string[] {
-  const indent = ' '.repeat(10);
   return [
     `${severity.padEnd(7)} ${constraint}: ${summary}`,
-    `${indent}-> ${remedy}`,
-    `${indent}(${evidenceWords(evidence)})`,
+    `${INDENT}-> ${remedy}`,
+    `${INDENT}(${evidenceWords(evidence)})`,
   ];
 }
 

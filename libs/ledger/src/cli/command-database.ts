@@ -1,7 +1,7 @@
 import { Deadline } from '../clock/deadline.js';
 import { open } from '../postgres/open.js';
 import { rowColumns } from '../entry/columns.js';
-import { migrateCommand } from '../entry/ledger-command.js';
+import { ledgerCommand } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { verifyTable, type VerifyOptions } from '../migrations/verify-table.js';
 import { loadCatalog, type QueryFunction } from '../postgres/load-catalog.js';
@@ -11,8 +11,11 @@ import type { TableFault } from '../postgres/table-fault.interface.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { tableNames, type TableNames } from '../postgres/table-names.js';
+import { describeTarget } from '../postgres/describe-target.js';
+import { ConnectError } from '../postgres/connect-error.js';
 import { CommandError } from './command.error.js';
 import { databaseUrlOf } from './database-url.js';
+import { remedyInOtherSchema } from './find-other-schemas.js';
 import type { LedgerCommandOptions } from './ledger-options.js';
 
 const WITHOUT_DEFINITION = 'give the definition of another ledger with -d <module>';
@@ -25,6 +28,8 @@ export class CommandDatabase {
     readonly connections: PgConnections,
     readonly definition: LedgerTable,
     private readonly connectionSchema: string | undefined,
+    /** Host, database and user, for messages. */
+    readonly target: string,
   ) {
     this.names = tableNames(definition, connectionSchema);
   }
@@ -39,13 +44,14 @@ export class CommandDatabase {
       { url, schema: options.connectionSchema, installExtensions: false },
       { applicationName: 'nestjs-ledger command', poolSize: 3 },
     );
+    const target = describeTarget({ url });
     const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });
     try {
       await connections.ready();
     } catch (error) {
-      throw new CommandError(`the database can't be reached: ${readPgError(error).text}`);
+      throw new CommandError(unreachable(error, target));
     }
-    const database = new CommandDatabase(connections, definition, options.connectionSchema);
+    const database = new CommandDatabase(connections, definition, options.connectionSchema, target);
     try {
       await database.#findTable();
       return database;
@@ -77,18 +83,21 @@ export class CommandDatabase {
     const needed = rowColumns({ ...this.definition, columns: {} });
     const missing = needed.filter((name) => !columns.has(name));
     if (missing.length > 0) {
+      const migrate = this.command('migrate');
+      const elsewhere =
+        columns.size === 0 ? await remedyInOtherSchema(this.query, this.names, migrate) : undefined;
       const what =
         columns.size === 0
           ? `there is no table ${sqlEntries}`
           : `${sqlEntries} lacks ${missing.join(', ')}`;
-      const migrate = migrateCommand(this.definition, this.connectionSchema);
-      throw new CommandError(`${what}: run \`${migrate}\`, or ${WITHOUT_DEFINITION}`);
+      const remedy = elsewhere ?? `run \`${migrate}\`, or ${WITHOUT_DEFINITION}`;
+      throw new CommandError(`${what}: ${remedy}; asked: ${this.target}`);
     }
     if (schema !== undefined && !catalog.mayUseSchema) {
       const name = quoteIdentifier(schema);
       throw new CommandError(
         `the role may not use schema ${name}: ` +
-          `GRANT USAGE ON SCHEMA ${name} TO ${quoteIdentifier(catalog.role)}`,
+          `GRANT USAGE ON SCHEMA ${name} TO ${quoteIdentifier(catalog.role)}; asked: ${this.target}`,
       );
     }
   }
@@ -104,11 +113,23 @@ export class CommandDatabase {
     if (found.length === 0) return;
     const text = found.map(({ problem, remedy }) => `${problem} (${remedy})`).join('; ');
     throw new CommandError(
-      `the table is not as the definition says, or it is another ledger's: ${text}; or ${WITHOUT_DEFINITION}`,
+      `the table is not as the definition says, or it is another ledger's: ${text}; or ${WITHOUT_DEFINITION}; asked: ${this.target}`,
     );
+  }
+
+  /** Another command for the same ledger, as a message names it. */
+  command(command: string): string {
+    return ledgerCommand(command, this.definition, this.connectionSchema);
   }
 
   close(): Promise<void> {
     return this.connections.close();
   }
+}
+
+/** A refused connection names its target by itself. @internal */
+export function unreachable(error: unknown, target: string): string {
+  const { text } = readPgError(error);
+  const isNamed = error instanceof ConnectError;
+  return `the database can't be reached: ${text}${isNamed ? '' : ` (${target})`}`;
 }

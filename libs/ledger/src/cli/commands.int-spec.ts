@@ -115,7 +115,7 @@ describe('replay', () => {
   it('only looks in a dry run', async () => {
     const file = await spill(entriesOf(upTo(3)));
     expect(await run('replay', file, '--dry-run')).toBe(0);
-    expect(said.at(-1)).toBe('dry run: 3 would be written, 0 already there, 0 invalid');
+    expect(said.at(-1)).toBe('dry run: 3 would be written, 0 already there, 0 would be refused');
     expect(await stored()).toEqual([]);
     expect(await readdir(dir)).toHaveLength(1);
   });

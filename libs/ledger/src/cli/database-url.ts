@@ -1,5 +1,5 @@
 import { brokenUrlRule } from '../config/broken-url-rule.js';
-import { ledgerPrefix } from '../config/setting-names.js';
+import { findDatabaseVariable, type DatabaseVariable } from '../config/database-variable.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { CommandError } from './command.error.js';
 
@@ -16,25 +16,23 @@ interface Given {
  * @internal
  */
 export function databaseUrlOf(given: Given, ledger: Pick<LedgerTable, 'name'>): string {
-  const url = findDatabaseUrl(given, ledger);
-  if (url === undefined) {
-    throw new CommandError('no database: give --database-url, or set LEDGER_DATABASE_URL');
+  const found = findDatabase(given, ledger);
+  if (found === undefined) {
+    throw new CommandError(
+      'no database: give --database-url, or set LEDGER_DATABASE_URL or DATABASE_URL',
+    );
   }
+  const { name, url } = found;
   const rule = brokenUrlRule(url);
   if (rule === undefined) return url;
-  throw new CommandError(`the database's address (--database-url, or LEDGER_DATABASE_URL) ${rule}`);
+  throw new CommandError(`the database's address (${name}) ${rule}`);
 }
 
-/** The address that was given, unchecked; undefined if there is none. @internal */
-export function findDatabaseUrl(
+/** The address that was given, unchecked, and by what; undefined if there is none. @internal */
+export function findDatabase(
   { databaseUrl }: Given,
   { name }: Pick<LedgerTable, 'name'>,
-): string | undefined {
-  const {
-    [`${ledgerPrefix(name)}DATABASE_URL`]: own,
-    LEDGER_DATABASE_URL,
-    DATABASE_URL,
-  } = process.env;
-  const url = databaseUrl ?? (own || LEDGER_DATABASE_URL || DATABASE_URL);
-  return url?.trim() || undefined;
+): DatabaseVariable | undefined {
+  const url = databaseUrl?.trim();
+  return url ? { name: '--database-url', url } : findDatabaseVariable(process.env, name);
 }

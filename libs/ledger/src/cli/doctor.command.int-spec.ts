@@ -130,7 +130,11 @@ describe('nestjs-ledger doctor', () => {
       const own = definitionOptions(database.table);
       const verify = ['verify', '--database-url', as.href, ...own];
       expect(await runProgram(verify, output)).toBe(2);
-      expect(said).toEqual([`error: the role may not use schema "${database.schema}": ${use}`]);
+      expect(said).toEqual([
+        expect.stringContaining(
+          `error: the role may not use schema "${database.schema}": ${use}; asked: host `,
+        ),
+      ]);
       await database.sql(use);
       const found = await doctor([], as.href);
       expect(found.code).toBe(1);
@@ -168,7 +172,11 @@ describe('nestjs-ledger doctor', () => {
   it('looks at the spill directory as this process may use it', async () => {
     await writeFile(join(dir, 'spill-default-host-1-x-1.ndjson'), '');
     expect(notOk(await doctor())).toMatchObject([
-      { check: 'spill directory', status: 'warning', remedy: `nestjs-ledger replay ${dir}` },
+      {
+        check: 'spill directory',
+        status: 'warning',
+        remedy: expect.stringContaining(`npx nestjs-ledger replay ${dir}`),
+      },
     ]);
     const notAFolder = join(dir, 'file');
     await writeFile(notAFolder, '');
@@ -227,6 +235,84 @@ describe('nestjs-ledger doctor', () => {
         remedy: expect.stringMatching(/^must be .*: no ledger starts before$/) as string,
       },
     ]);
+  });
+
+  it('tells of a partitioned table whose entries go to the default partition', async () => {
+    const month = await createLedgerDatabase(url, { partition: 'month' });
+    const own = definitionOptions(month.table);
+    const check = async (): Promise<Diagnosis | undefined> => {
+      said = [];
+      const args = ['--json', '--database-url', url, '--spill-dir', dir, ...own];
+      await runProgram(['doctor', ...args], output);
+      const { checks } = JSON.parse(said.join('\n')) as { checks: Diagnosis[] };
+      return checks.find((each) => each.check === 'partitions');
+    };
+    try {
+      const none = await check();
+      expect(none).toMatchObject({ status: 'warning' });
+      expect(none?.message).toContain('has no partition but the default one');
+      expect(none?.remedy).toContain('npx nestjs-ledger partitions create -d <file');
+      await runProgram(['partitions', 'create', '--database-url', url, ...own], output);
+      expect(await check()).toMatchObject({ status: 'ok' });
+      // As after two months in which nobody made any.
+      vi.setSystemTime(Date.now() + 150 * 86_400_000);
+      const late = await check();
+      expect(late).toMatchObject({ status: 'warning' });
+      expect(late?.message).toMatch(/has none for \d{6} and \d{6}/);
+    } finally {
+      vi.useRealTimers();
+      await month.drop();
+    }
+  });
+
+  it('says nothing of rights, and makes no second table, where the table is in another schema', async () => {
+    said = [];
+    const path = new URL(url);
+    path.searchParams.set('options', '-c search_path=pg_temp');
+    const args = ['--database-url', path.href, '--spill-dir', dir];
+    expect(await runProgram(['doctor', ...args], output)).toBe(1);
+    const text = said.join('\n');
+    expect(text).toMatch(/^FAULT {3}table: table "?usage_entries"? is missing/m);
+    expect(text).not.toMatch(/^ok {6}permissions/m);
+    expect(text).toContain("warning permissions: can't be checked without the table");
+    expect(text).toContain(`there is a table usage_entries in schema`);
+    expect(text).toContain(`--connection-schema`);
+    // Other commands say the same, and where they looked.
+    said = [];
+    expect(await runProgram(['verify', '--database-url', path.href], output)).toBe(2);
+    expect(said.join('\n')).toMatch(
+      /there is no table .*: there is a table .*; asked: host .*, database .*, user /,
+    );
+    expect(said.join('\n')).toContain('would make a second table');
+  });
+
+  it('names host, database, user and the variable, and never the password', async () => {
+    const secret = new URL(url);
+    const { hostname, port, pathname, username, password } = secret;
+    expect(password.length).toBeGreaterThan(3);
+    const place = `host ${hostname}:${port}, database ${pathname.slice(1)}, user ${username}`;
+    const args = ['doctor', '--spill-dir', dir, ...definitionOptions(database.table)];
+    await withEnvironment({ DATABASE_URL: secret.href }, () => runProgram(args, output));
+    expect(said.join('\n')).toContain(`at ${place} (DATABASE_URL), answers in`);
+    secret.pathname = '/nodb';
+    for (const command of ['doctor', 'migrate', 'verify', 'rollup', 'replay']) {
+      said = [];
+      const more = command === 'replay' ? ['--from-table'] : [];
+      await runProgram([command, ...more, '--database-url', secret.href], output);
+      expect(said.join('\n'), command).toContain('database "nodb" does not exist (3D000)');
+      expect(said.join('\n'), command).toContain(`host ${hostname}:${port}`);
+      expect(said.join('\n'), command).not.toContain(
+        password === 'postgres' ? ':postgres@' : password,
+      );
+    }
+  });
+
+  it('names the definition in the command that writes spilled entries back', async () => {
+    await writeFile(join(dir, 'default-1-1.ndjson'), '');
+    const line = notOk(await doctor()).find(({ check }) => check === 'spill directory');
+    expect(line?.remedy).toBe(
+      `run \`npx nestjs-ledger replay ${dir} -d <file with the definition>\``,
+    );
   });
 
   it('judges clocks by more than the network can explain', () => {

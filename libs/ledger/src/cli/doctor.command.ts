@@ -3,10 +3,12 @@ import { PgConnections } from '../postgres/pg-connections.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { open } from '../postgres/open.js';
 import type { Command } from 'commander';
+import { describeTarget } from '../postgres/describe-target.js';
 import { readPgError } from '../postgres/read-pg-error.js';
+import { ledgerCommand, quoteForShell } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { CommandOutput } from './command-output.js';
-import { databaseUrlOf } from './database-url.js';
+import { databaseUrlOf, findDatabase } from './database-url.js';
 import {
   checkClock,
   checkConnections,
@@ -21,12 +23,19 @@ import {
 import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
 import { loadDefinition } from './load-definition.js';
 import { parseCount } from './parse-number.js';
+import { checkPartitions } from './partition-check.js';
 import { checkPooler } from './pooler-check.js';
 import { readSettingsInForce } from './settings-in-force.js';
 import { checkSpillDir } from './spill-dir-check.js';
 
 /** Source: README, what it works with. */
 const LOWEST_VERSION = 130_000;
+/** What helps, by SQLSTATE: no such database; wrong password; not let in. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  '3D000': 'create that database, or name another one in the address',
+  '28P01': 'the password in the address, or of the role',
+  '28000': 'a line in pg_hba.conf for that role, or another role in the address',
+};
 const MARKS = { ok: 'ok     ', warning: 'warning', fault: 'FAULT  ' };
 
 /** What `doctor` is told. @internal */
@@ -81,20 +90,30 @@ export function addDoctorCommand(
 export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
   const definition = await loadDefinition(options);
   const { connectionSchema: schema } = options;
-  const connection = { url: databaseUrlOf(options, definition), schema };
+  const url = databaseUrlOf(options, definition);
+  const source = findDatabase(options, definition)?.name;
+  const connection = { url, schema, target: `${describeTarget({ url })} (${source})` };
   const { faults, bufferMaxBytes, ...settings } = readSettingsInForce(definition.name);
   const { instances, workers = settings.numWorkers, spillDir = settings.spillDir } = options;
+  const replay = ledgerCommand(`replay ${quoteForShell(spillDir)}`, definition, schema);
   return [
     ...(await checkDatabase(connection, definition, { instances, workers })),
     ...faults.map(({ name, value, source, rule }) =>
       fault('settings', `${name} = ${value} (${source})`, `${rule}: no ledger starts before`),
     ),
-    ...(await checkSpillDir(spillDir, bufferMaxBytes)),
+    ...(await checkSpillDir(spillDir, bufferMaxBytes, replay)),
   ];
 }
 
+interface DoctorConnection {
+  readonly url: string;
+  readonly schema: string | undefined;
+  /** Host, database and user, and what named them. */
+  readonly target: string;
+}
+
 async function checkDatabase(
-  connection: { readonly url: string; readonly schema: string | undefined },
+  connection: DoctorConnection,
   definition: LedgerTable,
   fleet: PlannedFleet,
 ): Promise<Diagnosis[]> {
@@ -106,15 +125,17 @@ async function checkDatabase(
   try {
     await connections.ready();
   } catch (error) {
-    const text = `can't be reached: ${readPgError(error).text}`;
-    return [fault('reachable', text, 'address, network, pg_hba.conf, the role and its password')];
+    const { code = '', text } = readPgError(error);
+    const remedy = REMEDIES[code] ?? 'address, network, pg_hba.conf, the role and its password';
+    return [fault('reachable', `can't be reached: ${text}; asked: ${connection.target}`, remedy)];
   }
   try {
     return await connections.use(new Deadline(Number.POSITIVE_INFINITY), async (session) => {
       const lines: Diagnosis[] = [];
       const checks: (readonly [string, () => Promise<Diagnosis[]>])[] = [
-        ['reachable', () => checkServer(session)],
+        ['reachable', () => checkServer(session, connection.target)],
         ['table', () => checkTables(session, definition)],
+        ['partitions', () => checkPartitions(session, definition)],
         ['indexes', () => checkIndexes(session, definition)],
         ['connections', () => checkConnections(session, fleet)],
         ['durability', () => checkDurability(session)],
@@ -140,7 +161,7 @@ async function orFault(name: string, check: () => Promise<Diagnosis[]>): Promise
   }
 }
 
-async function checkServer(session: PgSession): Promise<Diagnosis[]> {
+async function checkServer(session: PgSession, target: string): Promise<Diagnosis[]> {
   const began = performance.now();
   const [found] = await session.rows<Record<'version' | 'number' | 'readonly', string>>(
     `SELECT current_setting('server_version') AS version,
@@ -157,7 +178,7 @@ async function checkServer(session: PgSession): Promise<Diagnosis[]> {
       fault('reachable', 'the server is read-only: a replica?', 'the address of the primary'),
     ];
   }
-  return [ok('reachable', `PostgreSQL ${version}, answers in ${ms} ms`)];
+  return [ok('reachable', `PostgreSQL ${version} at ${target}, answers in ${ms} ms`)];
 }
 
 function textOf({ check, status, message, remedy }: Diagnosis): string {

@@ -1,9 +1,11 @@
 import type { PgSession } from '../postgres/pg-session.js';
 import { SPARE_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { unwiseConnections } from '../config/unwise-settings.js';
+import { migrateCommand } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { entryIndexes } from '../migrations/entries-sql.js';
 import { tableExtensions } from '../ledger.extensions.js';
+import { remedyInOtherSchema } from './find-other-schemas.js';
 import { tableNames } from '../postgres/table-names.js';
 import { verifyTable } from '../migrations/verify-table.js';
 
@@ -43,15 +45,32 @@ export async function checkTables(
     extensions: tableExtensions,
     connectionSchema: session.schema,
   });
-  const lines = found.map(({ kind, isPrivilege, problem, remedy }) => {
+  const names = tableNames(definition, session.schema);
+  const isAbsent = found.some(
+    ({ kind, subject }) => kind === 'missing' && subject === names.entries,
+  );
+  const migrate = migrateCommand(definition, session.schema);
+  const elsewhere = isAbsent ? await remedyInOtherSchema(session.query, names, migrate) : undefined;
+  const lines = found.map(({ kind, isPrivilege, problem, remedy: usual, subject }) => {
+    const isTable = kind === 'missing' && [names.entries, names.deadLetters].includes(subject);
+    const remedy = isTable ? (elsewhere ?? usual) : usual;
     const isRight = kind === 'privilege' || isPrivilege === true;
     const say = kind === 'warning' ? warning : fault;
     return say(isRight ? 'permissions' : 'table', problem, remedy);
   });
   const has = (check: string): boolean => lines.some((line) => line.check === check);
   if (!has('table')) lines.push(ok('table', 'tables and columns are as the migrations make them'));
-  if (!has('permissions'))
-    lines.push(ok('permissions', 'INSERT, SELECT and TEMPORARY are granted'));
+  if (has('permissions')) return lines;
+  // Of a table that is not there nobody knows who may write to it.
+  lines.push(
+    isAbsent
+      ? warning(
+          'permissions',
+          "can't be checked without the table",
+          'make it, then run doctor again',
+        )
+      : ok('permissions', 'INSERT, SELECT and TEMPORARY are granted'),
+  );
   return lines;
 }
 

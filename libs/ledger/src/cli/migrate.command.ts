@@ -1,5 +1,6 @@
 import { tableExtensions } from '../ledger.extensions.js';
 import type { Command } from 'commander';
+import { ledgerCommand } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { migrationSql } from '../migrations/ledger-migrations.js';
 import { Deadline } from '../clock/deadline.js';
@@ -7,6 +8,8 @@ import type { PostgresOptions } from '../postgres/open.js';
 import { withConnections } from '../postgres/with-connections.js';
 import { runMigrations } from '../migrations/run-migrations.js';
 import { verifyTable } from '../migrations/verify-table.js';
+import { ConnectError } from '../postgres/connect-error.js';
+import { describeTarget } from '../postgres/describe-target.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { dropRollups } from '../rollup/drop-rollups.js';
 import { CommandError } from './command.error.js';
@@ -42,11 +45,14 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
     .option('--json', 'print names or statements as JSON')
     .addHelpText('after', EXAMPLES);
   addLedgerOptions(command).action(async (options: MigrateOptions) => {
-    const { statements, migrated, differences } = await migrate(options);
+    const { statements, migrated, differences, next } = await migrate(options);
     if (options.json) {
       const json = statements ? { statements } : { migrated, differences };
       output.line(JSON.stringify(json, null, 2));
-    } else for (const line of statements ?? linesOf(migrated)) output.line(line);
+    } else {
+      for (const line of statements ?? linesOf(migrated)) output.line(line);
+      if (next !== undefined && !statements) output.line(next);
+    }
     if (differences.length === 0) return;
     throw new CommandError(
       `the tables are not as the definition says, and a ledger would halt: ${differences.join('; ')}`,
@@ -60,6 +66,8 @@ export interface MigrateReport {
   readonly statements?: readonly string[];
   /** What is otherwise than the definition has it and no migration changes, each with its remedy. */
   readonly differences: readonly string[];
+  /** What is left to do by another command; undefined if nothing is. */
+  readonly next?: string | undefined;
 }
 
 /** For the look at the tables after they were migrated. */
@@ -94,9 +102,12 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
     return {
       migrated: [...dropped, ...migrated],
       differences: await findDifferences(connection, definition),
+      next: nextStep(definition, schema),
     };
   } catch (error) {
-    throw new CommandError(`can't migrate: ${readPgError(error).text}`);
+    const { text } = readPgError(error);
+    const where = error instanceof ConnectError ? '' : ` (${describeTarget(connection)})`;
+    throw new CommandError(`can't migrate: ${text}${where}`);
   }
 }
 
@@ -128,6 +139,13 @@ async function findDifferences(
 function lookOptions(): Parameters<typeof withConnections>[1] {
   const signal = AbortSignal.timeout(LOOK_MS);
   return { applicationName: 'nestjs-ledger migrate', poolSize: 1, signal };
+}
+
+/** A migration makes the default partition only: which others there are depends on the day. */
+function nextStep(definition: LedgerTable, schema: string | undefined): string | undefined {
+  if (definition.partition === undefined) return undefined;
+  const create = ledgerCommand('partitions create', definition, schema);
+  return `next: \`${create}\` makes the partitions, unless the application's role owns the table and does`;
 }
 
 function linesOf(migrated: readonly string[]): string[] {

@@ -94,7 +94,7 @@ describe('nestjs-ledger', () => {
       ] as const) {
         const { code, text } = await run(...command.split(' '), '--database-url', url);
         expect(code).toBe(2);
-        expect(text).toMatch(/^error: the database's address \(--database-url, or .*\) must be/);
+        expect(text).toMatch(/^error: the database's address \(--database-url\) must be/);
         expect(text).toContain(rule);
         expect(text).not.toContain('s3cr');
       }

@@ -52,7 +52,7 @@ export class ReplayReport {
   lines(isDryRun: boolean): string[] {
     const { written, present, missing, refused, halfLines, unreadable } = this;
     const done = isDryRun ? `${missing} would be written` : `${written} written`;
-    const rest = `${present} already there, ${refused} ${isDryRun ? 'invalid' : 'refused'}`;
+    const rest = `${present} already there, ${refused} ${isDryRun ? 'would be refused' : 'refused'}`;
     const lines = [`${isDryRun ? 'dry run' : 'replayed'}: ${done}, ${rest}`];
     const reasons = [...this.#reasons].sort(([, a], [, b]) => b - a);
     for (const [why, count] of reasons.slice(0, MAX_REASONS))

@@ -106,6 +106,72 @@ describe('a replay of many pages', () => {
   });
 });
 
+describe('a dry run', () => {
+  const spill = async (...entries: ReturnType<typeof entry>[]): Promise<void> => {
+    await new FileSpillStore({ dir, ledger: 'default' }).spill(
+      entries.map((each) => ({
+        ...{ uuid: each.uuid, mayExist: true, attempts: 1, queuedAt: 0 },
+        entry: each,
+      })),
+    );
+  };
+  /** What the dry run says, and then the run; both without their first word. */
+  const both = async (...args: string[]): Promise<[string[], string[], number[]]> => {
+    const codes: number[] = [];
+    const lines: string[][] = [];
+    for (const way of [['--dry-run'], []]) {
+      said = [];
+      codes.push(await replay(...args, ...way));
+      lines.push(
+        said
+          .filter((line) => /^(dry run|replayed| {2}\d)/.test(line))
+          .map((line) => line.replace(/^(dry run|replayed): /, '').replaceAll('would be ', '')),
+      );
+    }
+    return [lines[0]!, lines[1]!, codes];
+  };
+
+  it('foresees conflicts with the table, as the run meets them', async () => {
+    const [other, same, fresh] = [entry(1), entry(2), entry(3)];
+    await spill(other, same);
+    expect(await replay(dir)).toBe(0);
+    await spill({ ...other, model: 'another' }, { ...same }, fresh, { ...same, userId: 2 });
+    const [dry, real, codes] = await both(dir);
+    expect(dry).toEqual(real);
+    expect(dry[0]).toBe('1 written, 1 already there, 2 refused');
+    expect(codes).toEqual([1, 1]);
+  });
+
+  it('foresees conflicts among the entries themselves, also of different files', async () => {
+    const [first, second] = [entry(1), entry(2)];
+    await spill(first, { ...first }, { ...first, userId: 2 });
+    await spill(second, { ...first, userId: 3 });
+    const [dry, real, codes] = await both(dir);
+    expect(dry).toEqual(real);
+    expect(dry[0]).toBe('2 written, 1 already there, 2 refused');
+    expect(codes).toEqual([1, 1]);
+  });
+
+  it('foresees what becomes of dead letters that are conflicts', async () => {
+    const written = entry(1);
+    await spill(written);
+    await replay(dir);
+    const letter = { ...written, userId: 7 };
+    await database.sql(
+      `INSERT INTO "${database.schema}"."usage_entries_dead_letters"
+         (id, reason, detail, attempts, queued_at, dead_lettered_at, entry)
+       VALUES ('${randomUUID()}', 'conflict', '', 1, now(), now(), '${JSON.stringify(letter)}')`,
+    );
+    const [dry, real, codes] = await both('--from-table');
+    expect(dry).toEqual(real);
+    expect(dry).toEqual([
+      '0 written, 0 already there, 1 refused',
+      '  1 × the uuid is taken by an entry with other content',
+    ]);
+    expect(codes).toEqual([1, 1]);
+  });
+});
+
 describe('an invalid entry without createdAt, once it is mended', () => {
   const queuedAt = new Date('2026-01-05T12:34:56.789Z');
   const invalid = { reason: 'invalid', detail: 'memo …', attempts: 0 } as const;

@@ -44,7 +44,7 @@ export function addReplayCommand(
     .description('write spilled entries and dead letters into the table')
     .argument('[path]', 'a file, or a folder of files, of spilled entries or dead letters')
     .option('--from-table', 'replay the table of dead letters')
-    .option('--dry-run', 'write nothing; say what would be written')
+    .option('--dry-run', 'write nothing; say what would be written and what refused')
     .option('--print', 'print the entries of .wal files as lines of JSON; needs no database')
     .option('--json', 'print the report as JSON')
     .addHelpText('after', EXAMPLES);

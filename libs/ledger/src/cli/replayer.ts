@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
@@ -14,6 +15,8 @@ const ATTEMPT_MS = 30_000;
 const MAX_ATTEMPTS = 8;
 /** Characters of an unknown field's name that are shown. */
 const MAX_NAME_LENGTH = 60;
+/** A row begins with its field count (2 bytes); the uuid's length (4) and bytes (16) follow. */
+const UUID_FIELD = [6, 22] as const;
 const RETRY = { minMs: 100, maxMs: 3000 };
 
 /** An entry that was set aside. @internal */
@@ -49,6 +52,8 @@ export class Replayer {
   readonly #database: CommandDatabase;
   readonly #isDryRun: boolean;
   readonly #sink: PostgresSink;
+  /** In a dry run: digests of rows that a run would have written, by uuid. */
+  readonly #wouldBeWritten = new Map<string, string>();
 
   constructor(database: CommandDatabase, isDryRun: boolean) {
     this.#database = database;
@@ -79,9 +84,21 @@ export class Replayer {
   async #look(rows: readonly Row[], fates: Fate[]): Promise<void> {
     const batch = new RowList(rows.map(({ bytes }) => bytes));
     const present = new Set(await patiently(() => this.#sink.find(batch, ATTEMPT_MS)));
-    rows.forEach(({ index }, at) => {
-      fates[index] = { outcome: present.has(at) ? 'present' : 'missing' };
+    const same = new Set(await patiently(() => this.#sink.find(batch, ATTEMPT_MS, true)));
+    rows.forEach(({ index, bytes }, at) => {
+      if (present.has(at)) fates[index] = same.has(at) ? { outcome: 'present' } : CONFLICT;
+      else fates[index] = this.#lookBefore(bytes);
     });
+  }
+
+  /** What a run would have written by now is there for the rows behind it. */
+  #lookBefore(row: Buffer): Fate {
+    const uuid = row.toString('latin1', ...UUID_FIELD);
+    const content = createHash('sha256').update(row).digest('base64');
+    const before = this.#wouldBeWritten.get(uuid);
+    if (before !== undefined) return before === content ? { outcome: 'present' } : CONFLICT;
+    this.#wouldBeWritten.set(uuid, content);
+    return { outcome: 'missing' };
   }
 
   /** One extra round trip per refused row, or a few where the server names none. */

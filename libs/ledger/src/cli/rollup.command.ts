@@ -46,7 +46,6 @@ const WAIT_MS = 60_000;
 /** What helps, by SQLSTATE: undefined table or column, insufficient privilege, read-only transaction. */
 const REFUSALS: Readonly<Record<string, string>> = {
   '42P01': 'there are no rollups; define the ledger with `rollup: true`, and migrate',
-  '42703': 'the rollups are of an earlier version; run `npx nestjs-ledger migrate`',
   '42501': "run it as the tables' owner",
   '25006': 'give the address of the primary, and a role that may write',
 };
@@ -99,7 +98,9 @@ export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<
     const definition = await adoptRollups(query, placed);
     const refresher = new RollupRefresher({ definition, connections, restFactor: 0 });
     const names = rollupNames(definition);
-    if (options.pause) return pauseReport(await retry(() => refresher.pause(), waitMs), names);
+    const rebuild = database.command('rollup --rebuild');
+    if (options.pause)
+      return pauseReport(await retry(() => refresher.pause(), waitMs), names, rebuild);
     await makeEntryIndexes(query, definition);
     const isReady = !options.rebuild || (await retry(() => refresher.empty(), waitMs));
     const { outcome, steps } = isReady
@@ -109,12 +110,15 @@ export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<
       return { result: `refreshed in ${steps} steps`, outcome, steps };
     }
     const done = steps === 0 ? 'nothing done' : `stopped after ${steps} steps`;
-    const result = `${done} (${outcome}): ${remedyOf(outcome, names)}`;
+    const result = `${done} (${outcome}): ${remedyOf(outcome, names, rebuild)}`;
     throw new RollupStoppedError({ result, outcome, steps });
   } catch (error) {
     if (error instanceof CommandError) throw error;
     const { code = '', text } = readPgError(error);
-    const remedy = REFUSALS[code];
+    const remedy =
+      code === '42703'
+        ? `the rollups are of an earlier version; run \`${database.command('migrate')}\``
+        : REFUSALS[code];
     const why = remedy === undefined ? '' : `: ${remedy}`;
     throw new CommandError(`can't refresh the rollups: ${text}${why}`);
   } finally {
@@ -122,12 +126,12 @@ export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<
   }
 }
 
-function pauseReport(isPaused: boolean, names: RollupNames): RollupReport {
+function pauseReport(isPaused: boolean, names: RollupNames, rebuild: string): RollupReport {
   if (isPaused) {
-    const next = 'entries may be changed now; run `nestjs-ledger rollup --rebuild` afterwards';
+    const next = `entries may be changed now; run \`${rebuild}\` afterwards`;
     return { result: `paused: ${next}`, outcome: 'paused', steps: 0 };
   }
-  const result = `nothing done (busy): ${remedyOf('busy', names)}`;
+  const result = `nothing done (busy): ${remedyOf('busy', names, rebuild)}`;
   throw new RollupStoppedError({ result, outcome: 'busy', steps: 0 });
 }
 
@@ -165,10 +169,11 @@ async function refreshAll(
 function remedyOf(
   outcome: Exclude<RefreshOutcome, 'refreshed' | 'idle'>,
   { sqlBrin, sqlLate, sqlState }: RollupNames,
+  rebuild: string,
 ): string {
   switch (outcome) {
     case 'paused':
-      return 'they are paused; run `nestjs-ledger rollup --rebuild` once entries are changed';
+      return `they are paused; run \`${rebuild}\` once entries are changed`;
     case 'other-dimensions':
       return 'a migration changed meanwhile what rollups tell apart; run it again';
     case 'hidden-rows':

@@ -11,12 +11,17 @@ const MEBIBYTE = 1_048_576;
  * disk as it was.
  *
  * @param wantedBytes of a full channel
+ * @param replay the command that writes back what waits there
  * @internal
  */
-export async function checkSpillDir(dir: string, wantedBytes: number): Promise<Diagnosis[]> {
+export async function checkSpillDir(
+  dir: string,
+  wantedBytes: number,
+  replay: string,
+): Promise<Diagnosis[]> {
   const missing = await missingFolders(dir);
   try {
-    return await judgeSpillDir(dir, wantedBytes);
+    return await judgeSpillDir(dir, wantedBytes, replay);
   } finally {
     // The ledger makes it when it starts. One that is no longer empty is somebody else's now.
     for (const folder of missing) await rmdir(folder).catch(() => undefined);
@@ -37,7 +42,11 @@ async function missingFolders(dir: string): Promise<string[]> {
   return missing;
 }
 
-async function judgeSpillDir(dir: string, wantedBytes: number): Promise<Diagnosis[]> {
+async function judgeSpillDir(
+  dir: string,
+  wantedBytes: number,
+  replay: string,
+): Promise<Diagnosis[]> {
   const probed = await new LedgerFiles(dir, 'doctor').probe();
   if (probed.fault !== undefined) {
     const text = `${dir} can't be used (${probed.fault}): what a stop can't write would be lost`;
@@ -50,7 +59,7 @@ async function judgeSpillDir(dir: string, wantedBytes: number): Promise<Diagnosi
   }
   if (waiting.length > 0) {
     const text = `${waiting.length} files in ${dir} wait to be written back`;
-    found.push(warning('spill directory', text, `nestjs-ledger replay ${dir}`));
+    found.push(warning('spill directory', text, `run \`${replay}\``));
   }
   if (found.length > 0) return found;
   const { bavail, bsize } = await statfs(dir);

@@ -13,7 +13,7 @@ import { grouped } from '../config/setting-values.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
-import { databaseUrlOf, findDatabaseUrl } from './database-url.js';
+import { databaseUrlOf, findDatabase } from './database-url.js';
 import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
 import { loadDefinition } from './load-definition.js';
 import { measureServer, type Measurement } from './measure-server.js';
@@ -98,7 +98,7 @@ export async function tune(options: TuneOptions, output: CommandOutput): Promise
   const { qps, burst: burstSeconds, instances, cores } = options;
   const known = { qps, burstSeconds, instances, cores };
   const definition = await loadDefinition(options);
-  const hasDatabase = findDatabaseUrl(options, definition) !== undefined;
+  const hasDatabase = findDatabase(options, definition) !== undefined;
   const measurement =
     options.measure && hasDatabase ? await measure(definition, options, output) : null;
   const demand = { ...known, maxConnections: measurement?.maxConnections };

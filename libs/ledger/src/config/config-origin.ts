@@ -1,3 +1,4 @@
+import type { DatabaseVariable } from './database-variable.js';
 import type { OptionsFault } from '../errors/ledger-options.error.js';
 import type { LedgerConnectionOptions, LedgerOptions } from './ledger-options.interface.js';
 import type { SettingOption } from './ledger-settings.js';
@@ -29,6 +30,8 @@ export interface ConfigOrigin {
   readonly strict: boolean;
   /** The connection that was made from an environment name, and that name. */
   readonly database?: { readonly name: string; readonly connection: LedgerConnectionOptions };
+  /** `DATABASE_URL`, if no name of the ledger's own is set; for an application without a DataSource. */
+  readonly commonDatabase?: DatabaseVariable;
 }
 
 /** The record that the options carry, or undefined if they were written by hand. @internal */

@@ -255,6 +255,12 @@ describe('the database', () => {
     expect(resolved({}, { defaults }).connection).toEqual(defaults.connection);
   });
 
+  it('is never that of DATABASE_URL while the application may have a DataSource', () => {
+    expect(resolved({ DATABASE_URL: URL }).connection).toBeUndefined();
+    const both = { DATABASE_URL: 'mysql://x', LEDGER_DATABASE_URL: URL };
+    expect(resolved(both).connection?.url).toBe(URL);
+  });
+
   it("of a named ledger is its own, else the default ledger's", () => {
     const both = { LEDGER_DATABASE_URL: URL, LEDGER_AUDIT_DATABASE_URL: 'postgresql://b' };
     expect(resolved(both, { name: 'audit' }).connection?.url).toBe('postgresql://b');

@@ -3,10 +3,10 @@ import { brokenUrlRule } from './broken-url-rule.js';
 import { LEDGER_CONFIG_ORIGIN } from './config-origin.js';
 import type { ConfigOrigin } from './config-origin.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
+import { COMMON_DATABASE_VARIABLE, findDatabaseVariable } from './database-variable.js';
 import { readIniFile } from './read-ini-file.js';
 import { readSettings } from './read-settings.js';
 import type { NamedText, ReadSettings } from './read-settings.js';
-import { ledgerPrefix } from './setting-names.js';
 import { codeLayer, mergeLayers, withDefaults } from './settings-layer.js';
 import type { PlacedFault } from './settings-layer.js';
 import { NOT_SHOWN, showText } from './show-value.js';
@@ -63,6 +63,7 @@ export function readLedgerConfig(
     unknown: [...fromEnvironment.unknown, ...fromFile.unknown],
     strict,
     database: database.database,
+    commonDatabase: database.commonDatabase,
   };
   return {
     ...defaults,
@@ -120,15 +121,15 @@ function readDatabase(
   environment: Environment,
   ledger: string,
   defaults: LedgerOptions,
-): Pick<ConfigOrigin, 'database'> & { faults: readonly PlacedFault[] } {
-  const own = `${ledgerPrefix(ledger)}DATABASE_URL`;
-  const name = environment[own] === undefined ? 'LEDGER_DATABASE_URL' : own;
-  const url = environment[name];
-  if (url === undefined) return { faults: [] };
-  const rule = brokenUrlRule(url.trim());
+): Pick<ConfigOrigin, 'database' | 'commonDatabase'> & { faults: readonly PlacedFault[] } {
+  const found = findDatabaseVariable(environment, ledger);
+  if (found === undefined) return { faults: [] };
+  if (found.name === COMMON_DATABASE_VARIABLE) return { commonDatabase: found, faults: [] };
+  const { name, url } = found;
+  const rule = brokenUrlRule(url);
   if (rule === undefined) {
     // What a URL can't say (TLS files, pool options) may stand in code; the URL goes before it.
-    const connection = { ...defaults.connection, url: url.trim() };
+    const connection = { ...defaults.connection, url };
     return { database: { name, connection }, faults: [] };
   }
   return { faults: [{ fault: { name, value: NOT_SHOWN, rule, source: 'environment' } }] };

@@ -26,6 +26,10 @@ describe('ledgerCommand', () => {
     expect(migrateCommand(defaultLedger, "it's $HOME")).toBe(
       `npx nestjs-ledger migrate --connection-schema 'it'\\''s $HOME'`,
     );
+    // A definition that was placed in the connection's schema is still the application's.
+    expect(ledgerCommand('rollup', { ...defaultLedger, schema: 'app' }, 'app')).toBe(
+      'npx nestjs-ledger rollup --connection-schema app',
+    );
     expect(migrateCommand(defineLedger({ schema: 'own' }), 'app')).toBe(
       'npx nestjs-ledger migrate -d <file with the definition>',
     );

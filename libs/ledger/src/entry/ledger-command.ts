@@ -9,7 +9,8 @@ const PLAIN = /^[\w.,:/-]+$/;
  * module that exports the definition is the reader's to fill in: nobody knows it at run time.
  *
  * @param command like `rollup --rebuild`
- * @param connectionSchema the `schema` of the TypeORM options; counts if the definition has none
+ * @param connectionSchema the `schema` of the TypeORM options; counts if the definition has none, or
+ *   was placed there
  * @internal
  */
 export function ledgerCommand(
@@ -17,14 +18,16 @@ export function ledgerCommand(
   definition: LedgerTable,
   connectionSchema?: string,
 ): string {
-  const { name, schema } = definition;
-  const isDefault = isSameDefinition(definition, DEFAULT_TABLE);
+  const { name } = definition;
+  // One that was placed in the connection's schema is still the one that the application has.
+  const schema = definition.schema === connectionSchema ? undefined : definition.schema;
+  const isDefault = isSameDefinition({ ...definition, schema }, DEFAULT_TABLE);
   const of = name === DEFAULT_TABLE.name ? '' : ` of ${name}`;
   const place = schema === undefined ? connectionSchema : undefined;
   return [
     `npx nestjs-ledger ${command}`,
     ...(isDefault ? [] : [`-d <file with the definition${of}>`]),
-    ...(place === undefined ? [] : [`--connection-schema ${quote(place)}`]),
+    ...(place === undefined ? [] : [`--connection-schema ${quoteForShell(place)}`]),
   ].join(' ');
 }
 
@@ -33,7 +36,7 @@ export function migrateCommand(definition: LedgerTable, connectionSchema?: strin
   return ledgerCommand('migrate', definition, connectionSchema);
 }
 
-/** A name as a shell takes it. @internal */
-export function quote(name: string): string {
+/** @returns the name as a shell takes it for one word @internal */
+export function quoteForShell(name: string): string {
   return PLAIN.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
 }

@@ -53,7 +53,7 @@ export async function verifyTable(
     names.schema,
   );
   const faults = checkSchema(catalog, names.schema);
-  const migrate = `run \`${migrateCommand(definition, names.schema)}\`, or set migrations: 'run'`;
+  const migrate = `run \`${migrateCommand(definition, options.connectionSchema)}\`, or set migrations: 'run'`;
   for (const [index, { table, sqlName }] of expected.entries()) {
     const comparison = { catalog, expected: table, sqlName, migrate };
     faults.push(...compare(comparison, catalog.tables[index] ?? null));
@@ -63,7 +63,7 @@ export async function verifyTable(
     const placed = { ...definition, schema: names.schema };
     const plan = immutablePlan(definition);
     faults.push(...verifyStored({ plan, definition: placed, found: entries, remedy: migrate }));
-    faults.push(...(await verifyExtensions(query, placed, options.extensions)));
+    faults.push(...(await verifyExtensions(query, placed, options)));
   }
   if (options.strategy !== 'insert' && !catalog.mayMakeTemporaryTables) {
     faults.push({
@@ -80,12 +80,13 @@ export async function verifyTable(
 async function verifyExtensions(
   query: QueryFunction,
   placed: LedgerTable,
-  extensions: readonly TableExtension[],
+  { extensions, connectionSchema }: VerifyOptions,
 ): Promise<TableFault[]> {
   if (extensions.length === 0) return [];
   const adopted = await adoptDefinition(query, placed, placed.schema, extensions);
   const faults: TableFault[] = [];
-  for (const extension of extensions) faults.push(...(await extension.verify(query, adopted)));
+  for (const extension of extensions)
+    faults.push(...(await extension.verify(query, adopted, connectionSchema)));
   return faults;
 }
 

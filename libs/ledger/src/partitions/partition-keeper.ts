@@ -57,6 +57,8 @@ export interface PartitionKeeperParts {
 export class PartitionKeeper {
   readonly #parts: PartitionKeeperParts;
   readonly #told = new Set<string>();
+  /** Known once a connection was lent; remedies name it. */
+  #connectionSchema: string | undefined;
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
   #making: Promise<void> = Promise.resolve();
@@ -215,6 +217,7 @@ export class PartitionKeeper {
     const deadline = new Deadline(WORK_MS);
     return connections.use(deadline, async (session) => {
       try {
+        this.#connectionSchema = session.schema;
         const { sqlEntries } = tableNames(definition, session.schema);
         return await deadline.race(work(session, sqlEntries));
       } catch (error) {
@@ -227,7 +230,7 @@ export class PartitionKeeper {
 
   #command(verb: 'create' | 'convert'): string {
     const { definition } = this.#parts;
-    return ledgerCommand(`partitions ${verb}`, definition);
+    return ledgerCommand(`partitions ${verb}`, definition, this.#connectionSchema);
   }
 
   #tellFailure(error: unknown): void {

@@ -102,5 +102,9 @@ export interface TableExtension {
    *
    * @param definition with the schema that counts
    */
-  verify(query: QueryFunction, definition: LedgerTable): Promise<readonly TableFault[]>;
+  verify(
+    query: QueryFunction,
+    definition: LedgerTable,
+    connectionSchema?: string,
+  ): Promise<readonly TableFault[]>;
 }

@@ -36,6 +36,7 @@ export class LedgerRollups implements SummarySource {
   readonly #source: RollupSummarySource;
   #schedule: RollupSchedule | undefined;
   #dimensions: readonly string[] | undefined;
+  #connectionSchema: string | undefined;
 
   constructor(parts: LedgerRollupsParts) {
     const { definition, reads, logger } = parts;
@@ -57,12 +58,11 @@ export class LedgerRollups implements SummarySource {
    */
   async find(): Promise<void> {
     const { definition, connections } = this.#parts;
-    const adopted = await connections.use(new Deadline(FIND_MS), (session) =>
-      adoptRollups(session.query, {
-        ...definition,
-        schema: definition.schema ?? session.schema,
-      }),
-    );
+    const adopted = await connections.use(new Deadline(FIND_MS), (session) => {
+      this.#connectionSchema = session.schema;
+      const schema = definition.schema ?? session.schema;
+      return adoptRollups(session.query, { ...definition, schema });
+    });
     this.#dimensions = adopted.rollup ? dimensions(adopted) : undefined;
     this.#startSchedule();
   }
@@ -75,7 +75,14 @@ export class LedgerRollups implements SummarySource {
   start(written: () => number): void {
     const { definition, connections, clock, logger } = this.#parts;
     const refresher = new RollupRefresher({ definition, connections });
-    this.#schedule ??= new RollupSchedule({ refresher, clock, logger, definition, written });
+    this.#schedule ??= new RollupSchedule({
+      refresher,
+      clock,
+      logger,
+      definition,
+      connectionSchema: () => this.#connectionSchema,
+      written,
+    });
     this.#startSchedule();
   }
 

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import { DeadlineError } from '../clock/deadline.js';
-import { ledgerCommand, migrateCommand } from '../entry/ledger-command.js';
+import { ledgerCommand } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import { readPgError } from '../postgres/read-pg-error.js';
@@ -14,6 +14,8 @@ export interface RollupScheduleParts {
   readonly logger: LedgerLogger;
   /** Names the table, and the commands for it, in warnings. */
   readonly definition: LedgerTable;
+  /** The `schema` of the connection, which the commands name; known once one was lent. */
+  readonly connectionSchema?: () => string | undefined;
   /** Entries that this process has written so far. */
   readonly written: () => number;
 }
@@ -128,7 +130,7 @@ export class RollupSchedule {
     if (code !== undefined && BLOCKED.includes(code)) return this.#reportBlocked(code);
     const isSlow = code === QUERY_CANCELED || error instanceof DeadlineError;
     if (!this.#isTroubled) {
-      const rebuild = ledgerCommand('rollup --rebuild', definition);
+      const rebuild = this.#command('rollup --rebuild');
       const remedy = isSlow ? `; if this goes on, run \`${rebuild}\`` : '';
       logger.warn(
         `WARNING: rollups are not refreshed at the moment (${text}); reads stay exact${remedy}`,
@@ -142,7 +144,7 @@ export class RollupSchedule {
     const { definition } = this.#parts;
     this.#warnOnce(
       `rollups of ${definition.table} are paused: reads stay exact, but slower, until ` +
-        `\`${ledgerCommand('rollup --rebuild', definition)}\``,
+        `\`${this.#command('rollup --rebuild')}\``,
     );
     return IDLE_MS;
   }
@@ -151,10 +153,15 @@ export class RollupSchedule {
     const { definition } = this.#parts;
     this.#warnOnce(
       `this process can't refresh the rollups of ${definition.table} (${reason}): reads stay exact, ` +
-        `but slower; let the owner of the table run \`${migrateCommand(definition)}\`, and then ` +
-        `\`${ledgerCommand('rollup', definition)}\` regularly`,
+        `but slower; let the owner of the table run \`${this.#command('migrate')}\`, and then ` +
+        `\`${this.#command('rollup')}\` regularly`,
     );
     return BLOCKED_MS;
+  }
+
+  #command(command: string): string {
+    const { definition, connectionSchema } = this.#parts;
+    return ledgerCommand(command, definition, connectionSchema?.());
   }
 
   #warnOnce(text: string): void {

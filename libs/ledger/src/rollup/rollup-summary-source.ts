@@ -33,6 +33,8 @@ export class RollupSummarySource implements SummarySource {
   readonly #parts: RollupSummarySourceParts;
   #plainUntil = Number.NEGATIVE_INFINITY;
   #hasWarned = false;
+  /** Known once a connection was lent; the remedy names it. */
+  #connectionSchema: string | undefined;
 
   constructor(parts: RollupSummarySourceParts) {
     this.#parts = parts;
@@ -47,7 +49,10 @@ export class RollupSummarySource implements SummarySource {
     );
     if (known === undefined || !isKnown || performance.now() < this.#plainUntil) return undefined;
     try {
-      const make = (schema: string | undefined) => statementOf(definition, schema, filter);
+      const make = (schema: string | undefined) => {
+        this.#connectionSchema = schema;
+        return statementOf(definition, schema, filter);
+      };
       const [row] = await readRows(connections, make, timeoutMs);
       const [consumed, supplied, entries] = row ?? [];
       return { consumed: consumed ?? '0', supplied: supplied ?? '0', entries: entries ?? '0' };
@@ -68,7 +73,7 @@ export class RollupSummarySource implements SummarySource {
     this.#hasWarned = true;
     onNotice(
       `summary() adds up all rows of ${table}, since its rollups can't be read (${sqlState}): ` +
-        `run \`${migrateCommand(definition)}\`, and GRANT SELECT on ` +
+        `run \`${migrateCommand(definition, this.#connectionSchema)}\`, and GRANT SELECT on ` +
         `${table}_rollups, ${table}_rollup_state, ${table}_rollup_marks`,
     );
   }

@@ -18,12 +18,14 @@ const INDEXES = ['createdBrin', 'lateIndex'] as const;
  * keeps entries from being written.
  *
  * @param definition with the schema that counts, and the rollups that the database has
+ * @param connectionSchema as for `ledgerCommand`; remedies name it
  * @throws what the query throws
  * @internal
  */
 export async function verifyRollups(
   query: QueryFunction,
   definition: LedgerTable,
+  connectionSchema?: string,
 ): Promise<TableFault[]> {
   const nameOf = (ending: keyof typeof NAME_ENDINGS): string =>
     definition.table + NAME_ENDINGS[ending];
@@ -33,7 +35,7 @@ export async function verifyRollups(
   // Rollups that nobody asks for stay in use. This role may not read them, or they would be adopted.
   if (!definition.rollup || !entries) return verifyPrivileges(definition, catalog);
   const missing = names.slice(1).filter((_, index) => !found[index]);
-  const remedy = `run \`${migrateCommand(definition)}\``;
+  const remedy = `run \`${migrateCommand(definition, connectionSchema)}\``;
   const remade = { remadeBy: createRollups.number };
   const tables = TABLES.map(nameOf).filter((name) => missing.includes(name));
   if (tables.length > 0) {
@@ -55,12 +57,12 @@ export async function verifyRollups(
     faults.push({ ...warn(nameOf('rollups'), problem, remedy), ...remade });
   }
   if (state?.isPaused) {
-    const rebuild = `run \`${ledgerCommand('rollup --rebuild', definition)}\``;
+    const rebuild = `run \`${ledgerCommand('rollup --rebuild', definition, connectionSchema)}\``;
     faults.push(warn(nameOf('rollupState'), 'rollups are paused', rebuild));
   }
   if (missing.length > 0) {
     const problem = `indexes that rollups need are missing (${missing.join(', ')})`;
-    const make = `run \`${ledgerCommand('rollup', definition)}\`, which keeps no writer waiting`;
+    const make = `run \`${ledgerCommand('rollup', definition, connectionSchema)}\`, which keeps no writer waiting`;
     faults.push(warn(missing[0]!, problem, make));
   }
   return [...faults, ...verifyPrivileges(definition, catalog)];
