@@ -53,8 +53,11 @@ function entriesOf(sequences: readonly number[], more: object = {}): Record<stri
   });
 }
 
-async function spill(entries: readonly Record<string, unknown>[]): Promise<string> {
-  const { file } = await new FileSpillStore({ dir, ledger: 'default' }).spill(
+async function spill(
+  entries: readonly Record<string, unknown>[],
+  ledger = 'default',
+): Promise<string> {
+  const { file } = await new FileSpillStore({ dir, ledger }).spill(
     entries.map((entry) => {
       const queuedAt = AT.getTime();
       return { uuid: entry['uuid'] as string, mayExist: false, attempts: 1, queuedAt, entry };
@@ -137,7 +140,7 @@ describe('replay', () => {
     await truncate(file, (await stat(file)).size - 30);
     expect(await run('replay', dir)).toBe(1);
     expect(said).toContain(`${file}: line 3 can't be read, skipped`);
-    expect(said).toContain(`${file} stays: 1 of its lines are not in the table`);
+    expect(said).toContain(`${file} stays: 1 of its entries are not in the table`);
     expect(await stored()).toHaveLength(2);
     expect(await readdir(dir)).toEqual([basename(file)]);
   });
@@ -265,7 +268,7 @@ describe('verify', () => {
   });
 
   it("takes a named ledger's own address and folder from the environment", async () => {
-    await spill(entriesOf(upTo(3)));
+    await spill(entriesOf(upTo(3)), 'usage');
     vi.stubEnv('LEDGER_USAGE_ASYNC_SPILL_DIR', dir);
     vi.stubEnv('LEDGER_USAGE_DATABASE_URL', database.url);
     vi.stubEnv('LEDGER_DATABASE_URL', 'postgres://127.0.0.1:1/nowhere');

@@ -72,7 +72,7 @@ describe('a replay of segments', () => {
     const full = entry({ uuid, memo: 'a\tb', model: 'gpt', cost: '-0.0100', attributes: { a: 1 } });
     const file = spill([[full, entry()]]);
     expect(await run('replay', dir, '--dry-run')).toBe(0);
-    expect(said.at(-1)).toBe('dry run: 2 would be written, 0 already there, 0 invalid');
+    expect(said.at(-1)).toBe('dry run: 2 would be written, 0 already there, 0 would be refused');
     expect(await run('replay', dir)).toBe(0);
     expect(said.at(-1)).toBe('replayed: 2 written, 0 already there, 0 refused');
     const rows = await database.sql(

@@ -1,5 +1,5 @@
 /** Every copy of the package, in either format and of any version, finds the others' work here. */
-const SHARED = Symbol.for('nestjs-ledger/at-exit@1');
+export const SHARED = Symbol.for('nestjs-ledger/at-exit@1');
 
 interface AtExit {
   readonly tasks: Set<() => void>;

@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { RowCodec } from '../codec/row-codec.js';
 import { readUuid } from '../codec/uuid.js';
 import type { LossReport } from '../ports/ledger-settings.interface.js';
 import type { SpilledRows } from '../ports/spill-store.interface.js';
+import { SHARED } from '../segments/at-exit.js';
 import { rowsOf } from '../segments/row-frame.js';
 import {
   assertConservation,
@@ -130,6 +131,11 @@ describe('ExitSpill', () => {
   });
 
   it('has one listener for all ledgers, which goes with the last that ends', async () => {
+    // Ledgers of other tests in this process may share a listener already.
+    const host = process as { [SHARED]?: unknown };
+    const others = host[SHARED];
+    delete host[SHARED];
+    onTestFinished(() => void (host[SHARED] = others));
     const before = process.listenerCount('exit');
     const tests = [ledgerUnderTest(), ledgerUnderTest()];
     for (const test of tests) {
