@@ -1,7 +1,6 @@
 import type { ColumnType, IdType } from '../entry/ledger-definition.js';
 import type { ColumnCodec } from './column-codec.js';
 import { createColumn, createIdColumn } from './create-column.js';
-import { toJsonbText } from './json-column.js';
 import { DirectionColumn } from './plain-columns.js';
 import { createRowTarget } from './row-target.js';
 import { inexactRule } from './text-column.js';
@@ -36,7 +35,7 @@ export function askedColumn(value: unknown, type: ColumnType): AskedValue {
   if (answer.rule !== undefined) return answer;
   const rule = typeof value === 'string' && type === 'text' ? inexactRule(value) : undefined;
   if (rule !== undefined) return { rule };
-  if (type === 'jsonb' && JSON.stringify(value) !== toJsonbText(value)) {
+  if (type === 'jsonb' && JSON.stringify(value) !== answer.text) {
     return { rule: 'must be a JSON value without U+0000 and lone surrogates' };
   }
   return answer;

@@ -9,6 +9,15 @@ const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,5}))?$/;
 const NEGATIVE = 0x4000;
 const RULE = `a finite number, a bigint or a decimal text of at most ${MAX_TEXT_BYTES} digits`;
 
+/** Bigints of more digits are not spelled out: a huge one takes seconds. */
+const END_OF_BIGINTS = 10n ** BigInt(MAX_TEXT_BYTES);
+
+function isNumeric(value: unknown): value is string | number | bigint {
+  if (typeof value === 'string') return value.length <= MAX_TEXT_BYTES;
+  if (typeof value === 'bigint') return value < END_OF_BIGINTS && value > -END_OF_BIGINTS;
+  return typeof value === 'number';
+}
+
 /**
  * PostgreSQL `numeric`, exact for decimal texts and bigints; a number counts as its shortest
  * decimal text. Source of the binary form: numeric_recv in src/backend/utils/adt/numeric.c (digits
@@ -28,11 +37,8 @@ export class NumericColumn implements ColumnCodec {
     this.#isNull = value === undefined || value === null;
     this.maxBytes = 4;
     if (this.#isNull) return undefined;
-    const isText = typeof value === 'string' && value.length <= MAX_TEXT_BYTES;
-    if (!isText && typeof value !== 'number' && typeof value !== 'bigint') {
-      return unlike(RULE, value);
-    }
-    const match = DECIMAL.exec(String(value));
+    if (!isNumeric(value)) return unlike(RULE, value);
+    const match = DECIMAL.exec(`${value}`);
     if (match === null || !(match[2] || match[3])) return unlike(RULE, value);
     const [, sign, whole = '', fraction = '', exponent = '0'] = match;
     if (!this.#shift(whole, fraction, Number(exponent))) return unlike(RULE, value);

@@ -17,6 +17,12 @@ export function utf8Bound(text: string): number {
   return text.length * UTF8_PER_UNIT;
 }
 
+/** Whether a text has more bytes in UTF-8; one that is far too long is not looked at. */
+export function isLonger(text: string, maxBytes: number): boolean {
+  if (text.length > maxBytes) return true;
+  return utf8Bound(text) > maxBytes && Buffer.byteLength(text) > maxBytes;
+}
+
 /** Writes a text as UTF-8, lone surrogates as U+FFFD. @returns the offset behind it */
 export function writeUtf8(bytes: Buffer, offset: number, text: string): number {
   const { length } = text;
@@ -71,11 +77,11 @@ export class TextColumn extends TextField {
     this.keep(undefined, 0);
     if (value === undefined || value === null) return undefined;
     if (typeof value !== 'string') return unlike('a string', value);
-    if (utf8Bound(value) > MAX_TEXT_BYTES && Buffer.byteLength(value) > MAX_TEXT_BYTES) {
+    if (isLonger(value, MAX_TEXT_BYTES)) {
       return `must be at most ${MAX_TEXT_BYTES} bytes in UTF-8, got more`;
     }
     const text = value.includes('\0') ? value.replaceAll('\0', '\ufffd') : value;
-    if (utf8Bound(text) > MAX_TEXT_BYTES && Buffer.byteLength(text) > MAX_TEXT_BYTES) {
+    if (isLonger(text, MAX_TEXT_BYTES)) {
       return `must be at most ${MAX_TEXT_BYTES} bytes in UTF-8 with U+0000 replaced, got more`;
     }
     this.keep(text, utf8Bound(text));
@@ -94,7 +100,7 @@ export class TextIdColumn extends TextField {
     this.keep(undefined, 0);
     if (value === undefined || value === null) return undefined;
     if (typeof value !== 'string' || value === '') return unlike('a text of 1 to 256 bytes', value);
-    if (utf8Bound(value) > MAX_ID_BYTES && Buffer.byteLength(value) > MAX_ID_BYTES) {
+    if (isLonger(value, MAX_ID_BYTES)) {
       return `must be a text of 1 to ${MAX_ID_BYTES} bytes, got more`;
     }
     const rule = inexactRule(value);

@@ -1,3 +1,4 @@
+import { BoundedJson } from '../codec/bounded-json.js';
 import type { EntryFault } from '../codec/entry-parser.js';
 import type { DeadLetter } from '../ports/dead-letter-store.interface.js';
 import type { LossReporter } from '../stats/loss-reporter.js';
@@ -29,6 +30,7 @@ export interface InvalidReporterParts {
  */
 export class InvalidReporter {
   readonly #parts: InvalidReporterParts;
+  readonly #json = new BoundedJson(MAX_VALUE_LENGTH);
   #isReading = false;
 
   constructor(parts: InvalidReporterParts) {
@@ -44,7 +46,7 @@ export class InvalidReporter {
     if (!keeper.hasRoom || this.#isReading) return;
     const now = clock.now();
     this.#isReading = true;
-    const kept = readable(entry, fields);
+    const kept = readable(entry, fields, this.#json);
     this.#isReading = false;
     const uuid = typeof kept['uuid'] === 'string' ? kept['uuid'] : undefined;
     keeper.keepLater(letterOf({ uuid, detail, now, entry: kept }));
@@ -71,12 +73,16 @@ function letterOf(from: {
   };
 }
 
-function readable(entry: unknown, fields: readonly string[]): Record<string, unknown> {
+function readable(
+  entry: unknown,
+  fields: readonly string[],
+  json: BoundedJson,
+): Record<string, unknown> {
   const kept: Record<string, unknown> = {};
   if (typeof entry !== 'object' || entry === null) return kept;
   let left = MAX_LETTER_LENGTH;
   for (const field of fields) {
-    const text = plainText(entry, field);
+    const text = plainText(entry, field, json);
     if (text === undefined || text.length > left) continue;
     left -= text.length;
     kept[field] = JSON.parse(text) as unknown;
@@ -84,17 +90,24 @@ function readable(entry: unknown, fields: readonly string[]): Record<string, unk
   return kept;
 }
 
+/** No column takes a bigint beyond it; to spell out a huge one takes seconds. */
+const LARGEST_BIGINT = 10n ** BigInt(MAX_VALUE_LENGTH);
+
+function bigintText(value: bigint): string | undefined {
+  return value < LARGEST_BIGINT && value > -LARGEST_BIGINT ? `"${value}"` : undefined;
+}
+
 /**
  * A field's value as JSON text; undefined if it can't be read or is too long. A long string is cut.
  * A text that is parsed again shares no memory with the caller's string, which may be long.
  */
-function plainText(entry: object, field: string): string | undefined {
+function plainText(entry: object, field: string, json: BoundedJson): string | undefined {
   try {
     const value = (entry as Record<string, unknown>)[field];
-    if (typeof value === 'bigint') return JSON.stringify(value.toString());
+    if (typeof value === 'bigint') return bigintText(value);
     if (typeof value === 'string') return JSON.stringify(value.slice(0, MAX_VALUE_LENGTH));
-    const text = JSON.stringify(value) as string | undefined;
-    return text === undefined || text.length > MAX_VALUE_LENGTH ? undefined : text;
+    const count = json.write(value);
+    return count < 0 ? undefined : json.target.bytes.toString('utf8', 0, count);
   } catch {
     return undefined;
   }
