@@ -108,10 +108,9 @@ export function createLedger(
 /** `run` on the ledger's own connection, `verify` on the application's, unless it says. */
 function preparationOf(options: ResolvedLedgerOptions, logger: LedgerLogger): PrepareOptions {
   const mode = options.migrations ?? (options.connection === undefined ? 'verify' : 'run');
-  const { strategy, deadLetters } = options;
+  const { deadLetters } = options;
   return {
     mode,
-    strategy,
     deadLetters: deadLetters === 'table',
     extensions: tableExtensions,
     logger,

@@ -69,7 +69,7 @@ export async function checkTables(
           "can't be checked without the table",
           'make it, then run doctor again',
         )
-      : ok('permissions', 'INSERT, SELECT and TEMPORARY are granted'),
+      : ok('permissions', 'INSERT and SELECT are granted'),
   );
   return lines;
 }

@@ -47,6 +47,9 @@ export class SinkRowError extends SinkError {
 /** How the message of a batch's halt begins, and health's reason of any halt. @internal */
 export const REFUSES_EVERY_BATCH = 'the server refuses every batch';
 
+/** How the message of a refused row begins. @internal */
+export const REFUSED_A_ROW = 'the server refused a row';
+
 /** The server refuses every batch (no table, no permission, changed columns): keep all. @publicApi */
 export class SinkHaltError extends SinkError {
   readonly code = 'SINK_HALT';

@@ -118,7 +118,7 @@ it('entries are written though rollups wait for a read that does not end', async
   });
   const lines: string[] = [];
   const say = (line: string): void => void lines.push(line);
-  const options = { mode: 'run', strategy: 'copy', deadLetters: true } as const;
+  const options = { mode: 'run', deadLetters: true } as const;
   const prepare = (): Promise<void> =>
     prepareTable(bench.connections, definition, { ...options, logger: { log: say, warn: say } });
   // What is cut off is tried again at once, as all that a lost connection ends.

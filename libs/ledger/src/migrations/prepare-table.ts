@@ -17,7 +17,6 @@ const TRY_AGAIN = /^(08|40|57P)/;
 export interface PrepareOptions {
   /** `run` migrates, then compares; `verify` compares only; `off` does neither. */
   readonly mode: 'run' | 'verify' | 'off';
-  readonly strategy: 'copy' | 'insert';
   /** Whether dead letters go to a table. */
   readonly deadLetters: boolean;
   /** What optional folders add to the tables. */
@@ -40,7 +39,7 @@ export async function prepareTable(
   options: PrepareOptions,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { mode, strategy, deadLetters, extensions, logger } = options;
+  const { mode, deadLetters, extensions, logger } = options;
   if (mode === 'off') return;
   const dataSource = await connections.ready();
   if (mode === 'run') {
@@ -59,7 +58,6 @@ export async function prepareTable(
       extensions,
       connectionSchema: session.schema,
       deadLetters,
-      strategy,
     });
     for (const { kind, problem, remedy } of faults) {
       if (kind === 'warning') logger.warn(`WARNING: ${problem} (${remedy})`);

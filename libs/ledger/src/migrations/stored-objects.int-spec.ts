@@ -62,7 +62,6 @@ async function warnings(): Promise<string[]> {
   const warn = (line: string): void => void lines.push(line);
   await prepareTable(connections, everything, {
     mode: 'verify',
-    strategy: 'copy',
     deadLetters: true,
     logger: { log: warn, warn },
   });

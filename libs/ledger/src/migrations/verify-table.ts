@@ -22,8 +22,6 @@ export interface VerifyOptions {
   readonly connectionSchema?: string | undefined;
   /** Look at the table of dead letters too. Default: true. */
   readonly deadLetters?: boolean;
-  /** Temporary tables are needed by `copy` only. Default: `copy`. */
-  readonly strategy?: 'copy' | 'insert';
 }
 
 /** What the server would say of each kind, so that a log search finds both. */
@@ -64,15 +62,6 @@ export async function verifyTable(
     const plan = immutablePlan(definition);
     faults.push(...verifyStored({ plan, definition: placed, found: entries, remedy: migrate }));
     faults.push(...(await verifyExtensions(query, placed, options)));
-  }
-  if (options.strategy !== 'insert' && !catalog.mayMakeTemporaryTables) {
-    faults.push({
-      kind: 'warning',
-      isPrivilege: true,
-      subject: catalog.database,
-      problem: 'the role may not make temporary tables, which a batch written again goes through',
-      remedy: `GRANT TEMPORARY ON DATABASE ${quoteIdentifier(catalog.database)} TO ${role(catalog)}`,
-    });
   }
   return faults;
 }

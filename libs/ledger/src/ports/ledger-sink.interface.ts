@@ -1,3 +1,5 @@
+import type { SinkHaltError, SinkRowError } from '../errors/sink.errors.js';
+
 /**
  * Rows on their way to a sink: encoded binary COPY rows back to back, without header and trailer.
  * The memory is the channel's own; it stays as it is until the batch is settled.
@@ -33,6 +35,34 @@ export interface WriteResult {
   readonly duplicates: readonly number[];
   /** Indexes (from 0, ascending) of rows whose uuid is taken by other content. */
   readonly conflicts: readonly number[];
+  /**
+   * Of `written`: rows that the server took and did not report as stored. A trigger, a rule or a policy
+   * of the table took them away, or put them elsewhere. Default 0.
+   */
+  readonly notStored?: number;
+}
+
+/** A row that was refused when each row of its batch was tried by itself. @publicApi */
+export interface RefusedRow {
+  /** Index in the batch, from 0. */
+  readonly index: number;
+  /** `SinkHaltError` if the reason sounds like the table's: no such table, no right. */
+  readonly error: SinkRowError | SinkHaltError;
+  /** It was tried once more after another row of the batch had got in, and was refused again. */
+  readonly isCertain: boolean;
+}
+
+/**
+ * What became of the rows of a batch whose rows were tried one by one. `written`, duplicates,
+ * conflicts, refused and untried rows are `count` together.
+ *
+ * @publicApi
+ */
+export interface EachRowResult extends WriteResult {
+  /** Refused rows, by index, ascending. */
+  readonly refused: readonly RefusedRow[];
+  /** Indexes (from 0, ascending) of rows that there was no time for. */
+  readonly untried: readonly number[];
 }
 
 /**
@@ -57,6 +87,14 @@ export interface LedgerSink {
    * @throws SinkHaltError the server refuses all batches, nothing was written
    */
   write(batch: RowBatch, attempt: WriteAttempt): Promise<WriteResult>;
+  /**
+   * Tries each row by itself, in one round trip, and says what became of each. Rows that are there
+   * already are duplicates or conflicts, as for `write` with `mayExist`. Optional: without it the
+   * writer finds refused rows by halving, and one row at a time tries whether a halt is over.
+   *
+   * @throws SinkTransientError, SinkHaltError as `write` does; not for a refused row
+   */
+  writeEach?(batch: RowBatch, attempt: WriteAttempt): Promise<EachRowResult>;
   /**
    * Tells which rows are in the table: a row that is refused now may have been written by an
    * earlier attempt whose answer was lost.

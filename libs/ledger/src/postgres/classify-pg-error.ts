@@ -1,4 +1,5 @@
 import {
+  REFUSED_A_ROW,
   REFUSES_EVERY_BATCH,
   SinkHaltError,
   SinkRowError,
@@ -62,7 +63,7 @@ export function toSinkError(
     case 'row':
     case 'exists': {
       const { rowNumber } = failure;
-      return new SinkRowError(`the server refused a row: ${text}`, {
+      return new SinkRowError(`${REFUSED_A_ROW}: ${text}`, {
         ...told,
         ...(rowNumber === undefined ? {} : { rowNumber }),
       });

@@ -67,8 +67,6 @@ export interface Catalog {
   readonly hasSchema: boolean;
   /** May look into the schema. */
   readonly mayUseSchema: boolean;
-  readonly mayMakeTemporaryTables: boolean;
-  readonly database: string;
   /** In the order of the names asked for; null for one that is not there. */
   readonly tables: readonly (FoundTable | null)[];
 }
@@ -84,14 +82,11 @@ const RELATIONS = `SELECT c.oid UNION ALL
 const SQL = `
 SELECT pg_catalog.json_build_object(
   'role', current_user,
-  'database', current_database(),
   'hasSchema', $2::text IS NULL
     OR EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $2::text),
   'mayUseSchema', $2::text IS NULL OR coalesce((
     SELECT pg_catalog.has_schema_privilege(oid, 'USAGE')
     FROM pg_catalog.pg_namespace WHERE nspname = $2::text), false),
-  'mayMakeTemporaryTables',
-    pg_catalog.has_database_privilege(current_database(), 'TEMPORARY'),
   'tables', (SELECT pg_catalog.json_agg(found.description ORDER BY wanted.position)
     FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS wanted(name, position)
     LEFT JOIN LATERAL (

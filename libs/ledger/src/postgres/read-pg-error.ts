@@ -110,7 +110,7 @@ const PLACE = /^[,，、]\D{0,40}(\d{1,9})[^\d,，、]{0,20}(?:[,，、] ?(\S+) 
 type Names = Omit<PgFailure, 'text' | 'cause'>;
 
 function describe(names: Names, raw: RawError): string {
-  const { code, isAnswer, constraint, column, table, rowNumber } = names;
+  const { code, isAnswer, constraint, column, table } = names;
   // Its code is one of ours, and its message has the remedy.
   if (isLedgerError(raw)) return raw.message;
   if (code === undefined) return describeUncoded(raw);
@@ -120,7 +120,6 @@ function describe(names: Names, raw: RawError): string {
   if (constraint) parts.push(`constraint ${constraint}`);
   if (column) parts.push(`column ${column}`);
   if (table) parts.push(`table ${table}`);
-  if (rowNumber) parts.push(`row ${rowNumber} of the batch`);
   return parts.join(', ');
 }
 

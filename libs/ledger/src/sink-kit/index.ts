@@ -8,7 +8,9 @@ export {
   type SinkFailure,
 } from '../errors/sink.errors.js';
 export type {
+  EachRowResult,
   LedgerSink,
+  RefusedRow,
   RowBatch,
   WriteAttempt,
   WriteResult,

@@ -4,16 +4,18 @@ import type { RowBatch } from '../ports/ledger-sink.interface.js';
 import type { BinaryParameter } from '../postgres/frontend-messages.js';
 
 /** OIDs of a type and of its array. Source: PostgreSQL's pg_type.dat; they never change. */
-const TYPE_OIDS: Readonly<Record<ColumnType, readonly [element: number, array: number]>> = {
-  boolean: [16, 1000],
-  bigint: [20, 1016],
-  integer: [23, 1007],
-  text: [25, 1009],
-  timestamptz: [1184, 1185],
-  numeric: [1700, 1231],
-  uuid: [2950, 2951],
-  jsonb: [3802, 3807],
-};
+const TYPE_OIDS: Readonly<Record<ColumnType | 'bytea', readonly [element: number, array: number]>> =
+  {
+    boolean: [16, 1000],
+    bytea: [17, 1001],
+    bigint: [20, 1016],
+    integer: [23, 1007],
+    text: [25, 1009],
+    timestamptz: [1184, 1185],
+    numeric: [1700, 1231],
+    uuid: [2950, 2951],
+    jsonb: [3802, 3807],
+  };
 
 /** Dimensions, "has NULLs", element type, length, lower bound: five int32. */
 const ARRAY_HEADER_BYTES = 20;
@@ -37,7 +39,7 @@ export function rowTypes(table: LedgerTable): ColumnType[] {
  */
 export async function columnArrays(
   batch: RowBatch,
-  types: readonly ColumnType[],
+  types: readonly (ColumnType | 'bytea')[],
 ): Promise<BinaryParameter[]> {
   const slices = batch.slices();
   const ends = types.map(() => ARRAY_HEADER_BYTES);

@@ -20,7 +20,9 @@ describe('a row that COPY refuses by name', () => {
   it.each([ATTEMPT, AGAIN])('breaks a CHECK (mayExist $mayExist)', async (attempt) => {
     await test.database.sql(`ALTER TABLE $T ADD CONSTRAINT nice CHECK (memo NOT LIKE '%poison%')`);
     const told = await refusal(test.makeSink().write(test.batchOf(MEMOS), attempt));
-    expect(told).toEqual({ kind: 'row', sqlState: '23514', subject: 'nice', rowNumber: 3 });
+    // Only COPY names rows.
+    const rowNumber = attempt === ATTEMPT ? 3 : undefined;
+    expect(told).toEqual({ kind: 'row', sqlState: '23514', subject: 'nice', rowNumber });
     expect(await test.count()).toBe(0);
   });
 

@@ -46,7 +46,6 @@ function makeSink(strategy: 'copy' | 'insert' = 'copy'): PostgresSink {
   const prepare = (): Promise<void> =>
     prepareTable(connections, table, {
       mode: 'verify',
-      strategy,
       deadLetters: true,
       logger: QUIET,
     });

@@ -4,6 +4,7 @@ import { isLedgerError } from '../errors/ledger.error.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
 import { tableNames } from '../postgres/table-names.js';
 import type {
+  EachRowResult,
   LedgerSink,
   RowBatch,
   WriteAttempt,
@@ -15,7 +16,9 @@ import { CopyWriter } from './copy-writer.js';
 import { CopyStatement } from '../postgres/copy-statement.js';
 import { Deadline } from '../clock/deadline.js';
 import { findRows } from './find-rows.js';
+import { EachRowWriter } from './each-row-writer.js';
 import { InsertWriter } from './insert-writer.js';
+import { MissingWriter } from './missing-writer.js';
 import type { PgConnections } from '../postgres/pg-connections.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { StatementError } from '../postgres/pg-lease.js';
@@ -51,13 +54,17 @@ const COPY_REFUSED =
 export class PostgresSink implements LedgerSink {
   /** For others that write beside the batches: dead letters. */
   readonly connections: PgConnections;
-  readonly #writers: Readonly<Record<WriteStrategy, StrategyWriter>> & { insert: InsertWriter };
+  readonly #writers: Readonly<Record<WriteStrategy, StrategyWriter>>;
+  readonly #missing: MissingWriter;
+  readonly #each: EachRowWriter;
   #strategy: WriteStrategy;
 
   constructor(private readonly options: PostgresSinkOptions) {
     const { connections, strategy, table } = options;
     this.connections = connections;
     this.#writers = { copy: new CopyWriter(table), insert: new InsertWriter(table) };
+    this.#missing = new MissingWriter(table);
+    this.#each = new EachRowWriter(table, this.#missing);
     this.#strategy = strategy;
   }
 
@@ -97,6 +104,19 @@ export class PostgresSink implements LedgerSink {
     });
   }
 
+  async writeEach(batch: RowBatch, attempt: WriteAttempt): Promise<EachRowResult> {
+    const deadline = new Deadline(attempt.timeoutMs);
+    const { isAwaited, mayExist } = attempt;
+    return this.connections.use(deadline, async (session) => {
+      const attempted = { session, batch, isAwaited, sqlTable: this.#sqlTable(session) };
+      try {
+        return await this.#each.write(attempted, await this.#readShape(attempted));
+      } catch (error) {
+        throw this.#translate(error, !mayExist);
+      }
+    });
+  }
+
   async find(batch: RowBatch, timeoutMs: number, isSame = false): Promise<readonly number[]> {
     const deadline = new Deadline(timeoutMs);
     return this.connections.use(deadline, async (session) => {
@@ -104,7 +124,7 @@ export class PostgresSink implements LedgerSink {
       try {
         if (!isSame) return await findRows(session, batch, sqlTable);
         const attempt = { session, batch, isAwaited: false, sqlTable };
-        return await this.#writers.insert.findSame(attempt);
+        return await this.#missing.findSame(attempt, batch);
       } catch (error) {
         throw this.#translate(error, true);
       }
@@ -149,15 +169,10 @@ export class PostgresSink implements LedgerSink {
 
   /** @param mayExist an earlier attempt may have written the rows, whatever becomes of this one */
   async #writeMissing(attempt: BatchAttempt, mayExist: boolean): Promise<WriteResult> {
-    const strategy = this.#strategy;
     try {
-      const shape = await this.#readShape(attempt);
-      return await this.#writers[strategy].writeMissing(attempt, shape);
+      const { key } = await this.#readShape(attempt);
+      return await this.#missing.write(attempt, key);
     } catch (error) {
-      if (verdictOf(error) === 'no-copy' && strategy === 'copy') {
-        this.#goOnWithInsert();
-        return this.#writeMissing(attempt, mayExist);
-      }
       throw await this.#explain(attempt, error, !mayExist);
     }
   }

@@ -8,8 +8,6 @@ const TEXT_OID = 25;
 export interface TableShape {
   /** Columns of the primary key, in its order; empty if there is no table or no key. */
   readonly key: readonly string[];
-  /** All columns of the table. */
-  readonly columns: readonly string[];
   /** True if the constraint that was asked about is a primary key, of a partition perhaps. */
   readonly isPrimaryKey: boolean;
   /** True if the role may insert as such, but policies decide row by row. */
@@ -23,9 +21,6 @@ const SHAPE_SQL = `
   CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
   WHERE i.indrelid = to_regclass($1) AND i.indisprimary AND k.position <= i.indnkeyatts
-  UNION ALL
-  SELECT 'column', attname::text FROM pg_catalog.pg_attribute
-  WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
   UNION ALL
   SELECT 'primary', c.relname::text
   FROM pg_catalog.pg_index i
@@ -59,7 +54,6 @@ export async function readTableShape(
     facts.filter(([found]) => found === kind).map(([, name]) => name ?? '');
   return {
     key: names('key'),
-    columns: names('column'),
     isPrimaryKey: names('primary').length > 0,
     hasRowPolicies: names('policies').length > 0,
   };
