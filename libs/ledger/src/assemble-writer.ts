@@ -45,7 +45,7 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
   const { numWorkers, writeTimeoutMs, shutdownTimeoutMs } = core.options;
   const { retryMinMs, retryMaxMs } = core.options;
   const { source, sink, spills, rowSpill, random } = parts;
-  const settler = new Settler({ source, codec, counters, losses, keeper, clock });
+  const settler = new Settler({ source, codec, counters, losses, keeper, clock, logger });
   const outage = new Outage({ clock, retry: { minMs: retryMinMs, maxMs: retryMaxMs }, random });
   const writer = new BatchWriter({
     source,

@@ -100,7 +100,7 @@ describe('a ledger on a sink of its own', () => {
   });
 
   it('keeps a refused entry as a dead letter in a file', async () => {
-    const ledger = await boot();
+    const ledger = await boot({ retryMinMs: 10, retryMaxMs: 20 });
     const uuid = '01890a5d-ac96-774b-bcce-b302099a8057';
     sink.refuse(uuid);
     await expect(ledger.recordAndWait({ userId: 7, uuid })).rejects.toMatchObject({ uuid });

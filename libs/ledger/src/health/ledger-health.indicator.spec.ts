@@ -22,6 +22,7 @@ const STATS: LedgerStats = {
   spilled: 0,
   retries: 0,
   conflicts: 0,
+  notStored: 0,
   memoCut: 0,
   attributesDropped: 0,
   callbackErrors: 0,

@@ -95,6 +95,11 @@ export interface LedgerCounters {
   readonly retries: number;
   /** Dead letters whose uuid was taken by other content. */
   readonly conflicts: number;
+  /**
+   * Of `written`: entries that the server took without an error and does not report as stored. A
+   * trigger, a rule or a policy of the table took them away, or put them elsewhere.
+   */
+  readonly notStored: number;
   /** Memos cut at 8 KiB. */
   readonly memoCut: number;
   /** Attributes left out above 8 KiB. */

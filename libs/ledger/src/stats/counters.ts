@@ -15,6 +15,7 @@ export class Counters implements Mutable<LedgerCounters> {
   spilled = 0;
   retries = 0;
   conflicts = 0;
+  notStored = 0;
   memoCut = 0;
   attributesDropped = 0;
   callbackErrors = 0;

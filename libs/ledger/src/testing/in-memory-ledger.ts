@@ -32,7 +32,7 @@ export class InMemoryLedger {
     this.sink = new InMemorySink(() => clock.now(), sameEntry(definition));
     this.ledger = assembleLedger({
       table: definition,
-      options: resolveLedgerOptions({ flushMs: 1, onInvalid: 'throw', ...given.options }),
+      options: resolveLedgerOptions({ ...testDefaults(given.options), ...given.options }),
       sink: this.sink,
       deadLetters: { store: async () => undefined },
       spills: { probe: async () => undefined, spill: spillNowhere },
@@ -92,4 +92,9 @@ async function spillNowhere(
   entries: Iterable<unknown>,
 ): Promise<{ file: string; entries: number }> {
   return { file: 'memory', entries: [...entries].length };
+}
+
+/** A test waits for nothing: a refused entry that is alone becomes a dead letter at once. */
+function testDefaults({ retryMinMs = 1 }: LedgerOptions = {}): LedgerOptions {
+  return { flushMs: 1, onInvalid: 'throw', retryMinMs, retryMaxMs: retryMinMs };
 }

@@ -1,7 +1,9 @@
 import { formatUuid } from '../codec/uuid.js';
 import { SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
 import type {
+  EachRowResult,
   LedgerSink,
+  RefusedRow,
   RowBatch,
   WriteAttempt,
   WriteResult,
@@ -16,7 +18,8 @@ const UUID_OFFSET = 6;
  * - `transient`: `rows` says what becomes of the batch: `none` of it is in (default), it is `in`
  *   though the answer was lost, or it comes in `late`, with `landLate()`. The outcome counts as
  *   known only if none is in and `outcomeKnown` does not say otherwise.
- * - `row`: nothing is in; `rowNumber` from 1, or undefined if the server names none.
+ * - `row`: nothing is in; `rowNumber` from 1, or undefined if the server names none. A row that is named
+ *   or alone is refused from then on, as by `refuse`.
  * - `halt`: nothing is in.
  *
  * @publicApi
@@ -37,6 +40,8 @@ export interface WriteCall extends WriteAttempt {
   readonly count: number;
   /** Their uuids, in order. */
   readonly uuids: readonly string[];
+  /** It was a call of `writeEach`. */
+  readonly isEach?: true;
 }
 
 /** A write that waits; it ends when the test says so. @publicApi */
@@ -159,6 +164,41 @@ export class InMemorySink implements LedgerSink {
     return this.#commit(rows, call);
   }
 
+  async writeEach(batch: RowBatch, attempt: WriteAttempt): Promise<EachRowResult> {
+    const rows = Array.from({ length: batch.count }, (_, index) => Buffer.from(batch.row(index)));
+    const call = { ...attempt, count: batch.count, uuids: rows.map(uuidOf), isEach: true as const };
+    this.calls.push(call);
+    const told = this.#isHolding ? await this.#wait(call) : undefined;
+    const fault = told ?? this.#faults.shift();
+    const general = fault ?? this.#lasting;
+    if (general !== undefined && general.kind !== 'row') throw this.#fail(general, rows);
+    const refused: RefusedRow[] = [];
+    const result = { written: 0, duplicates: [] as number[], conflicts: [] as number[] };
+    for (const [index, uuid] of call.uuids.entries()) {
+      const error = this.#refusalOf(index, uuid, fault);
+      if (error !== undefined) {
+        refused.push({ index, error, isCertain: false });
+        continue;
+      }
+      const one = this.#insert([rows[index]!]);
+      result.written += one.written;
+      if (one.duplicates.length > 0) result.duplicates.push(index);
+      if (one.conflicts.length > 0) result.conflicts.push(index);
+    }
+    const isCertain = result.written > 0;
+    return { ...result, refused: refused.map((each) => ({ ...each, isCertain })), untried: [] };
+  }
+
+  #refusalOf(index: number, uuid: string, fault: SinkFault | undefined): SinkRowError | undefined {
+    const sqlState = this.#refused.get(uuid);
+    if (sqlState !== undefined) return refusal({ sqlState });
+    if (fault?.kind === 'row' && index === (fault.rowNumber ?? 1) - 1) {
+      this.refuse(uuid, fault.sqlState);
+      return refusal(fault);
+    }
+    return this.#lasting?.kind === 'row' ? refusal(this.#lasting) : undefined;
+  }
+
   #wait(call: WriteCall): Promise<SinkFault | undefined> {
     return new Promise((resolve) => {
       const held: HeldWrite = {
@@ -177,6 +217,9 @@ export class InMemorySink implements LedgerSink {
     if (fault.kind === 'transient') {
       if (fault.rows === 'in') this.#insert(rows);
       if (fault.rows === 'late') this.#late.push(rows);
+    } else if (fault.kind === 'row' && fault !== this.#lasting) {
+      const row = rows.length === 1 ? rows[0] : rows[(fault.rowNumber ?? 0) - 1];
+      if (row !== undefined) this.refuse(uuidOf(row), fault.sqlState);
     }
     return errorOf(fault);
   }
@@ -204,6 +247,8 @@ export class InMemorySink implements LedgerSink {
   }
 }
 
+type RowFault = Extract<SinkFault, { kind: 'row' }>;
+
 function uuidOf(row: Buffer): string {
   return formatUuid(row, UUID_OFFSET);
 }
@@ -215,16 +260,18 @@ function errorOf(fault: SinkFault): Error {
       const sqlState = fault.sqlState ?? '57P01';
       return new SinkTransientError('the sink was told to fail', { outcomeKnown, sqlState });
     }
-    case 'row': {
-      const { rowNumber, sqlState = '23514' } = fault;
-      return new SinkRowError('the sink was told to refuse a row', {
-        sqlState,
-        ...(rowNumber === undefined ? {} : { rowNumber }),
-      });
-    }
+    case 'row':
+      return refusal(fault);
     case 'halt':
       return new SinkHaltError('the sink was told to halt', {
         sqlState: fault.sqlState ?? '42P01',
       });
   }
+}
+
+function refusal({ rowNumber, sqlState = '23514' }: Omit<RowFault, 'kind'>): SinkRowError {
+  return new SinkRowError('the sink was told to refuse a row', {
+    sqlState,
+    ...(rowNumber === undefined ? {} : { rowNumber }),
+  });
 }

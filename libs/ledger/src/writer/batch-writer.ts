@@ -9,7 +9,10 @@ import type { Status } from '../stats/status.js';
 import { WriteTally } from '../stats/write-tally.js';
 import { atMost, type Clock } from '../clock/clock.js';
 import { ConnectionLimit } from './connection-limit.js';
+import type { AttemptParts } from './attempt-parts.interface.js';
 import type { Delivery } from './delivery.js';
+import { FaultJudge } from './fault-judge.js';
+import { HeldRows } from './held-rows.js';
 import type { Assignment, BatchSource } from './batch-source.interface.js';
 import type { Outage } from './outage.js';
 import type { Leftover } from './leftover.js';
@@ -65,6 +68,8 @@ export class BatchWriter {
   readonly #connections: ConnectionLimit;
   readonly #trouble: TroubleReporter;
   readonly #settled: SettledLine;
+  readonly #held: HeldRows;
+  readonly #attempts: AttemptParts;
   readonly #listeners = new Set<FlushListener>();
   #progressAt: number;
   #deadline = Number.POSITIVE_INFINITY;
@@ -86,13 +91,26 @@ export class BatchWriter {
     });
     this.#trouble = new TroubleReporter(status, logger, clock);
     this.#settled = new SettledLine(clock, () => this.#settledUntil());
+    this.#attempts = this.#attemptParts();
+    const { source, retryMaxMs } = parts;
+    const onSettled = (): void => this.#checkSettled();
+    this.#held = new HeldRows({
+      ...this.#attempts,
+      source,
+      logger,
+      retryMaxMs,
+      onSettled,
+      onWritten: (assignment, result, ms) => this.#noteFlush(assignment, result, ms),
+    });
   }
 
-  #worker(index: number): Worker {
-    const { source, clock, logger, sink, outage, settler, counters } = this.#parts;
-    const delivery = {
+  /** What workers and held rows share. */
+  #attemptParts(): AttemptParts {
+    const { clock, sink, outage, settler, counters } = this.#parts;
+    return {
       sink,
       outage,
+      judge: new FaultJudge(),
       connections: this.#connections,
       settler,
       clock,
@@ -108,12 +126,19 @@ export class BatchWriter {
         this.#trouble.reached();
       },
     };
+  }
+
+  /** Rows that were taken back are not settled: whoever took them tells what became of them. */
+  #checkSettled(): void {
+    if (!this.#isAbandoned) this.#settled.check();
+  }
+
+  #worker(index: number): Worker {
+    const { source, clock, logger } = this.#parts;
+    const delivery = { ...this.#attempts, held: this.#held };
     const onWritten = (assignment: Assignment, result: WriteResult, ms: number): void =>
       this.#noteFlush(assignment, result, ms);
-    const onDone = (): void => {
-      // Rows that were taken back are not settled: whoever took them tells what became of them.
-      if (!this.#isAbandoned) this.#settled.check();
-    };
+    const onDone = (): void => this.#checkSettled();
     const onAssigned = (due: DueReason): void => {
       this.#progressAt = clock.monotonic();
       this.tally.noteBatch(due);
@@ -153,7 +178,8 @@ export class BatchWriter {
     const times = this.#workers.flatMap(({ delivery }) =>
       delivery === undefined ? [] : [delivery.assignment.batch.oldestAt],
     );
-    return times.length === 0 ? undefined : Math.min(...times);
+    const oldest = Math.min(this.#held.oldestAt, ...times);
+    return oldest === Number.POSITIVE_INFINITY ? undefined : oldest;
   }
 
   /** The last attempt failed, and none succeeded since. */
@@ -212,6 +238,7 @@ export class BatchWriter {
   /** From now on each entry is due at once, and a server that is away is tried at once. */
   drainFrom(): void {
     this.#parts.outage.hurry();
+    this.#held.look();
     this.#parts.source.drain();
   }
 
@@ -228,6 +255,7 @@ export class BatchWriter {
     source.stop();
     this.#ended = this.#deliveries;
     for (const delivery of this.#ended) delivery.abandon();
+    this.#held.abandon();
     this.#connections.lift();
     outage.reached();
     await atMost(clock, ABANDON_GRACE_MS, Promise.all(this.#running));
@@ -243,11 +271,14 @@ export class BatchWriter {
     this.#isAbandoned = true;
     const deliveries = new Set([...this.#ended, ...this.#deliveries]);
     for (const delivery of deliveries) delivery.abandon();
+    this.#held.abandon();
     const leftovers = [...deliveries].flatMap((delivery) => leftoversOf(delivery));
     const waiting = this.#parts.source.takeAll().map((assignment): Leftover => {
       return { assignment, batch: assignment.batch, mayExist: false, attempts: 0 };
     });
-    return [...leftovers, ...waiting].sort((a, b) => a.batch.position - b.batch.position);
+    return [...leftovers, ...this.#held.takeRows(), ...waiting].sort(
+      (a, b) => a.batch.position - b.batch.position,
+    );
   }
 
   /** Ends every flush that still waits. @param isSettled whether all rows taken back were kept */
@@ -259,7 +290,7 @@ export class BatchWriter {
     const inFlight = this.#workers.flatMap(({ delivery }) =>
       delivery === undefined ? [] : [delivery.assignment.batch.position],
     );
-    return Math.min(this.#parts.source.head, ...inFlight);
+    return Math.min(this.#parts.source.head, this.#held.position, ...inFlight);
   }
 }
 

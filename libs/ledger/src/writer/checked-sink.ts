@@ -1,6 +1,7 @@
-import { SinkTransientError } from '../errors/sink.errors.js';
+import { isSinkHaltError, isSinkRowError, SinkTransientError } from '../errors/sink.errors.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type {
+  EachRowResult,
   LedgerSink,
   RowBatch,
   WriteAttempt,
@@ -18,9 +19,15 @@ export class CheckedSink implements LedgerSink {
   readonly #sink: LedgerSink;
   readonly #logger: LedgerLogger;
 
+  /** Undefined if the sink has none. */
+  readonly writeEach?: (batch: RowBatch, attempt: WriteAttempt) => Promise<EachRowResult>;
+
   constructor(sink: LedgerSink, logger: LedgerLogger) {
     this.#sink = sink;
     this.#logger = logger;
+    if (typeof sink.writeEach === 'function') {
+      this.writeEach = (batch, attempt) => this.#writeEach(batch, attempt);
+    }
   }
 
   async prepare(signal?: AbortSignal): Promise<void> {
@@ -30,6 +37,12 @@ export class CheckedSink implements LedgerSink {
   async write(batch: RowBatch, attempt: WriteAttempt): Promise<WriteResult> {
     const result: unknown = await this.#sink.write(batch, attempt);
     if (isResultOf(batch, result)) return result;
+    throw unclear(`the sink's answer does not account for each of ${batch.count} rows once`);
+  }
+
+  async #writeEach(batch: RowBatch, attempt: WriteAttempt): Promise<EachRowResult> {
+    const result: unknown = await this.#sink.writeEach!(batch, attempt);
+    if (isEachResultOf(batch, result)) return result;
     throw unclear(`the sink's answer does not account for each of ${batch.count} rows once`);
   }
 
@@ -61,6 +74,19 @@ function isResultOf({ count }: RowBatch, result: unknown): result is WriteResult
   const named = new Set([...duplicates, ...conflicts]);
   if (named.size < duplicates.length + conflicts.length) return false;
   return written === count - named.size;
+}
+
+function isEachResultOf({ count }: RowBatch, result: unknown): result is EachRowResult {
+  if (typeof result !== 'object' || result === null) return false;
+  const { written, duplicates, conflicts, refused, untried } = result as Partial<EachRowResult>;
+  if (!Array.isArray(refused)) return false;
+  const failed = (refused as EachRowResult['refused']).map((each) => {
+    return isSinkRowError(each?.error) || isSinkHaltError(each?.error) ? each.index : -1;
+  });
+  const lists = [duplicates, conflicts, untried, failed];
+  if (!lists.every((list) => isIndexes(list, count))) return false;
+  const named = (lists as number[][]).flat();
+  return new Set(named).size === named.length && written === count - named.length;
 }
 
 /** Ascending, each once. */

@@ -1,10 +1,11 @@
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import { isSinkTransientError } from '../errors/sink.errors.js';
 import type { Clock, Timer } from '../clock/clock.js';
 
 /** After this long without a refusal one more worker may try. Source: pg-pool closes a connection that is idle for 10 s. */
 const RAISE_MS = 10_000;
 /** SQLSTATE of a server that takes no more connections. Source: PostgreSQL 18, appendix A. */
-export const TOO_MANY_CONNECTIONS = '53300';
+const TOO_MANY_CONNECTIONS = '53300';
 
 interface Waiter {
   readonly position: number;
@@ -31,10 +32,18 @@ export class ConnectionLimit {
   readonly #waiters: Waiter[] = [];
   #most = Number.POSITIVE_INFINITY;
   #underWay = 0;
+  #isLifted = false;
   #timer: Timer | undefined;
 
   constructor(parts: ConnectionLimitParts) {
     this.#parts = parts;
+  }
+
+  /** Never above one for each worker: held rows are tried on a connection that a worker leaves free. */
+  get #limit(): number {
+    return this.#isLifted
+      ? Number.POSITIVE_INFINITY
+      : Math.min(this.#most, this.#parts.numWorkers());
   }
 
   /**
@@ -42,7 +51,7 @@ export class ConnectionLimit {
    * @param position of the batch: the lowest that waits goes first
    */
   enter(position: number): Promise<void> {
-    if (this.#underWay < this.#most) {
+    if (this.#underWay < this.#limit) {
       this.#underWay++;
       return Promise.resolve();
     }
@@ -55,8 +64,12 @@ export class ConnectionLimit {
     this.#admit();
   }
 
-  /** The server refused a connection, since it has none left; called before `leave`. */
-  refused(): void {
+  /** An attempt failed, perhaps since the server has no connection left; called before `leave`. */
+  noteFailure(error: unknown): void {
+    if (isSinkTransientError(error) && error.sqlState === TOO_MANY_CONNECTIONS) this.#refused();
+  }
+
+  #refused(): void {
     const { logger, numWorkers } = this.#parts;
     const tried = Math.min(this.#underWay, this.#most, numWorkers());
     const most = Math.max(1, tried >>> 1);
@@ -87,13 +100,14 @@ export class ConnectionLimit {
 
   /** Ends all waits and the limit: the process stops, and each attempt finds out by itself. */
   lift(): void {
+    this.#isLifted = true;
     this.#most = Number.POSITIVE_INFINITY;
     this.#raiseLater();
     this.#admit();
   }
 
   #admit(): void {
-    while (this.#waiters.length > 0 && this.#underWay < this.#most) {
+    while (this.#waiters.length > 0 && this.#underWay < this.#limit) {
       let first = 0;
       for (let i = 1; i < this.#waiters.length; i++) {
         if (this.#waiters[i]!.position < this.#waiters[first]!.position) first = i;

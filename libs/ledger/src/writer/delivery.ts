@@ -1,18 +1,13 @@
-import type { Batch } from '../channel/batch.js';
+import { Batch } from '../channel/batch.js';
 import { isSinkHaltError, isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
 import type { SinkRowError } from '../errors/sink.errors.js';
-import type { LedgerSink, WriteResult } from '../ports/ledger-sink.interface.js';
-import type { Clock } from '../clock/clock.js';
-import { TOO_MANY_CONNECTIONS, type ConnectionLimit } from './connection-limit.js';
+import type { WriteResult } from '../ports/ledger-sink.interface.js';
+import type { AttemptParts } from './attempt-parts.interface.js';
 import type { Assignment } from './batch-source.interface.js';
-import type { Outage } from './outage.js';
-import type { LetterCandidate, Settler } from './settler.js';
-
-/**
- * Rows of one batch that may be refused for one reason before the reason must be the table's, not
- * the rows'. Source: the architecture's rule that a fault of the schema looks like poison.
- */
-const MAX_GUILTY_ROWS = 16;
+import { rowsOf, type HeldRow } from './held-row.js';
+import type { HeldRows } from './held-rows.js';
+import type { LetterCandidate } from './settler.js';
+import { tableFault } from './table-fault.js';
 
 /** Rows of an assignment that are still to be written. */
 export interface Rest {
@@ -21,33 +16,19 @@ export interface Rest {
   readonly mayExist: boolean;
 }
 
-interface Refusal extends Rest {
-  readonly error: SinkRowError;
-}
-
 /** What a delivery is made of; shared by all of a ledger's. */
-export interface DeliveryParts {
-  readonly sink: LedgerSink;
-  readonly outage: Outage;
-  readonly connections: ConnectionLimit;
-  readonly settler: Settler;
-  readonly clock: Clock;
-  /** Time limit of an attempt that starts now, in milliseconds. */
-  readonly attemptMs: () => number;
-  /** Told of each failed attempt. */
-  readonly onFailed: (error: unknown, isHalt: boolean) => void;
-  /** Told whenever the server answered. */
-  readonly onReached: () => void;
+export interface DeliveryParts extends AttemptParts {
+  readonly held: HeldRows;
 }
 
 /** Hears of each part of the batch that was written, with the attempt's milliseconds. */
 export type OnWritten = (result: WriteResult, ms: number) => void;
 
 /**
- * One batch on its way to the table: attempts until each of its rows is settled. Transient
- * failures are repeated without end; a refused row is set aside and the rest written again; rows
- * are set aside for good only after the rest is in, so that a fault of the table, which refuses
- * row after row, leaves all of them where they are.
+ * One batch on its way to the table: attempts until each of its rows is settled or held. Transient
+ * failures are repeated without end; a refused row is held, and the rest written again. Where finding
+ * the refused rows takes too many attempts, or the table is under suspicion, each row of the rest is
+ * tried by itself.
  *
  * @internal
  */
@@ -56,8 +37,10 @@ export class Delivery {
   attempts = 0;
   readonly #parts: DeliveryParts;
   readonly #onWritten: OnWritten;
-  readonly #rest: Rest[];
-  #refused: Refusal[] = [];
+  #rest: Rest[];
+  /** Attempts since the first row was refused. */
+  #searches = 0;
+  readonly #mostSearches: number;
   #isAbandoned = false;
   #isClosed = false;
   #giveUp: () => void = () => {};
@@ -71,30 +54,24 @@ export class Delivery {
     this.#parts = parts;
     this.#onWritten = onWritten;
     this.#rest = [{ batch: assignment.batch, mayExist: false }];
+    this.#mostSearches = mostSearches(assignment.batch.count);
   }
 
-  /** Resolves when all rows are settled, or the delivery was abandoned. Never rejects. */
+  /** Resolves when all rows are settled or held, or the delivery was abandoned. Never rejects. */
   async run(): Promise<void> {
-    while (!this.#isAbandoned) {
-      const [rest] = this.#rest;
-      if (rest === undefined) {
-        if (!(await this.#setAside())) return;
-        continue;
+    const { outage, connections, held } = this.#parts;
+    for (let rest = this.#rest[0]; rest && !this.#isAbandoned; rest = this.#rest[0]) {
+      await connections.enter(rest.batch.position);
+      try {
+        const isProbe = await outage.pass(rest.batch.position);
+        if (this.#isAbandoned) return;
+        if (this.#isTrialDue(isProbe)) await this.#tryEach(isProbe);
+        else await this.#attempt(rest, isProbe);
+      } finally {
+        connections.leave();
       }
-      await this.#inTurn(rest.batch, (isProbe) => this.#attempt(rest, isProbe));
     }
-  }
-
-  /** Attempts when there is a connection to be had, and the server was not just found away. */
-  async #inTurn(batch: Batch, attempt: (isProbe: boolean) => Promise<void>): Promise<void> {
-    const { outage, connections } = this.#parts;
-    await connections.enter(batch.position);
-    try {
-      const isProbe = await outage.pass(batch.position);
-      if (!this.#isAbandoned) await attempt(isProbe);
-    } finally {
-      connections.leave();
-    }
+    if (held.searching.delete(this.assignment)) held.look();
   }
 
   /** Ends the delivery as soon as possible; `takeRows` has what is not settled then. */
@@ -106,13 +83,49 @@ export class Delivery {
   /** Takes over the rows that are not settled; the delivery itself settles none from now on. */
   takeRows(): Rest[] {
     this.#isClosed = true;
-    return [...this.#rest.splice(0), ...this.#refused.splice(0)];
+    return this.#rest.splice(0);
+  }
+
+  #isTrialDue(isProbe: boolean): boolean {
+    const { judge, sink } = this.#parts;
+    if (judge.isHalted) return isProbe && judge.isRowByRow;
+    if (sink.writeEach === undefined) return false;
+    return judge.isTableSuspect || this.#searches >= this.#mostSearches;
+  }
+
+  /** Tries each row by itself: all of the rest, or a few of them while the ledger is halted. */
+  async #tryEach(isProbe: boolean): Promise<void> {
+    const { judge, held } = this.#parts;
+    const most = judge.isHalted ? held.probeRows : Number.POSITIVE_INFINITY;
+    const rows = this.#takeFirst(most);
+    const left = await held.tryWith(rows, isProbe);
+    if (this.#isClosed) return;
+    this.attempts++;
+    const rest = [false, true].flatMap((mayExist) => restOf(left, mayExist));
+    this.#rest.unshift(...rest);
+  }
+
+  #takeFirst(most: number): HeldRow[] {
+    const { assignment, attempts } = this;
+    const taken: HeldRow[] = [];
+    const rest: Rest[] = [];
+    for (const { batch, mayExist } of this.#rest) {
+      const count = Math.max(0, Math.min(batch.count, most - taken.length));
+      const first = batch.part(0, count);
+      const others = batch.part(count, batch.count);
+      if (first) taken.push(...rowsOf(first, { assignment, attempts, mayExist }));
+      if (others) rest.push({ batch: others, mayExist });
+    }
+    this.#rest = rest;
+    return taken;
   }
 
   async #attempt(rest: Rest, isProbe: boolean): Promise<void> {
-    const { sink, attemptMs, clock } = this.#parts;
+    const { sink, attemptMs, clock, judge } = this.#parts;
     const startedAt = clock.monotonic();
+    const beganAt = judge.begin();
     this.attempts++;
+    if (this.#searches > 0) this.#searches++;
     try {
       const write = sink.write(rest.batch, {
         timeoutMs: attemptMs(),
@@ -120,8 +133,9 @@ export class Delivery {
         mayExist: rest.mayExist,
       });
       const result = await Promise.race([write, this.#abandoned]);
-      if (result === undefined) this.#leaveUnknown(write, rest);
-      else await this.#written(rest, result, clock.monotonic() - startedAt);
+      if (result === undefined) return this.#leaveUnknown(write, rest);
+      this.#reached(beganAt, isProbe);
+      await this.#written(rest, result, clock.monotonic() - startedAt);
     } catch (error) {
       this.#failed(error, rest, isProbe);
     }
@@ -133,11 +147,20 @@ export class Delivery {
     this.#rest[0] = { ...rest, mayExist: true };
   }
 
-  async #written(rest: Rest, result: WriteResult, ms: number): Promise<void> {
-    const { settler, onReached, outage } = this.#parts;
+  /** The server took a batch. */
+  #reached(beganAt: number, isProbe: boolean): void {
+    const { judge, outage, held, onReached } = this.#parts;
+    judge.taken(beganAt);
+    held.look();
+    // It had begun before the table was found at fault: its answer was late.
+    if (judge.isHalted) return outage.failed(isProbe, true);
     outage.reached();
     onReached();
-    const conflicts = result.conflicts.map((index) => this.#candidate(rest.batch, index));
+  }
+
+  async #written(rest: Rest, result: WriteResult, ms: number): Promise<void> {
+    const { settler } = this.#parts;
+    const conflicts = result.conflicts.map((index) => this.#conflict(rest.batch, index));
     if (conflicts.length > 0) {
       this.#rest[0] = { ...rest, mayExist: true };
       await settler.keep(conflicts);
@@ -148,122 +171,68 @@ export class Delivery {
     this.#onWritten(result, ms);
   }
 
-  #candidate(batch: Batch, index: number): LetterCandidate {
+  #conflict(batch: Batch, index: number): LetterCandidate {
     return { batch, index, attempts: this.attempts, reason: 'conflict' };
   }
 
   #failed(error: unknown, rest: Rest, isProbe: boolean): void {
-    const { outage, onFailed, onReached } = this.#parts;
-    if (isSinkRowError(error)) {
+    const { outage, onFailed, judge, connections } = this.#parts;
+    if (isSinkRowError(error)) return this.#refused(error, rest, isProbe);
+    const isHalt = isSinkHaltError(error);
+    if (isHalt) judge.halt();
+    else if (!isSinkTransientError(error) || !error.outcomeKnown) {
+      this.#rest[0] = { ...rest, mayExist: true };
+    }
+    connections.noteFailure(error);
+    outage.failed(isProbe, isHalt);
+    onFailed(error, isHalt);
+  }
+
+  /** Narrows the rest to the row at fault, and says whether the table is. */
+  #refused(error: SinkRowError, rest: Rest, isProbe: boolean): void {
+    const { judge, outage, onFailed, onReached, sink, held } = this.#parts;
+    this.#searches ||= 1;
+    held.searching.add(this.assignment);
+    this.#isolate(error, rest);
+    const canCheck = sink.writeEach !== undefined && this.#rest.length > 0;
+    if (judge.isHalted || (judge.isTableSuspect && !canCheck)) {
+      judge.halt({ isRowByRow: true });
+      outage.failed(isProbe, true);
+      onFailed(tableFault(judge.tableError ?? error), true);
+    } else {
       outage.reached();
       onReached();
-      if (!this.#isolate(error, rest)) this.#halt(error, false);
-    } else if (isSinkHaltError(error)) {
-      this.#halt(error, isProbe);
-    } else {
-      const isUnknown = !isSinkTransientError(error) || !error.outcomeKnown;
-      if (isUnknown) this.#rest[0] = { ...rest, mayExist: true };
-      this.#noteRefusal(error);
-      outage.failed(isProbe, false);
-      onFailed(error, false);
     }
   }
 
-  #noteRefusal(error: unknown): void {
-    const isRefusal = isSinkTransientError(error) && error.sqlState === TOO_MANY_CONNECTIONS;
-    if (isRefusal) this.#parts.connections.refused();
-  }
-
-  #halt(error: unknown, isProbe: boolean): void {
-    this.#parts.outage.failed(isProbe, true);
-    this.#parts.onFailed(error, true);
-  }
-
-  /** Narrows the rest to the row at fault. @returns false if the fault must be the table's */
-  #isolate(error: SinkRowError, rest: Rest): boolean {
-    const { batch, mayExist } = rest;
+  #isolate(error: SinkRowError, { batch, mayExist }: Rest): void {
     const number = error.rowNumber ?? (batch.count === 1 ? 1 : undefined);
     if (number === undefined) {
       const middle = batch.count >>> 1;
       const halves = [batch.part(0, middle)!, batch.part(middle, batch.count)!];
       this.#rest.splice(0, 1, ...halves.map((half) => ({ batch: half, mayExist })));
-      return true;
+      return;
     }
     const others = batch.without(number - 1);
-    const guilty = batch.part(number - 1, number)!;
     this.#rest.splice(0, 1, ...(others === undefined ? [] : [{ batch: others, mayExist }]));
-    this.#refused.push({ batch: guilty, mayExist, error });
-    return !this.#isFaultOfTable(error);
+    const { assignment, attempts } = this;
+    const [row] = rowsOf(batch.part(number - 1, number)!, { assignment, attempts, mayExist });
+    this.#parts.held.hold(row!, error);
   }
+}
 
-  #isFaultOfTable(error: SinkRowError): boolean {
-    const alike = this.#refused.filter(
-      (each) => each.error.sqlState === error.sqlState && each.error.subject === error.subject,
-    );
-    if (alike.length <= MAX_GUILTY_ROWS) return false;
-    const back = this.#refused.map(({ batch, mayExist }) => ({ batch, mayExist }));
-    this.#rest.push(...back);
-    this.#refused = [];
-    return true;
-  }
+/**
+ * Attempts at the parts of a batch of n rows before each row is tried by itself: enough to find one row
+ * by halving, or some that the server names. Source: contract, "Row fault or table fault".
+ */
+function mostSearches(count: number): number {
+  return 2 * Math.ceil(Math.log2(Math.max(2, count))) + 32;
+}
 
-  /**
-   * Keeps the refused rows as dead letters, but for those that an earlier attempt has written
-   * after all. @returns false if there is nothing left to do
-   */
-  async #setAside(): Promise<boolean> {
-    const refused = this.#refused;
-    const [unsure] = refused.filter(({ mayExist }) => mayExist);
-    if (unsure !== undefined) {
-      await this.#inTurn(unsure.batch, (isProbe) => this.#settleIfWritten(unsure, isProbe));
-      return true;
-    }
-    if (refused.length === 0) return false;
-    const { settler } = this.#parts;
-    const letters = refused.map(({ batch, error }): LetterCandidate => ({
-      batch,
-      index: 0,
-      attempts: this.attempts,
-      reason: 'refused',
-      error,
-    }));
-    await settler.keep(letters);
-    if (this.#isClosed) return false;
-    this.#refused = [];
-    for (const { batch, error } of refused) {
-      settler.settleRefused(this.assignment, batch, error.sqlState);
-    }
-    return true;
-  }
-
-  async #settleIfWritten(refusal: Refusal, isProbe: boolean): Promise<void> {
-    const { outage, settler, onReached } = this.#parts;
-    try {
-      const isThere = await this.#isThere(refusal.batch);
-      if (this.#isClosed) return;
-      outage.reached();
-      onReached();
-      const others = this.#refused.filter((each) => each !== refusal);
-      this.#refused = isThere ? others : [...others, { ...refusal, mayExist: false }];
-      if (!isThere) return;
-      const result = { written: 0, duplicates: [0], conflicts: [] };
-      settler.settleWritten(this.assignment, refusal.batch, result);
-    } catch (error) {
-      const isHalt = isSinkHaltError(error);
-      this.#noteRefusal(error);
-      outage.failed(isProbe, isHalt);
-      this.#parts.onFailed(error, isHalt);
-    }
-  }
-
-  /** Its uuid may be another entry's; and what the server can't even read, it has not taken. */
-  async #isThere(batch: Batch): Promise<boolean> {
-    const { sink, attemptMs } = this.#parts;
-    try {
-      return (await sink.find(batch, attemptMs(), true)).length > 0;
-    } catch (error) {
-      if (isSinkRowError(error)) return false;
-      throw error;
-    }
-  }
+/** The rows with this outcome as one batch, if there are any. */
+function restOf(rows: readonly HeldRow[], mayExist: boolean): Rest[] {
+  const ranges = rows
+    .filter((row) => row.mayExist === mayExist)
+    .flatMap(({ batch }) => batch.ranges);
+  return ranges.length === 0 ? [] : [{ batch: new Batch(ranges), mayExist }];
 }

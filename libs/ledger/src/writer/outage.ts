@@ -57,6 +57,13 @@ export class Outage {
     this.#elect();
   }
 
+  /** Whoever passed has nothing to try any more. @param isProbe the next that waits goes instead */
+  passOn(isProbe: boolean): void {
+    if (!isProbe) return;
+    this.#isProbing = false;
+    this.#probe();
+  }
+
   /** An attempt reached the server, whatever it said of the rows. */
   reached(): void {
     this.isOn = false;

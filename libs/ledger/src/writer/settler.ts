@@ -7,8 +7,10 @@ import type { WriteResult } from '../ports/ledger-sink.interface.js';
 import type { Counters } from '../stats/counters.js';
 import type { LossReporter } from '../stats/loss-reporter.js';
 import type { Clock } from '../clock/clock.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { DeadLetterKeeper } from './dead-letter-keeper.js';
 import type { Assignment, BatchSource } from './batch-source.interface.js';
+import type { HeldRow } from './held-row.js';
 
 /** A row that is to become a dead letter. */
 export interface LetterCandidate {
@@ -20,6 +22,14 @@ export interface LetterCandidate {
   readonly error?: SinkRowError;
 }
 
+/** A row with its final fate. @internal */
+export interface SettledRow {
+  readonly row: Pick<HeldRow, 'batch' | 'assignment' | 'attempts'>;
+  readonly settlement: Settlement;
+  /** Why it was refused. */
+  readonly error?: SinkRowError;
+}
+
 /** What the settler is made of. */
 export interface SettlerParts {
   readonly source: BatchSource;
@@ -28,7 +38,12 @@ export interface SettlerParts {
   readonly losses: LossReporter;
   readonly keeper: DeadLetterKeeper;
   readonly clock: Clock;
+  readonly logger: LedgerLogger;
 }
+
+const NOT_STORED =
+  'WARNING: the server took rows that the table does not report as stored: a trigger, a rule or a ' +
+  'policy of the table took them away or put them elsewhere; they count as written and as notStored';
 
 /**
  * Gives entries their final fate: counters, callers and memory change in one turn, so that the
@@ -50,6 +65,7 @@ export class Settler {
     counters.duplicate += result.duplicates.length;
     counters.deadLettered += result.conflicts.length;
     counters.conflicts += result.conflicts.length;
+    this.#noteNotStored(result.notStored ?? 0);
     this.#parts.source.settle(batch);
     tell(assignment, batch, settlementsOf(batch, result), { outcome: 'written' });
     if (result.conflicts.length > 0) {
@@ -57,13 +73,47 @@ export class Settler {
     }
   }
 
-  /** A row that the server refused; it was kept as a dead letter. */
-  settleRefused(assignment: Assignment, batch: Batch, sqlState: string | undefined): void {
-    const { counters, losses } = this.#parts;
-    counters.deadLettered += batch.count;
-    this.#parts.source.settle(batch);
-    tell(assignment, batch, new Map(), { outcome: 'deadLettered', reason: 'refused', sqlState });
-    losses.note('deadLettered', batch.count, { reason: 'refused', sqlState });
+  /**
+   * Rows that were tried one by one; those that are dead letters were kept before.
+   * @param notStored of the written rows, those that the table does not hold
+   */
+  settleRows(settled: readonly SettledRow[], notStored: number): void {
+    const { losses, source } = this.#parts;
+    this.#noteNotStored(notStored);
+    const fates = new Map<Assignment, Map<number, Settlement>>();
+    for (const { row, settlement } of settled) {
+      this.#count(settlement);
+      source.settle(row.batch);
+      const ofAssignment = fates.get(row.assignment) ?? new Map<number, Settlement>();
+      fates.set(row.assignment, ofAssignment.set(row.batch.position, settlement));
+    }
+    for (const [{ awaited }, settlements] of fates) {
+      for (const { position, settle } of awaited) {
+        const settlement = settlements.get(position);
+        if (settlement !== undefined) settle(settlement);
+      }
+    }
+    for (const { settlement } of settled) {
+      if (settlement.outcome === 'deadLettered') losses.note('deadLettered', 1, lossOf(settlement));
+    }
+  }
+
+  #count(settlement: Settlement): void {
+    const { counters } = this.#parts;
+    if (settlement.outcome === 'written') counters.written++;
+    else if (settlement.outcome === 'duplicate') counters.duplicate++;
+    else if (settlement.outcome === 'deadLettered') {
+      counters.deadLettered++;
+      if (settlement.reason === 'conflict') counters.conflicts++;
+    }
+  }
+
+  /** The server took them without an error, so they are settled; that it holds them nobody can say. */
+  #noteNotStored(count: number): void {
+    if (count === 0) return;
+    const { counters, logger } = this.#parts;
+    if (counters.notStored === 0) logger.warn(NOT_STORED);
+    counters.notStored += count;
   }
 
   /** Rows that were left in a file. */
@@ -86,6 +136,16 @@ export class Settler {
     await this.#parts.keeper.keep(candidates.map((each) => this.#letter(each)));
   }
 
+  /** Keeps those rows that are to be dead letters. Never rejects. */
+  async keepRows(settled: readonly SettledRow[]): Promise<void> {
+    const candidates = settled.flatMap(({ row, settlement, error }): LetterCandidate[] => {
+      if (settlement.outcome !== 'deadLettered') return [];
+      const { batch, attempts } = row;
+      return [{ batch, index: 0, attempts, reason: settlement.reason, ...(error && { error }) }];
+    });
+    if (candidates.length > 0) await this.keep(candidates);
+  }
+
   #letter({ batch, index, attempts, reason, error }: LetterCandidate): DeadLetter {
     const { codec, clock } = this.#parts;
     const entry = codec.decode(batch.row(index));
@@ -101,6 +161,13 @@ export class Settler {
       entry,
     };
   }
+}
+
+function lossOf({ reason, sqlState }: Extract<Settlement, { outcome: 'deadLettered' }>): {
+  reason: string;
+  sqlState?: string;
+} {
+  return { reason, ...(sqlState === undefined ? {} : { sqlState }) };
 }
 
 function settlementsOf(batch: Batch, result: WriteResult): Map<number, Settlement> {

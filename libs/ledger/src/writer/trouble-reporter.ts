@@ -13,7 +13,8 @@ export class TroubleReporter {
   readonly #logger: LedgerLogger;
   readonly #clock: Clock;
   #since: number | undefined;
-  #toldReason: string | undefined;
+  /** Reasons told since the trouble began: two that take turns are told once each. */
+  readonly #told = new Set<string>();
 
   constructor(status: Status, logger: LedgerLogger, clock: Clock) {
     this.#status = status;
@@ -26,10 +27,10 @@ export class TroubleReporter {
     this.#since ??= this.#clock.monotonic();
     if (isHalt) this.#status.enter('halted', reason);
     else this.#status.reason = reason;
-    if (this.#toldReason === reason) return;
-    this.#toldReason = reason;
-    const what = isHalt ? 'halted' : 'writing fails';
-    this.#logger.error(`${what}: ${reason}; entries are kept, trying again`);
+    const line = `${isHalt ? 'halted' : 'writing fails'}: ${reason}; entries are kept, trying again`;
+    if (this.#told.has(line)) return;
+    this.#told.add(line);
+    this.#logger.error(line);
   }
 
   /** The server took a batch, or refused it for a row's sake. */
@@ -38,7 +39,7 @@ export class TroubleReporter {
     if (this.#since === undefined) return;
     const seconds = ((this.#clock.monotonic() - this.#since) / 1000).toFixed(1);
     this.#since = undefined;
-    this.#toldReason = undefined;
+    this.#told.clear();
     this.#logger.log(`writing again after ${seconds}s`);
   }
 }
