@@ -93,7 +93,9 @@ describe('a server that is away', () => {
     const own = { dataSource: () => dataSource, ownsDataSource: true };
     const connections = new PgConnections({ ...own, initializeMs: 2000 });
     proxy.onSent = () => (proxy.isFrozen = proxy.sent().includes('SELECT'));
-    await expect(connections.ready()).rejects.toThrow('no answer within 2000 ms');
+    await expect(connections.ready()).rejects.toMatchObject({
+      reason: { message: expect.stringContaining('no answer within 2000 ms') as string },
+    });
     expect(proxy.isFrozen).toBe(true);
     await vi.waitFor(() => expect(proxy.open.size).toBe(0), 10_000);
     proxy.onSent = undefined;
