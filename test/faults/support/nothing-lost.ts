@@ -6,6 +6,10 @@ import { readSetAsideFile } from '../../../libs/ledger/src/cli/read-set-aside-fi
 import { replay } from '../../../libs/ledger/src/cli/replay.command.js';
 import { verify } from '../../../libs/ledger/src/cli/verify.command.js';
 import { readUuid } from '../../../libs/ledger/src/codec/uuid.js';
+import { isSegment } from '../../../libs/ledger/src/files/file-names.js';
+import { openSegment } from '../../../libs/ledger/src/segments/read-segment.js';
+import { rowsOf } from '../../../libs/ledger/src/segments/row-frame.js';
+import { SegmentRows } from '../../../libs/ledger/src/segments/segment-rows.js';
 import type { LedgerStats } from '../../../libs/ledger/src/ports/ledger-stats.interface.js';
 import { assertConservation } from '../../../libs/ledger/src/testing/ledger-under-test.js';
 import type { FaultApp, QueuedEntries } from './fault-app.js';
@@ -116,6 +120,22 @@ async function findAll(
 
 async function readFiles(spillDir: string, found: Whereabouts): Promise<void> {
   const names = await readdir(spillDir);
+  for (const file of names.filter((each) => isSegment(each))) {
+    const segment = await openSegment(join(spillDir, file));
+    try {
+      if (typeof segment.description === 'string') throw new Error(segment.description);
+      const { columns } = segment.description;
+      const rows = new SegmentRows(columns);
+      for await (const part of segment.parts()) {
+        if (part.kind !== 'rows') throw new Error(part.why);
+        for (const row of rowsOf(part.bytes, columns.length)) {
+          found.spills.set(nameOf(rows.uuid(row)!), { mayExist: false });
+        }
+      }
+    } finally {
+      await segment.close();
+    }
+  }
   for (const file of names.filter((each) => each.includes('.ndjson'))) {
     for await (const read of readSetAsideFile(join(spillDir, file))) {
       if (read.kind !== 'line') continue;
