@@ -8,6 +8,7 @@ import { throughput } from './parts/throughput.part.js';
 import { record } from './parts/record.part.js';
 import { loop } from './parts/loop.part.js';
 import { http } from './parts/http.part.js';
+import { route } from './parts/route.part.js';
 import { profiles } from './parts/profiles.part.js';
 import { growth } from './parts/growth.part.js';
 import { partitions } from './parts/partitions.part.js';
@@ -23,6 +24,7 @@ const PARTS: readonly Part[] = [
   record,
   loop,
   http,
+  route,
   profiles,
   growth,
   partitions,

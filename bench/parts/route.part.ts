@@ -1,0 +1,73 @@
+import autocannon from 'autocannon';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RouteInput } from '../processes/route.process.js';
+import { Child } from '../setup/child.js';
+import { emptyEntries } from '../setup/empty-entries.js';
+import { takeTurns } from '../setup/figures.js';
+import type { Bench, Part } from './part.js';
+
+/** Contenders, and their route in one process each. */
+const ROUTES = [
+  ['a bare route', 'bare'],
+  ['a bare route, again', 'bare-again'],
+  ['an empty interceptor', 'empty'],
+  ['record() in the handler', 'record'],
+  ['@RecordUsage', 'decorated'],
+] as const;
+
+const CONNECTIONS = 8;
+/** Short and many: what else the machine does falls on all of them alike. */
+const TURNS_A_ROUND = 5;
+const REQUESTS = 3000;
+/** Long enough for the ledger's last batch, which may wait for `flushMs`. */
+const FLUSHED_MS = 300;
+
+/** What metering adds to a route that does nothing else: CPU of the process per request. */
+export const route: Part = {
+  name: 'route',
+  title: 'A route of plain JSON on Fastify: CPU per request',
+  async run(bench) {
+    const contenders = await Promise.all(
+      ROUTES.map(async ([name, path]) => ({ name, path, ...(await start(bench)) })),
+    );
+    const turns = contenders.map((contender) => async (isCounted: boolean) => {
+      const micros = await once(contender, bench.isQuick ? REQUESTS / 10 : REQUESTS);
+      if (!isCounted) return;
+      const key = { group: 'CPU', contender: contender.name, setting: '' };
+      bench.figures.add({ ...key, metric: 'CPU of the process', unit: 'µs/request' }, micros);
+    });
+    await takeTurns(bench.rounds === 1 ? 1 : bench.rounds * TURNS_A_ROUND, turns);
+    for (const { server } of contenders) {
+      server.send({ isOver: true });
+      await server.end();
+    }
+    await emptyEntries(bench.database.admin, 'public.usage_entries');
+  },
+};
+
+async function start({ database }: Bench): Promise<{ server: Child; url: string }> {
+  const input: RouteInput = { url: database.url };
+  const server = new Child('route', input);
+  const { url } = await server.next<{ url: string }>();
+  return { server, url };
+}
+
+/** The batches that the requests made are written within the turn, and count. */
+async function once(
+  { server, url, path }: { server: Child; url: string; path: string },
+  amount: number,
+): Promise<number> {
+  const before = await cpuOf(server);
+  const target = `${url}/${path}`;
+  const { errors, non2xx } = await autocannon({ url: target, amount, connections: CONNECTIONS });
+  if (errors + non2xx > 0) throw new Error(`void turn: ${errors + non2xx} faults of ${path}`);
+  await delay(FLUSHED_MS);
+  return ((await cpuOf(server)) - before) / amount;
+}
+
+/** CPU so far, in microseconds. */
+async function cpuOf(server: Child): Promise<number> {
+  server.send({});
+  const { user, system } = await server.next<{ user: number; system: number }>();
+  return user + system;
+}
