@@ -7,10 +7,11 @@ import {
   Upstream,
   type ChatRequest,
 } from '@app/openai';
-import { Body, Controller, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, Post, Req, Res, UseInterceptors } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import {
   InjectLedger,
+  LedgerInterceptor,
   LedgerService,
   RecordUsage,
   type UsageCall,
@@ -31,7 +32,7 @@ function clientKeyOf({ headers }: MeteredRequest): string | undefined {
 
 /** None at once for a client that left before a long text was counted. */
 function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>) {
-  const [request, reply] = context.getArgs<[MeteredRequest, FastifyReply]>();
+  const [request, reply] = context!.getArgs<[MeteredRequest, FastifyReply]>();
   const { caller, meter, body, bookLater } = request;
   if (!caller || !meter) {
     return refusedEntry(request, end === 'aborted' ? 0 : reply.statusCode, end);
@@ -45,6 +46,8 @@ function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>) {
 
 /** Speaks OpenAI's protocol for chat completions; one entry of the ledger for each request. */
 @Controller('v1/chat')
+// Calls that are refused before the handler have an entry, too.
+@UseInterceptors(LedgerInterceptor)
 export class ChatController {
   constructor(
     private readonly upstream: Upstream,

@@ -40,7 +40,7 @@ const LARGE_BYTES = 20_000_000;
 
 /** Each request names its entry, so that the test can look for exactly that row. */
 function entryOf({ context }: UsageCall): { userId: number; uuid: string; memo: string } {
-  const request: { query: { uuid: string } } = context.switchToHttp().getRequest();
+  const request: { query: { uuid: string } } = context!.switchToHttp().getRequest();
   return { userId: 1, uuid: request.query.uuid, memo: 'slow' };
 }
 

@@ -4,6 +4,7 @@ import { assembleIntake } from './assemble-intake.js';
 import { assembleWriter, channelSource } from './assemble-writer.js';
 import type { AwaitedIntake } from './channel/awaited-intake.js';
 import type { Handoff } from './channel/handoff.js';
+import { OpenCalls } from './channel/open-calls.js';
 import type { Intake } from './channel/intake.js';
 import type { Clock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
@@ -38,6 +39,7 @@ export interface Ledger {
   readonly handoff: Handoff;
   readonly intake: Intake;
   readonly awaited: AwaitedIntake;
+  readonly openCalls: OpenCalls;
   readonly writer: BatchWriter;
   readonly shutdown: Shutdown;
   readonly exit: ExitSpill;
@@ -79,6 +81,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
     handoff,
     intake,
     awaited,
+    openCalls: new OpenCalls(),
     writer,
     shutdown,
     exit,

@@ -103,7 +103,7 @@ export {
   type ReadinessPolicy,
 } from './health/ledger-health.indicator.js';
 export { LedgerInterceptor } from './metering/ledger.interceptor.js';
-export { RecordUsage } from './metering/record-usage.decorator.js';
+export { RecordUsage, type UsageDecorator } from './metering/record-usage.decorator.js';
 export type {
   DefaultTable,
   RecordUsageOptions,

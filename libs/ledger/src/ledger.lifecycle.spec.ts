@@ -31,6 +31,7 @@ function bootable({ all = [], name = 'default', numWorkers = 1, dataSource }: Su
     rollups: undefined,
     all: () => all,
     checkApplication: () => {},
+    queueWorkers: () => [],
     httpServer: () => undefined,
     isUnderTest: true,
   });

@@ -11,6 +11,7 @@ import { AdviceWatch } from './advice/advice-watch.js';
 import { notTheLedger } from './config/configured-ledger.js';
 import { describeSettings } from './config/describe-settings.js';
 import type { PoolShare } from './ledger.pool-share.js';
+import type { QueueWorker } from './metering/queue-workers.js';
 import { OpenConnections } from './metering/open-connections.js';
 import { OnePerNest } from './nest/one-per-nest.js';
 import type { PartitionKeeper } from './partitions/partition-keeper.js';
@@ -39,6 +40,8 @@ export interface LedgerLifecycleParts {
   readonly all: () => LedgerLifecycle[];
   /** Throws a LedgerOptionsError if this ledger does not fit the rest of the application. */
   readonly checkApplication: () => void;
+  /** Workers of Bull and BullMQ in the application. */
+  readonly queueWorkers: () => QueueWorker[];
   /** The application's HTTP server, if it has one. */
   readonly httpServer: () => Server | undefined;
   /** A test runner's processes are ended without a signal. */
@@ -65,6 +68,7 @@ export class LedgerLifecycle
   readonly #adviceWatch: AdviceWatch;
   #sigtermWatch: Timer | undefined;
   #closingIdle: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | undefined;
   #end: Promise<void> | undefined;
 
   constructor(parts: LedgerLifecycleParts) {
@@ -202,7 +206,8 @@ export class LedgerLifecycle
   /** An application may be closed before it was begun, and constructors may have recorded by then. */
   #startIfHolding(): void {
     const { ledger } = this.#parts;
-    if (this.#boot !== undefined || ledger.stats().depth === 0) return;
+    const isHolding = ledger.stats().depth > 0 || ledger.openCalls.size > 0;
+    if (this.#boot !== undefined || !isHolding) return;
     this.onModuleInit().catch((error: unknown) => ledger.logger.error(String(error)));
   }
 
@@ -213,8 +218,27 @@ export class LedgerLifecycle
     this.#parts.rollups?.stop();
   }
 
-  /** From here on connections are closed that are idle, silent or answered: they would hold the server open. */
-  beforeApplicationShutdown(): void {
+  /**
+   * Closes the workers of queues and waits for their jobs, so that no new one begins. From here on
+   * connections are closed that are idle, silent or answered: they would hold the server open.
+   */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#closeIdleConnections();
+    await Promise.all(this.#together.map((each) => (each.#closing ??= each.#closeWorkers())));
+  }
+
+  async #closeWorkers(): Promise<void> {
+    const { ledger, queueWorkers } = this.#parts;
+    const workers = queueWorkers();
+    if (workers.length === 0) return;
+    const closed = Promise.allSettled(workers.map((worker) => worker.close()));
+    if (await ledger.shutdown.waitFor(closed)) return;
+    ledger.logger.warn(
+      'WARNING: jobs are still running at shutdownTimeoutMs: what they record later is spilled',
+    );
+  }
+
+  #closeIdleConnections(): void {
     const server = this.#closableServer;
     if (!server) return;
     const connections = OpenConnections.of(server);
@@ -236,6 +260,16 @@ export class LedgerLifecycle
     await Promise.all(this.#together.map((each) => (each.#end ??= each.#seal())));
   }
 
+  /** Calls that have not ended by then record what is known of them. */
+  async #endCalls(): Promise<void> {
+    const { shutdown, openCalls, logger } = this.#parts.ledger;
+    if (openCalls.size === 0 || (await shutdown.waitFor(openCalls.idle()))) return;
+    logger.warn(
+      `WARNING: ${openCalls.size} calls are still running at shutdownTimeoutMs: they are recorded as aborted`,
+    );
+    openCalls.abortAll();
+  }
+
   async #seal(): Promise<void> {
     clearInterval(this.#closingIdle);
     this.#stopWatches();
@@ -243,6 +277,7 @@ export class LedgerLifecycle
     // Calls whose clients left last may not be over yet, though the server is closed.
     const server = this.#parts.httpServer();
     if (server) await OpenConnections.of(server).allGone();
+    await this.#endCalls();
     const { ms } = await ledger.shutdown.finish();
     await files.close();
     await ledger.sink.close(ledger.options.shutdownTimeoutMs - ms);

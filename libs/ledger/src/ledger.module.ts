@@ -13,6 +13,8 @@ import { createLogger } from './nest/create-logger.js';
 import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerInterceptor } from './metering/ledger.interceptor.js';
+import { queueWorkersIn } from './metering/queue-workers.js';
+import { prepareApplication } from './metering/metered-classes.js';
 import { checkConfigurations, checkTables, type ApplicationLedger } from './ledger.application.js';
 import { LedgerLifecycle } from './ledger.lifecycle.js';
 import { PoolShare } from './ledger.pool-share.js';
@@ -130,6 +132,7 @@ function lifecycleOf(
 ): LedgerLifecycle {
   const { ledger, database, files, partitions, rollups } = parts;
   const find = (): DataSource | undefined => findDataSource(moduleRef);
+  prepareApplication(modules);
   return new LedgerLifecycle({
     name,
     ledger,
@@ -139,9 +142,12 @@ function lifecycleOf(
     rollups,
     all: () => lifecyclesIn(modules),
     checkApplication: () => {
+      // Once more: what factories make was not there before.
+      prepareApplication(modules);
       checkConfigurations(modules);
       checkTables(parts, ledgersIn(modules), find);
     },
+    queueWorkers: () => queueWorkersIn(modules),
     httpServer: () => host.httpAdapter?.getHttpServer() as Server | undefined,
     isUnderTest: isUnderTest(process.env),
   });

@@ -1,5 +1,6 @@
 import type { AdviceEnvironment } from './advice/finding.interface.js';
 import type { RecordOutcome } from './channel/intake.js';
+import type { OpenCalls } from './channel/open-calls.js';
 import { checkTimeout, type WaitOptions, type WaitResult } from './channel/awaited-intake.js';
 import type { Ledger } from './assemble-ledger.js';
 import type { defaultLedger, LedgerDefinition } from './define-ledger.js';
@@ -62,6 +63,25 @@ export class LedgerService<
   /** What the interceptor does when the channel is full. */
   get overflow(): 'drop' | 'block' {
     return this.#ledger.options.overflow;
+  }
+
+  /** Calls under way, for the stop. @internal */
+  get openCalls(): OpenCalls {
+    return this.#ledger.openCalls;
+  }
+
+  /**
+   * Makes the stop of the application wait for work that will record: until the promise settles, or
+   * `shutdownTimeoutMs` is over. For queues, timers and loops that `@RecordUsage` does not cover.
+   *
+   * @returns a promise that settles as the given one does; use it in the given one's place
+   * @example
+   * ```ts
+   * await this.ledger.track(this.summarize(document));
+   * ```
+   */
+  track<Value>(promise: PromiseLike<Value>): Promise<Value> {
+    return this.#ledger.openCalls.track(promise);
   }
 
   /**

@@ -1,54 +1,173 @@
 import type { ExecutionContext } from '@nestjs/common';
 import { AsyncResource } from 'node:async_hooks';
-import { Observable } from 'rxjs';
-import type { ResponseMode } from './response-mode.js';
-import type { UsageCall, UsageEnd, UsageGuarantee } from './usage-call.interface.js';
+import { isObservable, Observable } from 'rxjs';
+import type { OpenCall } from '../ports/open-call.interface.js';
+import { isPlainPromise, isThenable } from './is-thenable.js';
+import type { UsageCall, UsageDraft, UsageEnd, UsageGuarantee } from './usage-call.interface.js';
 import { draftOf } from './usage.decorator.js';
-import type { UsageLog } from './usage-log.js';
-import type { UsageRecorder } from '../ports/usage-recorder.interface.js';
+import type { UsagePlan } from './usage-plan.js';
+import { isIteration, watchIteration } from './watch-iteration.js';
 
-/** All that is known of a decorated handler before it is called. @internal */
-export interface UsagePlan {
-  /** `Controller.method`, for the log. */
-  readonly handler: string;
-  readonly mapper: (call: UsageCall<unknown>) => unknown;
-  readonly ledger: UsageRecorder;
-  /** What the decorator says; undefined leaves it to the ledger's `overflow`. */
-  readonly guarantee: UsageGuarantee | undefined;
-  readonly mode: ResponseMode;
-  readonly log: UsageLog;
-}
+type Method = (...args: never[]) => unknown;
 
 /**
- * One call of a decorated handler. It watches what the handler emits, and passes it on unchanged;
- * its mapper runs when `settle` is called for the first time.
+ * One call of a decorated method. It watches what the method returns and passes it on; its mapper
+ * runs when `settle` is called for the first time.
  *
- * This class is for calls that end with the handler (RPC, WebSockets, GraphQL); one over HTTP ends
- * with its response, see `HttpHandlerCall`.
+ * This class is for calls that end with the method, or with the stream that it returned; one over
+ * HTTP ends with its response, see `HttpHandlerCall`.
  *
  * @internal
  */
-export class HandlerCall {
+export class HandlerCall implements OpenCall {
+  before: OpenCall | undefined;
+  after: OpenCall | undefined;
+  isListed = false;
   protected readonly guarantee: UsageGuarantee;
   protected failure: { readonly error: unknown } | undefined;
   protected last: { readonly value: unknown } | undefined;
+  /** What the method got, and the object that it fills. */
+  protected args: readonly unknown[] = [];
+  private draft: UsageDraft | undefined;
   private isSettled = false;
   private active: object | undefined;
-  private readonly startedAt = new Date();
+  /** Runs of the method that have not returned. Their end completes the draft. */
+  private running = 0;
+  private isLeft = false;
+  private readonly startedMs = Date.now();
   private readonly started = performance.now();
-  /** The response's events come in a foreign context: the mapper gets the handler's own back. */
-  private readonly scope = new AsyncResource('RecordUsage');
+  /** The mapper gets the method's own async context back where another one hears of the end. */
+  private scope: AsyncResource | undefined;
 
+  /** @param given Nest's context; undefined outside of its pipeline, and over HTTP where nobody asked */
   constructor(
-    protected readonly context: ExecutionContext,
     protected readonly plan: UsagePlan,
+    private readonly given: ExecutionContext | undefined,
   ) {
     this.guarantee = plan.guarantee ?? (plan.ledger.overflow === 'block' ? 'room' : 'record');
+    plan.ledger.openCalls?.add(this);
   }
 
-  /** True while the handler is being watched: another interceptor need not. */
+  get context(): ExecutionContext | undefined {
+    return this.given;
+  }
+
+  /** True while an interceptor watches: another one need not, nor the method itself. */
   get isActive(): boolean {
     return this.active !== undefined;
+  }
+
+  protected get isRunning(): boolean {
+    return this.running > 0;
+  }
+
+  /** The draft is read at the end: a method may be handed another object by its caller. */
+  protected get usage(): UsageDraft {
+    return this.draft ?? (this.context ? draftOf(this.context) : {});
+  }
+
+  /**
+   * Calls the method, and watches what it returns unless an interceptor does that already.
+   *
+   * @returns what the method returned; a promise that is held, where the guarantee asks for it
+   */
+  run(method: Method, self: unknown, args: unknown[], draft: UsageDraft | undefined): unknown {
+    this.args = args;
+    this.draft = draft;
+    this.running += 1;
+    if (!this.isActive) this.failure = this.last = undefined;
+    let made: unknown;
+    try {
+      made = Reflect.apply(method, self, args);
+    } catch (error) {
+      this.threw(error);
+      throw error;
+    }
+    if (isPlainPromise(made) || (this.context !== undefined && isThenable(made))) {
+      this.keepScope();
+      return made.then(
+        (value) => this.returned(value, true),
+        (error: unknown) => {
+          this.threw(error);
+          throw error;
+        },
+      );
+    }
+    return this.returned(made, this.context !== undefined);
+  }
+
+  private threw(error: unknown): void {
+    this.running -= 1;
+    if (!this.isActive) this.failure = { error };
+    if (this.concludeLate()) return;
+    if (!this.isActive) this.failed();
+  }
+
+  private returned(value: unknown, canHold: boolean): unknown {
+    this.running -= 1;
+    if (this.isActive) {
+      this.last ??= { value };
+      this.concludeLate();
+      return value;
+    }
+    if (isObservable(value)) return this.concludeLate() ? value : this.observeReturned(value);
+    this.last = { value };
+    if (this.concludeLate()) return value;
+    if (this.watchesIterations && isIteration(value)) return this.iterate(value);
+    this.emitted(value);
+    const held = this.completed();
+    return held && canHold ? held.then(() => value) : value;
+  }
+
+  /** Whether a stream that the method returns is watched here, and not by its response. */
+  protected get watchesIterations(): boolean {
+    return true;
+  }
+
+  private observeReturned(source: Observable<unknown>): Observable<unknown> {
+    // A subject is one for all who listen, and the caller may know it by identity.
+    if (!('next' in source)) {
+      this.rest();
+      return this.observe(source);
+    }
+    source.subscribe({
+      next: (value) => (this.last = { value }),
+      error: (error: unknown) => {
+        this.failure = { error };
+        this.failed();
+      },
+      complete: () => void this.completed(),
+    });
+    return source;
+  }
+
+  /** Nothing is under way before somebody reads. */
+  protected rest(): void {
+    this.plan.ledger.openCalls?.delete(this);
+  }
+
+  /** Nothing more will be recorded. */
+  protected closed(): void {
+    this.plan.ledger.openCalls?.delete(this);
+  }
+
+  private resume(): void {
+    if (!this.isSettled) this.plan.ledger.openCalls?.add(this);
+  }
+
+  private iterate(source: object): unknown {
+    this.keepScope();
+    this.rest();
+    return watchIteration(source, {
+      opened: () => this.resume(),
+      next: (value) => (this.last = { value }),
+      failed: (error) => {
+        this.failure = { error };
+        this.failed();
+      },
+      done: () => this.completed(),
+      left: () => this.left(),
+    });
   }
 
   /**
@@ -56,6 +175,7 @@ export class HandlerCall {
    * Nest waits for. May be called again for the same request (an outer `retry()`).
    */
   observe(source: Observable<unknown>): Observable<unknown> {
+    this.keepScope();
     return new Observable((subscriber) => {
       const watch = {};
       this.begin(watch);
@@ -99,9 +219,26 @@ export class HandlerCall {
     void this.settle('failed');
   }
 
-  /** Nobody listens to the handler any more. */
+  /** Nobody listens to the handler any more. If it still runs, its draft is not complete yet. */
   protected left(): void {
+    if (this.isRunning) this.isLeft = true;
+    else void this.settle('aborted');
+  }
+
+  /** The method has ended, and whatever waits for that goes on. @returns whether anything did */
+  protected concludeLate(): boolean {
+    if (!this.isLeft || this.isRunning) return false;
     void this.settle('aborted');
+    return true;
+  }
+
+  abort(): void {
+    void this.settle('aborted', 'record');
+  }
+
+  /** To be called in the method's own async context, if another one may hear of the end. */
+  protected keepScope(): void {
+    this.scope ??= new AsyncResource('RecordUsage');
   }
 
   /**
@@ -115,7 +252,14 @@ export class HandlerCall {
   ): Promise<void> | undefined {
     if (this.isSettled) return undefined;
     this.isSettled = true;
-    const made = this.scope.runInAsyncScope(() => this.map(end));
+    const made = this.scope ? this.scope.runInAsyncScope(() => this.map(end)) : this.map(end);
+    const held = this.record(made, wait);
+    if (held) void held.then(() => this.closed());
+    else this.closed();
+    return held;
+  }
+
+  private record(made: unknown, wait: UsageGuarantee): Promise<void> | undefined {
     if (made === null || made === undefined) return undefined;
     const entries: readonly unknown[] | undefined = Array.isArray(made) ? made : undefined;
     if (wait !== 'record') return this.recordAndWait(entries ?? [made], wait);
@@ -130,15 +274,7 @@ export class HandlerCall {
 
   private map(end: UsageEnd): unknown {
     try {
-      const made = this.plan.mapper({
-        context: this.context,
-        end,
-        result: this.last?.value,
-        error: this.failure?.error,
-        usage: draftOf(this.context),
-        startedAt: this.startedAt,
-        durationMs: performance.now() - this.started,
-      });
+      const made = this.plan.mapper(this.callAt(end));
       if (!isThenable(made)) return made;
       // Nothing may wait for it; nor may its rejection end the process.
       made.then(undefined, () => undefined);
@@ -148,6 +284,19 @@ export class HandlerCall {
       this.plan.log.mapperFailed(this.plan.handler, error);
       return null;
     }
+  }
+
+  private callAt(end: UsageEnd): UsageCall<unknown> {
+    return {
+      context: this.context,
+      args: this.args,
+      end,
+      result: this.last?.value,
+      error: this.failure?.error,
+      usage: this.usage,
+      startedAt: new Date(this.startedMs),
+      durationMs: performance.now() - this.started,
+    };
   }
 
   /** All of them at once: an entry that finds no room must not keep the next from asking. */
@@ -172,6 +321,7 @@ export class HandlerCall {
     this.active = watch;
     this.failure = undefined;
     this.last = undefined;
+    this.resume();
   }
 
   /** Before the subscriber hears of it, since a `retry()` subscribes again at once. */
@@ -183,12 +333,4 @@ export class HandlerCall {
     this.stop(watch);
     tell();
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as { then?: unknown }).then === 'function'
-  );
 }

@@ -1,39 +1,98 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
-import { HandlerCall, type UsagePlan } from './handler-call.js';
+import { callOf, setCall } from './call-in-progress.js';
+import { HandlerCall } from './handler-call.js';
+import { watchesHeaders } from './response-headers.js';
 import {
-  beforeHeaders,
   isGone,
+  isMultiplexed,
+  watchConnection,
   whenOver,
   type RawExchange,
   type RawResponse,
 } from './response-over.js';
 import { isWebResponse, streamFailureOf, streamOf, watchIterable } from './result-stream.js';
-import type { UsageEnd } from './usage-call.interface.js';
+import { RouteContext } from './route-context.js';
+import type { UsageDraft, UsageEnd } from './usage-call.interface.js';
+import { draftOnResponse } from './usage.decorator.js';
+import type { UsagePlan } from './usage-plan.js';
+
+/**
+ * Milliseconds that a method gets to end whose client has gone, so that its draft is complete. Not
+ * without a limit: it may wait for ever for a client that takes nothing any more.
+ */
+const GONE_MS = 1000;
 
 /**
  * A call over HTTP. It is settled by whichever of these comes first: a plain result's completion
  * if its response is to be held; a plain result's headers; the response that has finished or
  * closed. So a client that hangs up, an outer interceptor that answers in the handler's place and
- * an exception filter all end in one call of the mapper.
+ * an exception filter all end in one call of the mapper. While the method itself still runs, the end
+ * of its response is remembered, and the method's own end settles the call.
  *
  * @internal
  */
 export class HttpHandlerCall extends HandlerCall {
   private readonly request: IncomingMessage;
   private readonly response: RawResponse;
+  private own: ExecutionContext | undefined;
   private stream: object | undefined;
   private stopWatching = (): void => undefined;
+  private stopConnection = (): void => undefined;
+  private isWatchingEnd = false;
   /** The status at the handler's last value; one of 400 and above that came later isn't its own. */
   private status = 0;
-  /** Whether the response will tell of its headers; undefined until asked. */
-  private isHooked: boolean | undefined;
+  /** Whether the response will tell of its headers. */
+  private readonly isHooked: boolean;
+  /** How the response ended while the method still ran. */
+  private late: UsageEnd | undefined;
+  private patience: NodeJS.Timeout | undefined;
 
-  constructor(context: ExecutionContext, plan: UsagePlan, exchange: RawExchange) {
-    super(context, plan);
+  /** The call that the response is about already, or a new one. */
+  static of(plan: UsagePlan, exchange: RawExchange, context?: ExecutionContext): HttpHandlerCall {
+    return callOf(exchange.response) ?? new HttpHandlerCall(plan, exchange, context);
+  }
+
+  private constructor(
+    plan: UsagePlan,
+    private readonly exchange: RawExchange,
+    context: ExecutionContext | undefined,
+  ) {
+    super(plan, undefined);
+    this.own = context;
     this.request = exchange.request;
     this.response = exchange.response;
-    whenOver(exchange, (isFinished) => this.over(isFinished));
+    setCall(this.response, this);
+    this.isHooked = plan.mode === 'plain' && watchesHeaders(this.response);
+    // Of a plain answer the headers tell, and the connection if there are none.
+    const isPlain = this.isHooked && context === undefined && !isMultiplexed(this.request);
+    if (!isPlain || isGone(this.request) || this.response.destroyed) this.watchEnd();
+    else this.stopConnection = watchConnection(this.request, () => this.over(false));
+  }
+
+  override get context(): ExecutionContext {
+    return (this.own ??= new RouteContext(
+      this.plan,
+      this.exchange.nestRequest,
+      this.exchange.nestResponse,
+    ));
+  }
+
+  protected override get usage(): UsageDraft {
+    return draftOnResponse(this.response);
+  }
+
+  /** A stream that the method returns ends with its response. */
+  protected override get watchesIterations(): boolean {
+    return false;
+  }
+
+  /** Called when the headers are about to be written. */
+  headers(status: number): void {
+    if (!this.isPlain || this.failure || isGone(this.request)) return;
+    // Somebody else answers, a time limit for example.
+    if (this.isRunning) this.late ??= 'failed';
+    else void this.settle(this.endAt(status), this.lateWait);
   }
 
   protected override emitted(value: unknown): void {
@@ -43,9 +102,9 @@ export class HttpHandlerCall extends HandlerCall {
     if (stream && stream !== this.stream) {
       this.stopWatching();
       this.stopWatching = watchIterable(stream, (error) => (this.failure = { error }));
+      this.watchEnd();
     }
     this.stream = stream;
-    if (this.isPlain) this.isHooked ??= beforeHeaders(this.response, (s) => this.headers(s));
   }
 
   protected override completed(): Promise<void> | undefined {
@@ -55,14 +114,35 @@ export class HttpHandlerCall extends HandlerCall {
   }
 
   /** Whether an error ends the request is for the interceptors and filters that follow to say. */
-  protected override failed(): void {}
+  protected override failed(): void {
+    this.watchEnd();
+  }
 
   /** An outer interceptor has gone on without the handler, or the client has left: `over` tells. */
   protected override left(): void {}
 
-  private headers(status: number): void {
-    if (!this.isPlain || this.failure || isGone(this.request)) return;
-    void this.settle(this.endAt(status), this.lateWait);
+  /** Nest reads at once what is to be sent, so the call stays open. */
+  protected override rest(): void {}
+
+  protected override closed(): void {
+    this.stopConnection();
+    super.closed();
+  }
+
+  protected override concludeLate(): boolean {
+    if (this.late === undefined || this.isRunning) return false;
+    clearTimeout(this.patience);
+    const isFailure = this.late === 'completed' && this.failure !== undefined;
+    void this.settle(isFailure ? 'failed' : this.late, this.lateWait);
+    return true;
+  }
+
+  private watchEnd(): void {
+    if (this.isWatchingEnd) return;
+    this.isWatchingEnd = true;
+    this.keepScope();
+    this.stopConnection();
+    whenOver(this.exchange, (isFinished) => this.over(isFinished));
   }
 
   private over(isFinished: boolean): void {
@@ -70,7 +150,12 @@ export class HttpHandlerCall extends HandlerCall {
     if (this.stream) this.failure ??= streamFailureOf(this.stream);
     if (this.response.errored) this.failure ??= { error: this.response.errored };
     const cut = this.failure ? 'failed' : 'aborted';
-    void this.settle(isFinished ? this.endAt(this.response.statusCode) : cut, this.lateWait);
+    const end = isFinished ? this.endAt(this.response.statusCode) : cut;
+    if (!this.isRunning) return void this.settle(end, this.lateWait);
+    this.late ??= end;
+    // Whoever answers by hand may have gone on after the answer; so may a client that reads no more.
+    if (isFinished && this.isAnsweredByNest) return;
+    this.patience ??= setTimeout(() => this.settle(this.late!, this.lateWait), GONE_MS).unref();
   }
 
   private endAt(status: number): UsageEnd {

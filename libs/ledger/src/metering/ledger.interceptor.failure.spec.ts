@@ -81,7 +81,7 @@ class FailingController {
 
   @Get('value-then-error')
   @RecordUsage((call) => {
-    const response = call.context.switchToHttp().getResponse<AnyResponse>();
+    const response = call.context!.switchToHttp().getResponse<AnyResponse>();
     return { ...calls.map(call), memo: `sent: ${(response.raw ?? response).writableFinished}` };
   })
   valueThenError(): Observable<string> {

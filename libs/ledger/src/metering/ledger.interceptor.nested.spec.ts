@@ -8,20 +8,25 @@ import {
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
-import { map, retry, take, throwError, type Observable } from 'rxjs';
+import { from, map, retry, switchMap, take, tap, throwError, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ADAPTERS, CallLog, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { ADAPTERS, CallLog, latch, RecordedApp } from '../../../../test/support/recorded-app.js';
 import { RecordUsage } from './record-usage.decorator.js';
 
 const calls = new CallLog();
 const unknown = new Error('unknown');
 let attempts = 0;
+let entered = latch();
+let work = latch();
 
-/** Answers in the handler's place as soon as it has begun, as a time limit would. */
+/** Answers in the handler's place while it is at work, as a time limit would. */
 class GiveUp implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    next.handle().subscribe().unsubscribe();
-    return throwError(() => new HttpException('too late', 504));
+    const begun = next.handle().subscribe();
+    return from(entered.promise).pipe(
+      tap(() => begun.unsubscribe()),
+      switchMap(() => throwError(() => new HttpException('too late', 504))),
+    );
   }
 }
 
@@ -64,7 +69,9 @@ class InnerController {
   @Get('given-up')
   @RecordUsage(calls.map)
   @UseInterceptors(GiveUp)
-  givenUp(): string {
+  async givenUp(): Promise<string> {
+    entered.open();
+    await work.promise;
     return 'unheard';
   }
 }
@@ -75,6 +82,8 @@ describe.each(ADAPTERS)('LedgerInterceptor inside other interceptors on %s', (ad
   beforeEach(async () => {
     calls.clear();
     attempts = 0;
+    entered = latch();
+    work = latch();
     app = await RecordedApp.start(adapter, { controllers: [InnerController] }, () => undefined, {
       isGlobal: false,
     });
@@ -91,9 +100,10 @@ describe.each(ADAPTERS)('LedgerInterceptor inside other interceptors on %s', (ad
 
   it.each([
     ['spoiled', 400, 'fine'],
-    ['given-up', 504, undefined],
+    ['given-up', 504, 'unheard'],
   ])('maps %s once as failed, since the answer is not the handler’s', async (path, status, was) => {
     expect((await app.fetch(`/inner/${path}`)).status).toBe(status);
+    work.open();
     await calls.reach(1);
     await app.close();
     expect(calls.ends).toEqual(['failed']);

@@ -32,7 +32,7 @@ async function* halves(rest: ReturnType<typeof latch<void>> | undefined): AsyncG
 class FeedController {
   @Get('feed')
   @RecordUsage((call) => {
-    const { query } = call.context.switchToHttp().getRequest<{ query: { name?: string } }>();
+    const { query } = call.context!.switchToHttp().getRequest<{ query: { name?: string } }>();
     return { ...calls.map(call), memo: `${query.name} ${call.end}` };
   })
   feed(@Query('name') _name: string): AsyncIterable<string> {

@@ -26,8 +26,8 @@ const calls = new CallLog();
 const sentBefore: boolean[] = [];
 
 function mapUnsent(call: UsageCall<unknown>): { userId: number } {
-  const response = call.context
-    .switchToHttp()
+  const response = call
+    .context!.switchToHttp()
     .getResponse<ServerResponse & { raw?: ServerResponse }>();
   sentBefore.push((response.raw ?? response).headersSent);
   return calls.map(call);

@@ -1,3 +1,4 @@
+import { of, type Observable } from 'rxjs';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import { RecordUsage } from './record-usage.decorator.js';
@@ -62,6 +63,61 @@ describe('RecordUsage, as its types promise', () => {
   });
 });
 
+describe('RecordUsage, on methods of another result', () => {
+  it('refuses to compile', () => {
+    class Methods {
+      @RecordUsage<Answer>(() => null)
+      plain(): Answer {
+        return { tokens: 1 };
+      }
+
+      @RecordUsage<Answer>(() => null)
+      async promise(): Promise<Answer> {
+        return { tokens: 1 };
+      }
+
+      @RecordUsage<Answer>(() => null)
+      observable(): Observable<Answer> {
+        return of({ tokens: 1 });
+      }
+
+      @RecordUsage<Answer>(() => null)
+      async laterObservable(): Promise<Observable<Answer>> {
+        return of({ tokens: 1 });
+      }
+
+      @RecordUsage<Answer>(() => null)
+      async *iterable(): AsyncGenerator<Answer> {
+        yield { tokens: 1 };
+      }
+
+      @RecordUsage(() => null)
+      unannotated(_input: string): string[] {
+        return [];
+      }
+
+      // @ts-expect-error the method's result has no tokens
+      @RecordUsage<Answer>(() => null)
+      otherPlain(): { token: number } {
+        return { token: 1 };
+      }
+
+      // @ts-expect-error the method's result has no tokens
+      @RecordUsage<Answer>(() => null)
+      async otherPromise(): Promise<{ token: number }> {
+        return { token: 1 };
+      }
+
+      // @ts-expect-error the method's result is a text
+      @RecordUsage((_call: UsageCall<Answer>) => null)
+      otherObservable(): Observable<string> {
+        return of('');
+      }
+    }
+    expect(new Methods()).toBeInstanceOf(Methods);
+  });
+});
+
 describe('RecordUsage, where it stands', () => {
   const metered = RecordUsage(() => null);
 
@@ -81,6 +137,16 @@ describe('RecordUsage, where it stands', () => {
       class Both {}
       return Both;
     }).toThrow('@RecordUsage stands twice on Both');
+  });
+
+  it('refuses to stand on what is no method of an object', () => {
+    expect(() => {
+      class Static {
+        @metered
+        static answer(): void {}
+      }
+      return Static;
+    }).toThrow('@RecordUsage on Static.answer');
   });
 
   it('may stand on a handler, its controller, and a class that inherits from it', () => {

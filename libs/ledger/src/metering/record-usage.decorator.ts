@@ -1,32 +1,61 @@
-import { SetMetadata, UseInterceptors, type CustomDecorator, type Type } from '@nestjs/common';
+import { SetMetadata, UseFilters, type Type } from '@nestjs/common';
+import type { Observable } from 'rxjs';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { LedgerInterceptor } from './ledger.interceptor.js';
-import { RECORD_USAGE, type RecordUsageMetadata } from './record-usage.metadata.js';
+import { meterHandlers, meterMethod, MeteredClasses, RECORD_USAGE } from './metered-classes.js';
 import type { DefaultTable, RecordUsageOptions, UsageMapper } from './usage-call.interface.js';
+import type { RecordUsageMetadata } from './usage-plan.js';
+
+/** What a method may return whose result is `Result`: the value itself, or a promise or stream of it. */
+type Returned<Result> = Result | Observable<Result> | AsyncIterable<Result>;
 
 /**
- * Records usage of a handler, or of every handler of a controller (a handler's own decorator goes
- * before its controller's). It brings `LedgerInterceptor` along, outside of the interceptors
- * that are written above it and inside of the controller's; register that globally or on the
- * controller as well where it must be further out: the outermost one has the call.
+ * Stands on a class, or on a method whose result fits the mapper's.
  *
- * The mapper runs exactly once per request that reaches the interceptor. For a plain result that is
- * before the response is sent; for streams, handlers with `@Res()` or `@Next()`, `@Sse()`, errors
- * and clients that hang up it is when the response has finished or closed. There the response is
- * out, so no `guarantee` can hold it: `room` and `commit` then mean that the entry waits for room.
- * With `room` and `commit` the mapper runs before the result is serialised, so it can't know if
- * that fails; with `record` such a call ends as `failed`.
+ * @publicApi
+ */
+export interface UsageDecorator<Result = unknown> {
+  <Method extends (...args: never[]) => Returned<Result> | PromiseLike<Returned<Result>>>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<Method>,
+  ): void;
+  (target: abstract new (...args: never[]) => unknown): void;
+  /** The key of the decorator's metadata. */
+  readonly KEY: symbol;
+}
+
+/**
+ * Records usage of a method that Nest or other code calls: a route, a handler of messages, a resolver of
+ * GraphQL, a job's `process()`, a scheduled method, or any method of a provider. On a class it stands for
+ * each of its handlers that has no decorator of its own.
  *
- * One on a handler, and one on a controller. A mapper may return several entries of its ledger; what
+ * The mapper runs exactly once for each call of the method. Over HTTP that is, for a plain result,
+ * before the response is sent; for streams, handlers with `@Res()` or `@Next()`, `@Sse()`, errors and
+ * clients that hang up it is when the response has finished or closed. Elsewhere it is when the method
+ * has ended, or the observable or async iterable that it returned. As long as the method itself still
+ * runs the call is not over, whatever an interceptor has answered meanwhile; one second after its client
+ * has gone it is.
+ *
+ * A `guarantee` holds what a promise or a plain response brings. A response that is out can't be held,
+ * nor a value that is returned at once to code that does not wait: `room` and `commit` then mean that the
+ * entry waits for room. With `room` and `commit` the mapper runs before the result is serialised, so
+ * it can't know if that fails; with `record` such a call ends as `failed`.
+ *
+ * To have the call further out, pipes and other interceptors included, register `LedgerInterceptor`.
+ *
+ * One on a method, and one on a class. A mapper may return several entries of its ledger; what
  * goes to another ledger is recorded by that one's `LedgerService`.
  *
- * A mapper that throws is counted (`mapperErrors`) and logged at most once a second; the response
- * goes out unchanged.
+ * A mapper that throws is counted (`mapperErrors`) and logged at most once a second; the call's result is
+ * unchanged. Without its ledger an application does not boot. An object that Nest did not create records
+ * nothing, and that is logged once for each method.
  *
- * `Result` is the handler's result. To have entries checked against a ledger's columns as well,
+ * `Result` is the method's result: what its promise, observable or async iterable holds. Another one
+ * than the method's is a compile error. To have entries checked against a ledger's columns as well,
  * leave both type arguments out and annotate the mapper's parameter, or give both.
  *
- * @throws Error when the class is made, if it stands twice on one handler or controller
+ * @throws Error when the class is made, if it stands twice on one method or class, or on a static method
+ * or an accessor
  * @example
  * ```ts
  * @Post()
@@ -40,26 +69,42 @@ import type { DefaultTable, RecordUsageOptions, UsageMapper } from './usage-call
 export function RecordUsage<Result = unknown>(
   mapper: UsageMapper<Result, DefaultTable>,
   options?: RecordUsageOptions & { ledger?: undefined },
-): CustomDecorator<symbol>;
+): UsageDecorator<Result>;
 export function RecordUsage<Result = unknown, Table extends LedgerTable = LedgerTable>(
   mapper: UsageMapper<Result, Table>,
   options: RecordUsageOptions<Table> & { ledger: Table },
-): CustomDecorator<symbol>;
+): UsageDecorator<Result>;
 export function RecordUsage(
   mapper: (call: never) => unknown,
   options: RecordUsageOptions = {},
-): CustomDecorator<symbol> {
-  const mark = SetMetadata<symbol, RecordUsageMetadata>(RECORD_USAGE, { mapper, options });
-  const intercept = UseInterceptors(LedgerInterceptor);
-  const decorate = ((target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => {
+): UsageDecorator {
+  const metadata: RecordUsageMetadata = { mapper, options };
+  const decorate = (
+    target: object,
+    key?: string | symbol,
+    descriptor?: PropertyDescriptor,
+  ): void => {
     refuseSecond(target, key, descriptor);
-    // As Nest's own `applyDecorators` does: a class has neither key nor descriptor.
-    for (const each of [mark, intercept] as (MethodDecorator & ClassDecorator)[]) {
-      if (descriptor && key !== undefined) each(target, key, descriptor);
-      else each(target as Type);
-    }
-  }) as CustomDecorator<symbol>;
-  return Object.assign(decorate, { KEY: mark.KEY });
+    if (key === undefined) return decorateClass(target as Type, metadata);
+    refuseOther(target, key, descriptor);
+    meterMethod(target, key, descriptor!, metadata);
+  };
+  return Object.assign(decorate, { KEY: RECORD_USAGE }) as UsageDecorator;
+}
+
+function decorateClass(type: Type, metadata: RecordUsageMetadata): void {
+  SetMetadata(RECORD_USAGE, metadata)(type);
+  UseFilters(MeteredClasses)(type);
+  meterHandlers(type, metadata);
+}
+
+function refuseOther(target: object, key: string | symbol, descriptor?: PropertyDescriptor): void {
+  if (typeof target === 'object' && typeof descriptor?.value === 'function') return;
+  const { name } = typeof target === 'object' ? target.constructor : (target as Type);
+  throw new Error(
+    `@RecordUsage on ${name}.${String(key)}: it stands on methods of an object, ` +
+      'not on static ones, accessors or properties',
+  );
 }
 
 /** Metadata holds one mapper: that of the other would never run, and nothing would tell of it. */

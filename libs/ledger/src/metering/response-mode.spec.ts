@@ -1,18 +1,7 @@
-import {
-  Body,
-  Controller,
-  Get,
-  Next,
-  Query,
-  Req,
-  Res,
-  Response,
-  Sse,
-  type ExecutionContext,
-} from '@nestjs/common';
+import { Body, Controller, Get, Next, Query, Req, Res, Response, Sse } from '@nestjs/common';
 import { NEVER } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { responseModeOf } from './response-mode.js';
+import { methodNameOf, responseModeOf } from './response-mode.js';
 import { Usage } from './usage.decorator.js';
 
 /** Replaces a method by one of another name, as tracing decorators do. */
@@ -75,11 +64,9 @@ describe('responseModeOf', () => {
     ['wrapped', 'manual'],
   ] as const)('tells that %s is %s, inherited or not', (method, mode) => {
     for (const controller of [Handlers, Heirs]) {
-      const context = {
-        getClass: () => controller,
-        getHandler: () => controller.prototype[method],
-      } as unknown as ExecutionContext;
-      expect(responseModeOf(context)).toBe(mode);
+      const handler = controller.prototype[method];
+      const key = methodNameOf(controller.prototype, handler);
+      expect(responseModeOf(controller, key, handler)).toBe(mode);
     }
   });
 });

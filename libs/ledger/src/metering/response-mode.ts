@@ -1,5 +1,6 @@
-import { Get, Next, Res, Sse, type ExecutionContext } from '@nestjs/common';
+import { Get, Next, Res, Sse, type Type } from '@nestjs/common';
 import 'reflect-metadata';
+import { hiddenIndexOf } from './hidden-parameters.js';
 
 /**
  * Who answers: `plain`: Nest, with the result; `passthrough`: Nest, but the handler holds the
@@ -34,24 +35,18 @@ const sseKeys = Reflect.getMetadataKeys(routes.sse).filter(
   (key: unknown) => !Reflect.hasMetadata(key, routes.plain),
 );
 /** Kinds of parameter that make the handler answer itself: Nest's keys are `kind:index`. */
-const answeringKinds = new Set(parameterKinds(Probe, 'manual'));
+const answeringKinds = new Set(parameterKinds(Probe, 'manual', Number.POSITIVE_INFINITY));
 
-/** Tells by its decorators who answers for a context's handler. @internal */
-export function responseModeOf(context: ExecutionContext): ResponseMode {
-  const handler = context.getHandler();
-  if (sseKeys.some((key: unknown) => Reflect.hasMetadata(key, handler))) return 'sse';
-  const controller = context.getClass();
-  const method = methodNameOf(controller.prototype as object, handler);
-  if (!parameterKinds(controller, method).some((kind) => answeringKinds.has(kind))) {
-    return 'plain';
-  }
-  return passthroughKeys.some((key: unknown) => Reflect.getMetadata(key, controller, method))
-    ? 'passthrough'
-    : 'manual';
+/** Tells by its decorators who answers for a class's method. @internal */
+export function responseModeOf(type: Type, key: string | symbol, method: object): ResponseMode {
+  if (sseKeys.some((metadata: unknown) => Reflect.hasMetadata(metadata, method))) return 'sse';
+  const hiddenAt = hiddenIndexOf(type, key) ?? Number.POSITIVE_INFINITY;
+  if (!parameterKinds(type, key, hiddenAt).some((kind) => answeringKinds.has(kind))) return 'plain';
+  return isPassthrough(type, key) ? 'passthrough' : 'manual';
 }
 
 /** The handler's name as a member: a decorator that wraps a method may leave `name` another. */
-function methodNameOf(prototype: object, handler: { readonly name: string }): string {
+export function methodNameOf(prototype: object, handler: { readonly name: string }): string {
   let holder: object | null = prototype;
   for (; holder; holder = Object.getPrototypeOf(holder) as object | null) {
     const members = Object.entries(Object.getOwnPropertyDescriptors(holder));
@@ -61,9 +56,17 @@ function methodNameOf(prototype: object, handler: { readonly name: string }): st
   return handler.name;
 }
 
-function parameterKinds(controller: object, method: string): string[] {
-  return parameterKeys
-    .map((key) => Reflect.getMetadata(key, controller, method) as object | undefined)
-    .flatMap((parameters) => Object.keys(parameters ?? {}))
-    .map((parameter) => parameter.split(':')[0] ?? '');
+function isPassthrough(type: object, key: string | symbol): boolean {
+  return passthroughKeys.some((metadata) => Reflect.getMetadata(metadata, type, key) as unknown);
 }
+
+/** Of those that the method declares itself. */
+function parameterKinds(type: object, key: string | symbol, hiddenAt: number): string[] {
+  return parameterKeys
+    .map((metadata) => Reflect.getMetadata(metadata, type, key) as Parameters | undefined)
+    .flatMap((parameters) => Object.entries(parameters ?? {}))
+    .filter(([, { index }]) => index === undefined || index < hiddenAt)
+    .map(([parameter]) => parameter.split(':')[0] ?? '');
+}
+
+type Parameters = Readonly<Record<string, { readonly index?: number }>>;

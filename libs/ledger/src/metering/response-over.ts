@@ -15,6 +15,9 @@ export type RawResponse = ServerResponse & {
 export interface RawExchange {
   readonly request: IncomingMessage;
   readonly response: RawResponse;
+  /** The same as the adapter has them. */
+  readonly nestRequest: unknown;
+  readonly nestResponse: unknown;
 }
 
 type Wrapped<Raw> = Raw & { readonly raw?: Raw };
@@ -23,12 +26,17 @@ type Wrapped<Raw> = Raw & { readonly raw?: Raw };
 export function rawExchangeOf(context: ExecutionContext): RawExchange | undefined {
   if (context.getType() !== 'http') return undefined;
   // Not by `switchToHttp()`, which gives the context three functions anew with each call.
+  return rawExchange(context.getArgByIndex(0), context.getArgByIndex(1));
+}
+
+/** The exchange behind the adapter's request and response; undefined if they are none. @internal */
+export function rawExchange(nestRequest: unknown, nestResponse: unknown): RawExchange | undefined {
   // Fastify wraps what Express extends.
-  const request = context.getArgByIndex<Wrapped<IncomingMessage> | undefined>(0);
-  const response = context.getArgByIndex<Wrapped<RawResponse> | undefined>(1);
+  const request = nestRequest as Wrapped<IncomingMessage> | undefined;
+  const response = nestResponse as Wrapped<RawResponse> | undefined;
   const raw = response?.raw ?? response;
   if (!request || typeof raw?.once !== 'function') return undefined;
-  return { request: request.raw ?? request, response: raw };
+  return { request: request.raw ?? request, response: raw, nestRequest, nestResponse };
 }
 
 /**
@@ -79,39 +87,17 @@ export function isGone(request: IncomingMessage): boolean {
   return !isMultiplexed(request) && request.socket?.destroyed === true;
 }
 
-/**
- * Calls back each time the headers are about to be written, with the status that they carry: the
- * last moment before the answer goes out, and the first at which it is known to be the handler's
- * own. Node has no event for it; wrapping `writeHead` is what the `on-headers` package does for
- * Express's own middleware.
- *
- * @returns false if the response can't tell, and the callback is never called
- * @internal
- */
-export function beforeHeaders(response: RawResponse, callback: (status: number) => void): boolean {
-  const writeHead: unknown = Reflect.get(response, 'writeHead');
-  if (typeof writeHead !== 'function' || response.headersSent) return false;
-  const hooked = function (this: RawResponse, ...args: unknown[]): RawResponse {
-    callback(typeof args[0] === 'number' ? args[0] : this.statusCode);
-    return writeHead.apply(this, args) as RawResponse;
-  };
-  // Defined and not assigned: after `response.writeHead = …` V8 (11.3) moves the garbage of nearly
-  // every request to the old generation, which makes a collection of the young one five times longer.
-  Object.defineProperty(response, 'writeHead', {
-    value: hooked,
-    configurable: true,
-    enumerable: false,
-    writable: true,
-  });
-  return true;
-}
-
 /** Requests of one HTTP/2 session share its socket, and their own streams tell when they close. */
-function isMultiplexed(request: IncomingMessage): boolean {
+export function isMultiplexed(request: IncomingMessage): boolean {
   return (request.httpVersionMajor ?? 1) > 1;
 }
 
-function watchConnection(request: IncomingMessage, callback: () => void): () => void {
+/**
+ * Calls back when the connection of a request closes.
+ *
+ * @returns a function that ends it
+ */
+export function watchConnection(request: IncomingMessage, callback: () => void): () => void {
   const socket = request.socket as Socket | undefined;
   // Requests that are injected in tests may have no socket worth the name.
   if (isMultiplexed(request) || typeof socket?.once !== 'function') return () => undefined;

@@ -10,10 +10,15 @@ import { isErrored, type Readable } from 'node:stream';
 export function streamOf(result: unknown): object | undefined {
   if (typeof result !== 'object' || result === null) return undefined;
   try {
-    if (isStream(result)) return unwrap(result);
-    if (Object.getPrototypeOf(result) !== Object.prototype) return undefined;
-    const held = Object.values(result).find(isStream);
-    return held && unwrap(held);
+    // Most results are plain objects, and most of their values are none: those cost next to nothing.
+    const isPlain = Object.getPrototypeOf(result) === Object.prototype;
+    if (isPlain ? isPiped(result) : isStream(result)) return unwrap(result);
+    if (!isPlain) return undefined;
+    for (const key of Object.keys(result)) {
+      const value = (result as Record<string, unknown>)[key];
+      if (typeof value === 'object' && value !== null && isStream(value)) return unwrap(value);
+    }
+    return undefined;
   } catch {
     // A getter that throws: whoever serialises the result will say so, and answer for it.
     return undefined;
@@ -89,7 +94,10 @@ function watchIterator(iterator: AsyncIterator<unknown>, onError: OnError): Asyn
 /** What Nest and its adapters stream; an awaitable stands for what it resolves to. */
 function isStream(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
-  if (value instanceof StreamableFile || isWebResponse(value)) return true;
+  return value instanceof StreamableFile || isWebResponse(value) || isPiped(value);
+}
+
+function isPiped(value: object): boolean {
   const candidate = value as Record<PropertyKey, unknown>;
   return (
     typeof candidate['pipe'] === 'function' ||

@@ -3,11 +3,13 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { UsageEntry } from '../entry/usage-entry.interface.js';
 
 /**
- * How a call of a handler ended.
+ * How a call ended.
  *
- * `completed`: the handler's answer was sent, or is about to be. `failed`: the handler or what
- * follows it threw, its stream broke, or an error answer (status 400 and above) was sent in place
- * of its result. `aborted`: the client hung up before the answer was complete.
+ * `completed`: the method returned and, over HTTP, its answer was sent or is about to be; a stream that it
+ * returned was read to its end. `failed`: the method or what follows it threw, its stream broke, or over
+ * HTTP something else was answered in its place: an error (status 400 and above), or by an interceptor
+ * that did not wait for it. `aborted`: the client hung up, or the reader left, before the end; or the
+ * application stopped, and its time limit came first.
  *
  * @publicApi
  */
@@ -25,8 +27,14 @@ export type UsageDraft<Table extends LedgerTable = LedgerTable> = Partial<
 
 /** One call of a decorated handler, as its mapper sees it. @publicApi */
 export interface UsageCall<Result = unknown, Table extends LedgerTable = LedgerTable> {
-  /** The handler's context; the answer's status may be read from it, but no longer changed. */
-  readonly context: ExecutionContext;
+  /**
+   * The method's context; the answer's status may be read from it, but no longer changed. Undefined
+   * where Nest does not call the method as a handler: jobs, scheduled methods, methods that other code
+   * calls, and field resolvers unless `fieldResolverEnhancers` has `interceptors`.
+   */
+  readonly context: ExecutionContext | undefined;
+  /** What the method was called with; empty if it was not reached. */
+  readonly args: readonly unknown[];
   readonly end: UsageEnd;
   /**
    * What the handler returned: the resolved value, an observable's last value (for `@Sse()` the

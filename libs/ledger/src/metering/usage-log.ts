@@ -29,6 +29,14 @@ export class UsageLog {
     this.tell('guarantee', `WARNING: usage of ${handler}: ${textOf(error)}`);
   }
 
+  /** A method was called on an object that belongs to no application. @param handler `Class.method` */
+  notNest(handler: string): void {
+    this.logger.warn(
+      `WARNING: @RecordUsage on ${handler} recorded nothing: the object was not created by Nest, or its ` +
+        'ledger was not there yet; provide its class in a module, and call it after the boot',
+    );
+  }
+
   private tell(kind: string, line: string, error?: unknown): void {
     const now = this.clock.monotonic();
     const last = this.kinds.get(kind);

@@ -1,4 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import 'reflect-metadata';
 import { onePerNest } from '../nest/one-per-nest.js';
 import { rawExchangeOf, type RawResponse } from './response-over.js';
 import type { UsageDraft } from './usage-call.interface.js';
@@ -11,30 +12,46 @@ const DRAFT = Symbol.for('nestjs-ledger/usage-draft');
 /** Drafts of other calls, by an object that lives exactly as long as the call; see `callObject`. */
 const drafts = onePerNest('usage drafts', () => new WeakMap<object, UsageDraft>());
 
+/** Which parameter of a method is its draft. In the registry, so that two copies of the package meet. */
+const USAGE_INDEX = Symbol.for('nestjs-ledger/usage-index');
+
+const parameter = createParamDecorator((_data: undefined, context: ExecutionContext) =>
+  draftOf(context),
+);
+
 /**
- * Gives a handler an object to fill with what only it knows, as it streams; its mapper finds it as
- * `call.usage`. The draft is one per request and outlives the handler's return.
+ * Gives a method an object to fill with what only it knows, as it works or streams; its mapper finds it
+ * as `call.usage`. The draft is one per call and outlives the method's return.
  *
- * Outside HTTP it needs a message, acknowledgement or context object of the call's own, which every
- * transport of Nest has but a WebSocket message that is a bare string or number.
+ * Where Nest resolves no parameters (a job, a scheduled method, a method that other code calls), the
+ * draft takes the place of an argument that was left out.
  *
  * @publicApi
  */
-export const Usage: () => ParameterDecorator = createParamDecorator(
-  (_data: undefined, context: ExecutionContext) => draftOf(context),
-);
+export const Usage: () => ParameterDecorator = () => (target, key, index) => {
+  parameter()(target, key, index);
+  if (key !== undefined) Reflect.defineMetadata(USAGE_INDEX, index, target.constructor, key);
+};
+
+/** Which parameter of a method carries `@Usage()`; undefined if none does. @internal */
+export function usageIndexOf(type: object, key: string | symbol): number | undefined {
+  return Reflect.getMetadata(USAGE_INDEX, type, key) as number | undefined;
+}
 
 /** The draft of a call, made when first asked for. @internal */
 export function draftOf(context: ExecutionContext): UsageDraft {
   const exchange = rawExchangeOf(context);
-  if (exchange) {
-    const response: RawResponse & { [DRAFT]?: UsageDraft } = exchange.response;
-    return (response[DRAFT] ??= {});
-  }
+  if (exchange) return draftOnResponse(exchange.response);
   const key = callObject(context);
   const draft = (key && drafts.get(key)) ?? {};
   if (key) drafts.set(key, draft);
   return draft;
+}
+
+/** The draft of a call over HTTP. @internal */
+export function draftOnResponse(response: RawResponse): UsageDraft {
+  const marked: RawResponse & { [DRAFT]?: UsageDraft } = response;
+  return (marked[DRAFT] ??= {});
 }
 
 /**

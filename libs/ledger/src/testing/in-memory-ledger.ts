@@ -63,7 +63,11 @@ export class InMemoryLedger {
 
   /** Seals and ends. A manual clock is moved on until it is done. */
   async finish(): Promise<void> {
-    await this.#moved(this.ledger.shutdown.finish());
+    const { shutdown, openCalls } = this.ledger;
+    if (openCalls.size > 0 && !(await this.#moved(shutdown.waitFor(openCalls.idle())))) {
+      openCalls.abortAll();
+    }
+    await this.#moved(shutdown.finish());
   }
 
   async #moved<T>(work: Promise<T>): Promise<T> {

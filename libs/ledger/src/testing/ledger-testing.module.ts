@@ -1,5 +1,5 @@
 import { Inject, Module, type DynamicModule, type Provider } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { HealthIndicatorService } from '@nestjs/terminus';
 import type { Server } from 'node:http';
 import type { LedgerOptions } from '../config/ledger-options.interface.js';
@@ -7,6 +7,7 @@ import { defaultLedger, type LedgerDefinition } from '../define-ledger.js';
 import type { StoredEntry } from '../entry/usage-entry.interface.js';
 import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
 import { LedgerInterceptor } from '../metering/ledger.interceptor.js';
+import { prepareApplication } from '../metering/metered-classes.js';
 import { OpenConnections } from '../metering/open-connections.js';
 import { LedgerService } from '../ledger.service.js';
 import { getLedgerHealthToken, getLedgerToken } from '../ledger.tokens.js';
@@ -74,7 +75,9 @@ export class LedgerTestingModule {
   constructor(
     @Inject(LEDGERS) ledgers: ReadonlyMap<string, InMemoryLedger>,
     @Inject(HttpAdapterHost) host: HttpAdapterHost,
+    @Inject(ModulesContainer) modules: ModulesContainer,
   ) {
+    prepareApplication(modules);
     this.#ledgers = ledgers;
     this.#host = host;
   }

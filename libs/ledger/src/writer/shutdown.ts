@@ -20,6 +20,9 @@ import type { Settler } from './settler.js';
 const SPILL_MS_PER_ENTRY = 0.03;
 const SPILL_MS_BASE = 150;
 
+/** Milliseconds kept for writing what open calls record at the very end. */
+const WRITE_MS = 1000;
+
 /** What the shutdown is made of. */
 export interface ShutdownParts {
   readonly source: BatchSource;
@@ -113,6 +116,25 @@ export class Shutdown {
     writer.drainFrom();
     await writer.flush(shutdownTimeoutMs / 2);
     this.#spentMs = clock.monotonic() - startedAt;
+  }
+
+  /**
+   * Waits for work that may still record, and takes the wait from the time limit. What is left of it then
+   * is for writing: half of the rest, a second at most.
+   *
+   * @returns whether the work ended in time; it never rejects
+   */
+  async waitFor(work: Promise<unknown>): Promise<boolean> {
+    const { clock, shutdownTimeoutMs } = this.#parts;
+    const leftMs = Math.max(0, shutdownTimeoutMs - this.#spentMs);
+    const hold = clock.hold();
+    const startedAt = clock.monotonic();
+    let isDone = false;
+    const done = (): void => void (isDone = true);
+    await atMost(clock, leftMs - Math.min(leftMs / 2, WRITE_MS), work.then(done, done));
+    this.#spentMs += clock.monotonic() - startedAt;
+    hold.cancel();
+    return isDone;
   }
 
   /** Refuses new entries, writes the rest, and spills what the time limit leaves. */

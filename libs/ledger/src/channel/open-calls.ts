@@ -1,0 +1,66 @@
+import type { OpenCall, OpenCallList } from '../ports/open-call.interface.js';
+
+/**
+ * The calls and promises under way of one ledger. A stop waits for them before it seals.
+ *
+ * @internal
+ */
+export class OpenCalls implements OpenCallList {
+  #first: OpenCall | undefined;
+  #size = 0;
+  #waiters: (() => void)[] = [];
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add(call: OpenCall): void {
+    if (call.isListed) return;
+    call.isListed = true;
+    call.before = undefined;
+    call.after = this.#first;
+    if (this.#first) this.#first.before = call;
+    this.#first = call;
+    this.#size += 1;
+  }
+
+  delete(call: OpenCall): void {
+    if (!call.isListed) return;
+    call.isListed = false;
+    if (call.before) call.before.after = call.after;
+    else this.#first = call.after;
+    if (call.after) call.after.before = call.before;
+    call.before = call.after = undefined;
+    this.#size -= 1;
+    if (this.#size > 0 || this.#waiters.length === 0) return;
+    for (const resolve of this.#waiters.splice(0)) resolve();
+  }
+
+  /** Resolves when none is open. */
+  idle(): Promise<void> {
+    if (this.#size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  /** Ends those that are open now. */
+  abortAll(): void {
+    const open: OpenCall[] = [];
+    for (let call = this.#first; call; call = call.after) open.push(call);
+    for (const call of open) {
+      call.abort();
+      this.delete(call);
+    }
+  }
+
+  /**
+   * Counts a promise as open until it settles.
+   *
+   * @returns a promise that settles as the given one does. Not the given one itself: a handler on that
+   * would make a rejection look handled that nobody has heard of.
+   */
+  track<T>(promise: PromiseLike<T>): Promise<T> {
+    const call: OpenCall = { abort: () => undefined };
+    this.add(call);
+    return Promise.resolve(promise).finally(() => this.delete(call));
+  }
+}
