@@ -36,6 +36,9 @@ describe('onLoss', () => {
     test.sink.failNext({ kind: 'row', rowNumber: 1, sqlState: '23514' });
     test.ledger.intake.offer({ userId: 1 });
     await test.clock.advance(1000);
+    // Another row gets in, so the table is not at fault.
+    test.ledger.intake.offer({ userId: 3 });
+    await test.clock.advance(1000);
     expect(reports).toMatchObject([{ kind: 'deadLettered', count: 1, sqlState: '23514' }]);
     test.sink.failAlways({ kind: 'transient' });
     test.ledger.intake.offer({ userId: 2 });
