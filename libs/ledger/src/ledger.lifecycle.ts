@@ -18,6 +18,7 @@ import type { PartitionKeeper } from './partitions/partition-keeper.js';
 import type { LedgerFiles } from './files/ledger-files.js';
 import { describeLeft } from './ledger.left-files.js';
 import type { Timer } from './clock/clock.js';
+import { realTimers } from './clock/real-timers.js';
 
 /** Time that an application has to call `enableShutdownHooks()` after its bootstrap. */
 const SIGTERM_GRACE_MS = 5000;
@@ -244,7 +245,7 @@ export class LedgerLifecycle
     const connections = OpenConnections.of(server);
     const close = (): void => connections.closeUnused();
     connections.endAfterAnswers();
-    this.#closingIdle ??= setInterval(close, CLOSE_IDLE_MS).unref();
+    this.#closingIdle ??= realTimers.setInterval(close, CLOSE_IDLE_MS).unref();
     close();
   }
 
@@ -271,7 +272,7 @@ export class LedgerLifecycle
   }
 
   async #seal(): Promise<void> {
-    clearInterval(this.#closingIdle);
+    realTimers.clearInterval(this.#closingIdle);
     this.#stopWatches();
     const { ledger, files } = this.#parts;
     // Calls whose clients left last may not be over yet, though the server is closed.

@@ -1,3 +1,5 @@
+import { realTimers } from './real-timers.js';
+
 /** A timer that can be taken back; never keeps the process alive. @publicApi */
 export interface Timer {
   /** Its callback is not called from now on; nothing happens if it was. */
@@ -21,21 +23,22 @@ export interface Clock {
 /** The longest interval that Node takes. Source: its manual, timers. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
-/** The machine's own clock. @internal */
+/** The machine's own clock, also while a test runner fakes timers. @internal */
 export const systemClock: Clock = {
-  now: Date.now,
-  monotonic: () => performance.now(),
+  // Asked for each time: a faked date is the date.
+  now: () => Date.now(),
+  monotonic: realTimers.monotonic,
   after(ms, callback) {
-    const timer = setTimeout(callback, ms);
+    const timer = realTimers.setTimeout(callback, ms);
     timer.unref();
-    return { cancel: () => clearTimeout(timer) };
+    return { cancel: () => realTimers.clearTimeout(timer) };
   },
   nextTurn(callback) {
-    setImmediate(callback);
+    realTimers.setImmediate(callback);
   },
   hold() {
-    const timer = setInterval(() => {}, LONGEST_INTERVAL_MS);
-    return { cancel: () => clearInterval(timer) };
+    const timer = realTimers.setInterval(() => {}, LONGEST_INTERVAL_MS);
+    return { cancel: () => realTimers.clearInterval(timer) };
   },
 };
 

@@ -1,3 +1,5 @@
+import { realTimers } from './real-timers.js';
+
 /** The time of an attempt is up. @internal */
 export class DeadlineError extends Error {
   /** @param limitMs what the whole attempt was given */
@@ -13,12 +15,12 @@ export class Deadline {
 
   /** @param limitMs milliseconds from now; `Infinity`: none */
   constructor(readonly limitMs: number) {
-    this.#endsAt = performance.now() + limitMs;
+    this.#endsAt = realTimers.monotonic() + limitMs;
   }
 
   /** Milliseconds that are left, at least 0. */
   get remainingMs(): number {
-    return Math.max(0, this.#endsAt - performance.now());
+    return Math.max(0, this.#endsAt - realTimers.monotonic());
   }
 
   /**
@@ -31,12 +33,15 @@ export class Deadline {
     let timer: NodeJS.Timeout | undefined;
     const timeUp = new Promise<never>((_, reject) => {
       // Keeps the process alive: it ends by itself, and a drain must not end before it.
-      timer = setTimeout(() => reject(new DeadlineError(this.limitMs)), this.remainingMs);
+      timer = realTimers.setTimeout(
+        () => reject(new DeadlineError(this.limitMs)),
+        this.remainingMs,
+      );
     });
     try {
       return await Promise.race([work, timeUp]);
     } finally {
-      clearTimeout(timer);
+      realTimers.clearTimeout(timer);
     }
   }
 }

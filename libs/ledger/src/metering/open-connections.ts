@@ -3,6 +3,7 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { Server as TlsServer, type TLSSocket } from 'node:tls';
+import { realTimers } from '../clock/real-timers.js';
 
 /** A client that has just connected may be about to ask: its request may be on the way. */
 const SILENT_MS = 1000;
@@ -69,7 +70,7 @@ export class OpenConnections {
   }
 
   #note(socket: Socket, carriesHttp1: boolean): void {
-    const now = performance.now();
+    const now = realTimers.monotonic();
     const since = { connectedAt: now, unsentSince: now, readSince: now };
     const nothing = { response: undefined, unsent: 0, read: 0 };
     const canUpgrade = this.#canUpgrade;
@@ -109,8 +110,8 @@ export class OpenConnections {
    */
   closeUnused(): void {
     // After a blocked loop a timer comes before what has arrived meanwhile; this comes after it.
-    setImmediate(() => {
-      const now = performance.now();
+    realTimers.setImmediate(() => {
+      const now = realTimers.monotonic();
       // Node takes a connection for idle once its answer is complete, sent or not, and would cut it.
       if (!this.#isAnswering(now)) this.server.closeIdleConnections();
       for (const [socket, connection] of this.#connections) {
@@ -151,9 +152,9 @@ export class OpenConnections {
    * turns of the event loop before the last of them, whose calls then are over.
    */
   async allGone(): Promise<void> {
-    const end = performance.now() + CLOSED_MS;
+    const end = realTimers.monotonic() + CLOSED_MS;
     await turn();
-    while (this.#connections.size > 0 && performance.now() < end) await pause(1);
+    while (this.#connections.size > 0 && realTimers.monotonic() < end) await pause(1);
     await turn();
   }
 }

@@ -18,6 +18,7 @@ import { findPending } from './pending-migrations.js';
 import type { PendingMigration } from './pending-migrations.js';
 import { tableNames } from '../postgres/table-names.js';
 import type { TableNames } from '../postgres/table-names.js';
+import { realTimers } from '../clock/real-timers.js';
 
 /** How migrations run. @internal */
 export interface MigrationRun {
@@ -70,7 +71,7 @@ export async function runMigrations(
   const { pollMs = 200, timeoutMs = 60_000, onLeft, extensions } = run;
   const end = new AbortController();
   const stop = (): void => end.abort();
-  const timer = setTimeout(stop, timeoutMs);
+  const timer = realTimers.setTimeout(stop, timeoutMs);
   run.signal?.addEventListener('abort', stop);
   if (run.signal?.aborted) stop();
   const { signal } = end;
@@ -97,7 +98,7 @@ export async function runMigrations(
     if (signal.aborted || deadline.remainingMs < 1) throw tookTooLong(definition);
     throw translate(error, definition, options.schema);
   } finally {
-    clearTimeout(timer);
+    realTimers.clearTimeout(timer);
     run.signal?.removeEventListener('abort', stop);
   }
 }

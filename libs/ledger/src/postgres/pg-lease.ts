@@ -5,6 +5,7 @@ import type { PgClient } from './pg-client.js';
 import type { PgStatement, StatementResult } from './pg-statement.js';
 import { readPgError } from './read-pg-error.js';
 import type { PgFailure } from './read-pg-error.js';
+import { realTimers } from '../clock/real-timers.js';
 
 /** A destroyed socket closes within a turn or two; longer than this it is not waited for. */
 const CLOSE_WAIT_MS = 100;
@@ -120,9 +121,9 @@ export class PgLease {
     stream?.destroy();
     if (!stream || this.runner.isReleased) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, CLOSE_WAIT_MS);
+      const timer = realTimers.setTimeout(resolve, CLOSE_WAIT_MS);
       stream.once('close', () => {
-        clearTimeout(timer);
+        realTimers.clearTimeout(timer);
         resolve();
       });
     });

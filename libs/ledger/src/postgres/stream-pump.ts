@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { realTimers } from '../clock/real-timers.js';
 
 /**
  * Writes whole messages to a socket without holding the event loop: one piece a turn, and none
@@ -41,7 +42,7 @@ export class StreamPump {
 
   /** After `drain` too a turn must pass: a fast reader drains the socket within the same one. */
   readonly #afterDrain = (): void => {
-    setImmediate(this.#turn);
+    realTimers.setImmediate(this.#turn);
   };
 
   readonly #turn = (): void => {
@@ -62,7 +63,7 @@ export class StreamPump {
     }
     if (this.isDone) return;
     if (stream.writableNeedDrain) stream.once('drain', this.#afterDrain);
-    else setImmediate(this.#turn);
+    else realTimers.setImmediate(this.#turn);
   };
 
   #write(parts: readonly Buffer[]): void {

@@ -2,6 +2,7 @@ import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import { rowColumnsOf } from '../entry/columns.js';
 import type { RowBatch } from '../ports/ledger-sink.interface.js';
 import type { BinaryParameter } from '../postgres/frontend-messages.js';
+import { realTimers } from '../clock/real-timers.js';
 
 /** OIDs of a type and of its array. Source: PostgreSQL's pg_type.dat; they never change. */
 const TYPE_OIDS: Readonly<Record<ColumnType | 'bytea', readonly [element: number, array: number]>> =
@@ -96,7 +97,7 @@ async function eachField(
       turnBytes += at - start;
       if (turnBytes >= TURN_BYTES) {
         turnBytes = 0;
-        await new Promise(setImmediate);
+        await new Promise((resolve) => realTimers.setImmediate(resolve));
       }
     }
   }

@@ -78,7 +78,7 @@ export class InMemorySink implements LedgerSink {
    * @param isSame whether two rows of one uuid are duplicates; default: if their bytes are equal
    */
   constructor(
-    now: () => number = Date.now,
+    now: () => number = () => Date.now(),
     isSame: (one: Buffer, other: Buffer) => boolean = (one, other) => one.equals(other),
   ) {
     this.#now = now;

@@ -1,5 +1,6 @@
 import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import { realTimers } from '../clock/real-timers.js';
 
 /**
  * Invalid entries that wait to be kept, at most: a caller with a bug in a loop must not fill the
@@ -58,7 +59,7 @@ export class DeadLetterKeeper {
 
   async #keepWaiting(): Promise<void> {
     // One turn, so that letters of one loop go together.
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => realTimers.setImmediate(resolve));
     while (this.#waiting.length > 0) {
       await this.#tryStore(this.#waiting.splice(0, LETTERS_AT_ONCE));
     }
