@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { NEEDED_PACKAGES } from '../libs/ledger/src/cli/init/plan-init.js';
+import { NEEDED_PACKAGES } from '../libs/ledger/src/cli/init/plan-packages.js';
 import { buildIfStale, compileProject, ExampleApp } from './support/example-app.js';
 import { OwnSchema } from './support/own-schema.js';
 import { readManifest } from './support/packed-package.js';
@@ -75,12 +75,19 @@ describe.each(['esm', 'cjs'])('init in a new application of the Nest CLI, %s', (
       const before = await sourcesOf(app);
       const shown = await init(app, '--dry-run');
       expect(shown).toContain('+  app.enableShutdownHooks();');
-      expect(shown).toContain(`+import { ledgerConfig } from './ledger.config${ending}';`);
-      // Nobody can be asked here.
-      expect(await init(app)).toContain('nothing written: give --yes');
+      expect(shown).toContain(`+import { ledgerModule } from './ledger.config${ending}';`);
+      // Nobody can be asked here, and nothing was done.
+      await expect(init(app)).rejects.toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('nothing written: give --yes') as string,
+      });
       expect(await sourcesOf(app)).toEqual(before);
 
-      expect(await init(app, '--yes')).toContain('wrote src/app.module.ts, src/ledger.config.ts');
+      const said = await init(app, '--yes');
+      expect(said).toContain('wrote src/app.module.ts, src/ledger.config.ts');
+      expect(said).toMatch(
+        /^next:\n {2}1\. install what is missing: npm install nestjs-ledger@0 /m,
+      );
       const after = await sourcesOf(app);
       expect(after['.env.example']).toContain('LEDGER_DATABASE_URL=');
       expect(await init(app, '--yes')).toContain('nothing to change');

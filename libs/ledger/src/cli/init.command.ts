@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline/promises';
 import type { AppFiles } from './init/app-files.interface.js';
 import { lineDiff } from './init/line-diff.js';
 import { loadCompiler } from './init/load-compiler.js';
+import { nextSteps } from './init/next-steps.js';
 import { planInit, type InitPlaces } from './init/plan-init.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
@@ -26,7 +27,8 @@ Examples:
   $ nestjs-ledger init
   $ nestjs-ledger init --module src/billing/billing.module.ts --dry-run
 
-Run it in the folder of the application. Exit code: 0, or 2 if it could not be done.`;
+Run it in the folder of the application. Exit code: 0, or 2 if it could not be done, which it can't where
+nobody can be asked and --yes is not given.`;
 
 /** Adds `nestjs-ledger init`. @internal */
 export function addInitCommand(program: Command, output: CommandOutput): void {
@@ -55,20 +57,22 @@ export async function init(
   output: CommandOutput,
   ask: () => Promise<boolean | undefined>,
 ): Promise<void> {
-  const { changes, notes } = planInit(loadCompiler(folder), filesOf(folder), places);
+  const plan = planInit(loadCompiler(folder), filesOf(folder), places);
+  const { changes, notes } = plan;
   for (const change of changes) for (const line of lineDiff(change)) output.line(line);
   if (changes.length === 0) output.line('nothing to change');
   else if (dryRun) output.line('nothing written: --dry-run');
   else {
     const answer = yes ? true : await ask();
+    if (answer === undefined) {
+      throw new CommandError('nothing written: give --yes where nobody can be asked');
+    }
     if (answer) await writeAppFiles(folder, changes);
-    output.line(
-      answer
-        ? `wrote ${changes.map(({ path }) => path).join(', ')}`
-        : `nothing written${answer === undefined ? ': give --yes where nobody can be asked' : ''}`,
-    );
+    output.line(answer ? `wrote ${changes.map(({ path }) => path).join(', ')}` : 'nothing written');
+    if (!answer) return;
   }
   for (const note of notes) output.line(note);
+  for (const line of nextSteps(plan)) output.line(line);
 }
 
 function filesOf(folder: string): AppFiles {

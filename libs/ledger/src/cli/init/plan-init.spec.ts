@@ -16,6 +16,19 @@ async function bootstrap() {
 void bootstrap();
 `;
 
+const E2E = `import { Test, TestingModule } from '@nestjs/testing';
+import request from 'supertest';
+import { AppModule } from './../src/app.module';
+
+describe('AppController (e2e)', () => {
+  beforeEach(async () => {
+    const moduleFixture: TestingModule = await Test.createTestingModule({
+      imports: [AppModule],
+    }).compile();
+  });
+});
+`;
+
 const HEAD = `import { Module } from '@nestjs/common';\nimport { AppController } from './app.controller';\n`;
 
 function moduleWith(options: string, head = HEAD): string {
@@ -73,9 +86,10 @@ describe('a module that has the usual shape', () => {
     const text = initialize(app);
     expect(parses(text)).toBe(true);
     const list = /imports'?: \[(.*)\]/s.exec(text)?.[1] ?? '';
-    expect(list).toContain('LedgerModule.forRootAsync(ledgerConfig.asProvider())');
+    expect(list).toContain('ConfigModule.forRoot()');
+    expect(list).toMatch(/\bledgerModule\b/);
     for (const word of options.match(/\w+Module/g) ?? []) expect(list).toContain(word);
-    expect(text.replace(/^import .*$/gm, '').match(/LedgerModule/g)).toHaveLength(1);
+    expect(text.replace(/^import .*$/gm, '').match(/\bledgerModule\b/g)).toHaveLength(1);
     expect(planInit(ts, filesOf(app)).changes).toEqual([]);
   });
 
@@ -84,10 +98,10 @@ describe('a module that has the usual shape', () => {
     const app = appOf(moduleWith('{\r\n\timports: [Cats],\r\n}', head));
     expect(initialize(app)).toBe(
       moduleWith(
-        '{\r\n\timports: [Cats, LedgerModule.forRootAsync(ledgerConfig.asProvider())],\r\n}',
+        '{\r\n\timports: [Cats, ConfigModule.forRoot(), ledgerModule],\r\n}',
         head +
-          'import { LedgerModule } from "nestjs-ledger"\r\n' +
-          'import { ledgerConfig } from "./ledger.config.js"\r\n',
+          'import { ConfigModule } from "@nestjs/config"\r\n' +
+          'import { ledgerModule } from "./ledger.config.js"\r\n',
       ),
     );
     expect(app.get('src/ledger.config.ts')).toContain('from "nestjs-ledger"\r\n');
@@ -103,7 +117,20 @@ describe('a module that has the usual shape', () => {
     }
   });
 
-  it('takes four lines of a new application, and four of a file of its own', () => {
+  it.each([80, 100, 120])('has lines that a formatter of %i columns leaves', async (printWidth) => {
+    const app = appOf(moduleWith('{\n  imports: [],\n  controllers: [AppController],\n}'), {
+      'test/app.e2e-spec.ts': E2E,
+    });
+    initialize(app);
+    for (const path of ['src/ledger.config.ts', 'test/app.e2e-spec.ts']) {
+      const text = app.get(path)!;
+      const options = { singleQuote: true, trailingComma: 'all', parser: 'typescript' } as const;
+      if (path.startsWith('test') && printWidth !== 80) continue;
+      expect(await format(text, { ...options, printWidth }), path).toBe(text);
+    }
+  });
+
+  it('takes few lines of a new application, and few of files of its own', () => {
     const app = appOf(moduleWith('{\n  imports: [],\n  controllers: [AppController],\n}'));
     const added = planInit(ts, filesOf(app)).changes.map((change) => [
       change.path,
@@ -134,7 +161,9 @@ describe('a module that has the usual shape', () => {
   it('may be another than the first of its file, and lie elsewhere', () => {
     const module = `${HEAD}@Module({})\nclass Inner {}\n@Module({ imports: [Inner] })\nexport class AppModule {}\n`;
     const app = appOf('', { 'lib/main.module.ts': module });
-    expect(initialize(app, { module: 'lib/main.module.ts' })).toContain('  Inner,\n  LedgerModule');
+    expect(initialize(app, { module: 'lib/main.module.ts' })).toContain(
+      'imports: [Inner, ConfigModule.forRoot(), ledgerModule]',
+    );
     expect(app.has('lib/ledger.config.ts')).toBe(true);
   });
 });
@@ -149,8 +178,8 @@ describe('a module of another shape', () => {
     ['shorthand imports', moduleWith('{ imports }')],
     ['computed imports', moduleWith('{ imports: [A].concat(B) }')],
     ['a syntax error', moduleWith('{ imports: [ }')],
-    ['another LedgerModule', moduleWith('{}', `${HEAD}import { LedgerModule } from './mine';\n`)],
-    ['another ledgerConfig', moduleWith('{}', `${HEAD}const ledgerConfig = 1;\n`)],
+    ['another ledgerModule', moduleWith('{}', `${HEAD}import { ledgerModule } from './mine';\n`)],
+    ['a ledgerModule of its own', moduleWith('{}', `${HEAD}const ledgerModule = 1;\n`)],
   ])('is refused with instructions, and nothing is planned: %s', (_, module) => {
     const plan = (): unknown => planInit(ts, filesOf(appOf(module)));
     expect(plan).toThrow(CommandError);
@@ -160,7 +189,7 @@ describe('a module of another shape', () => {
   it('is refused if there is none, or a configuration of somebody else', () => {
     expect(() => planInit(ts, filesOf(new Map()))).toThrow('there is no such file');
     const app = appOf(moduleWith('{}'), { 'src/ledger.config.ts': 'export default 1;' });
-    expect(() => planInit(ts, filesOf(app))).toThrow('exports no ledgerConfig');
+    expect(() => planInit(ts, filesOf(app))).toThrow('exports no ledgerModule');
   });
 });
 
@@ -192,12 +221,60 @@ describe('what stands around the module', () => {
     expect(app.has('.env.example')).toBe(false);
   });
 
-  it('is told which packages are missing', () => {
-    const manifest = JSON.stringify({ dependencies: { 'nestjs-ledger': '1', typeorm: '1' } });
-    const app = appOf(moduleWith('{}'), { 'package.json': manifest });
-    expect(planInit(ts, filesOf(app)).notes).toEqual([
-      'install what is missing: npm install @nestjs/config @nestjs/terminus pg',
-    ]);
+  it('leaves a ConfigModule as the module has it', () => {
+    const head = `${HEAD}import { ConfigModule } from '@nestjs/config';\n`;
+    const own = moduleWith('{ imports: [ConfigModule.forRoot({ isGlobal: true })] }', head);
+    const text = initialize(appOf(own));
+    expect(text.match(/ConfigModule\.forRoot/g)).toHaveLength(1);
+    expect(text).toContain('ledgerModule');
+  });
+
+  it('finds nothing to do in a module that earlier versions wrote', () => {
+    const head =
+      `${HEAD}import { LedgerModule } from 'nestjs-ledger';\n` +
+      `import { ledgerConfig } from './ledger.config';\n`;
+    const app = appOf(
+      moduleWith('{ imports: [LedgerModule.forRootAsync(ledgerConfig.asProvider())] }', head),
+      { 'src/ledger.config.ts': 'export const ledgerConfig = 1;', 'test/app.e2e-spec.ts': E2E },
+    );
+    const paths = planInit(ts, filesOf(app)).changes.map(({ path }) => path);
+    expect(paths).toEqual(['src/main.ts', '.env.example']);
+  });
+});
+
+describe('the test of a new application', () => {
+  const mended = (text: string): Map<string, string> => {
+    const app = appOf(moduleWith('{}'), { 'test/app.e2e-spec.ts': text });
+    initialize(app);
+    return app;
+  };
+
+  it.each([
+    ['of Nest 11', E2E, "'./../src/ledger.config'"],
+    ['of Nest 12', E2E.replace('app.module', 'app.module.js'), "'./../src/ledger.config.js'"],
+    ['in double quotes', E2E.replaceAll("'", '"'), '"./../src/ledger.config"'],
+    ['with Windows line ends', E2E.replaceAll('\n', '\r\n'), "'./../src/ledger.config'"],
+  ])('gets the ledger over memory, once: %s', (_what, text, config) => {
+    const app = mended(text);
+    const after = app.get('test/app.e2e-spec.ts')!;
+    expect(parses(after)).toBe(true);
+    expect(after).toContain(`import { ledgerModule } from ${config};`);
+    expect(after).toMatch(
+      /\}\)\r?\n {6}\.overrideModule\(ledgerModule\)\r?\n {6}\.useModule\(LedgerTestingModule\.forRoot\(\)\)\r?\n {6}\.compile\(\);/,
+    );
+    expect(/\r\n/.test(text)).toBe(!/[^\r]\n/.test(after));
+    expect(planInit(ts, filesOf(app)).changes).toEqual([]);
+  });
+
+  it.each([
+    ['more modules', E2E.replace('[AppModule]', '[AppModule, Other]')],
+    ['a builder', E2E.replace('.compile()', '.overrideProvider(A).useValue(1).compile()')],
+    ['another way', 'import { AppModule } from "./../src/app.module";\nboot(AppModule);\n'],
+  ])('is left alone, with a word, where it has another shape: %s', (_what, text) => {
+    const app = appOf(moduleWith('{}'), { 'test/app.e2e-spec.ts': text });
+    const { changes, notes } = planInit(ts, filesOf(app));
+    expect(changes.map(({ path }) => path)).not.toContain('test/app.e2e-spec.ts');
+    expect(notes.join()).toContain('.overrideModule(ledgerModule)');
   });
 });
 

@@ -2,25 +2,27 @@ import { CommandError } from '../command.error.js';
 import type { AppFiles, FileChange } from './app-files.interface.js';
 import { editAppModule, type Compiler, type ModuleImport } from './edit-app-module.js';
 import { editMain } from './edit-main.js';
-import { importLine, readSourceStyle, type SourceStyle } from './source-style.js';
-
-/** Packages that an application must have; npm brings them along as peers. @internal */
-export const NEEDED_PACKAGES = [
-  'nestjs-ledger',
-  '@nestjs/config',
-  '@nestjs/terminus',
-  'typeorm',
-  'pg',
-];
+import { editE2eSpec } from './edit-e2e-spec.js';
+import {
+  missingPeers,
+  packageManagerOf,
+  parseManifest,
+  type NeededPackage,
+} from './plan-packages.js';
+import { importLine, readSourceStyle, styleOf, type SourceStyle } from './source-style.js';
 
 const ENV_SAMPLES = ['.env.example', '.env.sample', '.env.dist'];
 const ENV_LINES = [
-  '# In .env it is read by ConfigModule.forRoot() in a module, or by nest start --env-file .env',
-  '# nestjs-ledger: its own connection; without it, the default DataSource of TypeOrmModule is used.',
+  '# Copy it to .env, which ConfigModule.forRoot() and the commands of nestjs-ledger read.',
+  '# nestjs-ledger: its own connection; without it, the default DataSource of TypeOrmModule, or DATABASE_URL.',
   'LEDGER_DATABASE_URL=postgres://postgres@localhost:5432/postgres',
   '# Figures for a rate of requests: low, medium, high, very-high, ultra.',
   'LEDGER_ASYNC_PROFILE=low',
 ];
+
+const LEDGER_PACKAGE: NeededPackage = { name: 'nestjs-ledger', range: '^0.1.0' };
+/** Where the Nest CLI puts the test of a new application. */
+const E2E_SPEC = 'test/app.e2e-spec.ts';
 
 /** Where an application's wiring is. @internal */
 export interface InitPlaces {
@@ -36,6 +38,11 @@ export interface InitPlan {
   readonly changes: readonly FileChange[];
   /** What is left to a person, in sentences. */
   readonly notes: readonly string[];
+  /** Packages that the manifest does not name. */
+  readonly missing: readonly NeededPackage[];
+  readonly manager: ReturnType<typeof packageManagerOf>;
+  /** The file with a sample of the environment. */
+  readonly sample: string;
 }
 
 /**
@@ -48,28 +55,25 @@ export interface InitPlan {
  */
 export function planInit(compiler: Compiler, files: AppFiles, places: InitPlaces = {}): InitPlan {
   const root = places.sourceRoot ?? sourceRootOf(files);
-  const manifest = parse(files.read('package.json')) as Manifest;
+  const manifest = parseManifest(files.read('package.json'));
   const isEsm = manifest.type === 'module';
   const module = planModule(compiler, files, {
     path: places.module ?? `${root}/app.module.ts`,
     isEsm,
   });
   const main = planMain(compiler, files, `${root}/main.ts`);
-  const missing = NEEDED_PACKAGES.filter((name) => manifest.dependencies?.[name] === undefined);
+  const e2e = planE2eSpec(files, root, module);
+  const changes = [...module, ...main.changes, ...e2e.changes, ...planEnvironment(files)];
   return {
-    changes: [...module, ...main.changes, ...planEnvironment(files)].filter(
-      ({ before, after }) => before !== after,
-    ),
-    notes: [
-      ...main.notes,
-      ...(missing.length > 0 ? [`install what is missing: npm install ${missing.join(' ')}`] : []),
+    changes: changes.filter(({ before, after }) => before !== after),
+    notes: [...main.notes, ...e2e.notes],
+    missing: [
+      ...(manifest.dependencies?.['nestjs-ledger'] === undefined ? [LEDGER_PACKAGE] : []),
+      ...missingPeers(manifest),
     ],
+    sample: samplePath(files),
+    manager: packageManagerOf(manifest, (path) => files.read(path) !== undefined),
   };
-}
-
-interface Manifest {
-  readonly type?: string;
-  readonly dependencies?: Readonly<Record<string, string>>;
 }
 
 function sourceRootOf(files: AppFiles): string {
@@ -99,16 +103,22 @@ function planModule(
   const before = files.read(path);
   if (before === undefined) throw refusal(path, 'there is no such file; --module names another');
   if (/from\s+['"]nestjs-ledger['"]/.test(before) && /\bLedgerModule\b/.test(before)) return [];
+  if (
+    /from\s+['"][^'"]*\/ledger\.config(\.[jt]s)?['"]/.test(before) &&
+    /\bledgerModule\b/.test(before)
+  ) {
+    return [];
+  }
   const source = compiler.createSourceFile(path, before, compiler.ScriptTarget.Latest, true);
   const style = readSourceStyle(source, isEsm);
   const config = `${path.slice(0, path.lastIndexOf('/') + 1)}ledger.config.ts`;
   const found = files.read(config);
   try {
     if (hasSyntaxErrors(source)) throw new CommandError('it does not parse');
-    if (found !== undefined && !/\bexport const ledgerConfig\b/.test(found)) {
-      throw new CommandError(`${config} is there, and exports no ledgerConfig`);
+    if (found !== undefined && !/\bexport const ledgerModule\b/.test(found)) {
+      throw new CommandError(`${config} is there, and exports no ledgerModule`);
     }
-    const after = editAppModule(compiler, source, style, additionsTo(style));
+    const after = editAppModule(compiler, source, style, additionsTo(style, before));
     return [
       { path, before, after },
       { path: config, before: found, after: found ?? configText(style) },
@@ -118,25 +128,29 @@ function planModule(
   }
 }
 
-function additionsTo({ extension }: SourceStyle): ModuleImport[] {
+/** @param module its text: one that names ConfigModule has its own way to the environment */
+function additionsTo({ extension }: SourceStyle, module: string): ModuleImport[] {
+  const config = {
+    name: 'ConfigModule',
+    from: '@nestjs/config',
+    element: 'ConfigModule.forRoot()',
+  };
   return [
-    {
-      name: 'LedgerModule',
-      from: 'nestjs-ledger',
-      element: 'LedgerModule.forRootAsync(ledgerConfig.asProvider())',
-    },
-    { name: 'ledgerConfig', from: `./ledger.config${extension}` },
+    // What loads `.env`, before the ledger asks for its settings.
+    ...(/\bConfigModule\b/.test(module) ? [] : [config]),
+    { name: 'ledgerModule', from: `./ledger.config${extension}`, element: 'ledgerModule' },
   ];
 }
 
+/** A constant, so that tests can put another module in its place. No line has 80 columns. */
 function configText(style: SourceStyle): string {
   const { quote, semicolon, lineEnd } = style;
+  const options = `{ defaults: { profile: ${quote}low${quote} } }`;
   return [
-    importLine(style, ['createLedgerConfig'], 'nestjs-ledger'),
+    importLine(style, ['createLedgerConfig', 'LedgerModule'], 'nestjs-ledger'),
     '',
-    // Two lines, since one would have 81 columns, which the linter of a new application refuses.
-    `const defaults = { profile: ${quote}low${quote} } as const${semicolon}`,
-    `export const ledgerConfig = createLedgerConfig({ defaults })${semicolon}`,
+    `const config = createLedgerConfig(${options})${semicolon}`,
+    `export const ledgerModule = LedgerModule.forRootAsync(config.asProvider())${semicolon}`,
     '',
   ].join(lineEnd);
 }
@@ -147,7 +161,7 @@ function hasSyntaxErrors(source: object): boolean {
   return (parseDiagnostics?.length ?? 0) > 0;
 }
 
-function planMain(compiler: Compiler, files: AppFiles, path: string): InitPlan {
+function planMain(compiler: Compiler, files: AppFiles, path: string): PlannedPart {
   const note = `call app.enableShutdownHooks() where the application is made: a deploy then loses nothing`;
   const before = files.read(path);
   if (before === undefined) return { changes: [], notes: [note] };
@@ -157,8 +171,34 @@ function planMain(compiler: Compiler, files: AppFiles, path: string): InitPlan {
   return { changes: [{ path, before, after }], notes: [] };
 }
 
+/** @param module what is planned for the module and its configuration; empty if that is done */
+function planE2eSpec(files: AppFiles, root: string, module: readonly FileChange[]): PlannedPart {
+  const before = files.read(E2E_SPEC);
+  const config = module.find(({ path }) => path === `${root}/ledger.config.ts`);
+  if (before === undefined || config === undefined || !/\bAppModule\b/.test(before)) return NOTHING;
+  const reached = /from\s+['"]([^'"]*\/)app\.module(\.[jt]s)?['"]/.exec(before);
+  const [, folder, extension = ''] = reached ?? [];
+  const style = { ...styleOf(before), extension: extension as SourceStyle['extension'] };
+  const after =
+    folder === undefined
+      ? undefined
+      : editE2eSpec(before, { config: `${folder}ledger.config${extension}`, style });
+  if (after !== undefined) return { changes: [{ path: E2E_SPEC, before, after }], notes: [] };
+  const note =
+    `${E2E_SPEC} starts the application, which now wants a database: build it with ` +
+    '.overrideModule(ledgerModule).useModule(LedgerTestingModule.forRoot()), from nestjs-ledger/testing';
+  return { changes: [], notes: [note] };
+}
+
+type PlannedPart = Pick<InitPlan, 'changes' | 'notes'>;
+const NOTHING: PlannedPart = { changes: [], notes: [] };
+
+function samplePath(files: AppFiles): string {
+  return ENV_SAMPLES.find((name) => files.read(name) !== undefined) ?? '.env.example';
+}
+
 function planEnvironment(files: AppFiles): FileChange[] {
-  const path = ENV_SAMPLES.find((name) => files.read(name) !== undefined) ?? '.env.example';
+  const path = samplePath(files);
   const before = files.read(path);
   if (before?.includes('LEDGER_DATABASE_URL')) return [];
   const above = before ? `${before.replace(/\n*$/, '\n')}\n` : '';
@@ -170,7 +210,8 @@ function refusal(path: string, reason: string): CommandError {
     [
       `${path} is left as it is: ${reason}. Add these lines by hand:`,
       "  import { ledgerConfig, LedgerModule } from 'nestjs-ledger';",
-      '  imports: [LedgerModule.forRootAsync(ledgerConfig.asProvider())]',
+      '  export const ledgerModule = LedgerModule.forRootAsync(ledgerConfig.asProvider());',
+      '  imports: [ConfigModule.forRoot(), ledgerModule]',
       'and call app.enableShutdownHooks() in main.ts.',
     ].join('\n'),
   );

@@ -12,19 +12,22 @@ export interface SourceStyle {
 }
 
 /** @param isEsm what package.json says; counts where no relative import shows it @internal */
-export function readSourceStyle(source: ts.SourceFile, isEsm: boolean): SourceStyle {
-  const { text } = source;
-  const [, quote, target, semicolon] =
-    /^import\b[^;'"]*(['"])([^'"]*)['"](;?)/m.exec(text) ?? ([] as string[]);
+export function readSourceStyle({ text }: ts.SourceFile, isEsm: boolean): SourceStyle {
   const relative = [...text.matchAll(/from\s+['"](\.[^'"]*)['"]/g)].map(([, path]) => path ?? '');
   const [sample] = relative;
   const ending = sample === undefined ? (isEsm ? '.js' : '') : /\.[jt]s$/.exec(sample)?.[0];
+  return { ...styleOf(text), extension: (ending ?? '') as SourceStyle['extension'] };
+}
+
+/** How a text is written, whatever its relative imports end with. @internal */
+export function styleOf(text: string): Omit<SourceStyle, 'extension'> {
+  const [, quote, target, semicolon] =
+    /^import\b[^;'"]*(['"])([^'"]*)['"](;?)/m.exec(text) ?? ([] as string[]);
   return {
     quote: quote === '"' ? '"' : "'",
     semicolon: target !== undefined && semicolon === '' ? '' : ';',
     lineEnd: text.includes('\r\n') ? '\r\n' : '\n',
-    indent: /^([ \t]+)\w+:/m.exec(text)?.[1] ?? '  ',
-    extension: (ending ?? '') as SourceStyle['extension'],
+    indent: /^([ \t]+)\w+/m.exec(text)?.[1] ?? '  ',
   };
 }
 

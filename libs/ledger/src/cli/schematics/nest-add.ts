@@ -1,5 +1,8 @@
+import { existsSync } from 'node:fs';
 import { lineDiff } from '../init/line-diff.js';
 import { loadCompiler } from '../init/load-compiler.js';
+import { nextSteps } from '../init/next-steps.js';
+import { addPeers } from '../init/plan-packages.js';
 import { planInit } from '../init/plan-init.js';
 
 /** What of a schematic's tree is used here; the Nest CLI brings the whole of it. @internal */
@@ -13,7 +16,11 @@ export interface SchematicTree {
 /** What of a schematic's context is used here. @internal */
 export interface SchematicContext {
   readonly logger: { info(text: string): void };
+  /** Done after the files were written. */
+  addTask(task: { toConfiguration(): object }): unknown;
 }
+
+const LEDGER = 'nestjs-ledger';
 
 /** What the Nest CLI gives: the folder of the project's sources. @internal */
 export interface NestAddOptions {
@@ -30,18 +37,38 @@ export interface NestAddOptions {
 export function nestAdd(
   options: NestAddOptions,
 ): (tree: SchematicTree, context: SchematicContext) => SchematicTree {
-  return (tree, { logger }) => {
+  return (tree, context) => {
+    const { logger } = context;
     const files = {
-      read: (path: string) => (tree.exists(path) ? tree.readText(path) : undefined),
+      read: (path: string) => readFrom(tree, path),
     };
-    const { changes, notes } = planInit(loadCompiler(process.cwd()), files, options);
+    const plan = planInit(loadCompiler(process.cwd()), files, options);
+    const peers = addPeers(files);
+    const changes = [...plan.changes, ...(peers ? [peers] : [])];
     for (const change of changes) {
       logger.info(lineDiff(change).join('\n'));
       if (change.before === undefined) tree.create(change.path, change.after);
       else tree.overwrite(change.path, change.after);
     }
     if (changes.length === 0) logger.info('nothing to change');
-    for (const note of notes) logger.info(note);
+    for (const note of plan.notes) logger.info(note);
+    // The CLI itself has installed the ledger just now, unless it was told not to.
+    const installs = peers !== undefined && plan.missing.every(({ name }) => name !== LEDGER);
+    if (installs) context.addTask(installTask(plan.manager));
+    const left = peers === undefined || installs ? [] : plan.missing;
+    for (const line of nextSteps({ ...plan, missing: left })) logger.info(line);
     return tree;
   };
+}
+
+/** The tree ends at the application's folder, and lock files may be above it. */
+function readFrom(tree: SchematicTree, path: string): string | undefined {
+  if (path.startsWith('../')) return existsSync(path) ? '' : undefined;
+  return tree.exists(path) ? tree.readText(path) : undefined;
+}
+
+/** As `NodePackageInstallTask` has it. Source: @angular-devkit/schematics/tasks/package-manager. */
+function installTask(packageManager: string): { toConfiguration(): object } {
+  const options = { command: 'install', quiet: true, packageManager };
+  return { toConfiguration: () => ({ name: 'node-package', options }) };
 }

@@ -1,0 +1,24 @@
+import type { InitPlan } from './plan-init.js';
+import { asArguments } from './plan-packages.js';
+
+const ADD = { npm: 'npm install', pnpm: 'pnpm add', yarn: 'yarn add', bun: 'bun add' } as const;
+const RUN = { npm: 'npx', pnpm: 'pnpm exec', yarn: 'yarn', bun: 'bunx' } as const;
+
+/** What comes after `init`, in the order in which it is done. @internal */
+export function nextSteps({
+  missing,
+  manager,
+  sample,
+}: Pick<InitPlan, 'missing' | 'manager' | 'sample'>): string[] {
+  const steps = [
+    ...(missing.length > 0
+      ? [`install what is missing: ${ADD[manager]} ${asArguments(missing)}`]
+      : []),
+    `copy ${sample} to .env, and set LEDGER_DATABASE_URL there`,
+    `check it: ${RUN[manager]} nestjs-ledger doctor`,
+    'put @RecordUsage(() => ({ userId: 1, promptTokens: 1 })) on a route, with your user and tokens later',
+    'start the application, call the route, and look into the table usage_entries',
+    'in tests, LedgerTestingModule of nestjs-ledger/testing stands in for the database',
+  ];
+  return ['next:', ...steps.map((step, index) => `  ${index + 1}. ${step}`)];
+}
