@@ -77,7 +77,7 @@ describe('nestjs-ledger doctor', () => {
     expect(new Set(found.checks.map(({ check }) => check))).toEqual(
       new Set([
         ...['reachable', 'table', 'permissions', 'indexes', 'connections', 'durability'],
-        ...['pooler', 'clock', 'spill directory'],
+        ...['pooler', 'encoding', 'clock', 'spill directory'],
       ]),
     );
     expect(found.checks.find(({ check }) => check === 'pooler')!.message).toMatch(/^none/);

@@ -13,6 +13,7 @@ import {
   checkClock,
   checkConnections,
   checkDurability,
+  checkEncoding,
   checkIndexes,
   checkTables,
   fault,
@@ -140,6 +141,7 @@ async function checkDatabase(
         ['connections', () => checkConnections(session, fleet)],
         ['durability', () => checkDurability(session)],
         ['pooler', () => checkPooler(connection.url)],
+        ['encoding', () => checkEncoding(session)],
         ['clock', () => checkClock(session)],
       ];
       for (const [name, check] of checks) lines.push(...(await orFault(name, check)));

@@ -183,6 +183,26 @@ export async function checkDurability(session: PgSession): Promise<Diagnosis[]> 
   ];
 }
 
+/** Whether the database can hold whatever text an entry has. @internal */
+export async function checkEncoding(session: PgSession): Promise<Diagnosis[]> {
+  const [row] = await session.rows<{ name: string }>(
+    "SELECT current_setting('server_encoding') AS name",
+  );
+  const { name } = row!;
+  if (name === 'UTF8') return [ok('encoding', 'UTF8 holds every text')];
+  const what =
+    name === 'SQL_ASCII'
+      ? 'SQL_ASCII: the database keeps texts as they come and checks nothing'
+      : `${name}: an entry with a text that it cannot hold becomes a dead letter`;
+  return [
+    warning(
+      'encoding',
+      what,
+      "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move over",
+    ),
+  ];
+}
+
 /** How far this machine's clock, which `createdAt` is of, is from the server's. @internal */
 export async function checkClock(session: PgSession): Promise<Diagnosis[]> {
   const sent = Date.now();

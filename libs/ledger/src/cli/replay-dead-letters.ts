@@ -1,4 +1,5 @@
 import { readPgError } from '../postgres/read-pg-error.js';
+import { readStoredEntry } from '../sink/escaped-entry.js';
 import type { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
@@ -78,7 +79,7 @@ async function readPage({ query, names }: CommandDatabase, after: string): Promi
   return rows.map(({ id, queued, entry }) => ({
     id,
     queuedAt: Number(queued),
-    entry: JSON.parse(entry) as Record<string, unknown>,
+    entry: readStoredEntry(JSON.parse(entry) as Record<string, unknown>),
   }));
 }
 

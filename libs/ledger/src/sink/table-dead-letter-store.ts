@@ -3,8 +3,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { formatUuid } from '../codec/uuid.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isLedgerError } from '../errors/ledger.error.js';
+import { isSinkRowError } from '../errors/sink.errors.js';
 import { tableNames } from '../postgres/table-names.js';
 import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
+import { escapeEntry } from './escaped-entry.js';
 import { classifyPgError, toSinkError } from '../postgres/classify-pg-error.js';
 import { CommandStatement } from '../postgres/command-statement.js';
 import { Deadline } from '../clock/deadline.js';
@@ -13,6 +15,8 @@ import { StatementError } from '../postgres/pg-lease.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 
 const TEXT_OID = 25;
+/** Class of texts that the server cannot read or hold. Source: PostgreSQL 18, appendix A. */
+const DATA_EXCEPTION = '22';
 
 /** @internal */
 export interface TableDeadLetterStoreOptions {
@@ -24,7 +28,8 @@ export interface TableDeadLetterStoreOptions {
 
 /**
  * Keeps dead letters in the ledger's second table. The same letter is kept once, however often it
- * comes: its id is a hash of what it says, or random per object if it has no uuid.
+ * comes: its id is a hash of what it says, or random per object if it has no uuid. Entries that the
+ * database's encoding cannot hold are kept spelled in ASCII.
  *
  * @internal
  */
@@ -39,9 +44,24 @@ export class TableDeadLetterStore implements LedgerDeadLetterStore {
   /** @throws SinkTransientError, SinkHaltError or SinkRowError if they are not kept */
   async store(letters: readonly DeadLetter[]): Promise<void> {
     if (letters.length === 0) return;
-    const { connections, table, timeoutMs } = this.#options;
+    const deadline = new Deadline(this.#options.timeoutMs);
     const rows = letters.map((letter) => this.#rowOf(letter));
-    const deadline = new Deadline(timeoutMs);
+    try {
+      await this.#insert(rows, deadline);
+    } catch (error) {
+      if (!isSinkRowError(error) || error.sqlState?.startsWith(DATA_EXCEPTION) !== true)
+        throw error;
+      // The database's encoding may not hold what the entries say.
+      const escaped = rows.map(({ entry, ...row }) => {
+        const json = storableJson(JSON.stringify(entry, bigintAsString));
+        return { ...row, entry: isAscii(json) ? JSON.parse(json) : escapeEntry(json) };
+      });
+      await this.#insert(escaped, deadline);
+    }
+  }
+
+  async #insert(rows: readonly Record<string, unknown>[], deadline: Deadline): Promise<void> {
+    const { connections, table } = this.#options;
     await connections.use(deadline, async (session) => {
       const sql = insertSql(tableNames(table, session.schema).sqlDeadLetters);
       const value = Buffer.from(storableJson(JSON.stringify(rows, bigintAsString)));
@@ -89,6 +109,10 @@ function hashOf(letter: DeadLetter): Buffer {
   const { entry, queuedAt, reason, sqlState, uuid } = letter;
   const text = JSON.stringify([uuid, reason, sqlState, queuedAt, entry], bigintAsString);
   return createHash('sha256').update(text).digest().subarray(0, 16);
+}
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
 }
 
 function bigintAsString(_key: string, value: unknown): unknown {
