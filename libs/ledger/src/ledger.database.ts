@@ -7,7 +7,9 @@ import {
   resizeTurnstiles,
   type SpareTurnstiles,
 } from './postgres/spare-connections.js';
+import { usesNative } from './postgres/javascript-client.js';
 import { open } from './postgres/open.js';
+import { parseAddress } from './postgres/parse-address.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { noDatabaseRule } from './config/fallback-database.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
@@ -79,6 +81,7 @@ export class LedgerDatabase {
     if (this.#dataSource === undefined) throw noDatabase();
     const { type } = this.#dataSource.options;
     if (type !== 'postgres') throw notPostgres(type);
+    if (usesNative(this.#dataSource)) throw native(this.isOwn);
   }
 
   /** Whether it is the application's, or given to several ledgers, and this one writes to it too. */
@@ -97,9 +100,11 @@ export class LedgerDatabase {
     if (dataSource?.options.type !== 'postgres') return undefined;
     const { replication, schema: ownSchema } = dataSource.options;
     const server = replication?.master ?? dataSource.options;
-    const { url, host = 'localhost', port = 5432, database } = server;
-    const address = url === undefined ? [host, port, database] : addressOf(url);
-    const extra = dataSource.options.extra as { options?: string } | undefined;
+    const extra = dataSource.options.extra as
+      { options?: string; connectionString?: string } | undefined;
+    const url = server.url ?? extra?.connectionString;
+    const { host = 'localhost', port = 5432, database } = server;
+    const address = url === undefined ? [host, Number(port), database] : addressOf(url);
     return JSON.stringify([address, extra?.options ?? searchPathOf(url), schema ?? ownSchema]);
   }
 
@@ -154,19 +159,35 @@ export class LedgerDatabase {
 }
 
 function addressOf(url: string): unknown[] {
-  if (!URL.canParse(url)) return [url];
-  const { hostname, port, pathname } = new URL(url);
-  return [hostname, Number(port || 5432), pathname.slice(1)];
+  try {
+    const { host = 'localhost', port = '5432', database } = parseAddress(url);
+    return [host, Number(port), database];
+  } catch {
+    return [url];
+  }
 }
 
 function searchPathOf(url: string | undefined): string | undefined {
-  if (url === undefined || !URL.canParse(url)) return undefined;
-  return new URL(url).searchParams.get('options') ?? undefined;
+  if (url === undefined) return undefined;
+  try {
+    return parseAddress(url).parameters.get('options');
+  } catch {
+    return undefined;
+  }
 }
 
 function noDatabase(): LedgerOptionsError {
   const rule = noDatabaseRule(process.cwd());
   return new LedgerOptionsError([{ name: 'connection', value: 'none', rule, source: 'code' }]);
+}
+
+function native(isOwn: boolean): LedgerOptionsError {
+  const rule = isOwn
+    ? "must use pg's JavaScript client, but NODE_PG_FORCE_NATIVE is set: unset it"
+    : "uses pg-native, and the ledger needs pg's JavaScript client: give the ledger a `connection` of its own, " +
+      'or the DataSource `extra: { Client: pg.Client }`, or remove the package pg-native';
+  const name = isOwn ? 'connection' : 'dataSource';
+  return new LedgerOptionsError([{ name, value: 'pg-native', rule, source: 'code' }]);
 }
 
 function notPostgres(type: string): LedgerOptionsError {

@@ -89,7 +89,7 @@ describe('nestjs-ledger', () => {
     'says what is wrong with an address, and not the address: %s',
     async (command) => {
       for (const [url, rule] of [
-        ['postgres://me:s3cr%ZZet@h/d', 'percent-encoded'],
+        ['postgres://me:s3cret@[::h/d', 'percent-encoded'],
         ['http://me:s3cret@h/d', 'must be a URL that begins with postgres://'],
       ] as const) {
         const { code, text } = await run(...command.split(' '), '--database-url', url);

@@ -1,10 +1,18 @@
-const POSTGRES_URL = /^postgres(?:ql)?:\/\/./i;
+import { parseAddress } from '../postgres/parse-address.js';
 
-/** The rule that a URL breaks; TypeORM and pg would say it later, or never at boot. @internal */
+/** The schemes that mean PostgreSQL, and the two forms of a unix socket. */
+const POSTGRES_URL = /^(?:postgres(?:ql)?:\/\/.|socket:.|\/.)/i;
+
+/**
+ * The rule that a URL breaks; TypeORM and pg would say it later, or never at boot. What `pg` can read
+ * breaks none.
+ *
+ * @internal
+ */
 export function brokenUrlRule(url: string): string | undefined {
   if (!POSTGRES_URL.test(url)) return 'must be a URL that begins with postgres:// or postgresql://';
   try {
-    decodeURIComponent(new URL(url).href);
+    parseAddress(url);
     return undefined;
   } catch {
     return 'must be a URL, with special characters of user and password percent-encoded';

@@ -1,4 +1,5 @@
 import type { OptionsFault } from '../errors/ledger-options.error.js';
+import { givenTwice } from './beside-url.js';
 import { brokenUrlRule } from './broken-url-rule.js';
 import { originOf } from './config-origin.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
@@ -69,7 +70,13 @@ export function checkCodeOptions(options: LedgerOptions): OptionsFault[] {
     if (value === undefined || RULES[name].isKept(value)) return [];
     return [{ name, value: showValue(value), rule: RULES[name].rule, source: 'code' }];
   });
-  return [...faults, ...brokenUrl(options), ...twoDatabases(options), ...unknownOptions(options)];
+  return [
+    ...faults,
+    ...brokenUrl(options),
+    ...twice(options),
+    ...twoDatabases(options),
+    ...unknownOptions(options),
+  ];
 }
 
 /** One from the environment was looked at where it was read. */
@@ -78,6 +85,13 @@ function brokenUrl({ connection }: LedgerOptions): OptionsFault[] {
   const rule = typeof url === 'string' && url !== '' ? brokenUrlRule(url) : undefined;
   if (rule === undefined) return [];
   return [{ name: 'connection.url', value: NOT_SHOWN, rule, source: 'code' }];
+}
+
+/** Beside a URL of the environment nothing is left that it says itself. */
+function twice(options: LedgerOptions): OptionsFault[] {
+  const { connection } = options;
+  if (!isObject(connection) || originOf(options)?.database?.connection === connection) return [];
+  return givenTwice(connection);
 }
 
 function twoDatabases(options: LedgerOptions): OptionsFault[] {

@@ -29,7 +29,12 @@ export interface ConfigOrigin {
   /** Unknown names are faults. */
   readonly strict: boolean;
   /** The connection that was made from an environment name, and that name. */
-  readonly database?: { readonly name: string; readonly connection: LedgerConnectionOptions };
+  readonly database?: {
+    readonly name: string;
+    readonly connection: LedgerConnectionOptions;
+    /** Names of what code gives and the URL goes before. */
+    readonly setAside: readonly string[];
+  };
   /** `DATABASE_URL`, if no name of the ledger's own is set; for an application without a DataSource. */
   readonly commonDatabase?: DatabaseVariable;
 }

@@ -279,7 +279,7 @@ describe('the database', () => {
     ]);
   });
 
-  it.each(['postgres://user:50%secret@db/ledger', 'postgres://user:secret@[::db/ledger'])(
+  it.each(['postgres://user:secret@db:port/ledger', 'postgres://user:secret@[::db/ledger'])(
     'must be one that can be read, and is not shown: %s',
     (url) => {
       const [fault] = faultsOf({ LEDGER_DATABASE_URL: url });

@@ -1,4 +1,5 @@
 import type { OptionsFault } from '../errors/ledger-options.error.js';
+import { besideUrl } from './beside-url.js';
 import { brokenUrlRule } from './broken-url-rule.js';
 import { LEDGER_CONFIG_ORIGIN } from './config-origin.js';
 import type { ConfigOrigin } from './config-origin.js';
@@ -129,8 +130,8 @@ function readDatabase(
   const rule = brokenUrlRule(url);
   if (rule === undefined) {
     // What a URL can't say (TLS files, pool options) may stand in code; the URL goes before it.
-    const connection = { ...defaults.connection, url };
-    return { database: { name, connection }, faults: [] };
+    const { connection, setAside } = besideUrl(defaults.connection ?? {}, url);
+    return { database: { name, connection, setAside }, faults: [] };
   }
   return { faults: [{ fault: { name, value: NOT_SHOWN, rule, source: 'environment' } }] };
 }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { LedgerOptionsError } from '../errors/ledger-options.error.js';
 import type { OptionsFault } from '../errors/ledger-options.error.js';
 import type { SettingInForce } from '../ports/ledger-stats.interface.js';
+import { unknownParameters } from './beside-url.js';
 import { checkCodeOptions } from './check-code-options.js';
 import { checkSinkOptions } from './check-sink-options.js';
 import { checkLayers, checkOrder } from './check-settings.js';
@@ -53,7 +54,8 @@ export function resolveLedgerOptions(
   if (faults.length > 0 || (origin?.strict === true && unknown.length > 0)) {
     throw new LedgerOptionsError([...faults, ...unknown]);
   }
-  return freeze(options, inForce, unknown, cores);
+  const warnings = [...unknownNames(unknown), ...urlWarnings(options, origin)];
+  return freeze(options, inForce, warnings, cores);
 }
 
 /** What code put over the values that a configuration recorded; all if nothing was recorded. */
@@ -78,10 +80,27 @@ function inTableOrder(faults: readonly PlacedFault[]): OptionsFault[] {
   return [...faults].sort((a, b) => place(a) - place(b)).map(({ fault }) => fault);
 }
 
+function unknownNames(unknown: readonly OptionsFault[]): string[] {
+  return unknown.map(({ name, rule, source }) => `${name} (${source}) ${rule}.`);
+}
+
+/** What an address leaves without effect, beside it or in it. */
+function urlWarnings({ connection }: LedgerOptions, origin: ConfigOrigin | undefined): string[] {
+  const database = origin?.database?.connection === connection ? origin?.database : undefined;
+  const name = database?.name ?? 'connection.url';
+  return [
+    ...(database?.setAside ?? []).map(
+      (part) =>
+        `${part} (code) has no effect: ${name} says something about it, and goes before it.`,
+    ),
+    ...unknownParameters(name, connection?.url),
+  ];
+}
+
 function freeze(
   options: LedgerOptions,
   inForce: ReadonlyMap<SettingOption, SourcedValue>,
-  unknown: readonly OptionsFault[],
+  warnings: readonly string[],
   cores: number,
 ): ResolvedLedgerOptions {
   // Each value was checked against the table, which is what gives it its type.
@@ -104,10 +123,7 @@ function freeze(
     settings: Object.freeze(
       Object.fromEntries([...inForce].map(([option, found]) => [option, settingInForce(found)])),
     ),
-    warnings: Object.freeze([
-      ...unknown.map(({ name, rule, source }) => `${name} (${source}) ${rule}.`),
-      ...unwiseSettings(values, cores),
-    ]),
+    warnings: Object.freeze([...warnings, ...unwiseSettings(values, cores)]),
   });
 }
 

@@ -2,6 +2,8 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
+import { readBesideAddress } from './beside-address.js';
+import { javaScriptClient, tlsOf, usesNative } from './javascript-client.js';
 import { CONNECT_TIMEOUT_MS } from './connection-defaults.js';
 
 /** @internal */
@@ -19,7 +21,8 @@ export interface OpenDefaults {
 
 /**
  * Makes a DataSource of the library's own; it opens no connection yet. This is the only place that
- * makes one, so that none lacks a time limit for connecting.
+ * makes one, so that none lacks a time limit for connecting, each gets what stands beside its address, and
+ * none speaks through pg-native.
  *
  * @internal
  */
@@ -27,14 +30,20 @@ export function open(
   options: Omit<PostgresOptions, 'type'>,
   { applicationName, poolSize }: OpenDefaults,
 ): DataSource {
-  return new DataSource({
+  const { options: read, tlsOf: url } = readBesideAddress(options);
+  const dataSource = new DataSource({
     applicationName,
-    ...options,
+    ...read,
     // Also where an option is there and undefined, or 0, which means no limit.
     connectTimeoutMS: options.connectTimeoutMS || CONNECT_TIMEOUT_MS,
     poolSize: options.poolSize ?? poolSize,
     type: 'postgres',
   });
+  const ssl = url === undefined ? undefined : tlsOf(dataSource, url);
+  if (ssl !== undefined) dataSource.setOptions({ ssl } as Partial<PostgresOptions>);
+  const Client = usesNative(dataSource) ? javaScriptClient(dataSource) : undefined;
+  if (Client) dataSource.setOptions({ extra: { ...(read.extra as object | undefined), Client } });
+  return dataSource;
 }
 
 /**

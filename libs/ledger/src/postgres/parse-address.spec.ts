@@ -35,6 +35,7 @@ describe('parseAddress', () => {
       'postgres://app@%2Ftmp:5433/meter',
       { host: '/tmp', port: '5433', user: 'app', database: 'meter' },
     ],
+    ['postgres://app:pw@/meter', { user: 'app', password: 'pw', database: 'meter' }],
     ['socket:/var/run/postgresql?db=meter', { host: '/var/run/postgresql', database: 'meter' }],
     [
       'socket://app:pw@/run/pg?db=meter&port=5433',

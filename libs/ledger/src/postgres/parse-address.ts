@@ -10,6 +10,8 @@ export interface PostgresAddress {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
+/** Takes the place of an empty host, which no URL may have beside a user. */
+const NO_HOST = '___no_host___';
 /** What `pg` percent-encodes itself: blanks, and a percent sign that encodes nothing. */
 const NEEDS_ENCODING = / |%[^a-f0-9]|%[a-f0-9][^a-f0-9]/i;
 
@@ -35,7 +37,7 @@ export function parseAddress(url: string): PostgresAddress {
     const [host, database] = [decodeURI(read.pathname), parameters.get('db')];
     return addressOf({ host, port, user, password, database }, parameters);
   }
-  const hostname = read.hostname.replace(/^\[(.+)\]$/, '$1');
+  const hostname = read.hostname === NO_HOST ? '' : read.hostname.replace(/^\[(.+)\]$/, '$1');
   const given = parameters.get('host');
   // Of a folder beside `host=` the folder is a part of the database's name.
   const isFolder = Boolean(given) && /^%2f/i.test(hostname);
@@ -68,16 +70,11 @@ function addressOf(
   };
 }
 
-/** Takes the place of an empty host, which no URL may have beside a user. */
-const NO_HOST = '___no_host___';
-
 function readUrl(url: string): URL {
   const text = NEEDS_ENCODING.test(url) ? encodeURI(url).replaceAll(/%25(\d\d)/g, '%$1') : url;
   if (URL.canParse(text)) return new URL(text);
   const withHost = text.replace('@/', `@${NO_HOST}/`);
   // Node's own error has the address in it, and so the password.
   if (!URL.canParse(withHost)) throw new Error('not a URL');
-  const read = new URL(withHost);
-  if (read.hostname === NO_HOST) read.hostname = '';
-  return read;
+  return new URL(withHost);
 }

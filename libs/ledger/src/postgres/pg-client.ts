@@ -20,6 +20,11 @@ export interface PgClient extends EventEmitter {
 
 /** What the client calls on the active query as the server's messages arrive. @internal */
 export interface Submittable {
+  /**
+   * A client with `query_timeout` wraps it, calls it when that time is up, and clears its timer when it is
+   * called: without one, `pg` 8.11 to 8.18 throw in the timer, and later ones keep it for the whole time.
+   */
+  callback: () => void;
   /** Returns an error, and never throws, if nothing could be sent. */
   submit(connection: PgConnection): Error | null;
   handleRowDescription(): void;

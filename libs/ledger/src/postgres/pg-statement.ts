@@ -23,6 +23,7 @@ export interface StatementResult {
 export abstract class PgStatement implements Submittable {
   /** One result per statement, in order; rejects with the raw error, which holds users' text. */
   readonly results: Promise<readonly StatementResult[]>;
+  callback: () => void = () => {};
   readonly #results: StatementResult[] = [];
   #rows: (string | null)[][] = [];
   #isOver = false;
@@ -61,7 +62,7 @@ export abstract class PgStatement implements Submittable {
 
   /** Nobody waits any more; the connection is about to be destroyed. */
   abandon(): void {
-    this.#isOver = true;
+    this.#end();
     this.halt();
   }
 
@@ -110,14 +111,19 @@ export abstract class PgStatement implements Submittable {
 
   protected fail(error: unknown): void {
     if (this.#isOver) return;
-    this.#isOver = true;
+    this.#end();
     this.halt();
     this.#reject(error);
   }
 
+  #end(): void {
+    this.#isOver = true;
+    this.callback();
+  }
+
   #settle(): void {
     if (this.#isOver) return;
-    this.#isOver = true;
+    this.#end();
     this.#resolve(this.#results);
   }
 }

@@ -1,0 +1,82 @@
+import type { OptionsFault } from '../errors/ledger-options.error.js';
+import { ADDRESS_PARTS, givenBeside, partsOf } from '../postgres/beside-address.js';
+import { parseAddress, type PostgresAddress } from '../postgres/parse-address.js';
+import { hasTls, URL_PARAMETERS } from '../postgres/url-parameters.js';
+import type { LedgerConnectionOptions } from './ledger-options.interface.js';
+import { NOT_SHOWN, showText } from './show-value.js';
+
+/**
+ * What code gives both in a URL and beside it: one of the two would silently have no effect.
+ *
+ * @internal
+ */
+export function givenTwice(connection: LedgerConnectionOptions): OptionsFault[] {
+  const address = read(connection.url);
+  if (address === undefined) return [];
+  const [own, beside] = [partsOf(address), givenBeside(connection)];
+  const parts = ADDRESS_PARTS.filter((part) => {
+    const isGiven = beside[part] !== undefined && beside[part] !== '';
+    return own[part] !== undefined && isGiven && String(beside[part]) !== own[part];
+  });
+  const twice = [...parts, ...(hasTls(address) && connection.ssl !== undefined ? ['ssl'] : [])];
+  return twice.map((part) => ({
+    name: `connection.${part}`,
+    value: NOT_SHOWN,
+    rule: 'is given beside connection.url, which says something else about it; give one of them',
+    source: 'code',
+  }));
+}
+
+/**
+ * What code says of the connection, for a URL of the environment, which goes before it: all but what the
+ * URL says itself, and the port of another host.
+ *
+ * @returns also the names of what is set aside and hardly meant to be: the password's function, TLS
+ * @internal
+ */
+export function besideUrl(
+  connection: LedgerConnectionOptions,
+  url: string,
+): { readonly connection: LedgerConnectionOptions; readonly setAside: readonly string[] } {
+  const address = read(url);
+  if (address === undefined) return { connection: { ...connection, url }, setAside: [] };
+  const own = partsOf(address);
+  const kept: Record<string, unknown> = { ...connection, url };
+  const setAside: string[] = [];
+  for (const part of ADDRESS_PARTS) {
+    const isOfHost = part === 'port' && own.host !== undefined;
+    if (own[part] === undefined && !isOfHost) continue;
+    if (typeof kept[part] === 'function') setAside.push(`connection.${part}`);
+    delete kept[part];
+  }
+  if (hasTls(address) && kept['ssl'] !== undefined) {
+    setAside.push('connection.ssl');
+    delete kept['ssl'];
+  }
+  return { connection: kept, setAside };
+}
+
+/**
+ * Parameters of the URL that have no effect, such as those of another library; a sentence for each.
+ *
+ * @param name under which the URL was given
+ * @internal
+ */
+export function unknownParameters(name: string, url: string | undefined): string[] {
+  const names = [...(read(url)?.parameters.keys() ?? [])];
+  return names
+    .filter((each) => !URL_PARAMETERS.includes(each))
+    .map(
+      (each) =>
+        `${name}: the URL's parameter ${showText(each)} is known to neither pg nor the ledger and has no effect.`,
+    );
+}
+
+function read(url: string | undefined): PostgresAddress | undefined {
+  if (!url) return undefined;
+  try {
+    return parseAddress(url);
+  } catch {
+    return undefined;
+  }
+}

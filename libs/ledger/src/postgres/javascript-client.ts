@@ -1,0 +1,57 @@
+import type { DataSource } from 'typeorm';
+
+/** What is used of the module `pg`, as TypeORM loaded it. */
+interface PgModule {
+  readonly Client?: ClientClass;
+  readonly Pool?: abstract new (...args: never[]) => object;
+}
+
+type ClientClass = (new (options: object) => { readonly ssl?: unknown }) & {
+  readonly prototype: object;
+};
+
+/** `pg-pool` itself, which falls back to `pg`'s own client where nobody gives it one. */
+type BasePool = new (options: object) => { readonly Client: ClientClass };
+
+/**
+ * Whether the pool of this DataSource will hold clients of `pg-native`: TypeORM takes them whenever that
+ * package is installed, for whatever reason. They speak through libpq, so no COPY can be written to their
+ * socket.
+ *
+ * @internal
+ */
+export function usesNative(dataSource: DataSource): boolean {
+  const given = (dataSource.options as { extra?: { Client?: ClientClass } }).extra?.Client;
+  return isNative(given ?? moduleOf(dataSource)?.Client);
+}
+
+/**
+ * The JavaScript client beside the native one that TypeORM chose, for the pool's option `Client`.
+ *
+ * @returns undefined if there is no other: `NODE_PG_FORCE_NATIVE` is set
+ * @internal
+ */
+export function javaScriptClient(dataSource: DataSource): ClientClass | undefined {
+  const bound = moduleOf(dataSource)?.Pool;
+  if (bound === undefined) return undefined;
+  const Base = Object.getPrototypeOf(bound) as BasePool;
+  const { Client } = new Base({});
+  return isNative(Client) ? undefined : Client;
+}
+
+/** What the installed `pg` makes of an address's TLS parameters; reads the files that they name. @internal */
+export function tlsOf(dataSource: DataSource, url: string): unknown {
+  const Client = javaScriptClient(dataSource);
+  return Client && new Client({ connectionString: url }).ssl;
+}
+
+function moduleOf(dataSource: DataSource): PgModule | undefined {
+  return (dataSource.driver as unknown as { postgres?: PgModule }).postgres;
+}
+
+/** Only the JavaScript client assembles startup messages. Source: pg 8.11 to 8.23, lib/client.js. */
+function isNative(Client: ClientClass | undefined): boolean {
+  if (Client === undefined) return false;
+  const { prototype } = Client as { prototype: Record<string, unknown> };
+  return typeof prototype['getStartupConf'] !== 'function' && 'cancel' in prototype;
+}

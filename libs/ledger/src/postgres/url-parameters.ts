@@ -1,0 +1,42 @@
+import type { PostgresAddress } from './parse-address.js';
+
+/** Parameters of an address by which `pg` decides on TLS. Source: pg-connection-string 2.14. */
+const TLS: readonly string[] = [
+  'ssl',
+  'sslmode',
+  'sslcert',
+  'sslkey',
+  'sslrootcert',
+  'sslnegotiation',
+  'uselibpqcompat',
+];
+
+/** Parts of the address itself, where they stand behind the question mark. */
+const PARTS: readonly string[] = ['host', 'port', 'user', 'password', 'db', 'encoding'];
+
+/** What `pg` takes from an address for its session. Source: pg 8.23, connection-parameters.js. */
+const SESSION: readonly string[] = [
+  'application_name',
+  'fallback_application_name',
+  'binary',
+  'client_encoding',
+  'idle_in_transaction_session_timeout',
+  'lock_timeout',
+  'options',
+  'query_timeout',
+  'replication',
+  'statement_timeout',
+];
+
+/** All parameters that have an effect. @internal */
+export const URL_PARAMETERS: readonly string[] = [...TLS, ...PARTS, ...SESSION];
+
+/** Whether the address says anything about TLS. @internal */
+export function hasTls({ parameters }: PostgresAddress): boolean {
+  return TLS.some((name) => parameters.has(name));
+}
+
+/** The parameters of the session, as `pg` takes them beside an address. @internal */
+export function sessionOptions({ parameters }: PostgresAddress): Record<string, string> {
+  return Object.fromEntries([...parameters].filter(([name]) => SESSION.includes(name)));
+}
