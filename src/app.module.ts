@@ -4,6 +4,7 @@ import {
   LoopbackProvider,
   OpenAiErrorFilter,
   openAiValidationPipe,
+  Relay,
   Upstream,
 } from '@app/openai';
 import { Module, type DynamicModule } from '@nestjs/common';
@@ -14,6 +15,9 @@ import { createLedgerConfig, LedgerModule } from 'nestjs-ledger';
 import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';
 import { join } from 'node:path';
 import { ChatController } from './chat/chat.controller.js';
+import { MeteredCalls } from './chat/metered-calls.js';
+import { PASS_THROUGH, PassThroughController } from './chat/pass-through.controller.js';
+import { RepeatedCalls } from './chat/repeated-calls.js';
 import { DatabaseModule } from './database/database.module.js';
 import type { GatewayDatabase } from './database/gateway-database.js';
 import type { GatewaySettings } from './gateway-settings.js';
@@ -47,11 +51,25 @@ export class AppModule {
         // The ledger says itself when its state changes; a line per failed probe adds nothing.
         TerminusModule.forRoot({ logger: false }),
       ],
-      controllers: [ChatController, UsageController, HealthController, MetricsController],
+      controllers: [
+        ChatController,
+        UsageController,
+        HealthController,
+        MetricsController,
+        ...(settings.upstreamPassThrough.length > 0 ? [PassThroughController] : []),
+      ],
       providers: [
         LateCounts,
+        MeteredCalls,
         MetricsRegistry,
+        RepeatedCalls,
+        { provide: PASS_THROUGH, useValue: settings.upstreamPassThrough },
         { provide: Upstream, useFactory: () => chooseUpstream(settings) },
+        {
+          provide: Relay,
+          inject: [Upstream],
+          useFactory: (upstream: Upstream) => new Relay(upstream, settings.upstreamLingerMs),
+        },
         { provide: APP_PIPE, useValue: openAiValidationPipe },
         { provide: APP_FILTER, useClass: OpenAiErrorFilter },
       ],

@@ -1,5 +1,5 @@
-import { onRefusedCall, openAiError } from '@app/openai';
-import type { LoggerService } from '@nestjs/common';
+import { endpoints, onRefusedCall, openAiError } from '@app/openai';
+import { UnsupportedMediaTypeException, type LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { getLedgerToken, type LedgerService } from 'nestjs-ledger';
@@ -17,6 +17,8 @@ const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 const HEADERS_TIMEOUT_MS = 15_000;
 /** How often Node looks for requests that are too slow; its own default is 30 s. */
 const TIMEOUTS_CHECKED_MS = 5_000;
+/** Where every path lies that is only passed through. */
+const PASSED_ROUTE = '/v1/*';
 const MAX_HEADER_BYTES = 16 * 1024;
 
 /**
@@ -33,9 +35,12 @@ export async function createGateway(
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.forRoot(settings, database),
     adapter,
-    // An error at boot goes to the caller, who still has a database to stop.
-    { logger, abortOnError: false },
+    // An error at boot goes to the caller, who still has a database to stop. Bodies are passed on as
+    // they were written.
+    { logger, abortOnError: false, rawBody: true },
   );
+  refusePackedBodies(app);
+  if (settings.upstreamPassThrough.length > 0) takeBodiesOfAnyType(app);
   bookRefusedCalls(app);
   return app;
 }
@@ -70,7 +75,34 @@ function askForKeys(adapter: FastifyAdapter, keys: readonly ApiKey[]): void {
 function bookRefusedCalls(app: NestFastifyApplication): void {
   const ledger = app.get<LedgerService<typeof usage>>(getLedgerToken(usage));
   const server = app.getHttpAdapter().getInstance();
-  onRefusedCall(server, '/v1/chat/completions', ({ request, status, isAborted }) => {
+  const paths = Object.values(endpoints).map(({ path }) => `/v1${path}`);
+  onRefusedCall(server, [...paths, PASSED_ROUTE], ({ request, status, isAborted }) => {
     ledger.record(refusedEntry(request, status, isAborted ? 'aborted' : 'failed'));
+  });
+}
+
+/** A body that is packed could not be looked into, and would grow while it is unpacked. */
+function refusePackedBodies(app: NestFastifyApplication): void {
+  const server = app.getHttpAdapter().getInstance();
+  server.addHook('preParsing', async ({ headers }, reply) => {
+    const { 'content-encoding': encoding = 'identity' } = headers;
+    if (/^identity$/i.test(encoding)) return;
+    void reply.header('accept-encoding', 'identity');
+    const message = 'Send the body unpacked, without content-encoding.';
+    throw new UnsupportedMediaTypeException(openAiError(message));
+  });
+}
+
+/** Other paths of an upstream take sound and files. Below the gateway's own they stay refused. */
+function takeBodiesOfAnyType(app: NestFastifyApplication): void {
+  const server = app.getHttpAdapter().getInstance();
+  const options = { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES } as const;
+  server.addContentTypeParser('*', options, (request, body, done) => {
+    if (request.routeOptions.url !== PASSED_ROUTE) {
+      done(new UnsupportedMediaTypeException(openAiError('Send JSON.')));
+      return;
+    }
+    Object.assign(request, { rawBody: body });
+    done(null, body);
   });
 }

@@ -9,6 +9,15 @@ const text = setting(z.string().optional());
 const wholeNumber = (min: number, max: number, preset: number) =>
   setting(z.coerce.number().int().min(min).max(max).default(preset));
 
+/** Beginnings of paths with commas between, or `true` for all. */
+const passThrough = z
+  .string()
+  .regex(
+    /^(true|false|(\/[\w./-]*)(, *\/[\w./-]*)*)$/,
+    'true, false or paths as /audio/,/moderations',
+  )
+  .transform((text) => (text === 'false' ? [] : text === 'true' ? ['/'] : text.split(/, */)));
+
 const schema = z.object({
   PORT: wholeNumber(0, 65_535, 3000),
   HOST: setting(z.string().default('0.0.0.0')),
@@ -19,6 +28,8 @@ const schema = z.object({
   UPSTREAM_BASE_URL: setting(upstreamBaseUrl.optional()),
   UPSTREAM_API_KEY: setting(upstreamApiKey.optional()),
   UPSTREAM_TIMEOUT_MS: wholeNumber(1, 3_600_000, 600_000),
+  UPSTREAM_LINGER_MS: wholeNumber(0, 600_000, 2_000),
+  UPSTREAM_PASS_THROUGH: setting(passThrough.default([])),
   REQUEST_TIMEOUT_MS: wholeNumber(1, 3_600_000, 60_000),
   // A wrong key must not be in the error, so this rule does not show what it was given.
   GATEWAY_API_KEYS: z.preprocess(
@@ -44,6 +55,10 @@ export interface GatewaySettings {
   readonly upstreamApiKey: string | undefined;
   /** Milliseconds of silence of the upstream. 1 to 3,600,000; default 600,000. */
   readonly upstreamTimeoutMs: number;
+  /** Milliseconds that an upstream is read on after its client left. 0 to 600,000; default 2,000. */
+  readonly upstreamLingerMs: number;
+  /** Beginnings of paths below `/v1` that are passed through; `/` is all. Default: none. */
+  readonly upstreamPassThrough: readonly string[];
   /** Milliseconds for a request to arrive in full. 1 to 3,600,000; default 60,000. */
   readonly requestTimeoutMs: number;
   /** Who may call. Empty: everybody. */
@@ -71,6 +86,8 @@ export function readGatewaySettings(environment: NodeJS.ProcessEnv): GatewaySett
     upstreamBaseUrl: data.UPSTREAM_BASE_URL,
     upstreamApiKey: data.UPSTREAM_API_KEY,
     upstreamTimeoutMs: data.UPSTREAM_TIMEOUT_MS,
+    upstreamLingerMs: data.UPSTREAM_LINGER_MS,
+    upstreamPassThrough: data.UPSTREAM_PASS_THROUGH,
     requestTimeoutMs: data.REQUEST_TIMEOUT_MS,
     apiKeys: data.GATEWAY_API_KEYS,
   };

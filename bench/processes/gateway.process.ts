@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { LoopbackProvider, OpenAiErrorFilter, openAiValidationPipe, Upstream } from '@app/openai';
+import { LoopbackProvider, OpenAiErrorFilter, openAiValidationPipe, Relay } from '@app/openai';
 import {
   Module,
   type CallHandler,
@@ -58,7 +58,7 @@ class PlainModule {
       imports,
       controllers: [PlainChatController],
       providers: [
-        { provide: Upstream, useFactory: () => new LoopbackProvider(0) },
+        { provide: Relay, useFactory: () => new Relay(new LoopbackProvider(0), 0) },
         writeDown,
         { provide: APP_PIPE, useValue: openAiValidationPipe },
         { provide: APP_FILTER, useClass: OpenAiErrorFilter },
@@ -112,6 +112,7 @@ async function createPlain(): Promise<NestFastifyApplication> {
       : PlainModule.with(mode === 'insert' ? insertByHandler : nothing, []);
   const app = await NestFactory.create<NestFastifyApplication>(module, createAdapter(settings), {
     logger: false,
+    rawBody: true,
   });
   if (mode === 'empty') app.useGlobalInterceptors(new EmptyInterceptor());
   return app;

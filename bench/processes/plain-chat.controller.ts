@@ -1,4 +1,4 @@
-import { CallMeter, chatRequest, relay, Tokenizer, Upstream, type ChatRequest } from '@app/openai';
+import { CallMeter, callRequest, endpoints, Relay, type CallRequest } from '@app/openai';
 import { Body, Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { Readable } from 'node:stream';
@@ -13,24 +13,32 @@ export const WRITE_DOWN = Symbol('write down');
 @Controller('v1/chat')
 export class PlainChatController {
   constructor(
-    private readonly upstream: Upstream,
+    private readonly relay: Relay,
     @Inject(WRITE_DOWN) private readonly writeDown: WriteDown,
   ) {}
 
   @Post('completions')
   async complete(
-    @Body({ schema: chatRequest }) request: ChatRequest,
-    @Req() http: CallersRequest,
+    @Body({ schema: callRequest }) request: CallRequest,
+    @Req() http: CallersRequest & { rawBody?: Buffer },
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Buffer | Readable> {
-    const caller = identifyCaller(request.user, http.headers);
-    const meter = new CallMeter(request, await Tokenizer.load(request.model));
-    const answer = await relay(this.upstream, { request, meter, http, reply });
+    const caller = identifyCaller(request.user || undefined, http.headers);
+    const endpoint = endpoints.chat;
+    const meter = new CallMeter(endpoint, request);
+    const { method, headers, rawBody: body } = http;
+    const answer = await this.relay.answer({
+      endpoint,
+      method,
+      headers,
+      body,
+      json: request,
+      meter,
+      reply,
+    });
     const used = await meter.settle();
-    const { model } = request;
-    await this.writeDown(
-      callEntry({ caller, model, used, end: 'completed', clientKey: undefined }),
-    );
+    const call = { caller, endpoint: endpoint.name, model: request.model, used };
+    await this.writeDown(callEntry({ ...call, end: 'completed' }));
     return answer;
   }
 }

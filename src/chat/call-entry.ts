@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { namesIn, type CallUsage } from '@app/openai';
 import type { UsageEnd, UsageEntry } from 'nestjs-ledger';
 import type { usage } from '../usage.ledger.js';
@@ -8,62 +7,65 @@ import { costNanos } from './price-list.js';
 /** Nobody sees it but the ledger; nginx has it for a client that left before there was an answer. */
 const CLIENT_LEFT = 499;
 
-/** A call that is over, or that nobody waits for any more. */
-export interface MeteredCall {
+/** A call that is over. */
+export interface EndedCall {
   readonly caller: Caller;
+  /** As `endpoints` names it. */
+  readonly endpoint: string;
   readonly model: string | null;
   readonly used: CallUsage;
   readonly end: UsageEnd;
-  /** The client's `Idempotency-Key`. */
-  readonly clientKey: string | undefined;
+  /** Whether the upstream charged another answer to a call with the same `Idempotency-Key`. */
+  readonly isRepetition?: boolean;
 }
 
 /**
- * The entry of a call, however it ended. A client that hangs up pays for the prompt and what it was
- * sent. `attributes.counted`: by this gateway's tokenizer, since the upstream did not tell.
+ * The entry of a call, however it ended. A client that hangs up pays for what the upstream says it
+ * used, or else for the prompt and what it was sent. `attributes.counted`: by this gateway's
+ * tokenizer, since the upstream did not tell.
+ *
+ * @param idempotencyKey of an answer that is one entry however often it comes
  */
-export function callEntry({
-  caller,
-  model,
-  used,
-  end,
-  clientKey,
-}: MeteredCall): UsageEntry<typeof usage> {
-  const { promptTokens, completionTokens, isCounted } = used;
-  const hasLeft = end === 'aborted' && used.status === 0;
-  const status = hasLeft ? CLIENT_LEFT : used.status;
-  const error = hasLeft ? 'client_left' : used.error;
-  const key = keyOf({ caller, model, used, end, clientKey });
-  const isAnswered = status >= 200 && status < 300;
-  const attributes = {
-    ...(isCounted ? { counted: true } : {}),
-    ...(isAnswered ? {} : { status }),
-    ...(error === undefined ? {} : { error }),
-  };
+export function callEntry(call: EndedCall, idempotencyKey?: string): UsageEntry<typeof usage> {
+  const { caller, model, used, end } = call;
+  const { promptTokens, completionTokens } = used;
+  const attributes = attributesOf(call, idempotencyKey !== undefined);
+  const isWhole = end === 'completed' || (end === 'aborted' && used.isComplete);
   return {
     ...caller,
     model,
     promptTokens,
     completionTokens,
     costNanos: model && costNanos(model, promptTokens, completionTokens),
-    memo: end === 'completed' ? null : end,
+    memo: isWhole ? null : end,
     attributes: Object.keys(attributes).length > 0 ? attributes : null,
-    ...(key === undefined ? {} : { idempotencyKey: key }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
   };
 }
 
 /**
- * A client that repeats a call under its `Idempotency-Key` and gets the same answer again has used the
- * tokens once. Another answer has another id: the upstream has worked twice, and both calls count. So
- * does what was broken off or counted here, which need not be the same the second time.
+ * What an entry says beside its columns; of usual values nothing. An answer that may come again is
+ * known by its own id: that of the request is another one each time.
  */
-function keyOf({ used, end, clientKey }: MeteredCall): string | undefined {
-  const { status, answerId, isCounted, error } = used;
-  const isWhole = end === 'completed' && status === 200 && !isCounted && error === undefined;
-  if (!isWhole || !clientKey || answerId === undefined) return undefined;
-  return createHash('sha256')
-    .update(JSON.stringify([clientKey, answerId]))
-    .digest('hex');
+function attributesOf(call: EndedCall, isKeyed: boolean): Record<string, unknown> {
+  const { endpoint, model, used, end, isRepetition } = call;
+  const hasAnswerId = isKeyed && used.answerId !== undefined;
+  const hasLeft = end === 'aborted' && used.status === 0;
+  const status = hasLeft ? CLIENT_LEFT : used.status;
+  const isAnswered = status >= 200 && status < 300;
+  const attributes = {
+    endpoint: endpoint === 'chat' ? undefined : endpoint,
+    counted: used.isCounted || undefined,
+    status: isAnswered ? undefined : status,
+    error: hasLeft ? 'client_left' : used.error,
+    repetition: isRepetition || undefined,
+    answeredModel: used.model === model ? undefined : used.model,
+    serviceTier: used.serviceTier,
+    requestId: hasAnswerId ? undefined : used.requestId,
+    answerId: hasAnswerId ? used.answerId : undefined,
+    ...used.details,
+  };
+  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
 }
 
 /** The entry of a call that no upstream was asked for: no tokens, and the status that tells why. */
@@ -74,7 +76,21 @@ export function refusedEntry(
 ): UsageEntry<typeof usage> {
   const { model = null, user } = namesIn(request.body);
   const caller = request.caller ?? identifyCaller(user, request.headers);
-  const nothing = { promptTokens: 0, completionTokens: 0, isCounted: false, answerId: undefined };
-  const used = { ...nothing, status, error: 'refused' };
-  return callEntry({ caller, model, used, end, clientKey: undefined });
+  const used = { ...NOTHING_USED, status };
+  return callEntry({ caller, endpoint: 'chat', model, used, end });
 }
+
+const NOTHING_USED: CallUsage = {
+  promptTokens: 0,
+  completionTokens: 0,
+  details: {},
+  isCounted: false,
+  status: 0,
+  error: 'refused',
+  isComplete: false,
+  model: undefined,
+  serviceTier: undefined,
+  requestId: undefined,
+  answerId: undefined,
+  answeredAt: undefined,
+};

@@ -20,6 +20,7 @@ beforeAll(async () => {
     UPSTREAM_BASE_URL: await upstream.listen(),
     UPSTREAM_API_KEY: 'sk-upstream',
     UPSTREAM_TIMEOUT_MS: '1500',
+    UPSTREAM_LINGER_MS: '200',
   });
   client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'sk-client-own', maxRetries: 0 });
 });
@@ -111,7 +112,7 @@ describe('The gateway in front of an upstream', () => {
     expect(await entry()).toMatchObject({
       prompt_tokens: 70,
       completion_tokens: 30,
-      attributes: null,
+      attributes: { requestId: 'req_1' },
     });
   });
 

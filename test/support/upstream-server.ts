@@ -6,6 +6,8 @@ export interface Asked {
   readonly headers: IncomingHttpHeaders;
   /** Path and query. */
   readonly url: string;
+  /** The body as it came, and what it says; undefined if it is no JSON. */
+  readonly text: string;
   readonly body: any;
   readonly response: ServerResponse;
 }
@@ -23,7 +25,7 @@ export class UpstreamServer {
     request.setEncoding('utf8').on('data', (some: string) => (text += some));
     request.on('end', () => {
       const { headers, url = '' } = request;
-      const asked = { headers, url, body: JSON.parse(text), response };
+      const asked = { headers, url, text, body: parsed(text), response };
       this.asked.push(asked);
       this.answer(asked);
     });
@@ -38,6 +40,14 @@ export class UpstreamServer {
   async close(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,163 +1,250 @@
-import type { ChatRequest } from './chat-request.schema.js';
-import { promptOf } from './prompt.js';
-import type { Tokenizer } from './tokenizer.js';
-
-interface TokenUsage {
-  readonly prompt_tokens: number;
-  readonly completion_tokens: number;
-}
-
-/** What a choice says, whole (`message`) or in part (`delta`). */
-interface Said {
-  readonly content?: unknown;
-  readonly refusal?: unknown;
-  readonly reasoning_content?: unknown;
-  readonly function_call?: { name?: unknown; arguments?: unknown };
-  readonly tool_calls?: readonly { function?: { name?: unknown; arguments?: unknown } }[];
-}
-
-/** An answer or a chunk of one. It comes from outside: nothing in it is sure. */
-export interface AnswerPart {
-  readonly id?: unknown;
-  usage?: unknown;
-  readonly choices?: readonly { message?: Said; delta?: Said }[];
-  readonly error?: { code?: unknown; type?: unknown } | null;
-}
+import { outputTextsOf, textsOf, type AnswerText } from './answer-texts.js';
+import { promptOf, type Endpoint } from './endpoints.js';
+import { fieldsOf, listOf, plainText, type Fields } from './fields.js';
+import type { TokenUsage } from './normalise-usage.js';
+import { Tokenizer } from './tokenizer.js';
+import { UsageTally } from './usage-tally.js';
 
 /** What one call used, and how it was answered. */
 export interface CallUsage {
   /** Both are 0 if the upstream refused or gave no answer. */
   readonly promptTokens: number;
   readonly completionTokens: number;
-  /** Whether the tokens were counted here, since the upstream did not tell. */
+  /** Parts of these two, as far as the upstream told them: cached, thought, heard, spoken. */
+  readonly details: Omit<TokenUsage, 'promptTokens' | 'completionTokens'>;
+  /** Whether tokens were counted here, since the upstream did not tell them. */
   readonly isCounted: boolean;
   /** Status of the answer; 0 if there was none. */
   readonly status: number;
   /** A code of at most 64 characters for what went wrong. */
   readonly error: string | undefined;
-  /** The upstream's id of the answer: one that answers a repeated call again gives the same. */
+  /** Whether all of the answer was passed on, also if the client then left without a farewell. */
+  readonly isComplete: boolean;
+  /** The model that answered, if the upstream says one. At most 256 characters, as the next three. */
+  readonly model: string | undefined;
+  readonly serviceTier: string | undefined;
+  /** The upstream's own id of the request, from its headers. */
+  readonly requestId: string | undefined;
+  /** The id that the answer itself has. */
   readonly answerId: string | undefined;
+  /** When it was made, as it says itself: seconds since 1970. */
+  readonly answeredAt: number | undefined;
 }
 
-const MAX_TOKENS = 2_147_483_647;
 const MAX_ERROR_LENGTH = 64;
-/** Characters that are counted at once, in a few milliseconds at most. */
-const SHORT_LENGTH = 1024;
+const MAX_NAME_LENGTH = 256;
+/** Characters of an answer that are held until it is known whether they have to be counted. */
+const MAX_HELD_LENGTH = 256 * 1024;
+/** Headers in which upstreams give their own id of a request, the most widely used first. */
+const REQUEST_ID_HEADERS = ['x-request-id', 'request-id', 'apim-request-id', 'x-generation-id'];
 
-/** What one call used: the upstream's own figures, or, until there are any, a count of the texts. */
+/** What one call used: the upstream's own figures, or, where it told none, a count of the texts. */
 export class CallMeter {
-  private told: TokenUsage | undefined;
-  private promptTokens: number | undefined;
-  private completionTokens = 0;
-  /** Of the answer, not counted yet. */
-  private readonly longTexts: string[] = [];
-  private settling: Promise<CallUsage> | undefined;
+  private readonly tally = new UsageTally();
+  private readonly texts = new Map<string, string[]>();
+  private heldLength = 0;
+  private hasText = false;
+  /** Tokens of texts that are no longer held. */
+  private counted: Promise<number> = Promise.resolve(0);
+  /** Resolves once the call is settled. */
+  readonly settled: Promise<CallUsage>;
+  private done: (used: CallUsage) => void = () => undefined;
+  private fail: (error: unknown) => void = () => undefined;
+  private settledUsage: CallUsage | undefined;
+  private isSettling = false;
+  private isClientGone = false;
+  private isComplete = false;
   private status = 0;
   private error: string | undefined;
+  private model: string | undefined;
+  private serviceTier: string | undefined;
+  private requestId: string | undefined;
   private answerId: string | undefined;
+  private answeredAt: number | undefined;
 
   constructor(
-    private readonly request: ChatRequest,
-    private readonly tokenizer: Tokenizer,
-  ) {}
+    private readonly endpoint: Endpoint,
+    private readonly request: unknown,
+  ) {
+    this.settled = new Promise((resolve, reject) => {
+      this.done = resolve;
+      this.fail = reject;
+    });
+  }
 
-  /** The upstream has begun to answer: from here on it has read the prompt, unless it refused. */
-  answered(status: number): void {
+  /**
+   * The upstream has begun to answer: from here on it has read the prompt, unless it refused.
+   *
+   * @param headers of the answer @param asked those of the caller
+   */
+  answered(status: number, headers: Fields = {}, asked: Fields = {}): void {
     this.status = status;
+    // An id that the caller sent, and that came back, is not the upstream's.
+    const name = REQUEST_ID_HEADERS.find((each) => headers[each] && headers[each] !== asked[each]);
+    this.requestId = name && plainText(headers[name], MAX_NAME_LENGTH);
   }
 
   /** What went wrong; the first of several is kept. `status`: what the client is answered instead. */
   failed(error: string, status = this.status): void {
-    if (this.settling) return;
+    if (this.isSettling) return;
     this.error ??= error;
     this.status = status;
   }
 
+  /** What comes from here on is not sent to anyone: its texts are not charged, its usage is. */
+  clientLeft(): void {
+    this.isClientGone = true;
+  }
+
+  /** All of the answer was passed on. */
+  completed(): void {
+    this.isComplete ||= !this.isClientGone;
+  }
+
   /** Takes note of a part that is about to be sent. Never throws, whatever the part is. */
-  saw(part: AnswerPart): void {
-    const { usage: told, error, id } = part;
-    if (this.settling) return;
-    if (typeof id === 'string') this.answerId ??= id;
-    if (isTokenUsage(told)) this.told = told;
-    const named = [error?.code, error?.type, 'error'].find((name) => typeof name === 'string');
-    if (error && named) this.failed(named.slice(0, MAX_ERROR_LENGTH));
+  saw(part: Fields): void {
+    if (this.isSettling) return;
     try {
-      let room = SHORT_LENGTH;
-      for (const { message, delta } of part.choices ?? []) {
-        room = this.note(message ?? delta ?? {}, room);
-      }
+      this.note(part);
     } catch {
       this.failed('unreadable_answer');
     }
   }
 
-  /**
-   * What was used so far, which is all of it once the call is over. Undefined if texts have to be
-   * counted for it that would hold the event loop: `settle` counts them.
-   */
+  /** What was used, once the call is settled. */
   get usage(): CallUsage | undefined {
-    const { told, isCounted, longTexts, status, error, answerId } = this;
-    if (isCounted) this.promptTokens ??= this.countShortPrompt();
-    if (isCounted && (this.promptTokens === undefined || longTexts.length > 0)) return undefined;
-    const counted = isCounted ? this.completionTokens : 0;
-    return {
-      promptTokens: told?.prompt_tokens ?? this.promptTokens ?? 0,
-      completionTokens: told?.completion_tokens ?? counted,
-      isCounted,
+    return this.settledUsage;
+  }
+
+  /** Whether the client left before the answer was over. */
+  get isAbandoned(): boolean {
+    return this.isClientGone;
+  }
+
+  /** Ends the call: what comes after it is not used. Counts what was not told. */
+  settle(): Promise<CallUsage> {
+    if (this.isSettling) return this.settled;
+    this.isSettling = true;
+    if (this.needsPrompt || this.needsCompletion) this.countRest().catch(this.fail);
+    else this.finish(0, 0);
+    return this.settled;
+  }
+
+  private note(part: Fields): void {
+    const response = fieldsOf(part.response);
+    const texts = textsOf(part);
+    // A stream of the Responses API repeats at its end what it said.
+    if (!this.hasText) texts.push(...outputTextsOf(part), ...outputTextsOf(response));
+    this.tally.add(part, texts.length > 0);
+    this.model ??= plainText(part.model ?? response.model, MAX_NAME_LENGTH);
+    this.answerId ??= plainText(part.id ?? response.id, MAX_NAME_LENGTH);
+    const created = part.created ?? response.created_at;
+    if (typeof created === 'number') this.answeredAt ??= created;
+    const tier = part.service_tier ?? response.service_tier ?? fieldsOf(part.usage).service_tier;
+    this.serviceTier = plainText(tier, MAX_NAME_LENGTH) ?? this.serviceTier;
+    const error = errorIn(part) ?? errorIn(response);
+    const isOdd = !Array.isArray(part.choices ?? []);
+    if (isOdd) this.failed('unreadable_answer');
+    if (error !== undefined) this.failed(error);
+    if (!this.isClientGone) this.hold(texts);
+  }
+
+  private hold(texts: readonly AnswerText[]): void {
+    for (const { place, text } of texts) {
+      this.hasText = true;
+      this.heldLength += text.length;
+      const held = this.texts.get(place);
+      if (held) held.push(text);
+      else this.texts.set(place, [text]);
+    }
+    if (this.heldLength <= MAX_HELD_LENGTH) return;
+    const [before, held] = [this.counted, this.takeTexts()];
+    this.counted = this.count(held).then(async (tokens) => tokens + (await before));
+  }
+
+  private takeTexts(): string[] {
+    const texts = [...this.texts.values()].map((parts) => parts.join(''));
+    this.texts.clear();
+    this.heldLength = 0;
+    return texts;
+  }
+
+  private async countRest(): Promise<void> {
+    const prompt = this.needsPrompt ? await this.countPrompt() : 0;
+    const held = this.needsCompletion ? this.takeTexts() : [];
+    const answer = (await this.count(held)) + (await this.counted);
+    this.finish(prompt, this.needsCompletion ? answer : 0);
+  }
+
+  private async countPrompt(): Promise<number> {
+    const { texts, markTokens } = promptOf(this.endpoint, this.request);
+    return markTokens + (await this.count(texts));
+  }
+
+  /** Most calls need no tokenizer, since the upstream tells. */
+  private async count(texts: readonly string[]): Promise<number> {
+    const { model } = fieldsOf(this.request);
+    const tokenizer = await Tokenizer.load(typeof model === 'string' ? model : '');
+    return tokenizer.countAll(texts);
+  }
+
+  private finish(countedPrompt: number, countedCompletion: number): void {
+    const { promptTokens, completionTokens, ...details } = this.tally.told ?? {};
+    const isTold = this.isCharged && promptTokens !== undefined;
+    const isUncounted = completionTokens !== undefined && completionTokens >= countedCompletion;
+    const { status, error, isComplete, model, serviceTier, requestId, answerId, answeredAt } = this;
+    this.settledUsage = {
+      promptTokens: isTold ? promptTokens : countedPrompt,
+      completionTokens: isTold && isUncounted ? completionTokens : countedCompletion,
+      details: isTold ? details : {},
+      isCounted:
+        this.needsPrompt || (this.needsCompletion && !isUncounted && countedCompletion > 0),
       status,
       error,
+      isComplete,
+      model,
+      serviceTier,
+      requestId,
       answerId,
+      answeredAt,
     };
+    this.done(this.settledUsage);
   }
 
-  /** Ends the call: what comes after it is not used. */
-  settle(): Promise<CallUsage> {
-    return (this.settling ??= this.countRest());
+  /** Whether the upstream has read the prompt. An error in the place of an answer costs nothing. */
+  private get isCharged(): boolean {
+    if (!this.endpoint.promptOf || this.status < 200 || this.status >= 300) return false;
+    const isOnlyError = this.error !== undefined && !UNREAD.has(this.error) && !this.hasText;
+    return !isOnlyError || this.tally.told !== undefined;
   }
 
-  private async countRest(): Promise<CallUsage> {
-    if (this.usage) return this.usage;
-    this.promptTokens ??= await this.tokenizer.countPrompt(this.request);
-    const tokens = await this.tokenizer.countInTurns(this.longTexts);
-    // Not before: until then whoever asks must not take what was counted for all.
-    this.longTexts.length = 0;
-    this.completionTokens += tokens;
-    return this.usage!;
+  private get needsPrompt(): boolean {
+    return this.isCharged && this.tally.told === undefined;
   }
 
-  private countShortPrompt(): number | undefined {
-    const { texts, markTokens } = promptOf(this.request);
-    const length = texts.reduce((sum, text) => sum + text.length, 0);
-    if (length > SHORT_LENGTH) return undefined;
-    return texts.reduce((sum, text) => sum + this.tokenizer.count(text), markTokens);
-  }
-
-  /** The upstream has read the prompt, and has not told what it took. */
-  private get isCounted(): boolean {
-    return this.told === undefined && this.status >= 200 && this.status < 300;
-  }
-
-  /** @param room characters that may be counted at once @returns those that are left of them */
-  private note({ tool_calls: tools, function_call: call, ...said }: Said, room: number): number {
-    if (this.told) return room;
-    const calls = [...(tools ?? []).map((tool) => tool.function), call];
-    const texts = [said.content, said.refusal, said.reasoning_content].concat(
-      calls.flatMap((each) => [each?.name, each?.arguments]),
-    );
-    for (const text of texts) {
-      if (typeof text !== 'string' || text === '') continue;
-      if (text.length > room) this.longTexts.push(text);
-      else {
-        this.completionTokens += this.tokenizer.count(text);
-        room -= text.length;
-      }
-    }
-    return room;
+  /**
+   * Whether texts have to be counted: none were told; none were told although there were some; or
+   * more came after what was told last, which then says only what had been used by then.
+   */
+  private get needsCompletion(): boolean {
+    if (!this.isCharged || !this.hasText) return false;
+    return !this.tally.told?.completionTokens || this.tally.isBehind;
   }
 }
 
-/** Figures that an entry can hold; others are as good as none. */
-function isTokenUsage(value: unknown): value is TokenUsage {
-  const { prompt_tokens: prompt, completion_tokens: completion } = (value ?? {}) as TokenUsage;
-  return [prompt, completion].every((n) => Number.isInteger(n) && n >= 0 && n <= MAX_TOKENS);
+/** Errors of the reading, not of the answer: the upstream has worked, and its answer was passed on. */
+const UNREAD = new Set(['unreadable_answer', 'upstream_broke_off']);
+
+/** A code for the error that a part tells of, if it does. */
+function errorIn(part: Fields): string | undefined {
+  const inChoice = listOf(part.choices)
+    .map((choice) => fieldsOf(choice).error)
+    .find(Boolean);
+  const isError = part.object === 'error' || part.type === 'error';
+  const error = part.error || inChoice || (isError ? { code: part.code } : undefined);
+  if (!error) return undefined;
+  const { code, type } = fieldsOf(error);
+  const named = [code, type].map((name) => (typeof name === 'number' ? String(name) : name));
+  const texts = named.map((name) => plainText(name, MAX_ERROR_LENGTH));
+  return texts.find((text) => text !== undefined) ?? 'error';
 }

@@ -3,26 +3,17 @@ import {
   GatewayTimeoutException,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import type { IncomingHttpHeaders } from 'node:http';
-import { pipeline, type Duplex, type Readable } from 'node:stream';
-import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import { EnvHttpProxyAgent, request as send } from 'undici';
-import type { ChatRequest } from './chat-request.schema.js';
+import { EnvHttpProxyAgent } from 'undici';
+import { requestOnceMore as send } from './kept-connections.js';
 import { openAiError } from './openai-error.js';
 import { headersForClient, headersForUpstream } from './pass-headers.js';
-import { Upstream, type UpstreamAnswer } from './upstream.js';
+import { unpackAnswer } from './unpack-answer.js';
+import { Upstream, type UpstreamAnswer, type UpstreamCall } from './upstream.js';
 import { UpstreamAddress } from './upstream-address.js';
 
 /** No answer has one above. Source: https://www.rfc-editor.org/rfc/rfc9110#section-15 */
 const LAST_STATUS = 599;
 const CONNECT_TIMEOUT_MS = 10_000;
-/** With a flush after each piece: a stream's events must not wait for the next ones. */
-const UNPACKERS = new Map<string, () => Duplex>([
-  ['gzip', () => createGunzip({ flush: constants.Z_SYNC_FLUSH })],
-  ['x-gzip', () => createGunzip({ flush: constants.Z_SYNC_FLUSH })],
-  ['deflate', () => createInflate({ flush: constants.Z_SYNC_FLUSH })],
-  ['br', () => createBrotliDecompress({ flush: constants.BROTLI_OPERATION_FLUSH })],
-]);
 
 /** Which server, and how patiently. */
 export interface HttpUpstreamOptions {
@@ -52,22 +43,19 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
     });
   }
 
-  async send(
-    request: ChatRequest,
-    headers: IncomingHttpHeaders,
-    signal: AbortSignal,
-  ): Promise<UpstreamAnswer> {
+  async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamAnswer> {
     const { apiKey, timeoutMs } = this.options;
-    const answer = await send(this.address.urlOf('/chat/completions'), {
-      method: 'POST',
+    const [path = '', ...query] = call.path.split('?');
+    const answer = await send(this.address.urlOf(path, query.join('?')), {
+      method: call.method,
       headers: {
-        ...headersForUpstream(headers),
+        ...headersForUpstream(call.headers),
         ...this.address.keyHeader(apiKey),
-        'content-type': 'application/json',
+        ...typeOf(call),
         // A body that is packed could not be looked into.
         'accept-encoding': 'identity',
       },
-      body: JSON.stringify(request),
+      body: call.body,
       dispatcher: this.agent,
       // Here too: a connection to a proxy is not made with the agent's own times.
       headersTimeout: timeoutMs,
@@ -81,15 +69,11 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
       throw noAnswer(new Error(`the upstream answered with status ${answer.statusCode}`));
     }
     const { 'content-encoding': encoding = '' } = answer.headers;
-    const unpack = UNPACKERS.get(String(encoding).toLowerCase())?.();
     const kept = headersForClient(answer.headers);
+    const unpacked = encoding && unpackAnswer(answer.body, String(encoding));
     // What cannot be unpacked here is for the client to unpack.
-    if (encoding !== '' && !unpack) kept['content-encoding'] = String(encoding);
-    return {
-      statusCode: answer.statusCode,
-      headers: kept,
-      body: unpack ? unpacked(answer.body, unpack) : answer.body,
-    };
+    if (encoding && !unpacked) kept['content-encoding'] = String(encoding);
+    return { statusCode: answer.statusCode, headers: kept, body: unpacked || answer.body };
   }
 
   /** Not sooner: until the server is closed calls are served, and they ask here. */
@@ -98,11 +82,9 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
   }
 }
 
-/** Unpacks an answer as it comes: some are packed although nobody asked for that. */
-function unpacked(body: Readable, unpack: Duplex): Duplex {
-  // An error on either side ends both, and is what the reader of the second one gets.
-  pipeline(body, unpack, () => undefined);
-  return unpack;
+/** Of a body, its type; nearly all are JSON. */
+function typeOf({ headers, body }: UpstreamCall): { 'content-type'?: string } {
+  return body ? { 'content-type': headers['content-type'] ?? 'application/json' } : {};
 }
 
 /** An upstream's failure as an answer: 504 for time that ran out, else 502. */

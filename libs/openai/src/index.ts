@@ -1,5 +1,6 @@
 export { CallMeter, type CallUsage } from './call-meter.js';
-export { chatRequest, namesIn, type ChatRequest } from './chat-request.schema.js';
+export { callRequest, namesIn, type CallRequest } from './call-request.schema.js';
+export { endpoints, freeEndpoint, type Endpoint } from './endpoints.js';
 export { HttpUpstream } from './http-upstream.js';
 export { LateCounts } from './late-counts.js';
 export { LoopbackProvider } from './loopback.provider.js';
@@ -7,8 +8,7 @@ export { openAiError } from './openai-error.js';
 export { OpenAiErrorFilter } from './openai-error.filter.js';
 export { openAiValidationPipe } from './openai-validation.pipe.js';
 export { onRefusedCall } from './refused-calls.js';
-export { relay } from './relay.js';
-export { Tokenizer } from './tokenizer.js';
+export { Relay } from './relay.js';
 export { Upstream } from './upstream.js';
 export { upstreamApiKey, upstreamBaseUrl } from './upstream-settings.js';
 export { whenOver } from './when-over.js';

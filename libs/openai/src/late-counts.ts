@@ -1,17 +1,27 @@
-import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { CallMeter, CallUsage } from './call-meter.js';
+import { Tokenizer } from './tokenizer.js';
 
-/** Calls that were over before their tokens were counted; a stop waits until they are. */
+/** Calls that were over before their tokens were known; a stop waits until they are. */
 @Injectable()
-export class LateCounts implements OnApplicationShutdown {
+export class LateCounts implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger('gateway');
   private readonly counting = new Set<Promise<void>>();
 
-  /** Counts what a call used, then tells. */
+  onApplicationBootstrap(): void {
+    // So that the first call to be counted does not wait for the tables; if it fails, that call tells.
+    void Tokenizer.load('gpt-4o').catch(() => {});
+  }
+
+  /** Waits until a call is settled, then tells what it used. */
   add(meter: CallMeter, tell: (used: CallUsage) => void): void {
-    const counted = meter
-      .settle()
+    const counted = meter.settled
       .then(tell)
       .catch((error: unknown) => this.logger.error('a call is not booked', error))
       .finally(() => this.counting.delete(counted));

@@ -1,24 +1,29 @@
 import { describe, expect, it } from 'vitest';
-import type { ChatRequest } from './chat-request.schema.js';
+import { endpoints } from './endpoints.js';
+import type { LoopbackRequest } from './loopback-request.schema.js';
 import { LoopbackProvider } from './loopback.provider.js';
 
 /** Is answered with "You", " said", ":", " a", " b". */
-const request: ChatRequest = { model: 'gpt-4o', messages: [{ role: 'user', content: 'a b' }] };
+const request: LoopbackRequest = { model: 'gpt-4o', messages: [{ role: 'user', content: 'a b' }] };
 const PROMPT_TOKENS = 9;
 
-async function bodyOf(extra: Partial<ChatRequest>): Promise<string> {
+function callOf(json: object) {
+  return { method: 'POST', path: endpoints.chat.path, headers: {}, body: undefined, json };
+}
+
+async function bodyOf(extra: Partial<LoopbackRequest>): Promise<string> {
   const never = new AbortController().signal;
-  const { body } = await new LoopbackProvider(0).send({ ...request, ...extra }, {}, never);
+  const { body } = await new LoopbackProvider(0).send(callOf({ ...request, ...extra }), never);
   let text = '';
   for await (const piece of body) text += Buffer.from(piece).toString();
   return text;
 }
 
-async function answerTo(extra: Partial<ChatRequest>): Promise<any> {
+async function answerTo(extra: Partial<LoopbackRequest>): Promise<any> {
   return JSON.parse(await bodyOf(extra));
 }
 
-async function eventsOf(extra: Partial<ChatRequest>): Promise<any[]> {
+async function eventsOf(extra: Partial<LoopbackRequest>): Promise<any[]> {
   const events = (await bodyOf({ ...extra, stream: true })).split('\n\n').filter(Boolean);
   const data = events.map((event) => event.slice('data: '.length));
   return data.map((text) => (text === '[DONE]' ? text : JSON.parse(text)));
@@ -78,8 +83,7 @@ describe('LoopbackProvider, as a stream', () => {
     };
     const content = ' word'.repeat(3000);
     const { body } = await new LoopbackProvider(0).send(
-      { ...request, n: 32, stream: true, messages: [{ role: 'user', content }] },
-      {},
+      callOf({ ...request, n: 32, stream: true, messages: [{ role: 'user', content }] }),
       new AbortController().signal,
     );
     let timer = setImmediate(count);

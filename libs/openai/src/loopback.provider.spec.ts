@@ -1,14 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import type { ChatRequest } from './chat-request.schema.js';
+import { endpoints } from './endpoints.js';
+import type { LoopbackRequest } from './loopback-request.schema.js';
 import { LoopbackProvider } from './loopback.provider.js';
 
 const provider = new LoopbackProvider(0);
 
-async function answer(request: Partial<ChatRequest>, said = 'one two three') {
-  const messages: ChatRequest['messages'] = [{ role: 'user', content: said }];
+async function answer(request: Partial<LoopbackRequest>, said = 'one two three') {
+  const messages: LoopbackRequest['messages'] = [{ role: 'user', content: said }];
   const never = new AbortController().signal;
   const asked = { model: 'gpt-4o', messages, ...request };
-  const { body } = await provider.send(asked, {}, never);
+  const { path } = endpoints.chat;
+  const call = { method: 'POST', path, headers: {}, body: undefined, json: asked };
+  const { body } = await provider.send(call, never);
   let json = '';
   for await (const piece of body) json += Buffer.from(piece).toString();
   const { choices, usage } = JSON.parse(json);
@@ -21,7 +24,7 @@ async function answer(request: Partial<ChatRequest>, said = 'one two three') {
 
 describe('LoopbackProvider', () => {
   it('repeats what the user said last', async () => {
-    const messages: ChatRequest['messages'] = [
+    const messages: LoopbackRequest['messages'] = [
       { role: 'user', content: 'first' },
       { role: 'assistant', content: 'yes?' },
       { role: 'user', content: [{ type: 'text', text: 'second' }] },

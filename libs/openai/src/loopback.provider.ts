@@ -1,13 +1,15 @@
-import { BadRequestException, type OnApplicationBootstrap } from '@nestjs/common';
+import { BadRequestException, NotFoundException } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ChatRequest } from './chat-request.schema.js';
 import { inTurns } from './in-turns.js';
 import { openAiError } from './openai-error.js';
-import { textOf } from './prompt.js';
+import { textIn } from './answer-texts.js';
+import { endpoints } from './endpoints.js';
+import { loopbackRequest, type LoopbackRequest } from './loopback-request.schema.js';
+import { openAiValidationPipe } from './openai-validation.pipe.js';
+import { promptOfChat } from './prompt.js';
 import { Tokenizer, type Piece } from './tokenizer.js';
-import { Upstream, type UpstreamAnswer } from './upstream.js';
+import { Upstream, type UpstreamAnswer, type UpstreamCall } from './upstream.js';
 
 /**
  * Characters of a stop. V8 looks for up to 250 of them in time that grows with the text, and for
@@ -15,6 +17,8 @@ import { Upstream, type UpstreamAnswer } from './upstream.js';
  * Source: `kBMMaxShift` in https://github.com/v8/v8/blob/main/src/strings/string-search.h
  */
 const LONGEST_STOP = 128;
+
+const CHECK = { type: 'body', schema: loopbackRequest } as const;
 
 /** A model's answer: how much it read, and what it says. */
 interface Answer {
@@ -29,27 +33,24 @@ interface Answer {
  * An upstream that needs no key and no network: it repeats what the last user said, in the form of
  * OpenAI's API. Its tokens are counted as the named model would count them.
  */
-export class LoopbackProvider extends Upstream implements OnApplicationBootstrap {
+export class LoopbackProvider extends Upstream {
   /** @param tokenMs milliseconds that the answer takes for each token; 0 or more */
   constructor(private readonly tokenMs: number) {
     super();
   }
 
-  onApplicationBootstrap(): void {
-    // So that the first request does not wait for the tables; if it fails, that request tells.
-    void Tokenizer.load('gpt-4o').catch(() => {});
-  }
-
   /**
-   * Answers a request. The same request gets the same answer.
+   * Answers chat completions. The same request gets the same answer.
    *
-   * @throws BadRequestException if a stop has more than 128 characters
+   * @throws BadRequestException if the request is wrong, or a stop has more than 128 characters
+   * @throws NotFoundException for any other call
    */
-  async send(
-    request: ChatRequest,
-    _headers: IncomingHttpHeaders,
-    signal: AbortSignal,
-  ): Promise<UpstreamAnswer> {
+  async send({ path, json }: UpstreamCall, signal: AbortSignal): Promise<UpstreamAnswer> {
+    if (path !== endpoints.chat.path) {
+      const message = `The built-in provider has no ${path}; set UPSTREAM_BASE_URL.`;
+      throw new NotFoundException(openAiError(message, { code: 'not_found' }));
+    }
+    const request = await this.check(json);
     const answer = await this.answer(request, signal);
     const isStream = request.stream === true;
     const type = isStream ? 'text/event-stream; charset=utf-8' : 'application/json; charset=utf-8';
@@ -60,7 +61,12 @@ export class LoopbackProvider extends Upstream implements OnApplicationBootstrap
     };
   }
 
-  private async answer(request: ChatRequest, signal: AbortSignal): Promise<Answer> {
+  private async check(json: unknown): Promise<LoopbackRequest> {
+    const checked: unknown = await openAiValidationPipe.transform(json, CHECK);
+    return checked as LoopbackRequest;
+  }
+
+  private async answer(request: LoopbackRequest, signal: AbortSignal): Promise<Answer> {
     const tokenizer = await Tokenizer.load(request.model);
     const limit = request.max_completion_tokens ?? request.max_tokens ?? Infinity;
     const pieces: Piece[] = [];
@@ -72,8 +78,9 @@ export class LoopbackProvider extends Upstream implements OnApplicationBootstrap
       tokens += piece.tokens;
       pieces.push(piece);
     }
+    const { texts, markTokens } = promptOfChat(request);
     return {
-      promptTokens: await tokenizer.countPrompt(request),
+      promptTokens: markTokens + (await tokenizer.countAll(texts)),
       pieces: this.paced(pieces, signal),
       finishReason: isCut ? 'length' : 'stop',
     };
@@ -88,12 +95,12 @@ export class LoopbackProvider extends Upstream implements OnApplicationBootstrap
   }
 }
 
-function echo({ messages }: ChatRequest): string {
+function echo({ messages }: LoopbackRequest): string {
   const last = messages.findLast((message) => message.role === 'user') ?? messages.at(-1);
-  return `You said: ${last ? textOf(last) : ''}`;
+  return `You said: ${last ? textIn(last.content) : ''}`;
 }
 
-function cutAtStop(text: string, stop: ChatRequest['stop']): string {
+function cutAtStop(text: string, stop: LoopbackRequest['stop']): string {
   const marks = (typeof stop === 'string' ? [stop] : (stop ?? [])).filter((mark) => mark !== '');
   if (marks.some((mark) => mark.length > LONGEST_STOP)) {
     const rule = `stop: at most ${LONGEST_STOP} characters`;
@@ -104,7 +111,7 @@ function cutAtStop(text: string, stop: ChatRequest['stop']): string {
 }
 
 /** The whole answer in one body, once for each of the `n` choices asked for. */
-async function* atOnce(request: ChatRequest, answer: Answer): AsyncGenerator<Uint8Array> {
+async function* atOnce(request: LoopbackRequest, answer: Answer): AsyncGenerator<Uint8Array> {
   let content = '';
   let tokens = 0;
   for await (const piece of answer.pieces) {
@@ -119,7 +126,7 @@ async function* atOnce(request: ChatRequest, answer: Answer): AsyncGenerator<Uin
 }
 
 /** The answer as events: the role, the text piece by piece, why it ended, the usage, `[DONE]`. */
-async function* inChunks(request: ChatRequest, answer: Answer): AsyncGenerator<Uint8Array> {
+async function* inChunks(request: LoopbackRequest, answer: Answer): AsyncGenerator<Uint8Array> {
   const head = headOf(request, 'chat.completion.chunk');
   const withUsage = request.stream_options?.include_usage === true;
   const event = (chunk: object): string => `data: ${JSON.stringify({ ...head, ...chunk })}\n\n`;
@@ -139,13 +146,13 @@ async function* inChunks(request: ChatRequest, answer: Answer): AsyncGenerator<U
   yield Buffer.from(`${withUsage ? event({ choices: [], usage }) : ''}data: [DONE]\n\n`);
 }
 
-function headOf({ model }: ChatRequest, object: string): object {
+function headOf({ model }: LoopbackRequest, object: string): object {
   const id = `chatcmpl-${randomUUID().replaceAll('-', '').slice(0, 29)}`;
   const created = Math.floor(Date.now() / 1000);
   return { id, object, created, model, system_fingerprint: 'fp_loopback' };
 }
 
-function choicesOf({ n }: ChatRequest, said: object, finish: string | null): object[] {
+function choicesOf({ n }: LoopbackRequest, said: object, finish: string | null): object[] {
   const rest = { logprobs: null, finish_reason: finish };
   return Array.from({ length: n ?? 1 }, (_, index) => ({ index, ...said, ...rest }));
 }

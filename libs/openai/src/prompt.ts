@@ -1,4 +1,5 @@
-import type { ChatMessage, ChatRequest } from './chat-request.schema.js';
+import { textIn } from './answer-texts.js';
+import { fieldsOf, listOf, type Fields } from './fields.js';
 
 /**
  * Tokens of a conversation that are no one's text: 3 a message, 1 for a name, 3 before the answer.
@@ -12,29 +13,65 @@ const TOKENS_BEFORE_ANSWER = 3;
 export interface Prompt {
   /** Each is counted on its own. */
   readonly texts: readonly string[];
-  /** Tokens between the texts. */
+  /** Tokens between the texts, and those that came as numbers. */
   readonly markTokens: number;
 }
 
-/** What a model reads of a request. */
-export function promptOf({ messages, tools }: Pick<ChatRequest, 'messages' | 'tools'>): Prompt {
-  const names = messages.flatMap(({ name }) => (name === undefined ? [] : [name]));
+/** What a model reads of a chat. Never throws: only the upstream judges what a message is. */
+export function promptOfChat(request: Fields): Prompt {
+  const messages = listOf(request.messages).map(fieldsOf);
+  const names = messages.flatMap(({ name }) => (typeof name === 'string' ? [name] : []));
   return {
     texts: [
-      ...messages.flatMap((message) => [message.role, textOf(message)]),
+      ...messages.flatMap((message) => [textIn(message.role), textIn(message.content)]),
       ...names,
       // OpenAI does not tell how it writes tools into a prompt: their JSON comes close.
-      ...[tools, ...messages.map((message) => message.tool_calls)].flatMap((each) =>
-        each?.length ? [JSON.stringify(each)] : [],
-      ),
+      ...[
+        request.tools,
+        request.functions,
+        ...messages.map((message) => message.tool_calls),
+      ].flatMap(jsonOf),
     ],
     markTokens:
       TOKENS_PER_MESSAGE * messages.length + TOKENS_PER_NAME * names.length + TOKENS_BEFORE_ANSWER,
   };
 }
 
-/** What a message says, its parts joined; empty if it says nothing. */
-export function textOf({ content }: ChatMessage): string {
-  if (typeof content === 'string') return content;
-  return (content ?? []).map((part) => part.text ?? part.refusal ?? '').join('');
+/** What a model reads of a request to the Responses API. */
+export function promptOfResponse(request: Fields): Prompt {
+  const items = typeof request.input === 'string' ? [request.input] : listOf(request.input);
+  return {
+    texts: [
+      textIn(request.instructions),
+      ...items.flatMap((item) => {
+        const { role, name, arguments: given } = fieldsOf(item);
+        return [textIn(role), textIn(name), textIn(given), textIn(item)];
+      }),
+      ...jsonOf(request.tools),
+    ],
+    markTokens: TOKENS_PER_MESSAGE * items.length + TOKENS_BEFORE_ANSWER,
+  };
+}
+
+/** Texts as they are, and tokens as numbers: an `input` of embeddings, a `prompt` of completions. */
+export function promptOfInput(input: unknown): Prompt {
+  if (typeof input === 'string') return { texts: [input], markTokens: 0 };
+  const texts: string[] = [];
+  let markTokens = 0;
+  for (const item of listOf(input)) {
+    if (typeof item === 'number') markTokens += 1;
+    else if (Array.isArray(item)) markTokens += item.length;
+    else texts.push(textIn(item));
+  }
+  return { texts, markTokens };
+}
+
+function jsonOf(value: unknown): string[] {
+  if (!Array.isArray(value) || value.length === 0) return [];
+  try {
+    return [JSON.stringify(value)];
+  } catch {
+    // Nested so deeply that it cannot be written, which no server reads either.
+    return [];
+  }
 }

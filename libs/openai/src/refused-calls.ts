@@ -21,18 +21,18 @@ const HANDED_ON = Symbol('handed on');
 type MarkedReply = FastifyReply & { [HANDED_ON]?: boolean };
 
 /**
- * Calls back once for each call of a route that ends before Nest has it, so that no interceptor and
+ * Calls back once for each call of some routes that ends before Nest has it, so that no interceptor and
  * no filter of a controller sees it: a body that is no JSON, too long, too slow, or never there in
  * full. Calls that an `onRequest` hook of the server answers are left out.
  *
- * The hooks are the route's own, so that requests for other routes meet none.
+ * The hooks are the routes' own, so that requests for other routes meet none.
  *
  * @param server before its routes are made
- * @param path as the route will be declared
+ * @param paths as the routes will be declared
  */
 export function onRefusedCall(
   server: FastifyInstance,
-  path: string,
+  paths: readonly string[],
   callback: (refused: RefusedCall) => void,
 ): void {
   // Declared, so that all replies keep one shape.
@@ -52,7 +52,7 @@ export function onRefusedCall(
     done();
   };
   server.addHook('onRoute', (route) => {
-    if (route.url !== path) return;
+    if (!paths.includes(route.url)) return;
     route.onRequest = [route.onRequest ?? [], watch].flat();
     route.preHandler = [route.preHandler ?? [], handOn].flat();
   });

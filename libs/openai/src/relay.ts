@@ -1,131 +1,162 @@
 import { HttpException } from '@nestjs/common';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Readable } from 'node:stream';
-import type { AnswerPart, CallMeter } from './call-meter.js';
-import type { ChatRequest } from './chat-request.schema.js';
+import type { FastifyReply } from 'fastify';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import { AnswerReader } from './answer-reader.js';
+import type { CallMeter } from './call-meter.js';
+import type { Endpoint } from './endpoints.js';
+import { fieldsOf } from './fields.js';
 import { noAnswer } from './http-upstream.js';
-import { dataOf, eventsOf } from './server-sent-events.js';
-import type { Upstream, UpstreamAnswer } from './upstream.js';
+import { withMember } from './json-members.js';
+import { Passage } from './passage.js';
+import type { Upstream, UpstreamAnswer, UpstreamCall } from './upstream.js';
 import { whenOver } from './when-over.js';
 
-/** An answer that is no stream is held until its usage is known. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
-
+/** A refusal is read to learn what was refused; larger ones are passed on unread. */
+const MAX_REFUSAL_BYTES = 1024 * 1024;
 /** How servers answer a field that they don't know: OpenAI's and most others, and FastAPI's. */
 const UNKNOWN_FIELD = new Set([400, 422]);
+/** Calls whose client has left and whose usage is still awaited. */
+const MAX_LINGERING = 256;
 
 /** What takes part in one call. */
 export interface Exchange {
-  readonly request: ChatRequest;
+  readonly endpoint: Endpoint;
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+  /** As it came, and what it says. */
+  readonly body: Buffer | undefined;
+  readonly json: unknown;
   readonly meter: CallMeter;
-  readonly http: FastifyRequest;
   readonly reply: FastifyReply;
 }
 
-/**
- * Passes a call on and gives its answer's bytes, status and headers set: a stream as it comes, at
- * the client's pace. A client that hangs up ends the call upstream.
- *
- * @throws HttpException 502 or 504 if the upstream does not answer
- */
-export async function relay(upstream: Upstream, exchange: Exchange): Promise<Buffer | Readable> {
-  const { meter, reply } = exchange;
-  const hangUp = new AbortController();
-  // An answer that was sent whole leaves nothing to end, and each abort makes an exception.
-  whenOver(reply, () => void (reply.raw.writableFinished || hangUp.abort()));
-  try {
-    const { statusCode, headers, body } = await ask(upstream, exchange, hangUp.signal);
-    meter.answered(statusCode);
-    const type = String(headers['content-type']);
-    if (/^text\/event-stream\b/i.test(type)) {
+/** Passes calls on to an upstream and their answers back, and lets each call's meter see them. */
+export class Relay {
+  private lingering = 0;
+
+  /**
+   * @param lingerMs how long the upstream is read on after a client has left, to learn the usage;
+   *   with 0 its connection is ended at once
+   */
+  constructor(
+    private readonly upstream: Upstream,
+    private readonly lingerMs: number,
+  ) {}
+
+  /**
+   * Passes a call on and gives its answer's bytes, status and headers set: a stream as it comes, at
+   * the client's pace. The call's meter is settled in every case, though maybe later.
+   *
+   * @throws HttpException 502 or 504 if the upstream does not answer
+   */
+  async answer(exchange: Exchange): Promise<Buffer | Readable> {
+    const { meter, reply } = exchange;
+    const end = new AbortController();
+    let passage: Passage | undefined;
+    whenOver(reply, () => {
+      // An answer that was sent whole leaves nothing to end, and each abort makes an exception.
+      if (reply.raw.writableFinished || meter.usage) return;
+      meter.clientLeft();
+      passage?.clientLeft();
+      this.linger(meter, () => end.abort());
+    });
+    try {
+      const { statusCode, headers, body } = await this.ask(exchange, end.signal);
+      meter.answered(statusCode, headers, exchange.headers);
+      passage = new Passage(readerOf(exchange, headers), meter, () => end.abort());
+      if (meter.isAbandoned) passage.clientLeft();
+      const answer = await passage.start(body);
       void reply.status(statusCode).headers(headers);
-      const bytes = meterEvents(body, exchange, hangUp.signal);
-      return Readable.from(bytes, { objectMode: false, highWaterMark: 16_384 });
+      return answer;
+    } catch (error) {
+      const failure = error instanceof HttpException ? error : noAnswer(error);
+      const status = failure.getStatus();
+      // What ends because the client has left is no failure of the upstream.
+      if (!meter.isAbandoned) meter.failed(status < 500 ? 'refused' : 'upstream_failed', status);
+      void meter.settle();
+      throw failure;
     }
-    const bytes = await readAll(body);
-    meter.saw(parsed(bytes.toString()) ?? { error: { code: 'unreadable_answer' } });
-    await meter.settle();
-    void reply.status(statusCode).headers(headers);
-    return bytes;
-  } catch (error) {
-    const failure = error instanceof HttpException ? error : noAnswer(error);
-    // What ends because the client has left is no failure of the upstream.
-    if (!hangUp.signal.aborted) meter.failed('upstream_failed', failure.getStatus());
-    throw failure;
+  }
+
+  private linger(meter: CallMeter, end: () => void): void {
+    if (this.lingerMs === 0 || this.lingering >= MAX_LINGERING) return end();
+    this.lingering += 1;
+    const timer = setTimeout(end, this.lingerMs);
+    void meter.settled.finally(() => {
+      clearTimeout(timer);
+      this.lingering -= 1;
+    });
+  }
+
+  /** Asks a stream for its usage; an upstream that refuses to tell is asked again as the client did. */
+  private async ask(exchange: Exchange, signal: AbortSignal): Promise<UpstreamAnswer> {
+    const { endpoint, method, headers, body, json } = exchange;
+    const call: UpstreamCall = { method, path: endpoint.path, headers, body, json };
+    if (!asksInSecret(exchange)) return this.upstream.send(call, signal);
+    const answer = await this.upstream.send(askingForUsage(call), signal);
+    if (!UNKNOWN_FIELD.has(answer.statusCode)) return answer;
+    const { bytes, rest } = await readSome(answer.body);
+    if (/stream_options|include_usage/.test(bytes.toString())) {
+      return this.upstream.send(call, signal);
+    }
+    return { ...answer, body: rest };
   }
 }
 
-function isUsageAsked(request: ChatRequest): boolean {
-  return request.stream_options?.include_usage === true;
+function readerOf(exchange: Exchange, headers: IncomingHttpHeaders): AnswerReader {
+  const isEventStream = /^text\/event-stream\b/i.test(String(headers['content-type']));
+  const isStream = isEventStream || fieldsOf(exchange.json).stream === true;
+  return new AnswerReader(exchange.meter, {
+    isStream,
+    hidesUsage: asksInSecret(exchange),
+    isMetered: exchange.endpoint.promptOf !== undefined,
+  });
 }
 
-/** Asks a stream for its usage; an upstream that refuses to tell is asked again as the client did. */
-async function ask(
-  upstream: Upstream,
-  { request, http }: Exchange,
-  signal: AbortSignal,
-): Promise<UpstreamAnswer> {
-  if (!request.stream || isUsageAsked(request)) {
-    return upstream.send(request, http.headers, signal);
-  }
-  const options = { ...request.stream_options, include_usage: true };
-  const asked = { ...request, stream_options: options };
-  const answer = await upstream.send(asked, http.headers, signal);
-  if (!UNKNOWN_FIELD.has(answer.statusCode)) return answer;
-  const refusal = await readAll(answer.body);
-  if (/stream_options|include_usage/.test(refusal.toString())) {
-    return upstream.send(request, http.headers, signal);
-  }
-  return { ...answer, body: Readable.from([refusal]) };
+/** Whether the gateway has to ask for the usage, since the client does not. */
+function asksInSecret({ endpoint, body, json }: Exchange): boolean {
+  const { stream, stream_options: options } = fieldsOf(json);
+  if (!endpoint.asksForUsage || stream !== true || !body) return false;
+  return fieldsOf(options).include_usage !== true;
 }
 
-async function* meterEvents(
+/** The call with the one field more, all others as they were written. */
+function askingForUsage(call: UpstreamCall): UpstreamCall {
+  const json = fieldsOf(call.json);
+  const { stream_options: given } = json;
+  const text = call.body!.toString('latin1');
+  const options = { ...fieldsOf(given), include_usage: true };
+  const value = Buffer.from(JSON.stringify(options)).toString('latin1');
+  return {
+    ...call,
+    body: Buffer.from(withMember(text, 'stream_options', value), 'latin1'),
+    json: { ...json, stream_options: options },
+  };
+}
+
+/** Reads a refusal, and gives it back to be read again. */
+async function readSome(
   body: AsyncIterable<Uint8Array>,
-  { meter, request }: Exchange,
-  hangUp: AbortSignal,
-): AsyncGenerator<Buffer> {
-  const isUsageShown = isUsageAsked(request);
-  try {
-    for await (const events of eventsOf(body)) {
-      const passed = events.map((event) => {
-        const part = parsed(dataOf(event));
-        if (part) meter.saw(part);
-        return !part || isUsageShown ? event : withoutUsage(event, part);
-      });
-      const bytes = Buffer.concat(passed);
-      if (bytes.length > 0) yield bytes;
-    }
-    await meter.settle();
-  } catch (error) {
-    if (!hangUp.aborted) meter.failed('upstream_broke_off');
-    throw error;
-  }
-}
-
-/** Takes back out of the stream what only the gateway asked for. */
-function withoutUsage(event: Buffer, { usage, ...part }: AnswerPart): Buffer {
-  if (usage === undefined) return event;
-  if (usage !== null && part.choices?.length === 0) return Buffer.alloc(0);
-  return Buffer.from(`data: ${JSON.stringify(part)}\n\n`);
-}
-
-async function readAll(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+): Promise<{ bytes: Buffer; rest: AsyncIterable<Uint8Array> }> {
   const pieces: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const piece of body) {
-    pieces.push(piece);
-    bytes += piece.length;
-    if (bytes > MAX_ANSWER_BYTES) throw new Error('an answer above 64 MiB');
+  const iterator = body[Symbol.asyncIterator]();
+  let read = 0;
+  let isDone = false;
+  while (!isDone && read < MAX_REFUSAL_BYTES) {
+    const next = await iterator.next();
+    isDone = next.done === true;
+    if (!next.done) pieces.push(next.value);
+    read += next.done ? 0 : next.value.length;
   }
-  return Buffer.concat(pieces);
+  const bytes = Buffer.concat(pieces);
+  return { bytes, rest: continued(bytes, iterator) };
 }
 
-/** A part of an answer, or undefined for what is none (`[DONE]`, a comment, broken JSON). */
-function parsed(text: string): AnswerPart | undefined {
-  if (!text.trimStart().startsWith('{')) return undefined;
-  try {
-    return JSON.parse(text) as AnswerPart;
-  } catch {
-    return undefined;
-  }
+async function* continued(
+  first: Buffer,
+  iterator: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield first;
+  yield* { [Symbol.asyncIterator]: () => iterator };
 }

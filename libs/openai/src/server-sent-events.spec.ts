@@ -1,46 +1,44 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dataOf, eventsOf } from './server-sent-events.js';
+import { dataOf, EventSplitter } from './server-sent-events.js';
 
-async function* inPieces(bytes: Buffer, cuts: readonly number[]): AsyncGenerator<Uint8Array> {
+function eventsIn(text: string, cuts: readonly number[]): Buffer[] {
+  const bytes = Buffer.from(text);
+  const splitter = new EventSplitter();
   const ends = [...cuts].sort((a, b) => a - b).filter((cut) => cut <= bytes.length);
   let start = 0;
-  for (const end of [...ends, bytes.length]) {
-    yield bytes.subarray(start, end);
+  const events = [...ends, bytes.length].flatMap((end) => {
+    const piece = bytes.subarray(start, end);
     start = end;
-  }
+    return splitter.push(piece);
+  });
+  return [...events, splitter.end()].filter((event) => event !== undefined);
 }
 
-async function eventsIn(text: string, cuts: readonly number[]): Promise<Buffer[]> {
-  const events: Buffer[] = [];
-  for await (const some of eventsOf(inPieces(Buffer.from(text), cuts))) events.push(...some);
-  return events;
-}
-
-describe('eventsOf', () => {
-  it('finds the same events wherever the stream is cut, and passes on every byte', async () => {
+describe('EventSplitter', () => {
+  it('finds the same events wherever the stream is cut, and passes on every byte', () => {
     const event = fc.string({ unit: 'grapheme', maxLength: 8 }).filter((s) => !/[\r\n]/.test(s));
     const lineEnd = fc.constantFrom('\n', '\r\n', '\r');
     const cuts = fc.array(fc.nat(120), { maxLength: 40 });
-    await fc.assert(
-      fc.asyncProperty(fc.array(event, { maxLength: 5 }), lineEnd, cuts, async (said, end, at) => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 5 }), lineEnd, cuts, (said, end, at) => {
         const text = said.map((each) => `data: ${each}${end}${end}`).join('');
-        const events = await eventsIn(text, at);
+        const events = eventsIn(text, at);
         expect(Buffer.concat(events).toString()).toBe(text);
         expect(events.map(dataOf)).toEqual(said);
       }),
     );
   });
 
-  it('is right at each byte of an event with characters of four bytes', async () => {
+  it('is right at each byte of an event with characters of four bytes', () => {
     const text = 'data: {"a":"𝒳👩"}\r\n\r\ndata: [DONE]\r\n\r\n';
     for (let cut = 0; cut <= Buffer.byteLength(text); cut += 1) {
-      expect((await eventsIn(text, [cut])).map(dataOf)).toEqual(['{"a":"𝒳👩"}', '[DONE]']);
+      expect(eventsIn(text, [cut]).map(dataOf)).toEqual(['{"a":"𝒳👩"}', '[DONE]']);
     }
   });
 
-  it('gives what follows the last empty line, too', async () => {
-    const events = await eventsIn('data: a\n\ndata: b', []);
+  it('gives what follows the last empty line, too', () => {
+    const events = eventsIn('data: a\n\ndata: b', []);
     expect(events.map(dataOf)).toEqual(['a', 'b']);
   });
 
@@ -49,10 +47,14 @@ describe('eventsOf', () => {
     expect(dataOf(Buffer.from(': keep-alive\n\n'))).toBe('');
   });
 
-  it('gives up on an event that never ends', async () => {
-    const endless = (async function* () {
-      for (;;) yield Buffer.alloc(1024 * 1024, 'x');
-    })();
-    await expect(eventsOf(endless).next()).rejects.toThrow('an event above 8 MiB');
+  it('skips the byte order mark that a stream may begin with', () => {
+    expect(eventsIn('\ufeffdata: a\n\ndata: b\n\n', [2]).map(dataOf)).toEqual(['a', 'b']);
+  });
+
+  it('gives up on an event that never ends', () => {
+    const splitter = new EventSplitter();
+    const piece = Buffer.alloc(1024 * 1024, 'x');
+    for (let i = 0; i < 8; i += 1) splitter.push(piece);
+    expect(() => splitter.push(piece)).toThrow('an event above 8 MiB');
   });
 });

@@ -2,64 +2,82 @@
 const MAX_EVENT_BYTES = 8 * 1024 * 1024;
 const LF = 10;
 const CR = 13;
+const PLAIN_BEGIN = Buffer.from('data: ');
 
 /**
  * Cuts a stream into its server-sent events, however it was cut into pieces before: the bytes of
- * each, the empty line behind it included (LF, CRLF or CR). Events that came together are one array,
- * never empty; what follows the last empty line comes as an event of its own at the end.
- *
- * @throws Error if an event is larger than 8 MiB
+ * each, the empty line behind it included (LF, CRLF or CR).
  */
-export async function* eventsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer[]> {
-  let rest: Uint8Array[] = [];
-  let restBytes = 0;
+export class EventSplitter {
+  private rest: Uint8Array[] = [];
+  private restBytes = 0;
   // State of the line under way, which goes on over the pieces' ends.
-  let isLineEmpty = true;
-  let isAfterCr = false;
-  let isEndAfterCr = false;
-  for await (const piece of body) {
+  private isLineEmpty = true;
+  private isAfterCr = false;
+  private isEndAfterCr = false;
+
+  /**
+   * Takes the next piece.
+   *
+   * @returns the events that are now complete, in order
+   * @throws Error if an event is larger than 8 MiB
+   */
+  push(piece: Uint8Array): Buffer[] {
     const events: Buffer[] = [];
     let start = 0;
     const cutAt = (end: number): void => {
-      events.push(Buffer.concat([...rest, piece.subarray(start, end)]));
-      rest = [];
-      restBytes = 0;
+      events.push(Buffer.concat([...this.rest, piece.subarray(start, end)]));
+      this.rest = [];
+      this.restBytes = 0;
       start = end;
     };
     for (let at = 0; at < piece.length; at += 1) {
       const byte = piece[at];
       // An event that ended with CR: a LF behind it is still its own.
-      if (isEndAfterCr) {
-        isEndAfterCr = false;
+      if (this.isEndAfterCr) {
+        this.isEndAfterCr = false;
         cutAt(byte === LF ? at + 1 : at);
         if (byte === LF) {
-          isAfterCr = false;
+          this.isAfterCr = false;
           continue;
         }
       }
-      if (byte === LF && isAfterCr) {
-        isAfterCr = false;
+      if (byte === LF && this.isAfterCr) {
+        this.isAfterCr = false;
       } else if (byte === LF || byte === CR) {
-        isAfterCr = byte === CR;
-        isEndAfterCr = isLineEmpty && isAfterCr;
-        if (isLineEmpty && !isAfterCr) cutAt(at + 1);
-        isLineEmpty = true;
+        this.isAfterCr = byte === CR;
+        this.isEndAfterCr = this.isLineEmpty && this.isAfterCr;
+        if (this.isLineEmpty && !this.isAfterCr) cutAt(at + 1);
+        this.isLineEmpty = true;
       } else {
-        isAfterCr = false;
-        isLineEmpty = false;
+        this.isAfterCr = false;
+        this.isLineEmpty = false;
       }
     }
-    if (start < piece.length) rest.push(piece.subarray(start));
-    restBytes += piece.length - start;
-    if (restBytes > MAX_EVENT_BYTES) throw new Error('an event above 8 MiB');
-    if (events.length > 0) yield events;
+    if (start < piece.length) this.rest.push(piece.subarray(start));
+    this.restBytes += piece.length - start;
+    if (this.restBytes > MAX_EVENT_BYTES) throw new Error('an event above 8 MiB');
+    return events;
   }
-  if (restBytes > 0) yield [Buffer.concat(rest)];
+
+  /** What follows the last empty line, as an event of its own; undefined if nothing does. */
+  end(): Buffer | undefined {
+    const left = this.restBytes > 0 ? Buffer.concat(this.rest) : undefined;
+    this.rest = [];
+    this.restBytes = 0;
+    return left;
+  }
 }
 
 /** The text that an event carries in its `data` lines; empty for a comment. */
 export function dataOf(event: Buffer): string {
-  const lines = event.toString('utf8').split(/\r\n|\r|\n/);
-  const data = lines.filter((line) => line.startsWith('data:'));
+  // Nearly all events are one such line.
+  const isPlain = event.indexOf(LF) === event.length - 2 && !event.includes(CR);
+  if (isPlain && event.subarray(0, PLAIN_BEGIN.length).equals(PLAIN_BEGIN)) {
+    return event.toString('utf8', PLAIN_BEGIN.length, event.length - 2);
+  }
+  // A stream may begin with a byte order mark; no other event does.
+  const text = event.toString('utf8').replace(/^\ufeff/, '');
+  const data = text.split(/\r\n|\r|\n/).filter((line) => line.startsWith('data:'));
   return data.map((line) => line.slice('data:'.length).replace(/^ /, '')).join('\n');
 }

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ChatMessage } from './chat-request.schema.js';
+import { promptOfChat } from './prompt.js';
 import { Tokenizer } from './tokenizer.js';
 
 /**
  * OpenAI's own example, with the counts that its API gave for it.
  * Source: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
  */
-const EXAMPLE: ChatMessage[] = [
+const EXAMPLE = [
   {
     role: 'system',
     content:
@@ -85,10 +85,15 @@ const CUT_WORD = 'x1';
 /** What no language has, and is cut in its midst: letters, signs, spaces or line ends in a row. */
 const LONG_RUN = /[\p{L}\p{M}]{64}|[^\p{L}\p{N}\s]{64}|\s{64}|[\r\n/]{64}/u;
 
+/** Tokens of all that a model reads of messages. */
+async function promptTokens(tokenizer: Tokenizer, messages: readonly object[]): Promise<number> {
+  const { texts, markTokens } = promptOfChat({ messages });
+  return markTokens + (await tokenizer.countAll(texts));
+}
+
 /** Tokens of a text alone: those of a message with it, less those of one without. */
 async function contentTokens(tokenizer: Tokenizer, content: string): Promise<number> {
-  const count = (text: string) =>
-    tokenizer.countPrompt({ messages: [{ role: 'user', content: text }] });
+  const count = (text: string) => promptTokens(tokenizer, [{ role: 'user', content: text }]);
   return (await count(content)) - (await count(''));
 }
 
@@ -101,7 +106,7 @@ describe('Tokenizer', () => {
     ['gpt-4o-mini', 124],
   ])('counts the example conversation for %s as the API did: %i', async (model, tokens) => {
     const tokenizer = await Tokenizer.load(model);
-    expect(await tokenizer.countPrompt({ messages: EXAMPLE })).toBe(tokens);
+    expect(await promptTokens(tokenizer, EXAMPLE)).toBe(tokens);
   });
 
   it('takes the mark of an end for text, since a user wrote it', async () => {
@@ -137,7 +142,7 @@ describe('Tokenizer', () => {
           fc.pre(!LONG_RUN.test(text));
           const whole = countTokens(text, { disallowedSpecial: new Set() });
           expect(tokenizer.count(text)).toBe(whole);
-          expect(await tokenizer.countInTurns([text])).toBe(whole);
+          expect(await tokenizer.countAll([text])).toBe(whole);
         }),
       );
     },
@@ -167,7 +172,7 @@ describe('Tokenizer', () => {
 
   it('counts all parts of a message, its name and its tool calls', async () => {
     const tokenizer = await Tokenizer.load('gpt-4o');
-    const count = (message: ChatMessage) => tokenizer.countPrompt({ messages: [message] });
+    const count = (message: object) => promptTokens(tokenizer, [message]);
     const plain = await count({ role: 'user', content: 'Hello there' });
     const parts = ['Hello', ' there'].map((text) => ({ type: 'text' as const, text }));
     expect(await count({ role: 'user', content: parts })).toBe(plain);

@@ -1,7 +1,6 @@
 import { boundedRuns } from './bounded-runs.js';
-import type { ChatRequest } from './chat-request.schema.js';
+import { CountingThread } from './counting-thread.js';
 import { inTurns } from './in-turns.js';
-import { promptOf } from './prompt.js';
 
 /** Text that a client can be sent as it is, and the number of tokens in it. */
 export interface Piece {
@@ -35,14 +34,33 @@ const CACHED_WORDS = 1_000;
  */
 const CACHED_CHARACTERS = 4_000_000;
 
+/** Characters that are counted at once, in a few milliseconds at most. */
+const SHORT_LENGTH = 1024;
+/** Characters that are counted on the event loop, in turns; more go to the counting thread. */
+const LONG_LENGTH = 16 * 1024;
+/** Characters that go to the thread in one message. */
+const BATCH_LENGTH = 64 * 1024;
+/** Characters that may wait for the thread: what comes on top is estimated. */
+const MAX_WAITING_LENGTH = 64 * 1024 * 1024;
+/** Of English text; other languages have more tokens. */
+const CHARACTERS_PER_TOKEN = 4;
+
 /** Counts tokens as a model does. */
 export class Tokenizer {
   private static characters = 0;
+  private static waiting = 0;
   private static readonly loaded = new Map<string, Tokenizer>();
+  private static readonly thread = new CountingThread();
 
-  private constructor(private readonly encoding: Encoding) {}
+  private constructor(
+    private readonly name: string,
+    private readonly encoding: Encoding,
+  ) {}
 
-  /** The tokenizer of a model; its tables are loaded on first use, which takes about 0.1 s. */
+  /**
+   * The tokenizer of a model; its tables are loaded on first use, which takes about 0.1 s. Models
+   * that are not known, those of other vendors included, are counted with o200k_base.
+   */
   static async load(model: string): Promise<Tokenizer> {
     const name = CL100K_MODELS.test(model) ? 'cl100k_base' : 'o200k_base';
     const loaded = Tokenizer.loaded.get(name);
@@ -52,7 +70,7 @@ export class Tokenizer {
         ? await import('gpt-tokenizer/encoding/cl100k_base')
         : await import('gpt-tokenizer/encoding/o200k_base');
     encoding.setMergeCacheSize(CACHED_WORDS);
-    const tokenizer = new Tokenizer(encoding);
+    const tokenizer = new Tokenizer(name, encoding);
     Tokenizer.loaded.set(name, tokenizer);
     return tokenizer;
   }
@@ -64,19 +82,43 @@ export class Tokenizer {
     return tokens;
   }
 
-  /** Tokens of texts of any length; the event loop does other work in between. */
-  async countInTurns(texts: readonly string[]): Promise<number> {
+  /**
+   * Tokens of texts of any length: short ones at once, longer ones in turns of the event loop, those
+   * above 16 KiB together in a thread of its own. While 64 MiB wait for the thread, further texts are
+   * estimated, at four characters a token.
+   */
+  async countAll(texts: readonly string[]): Promise<number> {
+    const length = texts.reduce((sum, text) => sum + text.length, 0);
+    if (length > LONG_LENGTH) return this.countApart(texts, length);
     let tokens = 0;
     for (const text of texts) {
-      for await (const piece of inTurns(this.encode(text))) tokens += piece.length;
+      if (length <= SHORT_LENGTH) tokens += this.count(text);
+      else for await (const piece of inTurns(this.encode(text))) tokens += piece.length;
     }
     return tokens;
   }
 
-  /** Tokens of everything that a model reads before it answers. */
-  async countPrompt(request: Pick<ChatRequest, 'messages' | 'tools'>): Promise<number> {
-    const { texts, markTokens } = promptOf(request);
-    return markTokens + (await this.countInTurns(texts));
+  private async countApart(texts: readonly string[], length: number): Promise<number> {
+    if (Tokenizer.waiting + length > MAX_WAITING_LENGTH) {
+      return Math.ceil(length / CHARACTERS_PER_TOKEN);
+    }
+    Tokenizer.waiting += length;
+    try {
+      let tokens = 0;
+      for await (const batch of batchesOf(texts)) tokens += await this.countBatch(batch);
+      return tokens;
+    } finally {
+      Tokenizer.waiting -= length;
+    }
+  }
+
+  /** A thread that has died is as good as none. */
+  private async countBatch(parts: readonly string[]): Promise<number> {
+    return Tokenizer.thread.count(this.name, parts).catch(async () => {
+      let tokens = 0;
+      for await (const part of inTurns(parts)) tokens += this.encoding.countTokens(part, AS_TEXT);
+      return tokens;
+    });
   }
 
   /**
@@ -102,4 +144,21 @@ export class Tokenizer {
     }
     return boundedRuns(text);
   }
+}
+
+/** Cuts texts where they may be cut, and puts together what goes in one message. */
+async function* batchesOf(texts: readonly string[]): AsyncGenerator<string[]> {
+  let batch: string[] = [];
+  let length = 0;
+  for (const text of texts) {
+    for await (const part of inTurns(boundedRuns(text))) {
+      batch.push(part);
+      length += part.length;
+      if (length < BATCH_LENGTH) continue;
+      yield batch;
+      batch = [];
+      length = 0;
+    }
+  }
+  if (batch.length > 0) yield batch;
 }

@@ -1,5 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ChatRequest } from './chat-request.schema.js';
+
+/** One call of an upstream. */
+export interface UpstreamCall {
+  readonly method: string;
+  /** Below the upstream's base address, with its query if it has one: `/chat/completions`. */
+  readonly path: string;
+  /** The caller's; an upstream passes on what is meant for it. */
+  readonly headers: IncomingHttpHeaders;
+  /** As the caller wrote it, byte by byte; undefined for a call without one. */
+  readonly body: Buffer | undefined;
+  /** What the body says, for an upstream in this process. */
+  readonly json: unknown;
+}
 
 /** What an upstream answers, its body not yet read. */
 export interface UpstreamAnswer {
@@ -12,9 +24,5 @@ export interface UpstreamAnswer {
 /** Whoever makes the answers: a server, or the built-in loopback provider. */
 export abstract class Upstream {
   /** Ends with the signal. @throws HttpException 502 or 504 if there is no answer */
-  abstract send(
-    request: ChatRequest,
-    headers: IncomingHttpHeaders,
-    signal: AbortSignal,
-  ): Promise<UpstreamAnswer>;
+  abstract send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamAnswer>;
 }

@@ -1,0 +1,24 @@
+/** An object from outside: nothing in it is sure. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** The fields of an object; none of anything else. */
+export function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
+}
+
+/** The items of an array; none of anything else. */
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/**
+ * A text from outside as an entry can hold it, cut to `maxLength` UTF-16 units: without control
+ * characters and halves of a surrogate pair, for which the ledger would refuse the whole entry.
+ *
+ * @returns undefined if nothing is left, or if it was no text
+ */
+export function plainText(value: unknown, maxLength: number): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  const text = value.slice(0, maxLength).replaceAll(/[\p{Cc}\p{Cs}]/gu, '');
+  return text === '' ? undefined : text;
+}

@@ -1,0 +1,70 @@
+import {
+  CallMeter,
+  LateCounts,
+  Relay,
+  type CallRequest,
+  type CallUsage,
+  type Endpoint,
+} from '@app/openai';
+import { Injectable } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { InjectLedger, LedgerService, type UsageCall, type UsageEnd } from 'nestjs-ledger';
+import type { Readable } from 'node:stream';
+import { usage } from '../usage.ledger.js';
+import { refusedEntry, type callEntry } from './call-entry.js';
+import { identifyCaller, type CallersRequest } from './caller.js';
+import { RepeatedCalls } from './repeated-calls.js';
+
+/** What the handler leaves for the mapper. A call that was refused before it has neither. */
+type MeteredRequest = CallersRequest & {
+  /** The body as it came. */
+  rawBody?: Buffer;
+  meter?: CallMeter;
+  bookNow?: (used: CallUsage, end: UsageEnd) => ReturnType<typeof callEntry>;
+  bookLater?: (end: UsageEnd) => void;
+};
+
+/** None at once for a call whose usage is not known yet, mostly since its client left. */
+export function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>) {
+  const [request, reply] = context!.getArgs<[MeteredRequest, FastifyReply]>();
+  const { meter, bookNow, bookLater } = request;
+  if (!meter || !bookNow) {
+    return refusedEntry(request, end === 'aborted' ? 0 : reply.statusCode, end);
+  }
+  if (meter.usage) return bookNow(meter.usage, end);
+  bookLater?.(end);
+  return null;
+}
+
+/** Passes calls on and books them: one entry of the ledger for each. */
+@Injectable()
+export class MeteredCalls {
+  constructor(
+    private readonly relay: Relay,
+    private readonly lateCounts: LateCounts,
+    private readonly repeatedCalls: RepeatedCalls,
+    @InjectLedger(usage) private readonly ledger: LedgerService<typeof usage>,
+  ) {}
+
+  /** Answers a call to an endpoint. `request`: its body, undefined if it has none that can be read. */
+  answer(
+    endpoint: Endpoint,
+    request: Partial<CallRequest> | undefined,
+    http: MeteredRequest,
+    reply: FastifyReply,
+  ): Promise<Buffer | Readable> {
+    const model = request?.model ?? null;
+    const meter = new CallMeter(endpoint, request);
+    const caller = (http.caller ??= identifyCaller(request?.user || undefined, http.headers));
+    const key = http.headers['idempotency-key'];
+    http.meter = meter;
+    http.bookNow = (used, end) => {
+      const call = { caller, endpoint: endpoint.name, model, used, end };
+      return this.repeatedCalls.entryOf(call, key);
+    };
+    http.bookLater = (end) =>
+      this.lateCounts.add(meter, (used) => this.ledger.record(http.bookNow!(used, end)));
+    const { method, headers, rawBody: body } = http;
+    return this.relay.answer({ endpoint, method, headers, body, json: request, meter, reply });
+  }
+}

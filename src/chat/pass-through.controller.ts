@@ -1,0 +1,58 @@
+import { freeEndpoint, namesIn, openAiError } from '@app/openai';
+import {
+  All,
+  Controller,
+  Inject,
+  NotFoundException,
+  Req,
+  Res,
+  UseInterceptors,
+} from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { LedgerInterceptor, RecordUsage, type UsageCall } from 'nestjs-ledger';
+import type { Readable } from 'node:stream';
+import { usage } from '../usage.ledger.js';
+import type { CallersRequest } from './caller.js';
+import { entryOfCall, MeteredCalls } from './metered-calls.js';
+import { pathBelow } from './path-below.js';
+
+/** Beginnings of paths below `/v1` that are passed through; `/` is all of them. */
+export const PASS_THROUGH = Symbol('pass through');
+
+type PassedRequest = CallersRequest & { isUnknown?: boolean };
+
+/** A path that is not there is nobody's call. */
+function entryOfPassed(call: UsageCall<unknown, typeof usage>) {
+  const [request] = call.context!.getArgs<[PassedRequest]>();
+  return request.isUnknown ? null : entryOfCall(call);
+}
+
+/** Passes any other path of the upstream through, as it is, and books it without tokens. */
+@Controller('v1')
+@UseInterceptors(LedgerInterceptor)
+export class PassThroughController {
+  constructor(
+    private readonly calls: MeteredCalls,
+    @Inject(PASS_THROUGH) private readonly allowed: readonly string[],
+  ) {}
+
+  @All('*')
+  @RecordUsage(entryOfPassed, { ledger: usage })
+  pass(
+    @Req() http: PassedRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Buffer | Readable> {
+    http.isUnknown = true;
+    const path = pathBelow(http);
+    // The gateway's own, of which the upstream knows nothing.
+    const isOwn = /^\/usage(\/|\?|$)/.test(path);
+    if (isOwn || !this.allowed.some((begin) => path.startsWith(begin))) {
+      throw new NotFoundException(openAiError('No such path.', { code: 'not_found' }));
+    }
+    http.isUnknown = false;
+    const [, name = ''] = /^\/([\w-]{1,64})/.exec(path) ?? [];
+    // Of a body that is no JSON nothing is known, and nothing is found.
+    const request = namesIn(http.body);
+    return this.calls.answer(freeEndpoint(name, path), request, http, reply);
+  }
+}

@@ -1,0 +1,20 @@
+import { openAiError } from '@app/openai';
+import { NotFoundException } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+
+/** A step out of the folder, however it is spelled; some servers take `\` for `/`. */
+const STEPS_OUT = /(^|\/|\\|%2f|%5c)(\.|%2e){1,2}(\/|\\|%2f|%5c|$)|\\/i;
+
+/**
+ * The path of a request below `/v1`, with its query, as an upstream is asked for it.
+ *
+ * @throws NotFoundException if it leads out of there, or spells `/v1` in another way
+ */
+export function pathBelow({ url }: Pick<FastifyRequest, 'url'>): string {
+  const below = url.startsWith('/v1/') ? url.slice('/v1'.length) : '';
+  const [path = ''] = below.split(/[?#]/);
+  if (path === '' || STEPS_OUT.test(path)) {
+    throw new NotFoundException(openAiError('No such path.', { code: 'not_found' }));
+  }
+  return below.split('#')[0] ?? below;
+}
