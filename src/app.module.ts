@@ -25,6 +25,7 @@ import { HealthController } from './health/health.controller.js';
 import { MetricsController } from './metrics/metrics.controller.js';
 import { MetricsRegistry } from './metrics/metrics.registry.js';
 import { usage } from './usage.ledger.js';
+import { ReportFiles } from './usage/report-files.js';
 import { UsageController } from './usage/usage.controller.js';
 
 /** The whole gateway. Its database is opened before it, since the ledger's settings name it. */
@@ -63,6 +64,10 @@ export class AppModule {
         MeteredCalls,
         MetricsRegistry,
         RepeatedCalls,
+        {
+          provide: ReportFiles,
+          useFactory: () => new ReportFiles(join(settings.dataDir, 'reports')),
+        },
         { provide: PASS_THROUGH, useValue: settings.upstreamPassThrough },
         { provide: Upstream, useFactory: () => chooseUpstream(settings) },
         {

@@ -3,8 +3,6 @@ import {
   Controller,
   ForbiddenException,
   Get,
-  HttpException,
-  HttpStatus,
   Query,
   Req,
   Res,
@@ -13,23 +11,22 @@ import {
 } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { InjectLedger, LedgerService } from 'nestjs-ledger';
-import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { CallersRequest } from '../chat/caller.js';
 import { usage } from '../usage.ledger.js';
 import { csvLines } from './csv-lines.js';
+import { ReportFiles } from './report-files.js';
 import { ReadErrorFilter } from './read-error.filter.js';
 import { entriesQuery, reportQuery, summaryQuery } from './usage-query.schema.js';
-
-const ONE_AT_A_TIME = openAiError('Another report is being read.', { code: 'report_running' });
 
 /** Reads back what was recorded; to a caller with a key only what is its own. */
 @Controller('v1/usage')
 @UseFilters(ReadErrorFilter)
 export class UsageController {
-  private isReporting = false;
-
-  constructor(@InjectLedger(usage) private readonly ledger: LedgerService<typeof usage>) {}
+  constructor(
+    @InjectLedger(usage) private readonly ledger: LedgerService<typeof usage>,
+    private readonly reports: ReportFiles,
+  ) {}
 
   @Get('summary')
   summary(
@@ -40,26 +37,22 @@ export class UsageController {
   }
 
   /**
-   * Streams sums as CSV. A fault in the first rows is an error's answer; a later one cuts it off. A
-   * report holds a connection for as long as its reader takes: the ledger's pool has one to spare.
+   * Sums as CSV. The database is read into a file first, so a fault is an error's answer, and the
+   * client takes the file at its own pace.
    */
   @Get('report.csv')
   async report(
     @Query({ schema: reportQuery }) query: z.infer<typeof reportQuery>,
-    @Req() { caller }: CallersRequest,
+    @Req() request: CallersRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<StreamableFile> {
+    const { caller } = request;
     const own = { ...query, userId: readable(query.userId, caller) };
-    if (this.isReporting) throw new HttpException(ONE_AT_A_TIME, HttpStatus.TOO_MANY_REQUESTS);
     const rows = this.ledger.report(own as Parameters<typeof this.ledger.report>[0]);
-    const lines = csvLines(rows);
-    this.isReporting = true;
-    whenOver(reply, () => {
-      // A stream that nobody began to read would keep the connection.
-      void lines.return().finally(() => (this.isReporting = false));
-    });
-    const { value: first } = await lines.next();
-    const bytes = Readable.from(continued(first ?? '', lines), { objectMode: false });
+    const report = this.reports.start(caller?.userId ?? request.ip, csvLines(rows));
+    whenOver(reply, () => void report.done());
+    const file = await report.ready;
+    const bytes = file.createReadStream({ start: 0, autoClose: false });
     return new StreamableFile(bytes, { type: 'text/csv; charset=utf-8' });
   }
 
@@ -78,12 +71,4 @@ export class UsageController {
 function readable(asked: string | undefined, caller: CallersRequest['caller']): string | undefined {
   if (!caller || (asked ?? caller.userId) === caller.userId) return caller?.userId ?? asked;
   throw new ForbiddenException(openAiError('Not your usage.', { param: 'userId' }));
-}
-
-async function* continued(
-  first: string,
-  rest: AsyncIterable<string>,
-): AsyncGenerator<string, void, undefined> {
-  yield first;
-  yield* rest;
 }
