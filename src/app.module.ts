@@ -24,6 +24,7 @@ import type { GatewaySettings } from './gateway-settings.js';
 import { HealthController } from './health/health.controller.js';
 import { MetricsController } from './metrics/metrics.controller.js';
 import { MetricsRegistry } from './metrics/metrics.registry.js';
+import { PriceBook } from './prices/price-book.js';
 import { usage } from './usage.ledger.js';
 import { ReportFiles } from './usage/report-files.js';
 import { UsageController } from './usage/usage.controller.js';
@@ -68,6 +69,7 @@ export class AppModule {
           provide: ReportFiles,
           useFactory: () => new ReportFiles(join(settings.dataDir, 'reports')),
         },
+        { provide: PriceBook, useFactory: () => new PriceBook(settings.pricesFile) },
         { provide: PASS_THROUGH, useValue: settings.upstreamPassThrough },
         { provide: Upstream, useFactory: () => chooseUpstream(settings) },
         {

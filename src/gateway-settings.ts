@@ -1,6 +1,7 @@
 import { upstreamApiKey, upstreamBaseUrl } from '@app/openai';
 import { z } from 'zod';
 import { parseApiKeys, type ApiKey } from './chat/caller.js';
+import { readPriceFile } from './prices/price-file.js';
 
 /** A variable that is set to nothing counts as not set. */
 const setting = <T extends z.ZodType>(rule: T) =>
@@ -18,6 +19,16 @@ const passThrough = z
   )
   .transform((text) => (text === 'false' ? [] : text === 'true' ? ['/'] : text.split(/, */)));
 
+/** A path of a list of prices without a fault. */
+const priceFile = z.string().superRefine((path, context) => {
+  try {
+    readPriceFile(path);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    context.addIssue({ code: 'custom', message });
+  }
+});
+
 const schema = z.object({
   PORT: wholeNumber(0, 65_535, 3000),
   HOST: setting(z.string().default('0.0.0.0')),
@@ -31,6 +42,7 @@ const schema = z.object({
   UPSTREAM_LINGER_MS: wholeNumber(0, 600_000, 2_000),
   UPSTREAM_PASS_THROUGH: setting(passThrough.default([])),
   REQUEST_TIMEOUT_MS: wholeNumber(1, 3_600_000, 60_000),
+  GATEWAY_PRICES: setting(priceFile.optional()),
   // A wrong key must not be in the error, so this rule does not show what it was given.
   GATEWAY_API_KEYS: z.preprocess(
     (given) => (typeof given === 'string' && given !== '' ? parseApiKeys(given) : []),
@@ -42,7 +54,7 @@ const schema = z.object({
 export interface GatewaySettings {
   /** 0 to 65,535; 0 is any free port. Default 3000. */
   readonly port: number;
-  /** Address to listen on. Default: every IPv4 address of the machine. */
+  /** Address to listen on. Default: every IPv4 address of the machine; without keys only this machine. */
   readonly host: string;
   /** Undefined: start an embedded PostgreSQL. */
   readonly databaseUrl: string | undefined;
@@ -61,7 +73,9 @@ export interface GatewaySettings {
   readonly upstreamPassThrough: readonly string[];
   /** Milliseconds for a request to arrive in full. 1 to 3,600,000; default 60,000. */
   readonly requestTimeoutMs: number;
-  /** Who may call. Empty: everybody. */
+  /** A file with prices. Undefined: the built-in ones. */
+  readonly pricesFile: string | undefined;
+  /** Who may call. Empty: everybody who reaches the gateway. */
   readonly apiKeys: readonly ApiKey[];
 }
 
@@ -89,6 +103,7 @@ export function readGatewaySettings(environment: NodeJS.ProcessEnv): GatewaySett
     upstreamLingerMs: data.UPSTREAM_LINGER_MS,
     upstreamPassThrough: data.UPSTREAM_PASS_THROUGH,
     requestTimeoutMs: data.REQUEST_TIMEOUT_MS,
+    pricesFile: data.GATEWAY_PRICES,
     apiKeys: data.GATEWAY_API_KEYS,
   };
 }

@@ -2,16 +2,19 @@ import { CallMeter, callRequest, endpoints, Relay, type CallRequest } from '@app
 import { Body, Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { Readable } from 'node:stream';
-import { callEntry } from '../../src/chat/call-entry.js';
+import { callEntry, type CallEntry } from '../../src/chat/call-entry.js';
+import { PriceBook } from '../../src/prices/price-book.js';
 import { identifyCaller, type CallersRequest } from '../../src/chat/caller.js';
 
 /** Writes down a call, or does nothing; awaited before the answer goes out. */
-export type WriteDown = (entry: ReturnType<typeof callEntry>) => Promise<void>;
+export type WriteDown = (entry: CallEntry) => Promise<void>;
 export const WRITE_DOWN = Symbol('write down');
 
 /** The gateway's handler without a ledger: no interceptor, and no entry unless told. */
 @Controller('v1/chat')
 export class PlainChatController {
+  private readonly prices = new PriceBook(undefined);
+
   constructor(
     private readonly relay: Relay,
     @Inject(WRITE_DOWN) private readonly writeDown: WriteDown,
@@ -38,7 +41,7 @@ export class PlainChatController {
     });
     const used = await meter.settle();
     const call = { caller, endpoint: endpoint.name, model: request.model, used };
-    await this.writeDown(callEntry({ ...call, end: 'completed' }));
+    await this.writeDown(callEntry({ ...call, end: 'completed', at: new Date() }, this.prices));
     return answer;
   }
 }

@@ -2,7 +2,10 @@ import { namesIn, type CallUsage } from '@app/openai';
 import type { UsageEnd, UsageEntry } from 'nestjs-ledger';
 import type { usage } from '../usage.ledger.js';
 import { identifyCaller, type Caller, type CallersRequest } from './caller.js';
-import { costNanos } from './price-list.js';
+import type { CallCost, PriceBook } from '../prices/price-book.js';
+
+/** An entry of the gateway's ledger. */
+export type CallEntry = UsageEntry<typeof usage>;
 
 /** Nobody sees it but the ledger; nginx has it for a client that left before there was an answer. */
 const CLIENT_LEFT = 499;
@@ -15,6 +18,8 @@ export interface EndedCall {
   readonly model: string | null;
   readonly used: CallUsage;
   readonly end: UsageEnd;
+  /** When the call came: its price is that of this time. */
+  readonly at: Date;
   /** Whether the upstream charged another answer to a call with the same `Idempotency-Key`. */
   readonly isRepetition?: boolean;
 }
@@ -26,7 +31,11 @@ export interface EndedCall {
  *
  * @param idempotencyKey of an answer that is one entry however often it comes
  */
-export function callEntry(call: EndedCall, idempotencyKey?: string): UsageEntry<typeof usage> {
+export function callEntry(call: EndedCall, prices: PriceBook, idempotencyKey?: string): CallEntry {
+  return entryOf(call, costOf(call, prices), idempotencyKey);
+}
+
+function entryOf(call: EndedCall, cost: CallCost, idempotencyKey?: string): CallEntry {
   const { caller, model, used, end } = call;
   const { promptTokens, completionTokens } = used;
   const attributes = attributesOf(call, idempotencyKey !== undefined);
@@ -36,7 +45,8 @@ export function callEntry(call: EndedCall, idempotencyKey?: string): UsageEntry<
     model,
     promptTokens,
     completionTokens,
-    costNanos: model && costNanos(model, promptTokens, completionTokens),
+    ...cost,
+    ...used.details,
     memo: isWhole ? null : end,
     attributes: Object.keys(attributes).length > 0 ? attributes : null,
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
@@ -68,16 +78,23 @@ function attributesOf(call: EndedCall, isKeyed: boolean): Record<string, unknown
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
 }
 
+/** By the model that answered, which is the one that the upstream charges, or else the one asked for. */
+function costOf({ model, used, at }: EndedCall, prices: PriceBook): CallCost {
+  const { promptTokens, completionTokens, details } = used;
+  const tokens = { promptTokens, completionTokens, ...details };
+  const cost = prices.costOf([used.model, model], tokens, at);
+  const isCharged = promptTokens + completionTokens > 0;
+  if (cost.costNanos === null && isCharged) prices.unpricedCalls += 1;
+  return cost;
+}
+
 /** The entry of a call that no upstream was asked for: no tokens, and the status that tells why. */
-export function refusedEntry(
-  request: CallersRequest,
-  status: number,
-  end: UsageEnd,
-): UsageEntry<typeof usage> {
+export function refusedEntry(request: CallersRequest, status: number, end: UsageEnd): CallEntry {
   const { model = null, user } = namesIn(request.body);
   const caller = request.caller ?? identifyCaller(user, request.headers);
   const used = { ...NOTHING_USED, status };
-  return callEntry({ caller, endpoint: 'chat', model, used, end });
+  const call = { caller, endpoint: 'chat', model, used, end, at: new Date() };
+  return entryOf(call, { costNanos: model === null ? null : 0n, priceVersion: null });
 }
 
 const NOTHING_USED: CallUsage = {

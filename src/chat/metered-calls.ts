@@ -11,7 +11,7 @@ import type { FastifyReply } from 'fastify';
 import { InjectLedger, LedgerService, type UsageCall, type UsageEnd } from 'nestjs-ledger';
 import type { Readable } from 'node:stream';
 import { usage } from '../usage.ledger.js';
-import { refusedEntry, type callEntry } from './call-entry.js';
+import { refusedEntry, type CallEntry } from './call-entry.js';
 import { identifyCaller, type CallersRequest } from './caller.js';
 import { RepeatedCalls } from './repeated-calls.js';
 
@@ -20,12 +20,12 @@ type MeteredRequest = CallersRequest & {
   /** The body as it came. */
   rawBody?: Buffer;
   meter?: CallMeter;
-  bookNow?: (used: CallUsage, end: UsageEnd) => ReturnType<typeof callEntry>;
+  bookNow?: (used: CallUsage, end: UsageEnd) => CallEntry;
   bookLater?: (end: UsageEnd) => void;
 };
 
 /** None at once for a call whose usage is not known yet, mostly since its client left. */
-export function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>) {
+export function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>): CallEntry | null {
   const [request, reply] = context!.getArgs<[MeteredRequest, FastifyReply]>();
   const { meter, bookNow, bookLater } = request;
   if (!meter || !bookNow) {
@@ -53,18 +53,27 @@ export class MeteredCalls {
     http: MeteredRequest,
     reply: FastifyReply,
   ): Promise<Buffer | Readable> {
+    const at = new Date();
     const model = request?.model ?? null;
     const meter = new CallMeter(endpoint, request);
     const caller = (http.caller ??= identifyCaller(request?.user || undefined, http.headers));
     const key = http.headers['idempotency-key'];
     http.meter = meter;
     http.bookNow = (used, end) => {
-      const call = { caller, endpoint: endpoint.name, model, used, end };
+      const call = { caller, endpoint: endpoint.name, model, used, end, at };
       return this.repeatedCalls.entryOf(call, key);
     };
     http.bookLater = (end) =>
       this.lateCounts.add(meter, (used) => this.ledger.record(http.bookNow!(used, end)));
     const { method, headers, rawBody: body } = http;
-    return this.relay.answer({ endpoint, method, headers, body, json: request, meter, reply });
+    return this.relay.answer({
+      endpoint,
+      method,
+      headers,
+      body,
+      json: request,
+      meter,
+      reply,
+    });
   }
 }

@@ -1,18 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { createHash } from 'node:crypto';
-import { callEntry, type EndedCall } from './call-entry.js';
+import { PriceBook } from '../prices/price-book.js';
+import { callEntry, type CallEntry, type EndedCall } from './call-entry.js';
 
 /** Keys that are remembered, the last ones: a client repeats a call within minutes. */
 const MAX_KEYS = 10_000;
 /** Answers to calls of one key. */
 const MAX_ANSWERS = 8;
 
-type Entry = ReturnType<typeof callEntry>;
-
 interface SeenAnswer {
   readonly identity: string | undefined;
   /** Of an answer that was whole: it is booked in the same words when it comes again. */
-  readonly entry: Entry | undefined;
+  readonly entry: CallEntry | undefined;
 }
 
 /**
@@ -32,18 +31,21 @@ interface SeenAnswer {
 export class RepeatedCalls {
   private readonly seen = new Map<string, SeenAnswer[]>();
 
+  constructor(private readonly prices: PriceBook) {}
+
   /** @param clientKey the client's `Idempotency-Key` */
-  entryOf(call: EndedCall, clientKey: string | string[] | undefined): Entry {
+  entryOf(call: EndedCall, clientKey: string | string[] | undefined): CallEntry {
     const { used, caller } = call;
     const isFree = used.promptTokens + used.completionTokens === 0;
-    if (typeof clientKey !== 'string' || clientKey === '' || isFree) return callEntry(call);
+    if (typeof clientKey !== 'string' || clientKey === '' || isFree)
+      return callEntry(call, this.prices);
     const scoped = digestOf([caller.userId, caller.apiKeyId ?? '', clientKey]);
     const identity = identityOf(call);
     const answers = this.seen.get(scoped) ?? [];
     const same = answers.find((answer) => answer.entry && answer.identity === identity);
     if (same?.entry && identity !== undefined) return same.entry;
     const key = identity && isWhole(call) ? digestOf([scoped, identity]) : undefined;
-    const entry = callEntry({ ...call, isRepetition: answers.length > 0 }, key);
+    const entry = callEntry({ ...call, isRepetition: answers.length > 0 }, this.prices, key);
     const seen = { identity, entry: key === undefined ? undefined : entry };
     this.remember(scoped, [...answers, seen]);
     return entry;

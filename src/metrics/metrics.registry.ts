@@ -1,17 +1,52 @@
 import { Injectable } from '@nestjs/common';
 import { LedgerService } from 'nestjs-ledger';
 import { registerLedgerMetrics } from 'nestjs-ledger/prometheus';
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { PriceBook } from '../prices/price-book.js';
 
 /**
- * The ledger's metrics and those of the process (event loop, memory, garbage collection), in a
+ * The ledger's metrics, those of the prices, and those of the process (event loop, memory, garbage collection), in a
  * registry of the application's own: several of them may live in one process.
  */
 @Injectable()
 export class MetricsRegistry extends Registry {
-  constructor(ledger: LedgerService) {
+  constructor(ledger: LedgerService, prices: PriceBook) {
     super();
     registerLedgerMetrics(this, ledger);
+    registerPriceMetrics(this, prices);
     collectDefaultMetrics({ register: this });
   }
+}
+
+/** Read when they are scraped: the prices count for themselves. */
+function registerPriceMetrics(registry: Registry, prices: PriceBook): void {
+  const registers = [registry];
+  new Counter({
+    name: 'gateway_unpriced_calls_total',
+    help: 'Charged calls of models without a price; their entries have no cost',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(prices.unpricedCalls);
+    },
+  });
+  new Counter({
+    name: 'gateway_price_reloads_failed_total',
+    help: 'Reloads of GATEWAY_PRICES that were refused; the prices before still hold',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(prices.failedReloads);
+    },
+  });
+  new Gauge({
+    name: 'gateway_prices_info',
+    help: 'Always 1; version of the prices that hold now',
+    labelNames: ['version'],
+    registers,
+    collect() {
+      this.reset();
+      this.set({ version: prices.version }, 1);
+    },
+  });
 }

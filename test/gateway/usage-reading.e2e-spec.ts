@@ -112,7 +112,7 @@ describe('GET /v1/usage/report.csv', () => {
     expect(((await answer.json()) as any).error.param).toContain(field);
   });
 
-  it('reads from the database what its client reads, and one report at a time', async () => {
+  it('is unread by one caller and holds neither a connection nor anybody else', async () => {
     await gateway.query(
       `INSERT INTO usage_entries
          (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at, model)
@@ -122,20 +122,40 @@ describe('GET /v1/usage/report.csv', () => {
     const path = `/v1/usage/report.csv?${YEAR}&groupBy=model`;
     const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
     onTestFinished(() => void socket.destroy());
-    socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${ALICE}\r\n\r\n`);
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${ALICE}\r\n\r\n`,
+    );
     await once(socket, 'readable');
-    // Nobody reads on: the server's cursor stands still, its transaction open.
-    await vi.waitFor(async () => expect(await openReports()).toBe(1), { timeout: 20_000 });
-    const second = await get(`report.csv?${YEAR}`, BOB);
+    // Nobody reads on, and no cursor of the database waits for it.
+    expect(await openReports()).toBe(0);
+    expect(await csv(`${YEAR}&groupBy=userId`, BOB)).toBe('');
+    const second = await get(`report.csv?${YEAR}`);
     expect(second.status).toBe(429);
     expect(await second.json()).toMatchObject({ error: { code: 'report_running' } });
     expect((await get('summary')).status).toBe(200);
     socket.destroy();
-    await vi.waitFor(async () => expect(await openReports()).toBe(0), { timeout: 20_000 });
     const read = () => csv(`${YEAR}&groupBy=model`);
     const lines = (await vi.waitFor(read, { timeout: 20_000 })).trimEnd().split('\r\n');
     expect(lines).toHaveLength(MANY + 1);
     expect(new Set(lines).size).toBe(MANY + 1);
+  });
+
+  it('sums what is priced apart', async () => {
+    for (const [cached, reasoning, cost] of [
+      [100, 7, 5_000],
+      [20, null, null],
+    ]) {
+      await gateway.query(
+        `INSERT INTO usage_entries (uuid, user_id, prompt_tokens, completion_tokens, direction,
+           created_at, model, cache_read_tokens, reasoning_tokens, cost_nanos, price_version)
+         VALUES (gen_random_uuid(), 'alice', 200, 50, 'consume', '2025-06-01', 'm', $1, $2, $3, 'v1')`,
+        [cached, reasoning, cost],
+      );
+    }
+    const sums = 'costNanos,cacheReadTokens,reasoningTokens';
+    expect(await csv(`${YEAR}&groupBy=priceVersion&sum=${sums}`)).toBe(
+      `priceVersion,consumedTokens,suppliedTokens,netTokens,entries,${sums}\r\nv1,500,0,-500,2,5000,120,7\r\n`,
+    );
   });
 
   it('goes on when a client leaves that asked for a report behind a call still under way', async () => {
@@ -145,7 +165,7 @@ describe('GET /v1/usage/report.csv', () => {
       messages: [{ role: 'user', content: 'word '.repeat(200_000) }],
     });
     const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1').on('error', () => {});
-    const head = `host: x\r\nauthorization: Bearer ${ALICE}\r\n`;
+    const head = `host: localhost\r\nauthorization: Bearer ${ALICE}\r\n`;
     socket.write(
       `POST /v1/chat/completions HTTP/1.1\r\n${head}content-type: application/json\r\n` +
         `content-length: ${body.length}\r\n\r\n${body}` +
