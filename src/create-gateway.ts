@@ -1,13 +1,17 @@
-import { endpoints, onRefusedCall, openAiError } from '@app/openai';
-import { UnsupportedMediaTypeException, type LoggerService } from '@nestjs/common';
+import { BytesInFlight, endpoints, onRefusedCall, openAiError } from '@app/openai';
+import type { LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { getLedgerToken, type LedgerService } from 'nestjs-ledger';
+import { getHeapStatistics } from 'node:v8';
+import { refuseOtherHosts } from './access/refuse-other-hosts.js';
 import { AppModule } from './app.module.js';
 import { findCaller, type ApiKey, type CallersRequest } from './chat/caller.js';
 import { refusedEntry } from './chat/call-entry.js';
 import type { GatewayDatabase } from './database/gateway-database.js';
 import type { GatewaySettings } from './gateway-settings.js';
+import { SlowReaders } from './intake/slow-readers.js';
+import { takeBodies } from './intake/take-bodies.js';
 import { usage } from './usage.ledger.js';
 
 /** Long conversations are larger than Fastify's own limit of 1 MiB. */
@@ -32,15 +36,19 @@ export async function createGateway(
 ): Promise<NestFastifyApplication> {
   const adapter = createAdapter(settings);
   if (settings.apiKeys.length > 0) askForKeys(adapter, settings.apiKeys);
+  else refuseOtherHosts(adapter.getInstance(), settings.hosts);
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.forRoot(settings, database),
     adapter,
-    // An error at boot goes to the caller, who still has a database to stop. Bodies are passed on as
-    // they were written.
-    { logger, abortOnError: false, rawBody: true },
+    // An error at boot goes to the caller, who still has a database to stop.
+    { logger, abortOnError: false, bodyParser: false },
   );
-  refusePackedBodies(app);
-  if (settings.upstreamPassThrough.length > 0) takeBodiesOfAnyType(app);
+  new SlowReaders(app.getHttpServer(), settings.clientTimeoutMs);
+  takeBodies(app.getHttpAdapter().getInstance(), {
+    maxBytes: BODY_LIMIT_BYTES,
+    inFlight: new BytesInFlight(settings.bytesInFlight ?? shareOfHeap()),
+    anyTypeRoute: settings.upstreamPassThrough.length > 0 ? PASSED_ROUTE : undefined,
+  });
   bookRefusedCalls(app);
   return app;
 }
@@ -81,28 +89,8 @@ function bookRefusedCalls(app: NestFastifyApplication): void {
   });
 }
 
-/** A body that is packed could not be looked into, and would grow while it is unpacked. */
-function refusePackedBodies(app: NestFastifyApplication): void {
-  const server = app.getHttpAdapter().getInstance();
-  server.addHook('preParsing', async ({ headers }, reply) => {
-    const { 'content-encoding': encoding = 'identity' } = headers;
-    if (/^identity$/i.test(encoding)) return;
-    void reply.header('accept-encoding', 'identity');
-    const message = 'Send the body unpacked, without content-encoding.';
-    throw new UnsupportedMediaTypeException(openAiError(message));
-  });
-}
-
-/** Other paths of an upstream take sound and files. Below the gateway's own they stay refused. */
-function takeBodiesOfAnyType(app: NestFastifyApplication): void {
-  const server = app.getHttpAdapter().getInstance();
-  const options = { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES } as const;
-  server.addContentTypeParser('*', options, (request, body, done) => {
-    if (request.routeOptions.url !== PASSED_ROUTE) {
-      done(new UnsupportedMediaTypeException(openAiError('Send JSON.')));
-      return;
-    }
-    Object.assign(request, { rawBody: body });
-    done(null, body);
-  });
+/** Half goes to one caller at most; a body is there up to four times while it is read and checked,
+ * and garbage needs as much. */
+function shareOfHeap(): number {
+  return Math.floor(getHeapStatistics().heap_size_limit / 8);
 }

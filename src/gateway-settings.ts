@@ -1,5 +1,6 @@
 import { upstreamApiKey, upstreamBaseUrl } from '@app/openai';
 import { z } from 'zod';
+import { isLoopback } from './access/host-check.js';
 import { parseApiKeys, type ApiKey } from './chat/caller.js';
 import { readPriceFile } from './prices/price-file.js';
 
@@ -19,6 +20,18 @@ const passThrough = z
   )
   .transform((text) => (text === 'false' ? [] : text === 'true' ? ['/'] : text.split(/, */)));
 
+const flag = setting(z.enum(['true', 'false']).default('false')).transform(
+  (text) => text === 'true',
+);
+/** Names with commas between, in small letters. */
+const hosts = setting(z.string().default('')).transform((text) =>
+  text
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== ''),
+);
+
 /** A path of a list of prices without a fault. */
 const priceFile = z.string().superRefine((path, context) => {
   try {
@@ -31,7 +44,7 @@ const priceFile = z.string().superRefine((path, context) => {
 
 const schema = z.object({
   PORT: wholeNumber(0, 65_535, 3000),
-  HOST: setting(z.string().default('0.0.0.0')),
+  HOST: setting(z.string().optional()),
   DATABASE_URL: text,
   LEDGER_DATABASE_URL: text,
   DATA_DIR: setting(z.string().default('.data')),
@@ -42,13 +55,20 @@ const schema = z.object({
   UPSTREAM_LINGER_MS: wholeNumber(0, 600_000, 2_000),
   UPSTREAM_PASS_THROUGH: setting(passThrough.default([])),
   REQUEST_TIMEOUT_MS: wholeNumber(1, 3_600_000, 60_000),
+  CLIENT_TIMEOUT_MS: wholeNumber(1_000, 3_600_000, 60_000),
+  MEMORY_IN_FLIGHT_MB: setting(z.coerce.number().int().min(32).max(65_536).optional()),
   GATEWAY_PRICES: setting(priceFile.optional()),
+  GATEWAY_OPEN: flag,
+  GATEWAY_HOSTS: hosts,
   // A wrong key must not be in the error, so this rule does not show what it was given.
   GATEWAY_API_KEYS: z.preprocess(
     (given) => (typeof given === 'string' && given !== '' ? parseApiKeys(given) : []),
     z.custom<readonly ApiKey[]>(Array.isArray, 'user:keyId:key (16 or more), all different'),
   ),
 });
+
+const EVERYWHERE = '0.0.0.0';
+const THIS_MACHINE = '127.0.0.1';
 
 /** What the gateway takes from its environment; the ledger reads its own settings. */
 export interface GatewaySettings {
@@ -73,10 +93,16 @@ export interface GatewaySettings {
   readonly upstreamPassThrough: readonly string[];
   /** Milliseconds for a request to arrive in full. 1 to 3,600,000; default 60,000. */
   readonly requestTimeoutMs: number;
+  /** Milliseconds in which a client must read some of what waits for it. Default 60,000. */
+  readonly clientTimeoutMs: number;
+  /** Bytes of bodies and answers that are held at once, of all callers. Undefined: by the heap. */
+  readonly bytesInFlight: number | undefined;
   /** A file with prices. Undefined: the built-in ones. */
   readonly pricesFile: string | undefined;
   /** Who may call. Empty: everybody who reaches the gateway. */
   readonly apiKeys: readonly ApiKey[];
+  /** Names besides `localhost` and addresses under which a gateway without keys is called. */
+  readonly hosts: readonly string[];
 }
 
 /**
@@ -91,9 +117,12 @@ export function readGatewaySettings(environment: NodeJS.ProcessEnv): GatewaySett
     throw new Error(`wrong settings: ${faults.join('; ')}`);
   }
   const { data } = parsed;
+  const host = data.HOST ?? (data.GATEWAY_API_KEYS.length > 0 ? EVERYWHERE : THIS_MACHINE);
+  const fault = data.GATEWAY_OPEN ? undefined : opennessOf(data, host);
+  if (fault) throw new Error(`wrong settings: ${fault}`);
   return {
     port: data.PORT,
-    host: data.HOST,
+    host,
     databaseUrl: data.LEDGER_DATABASE_URL ?? data.DATABASE_URL,
     dataDir: data.DATA_DIR,
     loopbackTokenMs: data.LOOPBACK_TOKEN_MS,
@@ -103,7 +132,23 @@ export function readGatewaySettings(environment: NodeJS.ProcessEnv): GatewaySett
     upstreamLingerMs: data.UPSTREAM_LINGER_MS,
     upstreamPassThrough: data.UPSTREAM_PASS_THROUGH,
     requestTimeoutMs: data.REQUEST_TIMEOUT_MS,
+    clientTimeoutMs: data.CLIENT_TIMEOUT_MS,
+    bytesInFlight: data.MEMORY_IN_FLIGHT_MB && data.MEMORY_IN_FLIGHT_MB * 1024 * 1024,
     pricesFile: data.GATEWAY_PRICES,
     apiKeys: data.GATEWAY_API_KEYS,
+    hosts: data.GATEWAY_HOSTS,
   };
+}
+
+/**
+ * Why a gateway would serve everybody though nobody said so. To listen on this machine alone is to
+ * say so, but not with a paid key, unless the address was given.
+ */
+function opennessOf(data: z.infer<typeof schema>, host: string): string | undefined {
+  if (data.GATEWAY_API_KEYS.length > 0) return undefined;
+  const remedy = 'set GATEWAY_API_KEYS, or GATEWAY_OPEN=true if that is meant';
+  if (!isLoopback(host))
+    return `HOST: without keys everybody who reaches ${host} may call; ${remedy}`;
+  if (data.UPSTREAM_API_KEY === undefined || data.HOST !== undefined) return undefined;
+  return `UPSTREAM_API_KEY: without keys everybody may call with it; ${remedy}, or HOST=${THIS_MACHINE}`;
 }

@@ -11,15 +11,13 @@ import type { FastifyReply } from 'fastify';
 import { InjectLedger, LedgerService, type UsageCall, type UsageEnd } from 'nestjs-ledger';
 import type { Readable } from 'node:stream';
 import { usage } from '../usage.ledger.js';
+import type { HoldingRequest } from '../intake/take-bodies.js';
 import { refusedEntry, type CallEntry } from './call-entry.js';
-import { identifyCaller, type CallersRequest } from './caller.js';
+import { identifyCaller } from './caller.js';
 import { RepeatedCalls } from './repeated-calls.js';
 
 /** What the handler leaves for the mapper. A call that was refused before it has neither. */
-type MeteredRequest = CallersRequest & {
-  /** The body as it came. */
-  rawBody?: Buffer;
-  meter?: CallMeter;
+type MeteredRequest = HoldingRequest & {
   bookNow?: (used: CallUsage, end: UsageEnd) => CallEntry;
   bookLater?: (end: UsageEnd) => void;
 };
@@ -65,7 +63,7 @@ export class MeteredCalls {
     };
     http.bookLater = (end) =>
       this.lateCounts.add(meter, (used) => this.ledger.record(http.bookNow!(used, end)));
-    const { method, headers, rawBody: body } = http;
+    const { method, headers, rawBody: body, held } = http;
     return this.relay.answer({
       endpoint,
       method,
@@ -74,6 +72,7 @@ export class MeteredCalls {
       json: request,
       meter,
       reply,
+      held,
     });
   }
 }

@@ -120,6 +120,12 @@ describe('the Kubernetes manifest', () => {
     }
   });
 
+  it('starts for nobody without the keys of its callers', () => {
+    const environment = container.env as { name: string; valueFrom?: { secretKeyRef: object } }[];
+    const keys = environment.find(({ name }) => name === 'GATEWAY_API_KEYS');
+    expect(keys?.valueFrom?.secretKeyRef).toEqual({ name: 'ledger-gateway-keys', key: 'api-keys' });
+  });
+
   it('gives each probe its own address', () => {
     const { startupProbe, readinessProbe, livenessProbe } = container;
     expect(startupProbe.httpGet.path).toBe('/health/startup');

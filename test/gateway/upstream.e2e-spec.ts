@@ -261,7 +261,7 @@ describe('The gateway in front of an upstream', () => {
     const { port } = new URL(gateway.url);
     const socket = connect(Number(port), '127.0.0.1').pause();
     socket.write(
-      `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n` +
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n` +
         `content-length: ${body.length}\r\n\r\n${body}`,
     );
     await vi.waitFor(() => expect(isStalled).toBe(true), 25_000);

@@ -24,6 +24,8 @@ export class MeteredGateway {
     await admin.query(`CREATE SCHEMA ${schema}; SET search_path = ${schema}`);
     const settings = readGatewaySettings({
       DATABASE_URL: `${inject('databaseUrl')}?options=-csearch_path%3D${schema}`,
+      // Without keys a gateway with a paid key starts only where that is said.
+      HOST: '127.0.0.1',
       ...environment,
     });
     const app = await createGateway(settings, await GatewayDatabase.open(settings), false);

@@ -1,11 +1,10 @@
 import type { CallMeter } from './call-meter.js';
 import { isLastEvent } from './endpoints.js';
 import type { Fields } from './fields.js';
+import { HeldDocument } from './held-document.js';
 import { withoutMember } from './json-members.js';
 import { dataOf, EventSplitter } from './server-sent-events.js';
 
-/** An answer that is one document is kept until its end, where its usage is. */
-const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 /** Blanks of JSON and a byte order mark: they say nothing of what follows. */
 const BLANK_BYTES = new Set([0x20, 0x09, 0x0a, 0x0d, 0xef, 0xbb, 0xbf]);
 
@@ -17,6 +16,8 @@ export interface ReadingOptions {
   readonly hidesUsage: boolean;
   /** Its tokens are charged; other answers are passed on unread. */
   readonly isMetered: boolean;
+  /** Asks for room for some bytes of an answer that is kept until its end. */
+  readonly hold: (bytes: number) => boolean;
 }
 
 /** Bytes to send on, and whether some of them end an event. */
@@ -33,17 +34,18 @@ export interface ReadPiece {
 export class AnswerReader {
   private kind: 'events' | 'document' | undefined;
   private readonly events = new EventSplitter();
-  private document: Uint8Array[] = [];
-  private documentBytes = 0;
+  private readonly document: HeldDocument;
   /** Whether the answer is over by its own protocol; the connection may stay open. */
   isOver = false;
 
   constructor(
     private readonly meter: CallMeter,
     private readonly options: ReadingOptions,
-  ) {}
+  ) {
+    this.document = new HeldDocument(options.hold);
+  }
 
-  /** @throws Error if an event is above 8 MiB, or a document above 64 MiB */
+  /** @throws Error if an event is above 8 MiB */
   read(piece: Uint8Array): ReadPiece {
     if (!this.options.isMetered) return { bytes: bufferOf(piece), hasEvent: false };
     this.kind ??= kindOf(piece, this.options.isStream);
@@ -52,9 +54,7 @@ export class AnswerReader {
       const bytes = Buffer.concat(events.map((event) => this.seen(event)));
       return { bytes, hasEvent: events.length > 0 };
     }
-    this.document.push(piece);
-    this.documentBytes += piece.length;
-    if (this.documentBytes > MAX_DOCUMENT_BYTES) throw new Error('an answer above 64 MiB');
+    this.document.add(piece);
     return { bytes: bufferOf(piece), hasEvent: false };
   }
 
@@ -63,12 +63,11 @@ export class AnswerReader {
     const event = this.events.end();
     if (event) return this.seen(event);
     const isDocument = this.options.isMetered && this.kind !== 'events';
-    if (isDocument) this.readDocument(Buffer.concat(this.document).toString());
+    if (isDocument) this.readDocument(this.document.take());
     return Buffer.alloc(0);
   }
 
   private readDocument(text: string): void {
-    this.document = [];
     const whole = parsed(text);
     if (whole) return this.meter.saw(whole);
     // A stream that begins with something else, or one that was not asked for.

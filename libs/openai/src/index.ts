@@ -1,3 +1,4 @@
+export { BytesInFlight, type HeldBytes } from './bytes-in-flight.js';
 export { CallMeter, type CallUsage } from './call-meter.js';
 export { callRequest, namesIn, type CallRequest } from './call-request.schema.js';
 export { endpoints, freeEndpoint, type Endpoint } from './endpoints.js';

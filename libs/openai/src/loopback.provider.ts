@@ -20,13 +20,40 @@ const LONGEST_STOP = 128;
 
 const CHECK = { type: 'body', schema: loopbackRequest } as const;
 
-/** A model's answer: how much it read, and what it says. */
-interface Answer {
-  readonly promptTokens: number;
+/** Characters of an answer in one body, of all choices together; a stream may have any number. */
+const MAX_BODY_LENGTH = 16 * 1024 * 1024;
+/** Characters that are collected before they are made into bytes: a text of millions of pieces is many times its size. */
+const COLLECTED_LENGTH = 64 * 1024;
+
+/** A model's answer, made while it is read. */
+class EchoedAnswer {
+  /** Known once all pieces were read. */
+  finishReason: 'stop' | 'length' = 'stop';
+
+  constructor(
+    readonly promptTokens: number,
+    private readonly said: Iterable<Piece>,
+    private readonly limits: { readonly tokens: number; readonly tokenMs: number },
+    private readonly signal: AbortSignal,
+  ) {}
+
   /** In order; may be read once. */
-  readonly pieces: AsyncIterable<Piece>;
-  /** Why the answer ends; known from the start, since nothing is made up on the way. */
-  readonly finishReason: 'stop' | 'length';
+  async *pieces(): AsyncGenerator<Piece> {
+    const { tokens: limit, tokenMs } = this.limits;
+    let tokens = 0;
+    // In turns: a client that reads as fast as this makes them would never let the event loop go.
+    for await (const piece of inTurns(this.said)) {
+      tokens += piece.tokens;
+      if (tokens > limit) {
+        this.finishReason = 'length';
+        return;
+      }
+      if (tokenMs > 0) {
+        await delay(tokenMs * piece.tokens, undefined, { signal: this.signal });
+      }
+      yield piece;
+    }
+  }
 }
 
 /**
@@ -66,32 +93,18 @@ export class LoopbackProvider extends Upstream {
     return checked as LoopbackRequest;
   }
 
-  private async answer(request: LoopbackRequest, signal: AbortSignal): Promise<Answer> {
+  private async answer(request: LoopbackRequest, signal: AbortSignal): Promise<EchoedAnswer> {
     const tokenizer = await Tokenizer.load(request.model);
-    const limit = request.max_completion_tokens ?? request.max_tokens ?? Infinity;
-    const pieces: Piece[] = [];
-    let tokens = 0;
-    let isCut = false;
-    for await (const piece of inTurns(tokenizer.split(cutAtStop(echo(request), request.stop)))) {
-      isCut = tokens + piece.tokens > limit;
-      if (isCut) break;
-      tokens += piece.tokens;
-      pieces.push(piece);
+    const said = cutAtStop(echo(request), request.stop);
+    if (request.stream !== true && said.length * (request.n ?? 1) > MAX_BODY_LENGTH) {
+      const rule = `the answer would have more than ${MAX_BODY_LENGTH} characters; ask for a stream`;
+      throw new BadRequestException(openAiError(rule, { param: 'n' }));
     }
     const { texts, markTokens } = promptOfChat(request);
-    return {
-      promptTokens: markTokens + (await tokenizer.countAll(texts)),
-      pieces: this.paced(pieces, signal),
-      finishReason: isCut ? 'length' : 'stop',
-    };
-  }
-
-  private async *paced(pieces: readonly Piece[], signal: AbortSignal): AsyncGenerator<Piece> {
-    // In turns: a client that reads as fast as this makes them would never let the event loop go.
-    for await (const piece of inTurns(pieces)) {
-      if (this.tokenMs > 0) await delay(this.tokenMs * piece.tokens, undefined, { signal });
-      yield piece;
-    }
+    const promptTokens = markTokens + (await tokenizer.countAll(texts));
+    const tokens = request.max_completion_tokens ?? request.max_tokens ?? Infinity;
+    const limits = { tokens, tokenMs: this.tokenMs };
+    return new EchoedAnswer(promptTokens, tokenizer.split(said), limits, signal);
   }
 }
 
@@ -111,13 +124,18 @@ function cutAtStop(text: string, stop: LoopbackRequest['stop']): string {
 }
 
 /** The whole answer in one body, once for each of the `n` choices asked for. */
-async function* atOnce(request: LoopbackRequest, answer: Answer): AsyncGenerator<Uint8Array> {
-  let content = '';
+async function* atOnce(request: LoopbackRequest, answer: EchoedAnswer): AsyncGenerator<Uint8Array> {
+  const parts: Buffer[] = [];
+  let text = '';
   let tokens = 0;
-  for await (const piece of answer.pieces) {
-    content += piece.text;
+  for await (const piece of answer.pieces()) {
+    text += piece.text;
     tokens += piece.tokens;
+    if (text.length < COLLECTED_LENGTH) continue;
+    parts.push(Buffer.from(text, 'utf16le'));
+    text = '';
   }
+  const content = Buffer.concat([...parts, Buffer.from(text, 'utf16le')]).toString('utf16le');
   const message = { role: 'assistant', content, refusal: null };
   const choices = choicesOf(request, { message }, answer.finishReason);
   const usage = usageOf(answer.promptTokens, tokens * choices.length);
@@ -126,7 +144,10 @@ async function* atOnce(request: LoopbackRequest, answer: Answer): AsyncGenerator
 }
 
 /** The answer as events: the role, the text piece by piece, why it ended, the usage, `[DONE]`. */
-async function* inChunks(request: LoopbackRequest, answer: Answer): AsyncGenerator<Uint8Array> {
+async function* inChunks(
+  request: LoopbackRequest,
+  answer: EchoedAnswer,
+): AsyncGenerator<Uint8Array> {
   const head = headOf(request, 'chat.completion.chunk');
   const withUsage = request.stream_options?.include_usage === true;
   const event = (chunk: object): string => `data: ${JSON.stringify({ ...head, ...chunk })}\n\n`;
@@ -137,7 +158,7 @@ async function* inChunks(request: LoopbackRequest, answer: Answer): AsyncGenerat
   };
   let tokens = 0;
   yield toAll({ role: 'assistant', content: '', refusal: null });
-  for await (const piece of answer.pieces) {
+  for await (const piece of answer.pieces()) {
     tokens += piece.tokens * (request.n ?? 1);
     yield toAll({ content: piece.text });
   }

@@ -39,6 +39,7 @@ const TO_CLIENT = new Set([
   'retry-after',
   'retry-after-ms',
   'sunset',
+  'x-generation-id',
   'x-request-id',
   'x-should-retry',
 ]);

@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { AnswerReader } from './answer-reader.js';
+import type { HeldBytes } from './bytes-in-flight.js';
 import type { CallMeter } from './call-meter.js';
 import type { Endpoint } from './endpoints.js';
 import { fieldsOf } from './fields.js';
@@ -29,6 +30,8 @@ export interface Exchange {
   readonly json: unknown;
   readonly meter: CallMeter;
   readonly reply: FastifyReply;
+  /** What the call holds in memory. Without it there is room for everything. */
+  readonly held?: HeldBytes | undefined;
 }
 
 /** Passes calls on to an upstream and their answers back, and lets each call's meter see them. */
@@ -111,6 +114,7 @@ function readerOf(exchange: Exchange, headers: IncomingHttpHeaders): AnswerReade
     isStream,
     hidesUsage: asksInSecret(exchange),
     isMetered: exchange.endpoint.promptOf !== undefined,
+    hold: (bytes) => exchange.held?.add(bytes) ?? true,
   });
 }
 

@@ -1,10 +1,11 @@
 import type { FastifyReply } from 'fastify';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Who waits for a connection's end: one listener for all, since a client may pipeline many calls. */
+/** Who waits for an end: one listener for all, since a client may pipeline many calls. */
 const WAITING = Symbol('waiting');
 
-type WatchedSocket = Socket & { [WAITING]?: Set<() => void> };
+type Watched<T> = T & { [WAITING]?: Set<() => void> };
 
 /**
  * Calls back once a call is over, at once if it is already: its response is closed, or its connection
@@ -14,17 +15,18 @@ export function whenOver({ raw, request }: FastifyReply, callback: () => void): 
   const { socket } = request.raw;
   // Who left before has been told of already.
   if (raw.destroyed || socket.destroyed) return callback();
-  const waiting = waitingFor(socket);
+  const [ofSocket, ofResponse] = [waitingFor(socket), waitingFor(raw)];
   const end = (): void => {
-    if (waiting.delete(end)) callback();
+    ofResponse.delete(end);
+    if (ofSocket.delete(end)) callback();
   };
-  waiting.add(end);
-  raw.once('close', end);
+  ofSocket.add(end);
+  ofResponse.add(end);
 }
 
-function waitingFor(socket: WatchedSocket): Set<() => void> {
-  if (socket[WAITING]) return socket[WAITING];
-  const waiting = (socket[WAITING] = new Set());
-  socket.once('close', () => waiting.forEach((end) => end()));
+function waitingFor(emitter: Watched<Socket> | Watched<ServerResponse>): Set<() => void> {
+  if (emitter[WAITING]) return emitter[WAITING];
+  const waiting = (emitter[WAITING] = new Set<() => void>());
+  emitter.once('close', () => waiting.forEach((end) => end()));
   return waiting;
 }

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { JsonShape } from './json-shape.js';
+
+/** Cut into pieces of one size, as it may arrive. */
+function faultOf(text: string, size = 65_536): string | undefined {
+  const shape = new JsonShape();
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; at += size) {
+    const fault = shape.add(bytes.subarray(at, at + size));
+    if (fault) return fault;
+  }
+  return undefined;
+}
+
+describe('JsonShape', () => {
+  it.each([
+    ['objects', `[${'{},'.repeat(100_001)}0]`, /objects/],
+    ['arrays', `[${'[],'.repeat(100_001)}0]`, /objects/],
+    ['fields', `{${'"":0,'.repeat(100_001)}"a":0}`, /objects/],
+    ['values', `[${'0,'.repeat(500_001)}0]`, /values/],
+    ['levels of arrays', '['.repeat(300), /levels/],
+    ['levels of objects', '{"a":'.repeat(300), /levels/],
+  ])('finds too many %s before they are parsed', (_, text, fault) => {
+    expect(faultOf(text)).toMatch(fault);
+    expect(faultOf(text, 7)).toMatch(fault);
+  });
+
+  it.each([
+    ['a text of signs', JSON.stringify('{[,:'.repeat(500_000))],
+    ['a text of quotes and backslashes', JSON.stringify('"\\{'.repeat(200_000))],
+    ['a text that ends with backslashes', `["\\\\","${'{'.repeat(200_000)}"]`],
+    ['letters of several bytes', JSON.stringify(['ü👩'.repeat(200_000)])],
+    ['tokens of embeddings', JSON.stringify({ input: [Array(300_000).fill(12_345)] })],
+    ['many short messages', JSON.stringify(Array(20_000).fill({ role: 'user', content: 'Hi' }))],
+    ['levels one after the other', `[${'[[[[]]]],'.repeat(20_000)}0]`],
+    ['nothing', ''],
+  ])('takes %s', (_, text) => {
+    expect(faultOf(text)).toBeUndefined();
+    expect(faultOf(text, 7)).toBeUndefined();
+  });
+});
