@@ -92,7 +92,7 @@ describe('entries that the encoding of the database cannot hold', { timeout: 30_
       databaseUrl: url,
       connectionSchema: 'texts',
       instances: 1,
-    } as never);
+    });
     expect(lines).toContainEqual(
       expect.objectContaining({
         check: 'encoding',

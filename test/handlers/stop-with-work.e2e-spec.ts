@@ -12,8 +12,7 @@ import {
   Subscription,
 } from '@nestjs/graphql';
 import { ClientProxyFactory, EventPattern, MessagePattern, Transport } from '@nestjs/microservices';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { Cron, Interval, ScheduleModule } from '@nestjs/schedule';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
@@ -22,7 +21,6 @@ import { createClient } from 'graphql-ws';
 import { LedgerModule, LedgerService, RecordUsage, Usage, type UsageCall } from 'nestjs-ledger';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { Server } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { concatMap, firstValueFrom, from, map as mapValues, timer, type Observable } from 'rxjs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -216,7 +214,7 @@ describe('GraphQL', () => {
   async function listen(): Promise<{ app: NestFastifyApplication; address: string }> {
     const app = await start({ imports: [graphql()], providers: [Answers] });
     await app.listen(0, '127.0.0.1');
-    const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+    const { port } = app.getHttpServer().address() as AddressInfo;
     return { app, address: `127.0.0.1:${port}/graphql` };
   }
 
@@ -234,12 +232,14 @@ describe('GraphQL', () => {
     const { app, address } = await listen();
     const client = createClient({ url: `ws://${address}`, webSocketImpl: WebSocket });
     let events = 0;
-    for await (const _ of client.iterate({ query: 'subscription { words }' })) {
-      if (++events === 1) expect(rows()).toEqual([]);
+    for await (const event of client.iterate({ query: 'subscription { words }' })) {
+      if (++events === 1) expect([event.errors, rows()]).toEqual([undefined, []]);
     }
     expect(events).toBe(3);
     await vi.waitFor(() => expect(rows()).toEqual(['graphql completed 3']));
-    for await (const _ of client.iterate({ query: 'subscription { words }' })) break;
+    const left = client.iterate({ query: 'subscription { words }' });
+    await left.next();
+    await left.return?.();
     await vi.waitFor(() => expect(rows()).toHaveLength(2));
     expect(rows()[1]).toMatch(/^graphql aborted [12]$/);
     await client.dispose();

@@ -8,7 +8,7 @@ import type { OpenCall, OpenCallList } from '../ports/open-call.interface.js';
 export class OpenCalls implements OpenCallList {
   #first: OpenCall | undefined;
   #size = 0;
-  #waiters: (() => void)[] = [];
+  readonly #waiters: (() => void)[] = [];
 
   get size(): number {
     return this.#size;

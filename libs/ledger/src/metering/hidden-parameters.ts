@@ -13,7 +13,9 @@ class Probe {
   hidden(@Req() _request: unknown, @Res() _response: unknown): void {}
 }
 
-const routeKeys: unknown[] = Reflect.getMetadataKeys(Probe.prototype.route);
+const routeKeys: unknown[] = Reflect.getMetadataKeys(
+  (Probe.prototype as unknown as Record<string, object>)['route']!,
+);
 const [parametersKey] = Reflect.getMetadataKeys(Probe, 'hidden') as unknown[];
 /** Kinds of parameter: Nest's keys are `kind:index`. */
 const [REQUEST, RESPONSE] = Object.keys(
@@ -44,7 +46,7 @@ export function addHiddenParameters(type: Type, key: string | symbol, mode: Resp
   const isOwn = Reflect.hasOwnMetadata(parametersKey, type, key);
   const index = inherited !== undefined && !isOwn ? inherited : nextIndex(type, key, inherited);
   let keys = indexes.get(type);
-  if (keys === undefined) indexes.set(type, (keys = new Map()));
+  if (keys === undefined) indexes.set(type, (keys = new Map<string | symbol, number>()));
   keys.set(key, index);
   if (index === inherited && !isOwn) return;
   const prototype = type.prototype as object;

@@ -38,7 +38,7 @@ export class HttpHandlerCall extends HandlerCall {
   private own: ExecutionContext | undefined;
   private stream: object | undefined;
   private stopWatching = (): void => undefined;
-  private stopConnection = (): void => undefined;
+  private readonly stopConnection = (): void => undefined;
   private isWatchingEnd = false;
   /** The status at the handler's last value; one of 400 and above that came later isn't its own. */
   private status = 0;
@@ -155,7 +155,10 @@ export class HttpHandlerCall extends HandlerCall {
     this.late ??= end;
     // Whoever answers by hand may have gone on after the answer; so may a client that reads no more.
     if (isFinished && this.isAnsweredByNest) return;
-    this.patience ??= setTimeout(() => this.settle(this.late!, this.lateWait), GONE_MS).unref();
+    this.patience ??= setTimeout(
+      () => void this.settle(this.late!, this.lateWait),
+      GONE_MS,
+    ).unref();
   }
 
   private endAt(status: number): UsageEnd {

@@ -119,13 +119,19 @@ function isClass(value: unknown): value is Type {
   return typeof value === 'function' && value !== Function.prototype;
 }
 
+/** What meters a method. @internal */
+export interface MeteredBy {
+  readonly metadata: RecordUsageMetadata;
+  /** True for the decorator of a class, whose heirs may say otherwise. */
+  readonly isByClass: boolean;
+}
+
 /** Puts a recording method in the place of another. @internal */
 export function meterMethod(
   prototype: object,
   key: Key,
   descriptor: PropertyDescriptor,
-  metadata: RecordUsageMetadata,
-  isByClass = false,
+  { metadata, isByClass }: MeteredBy,
 ): void {
   const original = descriptor.value as Method;
   const method = meteredMethod(original, key, metadata);
@@ -135,7 +141,7 @@ export function meterMethod(
   Reflect.defineMetadata(RECORD_USAGE, metadata, method);
   const type = prototype.constructor;
   const known = Reflect.getOwnMetadata(METHODS, type) as MeteredKeys | undefined;
-  const own: MeteredKeys = known ?? new Map();
+  const own: MeteredKeys = known ?? new Map<Key, MeteredKey>();
   if (!known) Reflect.defineMetadata(METHODS, own, type);
   own.set(key, { metadata, original: isByClass ? original : undefined });
   bringAlong(prototype, key, descriptor);
@@ -168,7 +174,7 @@ export function meterHandlers(type: Type, metadata: RecordUsageMetadata): void {
       const isTaken = known !== undefined && (!known.original || known.metadata === metadata);
       if (isTaken || !isHandler(key, descriptor, prototype)) continue;
       const own = { ...descriptor, value: known?.original ?? (descriptor.value as Method) };
-      meterMethod(prototype, key, own, metadata, true);
+      meterMethod(prototype, key, own, { metadata, isByClass: true });
       metered.set(key, { metadata, original: own.value });
     }
   }
@@ -181,6 +187,6 @@ function isHandler(key: string, { value }: PropertyDescriptor, prototype: object
   if (typeof value !== 'function' || key === 'constructor') return false;
   // A worker of BullMQ has one method, by name.
   if (key === 'process' && 'worker' in prototype) return true;
-  const keys: unknown[] = Reflect.getOwnMetadataKeys(value);
+  const keys: unknown[] = Reflect.getOwnMetadataKeys(value as object);
   return keys.some((name) => typeof name === 'string' && !ENHANCERS.test(name));
 }

@@ -26,7 +26,7 @@ export function meteredMethod(
     return metering.call(this, args);
   };
   copyTraits(original, metered);
-  return metered as Method;
+  return metered;
 }
 
 function copyTraits(from: object, to: object): void {

@@ -87,9 +87,9 @@ export function RecordUsage(
     refuseSecond(target, key, descriptor);
     if (key === undefined) return decorateClass(target as Type, metadata);
     refuseOther(target, key, descriptor);
-    meterMethod(target, key, descriptor!, metadata);
+    meterMethod(target, key, descriptor!, { metadata, isByClass: false });
   };
-  return Object.assign(decorate, { KEY: RECORD_USAGE }) as UsageDecorator;
+  return Object.assign(decorate, { KEY: RECORD_USAGE });
 }
 
 function decorateClass(type: Type, metadata: RecordUsageMetadata): void {
@@ -100,7 +100,7 @@ function decorateClass(type: Type, metadata: RecordUsageMetadata): void {
 
 function refuseOther(target: object, key: string | symbol, descriptor?: PropertyDescriptor): void {
   if (typeof target === 'object' && typeof descriptor?.value === 'function') return;
-  const { name } = typeof target === 'object' ? target.constructor : (target as Type);
+  const { name } = typeof target === 'object' ? target.constructor : target;
   throw new Error(
     `@RecordUsage on ${name}.${String(key)}: it stands on methods of an object, ` +
       'not on static ones, accessors or properties',

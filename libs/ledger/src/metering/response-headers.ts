@@ -39,7 +39,9 @@ function holderOf(prototype: object): object | undefined {
   while (holder && !Object.hasOwn(holder, 'writeHead')) {
     holder = Object.getPrototypeOf(holder) as object | null;
   }
-  const { value, configurable } = Reflect.getOwnPropertyDescriptor(holder ?? {}, 'writeHead') ?? {};
+  const descriptor = Reflect.getOwnPropertyDescriptor(holder ?? {}, 'writeHead');
+  const { configurable } = descriptor ?? {};
+  const value: unknown = descriptor?.value;
   return holder && configurable && typeof value === 'function' ? holder : undefined;
 }
 

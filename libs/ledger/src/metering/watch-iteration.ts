@@ -80,7 +80,7 @@ function watchIterator(target: object, iterator: Iteration, watch: IterationWatc
     watch.opened();
   };
   const watched = {
-    async next(...args: [] | [unknown]) {
+    async next(this: void, ...args: [] | [unknown]) {
       open();
       try {
         const result = await next!.apply(iterator as AsyncIterator<unknown>, args);
@@ -92,7 +92,7 @@ function watchIterator(target: object, iterator: Iteration, watch: IterationWatc
         throw error;
       }
     },
-    async return(value?: unknown) {
+    async return(this: void, value?: unknown) {
       open();
       try {
         // What a generator does on its way out still counts.
@@ -101,7 +101,7 @@ function watchIterator(target: object, iterator: Iteration, watch: IterationWatc
         over(() => watch.left());
       }
     },
-    async throw(error?: unknown) {
+    async throw(this: void, error?: unknown) {
       open();
       try {
         if (!raise) throw error;

@@ -40,7 +40,7 @@ export function open(
     type: 'postgres',
   });
   const ssl = url === undefined ? undefined : tlsOf(dataSource, url);
-  if (ssl !== undefined) dataSource.setOptions({ ssl } as Partial<PostgresOptions>);
+  if (ssl !== undefined) dataSource.setOptions({ ssl });
   const Client = usesNative(dataSource) ? javaScriptClient(dataSource) : undefined;
   if (Client) dataSource.setOptions({ extra: { ...(read.extra as object | undefined), Client } });
   return dataSource;

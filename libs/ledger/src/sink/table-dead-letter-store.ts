@@ -54,7 +54,7 @@ export class TableDeadLetterStore implements LedgerDeadLetterStore {
       // The database's encoding may not hold what the entries say.
       const escaped = rows.map(({ entry, ...row }) => {
         const json = storableJson(JSON.stringify(entry, bigintAsString));
-        return { ...row, entry: isAscii(json) ? JSON.parse(json) : escapeEntry(json) };
+        return { ...row, entry: isAscii(json) ? (JSON.parse(json) as unknown) : escapeEntry(json) };
       });
       await this.#insert(escaped, deadline);
     }
