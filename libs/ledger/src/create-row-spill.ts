@@ -41,8 +41,11 @@ export function targetOf({ schema, table }: LedgerTable, database: LedgerDatabas
   };
 }
 
-/** From now on the ledger hears of the process's exit, until it has ended with nothing left. */
-export function watchExit({ exit }: Ledger, { rowSpill }: CreatedRowSpill): void {
+/**
+ * Lets the ledger hear of the process's exit, from its first entry until it has ended with nothing left.
+ * One that never took an entry is held by nothing: tests make many, and close few.
+ */
+export function watchExit({ exit, handoff }: Ledger, { rowSpill }: CreatedRowSpill): void {
   rowSpill.watch((isOpen) => exit.noteFile(isOpen));
-  exit.arm();
+  handoff.whenFirstQueued(() => exit.arm());
 }

@@ -63,8 +63,10 @@ describe('LedgerModule', () => {
     })
       .setLogger({ log: write, warn: write, error: write })
       .compile();
+    const before = process.listenerCount('exit');
     const app = await module.init();
     const ledger = app.get(LedgerService);
+    expect(process.listenerCount('exit'), 'it holds nothing yet').toBe(before);
     expect(ledger.record({ userId: 7, promptTokens: 3, completionTokens: 4, memo })).toBe('queued');
     const { outcome, uuid } = await ledger.recordAndWait({ userId: 7, memo, direction: 'supply' });
     expect(outcome).toBe('written');
@@ -74,7 +76,7 @@ describe('LedgerModule', () => {
     expect(recent.entries[0]).toMatchObject({ uuid, userId: '7', memo, direction: 'supply' });
     expect(ledger.stats()).toMatchObject({ state: 'running', written: 2 });
     await app.close();
-    const before = process.listenerCount('exit');
+    expect(process.listenerCount('exit')).toBe(before);
     expect(ledger.record({ userId: 7 }), 'after the seal').toBe('queued');
     expect(process.listenerCount('exit')).toBe(before + 1);
     expect(ledger.stats()).toMatchObject({ queued: 3, written: 2, spilled: 1, sealed: 0 });

@@ -42,6 +42,7 @@ export class Handoff {
   readonly late: RowSpill | undefined;
   #listener = NOBODY;
   readonly #onSealed: (() => void)[] = [];
+  #onFirst: (() => void) | undefined;
 
   constructor(bounds: HandoffBounds, clock: Clock, late?: RowSpill) {
     this.late = late;
@@ -55,9 +56,20 @@ export class Handoff {
     this.#listener = listener;
   }
 
+  /** Calls back once, at the first entry; must not throw. */
+  whenFirstQueued(callback: () => void): void {
+    this.#onFirst = callback;
+  }
+
   /** The intake half appended an entry. */
   noteQueued(): void {
+    if (this.#onFirst !== undefined) this.#noteFirst(this.#onFirst);
     this.#listener.noteQueued();
+  }
+
+  #noteFirst(callback: () => void): void {
+    this.#onFirst = undefined;
+    callback();
   }
 
   /** Whether an entry that comes now finds no room. */

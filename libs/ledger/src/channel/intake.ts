@@ -10,7 +10,12 @@ import { elementOf, lengthOf } from './entry-list.js';
 import { KnownUuids } from './known-uuids.js';
 import type { RefusedWait, RoomLine, WaitLimits } from './room-line.js';
 
-/** What `record()` answers. @publicApi */
+/**
+ * What `record()` answers. `queued`: it will be written, or, after the last shutdown hook, it is in a
+ * file in `spillDir`. `sealed`: it came after that hook, and no file takes it.
+ *
+ * @publicApi
+ */
 export type RecordOutcome = 'queued' | 'dropped' | 'sealed' | 'invalid';
 
 const LEDGER_UUID: EntryFault = {

@@ -23,7 +23,7 @@ export class LedgerWaitTimeoutError extends LedgerError {
   }
 }
 
-/** The process is stopping and takes no more entries. @publicApi */
+/** The ledger has stopped, and no file takes the entry: it is not recorded. @publicApi */
 export class LedgerSealedError extends LedgerError {
   readonly code = 'LEDGER_SEALED';
 
@@ -49,7 +49,7 @@ export class LedgerDeadLetteredError extends LedgerError {
   }
 }
 
-/** The entry was left in a file when the process had to stop. @publicApi */
+/** The entry was left in a file when the process had to stop, or came after that. @publicApi */
 export class LedgerSpilledError extends LedgerError {
   readonly code = 'LEDGER_SPILLED';
 

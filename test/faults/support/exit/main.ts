@@ -46,7 +46,6 @@ const app = await NestFactory.createApplicationContext(AppModule, {
 });
 // A listener of the library may stand between this one and the one above.
 process.once('exit', () => say(`exit took ${Math.round(performance.now() - beganAt)} ms`));
-say(`exit listeners: ${listeners()}`);
 
 const ledgers = [
   app.get(library.LedgerService),
@@ -95,5 +94,6 @@ if (END === 'worker' && isMainThread) {
   worker.once('exit', () => process.exit(3));
 } else {
   record();
+  say(`exit listeners: ${listeners()}`);
   end();
 }
