@@ -49,7 +49,6 @@ export class CallMeter {
   /** Resolves once the call is settled. */
   readonly settled: Promise<CallUsage>;
   private done: (used: CallUsage) => void = () => undefined;
-  private fail: (error: unknown) => void = () => undefined;
   private settledUsage: CallUsage | undefined;
   private isSettling = false;
   private isClientGone = false;
@@ -66,10 +65,7 @@ export class CallMeter {
     private readonly endpoint: Endpoint,
     private readonly request: unknown,
   ) {
-    this.settled = new Promise((resolve, reject) => {
-      this.done = resolve;
-      this.fail = reject;
-    });
+    this.settled = new Promise((resolve) => (this.done = resolve));
   }
 
   /**
@@ -121,11 +117,11 @@ export class CallMeter {
     return this.isClientGone;
   }
 
-  /** Ends the call: what comes after it is not used. Counts what was not told. */
+  /** Ends the call: what comes after it is not used. Counts what was not told. Never rejects. */
   settle(): Promise<CallUsage> {
     if (this.isSettling) return this.settled;
     this.isSettling = true;
-    if (this.needsPrompt || this.needsCompletion) this.countRest().catch(this.fail);
+    if (this.needsPrompt || this.needsCompletion) this.countRest().catch(() => this.giveUp());
     else this.finish(0, 0);
     return this.settled;
   }
@@ -160,6 +156,8 @@ export class CallMeter {
     if (this.heldLength <= MAX_HELD_LENGTH) return;
     const [before, held] = [this.counted, this.takeTexts()];
     this.counted = this.count(held).then(async (tokens) => tokens + (await before));
+    // Who settles the call finds out.
+    this.counted.catch(() => undefined);
   }
 
   private takeTexts(): string[] {
@@ -174,6 +172,12 @@ export class CallMeter {
     const held = this.needsCompletion ? this.takeTexts() : [];
     const answer = (await this.count(held)) + (await this.counted);
     this.finish(prompt, this.needsCompletion ? answer : 0);
+  }
+
+  /** What cannot be counted is booked by what was told, or by nothing, and says so. */
+  private giveUp(): void {
+    this.error ??= 'uncounted';
+    this.finish(0, 0);
   }
 
   private async countPrompt(): Promise<number> {
