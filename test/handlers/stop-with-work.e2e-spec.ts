@@ -1,6 +1,6 @@
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { BullModule, Processor, WorkerHost } from '@nestjs/bullmq';
-import { Controller, Injectable, Logger, Module, type Type } from '@nestjs/common';
+import { Controller, Injectable, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
   Field,
@@ -353,10 +353,7 @@ describe('A call that outlives shutdownTimeoutMs', () => {
     class App {}
     const app = await NestFactory.createApplicationContext(App, { logger: false });
     void app.get(Endless).run();
-    const startedAt = performance.now();
     await app.close();
-    expect(performance.now() - startedAt).toBeLessThan(2000);
     expect(rows()).toEqual(['none aborted 5']);
-    Logger.overrideLogger(false);
   });
 });

@@ -2,7 +2,9 @@ import type { LedgerCore } from './assemble-core.js';
 import { AwaitedIntake } from './channel/awaited-intake.js';
 import type { Handoff } from './channel/handoff.js';
 import { Intake } from './channel/intake.js';
+import { nearestName } from './config/nearest-name.js';
 import { InvalidReporter } from './writer/invalid-reporter.js';
+import { UnknownFieldReporter } from './writer/unknown-field-reporter.js';
 
 /** The half that takes entries: from the caller to the channel. @internal */
 export interface IntakeHalf {
@@ -15,6 +17,13 @@ export function assembleIntake(core: LedgerCore, handoff: Handoff): IntakeHalf {
   const { codec, run, counters, clock, losses, keeper } = core;
   const { blockTimeoutMs, commitTimeoutMs } = core.options;
   const invalid = new InvalidReporter({ keeper, losses, clock, fields: codec.fieldNames });
+  const unknown = new UnknownFieldReporter({
+    counters,
+    logger: core.logger,
+    fields: codec.fieldNames,
+    nearest: nearestName,
+    isRejecting: core.options.unknownFields === 'reject',
+  });
   const intake = new Intake({
     codec,
     run,
@@ -25,6 +34,7 @@ export function assembleIntake(core: LedgerCore, handoff: Handoff): IntakeHalf {
     onDropped: () => losses.note('dropped', 1),
     onLate: (file) => losses.noteLate(file),
     onRefused: () => losses.note('sealed', 1),
+    onUnknown: (names) => unknown.note(names),
     onInvalid: (fault, entry) => invalid.note(fault, entry),
   });
   const awaited = new AwaitedIntake({ intake, handoff, clock, blockTimeoutMs, commitTimeoutMs });

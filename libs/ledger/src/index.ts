@@ -3,6 +3,7 @@ export type {
   LedgerSettings,
   LossReport,
   OverflowPolicy,
+  UnknownFieldPolicy,
   WriteStrategy,
 } from './ports/ledger-settings.interface.js';
 export type { LedgerRetention, RetiredPartition } from './ports/ledger-retention.interface.js';
@@ -54,6 +55,7 @@ export type {
   Direction,
   EntryFields,
   IdInput,
+  NoUnknownFields,
   StoredEntry,
   UsageEntry,
 } from './entry/usage-entry.interface.js';
@@ -111,11 +113,17 @@ export type {
   UsageDraft,
   UsageEnd,
   UsageGuarantee,
+  ExactMapper,
+  MappedEntries,
   UsageMapper,
 } from './metering/usage-call.interface.js';
 export { Usage } from './metering/usage.decorator.js';
 export { LedgerModule } from './ledger.module.js';
-export type { LedgerModuleExtras, LedgerOptionsFactory } from './ledger.module-definition.js';
+export type {
+  LedgerAsyncOptions,
+  LedgerModuleExtras,
+  LedgerOptionsFactory,
+} from './ledger.module-definition.js';
 export { LedgerService, type FlushReport, type RecordManyResult } from './ledger.service.js';
 export {
   getLedgerHealthToken,

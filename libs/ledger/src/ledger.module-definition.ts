@@ -24,3 +24,25 @@ export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYN
     .setFactoryMethodName('createLedgerOptions')
     .setExtras(NO_EXTRAS)
     .build();
+
+/**
+ * What `forRootAsync` takes. A `useFactory` whose answer has a name that is not an option is a type error;
+ * TypeScript by itself compares what a function returns no further than with the names that it knows.
+ *
+ * @publicApi
+ */
+export type LedgerAsyncOptions<Made extends object = LedgerOptions> = Omit<
+  typeof ASYNC_OPTIONS_TYPE,
+  'useFactory'
+> & {
+  /** Makes the options of what `inject` names. */
+  useFactory?: (...injected: Injected) => OptionsMade<Made> | Promise<OptionsMade<Made>>;
+};
+
+/** Of any types: Nest looks at no more than their number. */
+type Injected = Parameters<NonNullable<(typeof ASYNC_OPTIONS_TYPE)['useFactory']>>;
+
+type OptionsMade<Made> = Made &
+  LedgerOptions & {
+    readonly [K in Exclude<keyof Made, keyof LedgerOptions>]?: `${K & string} is not an option`;
+  };

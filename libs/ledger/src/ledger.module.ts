@@ -19,10 +19,10 @@ import { checkConfigurations, checkTables, type ApplicationLedger } from './ledg
 import { LedgerLifecycle } from './ledger.lifecycle.js';
 import { PoolShare } from './ledger.pool-share.js';
 import {
-  ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,
   MODULE_OPTIONS_TOKEN,
   OPTIONS_TYPE,
+  type LedgerAsyncOptions,
   type LedgerModuleExtras,
 } from './ledger.module-definition.js';
 import { LedgerService } from './ledger.service.js';
@@ -49,7 +49,9 @@ export class LedgerModule extends ConfigurableModuleClass {
    * A ledger whose options come from `useFactory`, `useClass` or `useExisting`, or all of it from the
    * configuration: `forRootAsync(usageConfig.asProvider())`.
    */
-  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+  static override forRootAsync<Made extends object = LedgerOptions>(
+    options: LedgerAsyncOptions<Made>,
+  ): DynamicModule {
     return complete(super.forRootAsync(options), options);
   }
 }

@@ -5,7 +5,7 @@ import { checkTimeout, type WaitOptions, type WaitResult } from './channel/await
 import type { Ledger } from './assemble-ledger.js';
 import type { defaultLedger, LedgerDefinition } from './define-ledger.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
-import type { StoredEntry, UsageEntry } from './entry/usage-entry.interface.js';
+import type { NoUnknownFields, StoredEntry, UsageEntry } from './entry/usage-entry.interface.js';
 import { LedgerEntryInvalidError } from './errors/ledger-entry-invalid.error.js';
 import { LedgerReadError } from './errors/ledger-read.error.js';
 import { isLedgerDeadLetteredError, LedgerWaitTimeoutError } from './errors/wait.errors.js';
@@ -45,7 +45,7 @@ export interface FlushReport {
 @OnePerNest('LedgerService')
 export class LedgerService<
   T extends LedgerDefinition = typeof defaultLedger,
-> implements UsageRecorder<UsageEntry<T>> {
+> implements UsageRecorder {
   readonly #ledger: Ledger;
   readonly #reader: UsageReading<T>;
 
@@ -90,7 +90,7 @@ export class LedgerService<
    *
    * @throws LedgerEntryInvalidError only if `onInvalid` is `throw`
    */
-  record(entry: UsageEntry<T>): RecordOutcome {
+  record<E extends UsageEntry<T>>(entry: E & NoUnknownFields<T, E>): RecordOutcome {
     const outcome = this.#ledger.intake.offer(entry);
     if (outcome === 'invalid') this.#throwInvalid();
     return outcome;
@@ -101,7 +101,9 @@ export class LedgerService<
    *
    * @throws LedgerEntryInvalidError only if `onInvalid` is `throw`; all entries were offered then
    */
-  recordMany(entries: readonly UsageEntry<T>[]): RecordManyResult {
+  recordMany<E extends UsageEntry<T>>(
+    entries: readonly (E & NoUnknownFields<T, E>)[],
+  ): RecordManyResult {
     const outcomes = this.#ledger.intake.offerMany(entries);
     if (outcomes.invalid > 0) this.#throwInvalid();
     return outcomes;
@@ -121,7 +123,10 @@ export class LedgerService<
    * @throws LedgerEntryInvalidError, LedgerSealedError, LedgerDeadLetteredError,
    * LedgerSpilledError; or the reason of `signal`; TypeError for an option that makes no sense
    */
-  recordAndWait(entry: UsageEntry<T>, options: WaitOptions = {}): Promise<WaitResult> {
+  recordAndWait<E extends UsageEntry<T>>(
+    entry: E & NoUnknownFields<T, E>,
+    options: WaitOptions = {},
+  ): Promise<WaitResult> {
     return this.#ledger.awaited.record(entry, options);
   }
 

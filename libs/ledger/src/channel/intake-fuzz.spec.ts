@@ -107,6 +107,7 @@ function intakeOf(table: LedgerTable): { channel: Channel; intake: Intake; count
   const handoff = new Handoff(bounds, clock);
   const intake = new Intake({
     refusesKeyUuids: true,
+    onUnknown: () => undefined,
     ...{ codec, handoff, counters, clock },
     onDropped: () => {},
     run: newRun(),

@@ -40,6 +40,8 @@ export interface IntakeParts {
   readonly onLate: (file: string) => void;
   /** Called after each of them that no file took; must not throw. */
   readonly onRefused: () => void;
+  /** Told of properties that no field has; answers with the rule that they break, if any. Must not throw. */
+  readonly onUnknown: (names: readonly string[]) => EntryFault | undefined;
   /** Told of each invalid entry; must not throw. */
   readonly onInvalid: (fault: EntryFault, entry: unknown) => void;
 }
@@ -109,8 +111,9 @@ export class Intake {
   #parse(entry: unknown, now: number): EntryFault | undefined {
     const { parser } = this.#parts.codec;
     const fault = parser.parse(entry, now);
-    if (fault !== undefined || parser.uuid.isNull) return fault;
-    return this.knownUuids.refuses(parser.uuid) ? LEDGER_UUID : undefined;
+    if (fault !== undefined) return fault;
+    if (!parser.uuid.isNull && this.knownUuids.refuses(parser.uuid)) return LEDGER_UUID;
+    return parser.unknown.length === 0 ? undefined : this.#parts.onUnknown(parser.unknown);
   }
 
   #refuse(fault: EntryFault, entry: unknown): 'invalid' {

@@ -27,6 +27,7 @@ function channelWith(
   const intake = new Intake({
     ...{ handoff, clock, codec: new RowCodec(table), counters: new Counters() },
     refusesKeyUuids: true,
+    onUnknown: () => undefined,
     ...{ run: newRun(), onDropped: ignore, onLate: ignore, onRefused: ignore, onInvalid: ignore },
   });
   return { handoff, intake };

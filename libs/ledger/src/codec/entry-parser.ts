@@ -4,6 +4,7 @@ import { AttributesColumn } from './json-column.js';
 import { kindOf, unlike } from './kind-of.js';
 import { dateMs, DirectionColumn, TimestampColumn } from './plain-columns.js';
 import { MemoColumn, TextIdColumn } from './text-column.js';
+import { NO_NAMES, UnknownFields } from './unknown-fields.js';
 import { UuidColumn } from './uuid-column.js';
 import { isTimelessUuidV8 } from './uuid.js';
 
@@ -64,7 +65,10 @@ export class EntryParser {
    * same entry has another time, and is the same entry.
    */
   isTimeOfTry = false;
+  /** Properties of the entry taken last that no field has. */
+  unknown: readonly string[] = NO_NAMES;
 
+  readonly #unknownFields: UnknownFields;
   readonly #names: readonly string[];
   readonly #declared: readonly ColumnCodec[];
   readonly #keysNeedTime: boolean;
@@ -79,6 +83,12 @@ export class EntryParser {
     this.#names = names;
     this.#declared = declared;
     this.#keysNeedTime = keysNeedTime;
+    this.#unknownFields = new UnknownFields(this.fieldNames);
+  }
+
+  /** Names of all fields that an entry may have. */
+  get fieldNames(): string[] {
+    return ['uuid', 'idempotencyKey', ...this.fields.map(([field]) => field)];
   }
 
   /** Fields behind the uuid, in the order of the row. */
@@ -123,7 +133,9 @@ export class EntryParser {
         return { field: 'entry', rule: unlike('an object', entry) };
       }
       const rule = this.#takeFields(entry as Given, now);
-      return rule === undefined ? undefined : { field: this.#field, rule };
+      if (rule !== undefined) return { field: this.#field, rule };
+      this.unknown = this.#unknownFields.in(entry as Given);
+      return undefined;
     } catch {
       return { field: this.#field, rule: 'must be readable, but reading it threw' };
     } finally {

@@ -51,7 +51,7 @@ export class RowCodec {
 
   /** Names of all fields that an entry may have. */
   get fieldNames(): string[] {
-    return ['uuid', 'idempotencyKey', ...this.#fields.map(([field]) => field)];
+    return this.parser.fieldNames;
   }
 
   /** Upper bound of the row that the parser took, in bytes. */

@@ -39,6 +39,7 @@ const NUMBERS = [
 const CHOICES = [
   ['strategy', 'LEDGER_ASYNC_STRATEGY', 'copy', ['copy', 'insert']],
   ['overflow', 'LEDGER_ASYNC_OVERFLOW', 'drop', ['drop', 'block']],
+  ['unknownFields', 'LEDGER_ASYNC_UNKNOWN_FIELDS', 'count', ['count', 'reject']],
   ['deadLetters', 'LEDGER_ASYNC_DEAD_LETTERS', 'table', ['table', 'file']],
   ['profile', 'LEDGER_ASYNC_PROFILE', undefined, ['low', 'medium', 'high', 'very-high', 'ultra']],
 ] as const;

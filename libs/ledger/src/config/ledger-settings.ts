@@ -81,6 +81,14 @@ export const LEDGER_SETTINGS = Object.freeze({
     about: "the interceptor's default when the channel is full",
     source: 'contract, settings',
   },
+  unknownFields: {
+    kind: 'choice',
+    choices: ['count', 'reject'],
+    default: 'count',
+    about:
+      'entries with a property that is not a field: recorded without it and counted, or invalid',
+    source: 'contract, second wave',
+  },
   blockTimeoutMs: {
     ...integer(1, MINUTES_10),
     default: 1_000,

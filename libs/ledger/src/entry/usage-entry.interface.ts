@@ -108,6 +108,29 @@ type DeclaredFields<Columns extends DeclaredColumns> = keyof Columns extends nev
   ? unknown
   : { -readonly [K in keyof Columns]?: ColumnInput<Columns[K]> | null | undefined };
 
+/**
+ * Makes properties that are not fields of a ledger's entries a type error, also those of an object that
+ * was made before: TypeScript itself finds them in literals only, and not in what a function returns.
+ *
+ * @publicApi
+ */
+export type NoUnknownFields<T extends LedgerTable, Entry> = {
+  readonly [
+    K in Exclude<KeysOf<Entry>, FieldOf<T>>
+  ]?: `${K & string} is not a field of this ledger`;
+};
+
+/** Names of all fields that entries of a ledger may have. */
+type FieldOf<T extends LedgerTable> =
+  keyof EntryFields<IdType> | keyof WithUuid | keyof T['columns'];
+
+/** Names of the properties of each of a union's members, or of an array's elements. */
+type KeysOf<Entry> = Entry extends readonly (infer Element)[]
+  ? KeysOf<Element>
+  : Entry extends unknown
+    ? keyof Entry
+    : never;
+
 /** One entry as it is read back: plain JSON, times as ISO 8601 strings. @publicApi */
 export type StoredEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = {
   uuid: string;

@@ -25,6 +25,7 @@ const STATS: LedgerStats = {
   notStored: 0,
   memoCut: 0,
   attributesDropped: 0,
+  unknownFields: 0,
   callbackErrors: 0,
   mapperErrors: 0,
   waiting: 0,

@@ -2,7 +2,12 @@ import { SetMetadata, UseFilters, type Type } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { meterHandlers, meterMethod, MeteredClasses, RECORD_USAGE } from './metered-classes.js';
-import type { DefaultTable, RecordUsageOptions, UsageMapper } from './usage-call.interface.js';
+import type {
+  DefaultTable,
+  ExactMapper,
+  MappedEntries,
+  RecordUsageOptions,
+} from './usage-call.interface.js';
 import type { RecordUsageMetadata } from './usage-plan.js';
 
 /** What a method may return whose result is `Result`: the value itself, or a promise or stream of it. */
@@ -66,12 +71,19 @@ export interface UsageDecorator<Result = unknown> {
  *
  * @publicApi
  */
-export function RecordUsage<Result = unknown>(
-  mapper: UsageMapper<Result, DefaultTable>,
+export function RecordUsage<
+  Result = unknown,
+  Made extends MappedEntries<DefaultTable> = MappedEntries<DefaultTable>,
+>(
+  mapper: ExactMapper<Result, DefaultTable, Made>,
   options?: RecordUsageOptions & { ledger?: undefined },
 ): UsageDecorator<Result>;
-export function RecordUsage<Result = unknown, Table extends LedgerTable = LedgerTable>(
-  mapper: UsageMapper<Result, Table>,
+export function RecordUsage<
+  Result = unknown,
+  Table extends LedgerTable = LedgerTable,
+  Made extends MappedEntries<Table> = MappedEntries<Table>,
+>(
+  mapper: ExactMapper<Result, Table, Made>,
   options: RecordUsageOptions<Table> & { ledger: Table },
 ): UsageDecorator<Result>;
 export function RecordUsage(

@@ -1,6 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import type { UsageEntry } from '../entry/usage-entry.interface.js';
+import type { NoUnknownFields, UsageEntry } from '../entry/usage-entry.interface.js';
 
 /**
  * How a call ended.
@@ -62,7 +62,25 @@ export type DefaultTable = LedgerTable<'bigint', {}>;
  */
 export type UsageMapper<Result = unknown, Table extends LedgerTable = DefaultTable> = (
   call: UsageCall<Result, Table>,
-) => UsageEntry<Table> | readonly UsageEntry<Table>[] | null;
+) => MappedEntries<Table>;
+
+/** What a mapper may answer. @publicApi */
+export type MappedEntries<Table extends LedgerTable = DefaultTable> =
+  UsageEntry<Table> | readonly UsageEntry<Table>[] | null;
+
+/**
+ * A `UsageMapper` whose entries have no property that is not a field, if `Made` is inferred from it. With
+ * type arguments given by hand, run time finds them alone.
+ *
+ * @publicApi
+ */
+export type ExactMapper<Result, Table extends LedgerTable, Made> = (
+  call: UsageCall<Result, Table>,
+) => Made & NoUnknownEntries<Table, Made>;
+
+type NoUnknownEntries<Table extends LedgerTable, Made> = [Made] extends [readonly (infer Each)[]]
+  ? readonly NoUnknownFields<Table, Each>[]
+  : NoUnknownFields<Table, Exclude<Made, null>> | null;
 
 /**
  * What a plain response waits for: nothing, room in the channel (at most `blockTimeoutMs`), or the

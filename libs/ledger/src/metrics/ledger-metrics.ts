@@ -56,6 +56,15 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     label: 'outcome',
     read: readOutcomes,
   },
+  {
+    name: 'ledger_unknown_fields_total',
+    instrument: 'ledger.unknown_fields',
+    unit: '{field}',
+    kind: 'counter',
+    aggregator: 'sum',
+    help: 'Properties of entries that are not fields of the ledger, and were left out',
+    read: ({ unknownFields }) => [[unknownFields]],
+  },
   gauge('waiting_callers', 'waiting_callers', '{caller}', {
     help: 'Callers that wait for room in the channel',
     of: ({ waiting }) => waiting,

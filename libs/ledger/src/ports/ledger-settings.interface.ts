@@ -9,6 +9,9 @@ export type WriteStrategy = 'copy' | 'insert';
 /** What happens to an interceptor's entry when the channel is full. @publicApi */
 export type OverflowPolicy = 'drop' | 'block';
 
+/** What happens to an entry with a property that is not a field. @publicApi */
+export type UnknownFieldPolicy = 'count' | 'reject';
+
 /** Entries lost or set aside; told at most once a second and kind. @publicApi */
 export interface LossReport {
   /** `lost`: at the end of the process neither the database nor the disk took them. */
@@ -39,6 +42,11 @@ export interface LedgerSettings {
   strategy?: WriteStrategy;
   /** What the interceptor does when the channel is full; default `drop`. */
   overflow?: OverflowPolicy;
+  /**
+   * An entry with a property that is not a field: `count` (default) records it without that, counts it in
+   * `stats().unknownFields` and logs each name once; `reject` makes it invalid.
+   */
+  unknownFields?: UnknownFieldPolicy;
   /** Ms that a caller waits for room at most, 1 to 600,000; default 1000. */
   blockTimeoutMs?: number;
   /** Ms that a caller waits for a commit at most, 1 to 600,000; default 30,000. */

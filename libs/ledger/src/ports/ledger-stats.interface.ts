@@ -104,6 +104,8 @@ export interface LedgerCounters {
   readonly memoCut: number;
   /** Attributes left out above 8 KiB. */
   readonly attributesDropped: number;
+  /** Properties of entries that are not fields, and were left out. */
+  readonly unknownFields: number;
   /** Exceptions thrown by `onLoss`, `onState` or a listener of `onFlush`, caught here. */
   readonly callbackErrors: number;
   /** Mappers of `@RecordUsage` that threw. */

@@ -18,6 +18,7 @@ export class Counters implements Mutable<LedgerCounters> {
   notStored = 0;
   memoCut = 0;
   attributesDropped = 0;
+  unknownFields = 0;
   callbackErrors = 0;
   mapperErrors = 0;
 }

@@ -98,7 +98,11 @@ async function spillNowhere(
   return { file: 'memory', entries: [...entries].length };
 }
 
-/** A test waits for nothing: a refused entry that is alone becomes a dead letter at once. */
+/**
+ * A test is to see what is wrong with an entry, and waits for nothing: a refused entry that is alone
+ * becomes a dead letter at once.
+ */
 function testDefaults({ retryMinMs = 1 }: LedgerOptions = {}): LedgerOptions {
-  return { flushMs: 1, onInvalid: 'throw', retryMinMs, retryMaxMs: retryMinMs };
+  const strict = { onInvalid: 'throw', unknownFields: 'reject' } as const;
+  return { flushMs: 1, ...strict, retryMinMs, retryMaxMs: retryMinMs };
 }

@@ -52,6 +52,17 @@ async function createModule() {
 }
 
 describe('LedgerTestingModule', () => {
+  it('refuses an entry with a property that is not a field, so that a test sees the typo', async () => {
+    const module = await Test.createTestingModule({
+      imports: [LedgerTestingModule.forRoot()],
+    }).compile();
+    const ledger = module.get(LedgerService);
+    const misspelt = { userId: 1, promptTokesn: 5 } as { userId: number };
+    expect(() => ledger.record(misspelt)).toThrow(/promptTokesn is not a field .* promptTokens/);
+    await expect(ledger.recordAndWait(misspelt)).rejects.toMatchObject({ field: 'promptTokesn' });
+    await module.close();
+  });
+
   it('gives back what was recorded, without a database', async () => {
     const module = await createModule();
     const ledgers = module.get(LedgerTestingModule);

@@ -19,7 +19,7 @@ import type { InMemorySink } from './in-memory.sink.js';
 export interface LedgerTestingOptions {
   /** Default: the default ledger alone. */
   readonly ledgers?: readonly LedgerDefinition[];
-  /** Settings as for `forRoot`; by default entries are written at once and invalid ones throw. */
+  /** Settings as for `forRoot`; by default entries are written at once, and invalid ones throw, also those with unknown fields. */
   readonly options?: Omit<LedgerOptions, 'connection' | 'dataSource' | 'sink' | 'reader'>;
   /** Default: the machine's own. `entries()` gives a `ManualClock` its turns, the stop its time. */
   readonly clock?: Clock;

@@ -38,6 +38,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
       'ledger_retries_total',
       'ledger_saturation_ratio',
       'ledger_state',
+      'ledger_unknown_fields_total',
       'ledger_waiting_callers',
       'ledger_workers',
     ]);
