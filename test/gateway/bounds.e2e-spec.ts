@@ -1,0 +1,105 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { MeteredGateway } from '../support/metered-gateway.js';
+import { UpstreamServer } from '../support/upstream-server.js';
+
+const ALICE = 'sk-alice-0123456789';
+const BOB = 'sk-bob-0123456789';
+const MIB = 1024 * 1024;
+const upstream = new UpstreamServer();
+let gateway: MeteredGateway;
+
+beforeAll(async () => {
+  gateway = await MeteredGateway.start({
+    GATEWAY_API_KEYS: `alice:laptop:${ALICE},bob:ci:${BOB}`,
+    UPSTREAM_BASE_URL: await upstream.listen(),
+    // 16 MiB for one caller.
+    MEMORY_IN_FLIGHT_MB: '32',
+    CLIENT_TIMEOUT_MS: '1000',
+  });
+});
+beforeEach(() => gateway.forget());
+afterAll(async () => {
+  await gateway?.stop();
+  await upstream.close();
+});
+
+const bodyOf = (content: string): string =>
+  JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content }] });
+
+function post(key: string, body: string): Promise<Response> {
+  return fetch(`${gateway.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+    body,
+  });
+}
+
+/** Sends a call's head, and as much of its body as is given. */
+async function begin(length: number, body: string): Promise<Socket> {
+  const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1').on('error', () => {});
+  onTestFinished(() => void socket.destroy());
+  await once(socket, 'connect');
+  socket.write(
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n` +
+      `authorization: Bearer ${ALICE}\r\ncontent-length: ${length}\r\n\r\n${body}`,
+  );
+  return socket;
+}
+
+function answerWith(content: string): void {
+  upstream.answer = ({ response }) => {
+    const usage = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ choices: [{ message: { content } }], usage }));
+  };
+}
+
+describe('What one caller holds in memory', () => {
+  it('leaves room for another, is answered 503 beyond its half, and is given back', async () => {
+    answerWith('ok');
+    // Twelve of its sixteen MiB, not all of it here yet.
+    const open = await begin(12 * MIB, '{');
+    const large = bodyOf('x'.repeat(6 * MIB));
+    await expect.poll(async () => (await post(ALICE, large)).status).toBe(503);
+    expect((await post(ALICE, bodyOf('Hi'))).status).toBe(200);
+    expect((await post(BOB, large)).status).toBe(200);
+    open.destroy();
+    await expect.poll(async () => (await post(ALICE, large)).status).toBe(200);
+  });
+
+  it.each([
+    ['objects', `{"model":"gpt-4o","messages":[],"tools":[${'{},'.repeat(1_000_000)}{}]}`],
+    ['levels', `{"model":"gpt-4o","messages":${'['.repeat(1_000_000)}`],
+    ['values', `{"model":"gpt-4o","input":[${'0,'.repeat(1_000_000)}0]}`],
+  ])('has a bound of %s, which is answered 413 and booked', async (_, body) => {
+    const answer = await post(ALICE, body);
+    expect(answer.status).toBe(413);
+    expect(await answer.json()).toMatchObject({ error: { code: 'body_too_large' } });
+    const [row] = await gateway.rows(1);
+    expect(row).toMatchObject({ user_id: 'alice', attributes: { status: 413, error: 'refused' } });
+  });
+
+  it('does not grow with an answer for which there is no room, and its usage is booked', async () => {
+    answerWith('x'.repeat(40 * MIB));
+    const answer = await post(ALICE, bodyOf('Hi'));
+    expect((await answer.text()).length).toBeGreaterThan(40 * MIB);
+    const [row] = await gateway.rows(1);
+    expect(row).toMatchObject({ prompt_tokens: 7, completion_tokens: 3, memo: null });
+  });
+});
+
+it('A client that does not read its answer is cut off, and pays for it', async () => {
+  answerWith('x'.repeat(40 * MIB));
+  const body = bodyOf('Hi');
+  const socket = (await begin(body.length, body)).pause();
+  const closed = once(socket, 'close');
+  await gateway.rows(1);
+  // Only who reads learns that the connection is gone.
+  socket.resume();
+  await closed;
+  expect(socket.bytesRead).toBeLessThan(40 * MIB);
+  const [row] = await gateway.rows(1);
+  expect(row).toMatchObject({ prompt_tokens: 7, completion_tokens: 3, memo: 'aborted' });
+});
