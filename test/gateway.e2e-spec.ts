@@ -163,7 +163,7 @@ describe('POST /v1/chat/completions', () => {
     const { status, body } = await complete(wrong);
     expect(status).toBe(400);
     expect(body.error).toMatchObject({ type: 'invalid_request_error', param: 'model' });
-    expect(body.error.message).toMatch(/model: .*messages\[0\]\.role: /);
+    expect(body.error.message).toMatch(/^model: /);
     expect(await rowsOf('wrong')).toMatchObject([
       { model: null, prompt_tokens: 0, completion_tokens: 0, memo: 'failed', cost_nanos: null },
     ]);

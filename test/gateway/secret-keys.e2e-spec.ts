@@ -95,7 +95,7 @@ async function makeCalls(): Promise<number[]> {
     upstream.answer = answer;
     statuses.push(await ask(caller, body));
   }
-  for (const body of [{ ...call, messages: [] }, '{"model":', 'x'.repeat(17 * 1024 * 1024)]) {
+  for (const body of [{ ...call, model: '' }, '{"model":', 'x'.repeat(17 * 1024 * 1024)]) {
     statuses.push(await ask(caller, body));
   }
   statuses.push(await ask(SECRETS.unknown), await ask(`${caller}x`));
