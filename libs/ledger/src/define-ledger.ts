@@ -57,6 +57,12 @@ export interface DefinitionOptions<
    * Reads of each then see the entries of both. Default `false`: the boot fails.
    */
   readonly shared?: boolean;
+  /**
+   * `v7`: every uuid is a UUIDv7, as a table needs that refuses others (a TimescaleDB hypertable by uuid).
+   * Then a uuid of the caller must be one too, and there are no idempotency keys: a key has no time of
+   * its own. Default: any uuid.
+   */
+  readonly uuids?: 'v7' | undefined;
 }
 
 /**
@@ -84,6 +90,9 @@ type PartitionedBy<Period> = [Period] extends [PartitionPeriod]
   ? { readonly partition: Period }
   : unknown;
 
+/** Says of a definition that all its uuids are UUIDv7: its entries have no `idempotencyKey`. */
+type UuidsOf<Uuids> = [Uuids] extends ['v7'] ? { readonly uuids: Uuids } : unknown;
+
 /**
  * Says what a ledger is, checked and frozen; it touches no database.
  *
@@ -94,9 +103,13 @@ export function defineLedger<
   const Ids extends IdType = 'bigint',
   const Columns extends DeclaredColumns = {},
   const Period extends PartitionPeriod | undefined = PartitionPeriod | undefined,
+  const Uuids extends 'v7' | undefined = 'v7' | undefined,
 >(
-  options: DefinitionOptions<Ids, Columns> & { readonly partition?: Period } = {},
-): LedgerDefinition<Ids, Columns> & PartitionedBy<Period> {
+  options: DefinitionOptions<Ids, Columns> & {
+    readonly partition?: Period;
+    readonly uuids?: Uuids;
+  } = {},
+): LedgerDefinition<Ids, Columns> & PartitionedBy<Period> & UuidsOf<Uuids> {
   const faults = checkDefinition(options);
   if (faults.length > 0) throw new LedgerDefinitionError(faults);
   const table: LedgerTable<Ids, Columns> = {
@@ -110,8 +123,11 @@ export function defineLedger<
     rollup: dimensionsOf(options.rollup),
     immutable: options.immutable ?? false,
     shared: options.shared ?? false,
+    ...(options.uuids === undefined ? {} : { uuids: options.uuids }),
   };
-  return completeDefinition(table) as LedgerDefinition<Ids, Columns> & PartitionedBy<Period>;
+  return completeDefinition(table) as LedgerDefinition<Ids, Columns> &
+    PartitionedBy<Period> &
+    UuidsOf<Uuids>;
 }
 
 /**

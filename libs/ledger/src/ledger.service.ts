@@ -229,7 +229,7 @@ export class LedgerService<
     const { table, clock, intake, awaited } = this.#ledger;
     const asked = parseReverseOptions(table, options);
     const entry = await this.#findWritten(uuid);
-    const reversal = reversalUuid(entry);
+    const reversal = reversalUuid(table, entry);
     const isThere = async (): Promise<boolean> => (await this.#reader.find(reversal)) !== undefined;
     if (await isThere()) return { uuid: reversal, outcome: 'duplicate' };
     const opposite = reversalOf(table, entry, { ...asked, now: new Date(clock.now()) });

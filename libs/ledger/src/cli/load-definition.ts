@@ -27,6 +27,7 @@ const FIELDS = Object.keys({
   rollup: true,
   immutable: true,
   shared: true,
+  uuids: true,
   entity: true,
   migrations: true,
 } satisfies Record<keyof LedgerDefinition, true>);

@@ -6,13 +6,16 @@ import { dateMs, DirectionColumn, TimestampColumn } from './plain-columns.js';
 import { MemoColumn, TextIdColumn } from './text-column.js';
 import { NO_NAMES, UnknownFields } from './unknown-fields.js';
 import { UuidColumn } from './uuid-column.js';
-import { isTimelessUuidV8 } from './uuid.js';
+import { isTimelessUuidV8, isUuidV7 } from './uuid.js';
 
 /** `createdAt` may lie from 2000 on. */
 const EARLIEST_CREATED_AT = Date.UTC(2000, 0, 1);
 /** `createdAt` may lie one day ahead: clocks of other machines differ, but not by more. */
 const MAX_AHEAD_MS = 86_400_000;
 const FIXED_BYTES = 2 * 8 + 12;
+/** A key's uuid has no time, so it is no UUIDv7. */
+const NO_KEYS =
+  'must not be given in a ledger of UUIDv7 only (uuids: v7): give the uuid of newEntryUuid(), the same at each try';
 
 /** The rule that an entry breaks. */
 export interface EntryFault {
@@ -37,6 +40,8 @@ export interface ParsedColumns {
   readonly declared: readonly ColumnCodec[];
   /** Whether the uuid of an idempotency key holds `createdAt`, as partitions by uuid need it. */
   readonly keysNeedTime: boolean;
+  /** Whether the table refuses every uuid but a UUIDv7. */
+  readonly isUuidV7Only: boolean;
 }
 
 type Given = Readonly<Record<string, unknown>>;
@@ -72,17 +77,19 @@ export class EntryParser {
   readonly #names: readonly string[];
   readonly #declared: readonly ColumnCodec[];
   readonly #keysNeedTime: boolean;
+  readonly #isUuidV7Only: boolean;
   /** A key keeps the rules of a text id: what is replaced could make one key of two. */
   readonly #key = new TextIdColumn();
   #latestMs = 0;
   #isParsing = false;
   #field = 'entry';
 
-  constructor({ ids, names, declared, keysNeedTime }: ParsedColumns) {
+  constructor({ ids, names, declared, keysNeedTime, isUuidV7Only }: ParsedColumns) {
     [this.userId, this.apiKeyId, this.serviceId] = ids as [ColumnCodec, ColumnCodec, ColumnCodec];
     this.#names = names;
     this.#declared = declared;
     this.#keysNeedTime = keysNeedTime;
+    this.#isUuidV7Only = isUuidV7Only;
     this.#unknownFields = new UnknownFields(this.fieldNames);
   }
 
@@ -146,7 +153,7 @@ export class EntryParser {
   /** Each property is read by its own name in the code: one look-up for all would cost a third more. */
   #takeFields(entry: Given, now: number): string | undefined {
     return (
-      this.#at('uuid').uuid.take(entry['uuid']) ??
+      this.#takeUuid(entry) ??
       this.#takeUserId(entry) ??
       this.#at('apiKeyId').apiKeyId.take(entry['apiKeyId']) ??
       this.#at('serviceId').serviceId.take(entry['serviceId']) ??
@@ -163,6 +170,12 @@ export class EntryParser {
   #at(field: string): this {
     this.#field = field;
     return this;
+  }
+
+  #takeUuid(entry: Given): string | undefined {
+    const rule = this.#at('uuid').uuid.take(entry['uuid']);
+    if (rule !== undefined || !this.#isUuidV7Only || this.uuid.isNull) return rule;
+    return isUuidV7(this.uuid.view) ? undefined : 'must be a UUIDv7 in this ledger (uuids: v7)';
   }
 
   #takeUserId(entry: Given): string | undefined {
@@ -212,6 +225,7 @@ export class EntryParser {
       this.isTimeOfTry = !this.uuid.isNull && isTimelessUuidV8(this.uuid.view);
       return undefined;
     }
+    if (this.#isUuidV7Only) return NO_KEYS;
     const rule = this.#key.take(key);
     if (rule !== undefined) return rule;
     if (this.#keysNeedTime && !hasCreatedAt) {

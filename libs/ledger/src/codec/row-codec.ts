@@ -37,8 +37,13 @@ export class RowCodec {
     const names = Object.keys(table.columns);
     this.#declared = names.map((name) => createColumn(table.columns[name]!));
     this.#isTimeInKeys = table.partition !== undefined;
-    const keysNeedTime = this.#isTimeInKeys;
-    this.parser = new EntryParser({ ids, names, declared: this.#declared, keysNeedTime });
+    this.parser = new EntryParser({
+      ids,
+      names,
+      declared: this.#declared,
+      keysNeedTime: this.#isTimeInKeys,
+      isUuidV7Only: table.uuids === 'v7',
+    });
     this.#fields = this.parser.fields;
     const columns = rowColumnsOf(table);
     this.#fieldCount = columns.length;

@@ -87,6 +87,28 @@ function writeDigest({ bytes }: RowTarget, offset: number, digest: Uint8Array): 
   bytes[offset + 8] = 0x80 | (digest[2]! & 0x3f);
 }
 
+/** True for a UUIDv7. @param view its 16 bytes from 0 */
+export function isUuidV7(view: DataView): boolean {
+  return view.getUint8(6) >>> 4 === 7 && view.getUint8(8) >>> 6 === 2;
+}
+
+/**
+ * Writes a UUIDv7 of a time and a digest, outside every run's sequence: the same content at the same time
+ * is the same uuid.
+ *
+ * @param digest 10 bytes or more
+ */
+export function writeDigestUuidV7(
+  target: RowTarget,
+  offset: number,
+  ms: number,
+  digest: Uint8Array,
+): void {
+  const view = new DataView(digest.buffer, digest.byteOffset, 10);
+  const sequence = OUTSIDE_SEQUENCE + (view.getUint16(4) & 0x1ff) * TWO_32 + view.getUint32(6);
+  writeUuidV7(target, offset, ms, { run: view.getUint32(0), sequence });
+}
+
 /** True for the uuid of an idempotency key without a time. @param view its 16 bytes from 0 */
 export function isTimelessUuidV8(view: DataView): boolean {
   return view.getUint32(0) === 0 && view.getUint16(4) === 0 && view.getUint8(6) >>> 4 === 8;

@@ -52,6 +52,7 @@ const OPTIONS = [
   'rollup',
   'immutable',
   'shared',
+  'uuids',
 ];
 const PERIODS = ['day', 'month'];
 const ID_TYPES = ['bigint', 'uuid', 'text'];
@@ -83,7 +84,8 @@ export function checkDefinition(options: unknown): string[] {
   const faults = Object.keys(options)
     .filter((key) => !OPTIONS.includes(key))
     .map((key) => `${quote(key)} is not an option; there are ${OPTIONS.join(', ')}`);
-  const { name, schema, table, ids, columns, partition, rollup, immutable, shared } = options;
+  const { name, schema, table, ids, columns, partition, rollup, immutable, shared, uuids } =
+    options;
   if (name !== undefined && !(typeof name === 'string' && NAME.test(name))) {
     faults.push('name must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter');
   }
@@ -102,6 +104,7 @@ export function checkDefinition(options: unknown): string[] {
     }
   }
   if (rollup !== undefined) faults.push(...checkRollup(rollup, columns));
+  if (uuids !== undefined && uuids !== 'v7') faults.push('uuids must be v7, or left out');
   return faults;
 }
 

@@ -23,10 +23,11 @@ export function isSameDefinition(a: LedgerTable, b: LedgerTable): boolean {
 
 /** The same text for definitions that say the same. @internal */
 export function fingerprint(definition: LedgerTable): string {
-  const { name, schema, table, ids, columns, partition, rollup, immutable, shared } = definition;
+  const { name, schema, table, ids, columns, partition, rollup, immutable, shared, uuids } =
+    definition;
   return JSON.stringify([
     [name, schema ?? null, table, ids],
     Object.entries(columns),
-    [partition ?? null, rollup ?? false, immutable ?? false, shared ?? false],
+    [partition ?? null, rollup ?? false, immutable ?? false, shared ?? false, uuids ?? null],
   ]);
 }

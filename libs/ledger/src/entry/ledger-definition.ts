@@ -40,6 +40,8 @@ export interface LedgerTable<
   readonly immutable?: boolean;
   /** True: another ledger of the application may have the same table, if it says so too. */
   readonly shared?: boolean;
+  /** `v7`: every uuid in the table is a UUIDv7. */
+  readonly uuids?: 'v7' | undefined;
 }
 
 /** Bytes that a text id or an idempotency key may have in UTF-8. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { createRowTarget } from '../codec/row-target.js';
-import { formatUuid, writeUuidV8 } from '../codec/uuid.js';
+import { formatUuid, writeDigestUuidV7, writeUuidV8 } from '../codec/uuid.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { StoredEntry } from '../entry/usage-entry.interface.js';
 import type { CheckedReversal } from './parse-reverse-options.js';
@@ -29,12 +29,16 @@ const ZERO = /^-?0+(\.0*)?$/;
 
 /**
  * The uuid of the entry that reverses another: always the same, so that a second reversal is a
- * duplicate. A UUIDv8 of the entry's time and a digest of its uuid.
+ * duplicate. A UUIDv8 of the entry's time and a digest of its uuid; a UUIDv7 where all uuids are.
  */
-export function reversalUuid({ uuid, createdAt }: StoredEntry<LedgerTable>): string {
+export function reversalUuid(
+  { uuids }: LedgerTable,
+  { uuid, createdAt }: StoredEntry<LedgerTable>,
+): string {
   const target = createRowTarget(16);
   const digest = hash('sha256', `reversal of ${uuid}`, 'buffer');
-  writeUuidV8(target, 0, new Date(createdAt).getTime(), digest);
+  const write = uuids === 'v7' ? writeDigestUuidV7 : writeUuidV8;
+  write(target, 0, new Date(createdAt).getTime(), digest);
   return formatUuid(target.bytes, 0);
 }
 
@@ -46,12 +50,12 @@ export function reversalUuid({ uuid, createdAt }: StoredEntry<LedgerTable>): str
  * whoever records it gets a `LedgerEntryInvalidError` that names the column.
  */
 export function reversalOf(
-  { columns }: LedgerTable,
+  table: LedgerTable,
   entry: StoredEntry<LedgerTable>,
   { reason, keep, bookedAt, now }: Reversing,
 ): Record<string, unknown> {
   const declared: Record<string, unknown> = {};
-  for (const [field, type] of Object.entries(columns)) {
+  for (const [field, type] of Object.entries(table.columns)) {
     const value = (entry as Record<string, unknown>)[field] ?? null;
     const isAmount = value !== null && AMOUNTS.includes(type) && !keep.includes(field);
     const isTime = value !== null && type === 'timestamptz';
@@ -69,7 +73,7 @@ export function reversalOf(
     completionTokens: opposite(completionTokens),
     createdAt: bookedAt === 'now' ? now : new Date(entry.createdAt),
     corrects: entry.uuid,
-    uuid: reversalUuid(entry),
+    uuid: reversalUuid(table, entry),
     ...declared,
   };
 }
