@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import * as timers from 'node:timers';
+import { promisify } from 'node:util';
 
 /**
  * Node's own timers, kept as they were when this file was loaded. Test runners replace those of the
@@ -15,6 +16,10 @@ export const realTimers = Object.freeze({
   setInterval: timers.setInterval,
   clearInterval: timers.clearInterval,
   setImmediate: timers.setImmediate,
+  /** Resolves after so many milliseconds. */
+  pause: promisify(timers.setTimeout),
+  /** Resolves in the next turn of the event loop. */
+  turn: promisify(timers.setImmediate),
   /** Milliseconds on a scale that never jumps. */
   monotonic: performance.now.bind<() => number>(performance),
 });

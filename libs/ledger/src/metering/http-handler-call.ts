@@ -1,5 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
+import { realTimers } from '../clock/real-timers.js';
 import { callOf, setCall } from './call-in-progress.js';
 import { HandlerCall } from './handler-call.js';
 import { watchesHeaders } from './response-headers.js';
@@ -131,7 +132,7 @@ export class HttpHandlerCall extends HandlerCall {
 
   protected override concludeLate(): boolean {
     if (this.late === undefined || this.isRunning) return false;
-    clearTimeout(this.patience);
+    realTimers.clearTimeout(this.patience);
     const isFailure = this.late === 'completed' && this.failure !== undefined;
     void this.settle(isFailure ? 'failed' : this.late, this.lateWait);
     return true;
@@ -155,10 +156,9 @@ export class HttpHandlerCall extends HandlerCall {
     this.late ??= end;
     // Whoever answers by hand may have gone on after the answer; so may a client that reads no more.
     if (isFinished && this.isAnsweredByNest) return;
-    this.patience ??= setTimeout(
-      () => void this.settle(this.late!, this.lateWait),
-      GONE_MS,
-    ).unref();
+    this.patience ??= realTimers
+      .setTimeout(() => void this.settle(this.late!, this.lateWait), GONE_MS)
+      .unref();
   }
 
   private endAt(status: number): UsageEnd {

@@ -1,7 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { Server as TlsServer, type TLSSocket } from 'node:tls';
 import { realTimers } from '../clock/real-timers.js';
 
@@ -153,9 +152,9 @@ export class OpenConnections {
    */
   async allGone(): Promise<void> {
     const end = realTimers.monotonic() + CLOSED_MS;
-    await turn();
-    while (this.#connections.size > 0 && realTimers.monotonic() < end) await pause(1);
-    await turn();
+    await realTimers.turn();
+    while (this.#connections.size > 0 && realTimers.monotonic() < end) await realTimers.pause(1);
+    await realTimers.turn();
   }
 }
 

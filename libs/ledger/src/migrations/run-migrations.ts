@@ -1,6 +1,5 @@
 import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
@@ -129,7 +128,7 @@ async function migrate(migration: Migration): Promise<string[]> {
     if (ran) return ran;
     // Never wait inside the lock function: a waiting statement holds a snapshot, and that would
     // keep a CREATE INDEX CONCURRENTLY of the process that migrates from ever ending.
-    await sleep(pollMs * (0.5 + Math.random()), undefined, { signal });
+    await realTimers.pause(pollMs * (0.5 + Math.random()), undefined, { signal });
   }
 }
 

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { realTimers } from '../clock/real-timers.js';
 import type { PgSession } from './pg-session.js';
 import { sqlStateOf } from './read-pg-error.js';
 
@@ -42,7 +42,7 @@ export async function withShortLock<T>(
     } catch (error) {
       if (!isLockRefusal(error) || performance.now() > end) throw error;
     }
-    await sleep(PAUSE_MS * (0.2 + 0.8 * Math.random()), undefined, { signal });
+    await realTimers.pause(PAUSE_MS * (0.2 + 0.8 * Math.random()), undefined, { signal });
   }
 }
 
