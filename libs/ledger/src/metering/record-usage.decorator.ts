@@ -19,6 +19,7 @@ type Returned<Result> = Result | Observable<Result> | AsyncIterable<Result>;
  * @publicApi
  */
 export interface UsageDecorator<Result = unknown> {
+  /** @typeParam Method the method's own type: what it returns must fit `Result` */
   <Method extends (...args: never[]) => Returned<Result> | PromiseLike<Returned<Result>>>(
     target: object,
     key: string | symbol,
