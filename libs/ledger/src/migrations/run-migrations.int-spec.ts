@@ -244,7 +244,9 @@ describe('runMigrations', () => {
   it('rejects if nobody listens, and can be called again', async () => {
     const usage = defineLedger({ schema: newSchema() });
     const nowhere = options({ url: 'postgres://x@127.0.0.1:1/x' });
-    await expect(runMigrations(nowhere, usage)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(runMigrations(nowhere, usage)).rejects.toMatchObject({
+      reason: { code: 'ECONNREFUSED' },
+    });
     expect(await runMigrations(options(), usage)).toHaveLength(2);
   });
 });
