@@ -2,7 +2,7 @@ import { CommandError } from '../command.error.js';
 import type { AppFiles, FileChange } from './app-files.interface.js';
 import { editAppModule, type Compiler, type ModuleImport } from './edit-app-module.js';
 import { editMain } from './edit-main.js';
-import { editE2eSpec } from './edit-e2e-spec.js';
+import { editE2eSpec } from './edit-end-to-end-test.js';
 import {
   missingPeers,
   packageManagerOf,
