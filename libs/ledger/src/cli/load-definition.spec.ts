@@ -77,7 +77,11 @@ describe('the definition of a command', () => {
       'export const usage = { name: "usage" };',
       /exports no ledger definition: it /,
     ],
-    ['is newer', `export const usage = { ...${USAGE}, encoding: 'cbor' };`, /has encoding, which this ver/],
+    [
+      'is newer',
+      `export const usage = { ...${USAGE}, encoding: 'cbor' };`,
+      /has encoding, which this ver/,
+    ],
     ['throws', 'throw new Error("no such thing\\n  at line 1");', /loaded: no such thing$/],
     ['does not parse', 'export const = 1;', /can't be loaded: /],
   ])('is refused with the reason where the module %s', async (_, source, reason) => {
