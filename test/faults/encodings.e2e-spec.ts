@@ -26,7 +26,7 @@ afterEach(async () => {
 async function startIn(encoding: string, options: LedgerOptions = {}): Promise<LedgerService> {
   const name = `encoded_${++number}`;
   await database.sql(
-    `CREATE DATABASE ${name} ENCODING '${encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`,
+    `CREATE DATABASE ${name} ENCODING '${encoding}' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0`,
   );
   const address = new URL(database.url);
   address.pathname = `/${name}`;

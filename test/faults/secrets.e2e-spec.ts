@@ -130,7 +130,7 @@ describe('what a ledger says', { timeout: 60_000 }, () => {
     expect(text, 'TypeORM logs').toContain('SELECT version()');
     expect(text).toContain('check_violation (23514)');
     expect(text).toContain('undefined_table (42P01)');
-    expect(text).toContain('invalid_password (28P01)');
+    expect(text).toContain('the password of user "postgres" was refused (28P01)');
     for (const secret of [password, 'secret-wrong', MEMO, ATTRIBUTE]) {
       expect(
         said.filter((line) => line.includes(secret)).map((line) => line.slice(0, 400)),
