@@ -17,5 +17,4 @@ export const usage = defineLedger({
     audioPromptTokens: 'integer',
     audioCompletionTokens: 'integer',
   },
-  rollup: true,
 });

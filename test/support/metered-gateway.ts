@@ -64,12 +64,7 @@ export class MeteredGateway {
 
   async forget(): Promise<void> {
     await this.app.get(LedgerService).flush();
-    // A table with rollups refuses this unless they are paused.
-    await this.admin.query(`UPDATE usage_entries_rollup_state SET paused = true`);
     await this.admin.query('TRUNCATE usage_entries');
-    await this.admin.query(`TRUNCATE usage_entries_rollups, usage_entries_rollup_marks;
-      UPDATE usage_entries_rollup_state SET closed_before = '-infinity',
-        written_until = '-infinity', paused = false`);
   }
 
   /** Ends the gateway; its rows can still be read. */
