@@ -2,6 +2,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { realTimers } from '../clock/real-timers.js';
 import { callOf, setCall } from './call-in-progress.js';
+import type { ConnectionWatch } from './connection-watch.js';
 import { HandlerCall } from './handler-call.js';
 import { watchesHeaders } from './response-headers.js';
 import {
@@ -38,8 +39,8 @@ export class HttpHandlerCall extends HandlerCall {
   private readonly response: RawResponse;
   private own: ExecutionContext | undefined;
   private stream: object | undefined;
-  private stopWatching = (): void => undefined;
-  private readonly stopConnection = (): void => undefined;
+  private stopWatching: (() => void) | undefined;
+  private readonly connection: ConnectionWatch | undefined;
   private isWatchingEnd = false;
   /** The status at the handler's last value; one of 400 and above that came later isn't its own. */
   private status = 0;
@@ -68,7 +69,7 @@ export class HttpHandlerCall extends HandlerCall {
     // Of a plain answer the headers tell, and the connection if there are none.
     const isPlain = this.isHooked && context === undefined && !isMultiplexed(this.request);
     if (!isPlain || isGone(this.request) || this.response.destroyed) this.watchEnd();
-    else this.stopConnection = watchConnection(this.request, () => this.over(false));
+    else this.connection = watchConnection(this.request, () => this.over(false));
   }
 
   override get context(): ExecutionContext {
@@ -101,7 +102,7 @@ export class HttpHandlerCall extends HandlerCall {
     this.status = isWebResponse(value) ? value.status : this.response.statusCode;
     const stream = streamOf(value);
     if (stream && stream !== this.stream) {
-      this.stopWatching();
+      this.stopWatching?.();
       this.stopWatching = watchIterable(stream, (error) => (this.failure = { error }));
       this.watchEnd();
     }
@@ -126,7 +127,7 @@ export class HttpHandlerCall extends HandlerCall {
   protected override rest(): void {}
 
   protected override closed(): void {
-    this.stopConnection();
+    this.connection?.end();
     super.closed();
   }
 
@@ -142,12 +143,12 @@ export class HttpHandlerCall extends HandlerCall {
     if (this.isWatchingEnd) return;
     this.isWatchingEnd = true;
     this.keepScope();
-    this.stopConnection();
+    this.connection?.end();
     whenOver(this.exchange, (isFinished) => this.over(isFinished));
   }
 
   private over(isFinished: boolean): void {
-    this.stopWatching();
+    this.stopWatching?.();
     if (this.stream) this.failure ??= streamFailureOf(this.stream);
     if (this.response.errored) this.failure ??= { error: this.response.errored };
     const cut = this.failure ? 'failed' : 'aborted';

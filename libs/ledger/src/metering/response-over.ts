@@ -2,6 +2,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import { ConnectionWatch } from './connection-watch.js';
 
 /** Not from `node:http2`, which few applications load. Source: RFC 9113, 7. */
 const NGHTTP2_NO_ERROR = 0;
@@ -40,13 +41,6 @@ export function rawExchange(nestRequest: unknown, nestResponse: unknown): RawExc
 }
 
 /**
- * Who waits, by connection. A client chooses how many requests it pipelines on one, so they share a
- * single listener: with one each Node would warn of a leak, and removing them be quadratic. It
- * stays for the connection's next request.
- */
-const watches = new WeakMap<Socket, Set<() => void>>();
-
-/**
  * Calls back once when a response is over: with true if all of it was handed to the network, with
  * false if the connection went first. Never calls back before it returns.
  *
@@ -60,11 +54,11 @@ export function whenOver(
   callback: (isFinished: boolean) => void,
 ): void {
   let isOver = false;
-  let stopWatching = (): void => undefined;
+  let watch: ConnectionWatch | undefined;
   const settle = (isFinished: boolean): void => {
     if (isOver) return;
     isOver = true;
-    stopWatching();
+    watch?.end();
     callback(isFinished);
   };
   // `on` and not `once`: who settles twice does nothing, and a response takes its listeners along.
@@ -78,7 +72,7 @@ export function whenOver(
     // The client left during a guard, say: its `close` events have been.
     process.nextTick(settle, false);
   } else {
-    stopWatching = watchConnection(request, () => settle(false));
+    watch = watchConnection(request, () => settle(false));
   }
 }
 
@@ -95,20 +89,14 @@ export function isMultiplexed(request: IncomingMessage): boolean {
 /**
  * Calls back when the connection of a request closes.
  *
- * @returns a function that ends it
+ * @returns what ends it; undefined if there is no connection that tells of its end
  */
-export function watchConnection(request: IncomingMessage, callback: () => void): () => void {
+export function watchConnection(
+  request: IncomingMessage,
+  callback: () => void,
+): ConnectionWatch | undefined {
   const socket = request.socket as Socket | undefined;
   // Requests that are injected in tests may have no socket worth the name.
-  if (isMultiplexed(request) || typeof socket?.once !== 'function') return () => undefined;
-  const watch = watches.get(socket) ?? openWatch(socket);
-  watch.add(callback);
-  return () => watch.delete(callback);
-}
-
-function openWatch(socket: Socket): Set<() => void> {
-  const callbacks = new Set<() => void>();
-  watches.set(socket, callbacks);
-  socket.once('close', () => callbacks.forEach((callback) => callback()));
-  return callbacks;
+  if (isMultiplexed(request) || typeof socket?.once !== 'function') return undefined;
+  return ConnectionWatch.on(socket, callback);
 }
