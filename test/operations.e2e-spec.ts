@@ -173,6 +173,22 @@ describe('the symptoms of docs/operations.md', { timeout: 120_000 }, () => {
     expect(rows).toMatchObject([{ reason: 'refused', sql_state: '23514', count: '1' }]);
   });
 
+  it('rows not stored: a line, a counter, and the query of the page names what took them', async () => {
+    await start();
+    await database.sql(`CREATE FUNCTION ops.drop_seven() RETURNS trigger LANGUAGE plpgsql AS
+      $$BEGIN IF NEW.user_id = 7 THEN RETURN NULL; END IF; RETURN NEW; END$$;
+      CREATE TRIGGER drop_seven BEFORE INSERT ON ${TABLE} FOR EACH ROW
+      EXECUTE FUNCTION ops.drop_seven()`);
+    ledger.recordMany([{ userId: 7 }, { userId: 8 }]);
+    await untilLogged('Rows not stored', 'WARNING: the server took rows that');
+    await untilMetric('Rows not stored', 'ledger_not_stored_total');
+    const [, query = ''] = /```sql\n(.*?)```/s.exec(sections.get('Rows not stored') ?? '') ?? [];
+    const rows = await database.sql(`SET search_path = ops; ${query}`);
+    expect(rows).toEqual([
+      { name: 'drop_seven', definition: expect.stringContaining('BEFORE INSERT') },
+    ]);
+  });
+
   it('slow drain: the state, then a line and a file', async () => {
     await start({ shutdownTimeoutMs: 4_000 });
     await lockTable();
@@ -248,7 +264,7 @@ describe('the symptoms of docs/operations.md', { timeout: 120_000 }, () => {
 
   it('are all of the page: each trouble is brought about here', async () => {
     const source = await readFile(new URL(import.meta.url), 'utf8');
-    expect(sections.size).toBe(9);
+    expect(sections.size).toBe(10);
     for (const section of sections.keys()) expect(source).toContain(`('${section}', '`);
   });
 });

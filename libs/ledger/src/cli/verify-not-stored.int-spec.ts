@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { Test } from '@nestjs/testing';
+import { Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it } from 'vitest';
 import { defineLedger, getLedgerToken, LedgerModule, type LedgerService } from '../index.js';
+import { readMetrics } from '../metrics/fixtures/metered.fixture.js';
+import { registerLedgerMetrics } from '../metrics/prometheus/index.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
 import { definitionOptions } from './fixtures/definition-options.fixture.js';
 import { runProgram } from './program.js';
@@ -50,6 +53,10 @@ it.each([
   for (const userId of [1, 2, 3, 4]) ledger.record({ userId });
   await ledger.flush();
   expect(ledger.stats()).toMatchObject({ written: 4, notStored: 2 });
+  const registry = new Registry();
+  registerLedgerMetrics(registry, ledger);
+  const metrics = await readMetrics(registry);
+  expect(metrics.get('ledger_not_stored_total{ledger="default"}')).toBe(2);
   await module.close();
   const output = outputTo((text) => void said.push(text));
   const own = ['--database-url', url, ...definitionOptions(usage)];

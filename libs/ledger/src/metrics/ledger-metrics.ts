@@ -65,6 +65,17 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     help: 'Properties of entries that are not fields of the ledger, and were left out',
     read: ({ unknownFields }) => [[unknownFields]],
   },
+  {
+    name: 'ledger_not_stored_total',
+    instrument: 'ledger.not_stored',
+    unit: '{entry}',
+    kind: 'counter',
+    aggregator: 'sum',
+    help:
+      'Of the written entries: those that the server took and did not report as stored, since a ' +
+      'trigger, a rule or a policy took them away or put them elsewhere',
+    read: ({ notStored }) => [[notStored]],
+  },
   gauge('waiting_callers', 'waiting_callers', '{caller}', {
     help: 'Callers that wait for room in the channel',
     of: ({ waiting }) => waiting,

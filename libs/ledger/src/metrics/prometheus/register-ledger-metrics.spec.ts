@@ -34,6 +34,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
       'ledger_flush_duration_seconds_count',
       'ledger_flush_duration_seconds_sum',
       'ledger_in_flight_entries',
+      'ledger_not_stored_total',
       'ledger_oldest_entry_age_seconds',
       'ledger_retries_total',
       'ledger_saturation_ratio',
