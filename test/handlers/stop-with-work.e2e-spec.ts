@@ -1,4 +1,5 @@
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
+import { findFreePort } from '@app/embedded-postgres';
 import { BullModule, Processor, WorkerHost } from '@nestjs/bullmq';
 import { Controller, Injectable, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -19,15 +20,18 @@ import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Queue } from 'bullmq';
 import { createClient } from 'graphql-ws';
 import { LedgerModule, LedgerService, RecordUsage, Usage, type UsageCall } from 'nestjs-ledger';
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { concatMap, firstValueFrom, from, map as mapValues, timer, type Observable } from 'rxjs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
 import { defaultLedger } from '../../libs/ledger/src/define-ledger.js';
 import { InMemorySink } from '../../libs/ledger/src/testing/in-memory.sink.js';
 import { RowCodec } from '../../libs/ledger/src/codec/row-codec.js';
+import { hasRedis, RedisServer } from '../support/redis-server.js';
 
 /** Long enough for a stop to come in between. */
 const WORK_MS = 200;
@@ -59,15 +63,6 @@ async function* words(draft: Draft): AsyncGenerator<{ words: string }> {
     yield { words: word };
     await pause(40);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 let sink: InMemorySink;
@@ -106,6 +101,8 @@ beforeEach(() => {
 describe('A stop in the middle of a message', () => {
   @Controller()
   class Messages {
+    constructor(private readonly ledger: LedgerService) {}
+
     @MessagePattern('ask')
     @RecordUsage(entryOf)
     ask(@Usage() draft: Draft): Promise<number> {
@@ -124,14 +121,27 @@ describe('A stop in the middle of a message', () => {
       begun.push('many');
       return from([1, 2, 3]).pipe(concatMap((value) => timer(60).pipe(mapValues(() => value))));
     }
+
+    @MessagePattern('ask plainly')
+    async askPlainly(): Promise<void> {
+      await count('ask plainly', {});
+      this.ledger.record({ userId: 1, memo: 'plain' });
+    }
+
+    @EventPattern('told plainly')
+    async toldPlainly(): Promise<void> {
+      await this.askPlainly();
+    }
   }
 
   it.each([
     ['ask', ['rpc completed 7']],
     ['told', ['rpc completed 7']],
     ['many', [expect.stringMatching(/^rpc (completed|aborted) 0$/)]],
+    ['ask plainly', ['plain 0']],
+    ['told plainly', ['plain 0']],
   ])('writes what %s records', async (pattern, expected) => {
-    const port = await freePort();
+    const port = await findFreePort();
     const tcp = { transport: Transport.TCP as const, options: { host: '127.0.0.1', port } };
     const app = await start({ controllers: [Messages] });
     app.connectMicroservice(tcp);
@@ -139,7 +149,7 @@ describe('A stop in the middle of a message', () => {
     await app.init();
     const client = ClientProxyFactory.create(tcp);
     await client.connect();
-    const sent = pattern === 'told' ? client.emit(pattern, {}) : client.send(pattern, {});
+    const sent = pattern.startsWith('told') ? client.emit(pattern, {}) : client.send(pattern, {});
     void firstValueFrom(sent, { defaultValue: undefined }).catch(() => undefined);
     await hasBegun();
     await app.close();
@@ -149,10 +159,21 @@ describe('A stop in the middle of a message', () => {
 });
 
 describe('A stop in the middle of a WebSocket message', () => {
-  it('writes what it records', async () => {
-    const port = await freePort();
+  it.each([
+    ['say', 'ws completed 7'],
+    ['say plainly', 'plain 0'],
+  ])('writes what %s records', async (event, row) => {
+    const port = await findFreePort();
     @WebSocketGateway(port)
     class Gateway {
+      constructor(private readonly ledger: LedgerService) {}
+
+      @SubscribeMessage('say plainly')
+      async sayPlainly(): Promise<void> {
+        await count('say plainly', {});
+        this.ledger.record({ userId: 1, memo: 'plain' });
+      }
+
       @SubscribeMessage('say')
       @RecordUsage(entryOf)
       say(@Usage() draft: Draft): Promise<number> {
@@ -164,11 +185,11 @@ describe('A stop in the middle of a WebSocket message', () => {
     await app.listen(0, '127.0.0.1');
     const socket = new WebSocket(`ws://127.0.0.1:${port}`);
     await once(socket, 'open');
-    socket.send(JSON.stringify({ event: 'say', data: 'bare text' }));
+    socket.send(JSON.stringify({ event, data: 'bare text' }));
     await hasBegun();
     await app.close();
     socket.terminate();
-    expect(rows()).toEqual(['ws completed 7']);
+    expect(rows()).toEqual([row]);
   });
 });
 
@@ -273,29 +294,15 @@ describe('A stop in the middle of scheduled work', () => {
   });
 });
 
-const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
-
 describe.skipIf(!hasRedis)('A stop in the middle of jobs of BullMQ (redis-server)', () => {
-  let redis: ChildProcess;
-  let connection: { host: string; port: number };
+  let redis: RedisServer;
+  let connection: RedisServer['connection'];
 
   beforeAll(async () => {
-    connection = { host: '127.0.0.1', port: await freePort() };
-    const options = ['--port', `${connection.port}`, '--save', '', '--bind', '127.0.0.1'];
-    redis = spawn('redis-server', options, { stdio: 'ignore' });
-    await vi.waitFor(async () => {
-      const queue = new Queue('ready', { connection });
-      queue.on('error', () => undefined);
-      await queue.waitUntilReady();
-      await queue.close();
-    });
+    redis = await RedisServer.start();
+    connection = redis.connection;
   });
-
-  afterAll(async () => {
-    const exited = once(redis, 'exit');
-    redis.kill();
-    await exited;
-  });
+  afterAll(() => redis.stop());
 
   @Processor('metered', { concurrency: 5 })
   class Metered extends WorkerHost {
@@ -355,5 +362,44 @@ describe('A call that outlives shutdownTimeoutMs', () => {
     void app.get(Endless).run();
     await app.close();
     expect(rows()).toEqual(['none aborted 5']);
+  });
+});
+
+describe('A message that outlives shutdownTimeoutMs', () => {
+  it('keeps the stop no longer, and what it records then is in a file', async () => {
+    const spillDir = await mkdtemp(join(tmpdir(), 'ledger-messages-'));
+    const outcomes: string[] = [];
+    let finish: () => void = () => undefined;
+    @Controller()
+    class Messages {
+      constructor(private readonly ledger: LedgerService) {}
+
+      @MessagePattern('ask')
+      async ask(): Promise<void> {
+        begun.push('ask');
+        await new Promise<void>((resolve) => (finish = resolve));
+        outcomes.push(this.ledger.record({ userId: 1, memo: 'late' }));
+      }
+    }
+    @Module({
+      imports: [LedgerModule.forRoot({ sink, spillDir, shutdownTimeoutMs: 400 })],
+      controllers: [Messages],
+    })
+    class App {}
+    const port = await findFreePort();
+    const tcp = { transport: Transport.TCP as const, options: { host: '127.0.0.1', port } };
+    const app = await NestFactory.createMicroservice(App, { ...tcp, logger: false });
+    await app.listen();
+    const client = ClientProxyFactory.create(tcp);
+    await client.connect();
+    void firstValueFrom(client.send('ask', {})).catch(() => undefined);
+    await hasBegun();
+    await app.close();
+    client.close();
+    finish();
+    await vi.waitFor(() => expect(outcomes).toEqual(['queued']));
+    expect(rows()).toEqual([]);
+    expect(await readdir(spillDir)).toEqual([expect.stringMatching(/\.wal\.open$/)]);
+    await rm(spillDir, { recursive: true });
   });
 });

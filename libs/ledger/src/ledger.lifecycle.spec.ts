@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
+import { OpenCalls } from './channel/open-calls.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { LedgerDatabase } from './ledger.database.js';
 import { LedgerLifecycle } from './ledger.lifecycle.js';
@@ -32,6 +33,7 @@ function bootable({ all = [], name = 'default', numWorkers = 1, dataSource }: Su
     all: () => all,
     checkApplication: () => {},
     queueWorkers: () => [],
+    messages: new OpenCalls(),
     httpServer: () => undefined,
     isUnderTest: true,
   });

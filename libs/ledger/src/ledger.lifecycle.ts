@@ -8,6 +8,7 @@ import type {
 import type { Server } from 'node:http';
 import type { Ledger } from './assemble-ledger.js';
 import { AdviceWatch } from './advice/advice-watch.js';
+import type { OpenCalls } from './channel/open-calls.js';
 import { notTheLedger } from './config/configured-ledger.js';
 import { describeSettings } from './config/describe-settings.js';
 import type { PoolShare } from './ledger.pool-share.js';
@@ -43,6 +44,8 @@ export interface LedgerLifecycleParts {
   readonly checkApplication: () => void;
   /** Workers of Bull and BullMQ in the application. */
   readonly queueWorkers: () => QueueWorker[];
+  /** Messages under way whose handlers have no decorator, of the whole application. */
+  readonly messages: OpenCalls;
   /** The application's HTTP server, if it has one. */
   readonly httpServer: () => Server | undefined;
   /** A test runner's processes are ended without a signal. */
@@ -263,8 +266,16 @@ export class LedgerLifecycle
 
   /** Calls that have not ended by then record what is known of them. */
   async #endCalls(): Promise<void> {
+    const { messages } = this.#parts;
     const { shutdown, openCalls, logger } = this.#parts.ledger;
-    if (openCalls.size === 0 || (await shutdown.waitFor(openCalls.idle()))) return;
+    if (openCalls.size + messages.size === 0) return;
+    if (await shutdown.waitFor(Promise.all([openCalls.idle(), messages.idle()]))) return;
+    if (messages.size > 0) {
+      logger.warn(
+        `WARNING: ${messages.size} messages are still being handled at shutdownTimeoutMs: what they record later is spilled`,
+      );
+    }
+    if (openCalls.size === 0) return;
     logger.warn(
       `WARNING: ${openCalls.size} calls are still running at shutdownTimeoutMs: they are recorded as aborted`,
     );

@@ -15,6 +15,7 @@ import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerInterceptor } from './metering/ledger.interceptor.js';
 import { queueWorkersIn } from './metering/queue-workers.js';
 import { prepareApplication } from './metering/metered-classes.js';
+import { watchMessageHandlers } from './metering/message-handlers.js';
 import { checkConfigurations, checkTables, type ApplicationLedger } from './ledger.application.js';
 import { LedgerLifecycle } from './ledger.lifecycle.js';
 import { PoolShare } from './ledger.pool-share.js';
@@ -135,6 +136,7 @@ function lifecycleOf(
   const { ledger, database, files, partitions, rollups } = parts;
   const find = (): DataSource | undefined => findDataSource(moduleRef);
   prepareApplication(modules);
+  const messages = watchMessageHandlers(modules);
   return new LedgerLifecycle({
     name,
     ledger,
@@ -150,6 +152,7 @@ function lifecycleOf(
       checkTables(parts, ledgersIn(modules), find);
     },
     queueWorkers: () => queueWorkersIn(modules),
+    messages,
     httpServer: () => host.httpAdapter?.getHttpServer() as Server | undefined,
     isUnderTest: isUnderTest(process.env),
   });

@@ -59,8 +59,13 @@ export class OpenCalls implements OpenCallList {
    * would make a rejection look handled that nobody has heard of.
    */
   track<T>(promise: PromiseLike<T>): Promise<T> {
+    return Promise.resolve(promise).finally(this.begin());
+  }
+
+  /** Counts work as open that nobody can end early. @returns what ends it; may be called again */
+  begin(): () => void {
     const call: OpenCall = { abort: () => undefined };
     this.add(call);
-    return Promise.resolve(promise).finally(() => this.delete(call));
+    return () => this.delete(call);
   }
 }

@@ -1,5 +1,6 @@
 import type { Type } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
+import { OpenCalls } from '../channel/open-calls.js';
 import { LedgerOptionsError } from '../errors/ledger-options.error.js';
 import { getLedgerToken } from '../ledger.tokens.js';
 import { onePerNest } from '../nest/one-per-nest.js';
@@ -19,6 +20,8 @@ export type Method = (...args: never[]) => unknown;
  * @internal
  */
 export class MeteredApplication {
+  /** Messages under way whose handlers have no decorator, see `watchMessageHandlers`. */
+  readonly messages = new OpenCalls();
   readonly #modules: ModulesContainer;
   readonly #logs = new Map<string, UsageLog>();
 

@@ -8,6 +8,7 @@ import { rawExchange, rawExchangeOf } from './response-over.js';
 import type { UsageDraft } from './usage-call.interface.js';
 import { usageIndexOf } from './usage.decorator.js';
 import type { RecordUsageMetadata, UsagePlan } from './usage-plan.js';
+import { copyTraits } from './copy-traits.js';
 import { callOf, setCall, takeContext } from './call-in-progress.js';
 
 /**
@@ -27,15 +28,6 @@ export function meteredMethod(
   };
   copyTraits(original, metered);
   return metered;
-}
-
-function copyTraits(from: object, to: object): void {
-  for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(from))) {
-    if (key !== 'prototype') Reflect.defineProperty(to, key, descriptor);
-  }
-  for (const key of Reflect.getMetadataKeys(from) as unknown[]) {
-    Reflect.defineMetadata(key, Reflect.getMetadata(key, from), to);
-  }
 }
 
 /** What is known of a decorated method on one object. */
