@@ -37,45 +37,57 @@ export function callEntry(call: EndedCall, prices: PriceBook, idempotencyKey?: s
 
 function entryOf(call: EndedCall, cost: CallCost, idempotencyKey?: string): CallEntry {
   const { caller, model, used, end } = call;
-  const { promptTokens, completionTokens } = used;
-  const attributes = attributesOf(call, idempotencyKey !== undefined);
+  const { details } = used;
   const isWhole = end === 'completed' || (end === 'aborted' && used.isComplete);
-  return {
-    ...caller,
+  // Field by field: with spreads this took a tenth of a call's time, since V8 gives each its own shape.
+  const entry: CallEntry = {
+    userId: caller.userId,
+    apiKeyId: caller.apiKeyId,
     model,
-    promptTokens,
-    completionTokens,
-    ...cost,
-    ...used.details,
+    promptTokens: used.promptTokens,
+    completionTokens: used.completionTokens,
+    costNanos: cost.costNanos,
+    priceVersion: cost.priceVersion,
+    cacheReadTokens: details.cacheReadTokens,
+    cacheWriteTokens: details.cacheWriteTokens,
+    reasoningTokens: details.reasoningTokens,
+    audioPromptTokens: details.audioPromptTokens,
+    audioCompletionTokens: details.audioCompletionTokens,
     memo: isWhole ? null : end,
-    attributes: Object.keys(attributes).length > 0 ? attributes : null,
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    attributes: attributesOf(call, idempotencyKey !== undefined),
   };
+  return idempotencyKey === undefined ? entry : { ...entry, idempotencyKey };
 }
 
 /**
  * What an entry says beside its columns; of usual values nothing. An answer that may come again is
  * known by its own id: that of the request is another one each time.
  */
-function attributesOf(call: EndedCall, isKeyed: boolean): Record<string, unknown> {
+function attributesOf(call: EndedCall, isKeyed: boolean): Record<string, unknown> | null {
   const { endpoint, model, used, end, isRepetition } = call;
   const hasAnswerId = isKeyed && used.answerId !== undefined;
   const hasLeft = end === 'aborted' && used.status === 0;
   const status = hasLeft ? CLIENT_LEFT : used.status;
   const isAnswered = status >= 200 && status < 300;
-  const attributes = {
-    endpoint: endpoint === 'chat' ? undefined : endpoint,
-    counted: used.isCounted || undefined,
-    status: isAnswered ? undefined : status,
-    error: hasLeft ? 'client_left' : used.error,
-    repetition: isRepetition || undefined,
-    answeredModel: used.model === model ? undefined : used.model,
-    serviceTier: used.serviceTier,
-    requestId: hasAnswerId ? undefined : used.requestId,
-    answerId: hasAnswerId ? used.answerId : undefined,
-    ...used.details,
+  const error = hasLeft ? 'client_left' : used.error;
+  const attributes: Record<string, unknown> = {};
+  let isEmpty = true;
+  const add = (name: string, value: unknown): void => {
+    if (value === undefined) return;
+    attributes[name] = value;
+    isEmpty = false;
   };
-  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
+  if (endpoint !== 'chat') add('endpoint', endpoint);
+  if (used.isCounted) add('counted', true);
+  if (!isAnswered) add('status', status);
+  add('error', error);
+  if (isRepetition) add('repetition', true);
+  if (used.model !== model) add('answeredModel', used.model);
+  add('serviceTier', used.serviceTier);
+  if (hasAnswerId) add('answerId', used.answerId);
+  else add('requestId', used.requestId);
+  for (const [name, tokens] of Object.entries(used.details)) add(name, tokens);
+  return isEmpty ? null : attributes;
 }
 
 /** By the model that answered, which is the one that the upstream charges, or else the one asked for. */

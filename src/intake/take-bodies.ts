@@ -6,7 +6,7 @@ import {
   type HeldBytes,
 } from '@app/openai';
 import { UnsupportedMediaTypeException } from '@nestjs/common';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import { identifyCaller, type CallersRequest } from '../chat/caller.js';
 import { readBody } from './read-body.js';
@@ -37,26 +37,17 @@ export type HoldingRequest = CallersRequest & {
 /** Makes the server take JSON, within the bounds of memory, and nothing else. */
 export function takeBodies(server: FastifyInstance, rules: BodyRules): void {
   server.removeAllContentTypeParsers();
-  server.addHook('onRequest', async (request: HoldingRequest, reply) => {
-    if (!request.routeOptions.url?.startsWith('/v1/')) return;
-    const held = rules.inFlight.open(callerOf(request));
-    request.held = held;
-    whenOver(reply, () => {
-      // After its client has left, a call may go on for a while, to learn its usage.
-      if (request.meter)
-        void request.meter.settled.then(
-          () => held.release(),
-          () => held.release(),
-        );
-      else held.release();
-    });
+  // Hooks with `done`: one that is async costs each call a promise and two turns of its queue.
+  server.addHook('onRequest', (request: HoldingRequest, reply, done) => {
+    if (request.routeOptions.url?.startsWith('/v1/')) holdFor(request, reply, rules.inFlight);
+    done();
   });
-  server.addHook('preParsing', async ({ headers }, reply) => {
-    const { 'content-encoding': encoding = 'identity' } = headers;
-    if (/^identity$/i.test(encoding)) return;
+  server.addHook('preParsing', ({ headers }, reply, _payload, done) => {
+    const { 'content-encoding': encoding } = headers;
+    if (encoding === undefined || /^identity$/i.test(encoding)) return done();
     void reply.header('accept-encoding', 'identity');
     // It could not be looked into, and would grow while it is unpacked.
-    throw unsupported('Send the body unpacked, without content-encoding.');
+    done(unsupported('Send the body unpacked, without content-encoding.'));
   });
   const parse = server.getDefaultJsonParser('error', 'error');
   server.addContentTypeParser(JSON_TYPE, (request, payload, done) => {
@@ -70,6 +61,18 @@ export function takeBodies(server: FastifyInstance, rules: BodyRules): void {
       rules.anyTypeRoute !== undefined && request.routeOptions.url === rules.anyTypeRoute;
     if (!isTaken) throw unsupported('Send JSON, as application/json.');
     return take(request, payload, { ...rules, isJson: false });
+  });
+}
+
+/** Opens what a call holds in memory, and gives it back once the call is over and settled. */
+function holdFor(request: HoldingRequest, reply: FastifyReply, inFlight: BytesInFlight): void {
+  const held = inFlight.open(callerOf(request));
+  request.held = held;
+  whenOver(reply, () => {
+    const { meter } = request;
+    // After its client has left, a call may go on for a while, to learn its usage.
+    if (meter && !meter.usage) void meter.settled.finally(() => held.release());
+    else held.release();
   });
 }
 

@@ -69,7 +69,7 @@ export class AnswerReader {
 
   private readDocument(text: string): void {
     const whole = parsed(text);
-    if (whole) return this.meter.saw(whole);
+    if (whole) return this.meter.saw(whole, true);
     // A stream that begins with something else, or one that was not asked for.
     const parts = text
       .split(/\r\n\r\n|\n\n|\r\r/)

@@ -97,11 +97,15 @@ export class CallMeter {
     this.isComplete ||= !this.isClientGone;
   }
 
-  /** Takes note of a part that is about to be sent. Never throws, whatever the part is. */
-  saw(part: Fields): void {
+  /**
+   * Takes note of a part that is about to be sent. Never throws, whatever the part is.
+   *
+   * @param isWhole it is the only part: its texts are not looked for if it tells what they took
+   */
+  saw(part: Fields, isWhole = false): void {
     if (this.isSettling) return;
     try {
-      this.note(part);
+      this.note(part, isWhole);
     } catch {
       this.failed('unreadable_answer');
     }
@@ -126,23 +130,37 @@ export class CallMeter {
     return this.settled;
   }
 
-  private note(part: Fields): void {
+  private note(part: Fields, isWhole: boolean): void {
     const response = fieldsOf(part.response);
+    const texts = this.tallied(part, response, isWhole);
+    this.describe(part, response);
+    const error = errorIn(part) ?? errorIn(response);
+    const isOdd = !Array.isArray(part.choices ?? []);
+    if (isOdd) this.failed('unreadable_answer');
+    if (error !== undefined) this.failed(error);
+    if (!this.isClientGone) this.hold(texts);
+  }
+
+  /** Takes note of the usage, and gives the texts that may have to be counted. */
+  private tallied(part: Fields, response: Fields, isWhole: boolean): AnswerText[] {
+    if (isWhole) {
+      this.tally.add(part, false);
+      if (this.tally.told?.completionTokens) return [];
+    }
     const texts = textsOf(part);
     // A stream of the Responses API repeats at its end what it said.
     if (!this.hasText) texts.push(...outputTextsOf(part), ...outputTextsOf(response));
-    this.tally.add(part, texts.length > 0);
+    if (!isWhole) this.tally.add(part, texts.length > 0);
+    return texts;
+  }
+
+  private describe(part: Fields, response: Fields): void {
     this.model ??= plainText(part.model ?? response.model, MAX_NAME_LENGTH);
     this.answerId ??= plainText(part.id ?? response.id, MAX_NAME_LENGTH);
     const created = part.created ?? response.created_at;
     if (typeof created === 'number') this.answeredAt ??= created;
     const tier = part.service_tier ?? response.service_tier ?? fieldsOf(part.usage).service_tier;
     this.serviceTier = plainText(tier, MAX_NAME_LENGTH) ?? this.serviceTier;
-    const error = errorIn(part) ?? errorIn(response);
-    const isOdd = !Array.isArray(part.choices ?? []);
-    if (isOdd) this.failed('unreadable_answer');
-    if (error !== undefined) this.failed(error);
-    if (!this.isClientGone) this.hold(texts);
   }
 
   private hold(texts: readonly AnswerText[]): void {

@@ -19,6 +19,8 @@ export function listOf(value: unknown): readonly unknown[] {
  */
 export function plainText(value: unknown, maxLength: number): string | undefined {
   if (typeof value !== 'string') return undefined;
-  const text = value.slice(0, maxLength).replaceAll(/[\p{Cc}\p{Cs}]/gu, '');
+  const cut = value.slice(0, maxLength);
+  // Nearly all are plain ASCII, for which the short rule takes a tenth of the time.
+  const text = /^[ -~]*$/.test(cut) ? cut : cut.replaceAll(/[\p{Cc}\p{Cs}]/gu, '');
   return text === '' ? undefined : text;
 }

@@ -28,33 +28,31 @@ export interface HttpUpstreamOptions {
 /** Any server that speaks OpenAI's protocol. */
 export class HttpUpstream extends Upstream implements OnApplicationShutdown {
   private readonly address: UpstreamAddress;
+  private readonly keyHeader: Readonly<Record<string, string>>;
   /** Goes through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the process name. */
   private readonly agent: EnvHttpProxyAgent;
 
   constructor(private readonly options: HttpUpstreamOptions) {
     super();
     this.address = new UpstreamAddress(options.baseUrl);
+    this.keyHeader = this.address.keyHeader(options.apiKey);
     this.agent = new EnvHttpProxyAgent({
       connect: { timeout: CONNECT_TIMEOUT_MS },
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
       // A plain `http:` address is asked for as curl does: many proxies tunnel to port 443 alone.
       proxyTunnel: false,
+      // Else it reads the environment, by a slow way, at each call.
+      noProxy: process.env.no_proxy ?? process.env.NO_PROXY ?? '',
     });
   }
 
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamAnswer> {
-    const { apiKey, timeoutMs } = this.options;
+    const { timeoutMs } = this.options;
     const [path = '', ...query] = call.path.split('?');
     const answer = await send(this.address.urlOf(path, query.join('?')), {
       method: call.method,
-      headers: {
-        ...headersForUpstream(call.headers),
-        ...this.address.keyHeader(apiKey),
-        ...typeOf(call),
-        // A body that is packed could not be looked into.
-        'accept-encoding': 'identity',
-      },
+      headers: this.headersOf(call),
       body: call.body,
       dispatcher: this.agent,
       // Here too: a connection to a proxy is not made with the agent's own times.
@@ -76,15 +74,20 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
     return { statusCode: answer.statusCode, headers: kept, body: unpacked || answer.body };
   }
 
+  private headersOf({ headers, body }: UpstreamCall): Record<string, string> {
+    const sent = headersForUpstream(headers);
+    Object.assign(sent, this.keyHeader);
+    // Nearly all bodies are JSON.
+    if (body) sent['content-type'] = headers['content-type'] ?? 'application/json';
+    // An answer that is packed could not be looked into.
+    sent['accept-encoding'] = 'identity';
+    return sent;
+  }
+
   /** Not sooner: until the server is closed calls are served, and they ask here. */
   onApplicationShutdown(): void {
     void this.agent.close().catch(() => undefined);
   }
-}
-
-/** Of a body, its type; nearly all are JSON. */
-function typeOf({ headers, body }: UpstreamCall): { 'content-type'?: string } {
-  return body ? { 'content-type': headers['content-type'] ?? 'application/json' } : {};
 }
 
 /** An upstream's failure as an answer: 504 for time that ran out, else 502. */

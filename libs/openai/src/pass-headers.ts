@@ -55,12 +55,20 @@ export function headersForClient(headers: IncomingHttpHeaders): Record<string, s
 }
 
 function named(headers: IncomingHttpHeaders, names: ReadonlySet<string>): Record<string, string> {
-  // A sender that names a header in `connection` wants it to go no further.
-  const hop = `${headers.connection ?? ''}`.toLowerCase().split(/[\s,]+/);
+  const hop = hopNames(headers.connection);
   const kept: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || !names.has(name) || hop.includes(name)) continue;
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || !names.has(name) || hop?.includes(name)) continue;
     kept[name] = Array.isArray(value) ? value.join(', ') : value;
   }
   return kept;
+}
+
+/** What a sender names in `connection` it wants to go no further; nearly all name nothing. */
+function hopNames(connection: string | string[] | undefined): readonly string[] | undefined {
+  if (!connection || connection === 'keep-alive' || connection === 'close') return undefined;
+  return String(connection)
+    .toLowerCase()
+    .split(/[\s,]+/);
 }

@@ -1,3 +1,6 @@
+/** Paths that are kept parsed; a caller can ask for any number of others. */
+const MAX_PARSED = 16;
+
 /**
  * Where an upstream's endpoints are, and which header carries its key.
  *
@@ -9,6 +12,8 @@ export class UpstreamAddress {
   private readonly base: string;
   /** `api-version=…`, or empty. */
   private readonly query: string;
+  /** Of the few paths that nearly all calls have: parsing one takes longer than all else here. */
+  private readonly parsed = new Map<string, URL>();
 
   /** @param baseUrl as `upstreamBaseUrl` of the settings lets it through */
   constructor(baseUrl: string) {
@@ -18,12 +23,18 @@ export class UpstreamAddress {
   }
 
   /**
+   * Where a path of the upstream is. Not to be changed: later calls get the same object.
+   *
    * @param path begins with a slash: `/chat/completions`
    * @param query of the caller, without `?`; the settings' own goes first, so that it counts
    */
-  urlOf(path: string, query = ''): string {
+  urlOf(path: string, query = ''): URL {
+    const known = query === '' ? this.parsed.get(path) : undefined;
+    if (known) return known;
     const queries = [this.query, query].filter((each) => each !== '').join('&');
-    return `${this.base}${path}${queries && `?${queries}`}`;
+    const url = new URL(`${this.base}${path}${queries && `?${queries}`}`);
+    if (query === '' && this.parsed.size < MAX_PARSED) this.parsed.set(path, url);
+    return url;
   }
 
   /** The header that carries the key; none without a key. */
