@@ -3,6 +3,7 @@ import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { copyAsStandby, waitUntil } from './replica.js';
 
 /** A PostgreSQL of one test file's own, which may be killed and come back on the same port. */
 export class FaultDatabase {
@@ -23,8 +24,49 @@ export class FaultDatabase {
     return new FaultDatabase(server, folder);
   }
 
+  /** A streaming, asynchronous standby of this server, which has all that is committed so far. */
+  async startStandby(): Promise<FaultDatabase> {
+    const folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-standby-'));
+    await chmod(folder, 0o755);
+    const dataDir = join(folder, 'data');
+    await copyAsStandby(this.url, this.server.dataDir, dataDir);
+    const settings = { fsync: 'off', full_page_writes: 'off', max_connections: 40 };
+    const server = await startEmbeddedPostgres({ dataDir, settings });
+    const standby = new FaultDatabase(server, folder);
+    await waitUntil('is the standby streaming?', () => standby.isReceiving());
+    return standby;
+  }
+
+  /**
+   * Ends the stream to this standby: what the primary commits from now on is lost when this server is
+   * promoted.
+   */
+  async cutOff(): Promise<void> {
+    await this.sql(`ALTER SYSTEM SET primary_conninfo = ''`);
+    await this.sql('SELECT pg_reload_conf()');
+    await waitUntil('is the standby cut off?', async () => !(await this.isReceiving()));
+  }
+
+  /** Makes this standby the primary, on a timeline of its own. */
+  async promote(): Promise<void> {
+    await this.sql('SELECT pg_promote()');
+    await waitUntil('is it promoted?', async () => {
+      const [row] = await this.sql<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
+      return row?.standby === false;
+    });
+  }
+
+  private async isReceiving(): Promise<boolean> {
+    const rows = await this.sql(`SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'`);
+    return rows.length > 0;
+  }
+
   get url(): string {
     return this.server.url;
+  }
+
+  get port(): number {
+    return this.server.port;
   }
 
   /** Kills the server and each of its backends at once: none of them does anything any more. */

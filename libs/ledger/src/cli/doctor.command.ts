@@ -1,8 +1,11 @@
 import { Deadline } from '../clock/deadline.js';
 import { PgConnections } from '../postgres/pg-connections.js';
 import type { PgSession } from '../postgres/pg-session.js';
+import { addressOfHost } from '../postgres/address-hosts.js';
+import { hostListOf } from '../postgres/host-list.js';
 import { open } from '../postgres/open.js';
 import type { Command } from 'commander';
+import type { DataSource } from 'typeorm';
 import { describeTarget } from '../postgres/describe-target.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { ledgerCommand, quoteForShell } from '../entry/ledger-command.js';
@@ -140,7 +143,7 @@ async function checkDatabase(
         ['indexes', () => checkIndexes(session, definition)],
         ['connections', () => checkConnections(session, fleet)],
         ['durability', () => checkDurability(session)],
-        ['pooler', () => checkPooler(connection.url)],
+        ['pooler', () => checkPooler(addressInUse(connection.url, dataSource))],
         ['encoding', () => checkEncoding(session)],
         ['clock', () => checkClock(session)],
       ];
@@ -150,6 +153,12 @@ async function checkDatabase(
   } finally {
     await connections.close();
   }
+}
+
+/** Of several hosts the one that took the connection. */
+function addressInUse(url: string, { options }: DataSource): string {
+  const list = hostListOf(options);
+  return list === undefined ? url : addressOfHost(url, list.next);
 }
 
 /** A check that the server refuses is a line of its own; the others are made all the same. */

@@ -1,5 +1,6 @@
 import type { OptionsFault } from '../errors/ledger-options.error.js';
 import { ADDRESS_PARTS, givenBeside, partsOf } from '../postgres/beside-address.js';
+import { hostListAdvice } from '../postgres/host-list.js';
 import { parseAddress, type PostgresAddress } from '../postgres/parse-address.js';
 import { hasTls, URL_PARAMETERS } from '../postgres/url-parameters.js';
 import type { LedgerConnectionOptions } from './ledger-options.interface.js';
@@ -57,19 +58,23 @@ export function besideUrl(
 }
 
 /**
- * Parameters of the URL that have no effect, such as those of another library; a sentence for each.
+ * What a URL says and hardly means: parameters that have no effect, such as those of another library, and
+ * several hosts without a word on which of them; a sentence for each.
  *
  * @param name under which the URL was given
  * @internal
  */
-export function unknownParameters(name: string, url: string | undefined): string[] {
-  const names = [...(read(url)?.parameters.keys() ?? [])];
-  return names
+export function unwiseUrl(name: string, url: string | undefined): string[] {
+  const address = read(url);
+  const names = [...(address?.parameters.keys() ?? [])];
+  const advice = address && hostListAdvice(address);
+  const unknown = names
     .filter((each) => !URL_PARAMETERS.includes(each))
     .map(
       (each) =>
         `${name}: the URL's parameter ${showText(each)} is known to neither pg nor the ledger and has no effect.`,
     );
+  return advice === undefined ? unknown : [...unknown, `${name}: ${advice}.`];
 }
 
 function read(url: string | undefined): PostgresAddress | undefined {

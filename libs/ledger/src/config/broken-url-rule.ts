@@ -1,3 +1,4 @@
+import { hostListRule } from '../postgres/host-list.js';
 import { parseAddress } from '../postgres/parse-address.js';
 
 /** The schemes that mean PostgreSQL, and the two forms of a unix socket. */
@@ -5,15 +6,14 @@ const POSTGRES_URL = /^(?:postgres(?:ql)?:\/\/.|socket:.|\/.)/i;
 
 /**
  * The rule that a URL breaks; TypeORM and pg would say it later, or never at boot. What `pg` can read
- * breaks none.
+ * breaks none, nor does a list of hosts as libpq reads it.
  *
  * @internal
  */
 export function brokenUrlRule(url: string): string | undefined {
   if (!POSTGRES_URL.test(url)) return 'must be a URL that begins with postgres:// or postgresql://';
   try {
-    parseAddress(url);
-    return undefined;
+    return hostListRule(parseAddress(url));
   } catch {
     return 'must be a URL, with special characters of user and password percent-encoded';
   }

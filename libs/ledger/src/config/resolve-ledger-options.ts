@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { LedgerOptionsError } from '../errors/ledger-options.error.js';
 import type { OptionsFault } from '../errors/ledger-options.error.js';
 import type { SettingInForce } from '../ports/ledger-stats.interface.js';
-import { unknownParameters } from './beside-url.js';
+import { unwiseUrl } from './beside-url.js';
 import { checkCodeOptions } from './check-code-options.js';
 import { checkSinkOptions } from './check-sink-options.js';
 import { checkLayers, checkOrder } from './check-settings.js';
@@ -93,7 +93,7 @@ function urlWarnings({ connection }: LedgerOptions, origin: ConfigOrigin | undef
       (part) =>
         `${part} (code) has no effect: ${name} says something about it, and goes before it.`,
     ),
-    ...unknownParameters(name, connection?.url),
+    ...unwiseUrl(name, connection?.url),
   ];
 }
 

@@ -1,4 +1,6 @@
 import type { PostgresOptions } from './open.js';
+import { splitHosts } from './address-hosts.js';
+import { HostList } from './host-list.js';
 import { parseAddress, type PostgresAddress } from './parse-address.js';
 import { hasTls, sessionOptions } from './url-parameters.js';
 
@@ -50,6 +52,8 @@ export interface ReadOptions {
   readonly options: Options;
   /** `pg` reads it, since what its parameters mean is another thing in each version. */
   readonly tlsOf: string | undefined;
+  /** The servers to choose from, where the address names several or says what it wants of one. */
+  readonly hostList?: HostList | undefined;
 }
 
 /**
@@ -57,7 +61,7 @@ export interface ReadOptions {
  *
  * `pg` lets an address win over everything beside it, also where the address says nothing: a password
  * that is a function would be an empty text. So the parts are handed over one by one where code gives
- * one that the address lacks. Else `pg` gets the address; past TypeORM, whose own reading knows no sockets
+ * one that the address lacks, and of an address with several hosts, which `pg` does not know. Else `pg` gets the address; past TypeORM, whose own reading knows no sockets
  * and fails on some passwords, unless it is a plain one.
  *
  * @internal
@@ -68,8 +72,9 @@ export function readBesideAddress(options: Options): ReadOptions {
   if (!url || address === undefined) return { options, tlsOf: undefined };
   const given = givenBeside(options);
   const own = partsOf(address);
+  const hostList = HostList.of(address, given.port);
   const isGiven = ADDRESS_PARTS.some((part) => own[part] === undefined && hasValue(given[part]));
-  if (!isGiven) {
+  if (!isGiven && !hostList) {
     if (isPlain(url)) return { options, tlsOf: undefined };
     const extra = { ...(options.extra as object | undefined), connectionString: url };
     return {
@@ -89,7 +94,8 @@ export function readBesideAddress(options: Options): ReadOptions {
       database: own.database ?? given.database,
       extra: { ...sessionOptions(address), ...withoutParts(options.extra) },
     },
-    tlsOf: hasTls(address) ? url : undefined,
+    tlsOf: hasTls(address) ? splitHosts(url).url : undefined,
+    hostList,
   };
 }
 

@@ -1,4 +1,5 @@
-import { describePlace, shown, targetOf, type DatabaseTarget } from './describe-target.js';
+import type { ServerPlace } from './address-hosts.js';
+import { describeHosts, shown, targetOf, type DatabaseTarget } from './describe-target.js';
 import type { PostgresOptions } from './open.js';
 
 /**
@@ -10,14 +11,28 @@ import type { PostgresOptions } from './open.js';
 export class ConnectError extends Error {
   readonly target: DatabaseTarget;
 
-  /** @param reason what `pg`, TypeORM or Node raised; it may hold more than a message may show */
+  /**
+   * @param reason what `pg`, TypeORM or Node raised; it may hold more than a message may show
+   * @param place the server that it is about, if the options name several
+   */
   constructor(
     readonly reason: unknown,
     options: PostgresOptions,
+    place?: ServerPlace,
   ) {
     super('no connection to the database');
     this.name = 'ConnectError';
-    this.target = targetOf(options);
+    const target = targetOf(options);
+    this.target = place === undefined ? target : { ...target, hosts: [place] };
+  }
+}
+
+/** None of several servers took a connection. @internal */
+export class NoServerError extends Error {
+  /** @param refusals why each did not */
+  constructor(readonly refusals: readonly (readonly [ServerPlace, unknown])[]) {
+    super('no server takes a connection');
+    this.name = 'NoServerError';
   }
 }
 
@@ -46,7 +61,7 @@ export function describeConnectFailure(
     ...(refusal?.names === 'database' ? [] : [`database ${shown(target.database)}`]),
     ...(refusal?.names === 'user' ? [] : [`user ${shown(target.user)}`]),
   ];
-  return [`${what} at ${describePlace(target)}`, ...names].join(', ');
+  return [`${what} at ${describeHosts(target)}`, ...names].join(', ');
 }
 
 function refusalOf(code: string, message: string, target: DatabaseTarget): Refusal | undefined {

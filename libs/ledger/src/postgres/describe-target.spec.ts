@@ -20,6 +20,10 @@ describe('describeTarget', () => {
       'host db:5432, database meter, user app',
     ],
     [
+      { url: 'postgres://app:hush@h1,h2:6432,%2Frun%2Fpg/meter' },
+      'host h1:5432, host h2:6432, socket /run/pg/.s.PGSQL.5432, database meter, user app',
+    ],
+    [
       { replication: { master: { url: 'postgres://app@one/meter' }, slaves: [] } },
       'host one:5432, database meter, user app',
     ],

@@ -1,12 +1,13 @@
 import { userInfo } from 'node:os';
+import type { ServerPlace } from './address-hosts.js';
+import { hostListOf } from './host-list.js';
 import type { PostgresOptions } from './open.js';
 import { parseAddress, type PostgresAddress } from './parse-address.js';
 
 /** Which server, database and role a connection is for. Holds no password. @internal */
 export interface DatabaseTarget {
-  /** Name, IP address or folder of a unix socket. */
-  readonly host: string;
-  readonly port: string;
+  /** The server; several if the address names them. */
+  readonly hosts: readonly ServerPlace[];
   readonly database: string;
   readonly user: string;
 }
@@ -30,9 +31,14 @@ export function targetOf(options: TargetOptions): DatabaseTarget {
   const address = readAddress(first(extra['connectionString'], server.url));
   const { PGHOST, PGPORT, PGUSER, PGDATABASE } = process.env;
   const user = first(address?.user, extra['user'], server.username, PGUSER) ?? accountName();
+  const port = first(address?.port, extra['port'], server.port, PGPORT);
+  const host = first(address?.host, extra['host'], server.host, PGHOST) ?? 'localhost';
+  const listed = hostListOf(options)?.hosts ?? address?.hosts ?? [];
   return {
-    host: first(address?.host, extra['host'], server.host, PGHOST) ?? 'localhost',
-    port: first(address?.port, extra['port'], server.port, PGPORT) ?? '5432',
+    hosts:
+      listed.length > 1
+        ? listed.map((each) => ({ host: each.host, port: each.port ?? PGPORT }))
+        : [{ host, port }],
     database: first(address?.database, extra['database'], server.database, PGDATABASE) ?? user,
     user,
   };
@@ -52,11 +58,16 @@ function first(...candidates: readonly unknown[]): string | undefined {
  */
 export function describeTarget(options: TargetOptions): string {
   const target = targetOf(options);
-  return `${describePlace(target)}, database ${shown(target.database)}, user ${shown(target.user)}`;
+  return `${describeHosts(target)}, database ${shown(target.database)}, user ${shown(target.user)}`;
+}
+
+/** `host 10.0.0.5:5432`; of several each by itself. @internal */
+export function describeHosts({ hosts }: Pick<DatabaseTarget, 'hosts'>): string {
+  return hosts.map(describePlace).join(', ');
 }
 
 /** `host 10.0.0.5:5432`, or `socket /run/postgresql`. @internal */
-export function describePlace({ host, port }: DatabaseTarget): string {
+export function describePlace({ host, port = '5432' }: ServerPlace): string {
   if (host.startsWith('/')) return `socket ${shown(host)}/.s.PGSQL.${shown(port)}`;
   const name = host.includes(':') ? `[${shown(host)}]` : shown(host);
   return `host ${name}:${shown(port)}`;

@@ -6,9 +6,17 @@ interface PgModule {
   readonly Pool?: abstract new (...args: never[]) => object;
 }
 
-type ClientClass = (new (options: object) => { readonly ssl?: unknown }) & {
-  readonly prototype: object;
-};
+/** What of `pg`'s client is used before a pool has it. @internal */
+export interface SearchingClient {
+  readonly ssl?: unknown;
+  connect(callback?: (error?: Error) => void): Promise<unknown> | undefined;
+  end(): Promise<void>;
+  on(event: 'error', listener: () => void): unknown;
+  query(sql: string): Promise<{ readonly rows: readonly Record<string, unknown>[] }>;
+}
+
+/** @internal */
+export type ClientClass = new (options: object) => SearchingClient;
 
 /** `pg-pool` itself, which falls back to `pg`'s own client where nobody gives it one. */
 type BasePool = new (options: object) => { readonly Client: ClientClass };

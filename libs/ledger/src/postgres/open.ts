@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import { readBesideAddress } from './beside-address.js';
-import { javaScriptClient, tlsOf, usesNative } from './javascript-client.js';
+import { hostListClient } from './host-list-client.js';
+import { javaScriptClient, tlsOf, usesNative, type ClientClass } from './javascript-client.js';
 import { CONNECT_TIMEOUT_MS } from './connection-defaults.js';
 
 /** @internal */
@@ -30,7 +31,7 @@ export function open(
   options: Omit<PostgresOptions, 'type'>,
   { applicationName, poolSize }: OpenDefaults,
 ): DataSource {
-  const { options: read, tlsOf: url } = readBesideAddress(options);
+  const { options: read, tlsOf: url, hostList } = readBesideAddress(options);
   const dataSource = new DataSource({
     applicationName,
     ...read,
@@ -41,9 +42,23 @@ export function open(
   });
   const ssl = url === undefined ? undefined : tlsOf(dataSource, url);
   if (ssl !== undefined) dataSource.setOptions({ ssl });
-  const Client = usesNative(dataSource) ? javaScriptClient(dataSource) : undefined;
-  if (Client) dataSource.setOptions({ extra: { ...(read.extra as object | undefined), Client } });
+  const extra = (read.extra ?? {}) as { readonly Client?: ClientClass };
+  const isReplaced = hostList !== undefined || usesNative(dataSource);
+  const Base = isReplaced
+    ? (nonNative(extra.Client, dataSource) ?? javaScriptClient(dataSource))
+    : undefined;
+  if (Base === undefined) return dataSource;
+  const Client = hostList === undefined ? Base : hostListClient(Base, hostList);
+  dataSource.setOptions({ extra: { ...extra, Client, hostList } });
   return dataSource;
+}
+
+/** A client of the application's own that can be used. */
+function nonNative(
+  given: ClientClass | undefined,
+  dataSource: DataSource,
+): ClientClass | undefined {
+  return usesNative(dataSource) ? undefined : given;
 }
 
 /**

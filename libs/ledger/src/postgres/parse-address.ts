@@ -1,8 +1,13 @@
+import { listedHosts, splitHosts, type ServerPlace } from './address-hosts.js';
+
 /** What an address says; what it does not say is undefined. @internal */
 export interface PostgresAddress {
-  /** Name, IP address or folder of a unix socket. */
+  /** Name, IP address or folder of a unix socket; the first of several. */
   readonly host: string | undefined;
+  /** Port of that host. */
   readonly port: string | undefined;
+  /** All hosts in the order of the address; empty if it names none. */
+  readonly hosts: readonly ServerPlace[];
   readonly user: string | undefined;
   readonly password: string | undefined;
   readonly database: string | undefined;
@@ -17,7 +22,8 @@ const NEEDS_ENCODING = / |%[^a-f0-9]|%[a-f0-9][^a-f0-9]/i;
 
 /**
  * Reads an address as `pg` does: URLs, URLs whose host is empty or a percent-encoded folder,
- * `socket:/folder?db=app`, and `/folder app`.
+ * `socket:/folder?db=app`, and `/folder app`. Several hosts, which `pg` does not know, as libpq does:
+ * `postgres://h1:5432,h2:5433/app` and `postgres:///app?host=h1,h2&port=5432,5433`.
  * Source: pg-connection-string 2.6 to 2.14, `parse`.
  *
  * @throws Error without the address in it if `pg` can't read it
@@ -28,7 +34,8 @@ export function parseAddress(url: string): PostgresAddress {
     const [host, database] = url.split(' ');
     return addressOf({ host, database }, new Map());
   }
-  const read = readUrl(url);
+  const { url: single, places } = splitHosts(url);
+  const read = readUrl(single);
   const parameters = new Map(read.searchParams);
   const user = parameters.get('user') || decodeURIComponent(read.username);
   const password = parameters.get('password') || decodeURIComponent(read.password);
@@ -42,16 +49,11 @@ export function parseAddress(url: string): PostgresAddress {
   // Of a folder beside `host=` the folder is a part of the database's name.
   const isFolder = Boolean(given) && /^%2f/i.test(hostname);
   const path = (isFolder ? `/${hostname}${read.pathname}` : read.pathname).slice(1);
-  return addressOf(
-    {
-      host: given || decodeURIComponent(hostname),
-      port: parameters.get('port') || read.port,
-      user,
-      password,
-      database: decodeURI(path),
-    },
-    parameters,
-  );
+  const port = parameters.get('port') || (places ? undefined : read.port);
+  const hosts =
+    places && !given ? places : listedHosts(given || decodeURIComponent(hostname), port);
+  const database = decodeURI(path);
+  return addressOf({ ...hosts[0], user, password, database }, parameters, hosts);
 }
 
 type Parts = Partial<Record<'host' | 'port' | 'user' | 'password' | 'database', string>>;
@@ -59,10 +61,12 @@ type Parts = Partial<Record<'host' | 'port' | 'user' | 'password' | 'database', 
 function addressOf(
   { host, port, user, password, database }: { [K in keyof Parts]: Parts[K] | undefined },
   parameters: ReadonlyMap<string, string>,
+  hosts: readonly ServerPlace[] = [{ host: host ?? '', port: port || undefined }],
 ): PostgresAddress {
   return {
     host: host || undefined,
     port: port || undefined,
+    hosts: hosts.length === 1 && !host ? [] : hosts,
     user: user || undefined,
     password: password || undefined,
     database: database || undefined,

@@ -2,11 +2,12 @@ import type { Duplex } from 'node:stream';
 import type { DataSource } from 'typeorm';
 import { isLedgerError } from '../errors/ledger.error.js';
 import { isSinkHaltError, isSinkTransientError, SinkHaltError } from '../errors/sink.errors.js';
+import { hostListOf } from './host-list.js';
 import { trackStreams, type PostgresOptions } from './open.js';
 import { classifyPgError, toSinkError } from './classify-pg-error.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 import type { PgClient } from './pg-client.js';
-import { ConnectError } from './connect-error.js';
+import { ConnectError, NoServerError } from './connect-error.js';
 import { connectionSchema } from './connection-schema.js';
 import { PgLease, StatementError } from './pg-lease.js';
 import { PgSession } from './pg-session.js';
@@ -59,6 +60,8 @@ export class PgConnections implements SessionLender {
   /** Those of a DataSource of its own; also while the pool knows nothing of them yet. */
   readonly #sockets = new Set<Duplex>();
   #isTracked = false;
+  /** A search for a server ends with the connections. */
+  #cuts = 0;
   #initializing: Promise<unknown> | undefined;
   #isClosed = false;
 
@@ -86,19 +89,38 @@ export class PgConnections implements SessionLender {
   /** `connectTimeoutMS` ends with the log-in: a server that is silent behind it is waited for for ever. */
   async #initialize(dataSource: DataSource): Promise<void> {
     this.#track(dataSource);
-    const initialized = dataSource.initialize();
+    const initialized = this.#search(dataSource, () => dataSource.initialize());
     try {
       await new Deadline(this.options.initializeMs ?? INITIALIZE_MS).race(initialized);
     } catch (error) {
       if (error instanceof DeadlineError) this.cut();
       // TypeORM must be done with it before the next try.
       await initialized.catch(() => {});
-      throw new ConnectError(error, dataSource.options as PostgresOptions);
+      throw connectError(error, dataSource);
+    }
+  }
+
+  /**
+   * Of several servers each is tried once, unless one says what a person must mend: a wrong password is
+   * wrong everywhere.
+   */
+  async #search<T>(dataSource: DataSource, connect: () => Promise<T>): Promise<T> {
+    const list = hostListOf(dataSource.options);
+    const cuts = this.#cuts;
+    for (let left = list?.hosts.length ?? 1; ; left--) {
+      try {
+        return await connect();
+      } catch (error) {
+        const isOfServer = list?.placeOf(error) !== undefined;
+        if (!list || !isOfServer || this.#cuts !== cuts || isToBeMended(error)) throw error;
+        if (left === 1) throw new NoServerError(list.refusals);
+      }
     }
   }
 
   /** Destroys every connection at once, those that are opening too. */
   cut(): void {
+    this.#cuts += 1;
     for (const socket of this.#sockets) socket.destroy();
   }
 
@@ -165,7 +187,7 @@ export class PgConnections implements SessionLender {
   /** A failure to connect, with the target that it is about. */
   #named(error: unknown): unknown {
     if (error instanceof ConnectError || this.#isClosed) return error;
-    return new ConnectError(error, this.options.dataSource().options as PostgresOptions);
+    return connectError(error, this.options.dataSource());
   }
 
   #claim(): Acquisition | undefined {
@@ -176,8 +198,11 @@ export class PgConnections implements SessionLender {
 
   async #begin(): Promise<PgLease> {
     const dataSource = await this.ready();
-    const runner = dataSource.createQueryRunner('master');
-    const client = (await runner.connect()) as PgClient;
+    const { client, runner } = await this.#search(dataSource, async () => {
+      // One that failed to connect would give the same failure again.
+      const runner = dataSource.createQueryRunner('master');
+      return { client: (await runner.connect()) as PgClient, runner };
+    });
     const lease = new PgLease(client, runner, (over) => this.#leases.delete(over));
     this.#leases.add(lease);
     return lease;
@@ -207,6 +232,15 @@ export class PgConnections implements SessionLender {
     const dataSource = this.options.dataSource();
     if (dataSource.isInitialized) await dataSource.destroy();
   }
+}
+
+function connectError(error: unknown, { options }: DataSource): ConnectError {
+  const place = hostListOf(options)?.placeOf(error);
+  return new ConnectError(error, options as PostgresOptions, place);
+}
+
+function isToBeMended(error: unknown): boolean {
+  return classifyPgError(readPgError(error)) === 'halt';
 }
 
 /**

@@ -1,5 +1,6 @@
 import { isLedgerError } from '../errors/ledger.error.js';
-import { ConnectError, describeConnectFailure } from './connect-error.js';
+import { ConnectError, describeConnectFailure, NoServerError } from './connect-error.js';
+import { describePlace, shown, type DatabaseTarget } from './describe-target.js';
 import { nameOfCode } from './sql-states.js';
 
 /** A failure without any text of the server's, which may hold users' values. @internal */
@@ -65,10 +66,21 @@ export function readPgError(error: unknown, target?: string): PgFailure {
 
 /** The failure behind it, with the target in its words. */
 function readConnectError({ reason, target }: ConnectError): PgFailure {
+  if (reason instanceof NoServerError) return readNoServer(reason, target);
   const failure = readPgError(reason);
   if (isLedgerError(reason)) return failure;
   const message = text(unwrap(reason).message) ?? '';
   const words = describeConnectFailure({ code: failure.code, message }, target, failure.text);
+  return { ...failure, text: words, cause: causeOf(failure, words) };
+}
+
+/** Of several servers each by itself: `host h1:5432: connection refused (ECONNREFUSED); host h2:5432: …`. */
+function readNoServer({ refusals }: NoServerError, target: DatabaseTarget): PgFailure {
+  const each = refusals.map(([place, why]) => `${describePlace(place)}: ${readPgError(why).text}`);
+  const names = `database ${shown(target.database)}, user ${shown(target.user)}`;
+  const words = `no server takes a connection that can write (${each.join('; ')}), ${names}`;
+  // It is not what one server answered, and another one may be promoted at any time.
+  const failure = { ...readPgError(refusals[0]?.[1]), isAnswer: false };
   return { ...failure, text: words, cause: causeOf(failure, words) };
 }
 

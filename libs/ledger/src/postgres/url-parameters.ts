@@ -14,6 +14,9 @@ const TLS: readonly string[] = [
 /** Parts of the address itself, where they stand behind the question mark. */
 const PARTS: readonly string[] = ['host', 'port', 'user', 'password', 'db', 'encoding'];
 
+/** What the ledger itself reads. */
+const OF_HOSTS: readonly string[] = ['target_session_attrs', 'load_balance_hosts'];
+
 /** What `pg` takes from an address for its session. Source: pg 8.23, connection-parameters.js. */
 const SESSION: readonly string[] = [
   'application_name',
@@ -29,7 +32,7 @@ const SESSION: readonly string[] = [
 ];
 
 /** All parameters that have an effect. @internal */
-export const URL_PARAMETERS: readonly string[] = [...TLS, ...PARTS, ...SESSION];
+export const URL_PARAMETERS: readonly string[] = [...TLS, ...PARTS, ...OF_HOSTS, ...SESSION];
 
 /** Whether the address says anything about TLS. @internal */
 export function hasTls({ parameters }: PostgresAddress): boolean {

@@ -1,0 +1,62 @@
+import type { HostList } from './host-list.js';
+import type { ClientClass, SearchingClient } from './javascript-client.js';
+
+/** Source: `target_session_attrs` of libpq, whose question for servers below version 14 is the same. */
+const QUESTION = `SELECT pg_catalog.pg_is_in_recovery() AS standby,
+  pg_catalog.current_setting('transaction_read_only') = 'on' AS readonly`;
+
+/** A connection may end while it is asked, when nobody else listens to its errors yet. */
+const ignore = (): void => {};
+
+/**
+ * A client for `pg`'s pool that goes to the next server of a list, and is connected only once that
+ * server is what is asked for. One client tries one server; `PgConnections` makes the next try.
+ *
+ * @internal
+ */
+export function hostListClient(Base: ClientClass, list: HostList): ClientClass {
+  return class extends Base {
+    readonly #place;
+
+    constructor(options: object) {
+      const place = list.next;
+      const { password } = options as { password?: unknown };
+      const { host, port } = place;
+      // The pool hides the password from copies.
+      super({ ...options, password, host, port: Number(port) });
+      this.#place = place;
+      this.on('error', ignore);
+    }
+
+    override connect(callback?: (error?: Error) => void): Promise<SearchingClient> | undefined {
+      const connected = this.#connect(super.connect.bind(this));
+      if (callback === undefined) return connected.then(() => this);
+      connected.then(
+        // What the pool throws must not become this promise's.
+        () => process.nextTick(callback),
+        (error: Error) => process.nextTick(callback, error),
+      );
+      return undefined;
+    }
+
+    async #connect(connect: () => Promise<unknown> | undefined): Promise<void> {
+      try {
+        await connect();
+        if (list.wanted !== 'any') await this.#check();
+        list.accept(this.#place);
+      } catch (error) {
+        list.refuse(this.#place, error as Error);
+        // The pool forgets a client that did not connect; this one may have.
+        void this.end().catch(() => undefined);
+        throw error;
+      }
+    }
+
+    async #check(): Promise<void> {
+      const { rows } = await this.query(QUESTION);
+      const { standby, readonly } = rows[0]!;
+      if (standby) throw new Error('is a standby');
+      if (readonly && list.wanted === 'read-write') throw new Error('is read-only');
+    }
+  };
+}
