@@ -15,6 +15,7 @@ import { partitions } from './parts/partitions.part.js';
 import { distance } from './parts/distance.part.js';
 import { processes } from './parts/processes.part.js';
 import { read } from './parts/read.part.js';
+import { beside } from './parts/beside.part.js';
 import { wait } from './parts/wait.part.js';
 import { printPart } from './report/print-part.js';
 import { saveResult, writeReport } from './report/write-report.js';
@@ -31,6 +32,7 @@ const PARTS: readonly Part[] = [
   distance,
   processes,
   wait,
+  beside,
   read,
 ];
 

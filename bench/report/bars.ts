@@ -152,6 +152,14 @@ const waitRules: Rule = (m) => {
   ];
 };
 
+const besideRules: Rule = (m) => {
+  const lag = (contender: string): number =>
+    m.get('beside', { contender, metric: 'lag p99' }) ?? Number.NaN;
+  const ratio = lag('400 reads at once') / lag('no reads');
+  // A batch that stood in line behind the reads would come half a second later: 4 x.
+  return [atMost('lag p99 beside 400 reads, against none', [1.5, 'x'], ratio)];
+};
+
 const otherRules: Rule = (m) => {
   const grown = m.lowest(
     'growth',
@@ -198,6 +206,7 @@ const RULES: readonly Rule[] = [
   httpRules,
   lagRules,
   waitRules,
+  besideRules,
   otherRules,
   processesRules,
   largeTableRules,

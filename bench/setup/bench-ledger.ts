@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Ledger } from '../../libs/ledger/src/assemble-ledger.js';
 import type { LedgerOptions } from '../../libs/ledger/src/config/ledger-options.interface.js';
 import { resolveLedgerOptions } from '../../libs/ledger/src/config/resolve-ledger-options.js';
-import { createLedger } from '../../libs/ledger/src/create-ledger.js';
+import { createLedger, type PostgresLedger } from '../../libs/ledger/src/create-ledger.js';
 import { definitionOf, makeEntry, type EntryKind } from './entries.js';
 
 /** Entries that are recorded between two turns of the event loop, as a busy server would. */
@@ -19,6 +19,8 @@ const silent = (): void => undefined;
 /** A ledger at work on a database, as an application has it. */
 export interface BenchLedger {
   readonly ledger: Ledger;
+  /** Reads on the same pool as the ledger writes. */
+  readonly reader: PostgresLedger['reader'];
   /** Records so many entries as fast as they are written, and waits for the last commit. */
   pump(rows: number): Promise<void>;
   close(): Promise<void>;
@@ -36,7 +38,7 @@ export async function createBenchLedger(
     ...options,
   });
   const complain = (line: string): void => void process.stderr.write(`${line}\n`);
-  const { ledger } = createLedger(definitionOf(kind), resolved, {
+  const { ledger, reader } = createLedger(definitionOf(kind), resolved, {
     log: silent,
     warn: silent,
     error: complain,
@@ -49,6 +51,7 @@ export async function createBenchLedger(
   }
   return {
     ledger,
+    reader,
     pump: (rows) => pump(ledger, kind, rows),
     close: async () => {
       await ledger.shutdown.finish();

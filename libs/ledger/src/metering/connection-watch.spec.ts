@@ -19,7 +19,9 @@ describe('ConnectionWatch', () => {
   ] as const)('does not call back the %s watch after its end', (_name, index, left) => {
     const socket = new Socket();
     const told: string[] = [];
-    const watches = ['a', 'b', 'c'].map((name) => ConnectionWatch.on(socket, () => told.push(name)));
+    const watches = ['a', 'b', 'c'].map((name) =>
+      ConnectionWatch.on(socket, () => told.push(name)),
+    );
     watches[index]!.end();
     watches[index]!.end();
     socket.emit('close');

@@ -252,7 +252,7 @@ export class HandlerCall implements OpenCall {
   ): Promise<void> | undefined {
     if (this.isSettled) return undefined;
     this.isSettled = true;
-    const made = this.scope ? this.scope.runInAsyncScope(this.map, this, end) : this.map(end);
+    const made = this.scope ? this.scope.runInAsyncScope(() => this.map(end)) : this.map(end);
     const held = this.record(made, wait);
     if (held) void held.then(() => this.closed());
     else this.closed();
