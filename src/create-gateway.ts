@@ -35,26 +35,36 @@ export async function createGateway(
   logger: LoggerService | false,
 ): Promise<NestFastifyApplication> {
   const adapter = createAdapter(settings);
-  if (settings.apiKeys.length > 0) askForKeys(adapter, settings.apiKeys);
-  else refuseOtherHosts(adapter.getInstance(), settings.hosts);
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.forRoot(settings, database),
     adapter,
     // An error at boot goes to the caller, who still has a database to stop.
     { logger, abortOnError: false, bodyParser: false },
   );
+  takeRequests(app, settings);
+  bookRefusedCalls(app);
+  return app;
+}
+
+/** Bounds what an application takes of its clients; it must have been made without a body parser. */
+export function takeRequests(app: NestFastifyApplication, settings: GatewaySettings): void {
   new SlowReaders(app.getHttpServer(), settings.clientTimeoutMs);
   takeBodies(app.getHttpAdapter().getInstance(), {
     maxBytes: BODY_LIMIT_BYTES,
     inFlight: new BytesInFlight(settings.bytesInFlight ?? shareOfHeap()),
     anyTypeRoute: settings.upstreamPassThrough.length > 0 ? PASSED_ROUTE : undefined,
   });
-  bookRefusedCalls(app);
-  return app;
 }
 
-/** The server that speaks HTTP, with its limits. */
+/** The server that speaks HTTP, with its limits; it answers only callers that it may answer. */
 export function createAdapter(settings: GatewaySettings): FastifyAdapter {
+  const adapter = createServer(settings);
+  if (settings.apiKeys.length > 0) askForKeys(adapter, settings.apiKeys);
+  else refuseOtherHosts(adapter.getInstance(), settings.hosts);
+  return adapter;
+}
+
+function createServer(settings: GatewaySettings): FastifyAdapter {
   return new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: settings.requestTimeoutMs,
@@ -79,7 +89,7 @@ function askForKeys(adapter: FastifyAdapter, keys: readonly ApiKey[]): void {
   });
 }
 
-/** Books the calls that no interceptor sees. A call without a key is nobody's, and is not booked. */
+/** Books the calls that no handler sees. A call without a key is nobody's, and is not booked. */
 function bookRefusedCalls(app: NestFastifyApplication): void {
   const ledger = app.get<LedgerService<typeof usage>>(getLedgerToken(usage));
   const server = app.getHttpAdapter().getInstance();

@@ -1,7 +1,7 @@
 import { callRequest, endpoints, freeEndpoint, type CallRequest } from '@app/openai';
-import { Body, Controller, Get, Post, Req, Res, UseInterceptors } from '@nestjs/common';
+import { Body, Controller, Get, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { LedgerInterceptor, RecordUsage } from 'nestjs-ledger';
+import { RecordUsage } from 'nestjs-ledger';
 import type { Readable } from 'node:stream';
 import { usage } from '../usage.ledger.js';
 import type { CallersRequest } from './caller.js';
@@ -10,8 +10,6 @@ import { pathBelow } from './path-below.js';
 
 /** Speaks OpenAI's protocol; one entry of the ledger for each request. */
 @Controller('v1')
-// Calls that are refused before the handler have an entry, too.
-@UseInterceptors(LedgerInterceptor)
 export class ChatController {
   constructor(private readonly calls: MeteredCalls) {}
 

@@ -2,6 +2,7 @@ import {
   CallMeter,
   LateCounts,
   Relay,
+  takeCall,
   type CallRequest,
   type CallUsage,
   type Endpoint,
@@ -16,7 +17,7 @@ import { refusedEntry, type CallEntry } from './call-entry.js';
 import { identifyCaller } from './caller.js';
 import { RepeatedCalls } from './repeated-calls.js';
 
-/** What the handler leaves for the mapper. A call that was refused before it has neither. */
+/** What the handler leaves for the mapper; neither if it has thrown before. */
 type MeteredRequest = HoldingRequest & {
   bookNow?: (used: CallUsage, end: UsageEnd) => CallEntry;
   bookLater?: (end: UsageEnd) => void;
@@ -51,6 +52,7 @@ export class MeteredCalls {
     http: MeteredRequest,
     reply: FastifyReply,
   ): Promise<Buffer | Readable> {
+    takeCall(reply);
     const at = new Date();
     const model = request?.model ?? null;
     const meter = new CallMeter(endpoint, request);

@@ -1,15 +1,7 @@
-import { freeEndpoint, namesIn, openAiError } from '@app/openai';
-import {
-  All,
-  Controller,
-  Inject,
-  NotFoundException,
-  Req,
-  Res,
-  UseInterceptors,
-} from '@nestjs/common';
+import { freeEndpoint, namesIn, openAiError, takeCall } from '@app/openai';
+import { All, Controller, Inject, NotFoundException, Req, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { LedgerInterceptor, RecordUsage, type UsageCall } from 'nestjs-ledger';
+import { RecordUsage, type UsageCall } from 'nestjs-ledger';
 import type { Readable } from 'node:stream';
 import { usage } from '../usage.ledger.js';
 import type { CallersRequest } from './caller.js';
@@ -29,7 +21,6 @@ function entryOfPassed(call: UsageCall<unknown, typeof usage>) {
 
 /** Passes any other path of the upstream through, as it is, and books it without tokens. */
 @Controller('v1')
-@UseInterceptors(LedgerInterceptor)
 export class PassThroughController {
   constructor(
     private readonly calls: MeteredCalls,
@@ -42,6 +33,7 @@ export class PassThroughController {
     @Req() http: PassedRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Buffer | Readable> {
+    takeCall(reply);
     http.isUnknown = true;
     const path = pathBelow(http);
     // The gateway's own, of which the upstream knows nothing.

@@ -8,7 +8,7 @@ export { LoopbackProvider } from './loopback.provider.js';
 export { openAiError } from './openai-error.js';
 export { OpenAiErrorFilter } from './openai-error.filter.js';
 export { openAiValidationPipe } from './openai-validation.pipe.js';
-export { onRefusedCall } from './refused-calls.js';
+export { onRefusedCall, takeCall } from './refused-calls.js';
 export { Relay } from './relay.js';
 export { Upstream } from './upstream.js';
 export { upstreamApiKey, upstreamBaseUrl } from './upstream-settings.js';

@@ -1,10 +1,4 @@
-import type {
-  FastifyInstance,
-  FastifyReply,
-  FastifyRequest,
-  onRequestHookHandler,
-  preHandlerHookHandler,
-} from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { whenOver } from './when-over.js';
 
 /** A call that its handler never heard of. */
@@ -21,11 +15,12 @@ const HANDED_ON = Symbol('handed on');
 type MarkedReply = FastifyReply & { [HANDED_ON]?: boolean };
 
 /**
- * Calls back once for each call of some routes that ends before Nest has it, so that no interceptor and
- * no filter of a controller sees it: a body that is no JSON, too long, too slow, or never there in
- * full. Calls that an `onRequest` hook of the server answers are left out.
+ * Calls back once for each call of some routes that ends before its handler has it: a body that is no JSON,
+ * too long, too slow, never there in full, or refused by a pipe. The handler says with `takeCall` that it has
+ * a call. Calls that an `onRequest` hook of the server answers are left out.
  *
- * The hooks are the routes' own, so that requests for other routes meet none.
+ * A hook and no interceptor: one more pass through Nest for each call that is not refused costs more than
+ * all of its metering. The hook is the routes' own, so that requests for other routes meet none.
  *
  * @param server before its routes are made
  * @param paths as the routes will be declared
@@ -46,16 +41,15 @@ export function onRefusedCall(
     });
     done();
   };
-  // The body is here, and the handler is next.
-  const handOn: preHandlerHookHandler = (_request, reply: MarkedReply, done) => {
-    reply[HANDED_ON] = true;
-    done();
-  };
   server.addHook('onRoute', (route) => {
     if (!paths.includes(route.url)) return;
     route.onRequest = [route.onRequest ?? [], watch].flat();
-    route.preHandler = [route.preHandler ?? [], handOn].flat();
   });
+}
+
+/** The handler has the call: it is not refused any more, whatever becomes of it. */
+export function takeCall(reply: FastifyReply): void {
+  (reply as MarkedReply)[HANDED_ON] = true;
 }
 
 /** What Node's own server answered past the application; 0 if the client just left. */
