@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Observable } from 'rxjs';
 import { DataSource } from 'typeorm';
-import { createAdapter, createGateway } from '../../src/create-gateway.js';
+import { createAdapter, createGateway, takeRequests } from '../../src/create-gateway.js';
 import { GatewayDatabase } from '../../src/database/gateway-database.js';
 import { readGatewaySettings } from '../../src/gateway-settings.js';
 import { usage } from '../../src/usage.ledger.js';
@@ -112,8 +112,10 @@ async function createPlain(): Promise<NestFastifyApplication> {
       : PlainModule.with(mode === 'insert' ? insertByHandler : nothing, []);
   const app = await NestFactory.create<NestFastifyApplication>(module, createAdapter(settings), {
     logger: false,
-    rawBody: true,
+    bodyParser: false,
   });
+  // Without the ledger, and otherwise as the gateway is.
+  takeRequests(app, settings);
   if (mode === 'empty') app.useGlobalInterceptors(new EmptyInterceptor());
   return app;
 }

@@ -4,7 +4,8 @@ import type { FastifyReply } from 'fastify';
 import type { Readable } from 'node:stream';
 import { callEntry, type CallEntry } from '../../src/chat/call-entry.js';
 import { PriceBook } from '../../src/prices/price-book.js';
-import { identifyCaller, type CallersRequest } from '../../src/chat/caller.js';
+import { identifyCaller } from '../../src/chat/caller.js';
+import type { HoldingRequest } from '../../src/intake/take-bodies.js';
 
 /** Writes down a call, or does nothing; awaited before the answer goes out. */
 export type WriteDown = (entry: CallEntry) => Promise<void>;
@@ -23,13 +24,14 @@ export class PlainChatController {
   @Post('completions')
   async complete(
     @Body({ schema: callRequest }) request: CallRequest,
-    @Req() http: CallersRequest & { rawBody?: Buffer },
+    @Req() http: HoldingRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Buffer | Readable> {
-    const caller = identifyCaller(request.user || undefined, http.headers);
+    const caller = (http.caller ??= identifyCaller(request.user || undefined, http.headers));
     const endpoint = endpoints.chat;
     const meter = new CallMeter(endpoint, request);
-    const { method, headers, rawBody: body } = http;
+    http.meter = meter;
+    const { method, headers, rawBody: body, held } = http;
     const answer = await this.relay.answer({
       endpoint,
       method,
@@ -38,6 +40,7 @@ export class PlainChatController {
       json: request,
       meter,
       reply,
+      held,
     });
     const used = await meter.settle();
     const call = { caller, endpoint: endpoint.name, model: request.model, used };
