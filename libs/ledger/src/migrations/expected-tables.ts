@@ -17,7 +17,7 @@ export interface ExpectedColumn {
 /** One table as the definition wants it. @internal */
 export interface ExpectedTable {
   readonly name: string;
-  /** The column that must be unique by itself, so that `ON CONFLICT` can name it. */
+  /** The column that must be unique by itself, so that no entry is there twice. */
   readonly key: string;
   readonly columns: readonly ExpectedColumn[];
 }

@@ -56,6 +56,30 @@ describe('verifyTable', () => {
     expect(statements).toBe(1);
   });
 
+  it('warns of rules that COPY does not run, and of children in which entries can be twice', async () => {
+    await client.query(`CREATE TABLE "${schema}".old (LIKE ${entries}) INHERITS (${entries});
+      CREATE TABLE "${schema}".kept (LIKE ${entries} INCLUDING INDEXES) INHERITS (${entries});
+      CREATE RULE own AS ON INSERT TO ${entries} DO ALSO SELECT 1;
+      CREATE RULE other AS ON UPDATE TO ${entries} DO ALSO SELECT 1`);
+    const faults = await verify(usage, { deadLetters: false });
+    expect(faults.filter(({ subject }) => !subject.startsWith('entries'))).toMatchObject([
+      {
+        kind: 'warning',
+        object: 'rule',
+        subject: 'own',
+        problem: `rule own of "${schema}"."entries" is not run by COPY, only with strategy: 'insert'`,
+      },
+      {
+        kind: 'warning',
+        subject: `"${schema}".old`,
+        remedy: `CREATE UNIQUE INDEX ON "${schema}".old (uuid)`,
+      },
+    ]);
+    await client.query(faults.find(({ subject }) => subject.endsWith('old'))!.remedy);
+    await client.query(`DROP RULE own ON ${entries}`);
+    expect((await verify()).filter(({ subject }) => !subject.startsWith('entries'))).toEqual([]);
+  });
+
   it('names missing tables and the command that makes them', async () => {
     await client.query(`DROP SCHEMA "${schema}" CASCADE`);
     const remedy = `run \`${migrateCommand(usage)}\`, or set migrations: 'run'`;

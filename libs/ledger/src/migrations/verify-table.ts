@@ -128,7 +128,9 @@ function compare(comparison: Comparison, found: FoundTable | null): TableFault[]
   }
   if (found.kind !== 'r' && found.kind !== 'p') {
     const problem = `${sqlName} is not a table`;
-    return [{ kind: 'different', subject, problem, remedy: 'give the ledger another table name' }];
+    const remedy =
+      "give the ledger another table name; of a view that takes rows: migrations: 'off'";
+    return [{ kind: 'different', subject, problem, remedy }];
   }
   const faults: TableFault[] = [];
   for (const column of expected.columns) {
@@ -145,6 +147,7 @@ function compare(comparison: Comparison, found: FoundTable | null): TableFault[]
   }
   faults.push(...unknownColumns(sqlName, expected, found), ...privileges(comparison, found));
   faults.push(...leftCheck(sqlName, expected, found));
+  faults.push(...insertRules(sqlName, found), ...openChildren(expected, found));
   return faults;
 }
 
@@ -160,6 +163,29 @@ function leftCheck(sqlName: string, { name }: ExpectedTable, found: FoundTable):
       remedy: `ALTER TABLE ${sqlName} DROP CONSTRAINT ${quoteIdentifier(check)}, or convert again`,
     },
   ];
+}
+
+/** Source: PostgreSQL's manual, COPY: it invokes triggers, and no rules. */
+function insertRules(sqlName: string, { insertRules: rules }: FoundTable): TableFault[] {
+  return rules.map((name) => ({
+    kind: 'warning',
+    object: 'rule',
+    subject: name,
+    problem: `rule ${name} of ${sqlName} is not run by COPY, only with strategy: 'insert'`,
+    remedy: 'make it a trigger',
+  }));
+}
+
+/** A trigger may put rows there. An index of the parent knows nothing of them. */
+function openChildren({ key }: ExpectedTable, { children }: FoundTable): TableFault[] {
+  return children
+    .filter(({ uniqueWith }) => !uniqueWith.includes(key))
+    .map(({ name }) => ({
+      kind: 'warning',
+      subject: name,
+      problem: `${name}, a child table, has no unique index with ${key}: a repeated entry is written twice`,
+      remedy: `CREATE UNIQUE INDEX ON ${name} (${key})`,
+    }));
 }
 
 function privileges({ catalog, expected, sqlName }: Comparison, found: FoundTable): TableFault[] {

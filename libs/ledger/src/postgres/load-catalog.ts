@@ -42,6 +42,14 @@ export interface FoundFunction {
   readonly body: string;
 }
 
+/** A table that inherits from another. @internal */
+export interface FoundChild {
+  /** As SQL names it at this moment. */
+  readonly name: string;
+  /** Columns of its unique indexes: whole, valid. */
+  readonly uniqueWith: readonly string[];
+}
+
 /** One table as the server has it. @internal */
 export interface FoundTable {
   /** `pg_class.relkind`: `r` ordinary, `p` partitioned, else something that is no table. */
@@ -49,6 +57,10 @@ export interface FoundTable {
   readonly columns: readonly FoundColumn[];
   /** Columns that are unique by themselves: whole index, valid, not deferrable. */
   readonly uniqueColumns: readonly string[];
+  /** Names of its rules ON INSERT. */
+  readonly insertRules: readonly string[];
+  /** Children by inheritance; partitions are none. */
+  readonly children: readonly FoundChild[];
   /** Names of its CHECK constraints. */
   readonly checks: readonly string[];
   /** The table and its partitions, as SQL names them at this moment. */
@@ -109,6 +121,20 @@ SELECT pg_catalog.json_build_object(
           JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
           WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
             AND i.indnkeyatts = 1 AND i.indpred IS NULL), '[]'::json),
+        'insertRules', coalesce((
+          SELECT pg_catalog.json_agg(w.rulename ORDER BY w.rulename) FROM pg_catalog.pg_rewrite w
+          WHERE w.ev_class = c.oid AND w.ev_type = '3'), '[]'::json),
+        'children', coalesce((
+          SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+            'name', h.inhrelid::pg_catalog.regclass::text,
+            'uniqueWith', coalesce((
+              SELECT pg_catalog.json_agg(a.attname)
+              FROM pg_catalog.pg_index i
+              JOIN pg_catalog.pg_attribute a ON a.attrelid = h.inhrelid
+                AND a.attnum = ANY (i.indkey::pg_catalog.int2[])
+              WHERE i.indrelid = h.inhrelid AND i.indisunique AND i.indisvalid
+                AND i.indpred IS NULL), '[]'::json)) ORDER BY h.inhrelid)
+          FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid AND c.relkind = 'r'), '[]'::json),
         'checks', coalesce((
           SELECT pg_catalog.json_agg(k.conname) FROM pg_catalog.pg_constraint k
           WHERE k.conrelid = c.oid AND k.contype = 'c'), '[]'::json),

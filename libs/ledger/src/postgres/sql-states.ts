@@ -52,6 +52,8 @@ export const SQL_STATES: Readonly<Record<string, readonly [name: string, verdict
   '42501': ['insufficient_privilege', 'halt'],
   '42703': ['undefined_column', 'halt'],
   '42804': ['datatype_mismatch', 'halt'],
+  // Of COPY to a view, through which INSERT may write.
+  '42809': ['wrong_object_type', 'no-copy'],
   '42P01': ['undefined_table', 'halt'],
   '42P10': ['invalid_column_reference', 'halt'],
   '42': ['syntax error or access rule violation', 'halt'],
@@ -62,6 +64,8 @@ export const SQL_STATES: Readonly<Record<string, readonly [name: string, verdict
   '53': ['insufficient resources', 'transient'],
   // A value too long for an index, say: waiting does not make it shorter.
   '54': ['program limit exceeded', 'row'],
+  // Of INSERT into a view that takes no rows: waiting does not change it.
+  '55000': ['object_not_in_prerequisite_state', 'halt'],
   '55P03': ['lock_not_available', 'transient'],
   '55': ['object not in prerequisite state', 'transient'],
   '57014': ['query_canceled', 'transient'],

@@ -1,7 +1,7 @@
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import { rowColumns } from '../entry/columns.js';
 import { SinkHaltError, SinkRowError } from '../errors/sink.errors.js';
-import type { EachRowResult, RefusedRow } from '../ports/ledger-sink.interface.js';
+import type { EachRowResult, RefusedRow, WriteResult } from '../ports/ledger-sink.interface.js';
 import { classifyPgError, toSinkError } from '../postgres/classify-pg-error.js';
 import { CommandStatement } from '../postgres/command-statement.js';
 import { StatementError } from '../postgres/pg-lease.js';
@@ -9,13 +9,15 @@ import { readPgError, type PgFailure } from '../postgres/read-pg-error.js';
 import { settingsCommand } from '../postgres/transaction-settings.js';
 import { columnArrays, rowTypes } from './column-arrays.js';
 import { ANSWER_SQL, carrierTypes, carrySql, eachRowSql } from './each-row-sql.js';
-import type { MissingWriter } from './missing-writer.js';
 import { PickedRows } from './picked-rows.js';
 import type { TableShape } from './read-table-shape.js';
 import type { BatchAttempt } from './strategy-writer.interface.js';
 
 /** Share of the attempt's time in which rows are begun: the commit and the answer need the rest. */
 const TIME_SHARE = 0.6;
+
+/** Writes rows that may be in the table, by the columns of its key. @throws StatementError */
+type WriteMissing = (attempt: BatchAttempt, key: readonly string[]) => Promise<WriteResult>;
 
 /** What became of each row, as it is collected. */
 class Collected {
@@ -37,13 +39,13 @@ export class EachRowWriter {
   readonly #types: readonly ColumnType[];
   readonly #columns: readonly string[];
   readonly #tableName: string;
-  readonly #missing: MissingWriter;
+  readonly #writeMissing: WriteMissing;
 
-  constructor(table: LedgerTable, missing: MissingWriter) {
+  constructor(table: LedgerTable, writeMissing: WriteMissing) {
     this.#types = rowTypes(table);
     this.#columns = rowColumns(table);
     this.#tableName = table.table;
-    this.#missing = missing;
+    this.#writeMissing = writeMissing;
   }
 
   /** @throws StatementError if no row is at fault: nothing was written, unless it says otherwise */
@@ -115,7 +117,7 @@ export class EachRowWriter {
     const tryRow = async (index: number, isSecond: boolean): Promise<void> => {
       const row = { ...attempt, batch: new PickedRows(batch, [index]) };
       try {
-        const result = await this.#missing.write(row, shape.key);
+        const result = await this.#writeMissing(row, shape.key);
         if (result.duplicates.length > 0) collected.duplicates.push(index);
         else if (result.conflicts.length > 0) collected.conflicts.push(index);
         else if (result.notStored === undefined) collected.written++;

@@ -5,20 +5,37 @@ import { StatementError } from '../postgres/pg-lease.js';
 import { settingsCommand } from '../postgres/transaction-settings.js';
 import { arraySource } from './array-source.js';
 import { columnArrays, rowTypes } from './column-arrays.js';
+import { splitCopies } from './split-copies.js';
 import { PickedRows } from './picked-rows.js';
 import type { BatchAttempt } from './strategy-writer.interface.js';
-import {
-  compareSql,
-  findSameSql,
-  insertMissingSql,
-  readInserted,
-  type RowSource,
-} from './table-sql.js';
+import { compareSql, findSameSql, readPositions, type RowSource } from './table-sql.js';
+
+/** How rows are written that may be in the table. @internal */
+export interface MissingOptions {
+  /** Columns of the primary key. */
+  readonly key: readonly string[];
+  /** Writes rows that are not there. @throws StatementError */
+  readonly writeNew: (attempt: BatchAttempt) => Promise<WriteResult>;
+  /** The batch may have several rows of one key. */
+  readonly hasCopies: boolean;
+}
+
+/** Rows of a batch by what the table says of them. */
+interface Compared {
+  /** Duplicates and conflicts; nothing is written yet. */
+  readonly result: WriteResult;
+  /** Indexes of the others, from 0, ascending. */
+  readonly missing: readonly number[];
+}
 
 /**
- * The path for rows that may be in the table, for both strategies: one INSERT that skips them. It
- * needs no temporary table, so no privilege beyond INSERT and SELECT, and no event trigger of the
- * database's hears of it.
+ * The path for rows that may be in the table, for both strategies: first asks which are there and
+ * whether they say the same, then writes the others as if they were new. Another writer may be faster;
+ * then the server answers 23505, nothing was written, and the caller begins again.
+ *
+ * It needs no ON CONFLICT, which a table with rules refuses, no RETURNING, which a policy may refuse, and
+ * no temporary table. Batches that are all there, as after a lost answer or at a second replay, are
+ * only read.
  *
  * @internal
  */
@@ -34,45 +51,57 @@ export class MissingWriter {
   /**
    * Writes the rows that are not there, and compares the others.
    *
-   * @param key columns of the primary key
-   * @throws StatementError
+   * @throws StatementError; its row number counts the rows of the batch
    */
-  async write(attempt: BatchAttempt, key: readonly string[]): Promise<WriteResult> {
-    const { batch, isAwaited, session, sqlTable } = attempt;
-    const parameters = await columnArrays(batch, this.#types);
-    const commands = [
-      settingsCommand(session.deadline, isAwaited),
-      { sql: insertMissingSql(sqlTable, this.#source, key), parameters },
-    ];
-    const results = await session.run(new CommandStatement(commands));
-    const { inserted, others } = readInserted(results[1]);
-    if (others.length === 0) return { written: batch.count, duplicates: [], conflicts: [] };
-    return this.#compare(attempt, { key, inserted, others });
+  async write(attempt: BatchAttempt, options: MissingOptions): Promise<WriteResult> {
+    const { key, writeNew, hasCopies } = options;
+    const all = Array.from({ length: attempt.batch.count }, (_, index) => index);
+    const { missing, result } = await this.#compare(attempt, all, key);
+    if (missing.length === 0) return result;
+    if (!hasCopies) return addResults(result, await writePicked(attempt, missing, writeNew));
+    const { firsts, copies } = splitCopies(attempt.batch, missing, this.#fieldsOf(key));
+    const written = addResults(result, await writePicked(attempt, firsts, writeNew));
+    if (copies.length === 0) return written;
+    return addResults(written, await this.#compareCopies(attempt, copies, key));
   }
 
-  /** A transaction of its own: only a later snapshot has what others committed meanwhile. */
-  async #compare(
-    { batch, session, sqlTable }: BatchAttempt,
-    { key, inserted, others }: { key: readonly string[]; inserted: number; others: number[] },
+  /** Rows whose key the batch itself has just brought in. */
+  async #compareCopies(
+    attempt: BatchAttempt,
+    copies: readonly number[],
+    key: readonly string[],
   ): Promise<WriteResult> {
-    const duplicates: number[] = [];
-    const conflicts: number[] = [];
     try {
-      const parameters = await columnArrays(new PickedRows(batch, others), this.#types);
-      const sql = compareSql(sqlTable, this.#source, key);
-      const commands = [settingsCommand(session.deadline, false), { sql, parameters }];
-      const results = await session.run(new CommandStatement(commands));
-      for (const [position, differs] of results[1]?.rows ?? []) {
-        (differs === 't' ? conflicts : duplicates).push(others[Number(position) - 1]!);
-      }
+      const { missing, result } = await this.#compare(attempt, copies, key);
+      // The first of its key was taken and not stored, or stored elsewhere; so would this one be.
+      return { ...result, written: missing.length, notStored: missing.length };
     } catch (error) {
-      // The insert before it is committed.
+      // The rows before it are committed.
       throw error instanceof StatementError ? new StatementError(error.failure, false) : error;
     }
-    const found = duplicates.length + conflicts.length;
-    const written = batch.count - found;
-    const notStored = Math.max(0, written - inserted);
-    return { written, duplicates, conflicts, ...(notStored > 0 ? { notStored } : {}) };
+  }
+
+  async #compare(
+    { batch, session, sqlTable }: BatchAttempt,
+    indexes: readonly number[],
+    key: readonly string[],
+  ): Promise<Compared> {
+    const rows = indexes.length === batch.count ? batch : new PickedRows(batch, indexes);
+    const parameters = await columnArrays(rows, this.#types);
+    const sql = compareSql(sqlTable, this.#source, key);
+    const commands = [settingsCommand(session.deadline, false), { sql, parameters }];
+    const results = await session.run(new CommandStatement(commands));
+    const [same = [], other = []] = readPositions(results[1]);
+    const isThere = new Set([...same, ...other]);
+    const toIndex = (position: number): number => indexes[position]!;
+    return {
+      result: { written: 0, duplicates: same.map(toIndex), conflicts: other.map(toIndex) },
+      missing: indexes.filter((_, position) => !isThere.has(position)),
+    };
+  }
+
+  #fieldsOf(key: readonly string[]): number[] {
+    return key.map((name) => this.#source.columns.indexOf(name)).filter((field) => field >= 0);
   }
 
   /** @returns indexes of the rows that are there with equal content @throws StatementError */
@@ -83,4 +112,36 @@ export class MissingWriter {
     const results = await session.run(new CommandStatement(commands));
     return (results[1]?.rows ?? []).map(([position]) => Number(position) - 1);
   }
+}
+
+async function writePicked(
+  attempt: BatchAttempt,
+  indexes: readonly number[],
+  writeNew: MissingOptions['writeNew'],
+): Promise<WriteResult> {
+  const { batch } = attempt;
+  if (indexes.length === batch.count) return writeNew(attempt);
+  try {
+    return await writeNew({ ...attempt, batch: new PickedRows(batch, indexes) });
+  } catch (error) {
+    if (!(error instanceof StatementError)) throw error;
+    const { failure, outcomeKnown } = error;
+    const index = failure.rowNumber === undefined ? undefined : indexes[failure.rowNumber - 1];
+    if (index === undefined) throw error;
+    throw new StatementError({ ...failure, rowNumber: index + 1 }, outcomeKnown);
+  }
+}
+
+/** What became of all rows of a batch, of what became of its parts. */
+function addResults(...results: readonly WriteResult[]): WriteResult {
+  const ascending = (one: number, other: number): number => one - other;
+  const sum = (of: (result: WriteResult) => number): number =>
+    results.reduce((total, result) => total + of(result), 0);
+  const notStored = sum((result) => result.notStored ?? 0);
+  return {
+    written: sum(({ written }) => written),
+    duplicates: results.flatMap(({ duplicates }) => duplicates).sort(ascending),
+    conflicts: results.flatMap(({ conflicts }) => conflicts).sort(ascending),
+    ...(notStored > 0 ? { notStored } : {}),
+  };
 }

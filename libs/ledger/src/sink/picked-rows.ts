@@ -17,8 +17,17 @@ export class PickedRows implements RowBatch {
     return this.#rows.reduce((sum, row) => sum + row.length, 0);
   }
 
+  /** Rows that are neighbours in memory are one view: a socket takes few large parts sooner. */
   slices(): Buffer[] {
-    return [...this.#rows];
+    const slices: Buffer[] = [];
+    for (const row of this.#rows) {
+      const last = slices.at(-1);
+      const isNext =
+        last?.buffer === row.buffer && last.byteOffset + last.length === row.byteOffset;
+      if (!isNext) slices.push(row);
+      else slices.splice(-1, 1, Buffer.from(row.buffer, last.byteOffset, last.length + row.length));
+    }
+    return slices;
   }
 
   row(index: number): Buffer {

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { rowBatch } from '../sink-kit/sink-trial.js';
+import { PickedRows } from './picked-rows.js';
 import {
   AGAIN,
   ATTEMPT,
@@ -20,10 +21,22 @@ describe('a row that COPY refuses by name', () => {
   it.each([ATTEMPT, AGAIN])('breaks a CHECK (mayExist $mayExist)', async (attempt) => {
     await test.database.sql(`ALTER TABLE $T ADD CONSTRAINT nice CHECK (memo NOT LIKE '%poison%')`);
     const told = await refusal(test.makeSink().write(test.batchOf(MEMOS), attempt));
-    // Only COPY names rows.
-    const rowNumber = attempt === ATTEMPT ? 3 : undefined;
-    expect(told).toEqual({ kind: 'row', sqlState: '23514', subject: 'nice', rowNumber });
+    expect(told).toEqual({ kind: 'row', sqlState: '23514', subject: 'nice', rowNumber: 3 });
     expect(await test.count()).toBe(0);
+  });
+
+  it('is named by its place in the batch, though rows before it are there already', async () => {
+    const sink = test.makeSink();
+    const batch = test.batchOf(MEMOS);
+    await sink.write(new PickedRows(batch, [0, 1]), ATTEMPT);
+    await test.database.sql(`ALTER TABLE $T ADD CONSTRAINT nice CHECK (memo NOT LIKE '%poison%')`);
+    for (const attempt of [ATTEMPT, AGAIN]) {
+      expect(await refusal(sink.write(batch, attempt))).toMatchObject({
+        kind: 'row',
+        rowNumber: 3,
+      });
+    }
+    expect(await test.count()).toBe(2);
   });
 
   it('breaks a unique index of the user’s own, whichever path finds it', async () => {
@@ -31,10 +44,10 @@ describe('a row that COPY refuses by name', () => {
     const sink = test.makeSink();
     await sink.write(test.batchOf(['secret poison']), ATTEMPT);
     const told = { kind: 'row', sqlState: '23505', subject: 'own_index' };
-    const first = await refusal(sink.write(test.batchOf(MEMOS), ATTEMPT));
-    expect(first).toEqual({ ...told, rowNumber: 3 });
-    const second = await refusal(sink.write(test.batchOf(MEMOS), AGAIN));
-    expect(second).toEqual({ ...told, rowNumber: undefined });
+    for (const attempt of [ATTEMPT, AGAIN]) {
+      const refused = await refusal(sink.write(test.batchOf(MEMOS), attempt));
+      expect(refused).toEqual({ ...told, rowNumber: 3 });
+    }
     expect(await test.count()).toBe(1);
   });
 
@@ -109,15 +122,14 @@ describe('a row at fault that nobody names', () => {
     // Random, or the index would compress it; more than 2,704 bytes don't fit.
     const memos = ['short', randomBytes(3000).toString('hex'), 'short too'];
     const told = { kind: 'row', sqlState: '54000', subject: 'own_index' };
-    const copied = await refusal(test.makeSink().write(test.batchOf(memos), ATTEMPT));
-    expect(copied).toEqual({ ...told, rowNumber: 2 });
-    for (const [strategy, attempt] of [
-      ['copy', AGAIN],
-      ['insert', ATTEMPT],
-      ['insert', AGAIN],
+    for (const [strategy, rowNumber] of [
+      ['copy', 2],
+      ['insert', undefined],
     ] as const) {
-      const refused = await refusal(test.makeSink(strategy).write(test.batchOf(memos), attempt));
-      expect(refused).toEqual({ ...told, rowNumber: undefined });
+      for (const attempt of [ATTEMPT, AGAIN]) {
+        const refused = await refusal(test.makeSink(strategy).write(test.batchOf(memos), attempt));
+        expect(refused).toEqual({ ...told, rowNumber });
+      }
     }
     expect(await test.count()).toBe(0);
   });

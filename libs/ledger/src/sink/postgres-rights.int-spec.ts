@@ -117,11 +117,9 @@ describe('a role with few rights', () => {
     );
     const sink = asRole('copy');
     const batch = test.batchOf(['secret a', 'secret b']);
-    // Policies forbid COPY alone.
     await expect(sink.write(batch, AGAIN)).resolves.toMatchObject({ written: 2 });
-    expect(sink.strategy).toBe('copy');
-    await expect(sink.write(batch, ATTEMPT)).resolves.toMatchObject({ duplicates: [0, 1] });
     expect(sink.strategy).toBe('insert');
+    await expect(sink.write(batch, ATTEMPT)).resolves.toMatchObject({ duplicates: [0, 1] });
     await expect(sink.write(test.batchOf(['c']), ATTEMPT)).resolves.toMatchObject({ written: 1 });
     expect(test.notices).toEqual([expect.stringContaining('insert')]);
     for (const strategy of ['copy', 'insert'] as const) {

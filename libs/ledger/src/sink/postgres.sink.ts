@@ -43,8 +43,15 @@ export interface PostgresSinkOptions {
 }
 
 const COPY_REFUSED =
-  'the server takes no COPY for this table (row-level security, or a proxy): ' +
+  'the server takes no COPY for this table (row-level security, a view, or a proxy): ' +
   'going on with strategy insert';
+
+/**
+ * How often a batch is compared and written before its rows are at fault. Each further round takes
+ * another writer that commits a row of the batch between the two; a row that a policy hides from the
+ * ledger's role takes them all.
+ */
+const MOST_ROUNDS = 8;
 
 /**
  * Writes batches into PostgreSQL on connections of a TypeORM pool, one connection per attempt.
@@ -64,7 +71,7 @@ export class PostgresSink implements LedgerSink {
     this.connections = connections;
     this.#writers = { copy: new CopyWriter(table), insert: new InsertWriter(table) };
     this.#missing = new MissingWriter(table);
-    this.#each = new EachRowWriter(table, this.#missing);
+    this.#each = new EachRowWriter(table, (row, key) => this.#writeInRounds(row, key));
     this.#strategy = strategy;
   }
 
@@ -151,19 +158,23 @@ export class PostgresSink implements LedgerSink {
   }
 
   async #writeNew(attempt: BatchAttempt): Promise<WriteResult> {
+    try {
+      return await this.#writeByStrategy(attempt);
+    } catch (error) {
+      if (await this.#isTaken(attempt, error)) return this.#writeMissing(attempt, false);
+      throw await this.#explain(attempt, error, true);
+    }
+  }
+
+  /** @throws StatementError */
+  async #writeByStrategy(attempt: BatchAttempt): Promise<WriteResult> {
     const strategy = this.#strategy;
     try {
       return await this.#writers[strategy].writeNew(attempt);
     } catch (error) {
-      const verdict = verdictOf(error);
-      if (verdict === 'no-copy' && strategy === 'copy') {
-        this.#goOnWithInsert();
-        return this.#writeNew(attempt);
-      }
-      if (verdict === 'exists' && (await this.#isPrimaryKey(attempt, error))) {
-        return this.#writeMissing(attempt, false);
-      }
-      throw await this.#explain(attempt, error, true);
+      if (strategy === 'insert' || verdictOf(error) !== 'no-copy') throw error;
+      this.#goOnWithInsert();
+      return this.#writeByStrategy(attempt);
     }
   }
 
@@ -171,9 +182,21 @@ export class PostgresSink implements LedgerSink {
   async #writeMissing(attempt: BatchAttempt, mayExist: boolean): Promise<WriteResult> {
     try {
       const { key } = await this.#readShape(attempt);
-      return await this.#missing.write(attempt, key);
+      return await this.#writeInRounds(attempt, key);
     } catch (error) {
       throw await this.#explain(attempt, error, !mayExist);
+    }
+  }
+
+  /** @throws StatementError */
+  async #writeInRounds(attempt: BatchAttempt, key: readonly string[]): Promise<WriteResult> {
+    for (let round = 1; ; round++) {
+      const writeNew = (rows: BatchAttempt): Promise<WriteResult> => this.#writeByStrategy(rows);
+      try {
+        return await this.#missing.write(attempt, { key, writeNew, hasCopies: round > 1 });
+      } catch (error) {
+        if (round === MOST_ROUNDS || !(await this.#isTaken(attempt, error))) throw error;
+      }
     }
   }
 
@@ -190,8 +213,9 @@ export class PostgresSink implements LedgerSink {
     return shape.key.length > 0 ? shape : { ...shape, key: ['uuid'] };
   }
 
-  async #isPrimaryKey(attempt: BatchAttempt, error: unknown): Promise<boolean> {
-    if (!(error instanceof StatementError)) return false;
+  /** Whether the key of a row is taken, and not another unique index of the table's. */
+  async #isTaken(attempt: BatchAttempt, error: unknown): Promise<boolean> {
+    if (!(error instanceof StatementError) || verdictOf(error) !== 'exists') return false;
     try {
       return (await this.#readShape(attempt, error)).isPrimaryKey;
     } catch (lookupError) {
