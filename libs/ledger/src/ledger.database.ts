@@ -8,8 +8,9 @@ import {
   type SpareTurnstiles,
 } from './postgres/spare-connections.js';
 import { usesNative } from './postgres/javascript-client.js';
-import { open } from './postgres/open.js';
+import { open, type PostgresOptions } from './postgres/open.js';
 import { parseAddress } from './postgres/parse-address.js';
+import { refusedOptions, type RefusedOption } from './postgres/refused-options.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { noDatabaseRule } from './config/fallback-database.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
@@ -74,7 +75,8 @@ export class LedgerDatabase {
 
   /**
    * Settles which DataSource it is.
-   * @throws LedgerOptionsError that names the three ways, if there is none or no PostgreSQL
+   * @throws LedgerOptionsError that names the three ways, if there is none or no PostgreSQL; that names
+   * the option, if one of `pg` or TypeORM keeps the ledger from writing
    */
   find(find: FindDataSource): void {
     this.#dataSource ??= find();
@@ -82,6 +84,8 @@ export class LedgerDatabase {
     const { type } = this.#dataSource.options;
     if (type !== 'postgres') throw notPostgres(type);
     if (usesNative(this.#dataSource)) throw native(this.isOwn);
+    const refused = refusedOptions(this.#dataSource.options as PostgresOptions, this.isOwn);
+    if (refused.length > 0) throw refusal(refused, this.isOwn);
   }
 
   /** Whether it is the application's, or given to several ledgers, and this one writes to it too. */
@@ -179,6 +183,13 @@ function searchPathOf(url: string | undefined): string | undefined {
 function noDatabase(): LedgerOptionsError {
   const rule = noDatabaseRule(process.cwd());
   return new LedgerOptionsError([{ name: 'connection', value: 'none', rule, source: 'code' }]);
+}
+
+function refusal(refused: readonly RefusedOption[], isOwn: boolean): LedgerOptionsError {
+  const owner = isOwn ? 'connection' : 'dataSource';
+  return new LedgerOptionsError(
+    refused.map(({ name, ...fault }) => ({ name: `${owner}.${name}`, ...fault, source: 'code' })),
+  );
 }
 
 function native(isOwn: boolean): LedgerOptionsError {
