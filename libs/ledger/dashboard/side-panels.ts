@@ -66,6 +66,7 @@ const FACTS: readonly (readonly [string, (now: DashboardNow) => string])[] = [
   ['Held in memory', ({ bytes }) => bytesText(bytes)],
   ['Refused as invalid', ({ invalid }) => grouped(invalid)],
   ['Conflicts', ({ conflicts }) => grouped(conflicts)],
+  ['Uuids taken by others', ({ renewedUuids }) => grouped(renewedUuids)],
   ['Written, not stored', ({ notStored }) => grouped(notStored)],
   ['Memos cut, attributes left out', cutText],
   ['Errors in callbacks and mappers', errorsText],

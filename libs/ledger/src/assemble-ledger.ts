@@ -67,7 +67,8 @@ export function assembleLedger(parts: LedgerParts): Ledger {
   const { counters, status, logger } = core;
   const { intake, awaited } = assembleIntake(core, handoff);
   const source = channelSource(core, handoff);
-  const outputs = { source, sink, spills, rowSpill, random };
+  const isOwnUnanswered = (row: Buffer): boolean => intake.knownUuids.isOwnUnanswered(row);
+  const outputs = { source, sink, spills, rowSpill, random, isOwnUnanswered };
   const { writer, shutdown, exit } = assembleWriter(core, outputs);
   const { run } = intake;
   const { settings } = options;

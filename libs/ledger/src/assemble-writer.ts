@@ -20,6 +20,8 @@ export interface WriterParts {
   readonly spills: SpillStore;
   /** Takes what is held when the process exits without a shutdown; undefined: it is lost. */
   readonly rowSpill?: RowSpill | undefined;
+  /** See `KnownUuids`; default: no, so that each conflict is a dead letter. */
+  readonly isOwnUnanswered?: (row: Buffer) => boolean;
   /** 0 up to 1. */
   readonly random: () => number;
 }
@@ -44,8 +46,11 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
   const { clock, logger, codec, counters, status, losses, keeper } = core;
   const { numWorkers, writeTimeoutMs, shutdownTimeoutMs } = core.options;
   const { retryMinMs, retryMaxMs } = core.options;
-  const { source, sink, spills, rowSpill, random } = parts;
-  const settler = new Settler({ source, codec, counters, losses, keeper, clock, logger });
+  const { source, sink, spills, rowSpill, random, isOwnUnanswered = () => false } = parts;
+  const settler = new Settler({
+    ...{ source, codec, counters, losses, keeper, clock, logger },
+    isOwnUnanswered,
+  });
   const outage = new Outage({ clock, retry: { minMs: retryMinMs, maxMs: retryMaxMs }, random });
   const writer = new BatchWriter({
     source,

@@ -23,6 +23,10 @@ export interface WaitOptions {
 
 /** What a caller that waited gets. @publicApi */
 export interface WaitResult {
+  /**
+   * The entry's. After a commit it is the one in the table, also where somebody else had taken the first one; after
+   * `queued` nothing changes it any more.
+   */
   readonly uuid: string;
   readonly outcome: 'queued' | 'written' | 'duplicate';
 }
@@ -156,7 +160,8 @@ export class AwaitedIntake {
   }
 
   #answer(settlement: Settlement, wait: Wait): void {
-    const { uuid, resolve, reject } = wait;
+    const { resolve, reject } = wait;
+    const { uuid = wait.uuid } = settlement;
     // Whatever became of the entry, its caller knows the uuid and may repeat it.
     this.#parts.intake.knownUuids.noteAnswered(uuid);
     switch (settlement.outcome) {

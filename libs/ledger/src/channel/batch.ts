@@ -92,6 +92,25 @@ export class Batch implements RowBatch {
     return before.length + behind.length === 0 ? undefined : new Batch([...before, ...behind]);
   }
 
+  /**
+   * The rows with these indexes, and all others, as batches; undefined where there are none.
+   * @param indexes ascending
+   */
+  split(indexes: readonly number[]): [picked: Batch | undefined, others: Batch | undefined] {
+    const [picked, others]: [RowRange[], RowRange[]] = [[], []];
+    let start = 0;
+    for (const index of indexes) {
+      others.push(...(this.part(start, index)?.ranges ?? []));
+      picked.push(...(this.part(index, index + 1)?.ranges ?? []));
+      start = index + 1;
+    }
+    others.push(...(this.part(start, this.count)?.ranges ?? []));
+    const [one, other] = [picked, others].map((ranges) =>
+      ranges.length === 0 ? undefined : new Batch(ranges),
+    );
+    return [one, other];
+  }
+
   #locate(index: number): { slab: Slab; row: number; position: number } {
     let start = index;
     for (const { slab, from, to, position } of this.ranges) {

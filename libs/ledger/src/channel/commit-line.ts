@@ -1,5 +1,8 @@
 /** Final fate of an entry that somebody waits for. @internal */
-export type Settlement =
+export type Settlement = {
+  /** The entry's uuid, where it is another than its caller was given a place with. */
+  readonly uuid?: string;
+} & (
   | { readonly outcome: 'written' | 'duplicate' }
   | {
       readonly outcome: 'deadLettered';
@@ -7,7 +10,8 @@ export type Settlement =
       readonly sqlState: string | undefined;
     }
   | { readonly outcome: 'spilled'; readonly file: string }
-  | { readonly outcome: 'lost' };
+  | { readonly outcome: 'lost' }
+);
 
 /** An entry in the channel whose caller waits for its commit. @internal */
 export interface AwaitedEntry {

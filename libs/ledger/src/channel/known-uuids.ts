@@ -1,3 +1,4 @@
+import { RowCodec } from '../codec/row-codec.js';
 import type { UuidColumn } from '../codec/uuid-column.js';
 import { isLedgerUuidV8, isUuidOfRun } from '../codec/uuid.js';
 
@@ -36,6 +37,15 @@ export class KnownUuids {
       answered.delete(oldest);
       break;
     }
+  }
+
+  /**
+   * True for a row whose uuid this run made and that no caller was given yet: a caller who has a uuid may
+   * have repeated it with content of its own.
+   */
+  isOwnUnanswered(row: Buffer): boolean {
+    const isOwn = isUuidOfRun(RowCodec.uuidViewOf(row), this.#run);
+    return isOwn && !this.#answered.has(RowCodec.uuidOf(row));
   }
 
   /** True for a uuid that its caller can't have but by working it out. */

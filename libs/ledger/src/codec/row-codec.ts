@@ -8,7 +8,7 @@ import type { RowTarget } from './row-target.js';
 import { writeTimestamp } from './plain-columns.js';
 import { KeyUuid } from './key-uuid.js';
 import { isTimeOfTry, markTimeOfTry } from './time-of-try.js';
-import { formatUuid, writeUuidSequence, writeUuidV7 } from './uuid.js';
+import { formatUuid, renewUuidV7, writeUuidSequence, writeUuidV7 } from './uuid.js';
 
 /** Offset of the uuid's 16 bytes in a row: field count and the field's length stand before it. */
 const UUID_OFFSET = 6;
@@ -111,6 +111,16 @@ export class RowCodec {
   /** The uuid of an encoded row. */
   static uuidOf(row: Uint8Array, offset = 0): string {
     return formatUuid(row, offset + UUID_OFFSET);
+  }
+
+  /** Gives an encoded row another UUIDv7 of the same time, outside every run. The row is changed where it is. */
+  static renewUuid(row: Buffer): void {
+    renewUuidV7(row, UUID_OFFSET);
+  }
+
+  /** The uuid of an encoded row as a view of its 16 bytes. */
+  static uuidViewOf(row: Buffer): DataView {
+    return new DataView(row.buffer, row.byteOffset + UUID_OFFSET, 16);
   }
 
   /** The entry of an encoded row as plain JSON; its fields may be given to `record()` again. */

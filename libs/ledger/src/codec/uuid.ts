@@ -179,6 +179,16 @@ export function newEntryUuid(createdAt: Date = new Date()): string {
 }
 
 /**
+ * Replaces a UUIDv7 by another of the same time, random and outside every run's sequence.
+ *
+ * @param bytes its 16 bytes begin at `offset`
+ */
+export function renewUuidV7(bytes: Buffer, offset: number): void {
+  const ms = bytes.readUIntBE(offset, 6);
+  parseUuid(newEntryUuid(new Date(ms)), bytes, offset);
+}
+
+/**
  * What a uuid says of the entry's origin: time in milliseconds, run as eight hex digits and
  * sequence; undefined if it is no UUIDv7 of a run's sequence.
  *

@@ -23,6 +23,7 @@ const STATS: LedgerStats = {
   retries: 0,
   conflicts: 0,
   notStored: 0,
+  renewedUuids: 0,
   memoCut: 0,
   attributesDropped: 0,
   unknownFields: 0,

@@ -76,6 +76,15 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
       'trigger, a rule or a policy took them away or put them elsewhere',
     read: ({ notStored }) => [[notStored]],
   },
+  {
+    name: 'ledger_renewed_uuids_total',
+    instrument: 'ledger.renewed_uuids',
+    unit: '{entry}',
+    kind: 'counter',
+    aggregator: 'sum',
+    help: 'Entries that were given another uuid, since somebody had written a row under theirs',
+    read: ({ renewedUuids }) => [[renewedUuids]],
+  },
   gauge('waiting_callers', 'waiting_callers', '{caller}', {
     help: 'Callers that wait for room in the channel',
     of: ({ waiting }) => waiting,

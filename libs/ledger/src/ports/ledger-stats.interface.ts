@@ -100,6 +100,11 @@ export interface LedgerCounters {
    * trigger, a rule or a policy of the table took them away, or put them elsewhere.
    */
   readonly notStored: number;
+  /**
+   * Entries that were given another uuid, since somebody had written a row with other content under the one
+   * that this run made for them. Each is counted again by its outcome.
+   */
+  readonly renewedUuids: number;
   /** Memos cut at 8 KiB. */
   readonly memoCut: number;
   /** Attributes left out above 8 KiB. */

@@ -16,6 +16,7 @@ export class Counters implements Mutable<LedgerCounters> {
   retries = 0;
   conflicts = 0;
   notStored = 0;
+  renewedUuids = 0;
   memoCut = 0;
   attributesDropped = 0;
   unknownFields = 0;

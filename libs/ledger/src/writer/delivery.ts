@@ -158,17 +158,37 @@ export class Delivery {
     onReached();
   }
 
-  async #written(rest: Rest, result: WriteResult, ms: number): Promise<void> {
+  async #written(rest: Rest, written: WriteResult, ms: number): Promise<void> {
     const { settler } = this.#parts;
-    const conflicts = result.conflicts.map((index) => this.#conflict(rest.batch, index));
+    const { batch, result } = this.#setForeignAside(rest, written);
+    if (batch === undefined) return;
+    const conflicts = result.conflicts.map((index) => this.#conflict(batch, index));
     if (conflicts.length > 0) {
-      this.#rest[0] = { ...rest, mayExist: true };
+      this.#rest[0] = { batch, mayExist: true };
       await settler.keep(conflicts);
       if (this.#isClosed) return;
     }
     this.#rest.shift();
-    settler.settleWritten(this.assignment, rest.batch, result);
+    settler.settleWritten(this.assignment, batch, result);
     this.#onWritten(result, ms);
+  }
+
+  /**
+   * Rows whose uuid somebody else took get another and are written again; `#rest` begins with the others.
+   * @returns the others; no batch if there are none
+   */
+  #setForeignAside(
+    { batch, mayExist }: Rest,
+    result: WriteResult,
+  ): { readonly batch: Batch | undefined; readonly result: WriteResult } {
+    const { settler } = this.#parts;
+    if (mayExist || result.conflicts.length === 0) return { batch, result };
+    const renewed = settler.renewUuids(this.assignment, batch, result.conflicts);
+    if (renewed.length === 0) return { batch, result };
+    const [foreign, others] = batch.split(renewed);
+    const rests = [others, foreign].flatMap((part) => (part ? [{ batch: part, mayExist }] : []));
+    this.#rest.splice(0, 1, ...rests);
+    return { batch: others, result: withoutRows(result, renewed) };
   }
 
   #conflict(batch: Batch, index: number): LetterCandidate {
@@ -235,4 +255,15 @@ function restOf(rows: readonly HeldRow[], mayExist: boolean): Rest[] {
     .filter((row) => row.mayExist === mayExist)
     .flatMap(({ batch }) => batch.ranges);
   return ranges.length === 0 ? [] : [{ batch: new Batch(ranges), mayExist }];
+}
+
+/** The result of a batch without some rows in conflict. @param left their indexes, ascending */
+function withoutRows(result: WriteResult, left: readonly number[]): WriteResult {
+  const isLeft = new Set(left);
+  const indexes = (of: readonly number[]): number[] =>
+    of
+      .filter((index) => !isLeft.has(index))
+      .map((index) => index - left.filter((each) => each < index).length);
+  const { duplicates, conflicts } = result;
+  return { ...result, duplicates: indexes(duplicates), conflicts: indexes(conflicts) };
 }

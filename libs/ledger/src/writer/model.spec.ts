@@ -1,10 +1,14 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createRowTarget } from '../codec/row-target.js';
+import { formatUuid, writeUuidV7 } from '../codec/uuid.js';
 import { LedgerService } from '../ledger.service.js';
+import { createRowEncoder } from '../sink-kit/row-encoder.js';
 import type { SinkFault } from '../testing/in-memory.sink.js';
 import {
   assertConservation,
   ledgerUnderTest,
+  PLAIN_TABLE,
   start,
   type LedgerUnderTest,
 } from '../testing/ledger-under-test.js';
@@ -19,6 +23,7 @@ type Step =
   | { readonly do: 'hold'; readonly isHolding: boolean }
   | { readonly do: 'land' }
   | { readonly do: 'refuse' }
+  | { readonly do: 'shadow' }
   | { readonly do: 'advance'; readonly ms: number }
   | { readonly do: 'drain' };
 
@@ -66,6 +71,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constant({ do: 'land' as const }) },
   { weight: 1, arbitrary: fc.constant({ do: 'refuse' as const }) },
+  { weight: 3, arbitrary: fc.constant({ do: 'shadow' as const }) },
   {
     weight: 6,
     arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.nat({ max: 400 }) }),
@@ -73,16 +79,31 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ do: 'drain' as const }) },
 );
 
+const encodeRow = createRowEncoder(PLAIN_TABLE);
+
 /** What the callers of one life know. */
 class Model {
   /** How often each caller that was promised an answer got one. */
   readonly answers: number[] = [];
   /** Entries that were queued with one of `UUIDS`; any other has a uuid that nobody else has. */
   queuedWithChosenUuid = 0;
+  /** Uuids under which somebody else wrote a row. */
+  readonly foreign = new Set<string>();
 
   record({ ledger }: LedgerUnderTest, given: { readonly uuid?: string | undefined }): void {
     const outcome = ledger.intake.offer(given);
     if (outcome === 'queued' && given.uuid !== undefined) this.queuedWithChosenUuid++;
+  }
+
+  /** Somebody who knows the run writes a row under the uuid of its next entry, if that comes at once. */
+  shadow({ ledger, sink, clock }: LedgerUnderTest): void {
+    const sequence = ledger.stats().queued - this.queuedWithChosenUuid;
+    const target = createRowTarget(16);
+    writeUuidV7(target, 0, clock.now(), { run: ledger.intake.run, sequence });
+    const uuid = formatUuid(target.bytes, 0);
+    if (sink.rows.has(uuid)) return;
+    this.foreign.add(uuid);
+    (sink.rows as Map<string, Buffer>).set(uuid, encodeRow({ uuid, userId: 666 }));
   }
 
   ask(promise: Promise<unknown>): void {
@@ -126,6 +147,9 @@ async function apply(test: LedgerUnderTest, model: Model, step: Step): Promise<v
     case 'refuse':
       sink.refuse(UUIDS[0]!);
       break;
+    case 'shadow':
+      model.shadow(test);
+      break;
     case 'advance':
       await clock.advance(step.ms);
       break;
@@ -164,7 +188,7 @@ function expectNothingLost(test: LedgerUnderTest, model: Model): void {
   expect(stats).toMatchObject({ depth: 0, inFlight: 0, waiting: 0 });
   expect(spilled).toHaveLength(stats.spilled);
   expect(letters.filter(({ reason }) => reason !== 'invalid')).toHaveLength(stats.deadLettered);
-  const inTable = new Set(sink.rows.keys());
+  const inTable = new Set([...sink.rows.keys()].filter((uuid) => !model.foreign.has(uuid)));
   for (const { uuid, mayExist } of spilled) {
     const isDuplicate = UUIDS.includes(uuid);
     if (!mayExist && !isDuplicate)
@@ -189,6 +213,7 @@ describe('a ledger in any order of events', () => {
       bufferSize: fc.constantFrom(3, 4, 8),
       numWorkers: fc.constantFrom(1, 2, 3),
     });
+    let renewed = 0;
     await fc.assert(
       fc.asyncProperty(options, steps, async (settings, life) => {
         const test = ledgerUnderTest({
@@ -210,8 +235,10 @@ describe('a ledger in any order of events', () => {
         expectNothingLost(test, model);
         expect(model.answers).toEqual(model.answers.map(() => 1));
         expect(test.clock.pendingHolds).toBe(0);
+        renewed += test.ledger.stats().renewedUuids;
       }),
       { numRuns: Number(process.env['LEDGER_MODEL_RUNS'] ?? 10_000) },
     );
+    expect(renewed, 'the random lives had shadowed entries').toBeGreaterThan(0);
   }, 300_000);
 });

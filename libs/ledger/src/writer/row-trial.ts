@@ -151,7 +151,9 @@ export class RowTrials {
     options: TrialOptions & { readonly condemned: ReadonlySet<HeldRow> },
   ): Promise<TrialRest> {
     const isTaken = result.written > 0;
-    const undecided = result.untried.map((index) => rows[index]!);
+    const decided = result.untried.length < rows.length;
+    const left = this.#setForeignAside(rows, result);
+    const undecided = left.untried.map((index) => rows[index]!);
     const suspects: HeldRow[] = [];
     const guilty: Refusal[] = [];
     let halt: SinkHaltError | undefined;
@@ -168,11 +170,21 @@ export class RowTrials {
     }
     for (const row of suspects) this.#parts.judge.refused(row, row.error!);
     if (options.isLone && guilty.length > 0) this.#parts.judge.acquit();
-    const decided = result.untried.length < rows.length;
     this.#note({ isTaken, halt, suspect: suspects[0], decided }, options.isProbe);
     this.#release([...undecided, ...suspects]);
-    const spared = await this.#settle(rows, result, guilty);
+    const spared = await this.#settle(rows, left, guilty);
     return { undecided, suspects: [...suspects, ...spared] };
+  }
+
+  /** Rows whose uuid somebody else took get another, and count as not tried. */
+  #setForeignAside(rows: readonly HeldRow[], result: EachRowResult): EachRowResult {
+    const { settler } = this.#parts;
+    const foreign = result.conflicts.filter((index) => {
+      const { assignment, batch, mayExist } = rows[index]!;
+      return !mayExist && settler.renewUuids(assignment, batch, [0]).length > 0;
+    });
+    const conflicts = result.conflicts.filter((index) => !foreign.includes(index));
+    return { ...result, conflicts, untried: [...result.untried, ...foreign] };
   }
 
   /** Opens the gate or closes it, by what the server said. */

@@ -1,6 +1,6 @@
 import type { Batch } from '../channel/batch.js';
 import type { Settlement } from '../channel/commit-line.js';
-import type { RowCodec } from '../codec/row-codec.js';
+import { RowCodec } from '../codec/row-codec.js';
 import type { SinkRowError } from '../errors/sink.errors.js';
 import type { DeadLetter } from '../ports/dead-letter-store.interface.js';
 import type { WriteResult } from '../ports/ledger-sink.interface.js';
@@ -39,11 +39,17 @@ export interface SettlerParts {
   readonly keeper: DeadLetterKeeper;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
+  /** Whether this run made the uuid of a row, and nobody was given it yet. */
+  readonly isOwnUnanswered: (row: Buffer) => boolean;
 }
 
 const NOT_STORED =
   'WARNING: the server took rows that the table does not report as stored: a trigger, a rule or a ' +
   'policy of the table took them away or put them elsewhere; they count as written and as notStored';
+
+const RENEWED =
+  'WARNING: somebody wrote rows under uuids that this run made for its own entries: ' +
+  'these get other uuids and are written; stats().renewedUuids counts them';
 
 /**
  * Gives entries their final fate: counters, callers and memory change in one turn, so that the
@@ -53,9 +59,33 @@ const NOT_STORED =
  */
 export class Settler {
   readonly #parts: SettlerParts;
+  /** Uuids of awaited rows that have another than their callers were given a place with, by position. */
+  readonly #renewed = new Map<number, string>();
 
   constructor(parts: SettlerParts) {
     this.#parts = parts;
+  }
+
+  /**
+   * Gives rows another uuid where the row in the table must be somebody else's: this run made the uuid, no
+   * caller has it, and no earlier attempt may have written the row. The caller writes them again.
+   *
+   * @param indexes of rows in conflict
+   * @returns those that have another uuid now
+   */
+  renewUuids(assignment: Assignment, batch: Batch, indexes: readonly number[]): number[] {
+    const { counters, logger, isOwnUnanswered } = this.#parts;
+    const renewed = indexes.filter((index) => isOwnUnanswered(batch.row(index)));
+    if (renewed.length > 0 && counters.renewedUuids === 0) logger.warn(RENEWED);
+    counters.renewedUuids += renewed.length;
+    for (const index of renewed) {
+      const row = batch.row(index);
+      RowCodec.renewUuid(row);
+      const position = batch.positionOf(index);
+      const isAwaited = assignment.awaited.some((awaited) => awaited.position === position);
+      if (isAwaited) this.#renewed.set(position, RowCodec.uuidOf(row));
+    }
+    return renewed;
   }
 
   /** Rows that were committed, and those of them that were there before. */
@@ -67,7 +97,7 @@ export class Settler {
     counters.conflicts += result.conflicts.length;
     this.#noteNotStored(result.notStored ?? 0);
     this.#parts.source.settle(batch);
-    tell(assignment, batch, settlementsOf(batch, result), { outcome: 'written' });
+    this.#tell(assignment, batch, settlementsOf(batch, result), { outcome: 'written' });
     if (result.conflicts.length > 0) {
       losses.note('deadLettered', result.conflicts.length, { reason: 'conflict' });
     }
@@ -90,7 +120,7 @@ export class Settler {
     for (const [{ awaited }, settlements] of fates) {
       for (const { position, settle } of awaited) {
         const settlement = settlements.get(position);
-        if (settlement !== undefined) settle(settlement);
+        if (settlement !== undefined) settle(this.#named(position, settlement));
       }
     }
     for (const { settlement } of settled) {
@@ -120,7 +150,7 @@ export class Settler {
   settleSpilled(assignment: Assignment, batch: Batch, file: string): void {
     this.#parts.counters.spilled += batch.count;
     this.#parts.source.settle(batch);
-    tell(assignment, batch, new Map(), { outcome: 'spilled', file });
+    this.#tell(assignment, batch, new Map(), { outcome: 'spilled', file });
   }
 
   /**
@@ -128,7 +158,26 @@ export class Settler {
    * They stay in the stats as what they are, in flight.
    */
   settleLost(assignment: Assignment, batch: Batch): void {
-    tell(assignment, batch, new Map(), { outcome: 'lost' });
+    this.#tell(assignment, batch, new Map(), { outcome: 'lost' });
+  }
+
+  #tell(
+    { awaited }: Assignment,
+    batch: Batch,
+    settlements: ReadonlyMap<number, Settlement>,
+    otherwise: Settlement,
+  ): void {
+    for (const { position, settle } of awaited) {
+      if (!batch.holds(position)) continue;
+      settle(this.#named(position, settlements.get(position) ?? otherwise));
+    }
+  }
+
+  #named(position: number, settlement: Settlement): Settlement {
+    const uuid = this.#renewed.get(position);
+    if (uuid === undefined) return settlement;
+    this.#renewed.delete(position);
+    return { ...settlement, uuid };
   }
 
   /** Keeps rows as dead letters before they are settled. Never rejects. */
@@ -180,16 +229,4 @@ function settlementsOf(batch: Batch, result: WriteResult): Map<number, Settlemen
     settlements.set(position, { outcome: 'deadLettered', reason: 'conflict', sqlState: undefined });
   }
   return settlements;
-}
-
-function tell(
-  { awaited }: Assignment,
-  batch: Batch,
-  settlements: ReadonlyMap<number, Settlement>,
-  otherwise: Settlement,
-): void {
-  for (const { position, settle } of awaited) {
-    if (!batch.holds(position)) continue;
-    settle(settlements.get(position) ?? otherwise);
-  }
 }

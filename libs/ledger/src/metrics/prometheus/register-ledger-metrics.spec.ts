@@ -36,6 +36,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
       'ledger_in_flight_entries',
       'ledger_not_stored_total',
       'ledger_oldest_entry_age_seconds',
+      'ledger_renewed_uuids_total',
       'ledger_retries_total',
       'ledger_saturation_ratio',
       'ledger_state',
