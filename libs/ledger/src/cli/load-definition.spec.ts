@@ -1,6 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultLedger, defineLedger } from '../define-ledger.js';
 import { loadDefinition } from './load-definition.js';
@@ -88,6 +88,18 @@ describe('the definition of a command', () => {
     const definition = await file(source);
     await expect(loadDefinition({ definition })).rejects.toThrow(reason);
     await expect(loadDefinition({ definition })).rejects.toThrow(definition);
+  });
+
+  it.each([
+    ['below src', 'a.js', 'src/a.js'],
+    ['above src', 'src/b.js', 'b.js'],
+  ])('is looked for nearby, %s, where there is no such file', async (_, given, there) => {
+    await mkdir(join(folder, 'src'), { recursive: true });
+    await writeFile(join(folder, there), '');
+    const found = relative(process.cwd(), join(folder, there));
+    await expect(loadDefinition({ definition: join(folder, given) })).rejects.toThrow(
+      `Did you mean ${found}?`,
+    );
   });
 
   it('needs a file that is there', async () => {

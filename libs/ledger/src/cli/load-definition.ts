@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { completeDefinition, defaultLedger, type LedgerDefinition } from '../define-ledger.js';
 import { isLedgerTable } from '../entry/is-ledger-table.js';
@@ -47,10 +47,22 @@ export async function loadDefinition(options: DefinitionOptions): Promise<Ledger
   throw new CommandError(`--ledger ${ledger} needs -d <module>, the module that exports it`);
 }
 
+/** A compiler puts `src/usage.ledger.ts` into dist, or into dist/src, by files outside of `src`. */
+function findNearby(file: string): string | undefined {
+  const [folder, name] = [dirname(file), basename(file)];
+  const places = [join(folder, 'src', name), join(dirname(folder), name)];
+  const found = places.find((place) => statSync(place, { throwIfNoEntry: false })?.isFile());
+  return found === undefined ? undefined : relative(process.cwd(), found);
+}
+
 async function load(path: string): Promise<object> {
   const file = resolve(path);
   if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
-    throw new CommandError(`there is no file ${path}; -d needs a module that exports a definition`);
+    const found = findNearby(file);
+    const hint = found === undefined ? '' : `. Did you mean ${found}?`;
+    throw new CommandError(
+      `there is no file ${path}; -d needs a module that exports a definition${hint}`,
+    );
   }
   try {
     return await importOrRequire(file);

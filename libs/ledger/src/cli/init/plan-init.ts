@@ -43,6 +43,10 @@ export interface InitPlan {
   readonly manager: ReturnType<typeof packageManagerOf>;
   /** The file with a sample of the environment. */
   readonly sample: string;
+  /** Whether there is a `.env` already, which holds what the application needs. */
+  readonly hasEnvironment: boolean;
+  /** Whether the application has a DataSource that the ledger could use. */
+  readonly hasTypeOrm: boolean;
 }
 
 /**
@@ -72,6 +76,8 @@ export function planInit(compiler: Compiler, files: AppFiles, places: InitPlaces
       ...missingPeers(manifest),
     ],
     sample: samplePath(files),
+    hasEnvironment: files.read('.env') !== undefined,
+    hasTypeOrm: manifest.dependencies?.['@nestjs/typeorm'] !== undefined,
     manager: packageManagerOf(manifest, (path) => files.read(path) !== undefined),
   };
 }

@@ -41,6 +41,18 @@ describe('packages', () => {
     expect(steps).toContain('copy .env.example to .env');
   });
 
+  it('are followed by a step that leaves an .env of the application alone', () => {
+    const steps = nextSteps(planOf({}, { '.env': 'SECRET=1' })).join('\n');
+    expect(steps).toContain('2. add LEDGER_DATABASE_URL to .env, as .env.example has it\n');
+    expect(steps).not.toContain('copy');
+  });
+
+  it('are followed by a word on the DataSource that the application has', () => {
+    const steps = nextSteps(planOf({ '@nestjs/typeorm': '11' })).join('\n');
+    expect(steps).toContain('or leave it out to use the DataSource of TypeOrmModule');
+    expect(nextSteps(planOf({})).join('\n')).not.toContain('TypeOrmModule');
+  });
+
   it('go by what the manifest says of its manager, before any lock file', () => {
     const manifest = JSON.stringify({ packageManager: 'yarn@4.5.0' });
     const { manager } = planWith({ 'package.json': manifest, 'package-lock.json': '{}' });
