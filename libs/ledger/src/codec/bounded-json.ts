@@ -27,7 +27,9 @@ const { isRawJSON } = JSON as { isRawJSON?: (value: unknown) => boolean };
 /**
  * Writes a value as the bytes that JSON.stringify would make, and stops where they become too long, so
  * that the time it takes is bounded by the limit, and not by the value. What it cannot bound is the
- * time of a getter or a `toJSON`, and that in which the engine lists the keys of one object.
+ * time of a getter or a `toJSON`, and that in which the engine lists the keys of one object: V8 collects all of
+ * them before `for…in` gives the first one, and so do Object.keys, Reflect.ownKeys, a spread and JSON.stringify
+ * with a replacer that throws. Figures: docs/performance.md, "What a huge entry costs".
  * JSON.stringify itself can't be stopped but by a replacer, which makes it three times slower.
  *
  * Each property is read once. Lone surrogates and U+0000 become U+FFFD, since jsonb refuses them.

@@ -8,6 +8,8 @@ const codec = new RowCodec({
 });
 const LONG = 'x'.repeat(200_000_000);
 const HUGE = 2n ** (2n ** 25n);
+const MILLION = Array.from({ length: 1e6 }, (_, index) => index);
+const MAP = new Map(MILLION.map((index) => [`key ${index}`, index]));
 let nested: unknown = 1;
 for (let i = 0; i < 100_000; i++) nested = { nested };
 
@@ -16,6 +18,13 @@ describe('record() of a huge value', () => {
     ['a memo of 200 MB, which is cut', { memo: LONG }, undefined],
     ['attributes with a text of 200 MB, which are left out', { attributes: { LONG } }, undefined],
     ['attributes of many levels', { attributes: { nested } }, undefined],
+    ['attributes with a list of a million', { attributes: { list: MILLION } }, undefined],
+    [
+      'attributes with a Map of a million, which JSON has no members of',
+      { attributes: { MAP } },
+      undefined,
+    ],
+    ['attributes with a million bytes', { attributes: { bytes: new Uint8Array(1e6) } }, undefined],
     ['a declared text', { note: LONG }, 'note'],
     ['jsonb', { label: [LONG] }, 'label'],
     ['a decimal text', { price: LONG }, 'price'],
