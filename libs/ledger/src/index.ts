@@ -4,6 +4,7 @@ export type {
   LossReport,
   OverflowPolicy,
   UnknownFieldPolicy,
+  JournalSync,
   WriteStrategy,
 } from './ports/ledger-settings.interface.js';
 export type { LedgerRetention, RetiredPartition } from './ports/ledger-retention.interface.js';

@@ -56,8 +56,10 @@ export interface LedgerOptions extends LedgerSettings {
 
 /** Options with every value in force; frozen. @internal */
 export type ResolvedLedgerOptions = Readonly<
-  Required<Omit<LedgerSettings, 'profile'>> & {
+  Required<Omit<LedgerSettings, 'profile' | 'journalDir'>> & {
     profile: LedgerProfileName | undefined;
+    /** Undefined: no journal. */
+    journalDir: string | undefined;
     connection: LedgerConnectionOptions | undefined;
     dataSource: DataSource | undefined;
     sink: LedgerSink | undefined;

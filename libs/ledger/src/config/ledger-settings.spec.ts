@@ -31,6 +31,16 @@ const NUMBERS = [
   ['retryMinMs', 'LEDGER_ASYNC_RETRY_MIN_MS', 100, 1, 600_000, 0, 600_001],
   ['retryMaxMs', 'LEDGER_ASYNC_RETRY_MAX_MS', 5000, 1, 600_000, 0, 600_001],
   ['shutdownTimeoutMs', 'LEDGER_ASYNC_SHUTDOWN_TIMEOUT_MS', 10_000, 1, 600_000, 0, 600_001],
+  [
+    'journalMaxBytes',
+    'LEDGER_ASYNC_JOURNAL_MAX_BYTES',
+    2 ** 32,
+    2 ** 26,
+    2 ** 40,
+    2 ** 26 - 1,
+    2 ** 40 + 1,
+  ],
+  ['journalKeepMs', 'LEDGER_ASYNC_JOURNAL_KEEP_MS', 0, 0, 604_800_000, -1, 604_800_001],
   ['healthDegradedAt', 'LEDGER_ASYNC_HEALTH_DEGRADED_AT', 0.8, 0.001, 1, 0, 1.001],
   ['healthDownAt', 'LEDGER_ASYNC_HEALTH_DOWN_AT', 0.95, 0.001, 1, 0, 1.001],
   ['healthRecoverAt', 'LEDGER_ASYNC_HEALTH_RECOVER_AT', 0.6, 0.001, 1, 0, 1.001],
@@ -39,6 +49,7 @@ const NUMBERS = [
 const CHOICES = [
   ['strategy', 'LEDGER_ASYNC_STRATEGY', 'copy', ['copy', 'insert']],
   ['overflow', 'LEDGER_ASYNC_OVERFLOW', 'drop', ['drop', 'block']],
+  ['journalSync', 'LEDGER_ASYNC_JOURNAL_SYNC', 'turn', ['turn', 'entry', 'power']],
   ['unknownFields', 'LEDGER_ASYNC_UNKNOWN_FIELDS', 'count', ['count', 'reject']],
   ['deadLetters', 'LEDGER_ASYNC_DEAD_LETTERS', 'table', ['table', 'file']],
   ['profile', 'LEDGER_ASYNC_PROFILE', undefined, ['low', 'medium', 'high', 'very-high', 'ultra']],
@@ -135,9 +146,20 @@ describe('the settings table', () => {
     }
   });
 
+  it('takes any path but an empty one for journalDir, and has none by default', () => {
+    expect(resolveLedgerOptions({}).journalDir).toBeUndefined();
+    expect(resolveLedgerOptions({}).settings).not.toHaveProperty('journalDir');
+    const { journalDir, settings } = fromEnvironment('LEDGER_ASYNC_JOURNAL_DIR', '/var/journal');
+    expect(journalDir).toBe('/var/journal');
+    expect(settings['journalDir']).toEqual({ value: '/var/journal', source: 'environment' });
+    for (const wrong of ['', '  ', 'a\0b']) {
+      expect(faultsOf(() => fromEnvironment('LEDGER_ASYNC_JOURNAL_DIR', wrong))).toHaveLength(1);
+    }
+  });
+
   it('has every setting in the table above', () => {
     const tested = [...NUMBERS, ...CHOICES].map(([option]) => option);
-    expect([...tested, 'spillDir'].sort()).toEqual([...SETTING_OPTIONS].sort());
+    expect([...tested, 'spillDir', 'journalDir'].sort()).toEqual([...SETTING_OPTIONS].sort());
   });
 
   it('is rendered for the README with name, default and rule of every setting', () => {

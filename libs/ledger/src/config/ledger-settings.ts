@@ -13,7 +13,7 @@ export type SettingKind =
 
 /** One row of the settings table. @internal */
 export type LedgerSetting = SettingKind & {
-  /** Value in force if nothing gives one; undefined only for `profile`. */
+  /** Value in force if nothing gives one; undefined only for `profile` and `journalDir`. */
   readonly default: string | number | undefined;
   /** What the setting does, with its unit; a cell of the README's table. */
   readonly about: string;
@@ -150,6 +150,32 @@ export const LEDGER_SETTINGS = Object.freeze({
     default: 'ledger-spill',
     about: 'directory for what could not be written at the drain deadline',
     source: 'contract, settings',
+  },
+  journalDir: {
+    kind: 'path',
+    default: undefined,
+    about: 'directory of the journal, in which accepted entries survive the process',
+    source: 'contract, second wave',
+  },
+  journalSync: {
+    kind: 'choice',
+    choices: ['turn', 'entry', 'power'],
+    default: 'turn',
+    about:
+      'the journal writes each turn, with each entry, or each turn and synced for a loss of power',
+    source: 'contract, second wave; figures: `npm run bench -- journal`',
+  },
+  journalMaxBytes: {
+    ...integer(67_108_864, 1_099_511_627_776),
+    default: 4_294_967_296,
+    about: 'bytes of journal files at most',
+    source: 'contract: 4 GiB; from four files (64 MiB) to 1 TiB',
+  },
+  journalKeepMs: {
+    ...integer(0, 604_800_000),
+    default: 0,
+    about: 'ms that journal files are kept after their last entry was settled',
+    source: 'contract: 0; upper end: one week',
   },
   healthDegradedAt: {
     kind: 'fraction',

@@ -250,7 +250,11 @@ describe('resolved options', () => {
   });
 
   it('are described on one line with the source of each', () => {
-    const environment = { LEDGER_ASYNC_BATCH_SIZE: '400', LEDGER_ASYNC_PROFILE: 'high' };
+    const environment = {
+      LEDGER_ASYNC_BATCH_SIZE: '400',
+      LEDGER_ASYNC_PROFILE: 'high',
+      LEDGER_ASYNC_JOURNAL_DIR: '/var/journal',
+    };
     const { settings } = resolveLedgerOptions(readLedgerConfig('default', {}, environment));
     const line = describeSettings(settings);
     expect(line.split('), ')).toHaveLength(SETTING_OPTIONS.length);

@@ -9,6 +9,17 @@ export type WriteStrategy = 'copy' | 'insert';
 /** What happens to an interceptor's entry when the channel is full. @publicApi */
 export type OverflowPolicy = 'drop' | 'block';
 
+/**
+ * When the journal writes, named by what an accepted entry survives.
+ *
+ * - `turn`: once an event-loop turn. An entry survives the process from the end of its turn on.
+ * - `entry`: before `record()` returns. An entry survives the process from then on.
+ * - `power`: as `turn`, then synced in the background. A `durable` entry survives a loss of power.
+ *
+ * @publicApi
+ */
+export type JournalSync = 'turn' | 'entry' | 'power';
+
 /** What happens to an entry with a property that is not a field. @publicApi */
 export type UnknownFieldPolicy = 'count' | 'reject';
 
@@ -70,6 +81,17 @@ export interface LedgerSettings {
   deadLetters?: 'table' | 'file' | LedgerDeadLetterStore;
   /** Directory for what is left at the drain deadline; default `ledger-spill`. */
   spillDir?: string;
+  /**
+   * Directory of the journal: accepted entries are in its files until they are settled, and survive the
+   * process. One directory may serve many ledgers and processes. Default: none, no journal.
+   */
+  journalDir?: string;
+  /** When the journal writes; default `turn`. */
+  journalSync?: JournalSync;
+  /** Bytes of journal files at most, 64 MiB to 1 TiB; default 4 GiB. */
+  journalMaxBytes?: number;
+  /** Ms that journal files are kept once settled, 0 to 604,800,000; default 0. */
+  journalKeepMs?: number;
   /** Saturation from which health is degraded, 0 to 1; default 0.8. */
   healthDegradedAt?: number;
   /** Saturation from which health is down, 0 to 1; default 0.95. */
