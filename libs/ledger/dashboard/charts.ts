@@ -78,6 +78,7 @@ const BATCHES: readonly ChartSpec[] = [
       { label: 'old', tone: 'out', read: (point) => point.old },
       { label: 'awaited', tone: 'violet', read: (point) => point.awaited },
       { label: 'draining', tone: 'warn', read: (point) => point.draining },
+      { label: 'recovered', tone: 'muted', read: (point) => point.recovered },
     ],
   },
 ];

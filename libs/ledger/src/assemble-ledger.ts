@@ -1,5 +1,5 @@
 import { Surroundings } from './advice/surroundings.js';
-import { assembleCore, assembleHandoff, type CoreParts } from './assemble-core.js';
+import { assembleCore, assembleHandoff, type CoreParts, type LedgerCore } from './assemble-core.js';
 import { assembleIntake } from './assemble-intake.js';
 import { assembleWriter, channelSource } from './assemble-writer.js';
 import type { AwaitedIntake } from './channel/awaited-intake.js';
@@ -15,6 +15,7 @@ import type { LedgerStats } from './ports/ledger-stats.interface.js';
 import type { RowSpill, SpillStore } from './ports/spill-store.interface.js';
 import type { Counters } from './stats/counters.js';
 import type { Status } from './stats/status.js';
+import type { RecoverySource } from './writer/batch-source.interface.js';
 import type { BatchWriter } from './writer/batch-writer.js';
 import { readStats } from './writer/read-stats.js';
 import type { ExitSpill } from './writer/exit-spill.js';
@@ -26,6 +27,8 @@ export interface LedgerParts extends CoreParts {
   readonly spills: SpillStore;
   /** Takes what comes after the seal, and what is held at an exit; default: none, it is refused or lost. */
   readonly rowSpill?: RowSpill;
+  /** Makes what takes rows out of the journals of earlier runs; default: there is none. */
+  readonly recovery?: (core: LedgerCore) => RecoverySource;
   /** 0 up to 1; default `Math.random`. */
   readonly random?: () => number;
 }
@@ -66,13 +69,14 @@ export function assembleLedger(parts: LedgerParts): Ledger {
   const core = assembleCore(parts, () => handoff.isFull);
   const { counters, status, logger } = core;
   const { intake, awaited } = assembleIntake(core, handoff);
-  const source = channelSource(core, handoff);
+  const recovery = parts.recovery?.(core);
+  const source = channelSource(core, handoff, recovery);
   const isOwnUnanswered = (row: Buffer): boolean => intake.knownUuids.isOwnUnanswered(row);
-  const outputs = { source, sink, spills, rowSpill, random, isOwnUnanswered };
+  const outputs = { source, recovery, sink, spills, rowSpill, random, isOwnUnanswered };
   const { writer, shutdown, exit } = assembleWriter(core, outputs);
   const { run } = intake;
   const { settings } = options;
-  const sources = { counters, handoff, writer, status, clock, run, settings };
+  const sources = { counters, handoff, writer, recovery, status, clock, run, settings };
   const stats = (): LedgerStats => readStats(sources);
   return {
     name: table.name,

@@ -2,7 +2,7 @@ import type { LedgerCore } from './assemble-core.js';
 import type { Handoff } from './channel/handoff.js';
 import type { LedgerSink } from './ports/ledger-sink.interface.js';
 import type { RowSpill, SpillStore } from './ports/spill-store.interface.js';
-import type { BatchSource } from './writer/batch-source.interface.js';
+import type { BatchSource, RecoverySource } from './writer/batch-source.interface.js';
 import { BatchWriter } from './writer/batch-writer.js';
 import { Dispatcher } from './writer/dispatcher.js';
 import { ExitSpill } from './writer/exit-spill.js';
@@ -14,6 +14,8 @@ import { Shutdown } from './writer/shutdown.js';
 export interface WriterParts {
   /** Where batches come from: the channel, by `channelSource`. */
   readonly source: BatchSource;
+  /** Rows of earlier runs, which `source` gives beside its own; undefined: there are none. */
+  readonly recovery?: RecoverySource | undefined;
   /** Where they go. */
   readonly sink: LedgerSink;
   /** Takes what is left at the drain deadline. */
@@ -34,9 +36,13 @@ export interface WriterHalf {
 }
 
 /** The channel as the source of batches. It joins the two halves of one process. */
-export function channelSource({ options, clock }: LedgerCore, handoff: Handoff): BatchSource {
+export function channelSource(
+  { options, clock }: LedgerCore,
+  handoff: Handoff,
+  recovery?: RecoverySource,
+): BatchSource {
   const { batchSize, flushMs } = options;
-  const dispatcher = new Dispatcher({ handoff, clock, batchSize, flushMs });
+  const dispatcher = new Dispatcher({ handoff, clock, batchSize, flushMs, recovery });
   handoff.attach(dispatcher);
   return dispatcher;
 }
@@ -46,7 +52,8 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
   const { clock, logger, codec, counters, status, losses, keeper } = core;
   const { numWorkers, writeTimeoutMs, shutdownTimeoutMs } = core.options;
   const { retryMinMs, retryMaxMs } = core.options;
-  const { source, sink, spills, rowSpill, random, isOwnUnanswered = () => false } = parts;
+  const { source, recovery, sink, spills, rowSpill, random } = parts;
+  const { isOwnUnanswered = () => false } = parts;
   const settler = new Settler({
     ...{ source, codec, counters, losses, keeper, clock, logger },
     isOwnUnanswered,
@@ -54,6 +61,7 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
   const outage = new Outage({ clock, retry: { minMs: retryMinMs, maxMs: retryMaxMs }, random });
   const writer = new BatchWriter({
     source,
+    recovery,
     outage,
     settler,
     sink,

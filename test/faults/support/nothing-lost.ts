@@ -127,6 +127,7 @@ async function readFiles(spillDir: string, found: Whereabouts): Promise<void> {
       const { columns } = segment.description;
       const rows = new SegmentRows(columns);
       for await (const part of segment.parts()) {
+        if (part.kind === 'settled') continue;
         if (part.kind !== 'rows') throw new Error(part.why);
         for (const row of rowsOf(part.bytes, columns.length)) {
           found.spills.set(nameOf(rows.uuid(row)!), { mayExist: false });

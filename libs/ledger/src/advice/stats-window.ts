@@ -158,6 +158,7 @@ function batchesBetween(first: BatchCounts, last: BatchCounts): BatchCounts {
     old: last.old - first.old,
     awaited: last.awaited - first.awaited,
     draining: last.draining - first.draining,
+    recovered: last.recovered - first.recovered,
   };
 }
 

@@ -1,9 +1,18 @@
-import type { Slab } from '../codec/slab.js';
 import type { RowBatch } from '../ports/ledger-sink.interface.js';
 
-/** Rows `from` to `to` - 1 of a slab, whose first has this position in the channel. @internal */
-export interface RowRange {
-  readonly slab: Slab;
+/** A block of memory with rows back to back: a slab of the channel, or rows out of a file. @internal */
+export interface RowBlock {
+  readonly bytes: Buffer;
+  /** Offset of a row in `bytes`, and behind it. */
+  startOf(row: number): number;
+  endOf(row: number): number;
+  /** Monotonic milliseconds when a row was appended. */
+  appendedAt(row: number): number;
+}
+
+/** Rows `from` to `to` - 1 of a block, whose first has this position in the channel. @internal */
+export interface RowRange<Block extends RowBlock = RowBlock> {
+  readonly slab: Block;
   readonly from: number;
   readonly to: number;
   /** Position in the channel of row `from`: 0 for the first entry of the run. */
@@ -16,12 +25,12 @@ export interface RowRange {
  *
  * @internal
  */
-export class Batch implements RowBatch {
+export class Batch<Block extends RowBlock = RowBlock> implements RowBatch {
   readonly count: number;
   readonly bytes: number;
 
   /** @param ranges at least one, in order, none empty */
-  constructor(readonly ranges: readonly RowRange[]) {
+  constructor(readonly ranges: readonly RowRange<Block>[]) {
     let count = 0;
     let bytes = 0;
     for (const { slab, from, to } of ranges) {
@@ -73,8 +82,8 @@ export class Batch implements RowBatch {
   }
 
   /** Rows `from` to `to` - 1 as a batch; undefined if there are none. */
-  part(from: number, to: number): Batch | undefined {
-    const ranges: RowRange[] = [];
+  part(from: number, to: number): Batch<Block> | undefined {
+    const ranges: RowRange<Block>[] = [];
     let start = 0;
     for (const range of this.ranges) {
       const first = Math.max(from - start, 0);
@@ -86,7 +95,7 @@ export class Batch implements RowBatch {
   }
 
   /** All rows but one; undefined if that was the only one. */
-  without(index: number): Batch | undefined {
+  without(index: number): Batch<Block> | undefined {
     const before = this.part(0, index)?.ranges ?? [];
     const behind = this.part(index + 1, this.count)?.ranges ?? [];
     return before.length + behind.length === 0 ? undefined : new Batch([...before, ...behind]);
@@ -96,8 +105,10 @@ export class Batch implements RowBatch {
    * The rows with these indexes, and all others, as batches; undefined where there are none.
    * @param indexes ascending
    */
-  split(indexes: readonly number[]): [picked: Batch | undefined, others: Batch | undefined] {
-    const [picked, others]: [RowRange[], RowRange[]] = [[], []];
+  split(
+    indexes: readonly number[],
+  ): [picked: Batch<Block> | undefined, others: Batch<Block> | undefined] {
+    const [picked, others]: [RowRange<Block>[], RowRange<Block>[]] = [[], []];
     let start = 0;
     for (const index of indexes) {
       others.push(...(this.part(start, index)?.ranges ?? []));
@@ -111,7 +122,7 @@ export class Batch implements RowBatch {
     return [one, other];
   }
 
-  #locate(index: number): { slab: Slab; row: number; position: number } {
+  #locate(index: number): { slab: Block; row: number; position: number } {
     let start = index;
     for (const { slab, from, to, position } of this.ranges) {
       if (start < to - from) return { slab, row: from + start, position: position + start };
@@ -121,7 +132,11 @@ export class Batch implements RowBatch {
   }
 }
 
-function cut(range: RowRange, first: number, last: number): RowRange {
+function cut<Block extends RowBlock>(
+  range: RowRange<Block>,
+  first: number,
+  last: number,
+): RowRange<Block> {
   const { slab, from, position } = range;
   return { slab, from: from + first, to: from + last, position: position + first };
 }

@@ -121,9 +121,9 @@ export class Channel {
    * @param maxEntries at least 1
    * @returns undefined if none waits
    */
-  take(maxEntries: number): Batch | undefined {
+  take(maxEntries: number): Batch<Slab> | undefined {
     if (this.depth === 0) return undefined;
-    const ranges: RowRange[] = [];
+    const ranges: RowRange<Slab>[] = [];
     let position = this.head;
     let entries = Math.min(maxEntries, this.depth);
     let bytes = MAX_BATCH_BYTES;
@@ -145,7 +145,7 @@ export class Channel {
     return this.#takeOut(new Batch(ranges));
   }
 
-  #takeOut(batch: Batch): Batch {
+  #takeOut(batch: Batch<Slab>): Batch<Slab> {
     this.depth -= batch.count;
     this.waitingBytes -= batch.bytes;
     this.inFlight += batch.count;
@@ -159,7 +159,7 @@ export class Channel {
   }
 
   /** Counts a batch as settled; its memory may then be used again. */
-  settle(batch: Batch): void {
+  settle(batch: Batch<Slab>): void {
     this.inFlight -= batch.count;
     this.bytes -= batch.bytes;
     for (const { slab, from, to } of batch.ranges) {

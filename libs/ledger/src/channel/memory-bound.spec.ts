@@ -6,6 +6,7 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import { Counters } from '../stats/counters.js';
 import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
 import { systemClock } from '../clock/clock.js';
+import type { Slab } from '../codec/slab.js';
 import type { Batch } from './batch.js';
 import { Handoff } from './handoff.js';
 import { Intake } from './intake.js';
@@ -68,7 +69,7 @@ describe('bufferMaxBytes', () => {
   it('counts a row that stays behind with the memory that it holds', () => {
     const { handoff, intake } = channelWith(PLAIN_TABLE);
     const { channel } = handoff;
-    const left: Batch[] = [];
+    const left: Batch<Slab>[] = [];
     const before = used();
     for (;;) {
       let outcome = '';

@@ -74,6 +74,8 @@ async function* entriesOf(
 ): AsyncGenerator<ReadSegment, void> {
   const rows = new SegmentRows(columns);
   for await (const part of segment.parts()) {
+    // Written again, a settled row is skipped by its uuid.
+    if (part.kind === 'settled') continue;
     if (part.kind !== 'rows') {
       yield problemOf(part, isUnfinished(path));
       continue;
@@ -95,7 +97,7 @@ async function* entriesOf(
 
 /** A finished file has no half frame: one that is cut off lost a part since. */
 function problemOf(
-  { kind, at, why }: Exclude<SegmentPart, { kind: 'rows' }>,
+  { kind, at, why }: Extract<SegmentPart, { kind: 'torn' | 'corrupt' }>,
   mayBeHalf: boolean,
 ): ReadSegment {
   if (kind === 'torn' && mayBeHalf) {

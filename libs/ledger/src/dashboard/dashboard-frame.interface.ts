@@ -31,6 +31,7 @@ export const POINT_FIELDS = [
   'old',
   'awaited',
   'draining',
+  'recovered',
 ] as const;
 
 /** Name of a figure of a point. */

@@ -29,7 +29,7 @@ const RATE_SPAN_MS = 3000;
 /** Fill, quantiles and forecasts are over this span. */
 const RECENT_SPAN_MS = 10_000;
 
-const NONE: BatchCounts = { full: 0, old: 0, awaited: 0, draining: 0 };
+const NONE: BatchCounts = { full: 0, old: 0, awaited: 0, draining: 0, recovered: 0 };
 
 /** Makes the frames of one ledger from looks at it, each from what came before it. @internal */
 export class FrameMaker {
@@ -102,6 +102,7 @@ function ratesOf({ stats, elapsed }: Look, before: Look | undefined) {
     old: perSecond((each) => each.batches.old),
     awaited: perSecond((each) => each.batches.awaited),
     draining: perSecond((each) => each.batches.draining),
+    recovered: perSecond((each) => each.batches.recovered),
   };
 }
 
@@ -136,5 +137,6 @@ function sinceThen(now: BatchCounts, then: BatchCounts): BatchCounts {
     old: now.old - then.old,
     awaited: now.awaited - then.awaited,
     draining: now.draining - then.draining,
+    recovered: now.recovered - then.recovered,
   };
 }

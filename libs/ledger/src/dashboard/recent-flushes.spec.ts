@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FlushWindow } from './recent-flushes.js';
 
-const DUE = { full: 0, old: 0, awaited: 0, draining: 0 };
+const DUE = { full: 0, old: 0, awaited: 0, draining: 0, recovered: 0 };
 
 describe('FlushWindow', () => {
   it('has no quantiles and no fill without a flush', () => {

@@ -13,6 +13,7 @@ import type { LedgerVitals } from '../ports/ledger-vitals.interface.js';
 const STATS: LedgerStats = {
   offered: 10,
   queued: 8,
+  recovered: 0,
   dropped: 2,
   sealed: 0,
   invalid: 0,

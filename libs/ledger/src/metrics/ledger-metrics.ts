@@ -52,7 +52,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     aggregator: 'sum',
     help:
       'Entries by outcome: offered = queued + dropped + sealed + invalid + callers waiting, ' +
-      'queued = written + duplicate + dead_lettered + spilled + depth + in flight',
+      'queued + recovered = written + duplicate + dead_lettered + spilled + depth + in flight',
     label: 'outcome',
     read: readOutcomes,
   },
@@ -125,11 +125,12 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     aggregator: 'sum',
     help: 'Batches that workers took, by why they were due',
     label: 'due',
-    read: ({ batches: { full, old, awaited, draining } }) => [
+    read: ({ batches: { full, old, awaited, draining, recovered } }) => [
       [full, 'full'],
       [old, 'old'],
       [awaited, 'awaited'],
       [draining, 'draining'],
+      [recovered, 'recovered'],
     ],
   },
   {
@@ -174,6 +175,7 @@ function readOutcomes(stats: LedgerStats): Reading[] {
   return [
     [stats.offered, 'offered'],
     [stats.queued, 'queued'],
+    [stats.recovered, 'recovered'],
     [stats.dropped, 'dropped'],
     [stats.sealed, 'sealed'],
     [stats.invalid, 'invalid'],

@@ -1,7 +1,7 @@
 import type { SettingSource } from '../errors/ledger-options.error.js';
 
-/** Why a batch should be written now. @publicApi */
-export type DueReason = 'full' | 'old' | 'awaited' | 'draining';
+/** Why a batch should be written now. `recovered`: its rows are those of an earlier run's journal. @publicApi */
+export type DueReason = 'full' | 'old' | 'awaited' | 'draining' | 'recovered';
 
 /** Batches that workers took, by why they were due; each only grows. @publicApi */
 export type BatchCounts = Readonly<Record<DueReason, number>>;
@@ -84,6 +84,8 @@ export interface LedgerCounters {
   readonly offered: number;
   /** Entries that were given a place in the channel. */
   readonly queued: number;
+  /** Entries of earlier runs that were taken from their journals, to be written by this one. */
+  readonly recovered: number;
   readonly dropped: number;
   readonly sealed: number;
   readonly invalid: number;
@@ -120,7 +122,7 @@ export interface LedgerCounters {
 /**
  * An immutable snapshot. The conservation law holds in each:
  * `offered = queued + dropped + sealed + invalid + waiting` and
- * `queued = written + duplicate + deadLettered + spilled + depth + inFlight`.
+ * `queued + recovered = written + duplicate + deadLettered + spilled + depth + inFlight`.
  *
  * @publicApi
  */

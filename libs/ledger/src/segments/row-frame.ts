@@ -2,15 +2,24 @@
 const COUNT_BYTES = 2;
 const LENGTH_BYTES = 4;
 
-/** Whether the bytes are exactly so many rows of so many columns. @internal */
-export function isRowFrame(bytes: Buffer, rows: number, columns: number): boolean {
+/**
+ * Where each row of a frame ends.
+ *
+ * @returns undefined if the bytes are not exactly so many rows of so many columns
+ * @internal
+ */
+export function rowEndsOf(bytes: Buffer, rows: number, columns: number): Uint32Array | undefined {
+  // A row has two bytes at least: a count that can't be true takes no memory.
+  if (rows * COUNT_BYTES > bytes.length) return undefined;
+  const ends = new Uint32Array(rows);
   let at = 0;
   for (let row = 0; row < rows; row++) {
     const end = endOfRow(bytes, at, columns);
-    if (end === undefined) return false;
+    if (end === undefined) return undefined;
     at = end;
+    ends[row] = end;
   }
-  return at === bytes.length;
+  return at === bytes.length ? ends : undefined;
 }
 
 /** The rows of a frame that was checked, one at a time: views, nothing is copied. @internal */

@@ -15,6 +15,8 @@ export const PREAMBLE_BYTES = 24;
 export const MAX_DESCRIPTION_BYTES = 65_536;
 
 const FRAME_MAGIC = 0x4e_4c_46_52;
+/** What each frame begins with. */
+export const FRAME_MAGIC_BYTES = Buffer.from('NLFR', 'latin1');
 export const FRAME_HEADER_BYTES = 32;
 /** A longer frame is none: a reader needs no more memory than this. The same as of a batch. */
 export const MAX_FRAME_BYTES = 16 * 1_048_576;

@@ -6,6 +6,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export class Counters implements Mutable<LedgerCounters> {
   offered = 0;
   queued = 0;
+  recovered = 0;
   dropped = 0;
   sealed = 0;
   invalid = 0;

@@ -11,7 +11,7 @@ describe('what is counted of batches', () => {
     void test.ledger.awaited.record({ userId: 1 }, {});
     await test.clock.turn();
     const { batches, flushes } = test.ledger.stats();
-    expect(batches).toEqual({ full: 2, old: 1, awaited: 1, draining: 0 });
+    expect(batches).toEqual({ full: 2, old: 1, awaited: 1, draining: 0, recovered: 0 });
     expect(flushes).toMatchObject({ count: 4, entries: 6 });
     void test.ledger.shutdown.drain();
     test.ledger.intake.offer({ userId: 1 });

@@ -3,7 +3,13 @@ import { classifyRetry, RETRY_CLASSES } from './retry-class.js';
 
 /** Counts what workers do, once a batch. @internal */
 export class WriteTally {
-  readonly #batches: Record<DueReason, number> = { full: 0, old: 0, awaited: 0, draining: 0 };
+  readonly #batches: Record<DueReason, number> = {
+    full: 0,
+    old: 0,
+    awaited: 0,
+    draining: 0,
+    recovered: 0,
+  };
   readonly #flushes = { count: 0, entries: 0, ms: 0 };
   readonly #retries = noRetries();
 

@@ -81,11 +81,11 @@ export async function start({ ledger, clock }: LedgerUnderTest): Promise<void> {
 
 /** The two sums of the conservation law, each with what it must be equal to. */
 export function conservation(stats: LedgerStats): Record<'offered' | 'queued', [number, number]> {
-  const { queued, dropped, sealed, invalid, waiting } = stats;
+  const { queued, recovered, dropped, sealed, invalid, waiting } = stats;
   const { written, duplicate, deadLettered, spilled, depth, inFlight } = stats;
   return {
     offered: [stats.offered, queued + dropped + sealed + invalid + waiting],
-    queued: [queued, written + duplicate + deadLettered + spilled + depth + inFlight],
+    queued: [queued + recovered, written + duplicate + deadLettered + spilled + depth + inFlight],
   };
 }
 

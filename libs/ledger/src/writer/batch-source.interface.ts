@@ -10,6 +10,37 @@ export interface Assignment {
   readonly awaited: readonly AwaitedEntry[];
   /** Somebody waits for the commit: an entry's caller, or a flush. */
   readonly isAwaited: boolean;
+  /** Rows that may be in the table already go the way that skips those from the start. Default: false. */
+  readonly mayExist?: boolean;
+}
+
+/** Rows that were taken out of files, which keep them until they are settled. @internal */
+export interface RecoveredRows {
+  readonly batch: Batch;
+  readonly mayExist: boolean;
+}
+
+/**
+ * Rows of earlier runs, which are written beside those of the channel. Their positions are behind all
+ * that a channel gives, so nobody who waits for the channel's entries waits for them.
+ *
+ * @internal
+ */
+export interface RecoverySource {
+  /** Rows with a worker. */
+  readonly inFlight: number;
+  /** The next rows; undefined: none is ready. */
+  take(): RecoveredRows | undefined;
+  /** Whether a batch is one of these. */
+  owns(batch: Batch): boolean;
+  /** Rows have their final fate. */
+  settle(batch: Batch): void;
+  /** Calls back when rows became ready; must not throw. */
+  whenReady(callback: () => void): void;
+  /** Gives no more rows, and keeps the files of those that are not settled by now. */
+  stop(): void;
+  /** Where the rows of a batch stay when they are not settled: a path. */
+  fileOf(batch: Batch): string;
 }
 
 /**

@@ -13,7 +13,7 @@ import type { AttemptParts } from './attempt-parts.interface.js';
 import type { Delivery } from './delivery.js';
 import { FaultJudge } from './fault-judge.js';
 import { HeldRows } from './held-rows.js';
-import type { Assignment, BatchSource } from './batch-source.interface.js';
+import type { Assignment, BatchSource, RecoverySource } from './batch-source.interface.js';
 import type { Outage } from './outage.js';
 import type { Leftover } from './leftover.js';
 import { SettledLine } from './settled-line.js';
@@ -37,6 +37,8 @@ export type FlushListener = (flush: LastFlush & { readonly due: DueReason }) => 
 /** What the batch writer is made of. */
 export interface BatchWriterParts {
   readonly source: BatchSource;
+  /** Rows of earlier runs, which `source` gives beside its own. */
+  readonly recovery?: RecoverySource | undefined;
   readonly outage: Outage;
   readonly settler: Settler;
   readonly sink: LedgerSink;
@@ -273,12 +275,16 @@ export class BatchWriter {
     for (const delivery of deliveries) delivery.abandon();
     this.#held.abandon();
     const leftovers = [...deliveries].flatMap((delivery) => leftoversOf(delivery));
-    const waiting = this.#parts.source.takeAll().map((assignment): Leftover => {
+    const { source, recovery } = this.#parts;
+    const waiting = source.takeAll().map((assignment): Leftover => {
       return { assignment, batch: assignment.batch, mayExist: false, attempts: 0 };
     });
-    return [...leftovers, ...this.#held.takeRows(), ...waiting].sort(
-      (a, b) => a.batch.position - b.batch.position,
-    );
+    return [...leftovers, ...this.#held.takeRows(), ...waiting]
+      .map((each) => {
+        if (recovery?.owns(each.batch) !== true) return each;
+        return { ...each, keptIn: recovery.fileOf(each.batch) };
+      })
+      .sort((a, b) => a.batch.position - b.batch.position);
   }
 
   /** Ends every flush that still waits. @param isSettled whether all rows taken back were kept */

@@ -53,7 +53,7 @@ export class Delivery {
   ) {
     this.#parts = parts;
     this.#onWritten = onWritten;
-    this.#rest = [{ batch: assignment.batch, mayExist: false }];
+    this.#rest = [{ batch: assignment.batch, mayExist: assignment.mayExist ?? false }];
     this.#mostSearches = mostSearches(assignment.batch.count);
   }
 

@@ -3,7 +3,8 @@ import { MAX_BATCH_BYTES } from '../channel/channel.js';
 import type { Handoff, QueueListener } from '../channel/handoff.js';
 import type { Clock, Timer } from '../clock/clock.js';
 import type { DueReason } from '../ports/ledger-stats.interface.js';
-import type { Assignment, BatchSource } from './batch-source.interface.js';
+import type { Slab } from '../codec/slab.js';
+import type { Assignment, BatchSource, RecoverySource } from './batch-source.interface.js';
 
 /** What the dispatcher is made of. */
 export interface DispatcherParts {
@@ -11,7 +12,12 @@ export interface DispatcherParts {
   readonly clock: Clock;
   readonly batchSize: number;
   readonly flushMs: number;
+  /** Rows of earlier runs; undefined: there is no journal. */
+  readonly recovery?: RecoverySource | undefined;
 }
+
+/** Rows of earlier runs wait while the channel is as full as this, 0 to 1. Source: the journal's design. */
+const BUSY_SATURATION = 0.5;
 
 /**
  * Decides when a batch is due and hands it to an idle worker. There is one channel for all
@@ -33,6 +39,7 @@ export class Dispatcher implements BatchSource, QueueListener {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    parts.recovery?.whenReady(() => this.#schedule());
   }
 
   /** Looks whether something became due; called for each entry, so it costs next to nothing. */
@@ -52,8 +59,9 @@ export class Dispatcher implements BatchSource, QueueListener {
   }
 
   get held(): number {
-    const { channel } = this.#parts.handoff;
-    return channel.depth + channel.inFlight;
+    const { handoff, recovery } = this.#parts;
+    const { depth, inFlight } = handoff.channel;
+    return depth + inFlight + (recovery?.inFlight ?? 0);
   }
 
   get head(): number {
@@ -103,8 +111,10 @@ export class Dispatcher implements BatchSource, QueueListener {
 
   /** Gives the memory of the rows back. */
   settle(batch: Batch): void {
-    const { handoff } = this.#parts;
-    handoff.channel.settle(batch);
+    const { handoff, recovery } = this.#parts;
+    if (recovery?.owns(batch) === true) return recovery.settle(batch);
+    // All others were taken out of the channel.
+    handoff.channel.settle(batch as Batch<Slab>);
     handoff.admitWaiting();
   }
 
@@ -116,6 +126,7 @@ export class Dispatcher implements BatchSource, QueueListener {
     this.#isStopped = true;
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#parts.recovery?.stop();
     for (const accept of this.#idle.splice(0)) accept(undefined);
   }
 
@@ -129,8 +140,8 @@ export class Dispatcher implements BatchSource, QueueListener {
     if (this.#isStopped) return;
     while (this.#idle.length > 0) {
       const due = this.#dueReason();
-      if (due === undefined) break;
-      const assignment = this.#assign(due);
+      const assignment = due === undefined ? this.#recovered() : this.#assign(due);
+      if (assignment === undefined) break;
       if (isAwaitedPart(assignment, this.#parts.batchSize)) this.#isAwaitedPartInFlight = true;
       this.#idle.shift()!(assignment);
       this.#parts.handoff.admitWaiting();
@@ -145,6 +156,17 @@ export class Dispatcher implements BatchSource, QueueListener {
     const batch = channel.take(batchSize)!;
     const awaited = commits.take(channel.head);
     return { batch, due, awaited, isAwaited: awaited.length > 0 || isFlushed };
+  }
+
+  /** The last idle worker is left to the channel's next entries, unless it is empty. */
+  #recovered(): Assignment | undefined {
+    const { handoff, recovery } = this.#parts;
+    if (recovery === undefined || this.#isDraining) return undefined;
+    const { channel } = handoff;
+    const isSpare = this.#idle.length > 1 || recovery.inFlight === 0 || channel.depth === 0;
+    if (!isSpare || channel.saturation >= BUSY_SATURATION) return undefined;
+    const rows = recovery.take();
+    return rows && { ...rows, due: 'recovered', awaited: [], isAwaited: false };
   }
 
   #dueReason(): DueReason | undefined {

@@ -64,10 +64,10 @@ export class ExitSpill {
 
   /** Spills all that is held, in one go. Never throws. */
   run(): void {
-    const { source, shutdown, writer, spill, losses } = this.#parts;
+    const { source, shutdown, writer, settler, spill, losses } = this.#parts;
     // Waiting callers' rows, and what another listener records behind this one, are late from here.
     source.seal();
-    const leftovers = [...shutdown.takeBack(), ...writer.takeBack()];
+    const leftovers = [...shutdown.takeBack(), ...settler.settleKept(writer.takeBack())];
     // An open file is finished; a file system that refused a row a moment ago is tried again.
     spill?.close();
     if (leftovers.length > 0) this.#spill(leftovers);

@@ -6,6 +6,8 @@ import type { Assignment } from './batch-source.interface.js';
 export interface Leftover extends Rest {
   readonly assignment: Assignment;
   readonly attempts: number;
+  /** The file that has these rows already, and keeps them; undefined: they are only here. */
+  readonly keptIn?: string;
 }
 
 /** Rows of all together. */

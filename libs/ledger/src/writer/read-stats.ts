@@ -4,6 +4,7 @@ import type { BatchWriter } from './batch-writer.js';
 import type { Clock } from '../clock/clock.js';
 import type { Counters } from '../stats/counters.js';
 import type { LedgerStats, SettingInForce } from '../ports/ledger-stats.interface.js';
+import type { RecoverySource } from './batch-source.interface.js';
 import type { Status } from '../stats/status.js';
 
 /** Where a snapshot is read from. */
@@ -11,6 +12,7 @@ export interface StatsSources {
   readonly counters: Counters;
   readonly handoff: Handoff;
   readonly writer: BatchWriter;
+  readonly recovery: RecoverySource | undefined;
   readonly status: Status;
   readonly clock: Clock;
   readonly run: number;
@@ -19,13 +21,13 @@ export interface StatsSources {
 
 /** Takes an immutable snapshot; all of it in one turn, so the conservation law holds in it. */
 export function readStats(sources: StatsSources): LedgerStats {
-  const { counters, handoff, writer, status, run, settings } = sources;
+  const { counters, handoff, writer, recovery, status, run, settings } = sources;
   const { channel, room } = handoff;
   return Object.freeze({
     ...counters,
     waiting: room.waiting,
     depth: channel.depth,
-    inFlight: channel.inFlight,
+    inFlight: channel.inFlight + (recovery?.inFlight ?? 0),
     capacity: channel.capacity,
     bytes: channel.bytes,
     saturation: channel.saturation,

@@ -11,6 +11,7 @@ import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { DeadLetterKeeper } from './dead-letter-keeper.js';
 import type { Assignment, BatchSource } from './batch-source.interface.js';
 import type { HeldRow } from './held-row.js';
+import type { Leftover } from './leftover.js';
 
 /** A row that is to become a dead letter. */
 export interface LetterCandidate {
@@ -144,6 +145,19 @@ export class Settler {
     const { counters, logger } = this.#parts;
     if (counters.notStored === 0) logger.warn(NOT_STORED);
     counters.notStored += count;
+  }
+
+  /**
+   * Rows that a file keeps already, which need no place: those of earlier runs.
+   *
+   * @returns the other ones
+   */
+  settleKept(leftovers: readonly Leftover[]): Leftover[] {
+    return leftovers.filter(({ assignment, batch, keptIn }) => {
+      if (keptIn === undefined) return true;
+      this.settleSpilled(assignment, batch, keptIn);
+      return false;
+    });
   }
 
   /** Rows that were left in a file. */

@@ -156,7 +156,7 @@ export class Shutdown {
   }
 
   async #sealAndWrite(): Promise<DrainReport> {
-    const { source, writer, status, clock, shutdownTimeoutMs } = this.#parts;
+    const { source, writer, settler, status, clock, shutdownTimeoutMs } = this.#parts;
     const startedAt = clock.monotonic();
     source.seal();
     status.enter('sealed');
@@ -165,7 +165,7 @@ export class Shutdown {
     const spillMs = Math.min(leftMs / 2, SPILL_MS_BASE + source.held * SPILL_MS_PER_ENTRY);
     writer.limit(startedAt + leftMs - spillMs);
     await writer.flush(leftMs - spillMs);
-    const leftovers = await writer.abandon();
+    const leftovers = settler.settleKept(await writer.abandon());
     this.#leaving = leftovers;
     const isKept = leftovers.length === 0 || (await this.#spill(leftovers));
     // A flush of the application's would keep the process until its own time limit.
