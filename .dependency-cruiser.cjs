@@ -17,6 +17,7 @@ const LAYERS = [
   ['channel'],
   ['files'],
   ['segments'],
+  ['journal'],
   ['writer'],
   ['postgres'],
   ['sink', 'migrations', 'reading', 'rollup', 'partitions'],

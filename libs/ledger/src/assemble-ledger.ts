@@ -9,6 +9,7 @@ import type { Intake } from './channel/intake.js';
 import type { Clock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
+import type { Journal } from './journal/journal.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 import type { LedgerSink } from './ports/ledger-sink.interface.js';
 import type { LedgerStats } from './ports/ledger-stats.interface.js';
@@ -27,6 +28,8 @@ export interface LedgerParts extends CoreParts {
   readonly spills: SpillStore;
   /** Takes what comes after the seal, and what is held at an exit; default: none, it is refused or lost. */
   readonly rowSpill?: RowSpill;
+  /** Makes what keeps accepted rows on disk; default: they are in memory only. */
+  readonly journal?: (handoff: Handoff, logger: LedgerLogger) => Journal;
   /** Makes what takes rows out of the journals of earlier runs; default: there is none. */
   readonly recovery?: (core: LedgerCore) => RecoverySource;
   /** 0 up to 1; default `Math.random`. */
@@ -40,6 +43,8 @@ export interface Ledger {
   readonly options: ResolvedLedgerOptions;
   readonly counters: Counters;
   readonly handoff: Handoff;
+  /** Undefined: accepted rows are in memory only. */
+  readonly journal: Journal | undefined;
   readonly intake: Intake;
   readonly awaited: AwaitedIntake;
   readonly openCalls: OpenCalls;
@@ -68,15 +73,18 @@ export function assembleLedger(parts: LedgerParts): Ledger {
   const handoff = assembleHandoff(options, clock, rowSpill);
   const core = assembleCore(parts, () => handoff.isFull);
   const { counters, status, logger } = core;
+  const journal = parts.journal?.(handoff, logger);
+  if (journal !== undefined) handoff.keep(journal);
   const { intake, awaited } = assembleIntake(core, handoff);
   const recovery = parts.recovery?.(core);
   const source = channelSource(core, handoff, recovery);
   const isOwnUnanswered = (row: Buffer): boolean => intake.knownUuids.isOwnUnanswered(row);
-  const outputs = { source, recovery, sink, spills, rowSpill, random, isOwnUnanswered };
+  const ends = { source, recovery, journal, sink, spills, rowSpill: handoff.late };
+  const outputs = { ...ends, random, isOwnUnanswered };
   const { writer, shutdown, exit } = assembleWriter(core, outputs);
   const { run } = intake;
   const { settings } = options;
-  const sources = { counters, handoff, writer, recovery, status, clock, run, settings };
+  const sources = { counters, handoff, journal, writer, recovery, status, clock, run, settings };
   const stats = (): LedgerStats => readStats(sources);
   return {
     name: table.name,
@@ -84,6 +92,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
     options,
     counters,
     handoff,
+    journal,
     intake,
     awaited,
     openCalls: new OpenCalls(),

@@ -1,5 +1,6 @@
 import type { LedgerCore } from './assemble-core.js';
 import type { Handoff } from './channel/handoff.js';
+import type { Journal } from './journal/journal.js';
 import type { LedgerSink } from './ports/ledger-sink.interface.js';
 import type { RowSpill, SpillStore } from './ports/spill-store.interface.js';
 import type { BatchSource, RecoverySource } from './writer/batch-source.interface.js';
@@ -18,7 +19,9 @@ export interface WriterParts {
   readonly recovery?: RecoverySource | undefined;
   /** Where they go. */
   readonly sink: LedgerSink;
-  /** Takes what is left at the drain deadline. */
+  /** Has every accepted row on disk; undefined: they are in memory only. */
+  readonly journal?: Journal | undefined;
+  /** Takes what is left at the drain deadline and in no journal. */
   readonly spills: SpillStore;
   /** Takes what is held when the process exits without a shutdown; undefined: it is lost. */
   readonly rowSpill?: RowSpill | undefined;
@@ -52,7 +55,7 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
   const { clock, logger, codec, counters, status, losses, keeper } = core;
   const { numWorkers, writeTimeoutMs, shutdownTimeoutMs } = core.options;
   const { retryMinMs, retryMaxMs } = core.options;
-  const { source, recovery, sink, spills, rowSpill, random } = parts;
+  const { source, recovery, journal, sink, spills, rowSpill, random } = parts;
   const { isOwnUnanswered = () => false } = parts;
   const settler = new Settler({
     ...{ source, codec, counters, losses, keeper, clock, logger },
@@ -78,6 +81,7 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
     codec,
     writer,
     settler,
+    journal,
     spills,
     keeper,
     counters,
@@ -92,6 +96,7 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
     writer,
     shutdown,
     settler,
+    journal,
     spill: rowSpill,
     losses,
     logger,

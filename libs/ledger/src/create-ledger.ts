@@ -2,6 +2,7 @@ import { assembleLedger, type Ledger } from './assemble-ledger.js';
 import { systemClock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { createDeadLetters } from './create-dead-letters.js';
+import { journalOf } from './create-journal.js';
 import { createRowSpill, targetOf, watchExit } from './create-row-spill.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import { LedgerFiles } from './files/ledger-files.js';
@@ -95,6 +96,7 @@ export function createLedger(
     deadLetters,
     spills: files.spills,
     rowSpill: segments.rowSpill,
+    ...journalOf({ table: definition, options, run: segments.run, target, clock }),
     clock,
     logger,
   });

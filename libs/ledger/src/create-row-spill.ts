@@ -45,7 +45,13 @@ export function targetOf({ schema, table }: LedgerTable, database: LedgerDatabas
  * Lets the ledger hear of the process's exit, from its first entry until it has ended with nothing left.
  * One that never took an entry is held by nothing: tests make many, and close few.
  */
-export function watchExit({ exit, handoff }: Ledger, { rowSpill }: CreatedRowSpill): void {
-  rowSpill.watch((isOpen) => exit.noteFile(isOpen));
+export function watchExit({ exit, handoff, journal }: Ledger, { rowSpill }: CreatedRowSpill): void {
+  let open = 0;
+  const note = (isOpen: boolean): void => {
+    open += isOpen ? 1 : -1;
+    exit.noteFile(open > 0);
+  };
+  rowSpill.watch(note);
+  journal?.watch(note);
   handoff.whenFirstQueued(() => exit.arm());
 }

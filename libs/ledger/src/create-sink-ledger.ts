@@ -2,6 +2,7 @@ import { assembleLedger, type Ledger } from './assemble-ledger.js';
 import { systemClock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { createDeadLetters } from './create-dead-letters.js';
+import { journalOf } from './create-journal.js';
 import { createRowSpill, watchExit } from './create-row-spill.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
@@ -13,6 +14,7 @@ import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 import type { LedgerSink } from './ports/ledger-sink.interface.js';
 import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
 import type { UsageReading } from './ports/usage-reading.interface.js';
+import type { SegmentTarget } from './segments/segment-description.js';
 import { guardLogger } from './stats/guard-logger.js';
 import { CheckedSink } from './writer/checked-sink.js';
 
@@ -47,7 +49,9 @@ export function createSinkLedger(
   const deadLetters = createDeadLetters(options, places, (text) => logger.warn(`WARNING: ${text}`));
   const sink = new CheckedSink(given, logger);
   const { schema, table } = definition;
-  const segments = createRowSpill(definition, options.spillDir, () => ({ schema, table }));
+  const target = (): SegmentTarget => ({ schema, table });
+  const clock = systemClock;
+  const segments = createRowSpill(definition, options.spillDir, target);
   const ledger = assembleLedger({
     table: definition,
     options,
@@ -56,7 +60,8 @@ export function createSinkLedger(
     deadLetters,
     spills: files.spills,
     rowSpill: segments.rowSpill,
-    clock: systemClock,
+    ...journalOf({ table: definition, options, run: segments.run, target, clock }),
+    clock,
     logger,
   });
   watchExit(ledger, segments);

@@ -13,9 +13,16 @@ import { onAbort } from './on-abort.js';
 
 /** How long a caller waits, and for what. @publicApi */
 export interface WaitOptions {
-  /** `queued`: a place in the channel. `committed` (default): the commit that holds the entry. */
-  readonly until?: 'queued' | 'committed';
-  /** Limit of the whole wait in milliseconds. Default: `blockTimeoutMs`, then `commitTimeoutMs`. */
+  /**
+   * `queued`: a place in the channel. `durable`: that the entry survives the process, or with
+   * `journalSync: 'power'` a loss of power; without a journal, or while it can't be written, the commit.
+   * `committed` (default): the commit that holds the entry.
+   */
+  readonly until?: 'queued' | 'durable' | 'committed';
+  /**
+   * Limit of the whole wait in milliseconds. Default: `blockTimeoutMs`, and `commitTimeoutMs` where the
+   * commit is waited for, unless that stands in for a journal that can't be written.
+   */
   readonly timeoutMs?: number;
   /** Ends the wait, not the entry. */
   readonly signal?: AbortSignal;
@@ -28,7 +35,8 @@ export interface WaitResult {
    * `queued` nothing changes it any more.
    */
   readonly uuid: string;
-  readonly outcome: 'queued' | 'written' | 'duplicate';
+  /** What was waited for has come about, and maybe more: `durable` is said only of what is in the journal. */
+  readonly outcome: 'queued' | 'durable' | 'written' | 'duplicate';
 }
 
 /** What the awaited intake is made of. */
@@ -98,9 +106,9 @@ export class AwaitedIntake {
         const wait = { uuid: place.uuid, startedAt, options, resolve, reject };
         if (place.outcome === 'spilled') return this.#answerLate(place.file, wait);
         if (place.outcome !== 'queued') return this.#refuse(place, wait);
+        if (options.until === 'durable') return this.#awaitDurable(place.position, wait);
         if (options.until !== 'queued') return this.#awaitCommit(place.position, wait);
-        intake.knownUuids.noteAnswered(place.uuid);
-        resolve({ uuid: place.uuid, outcome: 'queued' });
+        this.#resolve(wait, 'queued');
       });
     });
   }
@@ -108,8 +116,16 @@ export class AwaitedIntake {
   /** The entry came after the seal: it is in a file, and no commit comes any more. */
   #answerLate(file: string, { uuid, options, resolve, reject }: Wait): void {
     this.#parts.intake.knownUuids.noteAnswered(uuid);
-    if (options.until === 'queued') resolve({ uuid, outcome: 'queued' });
-    else reject(new LedgerSpilledError(uuid, file));
+    if (options.until === 'queued' || options.until === 'durable') {
+      resolve({ uuid, outcome: options.until });
+    } else {
+      reject(new LedgerSpilledError(uuid, file));
+    }
+  }
+
+  #resolve({ uuid, resolve }: Wait, outcome: WaitResult['outcome']): void {
+    this.#parts.intake.knownUuids.noteAnswered(uuid);
+    resolve({ uuid, outcome });
   }
 
   #refuse(place: Exclude<Place, { outcome: 'queued' | 'spilled' }>, wait: Wait): void {
@@ -131,20 +147,65 @@ export class AwaitedIntake {
     return Math.round(this.#parts.clock.monotonic() - startedAt);
   }
 
-  #awaitCommit(position: number, wait: Wait): void {
-    const { clock, handoff, commitTimeoutMs } = this.#parts;
-    const { uuid, options, reject } = wait;
-    const { timeoutMs, signal } = options;
-    const leftMs =
-      timeoutMs === undefined ? commitTimeoutMs : Math.max(0, timeoutMs - this.#waitedMs(wait));
+  #awaitDurable(position: number, wait: Wait): void {
+    const { handoff, blockTimeoutMs } = this.#parts;
+    const { journal, durables } = handoff;
+    if (journal === undefined) return this.#awaitCommit(position, wait);
+    if (journal.durableUntil > position) return this.#resolve(wait, 'durable');
+    if (journal.reason !== undefined) return this.#awaitCommit(position, wait, blockTimeoutMs);
+    const { signal } = wait.options;
+    const leave = durables.join(position, this.#leftMs(wait, blockTimeoutMs), (end) => {
+      stopListening?.();
+      if (end === 'durable') this.#resolve(wait, 'durable');
+      else if (end === 'degraded') this.#fallBack(position, wait);
+      else this.#giveUp(wait);
+    });
+    const stopListening =
+      signal &&
+      onAbort(signal, () => {
+        leave();
+        wait.reject(signal.reason);
+      });
+  }
+
+  /** The journal failed before it had the row. */
+  #fallBack(position: number, wait: Wait): void {
+    const { handoff, blockTimeoutMs } = this.#parts;
+    if (position >= handoff.channel.head) {
+      this.#awaitCommit(position, wait, blockTimeoutMs);
+      return handoff.noteQueued();
+    }
+    // A worker has the row already: there is nothing to wait with. The journal may be back in time.
+    const leftMs = Math.max(0, this.#leftMs(wait, blockTimeoutMs) - this.#waitedMs(wait));
+    handoff.durables.join(position, leftMs, (end) => {
+      if (end === 'durable') this.#resolve(wait, 'durable');
+      else this.#giveUp(wait);
+    });
+  }
+
+  /** What is left of the caller's time, or of the time that holds without one. */
+  #leftMs(wait: Wait, otherwiseMs: number): number {
+    const { timeoutMs } = wait.options;
+    return timeoutMs === undefined ? otherwiseMs : Math.max(0, timeoutMs - this.#waitedMs(wait));
+  }
+
+  #giveUp(wait: Wait): void {
+    this.#parts.intake.knownUuids.noteAnswered(wait.uuid);
+    wait.reject(new LedgerWaitTimeoutError('queued', this.#waitedMs(wait), wait.uuid));
+  }
+
+  #awaitCommit(position: number, wait: Wait, limitMs = this.#parts.commitTimeoutMs): void {
+    const { clock, handoff } = this.#parts;
+    const { options, reject } = wait;
+    const { signal } = options;
+    const leftMs = this.#leftMs(wait, limitMs);
     const end = (): void => {
       timer.cancel();
       stopListening?.();
     };
     const timer = clock.after(leftMs, () => {
       end();
-      this.#parts.intake.knownUuids.noteAnswered(uuid);
-      reject(new LedgerWaitTimeoutError('queued', this.#waitedMs(wait), uuid));
+      this.#giveUp(wait);
     });
     const stopListening =
       signal &&
@@ -179,10 +240,12 @@ export class AwaitedIntake {
   }
 }
 
+const UNTIL: ReadonlySet<string> = new Set(['queued', 'durable', 'committed']);
+
 /** @throws TypeError naming the option and its rule */
 function checkWaitOptions({ until, timeoutMs, signal }: WaitOptions): void {
-  if (until !== undefined && until !== 'queued' && until !== 'committed') {
-    throw new TypeError("recordAndWait: until must be 'queued' or 'committed'");
+  if (until !== undefined && !UNTIL.has(until)) {
+    throw new TypeError("recordAndWait: until must be 'queued', 'durable' or 'committed'");
   }
   checkTimeout('recordAndWait', timeoutMs);
   if (signal !== undefined && typeof signal.addEventListener !== 'function') {

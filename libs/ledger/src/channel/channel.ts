@@ -1,5 +1,6 @@
 import { SLAB_FOOTPRINT_BYTES, type Slab } from '../codec/slab.js';
 import { Batch, type RowRange } from './batch.js';
+import { SettledMark } from './settled-mark.js';
 import { SlabPool } from './slab-pool.js';
 
 /** Bounds of a channel; whichever is met first counts as full. @internal */
@@ -12,6 +13,19 @@ export interface ChannelBounds {
    */
   readonly maxBytes: number;
 }
+
+/** Hears of each row, and keeps the memory of those that it has not copied yet. @internal */
+export interface RowListener {
+  /**
+   * Rows from this position on keep their memory, though they are settled. When it grows,
+   * `Channel.release` is to be called.
+   */
+  readonly keepsFrom: number;
+  /** Called for each row once it counts, so it must cost next to nothing; must not throw. */
+  noteAppended(rowBytes: number): void;
+}
+
+const NOBODY: RowListener = { keepsFrom: Number.POSITIVE_INFINITY, noteAppended: () => undefined };
 
 /** A batch is never more than this: 16 MiB, by the contract. */
 export const MAX_BATCH_BYTES = 16 * 1_048_576;
@@ -44,6 +58,12 @@ export class Channel {
   /** First waiting row of the first slab. */
   #headRow = 0;
   #writing: Slab;
+  /** Slabs with rows that are not settled or whose memory is kept, by position; the writing end last. */
+  readonly #held: Slab[] = [];
+  readonly #settled = new SettledMark();
+  #listener = NOBODY;
+  /** Slabs that are settled, and kept for the listener. */
+  #kept = 0;
 
   constructor(bounds: ChannelBounds) {
     this.capacity = bounds.capacity;
@@ -51,6 +71,17 @@ export class Channel {
     this.#pool = new SlabPool(bounds.maxBytes);
     this.#writing = this.#pool.take();
     this.#slabs.push(this.#writing);
+    this.#held.push(this.#writing);
+  }
+
+  /** From now on the listener hears of each row. */
+  listen(listener: RowListener): void {
+    this.#listener = listener;
+  }
+
+  /** Every row before this position is settled. */
+  get settledUntil(): number {
+    return this.#settled.position;
   }
 
   /** Position of the first waiting entry; `tail` if none waits. */
@@ -101,7 +132,9 @@ export class Channel {
     if (this.#writing.hasRoom(maxRowBytes)) return this.#writing;
     const full = this.#writing;
     this.#writing = this.#pool.take();
+    this.#writing.position = this.tail;
     this.#slabs.push(this.#writing);
+    this.#held.push(this.#writing);
     if (this.#slabs[0] === full && this.#headRow === full.count) this.#dropHead();
     return this.#writing;
   }
@@ -114,6 +147,41 @@ export class Channel {
     this.tail++;
     this.bytes += rowBytes;
     this.waitingBytes += rowBytes;
+    this.#listener.noteAppended(rowBytes);
+  }
+
+  /**
+   * The rows from a position on whose memory is held, in order: those that are not settled, and some
+   * that are. A position before the first of them is that one's.
+   */
+  rowsFrom(position: number): RowRange<Slab>[] {
+    const ranges: RowRange<Slab>[] = [];
+    for (let index = this.#heldAt(position); index < this.#held.length; index++) {
+      const slab = this.#held[index]!;
+      const from = Math.max(0, position - slab.position);
+      if (from >= slab.count) continue;
+      ranges.push({ slab, from, to: slab.count, position: slab.position + from });
+    }
+    return ranges;
+  }
+
+  /** Index of the last held slab whose first row is not behind the position: binary search. */
+  #heldAt(position: number): number {
+    let low = 0;
+    let high = this.#held.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.#held[middle]!.position <= position) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** Gives back the memory that was kept for the listener and is not any more. */
+  release(): void {
+    if (this.#kept === 0) return;
+    this.#kept = 0;
+    for (const slab of [...this.#held]) if (slab.unsettled === 0) this.#giveBack(slab);
   }
 
   /**
@@ -155,29 +223,46 @@ export class Channel {
   #dropHead(): void {
     const slab = this.#slabs.shift()!;
     this.#headRow = 0;
-    if (slab.unsettled === 0) this.#pool.giveBack(slab);
+    if (slab.unsettled === 0) this.#giveBack(slab);
   }
 
   /** Counts a batch as settled; its memory may then be used again. */
   settle(batch: Batch<Slab>): void {
     this.inFlight -= batch.count;
     this.bytes -= batch.bytes;
-    for (const { slab, from, to } of batch.ranges) {
+    for (const { slab, from, to, position } of batch.ranges) {
       slab.unsettled -= to - from;
-      if (slab.unsettled > 0) continue;
-      if (slab === this.#writing) this.#rewind(slab);
-      else this.#pool.giveBack(slab);
+      this.#settled.settle(position, to - from);
+      if (slab.unsettled === 0) this.#giveBack(slab);
+    }
+  }
+
+  /** A slab has no unsettled row; its memory may be used again, unless the listener needs it. */
+  #giveBack(slab: Slab): void {
+    if (slab.count === 0 && slab === this.#writing) return;
+    if (slab.position + slab.count > this.#listener.keepsFrom) {
+      this.#kept++;
+    } else if (slab === this.#writing) {
+      this.#rewind(slab);
+    } else {
+      this.#held.splice(this.#heldAt(slab.position), 1);
+      this.#pool.giveBack(slab);
     }
   }
 
   /** The writing end starts again at the front once all its rows are settled. */
   #rewind(slab: Slab): void {
     this.#headRow = 0;
-    if (!this.#pool.isOfBlock(slab)) return slab.clear();
-    // A quiet channel must not keep the block of its last burst.
-    this.#pool.giveBack(slab);
-    this.#writing = this.#pool.take();
-    this.#slabs[0] = this.#writing;
+    if (this.#pool.isOfBlock(slab)) {
+      // A quiet channel must not keep the block of its last burst.
+      this.#pool.giveBack(slab);
+      this.#writing = this.#pool.take();
+      this.#slabs[0] = this.#writing;
+      this.#held[this.#held.length - 1] = this.#writing;
+    } else {
+      slab.clear();
+    }
+    this.#writing.position = this.tail;
   }
 }
 

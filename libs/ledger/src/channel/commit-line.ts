@@ -30,9 +30,12 @@ export class CommitLine {
   #entries: AwaitedEntry[] = [];
   #first = 0;
 
-  /** Adds an entry; positions only grow. */
+  /** Adds an entry that no worker has, nearly always behind all others. */
   join(entry: AwaitedEntry): void {
-    this.#entries.push(entry);
+    let index = this.#entries.length;
+    while (index > this.#first && this.#entries[index - 1]!.position > entry.position) index--;
+    if (index === this.#entries.length) this.#entries.push(entry);
+    else this.#entries.splice(index, 0, entry);
   }
 
   /** Whether an awaited entry is still in the channel. */

@@ -1,13 +1,22 @@
 import type { Clock } from '../clock/clock.js';
 import type { RowSpill } from '../ports/spill-store.interface.js';
-import { Channel } from './channel.js';
+import { Channel, type RowListener } from './channel.js';
 import { CommitLine } from './commit-line.js';
+import { DurableLine } from './durable-line.js';
 import { RoomLine } from './room-line.js';
 
 /** Hears of each entry that was queued. */
 export interface QueueListener {
   /** Called for each entry, so it must cost next to nothing; must not throw. */
   noteQueued(): void;
+}
+
+/** Keeps accepted rows on disk until they are settled, and takes those that come after the seal. */
+export interface RowJournal extends RowListener, RowSpill {
+  /** Every row before this position is as durable as the journal makes it. */
+  readonly durableUntil: number;
+  /** Why rows are in memory only; undefined if they are not. */
+  readonly reason: string | undefined;
 }
 
 /** How much a handoff holds. */
@@ -36,10 +45,14 @@ export class Handoff {
   readonly room: RoomLine;
   /** Callers that wait for a commit. */
   readonly commits = new CommitLine();
+  /** Callers that wait until the journal has their rows. */
+  readonly durables: DurableLine;
   /** True once the channel takes no entry any more. */
   isSealed = false;
   /** Takes the rows of entries that come later all the same; undefined: they are refused. */
-  readonly late: RowSpill | undefined;
+  late: RowSpill | undefined;
+  /** Undefined: accepted rows are in memory only. */
+  journal: RowJournal | undefined;
   #listener = NOBODY;
   readonly #onSealed: (() => void)[] = [];
   #onFirst: (() => void) | undefined;
@@ -49,11 +62,23 @@ export class Handoff {
     const { capacity, maxBytes, maxWaiting, maxWaitingBytes } = bounds;
     this.channel = new Channel({ capacity, maxBytes });
     this.room = new RoomLine({ maxWaiting, maxBytes: maxWaitingBytes }, clock);
+    this.durables = new DurableLine(clock);
   }
 
   /** Joins the writer half: it hears of each entry from now on. */
   attach(listener: QueueListener): void {
     this.#listener = listener;
+  }
+
+  /** Rows are in the journal from now on, those that come after the seal too if it takes them. */
+  keep(journal: RowJournal): void {
+    const { late } = this;
+    this.journal = journal;
+    this.channel.listen(journal);
+    this.late = {
+      keep: (rows) => journal.keep(rows) ?? late?.keep(rows),
+      close: () => late?.close(),
+    };
   }
 
   /** Calls back once, at the first entry; must not throw. */

@@ -23,6 +23,8 @@ export class Slab implements RowTarget {
   count = 0;
   /** Rows appended and not yet settled. */
   unsettled = 0;
+  /** Position in the channel of the first row. */
+  position = 0;
   readonly #ends: Uint32Array;
   readonly #ages: Uint32Array;
   #epochMs = 0;

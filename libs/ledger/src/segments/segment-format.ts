@@ -67,15 +67,22 @@ export function decodePreamble(bytes: Buffer): { length: number; crc: number } |
  */
 export function encodeFrameHeader(frame: FrameHeader, seed: number): Buffer {
   const bytes = Buffer.alloc(FRAME_HEADER_BYTES);
+  writeFrameHeader(frame, seed, bytes);
+  return bytes;
+}
+
+/** As `encodeFrameHeader`, to the front of bytes that are there, without an object of its own. */
+export function writeFrameHeader(frame: FrameHeader, seed: number, bytes: Buffer): void {
   bytes.writeUInt32BE(FRAME_MAGIC, 0);
   bytes.writeUInt8(FORMAT_VERSION, 4);
   bytes.writeUInt8(frame.kind, 5);
+  bytes.writeUInt16BE(0, 6);
   bytes.writeUInt32BE(frame.bytes, 8);
   bytes.writeUInt32BE(frame.rows, 12);
   bytes.writeUInt32BE(frame.crc, 16);
-  bytes.writeBigUInt64BE(BigInt(frame.position), 20);
+  bytes.writeUInt32BE(Math.floor(frame.position / 2 ** 32), 20);
+  bytes.writeUInt32BE(frame.position % 2 ** 32, 24);
   bytes.writeUInt32BE(crc32(bytes.subarray(0, 28), seed), 28);
-  return bytes;
 }
 
 /** @returns undefined if the bytes are no frame's header in a file of this seed */

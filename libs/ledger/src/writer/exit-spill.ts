@@ -1,4 +1,5 @@
 import type { RowRange } from '../channel/batch.js';
+import type { Journal } from '../journal/journal.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { RowSpill } from '../ports/spill-store.interface.js';
 import { atExit } from '../segments/at-exit.js';
@@ -18,7 +19,9 @@ export interface ExitSpillParts {
   readonly writer: BatchWriter;
   readonly shutdown: Shutdown;
   readonly settler: Settler;
-  /** Undefined: what is held is lost with the process. */
+  /** Has every accepted row on disk already; undefined: they are in memory only. */
+  readonly journal: Journal | undefined;
+  /** Takes what no journal has. Undefined: it is lost with the process. */
   readonly spill: RowSpill | undefined;
   readonly losses: LossReporter;
   readonly logger: LedgerLogger;
@@ -64,31 +67,45 @@ export class ExitSpill {
 
   /** Spills all that is held, in one go. Never throws. */
   run(): void {
-    const { source, shutdown, writer, settler, spill, losses } = this.#parts;
+    const { source, shutdown, writer, settler, journal, spill, losses } = this.#parts;
     // Waiting callers' rows, and what another listener records behind this one, are late from here.
     source.seal();
     const leftovers = [...shutdown.takeBack(), ...settler.settleKept(writer.takeBack())];
     // An open file is finished; a file system that refused a row a moment ago is tried again.
     spill?.close();
-    if (leftovers.length > 0) this.#spill(leftovers);
+    if (leftovers.length > 0) this.#keepAll(leftovers);
+    journal?.close();
     spill?.close();
     losses.flush();
   }
 
+  #keepAll(leftovers: readonly Leftover[]): void {
+    const folder = this.#parts.journal?.leave();
+    if (folder === undefined) return this.#spill(leftovers);
+    this.#settle(leftovers, folder);
+    const count = countOf(leftovers);
+    this.#parts.logger.log(`the process exits with ${count} entries left in the journal ${folder}`);
+  }
+
   #spill(leftovers: readonly Leftover[]): void {
-    const { settler, losses, logger } = this.#parts;
+    const { losses, logger } = this.#parts;
     const { file, failed } = this.#keep(leftovers);
     const kept = leftovers.filter((each) => !failed.has(each));
     const count = countOf(kept);
     if (file !== undefined && count > 0) {
-      for (const { assignment, batch } of kept) settler.settleSpilled(assignment, batch, file);
-      losses.note('spilled', count, { reason: file });
+      this.#settle(kept, file);
       logger.error(`the process exits with ${count} entries not written: spilled to ${file}`);
     }
     const lost = countOf([...failed]);
     if (lost === 0) return;
     losses.note('lost', lost, { reason: 'exit' });
     logger.error(`the process exits, and ${lost} entries could not be spilled: they are lost`);
+  }
+
+  #settle(kept: readonly Leftover[], file: string): void {
+    const { settler, losses } = this.#parts;
+    for (const { assignment, batch } of kept) settler.settleSpilled(assignment, batch, file);
+    losses.note('spilled', countOf(kept), { reason: file });
   }
 
   /** @returns the first file, and the leftovers of which a row could not be kept */

@@ -2,6 +2,7 @@ import type { Handoff } from '../channel/handoff.js';
 import { formatRun } from '../codec/uuid.js';
 import type { BatchWriter } from './batch-writer.js';
 import type { Clock } from '../clock/clock.js';
+import type { Journal } from '../journal/journal.js';
 import type { Counters } from '../stats/counters.js';
 import type { LedgerStats, SettingInForce } from '../ports/ledger-stats.interface.js';
 import type { RecoverySource } from './batch-source.interface.js';
@@ -11,6 +12,7 @@ import type { Status } from '../stats/status.js';
 export interface StatsSources {
   readonly counters: Counters;
   readonly handoff: Handoff;
+  readonly journal: Journal | undefined;
   readonly writer: BatchWriter;
   readonly recovery: RecoverySource | undefined;
   readonly status: Status;

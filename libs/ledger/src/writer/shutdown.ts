@@ -8,6 +8,7 @@ import type { Status } from '../stats/status.js';
 import type { BatchSource } from './batch-source.interface.js';
 import type { BatchWriter } from './batch-writer.js';
 import { atMost, type Clock } from '../clock/clock.js';
+import type { Journal } from '../journal/journal.js';
 import type { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { countOf, splitAfter, type Leftover } from './leftover.js';
 import type { Settler } from './settler.js';
@@ -29,6 +30,8 @@ export interface ShutdownParts {
   readonly codec: RowCodec;
   readonly writer: BatchWriter;
   readonly settler: Settler;
+  /** Has every accepted row on disk already; undefined: they are in memory only. */
+  readonly journal: Journal | undefined;
   readonly spills: SpillStore;
   readonly keeper: DeadLetterKeeper;
   readonly counters: Counters;
@@ -63,6 +66,7 @@ export class Shutdown {
   #before: Pick<Counters, 'written' | 'duplicate' | 'deadLettered' | 'spilled'> | undefined;
   #spentMs = 0;
   #hasFailed = false;
+  #inJournal = 0;
   /** Rows that no worker has any more and that are in no file yet. */
   #leaving: readonly Leftover[] = [];
   readonly #onEnded: (() => void)[] = [];
@@ -151,6 +155,7 @@ export class Shutdown {
       return await this.#sealAndWrite();
     } finally {
       hold.cancel();
+      this.#parts.journal?.close();
       if (this.#parts.source.held === 0) for (const each of this.#onEnded.splice(0)) each();
     }
   }
@@ -178,6 +183,12 @@ export class Shutdown {
   /** @returns false if some are lost */
   async #spill(leftovers: readonly Leftover[]): Promise<boolean> {
     const { spills, logger } = this.#parts;
+    const folder = this.#parts.journal?.leave();
+    if (folder !== undefined) {
+      this.#leaving = [];
+      this.#inJournal = this.#settleSpilled(leftovers, folder);
+      return true;
+    }
     try {
       const { file } = await spills.spill(this.#entriesOf(leftovers));
       this.#leaving = [];
@@ -254,7 +265,8 @@ export class Shutdown {
     if (this.#hasFailed && written + duplicate + deadLettered + spilled === 0) return report;
     logger.log(
       `drained: ${report.written} written, ${report.duplicate} duplicate, ` +
-        `${report.deadLettered} dead-lettered, ${report.spilled} spilled in ${report.ms}ms`,
+        `${report.deadLettered} dead-lettered, ${report.spilled} spilled in ${report.ms}ms` +
+        (this.#inJournal === 0 ? '' : `, ${this.#inJournal} left in the journal`),
     );
     return report;
   }

@@ -1,0 +1,87 @@
+import {
+  closeSync,
+  fdatasync,
+  fdatasyncSync,
+  fsyncSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeSync,
+  writev,
+  writevSync,
+} from 'node:fs';
+import { open, unlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { createFileSync } from '../files/create-file.js';
+import { prepareFolderSync } from '../files/private-folder.js';
+import type { JournalFiles } from '../ports/journal-files.interface.js';
+
+const syncBytes = promisify(fdatasync);
+const FOLDER_MODE = 0o700;
+
+/** The file system of this machine. @internal */
+export const diskFiles: JournalFiles = {
+  makeFolder(path) {
+    const made = mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+    prepareFolderSync(path);
+    return made;
+  },
+  makeNewFolder(path) {
+    try {
+      mkdirSync(path, { mode: FOLDER_MODE });
+      return true;
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      return false;
+    }
+  },
+  removeFolder: (path) => rmdirSync(path),
+  identityOf(path) {
+    const found = statSync(path, { throwIfNoEntry: false });
+    return found && `${found.dev}:${found.ino}`;
+  },
+  create: (path) => createFileSync(path),
+  write: (file, bytes) => writeSync(file, bytes),
+  writeMany: (file, parts) => writevSync(file, parts),
+  writeLater: (file, parts) =>
+    new Promise((resolve, reject) => {
+      writev(file, parts, (error, written) => (error ? reject(error) : resolve(written)));
+    }),
+  truncate: (file, bytes) => ftruncateSync(file, bytes),
+  close: (file) => closeSync(file),
+  sync: (file) => syncBytes(file),
+  syncNow: (file) => fdatasyncSync(file),
+  async syncFolder(path) {
+    const folder = await open(path, 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  },
+  syncFolderNow(path) {
+    const folder = openSync(path, 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  },
+  rename: (from, to) => renameSync(from, to),
+  unlink: (path) => unlink(path),
+  unlinkNow: (path) => unlinkSync(path),
+  touch(path, ms) {
+    // A link in its place would have another file's time set.
+    if (lstatSync(path).isFile()) utimesSync(path, ms / 1000, ms / 1000);
+  },
+};
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}

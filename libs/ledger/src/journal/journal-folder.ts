@@ -1,0 +1,132 @@
+import { dirname, join } from 'node:path';
+import type { JournalFiles } from '../ports/journal-files.interface.js';
+import { OWNER_FILE, RELEASED_FILE } from './folder-names.js';
+
+/** What a folder of a run is made of. @internal */
+export interface JournalFolderParts {
+  readonly files: JournalFiles;
+  /** Absolute. */
+  readonly journalDir: string;
+  /** Name of the ledger. */
+  readonly ledger: string;
+  /** Eight hex digits. */
+  readonly run: string;
+  /** What `owner.json` says, as JSON: who the folder belongs to. */
+  readonly owner: string;
+}
+
+/**
+ * The folder of a run, `<journalDir>/<ledger>/<run>`, with `owner.json` in it. A second one of the same
+ * run has `-2` behind its name.
+ *
+ * @internal
+ */
+export class JournalFolder {
+  readonly path: string;
+  /** Folders whose names, or the names in them, were not synced yet; the uppermost last. */
+  #unsynced: string[];
+  readonly #parts: JournalFolderParts;
+  readonly #identity: string | undefined;
+  #number = 0;
+
+  private constructor(path: string, parts: JournalFolderParts, unsynced: string[]) {
+    this.path = path;
+    this.#parts = parts;
+    this.#unsynced = unsynced;
+    this.#identity = parts.files.identityOf(path);
+    this.describeOwner(parts.owner);
+  }
+
+  /** Makes the run's folder of a number from 1, or of the next that is free. @throws the file system's error */
+  static create(parts: JournalFolderParts, first: number): JournalFolder {
+    const { files, journalDir, ledger, run } = parts;
+    const ofLedger = join(journalDir, ledger);
+    const made = files.makeFolder(ofLedger);
+    for (let number = first; ; number++) {
+      const path = join(ofLedger, number === 1 ? run : `${run}-${number}`);
+      if (!files.makeNewFolder(path)) continue;
+      try {
+        return new JournalFolder(path, parts, foldersUpTo(path, dirname(made ?? path)));
+      } catch (error) {
+        removeQuietly(files, path, run);
+        throw error;
+      }
+    }
+  }
+
+  /** Says in `owner.json` who the folder belongs to, in one step. @throws the file system's error */
+  describeOwner(owner: string): void {
+    const { files, run } = this.#parts;
+    const path = join(this.path, OWNER_FILE);
+    const file = files.create(`${path}.${run}`);
+    if (file === undefined) throw new Error(`${path}.${run} is there already`);
+    try {
+      files.write(file, Buffer.from(owner));
+    } finally {
+      files.close(file);
+    }
+    files.rename(`${path}.${run}`, path);
+  }
+
+  /** Whether the path still leads to this folder: another process renames those that it adopts. */
+  get isOwn(): boolean {
+    return this.#parts.files.identityOf(this.path) === this.#identity;
+  }
+
+  /** Path of the next file, which no file of this folder has yet. Its name needs a sync. */
+  nextPath(): string {
+    this.#number++;
+    if (!this.#unsynced.includes(this.path)) this.#unsynced.unshift(this.path);
+    return join(this.path, `${String(this.#number).padStart(6, '0')}.wal`);
+  }
+
+  /** Shows others that the owner lives. @param ms milliseconds since 1970 */
+  touch(ms: number): void {
+    this.#parts.files.touch(join(this.path, OWNER_FILE), ms);
+  }
+
+  /** Takes what needs a sync, so that files made until now are found after a loss of power. */
+  takeUnsynced(): string[] {
+    const unsynced = this.#unsynced;
+    this.#unsynced = [];
+    return unsynced;
+  }
+
+  /** Leaves the folder with its files to any process: the last act in it. @throws the file system's error */
+  release(): void {
+    const file = this.#parts.files.create(join(this.path, RELEASED_FILE));
+    if (file !== undefined) this.#parts.files.close(file);
+  }
+
+  /** Removes the folder, whose files are gone. @throws the file system's error */
+  remove(): void {
+    const { files } = this.#parts;
+    files.unlinkNow(join(this.path, OWNER_FILE));
+    files.removeFolder(this.path);
+  }
+}
+
+/** A folder without an owner would be in the way: the next try makes another one. */
+function removeQuietly(files: JournalFiles, path: string, run: string): void {
+  const works = [
+    () => files.unlinkNow(join(path, `${OWNER_FILE}.${run}`)),
+    () => files.removeFolder(path),
+  ];
+  for (const work of works) {
+    try {
+      work();
+    } catch {
+      // The fault that is told is the first one.
+    }
+  }
+}
+
+/** A folder, and those above it up to the last one. */
+function foldersUpTo(path: string, last: string): string[] {
+  const folders = [path];
+  for (let folder = path; folder !== last && folder !== dirname(folder);) {
+    folder = dirname(folder);
+    folders.push(folder);
+  }
+  return folders;
+}

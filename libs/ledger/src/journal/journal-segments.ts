@@ -1,0 +1,164 @@
+import type { JournalFiles } from '../ports/journal-files.interface.js';
+import type { SegmentDescription } from '../segments/segment-description.js';
+import type { SettledFrame } from '../segments/settled-frame.js';
+import { JournalFile } from './journal-file.js';
+import type { JournalFolder } from './journal-folder.js';
+
+/** A file takes no frame from this size on. */
+export const SEGMENT_BYTES = 16 * 1_048_576;
+
+/** The files of a journal may take no more room. @internal */
+export class JournalFullError extends Error {
+  readonly code = 'JOURNAL_FULL';
+}
+
+/** What the files of a run are made of. @internal */
+export interface JournalSegmentsParts {
+  readonly files: JournalFiles;
+  readonly folder: JournalFolder;
+  readonly maxBytes: number;
+  readonly keepMs: number;
+  /** Whether files are synced, and closed only then. */
+  readonly syncs: boolean;
+  /** Asked for each file. */
+  readonly describe: () => SegmentDescription;
+  /** What a file begins with. */
+  readonly settled: () => SettledFrame;
+}
+
+interface OlderFile {
+  readonly file: JournalFile;
+  /** Monotonic milliseconds. */
+  settledAt: number | undefined;
+}
+
+/**
+ * The files of a run's folder: one that takes frames, and older ones, which are unlinked once all
+ * their rows are settled and have been for `keepMs`.
+ *
+ * @internal
+ */
+export class JournalSegments {
+  readonly #parts: JournalSegmentsParts;
+  #current: JournalFile | undefined;
+  /** Oldest first. */
+  #older: OlderFile[] = [];
+  #olderBytes = 0;
+
+  constructor(parts: JournalSegmentsParts) {
+    this.#parts = parts;
+  }
+
+  /** Bytes of all files. */
+  get bytes(): number {
+    return this.#olderBytes + (this.#current?.bytes ?? 0);
+  }
+
+  get count(): number {
+    return this.#older.length + (this.#current === undefined ? 0 : 1);
+  }
+
+  /** The file that takes frames; undefined: the next frame begins one. */
+  get current(): JournalFile | undefined {
+    return this.#current;
+  }
+
+  /** Files with bytes that were not synced yet. */
+  get unsynced(): JournalFile[] {
+    const files = this.#older.map(({ file }) => file);
+    if (this.#current !== undefined) files.push(this.#current);
+    return files.filter(({ needsSync }) => needsSync);
+  }
+
+  /**
+   * The file that takes the next frame.
+   * @throws JournalFullError if there is no room for another; the file system's error
+   */
+  open(): JournalFile {
+    const { bytes = 0 } = this.#current ?? {};
+    if (this.#current !== undefined && bytes < SEGMENT_BYTES) return this.#current;
+    this.finish();
+    this.#makeRoom();
+    const { files, folder, describe, settled } = this.#parts;
+    for (;;) {
+      const file = JournalFile.create(files, folder.nextPath(), describe());
+      if (file === undefined) continue;
+      this.#current = file;
+      file.appendSettled(settled());
+      return file;
+    }
+  }
+
+  /** Settled files are kept for later use only: they go first. */
+  #makeRoom(): void {
+    const { maxBytes } = this.#parts;
+    while (this.bytes + SEGMENT_BYTES > maxBytes && this.#older[0]?.settledAt !== undefined) {
+      this.#unlink(this.#older.shift()!.file);
+    }
+    if (this.bytes + SEGMENT_BYTES > maxBytes) {
+      throw new JournalFullError(`journalMaxBytes ${maxBytes} is reached`);
+    }
+  }
+
+  /** The file that takes frames takes none from now on. */
+  finish(): void {
+    const file = this.#current;
+    if (file === undefined) return;
+    this.#current = undefined;
+    file.isFinished = true;
+    if (!this.#parts.syncs) file.close();
+    this.#older.push({ file, settledAt: undefined });
+    this.#olderBytes += file.bytes;
+  }
+
+  /**
+   * Unlinks files whose rows are settled. @param mark every row before it is settled
+   * @param now monotonic milliseconds
+   */
+  retire(mark: number, now: number): void {
+    const { keepMs } = this.#parts;
+    const left: OlderFile[] = [];
+    for (const each of this.#older) {
+      if ((each.file.end ?? 0) <= mark) each.settledAt ??= now;
+      const isOver = each.settledAt !== undefined && now - each.settledAt >= keepMs;
+      if (isOver) this.#unlink(each.file);
+      else left.push(each);
+    }
+    this.#older = left;
+  }
+
+  #unlink(file: JournalFile): void {
+    this.#olderBytes -= file.bytes;
+    file.close();
+    // One that stays has settled rows only: they are written again some day, and skipped.
+    this.#parts.files.unlink(file.path).catch(() => undefined);
+  }
+
+  /**
+   * Ends all files: unlinks those whose rows are settled, at once.
+   * @returns whether any file is left
+   */
+  close(mark: number): boolean {
+    const { files, keepMs } = this.#parts;
+    this.finish();
+    this.#older = this.#older.filter(({ file }) => {
+      file.close();
+      if (keepMs > 0 || (file.end ?? 0) > mark) return true;
+      try {
+        files.unlinkNow(file.path);
+        return false;
+      } catch {
+        return true;
+      }
+    });
+    return this.#older.length > 0;
+  }
+
+  /** Another process has the files: their descriptors are given back, and nothing else is done. */
+  forget(): void {
+    this.finish();
+    for (const { file } of this.#older) file.close();
+    this.#older = [];
+    this.#olderBytes = 0;
+  }
+}

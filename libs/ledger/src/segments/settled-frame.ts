@@ -1,0 +1,56 @@
+import { crc32 } from 'node:zlib';
+import { FRAME_HEADER_BYTES, FRAME_KINDS, writeFrameHeader } from './segment-format.js';
+
+/** Bytes behind the header of a settled frame. */
+const SETTLED_BYTES = 20;
+
+/** Which server took the rows, as far as it is known; 0 where it is not. @internal */
+export interface ServerHistory {
+  /** `pg_control_system()`: the same for a primary and its standbys. */
+  readonly systemIdentifier: bigint;
+  /** One more with each promotion. */
+  readonly timeline: number;
+}
+
+/** What a settled frame says. @internal */
+export interface SettledFrame extends ServerHistory {
+  /** Every row of the run before this position is settled. */
+  readonly position: number;
+  /** Milliseconds since 1970 on the writer's clock. */
+  readonly at: number;
+}
+
+/** A server of which nothing is known. @internal */
+export const UNKNOWN_SERVER: ServerHistory = Object.freeze({ systemIdentifier: 0n, timeline: 0 });
+
+/** @param seed of the file @returns header and bytes of the frame @internal */
+export function encodeSettled(settled: SettledFrame, seed: number): Buffer {
+  const frame = Buffer.alloc(FRAME_HEADER_BYTES + SETTLED_BYTES);
+  const bytes = frame.subarray(FRAME_HEADER_BYTES);
+  bytes.writeBigUInt64BE(settled.systemIdentifier, 0);
+  bytes.writeUInt32BE(settled.timeline, 8);
+  bytes.writeBigUInt64BE(BigInt(Math.max(0, Math.trunc(settled.at))), 12);
+  const { position } = settled;
+  const kind = FRAME_KINDS.settled;
+  writeFrameHeader(
+    { kind, bytes: SETTLED_BYTES, rows: 0, crc: crc32(bytes), position },
+    seed,
+    frame,
+  );
+  return frame;
+}
+
+/**
+ * @param bytes behind the header of a frame that was checked
+ * @returns undefined for what another version wrote
+ * @internal
+ */
+export function decodeSettled(position: number, bytes: Buffer): SettledFrame | undefined {
+  if (bytes.length !== SETTLED_BYTES) return undefined;
+  return {
+    position,
+    systemIdentifier: bytes.readBigUInt64BE(0),
+    timeline: bytes.readUInt32BE(8),
+    at: Number(bytes.readBigUInt64BE(12)),
+  };
+}
