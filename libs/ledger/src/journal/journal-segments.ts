@@ -111,6 +111,17 @@ export class JournalSegments {
     this.#olderBytes += file.bytes;
   }
 
+  /** A file that the thread pool writes to takes nothing else meanwhile: the next frame begins another. */
+  setBusyAside(): void {
+    if (this.#current?.isBusy === true) this.finish();
+  }
+
+  /** No file of now is written or synced any more: half a frame may stand there, or its sync failed. */
+  giveUp(): void {
+    for (const file of this.unsynced) file.needsSync = false;
+    this.finish();
+  }
+
   /**
    * Unlinks files whose rows are settled. @param mark every row before it is settled
    * @param now monotonic milliseconds

@@ -1,56 +1,23 @@
 import type { Channel, RowListener } from '../channel/channel.js';
 import type { DurableLine } from '../channel/durable-line.js';
-import type { Clock, Timer } from '../clock/clock.js';
-import type { JournalFiles } from '../ports/journal-files.interface.js';
-import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import type { Timer } from '../clock/clock.js';
 import type { JournalSync as SyncMode } from '../ports/ledger-settings.interface.js';
 import type { RowSpill, SpilledRows } from '../ports/spill-store.interface.js';
-import type { SegmentDescription } from '../segments/segment-description.js';
-import {
-  UNKNOWN_SERVER,
-  type ServerHistory,
-  type SettledFrame,
-} from '../segments/settled-frame.js';
+import { UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
 import { JournalFault } from './journal-fault.js';
 import { rowsOfRange } from './journal-file.js';
-import { JournalFolder } from './journal-folder.js';
-import { JournalSegments } from './journal-segments.js';
+import { BEAT_MS, JournalPlace, type JournalPlaceParts } from './journal-place.js';
 import { JournalSync } from './journal-sync.js';
 import { WritePace } from './write-pace.js';
 
-/**
- * A journal shows that it lives this often, and looks whether its folder is still its own. Another
- * process takes a folder after ten seconds without a sign.
- */
-const BEAT_MS = 1000;
 /** A turn with more rows than this writes before its end, so that little memory is kept. */
 const WRITE_BYTES = 1_048_576;
 
 /** What a journal is made of. @internal */
-export interface JournalParts {
-  readonly files: JournalFiles;
+export interface JournalParts extends JournalPlaceParts {
   readonly channel: Channel;
   readonly durables: DurableLine;
-  readonly clock: Clock;
-  readonly logger: LedgerLogger;
-  /** Absolute. Made when it is first needed. */
-  readonly journalDir: string;
-  /** Name of the ledger. */
-  readonly ledger: string;
-  /** Eight hex digits. */
-  readonly run: string;
   readonly sync: SyncMode;
-  readonly maxBytes: number;
-  readonly keepMs: number;
-  /** What the header of a new file says. */
-  readonly describe: () => SegmentDescription;
-  /** What `owner.json` says. */
-  readonly owner: () => string;
-}
-
-interface Place {
-  readonly folder: JournalFolder;
-  readonly segments: JournalSegments;
 }
 
 /**
@@ -69,33 +36,29 @@ export class Journal implements RowListener, RowSpill {
   readonly #pace = new WritePace();
   readonly #fault: JournalFault;
   readonly #syncing: JournalSync;
-  #place: Place | undefined;
+  readonly #place: JournalPlace;
   /** Every row before it is on file, or needs it no more. */
   #written = 0;
   /** The same, for a loss of power. */
   #synced = 0;
   #unwrittenBytes = 0;
   #isScheduled = false;
-  /** A write in the thread pool is under way. One of another number is none of ours any more. */
+  /** The write in the thread pool; one that was given up is another. */
   #away: object | undefined;
-  /** Monotonic milliseconds when the folder was this journal's for certain. */
-  #ownedAt = 0;
   #timer: Timer | undefined;
-  #owner = '';
-  /** Folders made up to now: no two have one name, though another process renamed the first. */
-  #folders = 0;
   /** Position behind the last row at the last beat. */
   #beatEnd = 0;
-  /** What the last settled frame said. */
-  #framedMark = 0;
+  /** Position behind the last row that came after the seal. */
+  #lateUntil = 0;
   /** Rows before it are settled, from the stop on: those behind it stay in the files. */
   #lastMark: number | undefined;
-  #lateUntil = 0;
-  readonly #watchers: ((isOpen: boolean) => void)[] = [];
 
   constructor(parts: JournalParts) {
     this.#parts = parts;
     this.#fault = new JournalFault(parts);
+    this.#place = new JournalPlace({ ...parts, syncs: parts.sync === 'power' }, () => {
+      return { ...this.server, position: this.#mark, at: parts.clock.now() };
+    });
     this.#syncing = new JournalSync({
       files: parts.files,
       written: () => this.#written,
@@ -117,11 +80,11 @@ export class Journal implements RowListener, RowSpill {
 
   /** Of all files of this run. */
   get bytes(): number {
-    return this.#place?.segments.bytes ?? 0;
+    return this.#place.current?.segments.bytes ?? 0;
   }
 
   get files(): number {
-    return this.#place?.segments.count ?? 0;
+    return this.#place.current?.segments.count ?? 0;
   }
 
   /** Milliseconds of the last write. */
@@ -134,9 +97,13 @@ export class Journal implements RowListener, RowSpill {
     return this.#parts.sync === 'power' ? this.#synced : this.#written;
   }
 
+  get #mark(): number {
+    return this.#lastMark ?? this.#parts.channel.settledUntil;
+  }
+
   /** Calls back when a folder is made, and when it is left or removed; must not throw. */
   watch(watcher: (isOpen: boolean) => void): void {
-    this.#watchers.push(watcher);
+    this.#place.watch(watcher);
   }
 
   noteAppended(rowBytes: number): void {
@@ -168,75 +135,34 @@ export class Journal implements RowListener, RowSpill {
     }
   }
 
-  /** @returns monotonic milliseconds behind it */
+  /** @returns monotonic milliseconds behind it @throws the file system's error */
   #writeRows(startedAt: number): number {
     const { channel, clock } = this.#parts;
-    this.#keepFolder(startedAt);
+    if (!this.#place.isOwn(startedAt)) this.#startAgain();
     for (;;) {
-      const { segments } = this.#open();
+      this.#timer ??= this.#startBeat();
+      const { segments } = this.#place.open();
       for (const range of channel.rowsFrom(this.#written)) {
         segments.open().append(rowsOfRange(range));
       }
       const endedAt = clock.monotonic();
-      if (this.#keepFolder(endedAt)) {
-        this.#ownedAt = startedAt;
+      // A process may be stopped for long at any place, and its folder taken meanwhile.
+      if (this.#place.isOwn(endedAt)) {
+        this.#place.noteOwn(startedAt);
         this.#noteWritten(channel.tail);
         return endedAt;
       }
+      this.#startAgain();
     }
   }
 
-  /** Another process takes a folder whose owner shows no sign: it was looked at a moment ago, or is now. */
-  #keepFolder(now: number): boolean {
-    return now - this.#ownedAt <= BEAT_MS || this.#checkFolder(now);
-  }
-
-  /** @returns false if another process has it: all rows that are not settled are to be written again */
-  #checkFolder(now: number): boolean {
-    this.#ownedAt = now;
-    if (this.#place === undefined || this.#place.folder.isOwn) return true;
-    this.#parts.logger.warn(
-      `WARNING: another process took over the journal ${this.#place.folder.path}: ` +
-        'rows that are not settled are written to a new one',
-    );
-    this.#leavePlace(this.#place);
-    return false;
-  }
-
-  #leavePlace({ segments }: Place): void {
-    segments.forget();
-    this.#place = undefined;
+  /** The folder is another process's: all rows that are not settled are written again, elsewhere. */
+  #startAgain(): void {
     this.#away = undefined;
     this.#written = this.#mark;
     this.keepsFrom = this.#written;
     this.#synced = this.#written;
     this.#syncing.restart(this.#written);
-  }
-
-  get #mark(): number {
-    return this.#lastMark ?? this.#parts.channel.settledUntil;
-  }
-
-  #open(): Place {
-    this.#timer ??= this.#startBeat();
-    return (this.#place ??= this.#makePlace());
-  }
-
-  #makePlace(): Place {
-    const { files, journalDir, ledger, run, maxBytes, keepMs, sync, describe, clock } = this.#parts;
-    this.#owner = this.#parts.owner();
-    const owner = this.#owner;
-    const folder = JournalFolder.create({ files, journalDir, ledger, run, owner }, ++this.#folders);
-    this.#ownedAt = clock.monotonic();
-    const settled = (): SettledFrame => this.#settledFrame();
-    const syncs = sync === 'power';
-    const parts = { files, folder, maxBytes, keepMs, syncs, describe, settled };
-    for (const watcher of this.#watchers) watcher(true);
-    return { folder, segments: new JournalSegments(parts) };
-  }
-
-  #settledFrame(): SettledFrame {
-    return { ...this.server, position: this.#mark, at: this.#parts.clock.now() };
   }
 
   /** Writes in the thread pool, one write at a time, until all rows are on file. */
@@ -253,19 +179,22 @@ export class Journal implements RowListener, RowSpill {
     const { channel, clock } = this.#parts;
     while (this.#written < channel.tail) {
       const startedAt = clock.monotonic();
-      this.#keepFolder(startedAt);
-      // It is forgotten where the folder was lost; this write goes to the new one.
+      if (!this.#place.isOwn(startedAt)) this.#startAgain();
       this.#away = away;
       const { tail } = channel;
-      const { segments } = this.#open();
+      const { segments } = this.#place.open();
       for (const range of channel.rowsFrom(this.#written)) {
         await segments.open().appendLater(rowsOfRange(range));
         if (this.#away !== away) return;
       }
-      this.#pace.noteAway(clock.monotonic() - startedAt);
-      if (!this.#keepFolder(clock.monotonic())) continue;
-      this.#ownedAt = startedAt;
-      this.#noteWritten(tail);
+      const endedAt = clock.monotonic();
+      this.#pace.noteAway(endedAt - startedAt);
+      if (this.#place.isOwn(endedAt)) {
+        this.#place.noteOwn(startedAt);
+        this.#noteWritten(tail);
+      } else {
+        this.#startAgain();
+      }
     }
     this.#away = undefined;
     this.#fault.heal();
@@ -277,31 +206,27 @@ export class Journal implements RowListener, RowSpill {
     this.keepsFrom = position;
     this.#unwrittenBytes = 0;
     channel.release();
-    if (sync === 'power') return this.#syncing.run(this.#place!);
-    this.#fault.heal();
+    if (sync === 'power') return this.#syncing.run(this.#place.open());
     durables.settleUntil(position);
   }
 
   #noteSynced(position: number): void {
     this.#synced = position;
-    if (this.#fault.reason === undefined) this.#fault.heal();
     this.#parts.durables.settleUntil(position);
   }
 
   #fail(error: unknown): void {
     const { channel, durables, sync } = this.#parts;
     this.#fault.note(error);
+    this.#timer ??= this.#startBeat();
     // After a sync that failed the kernel may have dropped what it could not write: those rows, and
     // what was not synced yet, go to a new file.
     if (sync === 'power') this.#written = this.#synced;
-    this.#timer ??= this.#startBeat();
     this.#away = undefined;
     this.#syncing.restart(this.#synced);
     this.keepsFrom = Number.POSITIVE_INFINITY;
     channel.release();
-    // Half a frame may stand at its end, and a file whose sync failed is not synced again.
-    for (const file of this.#place?.segments.unsynced ?? []) file.needsSync = false;
-    this.#place?.segments.finish();
+    this.#place.current?.segments.giveUp();
     durables.degrade();
   }
 
@@ -327,49 +252,21 @@ export class Journal implements RowListener, RowSpill {
   #lookAround(): void {
     const { channel, clock } = this.#parts;
     const now = clock.monotonic();
-    if (!this.#checkFolder(now)) return this.write();
-    this.#place?.segments.retire(this.#mark, now);
+    if (!this.#place.look(now)) {
+      this.#startAgain();
+      return this.write();
+    }
+    this.#place.current?.segments.retire(this.#mark, now);
     if (this.#fault.isRested(now)) {
       this.#retry();
       // Not on the loop: it may be all that the channel holds.
-      this.#writeAway();
-      return;
+      return this.#writeAway();
     }
-    if (this.#place === undefined || this.#fault.reason !== undefined) return;
+    if (this.#fault.reason !== undefined) return;
     const end = Math.max(channel.tail, this.#lateUntil);
-    if (this.#isEnded && end === this.#beatEnd) return this.close();
+    if (this.#lastMark !== undefined && end === this.#beatEnd) return this.close();
     this.#beatEnd = end;
-    this.#showLife(this.#place, end);
-  }
-
-  /** By a settled frame, as long as there is an unsettled row, or one that settled since the last. */
-  #showLife({ folder, segments }: Place, end: number): void {
-    const { clock, keepMs } = this.#parts;
-    this.#describeOwner(folder);
-    const { current } = segments;
-    const mark = this.#mark;
-    if (current === undefined || current.isBusy) return folder.touch(clock.now());
-    if (mark < end || mark !== this.#framedMark) {
-      current.appendSettled(this.#settledFrame());
-      this.#framedMark = mark;
-      return;
-    }
-    folder.touch(clock.now());
-    // Nothing is left to be read in it.
-    if (keepMs === 0) segments.finish();
-  }
-
-  /** The table may be known by now. */
-  #describeOwner(folder: JournalFolder): void {
-    const owner = this.#parts.owner();
-    if (owner === this.#owner) return;
-    this.#owner = owner;
-    folder.describeOwner(owner);
-    this.#place?.segments.finish();
-  }
-
-  get #isEnded(): boolean {
-    return this.#lastMark !== undefined;
+    this.#place.showLife(end, this.#mark);
   }
 
   /** A row that comes after the seal. It is on file, and synced where the setting says so, when this returns. */
@@ -380,9 +277,10 @@ export class Journal implements RowListener, RowSpill {
     this.#retry();
     try {
       this.write();
-      this.#keepFolder(now);
-      this.#setBusyAside();
-      const place = this.#open();
+      if (!this.#place.isOwn(now)) this.#startAgain();
+      this.#timer ??= this.#startBeat();
+      const place = this.#place.open();
+      place.segments.setBusyAside();
       const file = place.segments.open();
       file.append({ bytes: Buffer.concat(slices), count, position });
       if (sync === 'power') this.#syncing.runNow(place);
@@ -395,12 +293,6 @@ export class Journal implements RowListener, RowSpill {
     }
   }
 
-  /** A file that the thread pool writes to takes nothing else meanwhile. */
-  #setBusyAside(): void {
-    const segments = this.#place?.segments;
-    if (segments?.current?.isBusy === true) segments.finish();
-  }
-
   /**
    * Puts all rows that are not settled on file, at once, and leaves them there: from now on none
    * counts as settled. Tries also where the file system refused a moment ago.
@@ -408,18 +300,20 @@ export class Journal implements RowListener, RowSpill {
    * @returns the folder; undefined if some rows are in memory only
    */
   leave(): string | undefined {
-    const { clock, sync } = this.#parts;
-    this.#lastMark ??= this.#parts.channel.settledUntil;
+    const { channel, clock, durables, sync } = this.#parts;
+    this.#lastMark ??= channel.settledUntil;
     this.#retry();
     this.#away = undefined;
     try {
-      this.#setBusyAside();
+      this.#place.current?.segments.setBusyAside();
       this.#writeRows(clock.monotonic());
-      const place = this.#open();
-      place.segments.open().appendSettled(this.#settledFrame());
+      const place = this.#place.open();
+      place.segments
+        .open()
+        .appendSettled({ ...this.server, position: this.#mark, at: clock.now() });
       if (sync === 'power') this.#syncing.runNow(place);
       this.#synced = this.#written;
-      this.#parts.durables.settleUntil(this.#written);
+      durables.settleUntil(this.#written);
       this.#fault.heal();
       return place.folder.path;
     } catch (error) {
@@ -435,20 +329,9 @@ export class Journal implements RowListener, RowSpill {
   close(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    const place = this.#place;
-    if (place === undefined) return;
+    if (this.#place.current === undefined) return;
     this.#lastMark ??= this.#parts.channel.settledUntil;
-    this.#place = undefined;
     this.#away = undefined;
-    try {
-      const isLeft = place.segments.close(this.#lastMark);
-      if (!place.folder.isOwn) return;
-      if (isLeft) place.folder.release();
-      else place.folder.remove();
-    } catch {
-      // Another process finds the folder without a sign of life, and takes it all the same.
-    } finally {
-      for (const watcher of this.#watchers) watcher(false);
-    }
+    this.#place.close(this.#lastMark);
   }
 }

@@ -1,0 +1,168 @@
+import type { Clock } from '../clock/clock.js';
+import type { JournalFiles } from '../ports/journal-files.interface.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import type { SegmentDescription } from '../segments/segment-description.js';
+import type { SettledFrame } from '../segments/settled-frame.js';
+import { JournalFolder } from './journal-folder.js';
+import { JournalSegments } from './journal-segments.js';
+
+/**
+ * A journal shows that it lives this often, and looks whether its folder is still its own. Another
+ * process takes a folder after ten seconds without a sign.
+ */
+export const BEAT_MS = 1000;
+
+/** Where a journal writes, and what its files say. @internal */
+export interface JournalPlaceParts {
+  readonly files: JournalFiles;
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+  /** Absolute. Made when it is first needed. */
+  readonly journalDir: string;
+  /** Name of the ledger. */
+  readonly ledger: string;
+  /** Eight hex digits. */
+  readonly run: string;
+  /** Of all files together. */
+  readonly maxBytes: number;
+  /** How long files are kept once all their rows are settled. */
+  readonly keepMs: number;
+  /** What the header of a new file says. */
+  readonly describe: () => SegmentDescription;
+  /** What `owner.json` says. */
+  readonly owner: () => string;
+}
+
+/** @internal */
+export interface OpenPlace {
+  readonly folder: JournalFolder;
+  readonly segments: JournalSegments;
+}
+
+/**
+ * Where a journal writes: a folder with files, made when it is first needed, and another one where this
+ * one was lost to a process that took its owner for dead.
+ *
+ * @internal
+ */
+export class JournalPlace {
+  /** Undefined: the next row makes a folder. */
+  current: OpenPlace | undefined;
+  readonly #parts: JournalPlaceParts & { readonly syncs: boolean };
+  readonly #settled: () => SettledFrame;
+  /** Monotonic milliseconds when the folder was this journal's for certain. */
+  #ownedAt = 0;
+  /** Folders made up to now: no two have one name, though another process renamed the first. */
+  #folders = 0;
+  #owner = '';
+  /** What the last settled frame said. */
+  #framed = 0;
+  readonly #watchers: ((isOpen: boolean) => void)[] = [];
+
+  /** @param settled what a settled frame says now */
+  constructor(parts: JournalPlaceParts & { readonly syncs: boolean }, settled: () => SettledFrame) {
+    this.#parts = parts;
+    this.#settled = settled;
+  }
+
+  /** Calls back when a folder is made, and when it is left or removed; must not throw. */
+  watch(watcher: (isOpen: boolean) => void): void {
+    this.#watchers.push(watcher);
+  }
+
+  /** @throws the file system's error */
+  open(): OpenPlace {
+    return (this.current ??= this.#make());
+  }
+
+  #make(): OpenPlace {
+    const { files, journalDir, ledger, run, maxBytes, keepMs, syncs, describe } = this.#parts;
+    const owner = (this.#owner = this.#parts.owner());
+    const folder = JournalFolder.create({ files, journalDir, ledger, run, owner }, ++this.#folders);
+    this.#ownedAt = this.#parts.clock.monotonic();
+    const settled = this.#settled;
+    const parts = { files, folder, maxBytes, keepMs, syncs, describe, settled };
+    this.#tell(true);
+    return { folder, segments: new JournalSegments(parts) };
+  }
+
+  #tell(isOpen: boolean): void {
+    for (const watcher of this.#watchers) watcher(isOpen);
+  }
+
+  /** The folder was this journal's then: it looked, or wrote. @param at monotonic milliseconds */
+  noteOwn(at: number): void {
+    this.#ownedAt = at;
+  }
+
+  /** Whether the folder is this journal's; looks only if that was long ago. @param now monotonic milliseconds */
+  isOwn(now: number): boolean {
+    return now - this.#ownedAt <= BEAT_MS || this.look(now);
+  }
+
+  /**
+   * Looks whether the folder is still this journal's, and leaves it if not.
+   * @returns false if it was left: its rows are another process's from now on
+   */
+  look(now: number): boolean {
+    this.#ownedAt = now;
+    const { current } = this;
+    if (current === undefined || current.folder.isOwn) return true;
+    this.#parts.logger.warn(
+      `WARNING: another process took over the journal ${current.folder.path}: ` +
+        'rows that are not settled are written to a new one',
+    );
+    current.segments.forget();
+    this.current = undefined;
+    this.#tell(false);
+    return false;
+  }
+
+  /**
+   * Shows others that the owner lives: by a settled frame, as long as there is a row that is not settled,
+   * or one that settled since the last frame.
+   * @param end position behind the last row @param mark every row before it is settled
+   * @throws the file system's error
+   */
+  showLife(end: number, mark: number): void {
+    if (this.current === undefined) return;
+    const { folder, segments } = this.current;
+    this.#describeOwner(this.current);
+    const file = segments.current;
+    if (file !== undefined && !file.isBusy && (mark < end || mark !== this.#framed)) {
+      file.appendSettled(this.#settled());
+      this.#framed = mark;
+      return;
+    }
+    folder.touch(this.#parts.clock.now());
+    // Nothing is left to be read in it.
+    if (file?.isBusy === false && this.#parts.keepMs === 0) segments.finish();
+  }
+
+  /** The table may be known by now. */
+  #describeOwner({ folder, segments }: OpenPlace): void {
+    const owner = this.#parts.owner();
+    if (owner === this.#owner) return;
+    this.#owner = owner;
+    folder.describeOwner(owner);
+    segments.finish();
+  }
+
+  /** Removes the folder if every row in it is before the mark, and releases it if not. Never throws. */
+  close(mark: number): void {
+    const { current } = this;
+    if (current === undefined) return;
+    this.current = undefined;
+    const { folder, segments } = current;
+    try {
+      const isLeft = segments.close(mark);
+      if (!folder.isOwn) return;
+      if (isLeft) folder.release();
+      else folder.remove();
+    } catch {
+      // Another process finds the folder without a sign of life, and takes it all the same.
+    } finally {
+      this.#tell(false);
+    }
+  }
+}
