@@ -1,0 +1,221 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FOLDER, JournalUnderTest } from './fixtures/journal-under-test.fixture.js';
+import { fileError, MemoryFiles, type FileOperation } from './fixtures/memory-files.fixture.js';
+import { readJournal } from './fixtures/read-journal.fixture.js';
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'ledger-journal-faults-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+/** Positions of the rows on file; each row is as it was appended. */
+async function positions(test: JournalUnderTest): Promise<number[]> {
+  await test.files.store(dir);
+  const { rows, damaged } = await readJournal(dir);
+  expect(damaged).toEqual([]);
+  for (const [position, row] of rows) expect(row.equals(test.rows[position]!)).toBe(true);
+  return [...rows.keys()].sort((a, b) => a - b);
+}
+
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, index) => from + index);
+
+function refuseWrites(files: MemoryFiles, code: string): void {
+  const refused: FileOperation[] = ['write', 'writeMany', 'writeLater'];
+  files.refuse = (operation) => (refused.includes(operation) ? fileError(code) : undefined);
+}
+
+describe.each(['ENOSPC', 'EIO', 'EROFS'])('a file system that answers %s', (code) => {
+  it('makes the journal degraded, and what is in memory goes to a new file once it takes it', async () => {
+    const test = new JournalUnderTest();
+    test.append(2);
+    await test.clock.turn();
+    refuseWrites(test.files, code);
+    test.append(2);
+    const wait = test.waitForLast();
+    await test.clock.turn();
+    expect(wait.end).toBe('degraded');
+    expect(test.journal).toMatchObject({ state: 'degraded', reason: code, durableUntil: 2 });
+    test.append(3);
+    await test.clock.advance(12_000);
+    test.files.refuse = () => undefined;
+    test.append(1);
+    await test.clock.advance(5000);
+    expect(test.journal).toMatchObject({ state: 'writing', durableUntil: 8 });
+    expect(await positions(test)).toEqual(range(0, 8));
+    expect(test.lines).toEqual([
+      expect.stringMatching(`^the journal can't be written \\(${code}\\): entries are in memory`),
+      expect.stringMatching(code),
+      expect.stringMatching(code),
+      expect.stringMatching(/^the journal is written again after 1\d\.0s$/),
+    ]);
+  });
+
+  it('holds no memory of rows that are settled meanwhile, and writes them no more', async () => {
+    const test = new JournalUnderTest();
+    refuseWrites(test.files, code);
+    test.append(10);
+    await test.clock.turn();
+    test.settle(10);
+    expect(test.channel.rowsFrom(0)).toEqual([]);
+    test.append(2);
+    test.files.refuse = () => undefined;
+    await test.clock.advance(6000);
+    expect(await positions(test)).toEqual([10, 11]);
+  });
+
+  it('leaves no folder behind for each try', async () => {
+    const test = new JournalUnderTest();
+    refuseWrites(test.files, code);
+    test.append(1);
+    await test.clock.advance(60_000);
+    expect(test.files.paths()).toEqual([]);
+    test.files.refuse = () => undefined;
+    await test.clock.advance(5000);
+    expect(await positions(test)).toEqual([0]);
+    expect(test.files.openFiles).toBe(1);
+  });
+});
+
+describe('a disk that fills', () => {
+  it('cuts off half a frame, so that what was on file stays readable', async () => {
+    const test = new JournalUnderTest();
+    test.append(3);
+    await test.clock.turn();
+    test.files.maxWriteBytes = 50;
+    let writes = 0;
+    test.files.refuse = (operation) =>
+      operation === 'write' && ++writes > 2 ? fileError('ENOSPC') : undefined;
+    test.append(3);
+    await test.clock.turn();
+    expect(await positions(test)).toEqual([0, 1, 2]);
+  });
+
+  it('drains itself: files are unlinked while nothing can be written', async () => {
+    const test = new JournalUnderTest();
+    for (let i = 0; i < 50; i++) {
+      test.append(100, 'z'.repeat(8000));
+      await test.clock.turn();
+    }
+    refuseWrites(test.files, 'ENOSPC');
+    test.append(1);
+    await test.clock.turn();
+    test.settle(5001);
+    await test.clock.advance(1000);
+    expect(test.files.paths().filter((path) => path.endsWith('.wal'))).toEqual([]);
+  });
+
+  it('is journalMaxBytes too: entries are in memory only until files are unlinked', async () => {
+    const test = new JournalUnderTest(new MemoryFiles(), { maxBytes: 2 ** 26 });
+    for (let i = 0; i < 90; i++) {
+      test.append(100, 'z'.repeat(8000));
+      await test.clock.turn();
+    }
+    expect(test.journal).toMatchObject({
+      state: 'degraded',
+      reason: 'journalMaxBytes 67108864 is reached',
+    });
+    expect(test.journal.bytes).toBeLessThan(2 ** 26 + 2 ** 20);
+    test.settle(9000);
+    await test.clock.advance(6000);
+    test.append(1);
+    await test.clock.turn();
+    expect(test.journal).toMatchObject({ state: 'writing', durableUntil: 9001 });
+  });
+});
+
+describe('a stop while the file system refuses', () => {
+  it('tries once more, and says where no file has the rows', async () => {
+    const test = new JournalUnderTest();
+    refuseWrites(test.files, 'EIO');
+    test.append(4);
+    await test.clock.turn();
+    expect(test.journal.leave()).toBeUndefined();
+    test.files.refuse = () => undefined;
+    expect(test.journal.leave()).toBe(FOLDER.replace('2a', '2a-3'));
+    test.journal.close();
+    expect(await positions(test)).toEqual(range(0, 4));
+    expect(test.clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('a slow disk', () => {
+  /** Each write of the event loop takes so long. */
+  function slowDown(test: JournalUnderTest, ms: number, each = 1): void {
+    let writes = 0;
+    test.files.onOperation = (operation) => {
+      if (operation === 'write' && ++writes % each === 0) test.clock.skip(ms);
+    };
+  }
+
+  it.each([
+    { what: 'one write above 20 ms', ms: 21, each: 1, rounds: 1 },
+    { what: 'more than one in a hundred above 1 ms', ms: 2, each: 50, rounds: 1000 },
+  ])(
+    'is written to in the thread pool for a minute after $what',
+    async ({ ms, each, rounds }) => {
+      const test = new JournalUnderTest();
+      test.append(1);
+      await test.clock.turn();
+      slowDown(test, ms, each);
+      for (let i = 0; i < rounds; i++) {
+        test.append(1);
+        await test.clock.turn();
+      }
+      expect(test.journal.state).toBe('asynchronous');
+      test.files.onOperation = () => undefined;
+      test.append(3);
+      const wait = test.waitForLast();
+      await test.clock.turn();
+      expect(wait.end).toBe('durable');
+      expect(test.files.operations).toContain('writeLater');
+      await test.clock.advance(60_000);
+      expect(test.journal.state).toBe('writing');
+      test.append(1);
+      await test.clock.turn();
+      expect(await positions(test)).toEqual(range(0, test.rows.length));
+    },
+    60_000,
+  );
+
+  it('keeps the memory of rows under way, and of those behind them', async () => {
+    const test = new JournalUnderTest();
+    test.append(1);
+    await test.clock.turn();
+    slowDown(test, 30);
+    test.append(1);
+    await test.clock.turn();
+    let go = (): void => undefined;
+    test.files.hold = new Promise((resolve) => (go = resolve));
+    test.append(2);
+    await test.clock.turn();
+    test.append(2);
+    test.settle(6);
+    expect(test.channel.rowsFrom(2)).toHaveLength(1);
+    // A slab that was given back would be overwritten.
+    test.append(20, 'w'.repeat(8000));
+    go();
+    await test.clock.turn();
+    expect(await positions(test)).toEqual(range(0, 26));
+  });
+
+  it('loses nothing at a stop: rows under way are written once more', async () => {
+    const test = new JournalUnderTest();
+    test.append(1);
+    await test.clock.turn();
+    slowDown(test, 30);
+    test.append(1);
+    await test.clock.turn();
+    test.files.hold = new Promise(() => undefined);
+    test.append(2);
+    await test.clock.turn();
+    test.append(1);
+    expect(test.journal.leave()).toBe(FOLDER);
+    test.journal.close();
+    expect(await positions(test)).toEqual(range(0, 5));
+  });
+});

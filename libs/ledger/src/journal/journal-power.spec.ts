@@ -1,0 +1,172 @@
+import * as fc from 'fast-check';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { JournalUnderTest } from './fixtures/journal-under-test.fixture.js';
+import { fileError, MemoryFiles } from './fixtures/memory-files.fixture.js';
+import { readJournal } from './fixtures/read-journal.fixture.js';
+
+const SOAK = process.env['LEDGER_SOAK'] === '1';
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'ledger-journal-power-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+function powerTest(files = new MemoryFiles()): JournalUnderTest {
+  return new JournalUnderTest(files, { sync: 'power' });
+}
+
+/** Rows that a loss of power leaves, by position. */
+async function survivors(test: JournalUnderTest, name = 'a'): Promise<Map<number, Buffer>> {
+  await test.files.store(join(dir, name), 'power');
+  return (await readJournal(dir)).rows;
+}
+
+describe("journalSync 'power'", () => {
+  it('tells nobody before file and folders are synced', async () => {
+    const test = powerTest();
+    let go = (): void => undefined;
+    test.files.hold = new Promise((resolve) => (go = resolve));
+    test.append(2);
+    const wait = test.waitForLast();
+    await test.clock.turn();
+    expect(wait.end).toBeUndefined();
+    expect(test.journal.durableUntil).toBe(0);
+    go();
+    await test.clock.turn();
+    expect(wait.end).toBe('durable');
+    expect(await survivors(test)).toHaveProperty('size', 2);
+  });
+
+  it('syncs what was written meanwhile in one more pass, however many turns that were', async () => {
+    const test = powerTest();
+    test.append(1);
+    await test.clock.turn();
+    let go = (): void => undefined;
+    test.files.hold = new Promise((resolve) => (go = resolve));
+    for (let i = 0; i < 20; i++) {
+      test.append(1);
+      await test.clock.turn();
+    }
+    go();
+    test.files.hold = undefined;
+    await test.clock.turn();
+    expect(test.journal.durableUntil).toBe(21);
+    expect(test.files.operations.filter((each) => each === 'sync')).toHaveLength(3);
+  });
+
+  it('never syncs a file again whose sync failed, and writes its rows to a new one', async () => {
+    const test = powerTest();
+    test.append(2);
+    await test.clock.turn();
+    test.files.refuse = (operation) => (operation === 'sync' ? fileError('EIO') : undefined);
+    test.append(2);
+    const wait = test.waitForLast();
+    await test.clock.turn();
+    expect(wait.end).toBe('degraded');
+    expect(test.journal).toMatchObject({ state: 'degraded', durableUntil: 2 });
+    const failed: string[] = [];
+    test.files.refuse = (operation, path) => {
+      if (operation === 'sync') failed.push(path);
+      return undefined;
+    };
+    await test.clock.advance(5000);
+    expect(failed.every((path) => path.endsWith('000002.wal'))).toBe(true);
+    expect(test.journal).toMatchObject({ state: 'writing', durableUntil: 4 });
+    const rows = await survivors(test);
+    expect([...rows.keys()].sort()).toEqual([0, 1, 2, 3]);
+  });
+
+  it('syncs a row that comes after the seal before it answers', async () => {
+    const test = powerTest();
+    test.append(1);
+    await test.clock.turn();
+    test.journal.leave();
+    expect(test.journal.keep({ slices: [test.rows[0]!], count: 1, position: 1 })).toBeDefined();
+    expect(await survivors(test)).toHaveProperty('size', 2);
+  });
+
+  it(
+    'loses no durable row, whenever the power goes',
+    async () => {
+      const step = fc.oneof(
+        { weight: 5, arbitrary: fc.record({ append: fc.integer({ min: 1, max: 40 }) }) },
+        { weight: 3, arbitrary: fc.constant({ turn: true }) },
+        { weight: 1, arbitrary: fc.record({ settle: fc.double({ min: 0, max: 1, noNaN: true }) }) },
+        { weight: 1, arbitrary: fc.record({ second: fc.constant(true) }) },
+        { weight: 2, arbitrary: fc.record({ hold: fc.boolean() }) },
+        { weight: 1, arbitrary: fc.record({ fail: fc.constantFrom('sync', 'write', 'create') }) },
+      );
+      const drawn = fc.record({
+        steps: fc.array(step, { minLength: 5, maxLength: 40 }),
+        crashAfter: fc.integer({ min: 1, max: 200 }),
+        large: fc.boolean(),
+      });
+      let crashes = 0;
+      await fc.assert(
+        fc.asyncProperty(drawn, async ({ steps, crashAfter, large }) => {
+          const test = powerTest();
+          const durable = new Set<number>();
+          const settled = new Set<number>();
+          let operations = 0;
+          let tooEarly = false;
+          let atCrash: { dir: string; durable: number[] } | undefined;
+          const stores: Promise<void>[] = [];
+          let release = (): void => undefined;
+          test.files.onOperation = () => {
+            if (++operations !== crashAfter) return;
+            const place = join(dir, String(crashes++));
+            atCrash = { dir: place, durable: [...durable].filter((each) => !settled.has(each)) };
+            stores.push(test.files.store(place, 'power'));
+          };
+          for (const each of steps) {
+            if ('append' in each) {
+              test.append(each.append, large ? 'p'.repeat(8000) : 'p');
+              const position = test.channel.tail - 1;
+              test.durables.join(position, 60_000, (end) => {
+                if (end !== 'durable') return;
+                // Whoever waited may act on it now: it must be so already.
+                const isSafe = position < test.channel.settledUntil;
+                tooEarly ||= !isSafe && !test.files.surviving.includes(test.rows[position]!);
+                for (let i = 0; i <= position; i++) durable.add(i);
+              });
+            } else if ('settle' in each) {
+              const count = Math.floor(test.channel.depth * each.settle);
+              for (let i = 0; i < count; i++) settled.add(test.channel.head + i);
+              test.settle(count);
+            } else if ('hold' in each) {
+              release();
+              test.files.hold = each.hold
+                ? new Promise((resolve) => (release = resolve))
+                : undefined;
+            } else if ('second' in each) {
+              await test.clock.advance(1000);
+            } else if ('fail' in each) {
+              let failures = 1;
+              test.files.refuse = (operation) =>
+                operation === each.fail && failures-- > 0 ? fileError('EIO') : undefined;
+            } else {
+              await test.clock.turn();
+            }
+          }
+          await Promise.all(stores);
+          expect(tooEarly).toBe(false);
+          if (atCrash === undefined) return;
+          const { rows } = await readJournal(atCrash.dir).catch(() => ({
+            rows: new Map<number, Buffer>(),
+          }));
+          for (const position of atCrash.durable) {
+            expect(rows.get(position)?.equals(test.rows[position]!), `row ${position}`).toBe(true);
+          }
+        }),
+        // fast-check prints the seed of a run that fails.
+        { numRuns: SOAK ? 10_000 : 150, verbose: true },
+      );
+      expect(crashes).toBeGreaterThan(20);
+    },
+    SOAK ? 3_600_000 : 60_000,
+  );
+});
