@@ -12,6 +12,7 @@ export type {
   RetryClass,
   BatchCounts,
   FlushCounts,
+  JournalStats,
   RetryCounts,
   DueReason,
 } from './ports/ledger-stats.interface.js';

@@ -65,6 +65,16 @@ export class LedgerService<
     return this.#ledger.options.overflow;
   }
 
+  /** @internal */
+  get isJournaled(): boolean {
+    return this.#ledger.journal !== undefined;
+  }
+
+  /** See `UsageRecorder`. @internal */
+  untilDurable(): Promise<void> | undefined {
+    return this.#ledger.handoff.untilDurable(this.#ledger.options.blockTimeoutMs);
+  }
+
   /** Calls under way, for the stop. @internal */
   get openCalls(): OpenCalls {
     return this.#ledger.openCalls;

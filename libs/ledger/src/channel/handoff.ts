@@ -53,6 +53,8 @@ export class Handoff {
   late: RowSpill | undefined;
   /** Undefined: accepted rows are in memory only. */
   journal: RowJournal | undefined;
+  /** Waits for the journal that ended without it. */
+  notDurable = 0;
   #listener = NOBODY;
   readonly #onSealed: (() => void)[] = [];
   #onFirst: (() => void) | undefined;
@@ -79,6 +81,27 @@ export class Handoff {
       keep: (rows) => journal.keep(rows) ?? late?.keep(rows),
       close: () => late?.close(),
     };
+  }
+
+  /**
+   * Waits until every row appended so far is durable, or the journal can't be written, or the time is up.
+   * Never rejects.
+   *
+   * @returns undefined if there is nothing to wait for
+   */
+  untilDurable(timeoutMs: number): Promise<void> | undefined {
+    const { journal, channel, durables } = this;
+    if (journal === undefined || journal.durableUntil >= channel.tail) return undefined;
+    if (journal.reason !== undefined) {
+      this.notDurable++;
+      return undefined;
+    }
+    return new Promise((resolve) => {
+      durables.join(channel.tail - 1, timeoutMs, (end) => {
+        if (end !== 'durable') this.notDurable++;
+        resolve();
+      });
+    });
   }
 
   /** Calls back once, at the first entry; must not throw. */

@@ -41,6 +41,7 @@ type Trouble =
   | 'filling'
   | 'retrying'
   | 'spillUnavailable'
+  | 'notJournaled'
   | 'unchecked';
 type Rules = Readonly<Partial<Record<Trouble, 'down' | 'degraded'>>>;
 
@@ -55,6 +56,7 @@ export function assessHealth(facts: HealthFacts): Verdict {
     filling: 'degraded',
     retrying: 'degraded',
     spillUnavailable: 'degraded',
+    notJournaled: 'degraded',
   });
 }
 
@@ -70,6 +72,7 @@ export function assessReadiness(facts: HealthFacts, policy: ReadinessPolicy = {}
     filling: 'degraded',
     retrying: 'degraded',
     spillUnavailable: 'degraded',
+    notJournaled: 'degraded',
   });
 }
 
@@ -116,6 +119,11 @@ function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[]
     ['filling', saturation === 'degraded', percent],
     ['retrying', facts.isRetrying, `the last attempt failed and is repeated${why}`],
     ['spillUnavailable', facts.isSpillUnavailable, 'the spill directory cannot be written'],
+    [
+      'notJournaled',
+      stats.journal?.state === 'degraded',
+      `the journal can't be written (${stats.journal?.reason ?? ''}): entries are in memory only`,
+    ],
     ['unchecked', !facts.wasTableChecked, `the table was not yet reached and checked${why}`],
   ];
   return all.flatMap(([trouble, isOn, reason]) => (isOn ? [[trouble, reason] as const] : []));

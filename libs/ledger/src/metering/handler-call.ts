@@ -10,6 +10,8 @@ import { isIteration, watchIteration } from './watch-iteration.js';
 
 type Method = (...args: never[]) => unknown;
 
+const UNTIL = { room: 'queued', durable: 'durable', commit: 'committed' } as const;
+
 /**
  * One call of a decorated method. It watches what the method returns and passes it on; its mapper
  * runs when `settle` is called for the first time.
@@ -24,6 +26,8 @@ export class HandlerCall implements OpenCall {
   after: OpenCall | undefined;
   isListed = false;
   protected readonly guarantee: UsageGuarantee;
+  /** What is waited for where nobody can be held. */
+  protected readonly unheld: 'record' | 'room';
   protected failure: { readonly error: unknown } | undefined;
   protected last: { readonly value: unknown } | undefined;
   /** What the method got, and the object that it fills. */
@@ -44,7 +48,10 @@ export class HandlerCall implements OpenCall {
     protected readonly plan: UsagePlan,
     private readonly given: ExecutionContext | undefined,
   ) {
-    this.guarantee = plan.guarantee ?? (plan.ledger.overflow === 'block' ? 'room' : 'record');
+    const { overflow, isJournaled = false } = plan.ledger;
+    this.unheld = overflow === 'block' ? 'room' : 'record';
+    this.guarantee = plan.guarantee ?? (isJournaled ? 'durable' : this.unheld);
+    if (plan.guarantee !== undefined) this.unheld = plan.guarantee === 'record' ? 'record' : 'room';
     plan.ledger.openCalls?.add(this);
   }
 
@@ -244,7 +251,7 @@ export class HandlerCall implements OpenCall {
   /**
    * Runs the mapper and records what it makes, the first time only.
    *
-   * @param wait what to wait for; `room` and `commit` return a promise that never rejects
+   * @param wait what to wait for; all but `record` return a promise that never rejects
    */
   protected settle(
     end: UsageEnd,
@@ -262,6 +269,7 @@ export class HandlerCall implements OpenCall {
   private record(made: unknown, wait: UsageGuarantee): Promise<void> | undefined {
     if (made === null || made === undefined) return undefined;
     const entries: readonly unknown[] | undefined = Array.isArray(made) ? made : undefined;
+    if (wait === 'durable' && this.plan.guarantee === undefined) return this.recordDurably(made);
     if (wait !== 'record') return this.recordAndWait(entries ?? [made], wait);
     try {
       if (entries) this.plan.ledger.recordMany(entries);
@@ -270,6 +278,13 @@ export class HandlerCall implements OpenCall {
       this.plan.log.notGuaranteed(this.plan.handler, error);
     }
     return undefined;
+  }
+
+  /** Nobody asked for it by name: a disk that refuses holds no response. */
+  private recordDurably(made: unknown): Promise<void> | undefined {
+    const { ledger } = this.plan;
+    const placed = this.record(made, this.unheld);
+    return placed ? placed.then(() => ledger.untilDurable?.()) : ledger.untilDurable?.();
   }
 
   private map(end: UsageEnd): unknown {
@@ -304,7 +319,7 @@ export class HandlerCall implements OpenCall {
     entries: readonly unknown[],
     wait: Exclude<UsageGuarantee, 'record'>,
   ): Promise<void> {
-    const until = wait === 'commit' ? 'committed' : 'queued';
+    const until = UNTIL[wait];
     await Promise.all(
       entries.map(async (entry) => {
         try {

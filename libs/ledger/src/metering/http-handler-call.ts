@@ -171,7 +171,7 @@ export class HttpHandlerCall extends HandlerCall {
 
   /** The response no longer waits: there is room to wait for, but no commit. */
   private get lateWait(): 'record' | 'room' {
-    return this.guarantee === 'record' ? 'record' : 'room';
+    return this.unheld;
   }
 
   private get isAnsweredByNest(): boolean {

@@ -43,8 +43,8 @@ export interface UsageDecorator<Result = unknown> {
  * has gone it is.
  *
  * A `guarantee` holds what a promise or a plain response brings. A response that is out can't be held,
- * nor a value that is returned at once to code that does not wait: `room` and `commit` then mean that the
- * entry waits for room. With `room` and `commit` the mapper runs before the result is serialised, so
+ * nor a value that is returned at once to code that does not wait: `room`, `durable` and `commit` then mean that
+ * the entry waits for room. With all but `record` the mapper runs before the result is serialised, so
  * it can't know if that fails; with `record` such a call ends as `failed`.
  *
  * To have the call further out, pipes and other interceptors included, register `LedgerInterceptor`.

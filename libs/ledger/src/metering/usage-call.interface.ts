@@ -83,16 +83,21 @@ type NoUnknownEntries<Table extends LedgerTable, Made> = [Made] extends [readonl
   : NoUnknownFields<Table, Exclude<Made, null>> | null;
 
 /**
- * What a plain response waits for: nothing, room in the channel (at most `blockTimeoutMs`), or the
- * commit (at most `commitTimeoutMs`). Then it goes out, whatever became of the entry.
+ * What a plain response waits for: nothing, room in the channel (at most `blockTimeoutMs`), that the
+ * entry is in the journal (`durable`; at most `blockTimeoutMs`, and without a journal or while it can't be
+ * written the commit), or the commit (at most `commitTimeoutMs`). Then it goes out, whatever became of the
+ * entry.
  *
  * @publicApi
  */
-export type UsageGuarantee = 'record' | 'room' | 'commit';
+export type UsageGuarantee = 'record' | 'room' | 'durable' | 'commit';
 
 /** How `@RecordUsage` records. @publicApi */
 export interface RecordUsageOptions<Table extends LedgerTable = LedgerTable> {
-  /** Default: `record`, or `room` if the ledger's `overflow` is `block`. */
+  /**
+   * Default with a journal: `durable`, but while the journal can't be written the response waits for
+   * nothing. Without one: `record`, or `room` if the ledger's `overflow` is `block`.
+   */
   guarantee?: UsageGuarantee;
   /** The ledger to record to. Default: the default ledger. */
   ledger?: Table;

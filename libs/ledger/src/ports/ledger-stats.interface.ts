@@ -120,6 +120,32 @@ export interface LedgerCounters {
 }
 
 /**
+ * The journal of this run. `writing`: each turn or entry is on file. `asynchronous`: the disk was slow, so
+ * rows are written in the thread pool for a minute, and are on file a moment later. `degraded`: files can't
+ * be written, entries are in memory only, and `reason` says why.
+ *
+ * @publicApi
+ */
+export interface JournalStats {
+  readonly state: 'writing' | 'asynchronous' | 'degraded';
+  /** Why it is degraded: a code of the file system, or a sentence; null if it is not. */
+  readonly reason: string | null;
+  /** Of all files of this run. */
+  readonly bytes: number;
+  readonly files: number;
+  /** Accepted entries that do not yet survive what `journalSync` names. */
+  readonly unsyncedRows: number;
+  /** Entries of earlier runs that were taken from their journals. */
+  readonly recovered: number;
+  /** Files of earlier runs whose end was cut off, or that were damaged. */
+  readonly torn: number;
+  /** Milliseconds of the last write. */
+  readonly lastWriteMs: number;
+  /** Calls of `@RecordUsage` that went on, by the default, before their entry was durable. */
+  readonly notDurable: number;
+}
+
+/**
  * An immutable snapshot. The conservation law holds in each:
  * `offered = queued + dropped + sealed + invalid + waiting` and
  * `queued + recovered = written + duplicate + deadLettered + spilled + depth + inFlight`.
@@ -143,6 +169,8 @@ export interface LedgerStats extends LedgerCounters, WriteCounts {
   readonly oldestEntryAgeMs: number;
   readonly workers: { readonly total: number; readonly busy: number };
   readonly lastFlush: LastFlush | null;
+  /** Null without a journal. */
+  readonly journal: JournalStats | null;
   /** This run's random id, eight hex digits; it is in every uuid the run makes. */
   readonly run: string;
   readonly settings: Readonly<Record<string, SettingInForce>>;

@@ -29,6 +29,8 @@ export interface RecoveredRows {
 export interface RecoverySource {
   /** Rows with a worker. */
   readonly inFlight: number;
+  /** Files whose end was cut off, or that were damaged; default: 0. */
+  readonly torn?: number;
   /** The next rows; undefined: none is ready. */
   take(): RecoveredRows | undefined;
   /** Whether a batch is one of these. */

@@ -4,7 +4,7 @@ import type { BatchWriter } from './batch-writer.js';
 import type { Clock } from '../clock/clock.js';
 import type { Journal } from '../journal/journal.js';
 import type { Counters } from '../stats/counters.js';
-import type { LedgerStats, SettingInForce } from '../ports/ledger-stats.interface.js';
+import type { JournalStats, LedgerStats, SettingInForce } from '../ports/ledger-stats.interface.js';
 import type { RecoverySource } from './batch-source.interface.js';
 import type { Status } from '../stats/status.js';
 
@@ -36,12 +36,29 @@ export function readStats(sources: StatsSources): LedgerStats {
     oldestEntryAgeMs: Math.round(oldestAgeMs(sources)),
     workers: Object.freeze({ total: writer.numWorkers, busy: writer.busyWorkers }),
     lastFlush: writer.lastFlush,
+    journal: journalStats(sources),
     ...writer.tally.snapshot(),
     run: formatRun(run),
     settings,
     state: status.state,
     reason: status.reason,
     since: status.since,
+  });
+}
+
+function journalStats({ journal, handoff, counters, recovery }: StatsSources): JournalStats | null {
+  if (journal === undefined) return null;
+  const { state, reason = null, bytes, files, lastWriteMs } = journal;
+  return Object.freeze({
+    state,
+    reason,
+    bytes,
+    files,
+    unsyncedRows: Math.max(0, handoff.channel.tail - journal.durableUntil),
+    recovered: counters.recovered,
+    torn: recovery?.torn ?? 0,
+    lastWriteMs,
+    notDurable: handoff.notDurable,
   });
 }
 
