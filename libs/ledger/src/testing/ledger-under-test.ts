@@ -1,4 +1,4 @@
-import { assembleLedger, type Ledger } from '../assemble-ledger.js';
+import { assembleLedger, type Ledger, type LedgerParts } from '../assemble-ledger.js';
 import type { LedgerOptions } from '../config/ledger-options.interface.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
@@ -35,6 +35,7 @@ export const PLAIN_TABLE: LedgerTable = {
 export function ledgerUnderTest(
   options: LedgerOptions = {},
   table: LedgerTable = PLAIN_TABLE,
+  more: (clock: ManualClock) => Partial<LedgerParts> = () => ({}),
 ): LedgerUnderTest {
   const sink = new InMemorySink();
   const clock = new ManualClock();
@@ -69,6 +70,7 @@ export function ledgerUnderTest(
     clock,
     logger: { log: write, warn: write, error: write },
     random: () => 0.5,
+    ...more(clock),
   });
   return { ledger, sink, clock, letters, spilled, rows, lines, spillFault };
 }
