@@ -25,7 +25,10 @@ const ADAPTER_CLASSES = { express: ExpressAdapter, fastify: FastifyAdapter };
 /** A ledger that keeps what it is given; `gate` is what `recordAndWait` waits for. */
 export class RecordingLedger implements UsageRecorder {
   overflow: 'drop' | 'block' = 'drop';
+  isJournaled = false;
   gate: Promise<unknown> = Promise.resolve();
+  /** What the journal has still to write; undefined: nothing. */
+  unwritten: Promise<void> | undefined;
   readonly recorded: unknown[] = [];
   readonly awaited: { entry: unknown; until: string }[] = [];
   readonly mapperErrors: unknown[] = [];
@@ -42,6 +45,10 @@ export class RecordingLedger implements UsageRecorder {
   async recordAndWait(entry: unknown, { until }: { until: string }): Promise<void> {
     this.awaited.push({ entry, until });
     await this.gate;
+  }
+
+  untilDurable(): Promise<void> | undefined {
+    return this.unwritten;
   }
 
   countMapperError(error: unknown): void {

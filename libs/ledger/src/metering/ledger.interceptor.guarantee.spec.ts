@@ -35,6 +35,18 @@ class GuaranteeController {
     return 'answer';
   }
 
+  @Get('durable')
+  @RecordUsage(calls.map, { guarantee: 'durable' })
+  durable(): string {
+    return 'answer';
+  }
+
+  @Get('manual')
+  @RecordUsage(calls.map)
+  manual(@Res() response: { send(body: string): void }): void {
+    response.send('answer');
+  }
+
   @Get('commit')
   @RecordUsage(calls.map, { guarantee: 'commit' })
   async commit(): Promise<string> {
@@ -108,6 +120,7 @@ describe.each(ADAPTERS)('LedgerInterceptor and its ledger on %s', (adapter) => {
 
   it.each([
     ['room', 'queued'],
+    ['durable', 'durable'],
     ['commit', 'committed'],
   ])('holds a plain response with guarantee %s until it is %s', async (path, until) => {
     const gate = latch();
@@ -124,16 +137,19 @@ describe.each(ADAPTERS)('LedgerInterceptor and its ledger on %s', (adapter) => {
     expect(calls.ends).toEqual(['completed']);
   });
 
-  it.each(['room', 'commit'])('answers all the same when the wait for %s ends', async (path) => {
-    const gate = latch();
-    app.ledger.gate = gate.promise;
-    const answers = Promise.all([1, 2, 3].map(() => app.fetch(`/${path}`)));
-    await calls.reach(3);
-    gate.fail(new LedgerWaitTimeoutError('dropped', 1000));
-    expect((await answers).map((answer) => answer.status)).toEqual([200, 200, 200]);
-    expect(app.lines.filter((line) => line.includes('LedgerWaitTimeoutError'))).toHaveLength(1);
-    expect(app.ledger.mapperErrors).toEqual([]);
-  });
+  it.each(['room', 'durable', 'commit'])(
+    'answers all the same when the wait for %s ends',
+    async (path) => {
+      const gate = latch();
+      app.ledger.gate = gate.promise;
+      const answers = Promise.all([1, 2, 3].map(() => app.fetch(`/${path}`)));
+      await calls.reach(3);
+      gate.fail(new LedgerWaitTimeoutError('dropped', 1000));
+      expect((await answers).map((answer) => answer.status)).toEqual([200, 200, 200]);
+      expect(app.lines.filter((line) => line.includes('LedgerWaitTimeoutError'))).toHaveLength(1);
+      expect(app.ledger.mapperErrors).toEqual([]);
+    },
+  );
 
   it('waits for all entries of an array, side by side', async () => {
     await app.fetch('/several');
@@ -148,6 +164,37 @@ describe.each(ADAPTERS)('LedgerInterceptor and its ledger on %s', (adapter) => {
     await app.fetch('/record');
     expect(app.ledger.awaited).toEqual([{ entry: { userId: 1 }, until: 'queued' }]);
     expect(app.ledger.recorded).toEqual([]);
+  });
+
+  it('holds plain responses by default until the journal has their entry', async () => {
+    app.ledger.isJournaled = true;
+    const gate = latch();
+    app.ledger.unwritten = gate.promise;
+    let isAnswered = false;
+    const answer = app.fetch('/record').finally(() => (isAnswered = true));
+    await calls.reach(1);
+    expect(app.ledger.recorded).toEqual([{ userId: 1 }]);
+    expect(await (await app.fetch('/manual')).text(), 'nobody can hold this one').toBe('answer');
+    expect(isAnswered).toBe(false);
+    gate.open();
+    expect(await (await answer).text()).toBe('answer');
+    app.ledger.unwritten = undefined;
+    await app.fetch('/record');
+    expect(app.ledger.awaited).toEqual([]);
+  });
+
+  it('waits for room and for the journal when the ledger blocks', async () => {
+    Object.assign(app.ledger, { isJournaled: true, overflow: 'block' });
+    const gate = latch();
+    app.ledger.unwritten = gate.promise;
+    let isAnswered = false;
+    const answer = app.fetch('/record').finally(() => (isAnswered = true));
+    await calls.reach(1);
+    await app.fetch('/manual');
+    expect(app.ledger.awaited[0]).toEqual({ entry: { userId: 1 }, until: 'queued' });
+    expect(isAnswered).toBe(false);
+    gate.open();
+    expect((await answer).status).toBe(200);
   });
 
   it.each([
