@@ -51,6 +51,8 @@ export interface Ledger {
   readonly writer: BatchWriter;
   readonly shutdown: Shutdown;
   readonly exit: ExitSpill;
+  /** Undefined: there is no journal. */
+  readonly recovery: RecoverySource | undefined;
   readonly status: Status;
   readonly sink: LedgerSink;
   readonly clock: Clock;
@@ -99,6 +101,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
     writer,
     shutdown,
     exit,
+    recovery,
     status,
     sink,
     clock,

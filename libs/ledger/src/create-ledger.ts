@@ -3,6 +3,7 @@ import { systemClock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { createDeadLetters } from './create-dead-letters.js';
 import { journalOf } from './create-journal.js';
+import { createRecovery } from './create-recovery.js';
 import { createRowSpill, targetOf, watchExit } from './create-row-spill.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import { LedgerFiles } from './files/ledger-files.js';
@@ -97,6 +98,7 @@ export function createLedger(
     spills: files.spills,
     rowSpill: segments.rowSpill,
     ...journalOf({ table: definition, options, run: segments.run, target, clock }),
+    ...createRecovery(options, { run: segments.run, target }),
     clock,
     logger,
   });

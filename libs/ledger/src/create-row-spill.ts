@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Ledger } from './assemble-ledger.js';
 import { systemClock } from './clock/clock.js';
 import { formatRun, newRun } from './codec/uuid.js';
@@ -34,11 +35,18 @@ export function targetOf({ schema, table }: LedgerTable, database: LedgerDatabas
   const { database: name } = (found?.driver ?? {}) as { readonly database?: string };
   const { schema: own } = (found?.options ?? {}) as { readonly schema?: string };
   const inSchema = schema ?? own;
+  const place = database.placeOf(schema, () => undefined);
   return {
     ...(name === undefined ? {} : { database: name }),
     ...(inSchema === undefined ? {} : { schema: inSchema }),
     table,
+    ...(place === undefined ? {} : { address: digestOf(place) }),
   };
+}
+
+/** An address may hold a password where it could not be read, and hosts are nobody's business. */
+function digestOf(place: string): string {
+  return createHash('sha256').update(place).digest('hex').slice(0, 16);
 }
 
 /**

@@ -171,6 +171,7 @@ export class LedgerLifecycle
     const { ledger, files } = this.#parts;
     this.#stopWatches();
     await ledger.shutdown.fail();
+    await ledger.recovery?.close();
     await files.close();
     await ledger.sink.close();
     throw error;
@@ -291,6 +292,7 @@ export class LedgerLifecycle
     if (server) await OpenConnections.of(server).allGone();
     await this.#endCalls();
     const { ms } = await ledger.shutdown.finish();
+    await ledger.recovery?.close();
     await files.close();
     await ledger.sink.close(ledger.options.shutdownTimeoutMs - ms);
   }

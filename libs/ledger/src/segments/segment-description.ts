@@ -19,8 +19,10 @@ export interface SegmentTarget {
   readonly database?: string;
   readonly schema?: string | undefined;
   readonly table: string;
-  /** Stored in the ledger's own table by a migration; no version writes it yet. */
+  /** Of the table, stored beside it by a migration; unknown until the server was reached once. */
   readonly id?: string;
+  /** Of the server, as a digest: stands for the id until that is known. */
+  readonly address?: string;
 }
 
 /** The process that wrote a segment. @internal */

@@ -31,6 +31,8 @@ export interface RecoverySource {
   readonly inFlight: number;
   /** Files whose end was cut off, or that were damaged; default: 0. */
   readonly torn?: number;
+  /** Looks for rows from now on; the sink was reached. */
+  start(): void;
   /** The next rows; undefined: none is ready. */
   take(): RecoveredRows | undefined;
   /** Whether a batch is one of these. */
@@ -41,6 +43,8 @@ export interface RecoverySource {
   whenReady(callback: () => void): void;
   /** Gives no more rows, and keeps the files of those that are not settled by now. */
   stop(): void;
+  /** Ends for good: leaves what is left to the next run. Never rejects. */
+  close(): Promise<void>;
   /** Where the rows of a batch stay when they are not settled: a path. */
   fileOf(batch: Batch): string;
 }

@@ -224,6 +224,7 @@ export class BatchWriter {
     this.#trouble.reached();
     for (let i = 0; i < this.numWorkers; i++) this.#workers.push(this.#worker(i));
     this.#running = this.#workers.map((worker) => worker.run());
+    this.#parts.recovery?.start();
   }
 
   /**

@@ -1,0 +1,34 @@
+import { join, resolve } from 'node:path';
+import type { LedgerCore } from './assemble-core.js';
+import { formatRun } from './codec/uuid.js';
+import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import { Recovery } from './journal/recovery.js';
+import type { SegmentTarget } from './segments/segment-description.js';
+
+/** Which run recovers, and where it writes. @internal */
+export interface RecoveringRun {
+  readonly run: number;
+  /** Asked once the server was reached. */
+  readonly target: () => SegmentTarget;
+}
+
+/** What takes rows out of the journals of earlier runs; nothing without a journal. @internal */
+export function createRecovery(
+  { journalDir }: ResolvedLedgerOptions,
+  { run, target }: RecoveringRun,
+): { recovery?: (core: LedgerCore) => Recovery } {
+  if (journalDir === undefined) return {};
+  return {
+    recovery: ({ table, options, counters, clock, logger }) =>
+      new Recovery({
+        dir: join(resolve(journalDir), table.name),
+        table,
+        run: formatRun(run),
+        target,
+        batchRows: options.batchSize,
+        counters,
+        clock,
+        logger,
+      }),
+  };
+}

@@ -1,0 +1,47 @@
+import { readFile, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createFile } from '../files/create-file.js';
+import type { SegmentTarget } from '../segments/segment-description.js';
+import { OWNER_FILE } from './folder-names.js';
+import type { ProcessIdentity } from './process-identity.js';
+
+/** Who a run's folder belongs to: the process that writes into it, or the one that adopted it. @internal */
+export interface FolderOwner {
+  readonly ledger: string;
+  /** Of the owner, eight hex digits. */
+  readonly run: string;
+  readonly target: SegmentTarget;
+  readonly author: ProcessIdentity;
+}
+
+/** @returns undefined if there is none, or none that can be read @internal */
+export async function readOwner(folder: string): Promise<FolderOwner | undefined> {
+  try {
+    const found = JSON.parse(
+      await readFile(join(folder, OWNER_FILE), 'utf8'),
+    ) as FolderOwner | null;
+    const { ledger, run, target, author } = found ?? {};
+    const isOwner =
+      [ledger, run, target?.table, author?.host].every((each) => typeof each === 'string') &&
+      Number.isInteger(author?.pid);
+    return isOwner ? found! : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Puts the owner's record into a folder, in one step. @throws the file system's error @internal */
+export async function writeOwner(folder: string, owner: FolderOwner): Promise<void> {
+  const path = join(folder, OWNER_FILE);
+  const file = await createFile(`${path}.${owner.run}`);
+  if (file === undefined) throw new Error(`${path}.${owner.run} is there already`);
+  try {
+    await file.writeFile(JSON.stringify(owner));
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.${owner.run}`, path).catch(async (error: unknown) => {
+    await unlink(`${path}.${owner.run}`).catch(() => undefined);
+    throw error;
+  });
+}

@@ -1,0 +1,62 @@
+import type { RowBlock } from '../channel/batch.js';
+import type { ReplayedFile } from './replayed-file.js';
+
+/** Rows of one file, back to back, on their way to a worker. @internal */
+export class RecoveredBlock implements RowBlock {
+  /** @param queuedAt monotonic milliseconds that the rows are at most as old as */
+  constructor(
+    readonly file: ReplayedFile,
+    readonly bytes: Buffer,
+    private readonly ends: readonly number[],
+    private readonly queuedAt: number,
+  ) {}
+
+  get rows(): number {
+    return this.ends.length;
+  }
+
+  startOf(row: number): number {
+    return row === 0 ? 0 : this.ends[row - 1]!;
+  }
+
+  endOf(row: number): number {
+    return this.ends[row]!;
+  }
+
+  appendedAt(): number {
+    return this.queuedAt;
+  }
+}
+
+/** Gathers rows of one file, whose frames may be far smaller than a batch. @internal */
+export class BlockBuilder {
+  #slices: Buffer[] = [];
+  #ends: number[] = [];
+  #bytes = 0;
+
+  get rows(): number {
+    return this.#ends.length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @param slice whole rows @param ends where each of them ends in it */
+  add(slice: Buffer, ends: Iterable<number>): void {
+    for (const end of ends) this.#ends.push(this.#bytes + end);
+    this.#slices.push(slice);
+    this.#bytes += slice.length;
+  }
+
+  /** The rows gathered so far, in memory of their own; undefined if there are none. */
+  take(file: ReplayedFile, queuedAt: number): RecoveredBlock | undefined {
+    if (this.#ends.length === 0) return undefined;
+    const bytes = Buffer.concat(this.#slices, this.#bytes);
+    const block = new RecoveredBlock(file, bytes, this.#ends, queuedAt);
+    this.#slices = [];
+    this.#ends = [];
+    this.#bytes = 0;
+    return block;
+  }
+}

@@ -1,0 +1,68 @@
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import { damagedPath } from './folder-names.js';
+import type { FolderReport } from './replay-folder.js';
+import type { FoundFolder } from './scan-folders.js';
+
+/** What a recovery says in the log: each thing once. @internal */
+export class RecoveryLog {
+  /** Files with damage, or whose end was cut off. */
+  torn = 0;
+  readonly #logger: LedgerLogger;
+  readonly #said = new Set<string>();
+
+  constructor(logger: LedgerLogger) {
+    this.#logger = logger;
+  }
+
+  adopted({ run, files, path }: FoundFolder): void {
+    if (files.length === 0) return;
+    const megabytes = files.reduce((sum, { bytes }) => sum + bytes, 0) / 1_048_576;
+    this.#logger.log(
+      `the journal of run ${run}, which has ended, is replayed: ${files.length} files, ` +
+        `${megabytes.toFixed(1)} MiB, from ${path}`,
+    );
+  }
+
+  replayed({ run }: FoundFolder, { rows, files }: FolderReport, ms: number): void {
+    for (const { path, damage, tornAt, kept } of files) {
+      if (damage !== undefined || tornAt !== undefined) this.torn++;
+      if (damage !== undefined) {
+        const aside = kept > 0 ? path : damagedPath(path);
+        this.#logger.error(
+          `a file of the journal can't be read to its end (${damage}): its whole frames were replayed, and it is kept as ${aside}`,
+        );
+      }
+      if (kept > 0) {
+        this.#logger.warn(
+          `WARNING: ${kept} entries of ${path} have values in columns that the definition does not have: ` +
+            'they stay in the file, and are replayed by a start whose definition has them',
+        );
+      }
+    }
+    if (files.length === 0) return;
+    this.#logger.log(`the journal of run ${run}: ${rows} entries replayed in ${Math.round(ms)}ms`);
+  }
+
+  /** Folders whose rows belong into another table. */
+  foreign(path: string): void {
+    this.#once(
+      path,
+      `WARNING: the journal in ${path} is of another database or table, and is left alone: ` +
+        'see `npx nestjs-ledger journal list`',
+    );
+  }
+
+  failed(path: string, error: unknown): void {
+    const why = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : '';
+    this.#once(
+      `${path} ${why}`,
+      `WARNING: the journal in ${path} can't be replayed (${why}): it is tried again every second`,
+    );
+  }
+
+  #once(key: string, line: string): void {
+    if (this.#said.has(key)) return;
+    this.#said.add(key);
+    this.#logger.warn(line);
+  }
+}

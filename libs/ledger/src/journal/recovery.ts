@@ -1,0 +1,250 @@
+import { closeSync } from 'node:fs';
+import { rename, unlink, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Batch } from '../channel/batch.js';
+import type { Clock, Timer } from '../clock/clock.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { createFileSync } from '../files/create-file.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import type { SegmentTarget } from '../segments/segment-description.js';
+import type { Counters } from '../stats/counters.js';
+import { adoptedName, OWNER_FILE, RELEASED_FILE } from './folder-names.js';
+import { writeOwner } from './folder-owner.js';
+import { FolderWatch, isOwnerGone } from './folder-watch.js';
+import { ownIdentity } from './process-identity.js';
+import type { RecoveredBlock } from './recovered-block.js';
+import { RecoveryLog } from './recovery-log.js';
+import { FolderReplay } from './replay-folder.js';
+import { isSameTarget } from './same-target.js';
+import { scanFolders, targetOfFolder, type FoundFolder } from './scan-folders.js';
+
+/** Milliseconds between two looks at the folders, and between two signs of life. */
+const LOOK_MS = 1000;
+/** Blocks that are read ahead of the workers. */
+const READ_AHEAD = 2;
+/**
+ * Positions of recovered rows begin here: behind all that a channel gives, at a million entries a second
+ * for 71 years, and far below the largest safe integer.
+ */
+const FIRST_POSITION = 2 ** 51;
+
+/** What a recovery is made of. @internal */
+export interface RecoveryParts {
+  /** The ledger's folder: `<journalDir>/<ledger>`. */
+  readonly dir: string;
+  readonly table: LedgerTable;
+  /** Of this life of the ledger, eight hex digits. */
+  readonly run: string;
+  /** Where the ledger writes; asked once the server was reached. */
+  readonly target: () => SegmentTarget;
+  /** Rows of a batch at most. */
+  readonly batchRows: number;
+  readonly counters: Pick<Counters, 'recovered'>;
+  readonly clock: Clock;
+  readonly logger: LedgerLogger;
+}
+
+/**
+ * Takes rows out of the journals of runs that have ended, of the same target, for the workers to write.
+ * Files keep their rows until these are settled. It may be stopped or killed at any moment, and two may be at
+ * one folder: the next one replays what is left, and rows that are in the table already are duplicates.
+ *
+ * @internal
+ */
+export class Recovery {
+  /** Rows with a worker. */
+  inFlight = 0;
+  readonly #parts: RecoveryParts;
+  readonly #log: RecoveryLog;
+  readonly #watch = new FolderWatch();
+  readonly #ready: RecoveredBlock[] = [];
+  readonly #stop = new AbortController();
+  /** Adopted folders that are still there, by path. */
+  readonly #held = new Set<string>();
+  /** Folders in which nothing is left to do for this run. */
+  readonly #done = new Set<string>();
+  #position = FIRST_POSITION;
+  #onReady: () => void = () => {};
+  #onRoom: () => void = () => {};
+  #timer: Timer | undefined;
+  #heartbeat: Timer | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts;
+    this.#log = new RecoveryLog(parts.logger);
+  }
+
+  /** Files with damage, or whose end was cut off, up to now. */
+  get torn(): number {
+    return this.#log.torn;
+  }
+
+  /** Looks for folders from now on; the server was reached, so the target is known. */
+  start(): void {
+    if (this.#stop.signal.aborted || this.#looking !== undefined) return;
+    this.#look();
+    this.#beat();
+  }
+
+  whenReady(callback: () => void): void {
+    this.#onReady = callback;
+  }
+
+  take(): { batch: Batch<RecoveredBlock>; mayExist: boolean } | undefined {
+    const slab = this.#ready.shift();
+    if (slab === undefined) return undefined;
+    this.#onRoom();
+    const { rows } = slab;
+    const batch = new Batch([{ slab, from: 0, to: rows, position: this.#position }]);
+    this.#position += rows;
+    this.inFlight += rows;
+    this.#parts.counters.recovered += rows;
+    return { batch, mayExist: false };
+  }
+
+  owns(batch: Batch): batch is Batch<RecoveredBlock> {
+    return batch.position >= FIRST_POSITION;
+  }
+
+  settle(batch: Batch): void {
+    if (!this.owns(batch)) return;
+    this.inFlight -= batch.count;
+    for (const { slab, from, to } of batch.ranges) slab.file.settle(to - from);
+  }
+
+  fileOf(batch: Batch): string {
+    return this.owns(batch) ? batch.ranges[0]!.slab.file.path : '';
+  }
+
+  /** Gives no more rows. What is not settled by now stays in its files. */
+  stop(): void {
+    this.#stop.abort();
+    this.#timer?.cancel();
+    this.#ready.length = 0;
+    this.#onRoom();
+  }
+
+  /** Ends for good: folders that are left may be taken by anybody at once. Never rejects. */
+  async close(): Promise<void> {
+    this.stop();
+    this.#heartbeat?.cancel();
+    await this.#looking;
+    for (const path of this.#held) this.#release(path);
+  }
+
+  #release(path: string): void {
+    try {
+      const descriptor = createFileSync(join(path, RELEASED_FILE));
+      if (descriptor !== undefined) closeSync(descriptor);
+    } catch {
+      // It is taken after three missed heartbeats.
+    }
+  }
+
+  #look(): void {
+    this.#looking = this.#lookOnce().finally(() => {
+      if (this.#stop.signal.aborted) return;
+      this.#timer = this.#parts.clock.after(LOOK_MS, () => this.#look());
+    });
+  }
+
+  async #lookOnce(): Promise<void> {
+    try {
+      const folders = await scanFolders(this.#parts.dir, (name, { run, adopter }) => {
+        const isOwn = run === this.#parts.run && adopter === undefined;
+        return !isOwn && !this.#done.has(join(this.#parts.dir, name));
+      });
+      this.#watch.keepOnly(folders);
+      for (const folder of folders) {
+        if (this.#stop.signal.aborted) return;
+        if (this.#isTakable(folder)) await this.#take(folder);
+      }
+    } catch (error) {
+      this.#log.failed(this.#parts.dir, error);
+    }
+  }
+
+  #isTakable(folder: FoundFolder): boolean {
+    const { run, clock } = this.#parts;
+    // One that was adopted and could not be read to its end is tried again.
+    if (folder.adopter === run) return true;
+    return this.#watch.judge(folder, clock.monotonic()) === 'gone';
+  }
+
+  async #take(folder: FoundFolder): Promise<void> {
+    try {
+      const target = await targetOfFolder(folder);
+      const own = this.#parts.target();
+      if (target !== undefined && !isSameTarget(target, own)) {
+        this.#done.add(folder.path);
+        return this.#log.foreign(folder.path);
+      }
+      const path = await this.#adopt(folder, own);
+      await this.#replay(folder, path);
+    } catch (error) {
+      // Another process was quicker.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#log.failed(folder.path, error);
+    }
+  }
+
+  /** The rename decides who has it. */
+  async #adopt(folder: FoundFolder, target: SegmentTarget): Promise<string> {
+    const { dir, run, table } = this.#parts;
+    const path = join(dir, adoptedName(folder.name, run));
+    if (path !== folder.path) await rename(folder.path, path);
+    this.#held.add(path);
+    const author = ownIdentity();
+    await writeOwner(path, {
+      ledger: table.name,
+      run,
+      target: folder.owner?.target ?? target,
+      author,
+    });
+    await unlink(join(path, RELEASED_FILE)).catch(() => undefined);
+    return path;
+  }
+
+  async #replay(folder: FoundFolder, path: string): Promise<void> {
+    const { table, clock, batchRows } = this.#parts;
+    const { signal } = this.#stop;
+    const startedAt = clock.monotonic();
+    this.#log.adopted(folder);
+    const replay = new FolderReplay({
+      path,
+      table,
+      clock,
+      batchRows,
+      isOwnerGone: folder.isReleased || isOwnerGone(folder),
+      give: (block) => this.#give(block),
+      signal,
+    });
+    const report = await replay.run();
+    if (signal.aborted) return;
+    this.#log.replayed(folder, report, clock.monotonic() - startedAt);
+    const isKept = report.files.some(({ kept }) => kept > 0);
+    // What is set aside needs no owner.
+    if (!isKept) this.#held.delete(path);
+    this.#done.add(path);
+  }
+
+  async #give(block: RecoveredBlock): Promise<void> {
+    const { signal } = this.#stop;
+    while (this.#ready.length >= READ_AHEAD && !signal.aborted) {
+      await new Promise<void>((resolve) => (this.#onRoom = resolve));
+    }
+    if (signal.aborted) return;
+    this.#ready.push(block);
+    this.#onReady();
+  }
+
+  /** Signs of life in the folders that are adopted: others would take them. */
+  #beat(): void {
+    const { clock } = this.#parts;
+    this.#heartbeat = clock.after(LOOK_MS, () => this.#beat());
+    const now = new Date(clock.now());
+    for (const path of this.#held) {
+      utimes(join(path, OWNER_FILE), now, now).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { openSegment, type OpenSegment, type SegmentPart } from '../segments/read-segment.js';
+import type { SegmentDescription } from '../segments/segment-description.js';
+import { fitRows, type FitRow } from './fit-row.js';
+import type { ReplayedFile } from './replayed-file.js';
+import { BlockBuilder, type RecoveredBlock } from './recovered-block.js';
+
+/** Rows of a batch at most take so much memory: with those of all workers it stays small. */
+const MAX_BLOCK_BYTES = 4 * 1_048_576;
+
+/** How the rows of a file are replayed. @internal */
+export interface FileReplay {
+  readonly file: ReplayedFile;
+  readonly table: LedgerTable;
+  /** All rows of the run before this position are settled. */
+  readonly settledUntil: number;
+  /** Rows of a batch at most. */
+  readonly batchRows: number;
+  /** Monotonic milliseconds of a wall clock's time. */
+  readonly monotonicOf: (wallMs: number) => number;
+}
+
+/**
+ * Reads the rows of a file that are not settled, in blocks for a batch each. May be called again for what
+ * a writer has added since. Damage is noted in the file, and reading goes on behind it.
+ *
+ * @throws the file system's error
+ * @internal
+ */
+export async function* replayFile(replay: FileReplay): AsyncGenerator<RecoveredBlock, void> {
+  const { file } = replay;
+  const segment = await openSegment(file.path);
+  try {
+    const { description } = segment;
+    if (typeof description === 'string') file.damage ??= description;
+    else yield* blocksOf(replay, segment, description);
+  } finally {
+    await segment.close();
+  }
+}
+
+async function* blocksOf(
+  { file, table, settledUntil, batchRows, monotonicOf }: FileReplay,
+  segment: OpenSegment,
+  { columns, createdAt }: SegmentDescription,
+): AsyncGenerator<RecoveredBlock, void> {
+  const fit = fitRows(columns, table);
+  const queuedAt = monotonicOf(Date.parse(createdAt));
+  const builder = new BlockBuilder();
+  const from = file.readUntil === undefined ? {} : { from: file.readUntil };
+  file.tornAt = undefined;
+  for await (const part of segment.parts({ ...from, goesOn: true })) {
+    if (part.kind === 'torn') file.tornAt = part.at;
+    else if (part.kind === 'corrupt') file.damage ??= `damaged at byte ${part.at}: ${part.why}`;
+    if (part.kind === 'rows' || part.kind === 'settled') file.readUntil = part.end;
+    if (part.kind !== 'rows') continue;
+    for (let first = Math.max(0, settledUntil - part.position); first < part.rows;) {
+      const room = batchRows - builder.rows;
+      const last = lastWithin(part.ends, first, room, MAX_BLOCK_BYTES - builder.bytes);
+      if (last > first) addRows({ builder, file, fit }, part, first, last);
+      first = last;
+      if (first === part.rows && builder.rows < batchRows) break;
+      const block = take(builder, file, queuedAt);
+      if (block !== undefined) yield block;
+    }
+  }
+  const block = take(builder, file, queuedAt);
+  if (block !== undefined) yield block;
+}
+
+/** Row behind the last that there is room for; one at least where the builder is empty. */
+function lastWithin(ends: Uint32Array, first: number, rows: number, bytes: number): number {
+  const start = first === 0 ? 0 : ends[first - 1]!;
+  const limit = Math.min(ends.length, first + rows);
+  let last = first;
+  while (last < limit && ends[last]! - start <= bytes) last++;
+  return last === first && bytes === MAX_BLOCK_BYTES ? first + 1 : last;
+}
+
+function addRows(
+  { builder, file, fit }: { builder: BlockBuilder; file: ReplayedFile; fit: FitRow | undefined },
+  { bytes, ends }: Extract<SegmentPart, { kind: 'rows' }>,
+  first: number,
+  last: number,
+): void {
+  const start = first === 0 ? 0 : ends[first - 1]!;
+  if (fit === undefined) {
+    const slice = bytes.subarray(start, ends[last - 1]);
+    builder.add(
+      slice,
+      ends.subarray(first, last).map((end) => end - start),
+    );
+    return;
+  }
+  for (let row = first; row < last; row++) {
+    const fitted = fit(bytes.subarray(row === 0 ? 0 : ends[row - 1], ends[row]));
+    if (fitted === undefined) file.kept++;
+    else builder.add(fitted, [fitted.length]);
+  }
+}
+
+/** The rows count as read and unsettled from here on. */
+function take(
+  builder: BlockBuilder,
+  file: ReplayedFile,
+  queuedAt: number,
+): RecoveredBlock | undefined {
+  const block = builder.take(file, queuedAt);
+  if (block !== undefined) file.unsettled += block.rows;
+  return block;
+}
+
+/**
+ * Up to which position a run's rows are settled, as the last settled frame of a file says.
+ *
+ * @returns undefined if it has none
+ * @throws the file system's error
+ * @internal
+ */
+export async function readSettledUntil(path: string): Promise<number | undefined> {
+  const segment = await openSegment(path);
+  let settled: number | undefined;
+  try {
+    for await (const part of segment.parts({ goesOn: true })) {
+      if (part.kind === 'settled') settled = Math.max(settled ?? 0, part.position);
+    }
+    return settled;
+  } finally {
+    await segment.close();
+  }
+}

@@ -1,0 +1,152 @@
+import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../clock/clock.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { isJournalFile, OWNER_FILE, RELEASED_FILE } from './folder-names.js';
+import { ReplayedFile } from './replayed-file.js';
+import type { RecoveredBlock } from './recovered-block.js';
+import { readSettledUntil, replayFile } from './replay-file.js';
+
+/** A file that did not grow for so long has its last row: its owner gives signs of life more often. */
+const STILL_MS = 1000;
+
+/** What the replay of a folder is made of. @internal */
+export interface FolderReplayParts {
+  readonly path: string;
+  readonly table: LedgerTable;
+  readonly clock: Clock;
+  /** Rows of a batch at most. */
+  readonly batchRows: number;
+  /** False: the owner may be stopped and not gone, and add a last frame. */
+  readonly isOwnerGone: boolean;
+  /** Takes a block to the workers; resolves once there is room for the next. */
+  readonly give: (block: RecoveredBlock) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** What became of a folder. @internal */
+export interface FolderReport {
+  /** Rows that were given to workers. */
+  readonly rows: number;
+  readonly files: readonly ReplayedFile[];
+}
+
+/**
+ * Replays one adopted folder: every row that is not settled, oldest file first. Each file goes once its rows
+ * are settled, the folder once it is empty.
+ *
+ * @internal
+ */
+export class FolderReplay {
+  readonly #parts: FolderReplayParts;
+  readonly #files = new Map<string, ReplayedFile>();
+  readonly #finishing = new Map<ReplayedFile, Promise<void>>();
+  #rows = 0;
+
+  constructor(parts: FolderReplayParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Resolves when all is settled, or the signal came.
+   *
+   * @throws the file system's error: of a folder that another process took, ENOENT
+   */
+  async run(): Promise<FolderReport> {
+    const { signal, path } = this.#parts;
+    const end = (): void => this.#files.forEach((file) => file.endWaits());
+    signal.addEventListener('abort', end);
+    try {
+      const settledUntil = await this.#settledUntil();
+      await this.#readAll(settledUntil);
+      for (const file of this.#files.values()) await this.#finish(file);
+      if (!signal.aborted) await removeFolder(path);
+      return { rows: this.#rows, files: [...this.#files.values()] };
+    } finally {
+      signal.removeEventListener('abort', end);
+    }
+  }
+
+  /** Reads until nothing comes any more: of an owner that is only stopped, more may. */
+  async #readAll(settledUntil: number): Promise<void> {
+    const { isOwnerGone, signal, clock } = this.#parts;
+    for (let before = ''; ;) {
+      await this.#readNew(settledUntil);
+      if (isOwnerGone || signal.aborted) return;
+      for (const file of this.#files.values()) await this.#settled(file);
+      await new Promise<void>((resolve) => clock.after(STILL_MS, resolve));
+      const sizes = await this.#sizes();
+      if (sizes === before) return;
+      before = sizes;
+    }
+  }
+
+  /** The last settled frame is in one of the last files, since one is written every second. */
+  async #settledUntil(): Promise<number> {
+    for (const name of (await this.#names()).toReversed()) {
+      const settled = await readSettledUntil(join(this.#parts.path, name));
+      if (settled !== undefined) return settled;
+    }
+    return 0;
+  }
+
+  async #names(): Promise<string[]> {
+    return (await readdir(this.#parts.path)).filter(isJournalFile).sort();
+  }
+
+  async #readNew(settledUntil: number): Promise<void> {
+    const { table, batchRows, clock, give, signal, isOwnerGone } = this.#parts;
+    const monotonicOf = (wallMs: number): number => clock.monotonic() - (clock.now() - wallMs);
+    for (const name of await this.#names()) {
+      const file = this.#fileOf(name);
+      const replay = { file, table, settledUntil, batchRows, monotonicOf };
+      for await (const block of replayFile(replay)) {
+        this.#rows += block.rows;
+        await give(block);
+        if (signal.aborted) return;
+      }
+      // The end of the replay waits for it, and throws.
+      if (isOwnerGone) this.#finish(file).catch(() => undefined);
+    }
+  }
+
+  #fileOf(name: string): ReplayedFile {
+    const known = this.#files.get(name);
+    if (known !== undefined) return known;
+    const file = new ReplayedFile(join(this.#parts.path, name));
+    this.#files.set(name, file);
+    return file;
+  }
+
+  async #sizes(): Promise<string> {
+    const names = await this.#names();
+    const stats = await Promise.all(names.map((name) => stat(join(this.#parts.path, name))));
+    return names.map((name, index) => `${name}:${stats[index]!.size}`).join('|');
+  }
+
+  #finish(file: ReplayedFile): Promise<void> {
+    const finishing = this.#finishing.get(file) ?? this.#finishOnce(file);
+    this.#finishing.set(file, finishing);
+    return finishing;
+  }
+
+  async #finishOnce(file: ReplayedFile): Promise<void> {
+    await this.#settled(file);
+    if (!this.#parts.signal.aborted) await file.finish();
+  }
+
+  /** A stop ends the wait. */
+  async #settled(file: ReplayedFile): Promise<void> {
+    if (!this.#parts.signal.aborted) await file.settled();
+  }
+}
+
+/** Removes a folder with nothing left that matters; another one stays. */
+async function removeFolder(path: string): Promise<void> {
+  const names = await readdir(path);
+  const isOwn = (name: string): boolean =>
+    name === RELEASED_FILE || name === OWNER_FILE || name.startsWith(`${OWNER_FILE}.`);
+  if (!names.every(isOwn)) return;
+  for (const name of names) await unlink(join(path, name));
+  await rmdir(path);
+}

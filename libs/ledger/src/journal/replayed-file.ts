@@ -1,0 +1,48 @@
+import { rename, unlink } from 'node:fs/promises';
+import { damagedPath } from './folder-names.js';
+
+/**
+ * A segment that is being replayed. It goes once it was read to its end and all its rows are settled; a
+ * damaged one is set aside then, and one with rows that fit no column stays.
+ *
+ * @internal
+ */
+export class ReplayedFile {
+  /** Rows that were read and are not settled. */
+  unsettled = 0;
+  /** Where reading goes on. */
+  readUntil: number | undefined;
+  /** Rows that the definition has no column for. */
+  kept = 0;
+  /** Why a part of it can't be read. */
+  damage: string | undefined;
+  /** Its last frame is cut off there. */
+  tornAt: number | undefined;
+  readonly #waiters: (() => void)[] = [];
+
+  constructor(readonly path: string) {}
+
+  settle(rows: number): void {
+    this.unsettled -= rows;
+    if (this.unsettled > 0) return;
+    for (const resolve of this.#waiters.splice(0)) resolve();
+  }
+
+  /** Resolves when no row is unsettled, or waits are ended. */
+  async settled(): Promise<void> {
+    if (this.unsettled === 0) return;
+    await new Promise<void>((resolve) => this.#waiters.push(resolve));
+  }
+
+  /** Ends all waits: nothing will be settled any more. */
+  endWaits(): void {
+    for (const resolve of this.#waiters.splice(0)) resolve();
+  }
+
+  /** Frees its place, or sets it aside. @throws the file system's error */
+  async finish(): Promise<void> {
+    if (this.kept > 0) return;
+    if (this.damage === undefined) await unlink(this.path);
+    else await rename(this.path, damagedPath(this.path));
+  }
+}

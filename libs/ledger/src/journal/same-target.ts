@@ -1,0 +1,22 @@
+import type { SegmentTarget } from '../segments/segment-description.js';
+
+/**
+ * Whether rows for one target may go to the other: the same table of the same schema of the same database.
+ * Databases are told apart by the id that a migration stored there. Rows that were accepted before the
+ * server was reached for the first time have none; then the address decides.
+ *
+ * @param found where the rows were for
+ * @param own where this ledger writes
+ * @internal
+ */
+export function isSameTarget(found: SegmentTarget, own: SegmentTarget): boolean {
+  if (found.table !== own.table) return false;
+  if (differ(found.database, own.database) || differ(found.schema, own.schema)) return false;
+  if (found.id !== undefined) return found.id === own.id;
+  return found.address === own.address;
+}
+
+/** A name that one of the two does not say yet is no difference. */
+function differ(one: string | undefined, other: string | undefined): boolean {
+  return one !== undefined && other !== undefined && one !== other;
+}
