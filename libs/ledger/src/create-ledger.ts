@@ -20,6 +20,7 @@ import { LedgerRollups } from './rollup/ledger-rollups.js';
 import { rollupRetirement } from './rollup/rollup-retirement.js';
 import type { SegmentTarget } from './segments/segment-description.js';
 import { PostgresSink } from './sink/postgres.sink.js';
+import { ServerQuestion } from './sink/server-question.js';
 import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
 import { guardLogger } from './stats/guard-logger.js';
 
@@ -66,6 +67,9 @@ export function createLedger(
   });
   const rollups = new LedgerRollups({ definition, connections: upkeep, reads, clock, logger });
   const preparation = preparationOf(options, logger);
+  // Nothing is kept that a promotion could have lost, unless both are set.
+  const isKept = options.journalDir !== undefined && options.journalKeepMs > 0;
+  const question = isKept ? new ServerQuestion({ clock, onNotice }) : undefined;
   const sink = new PostgresSink({
     connections,
     closesConnections: true,
@@ -78,6 +82,7 @@ export function createLedger(
       await rollups.find();
     },
     onNotice,
+    question,
   });
   const files = new LedgerFiles(spillDir, definition.name);
   const inTable = new TableDeadLetterStore({
@@ -102,6 +107,7 @@ export function createLedger(
     clock,
     logger,
   });
+  question?.listen((history) => ledger.journal?.noteServer(history));
   watchExit(ledger, segments);
   const asOf = (): Date => new Date(ledger.completeUntil());
   const reader = new UsageReader({ definition, connections: reads, asOf, source: rollups });

@@ -3,6 +3,9 @@ export const OWNER_FILE = 'owner.json';
 /** Made by a run that stopped with rows left, as its last act: anybody may take the folder at once. */
 export const RELEASED_FILE = 'released';
 
+/** Says that every row of the folder is replayed, settled or not: the server may have lost them. */
+export const REPLAY_ALL_FILE = 'replay-all';
+
 /** A run; a number from 2 where it lost its folder and began another; the run that adopted it. */
 const RUN_FOLDER = /^([0-9a-f]{8})(?:-\d+)?(?:\.adopted-([0-9a-f]{8}))?$/;
 const SEGMENT_FILE = /^\d+\.wal$/;

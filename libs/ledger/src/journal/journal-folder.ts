@@ -1,6 +1,6 @@
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
-import { OWNER_FILE, RELEASED_FILE } from './folder-names.js';
+import { adoptedName, OWNER_FILE, RELEASED_FILE, REPLAY_ALL_FILE } from './folder-names.js';
 
 /** What a folder of a run is made of. @internal */
 export interface JournalFolderParts {
@@ -96,6 +96,17 @@ export class JournalFolder {
   release(): void {
     const file = this.#parts.files.create(join(this.path, RELEASED_FILE));
     if (file !== undefined) this.#parts.files.close(file);
+  }
+
+  /**
+   * Leaves the folder to this run's own recovery, which replays every row of it. @throws the file
+   * system's error; the folder is still the journal's then
+   */
+  handOver(): void {
+    const { files, run } = this.#parts;
+    const file = files.create(join(this.path, REPLAY_ALL_FILE));
+    if (file !== undefined) files.close(file);
+    files.rename(this.path, join(dirname(this.path), adoptedName(basename(this.path), run)));
   }
 
   /** Removes the folder, whose files are gone. @throws the file system's error */

@@ -119,6 +119,19 @@ export class JournalPlace {
   }
 
   /**
+   * Leaves the folder to this run's recovery, which replays all of it; the next row makes another one.
+   * @throws the file system's error; nothing has changed then
+   */
+  handOver(): void {
+    const { current } = this;
+    if (current === undefined) return;
+    current.folder.handOver();
+    current.segments.forget();
+    this.current = undefined;
+    this.#tell(false);
+  }
+
+  /**
    * Shows others that the owner lives: by a settled frame, as long as there is a row that is not settled,
    * or one that settled since the last frame.
    * @param end position behind the last row @param mark every row before it is settled

@@ -3,7 +3,7 @@ import type { DurableLine } from '../channel/durable-line.js';
 import type { Timer } from '../clock/clock.js';
 import type { JournalSync as SyncMode } from '../ports/ledger-settings.interface.js';
 import type { RowSpill, SpilledRows } from '../ports/spill-store.interface.js';
-import { UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
+import { isOtherHistory, UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
 import { JournalFault } from './journal-fault.js';
 import { rowsOfRange } from './journal-file.js';
 import { BEAT_MS, JournalPlace, type JournalPlaceParts } from './journal-place.js';
@@ -30,8 +30,9 @@ export interface JournalParts extends JournalPlaceParts {
  */
 export class Journal implements RowListener, RowSpill {
   keepsFrom = 0;
-  /** The server that takes the rows, as far as it is known. */
-  server: ServerHistory = UNKNOWN_SERVER;
+  #server: ServerHistory = UNKNOWN_SERVER;
+  /** The server changed, and the file system did not let the folder go yet. */
+  #isReplayDue = false;
   readonly #parts: JournalParts;
   readonly #pace = new WritePace();
   readonly #fault: JournalFault;
@@ -57,7 +58,7 @@ export class Journal implements RowListener, RowSpill {
     this.#parts = parts;
     this.#fault = new JournalFault(parts);
     this.#place = new JournalPlace({ ...parts, syncs: parts.sync === 'power' }, () => {
-      return { ...this.server, position: this.#mark, at: parts.clock.now() };
+      return { ...this.#server, position: this.#mark, at: parts.clock.now() };
     });
     this.#syncing = new JournalSync({
       files: parts.files,
@@ -104,6 +105,40 @@ export class Journal implements RowListener, RowSpill {
   /** Calls back when a folder is made, and when it is left or removed; must not throw. */
   watch(watcher: (isOpen: boolean) => void): void {
     this.#place.watch(watcher);
+  }
+
+  /** The server that takes the rows, as far as it is known. */
+  get server(): ServerHistory {
+    return this.#server;
+  }
+
+  /**
+   * Which server takes the rows. If it was promoted meanwhile, the old one may have committed what this
+   * one never got: all rows on file, settled or not, go to the recovery of this run, which writes those
+   * that are missing. Never throws.
+   */
+  noteServer(history: ServerHistory): void {
+    const before = this.#server;
+    this.#server = history;
+    if (!isOtherHistory(before, history)) return;
+    this.#parts.logger.warn(
+      `WARNING: the database is on timeline ${history.timeline}, and was on ${before.timeline}: a standby was ` +
+        'promoted. Entries that the journal still has are compared with it, and missing ones are written again',
+    );
+    this.#isReplayDue = true;
+    this.#replayAll();
+  }
+
+  /** Rows that are not settled stay this journal's as well: written twice, they are duplicates. */
+  #replayAll(): void {
+    try {
+      this.#place.handOver();
+      this.#isReplayDue = false;
+      this.#startAgain();
+      this.write();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   noteAppended(rowBytes: number): void {
@@ -256,6 +291,7 @@ export class Journal implements RowListener, RowSpill {
       this.#startAgain();
       return this.write();
     }
+    if (this.#isReplayDue) this.#replayAll();
     this.#place.current?.segments.retire(this.#mark, now);
     if (this.#fault.isRested(now)) {
       this.#retry();
@@ -310,7 +346,7 @@ export class Journal implements RowListener, RowSpill {
       const place = this.#place.open();
       place.segments
         .open()
-        .appendSettled({ ...this.server, position: this.#mark, at: clock.now() });
+        .appendSettled({ ...this.#server, position: this.#mark, at: clock.now() });
       if (sync === 'power') this.#syncing.runNow(place);
       this.#synced = this.#written;
       durables.settleUntil(this.#written);

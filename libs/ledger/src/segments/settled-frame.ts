@@ -23,6 +23,17 @@ export interface SettledFrame extends ServerHistory {
 /** A server of which nothing is known. @internal */
 export const UNKNOWN_SERVER: ServerHistory = Object.freeze({ systemIdentifier: 0n, timeline: 0 });
 
+/**
+ * Whether rows that one server took may be missing on the other: it was promoted since, or is another
+ * cluster. Of a server that is not known nothing is said.
+ *
+ * @internal
+ */
+export function isOtherHistory(before: ServerHistory, now: ServerHistory): boolean {
+  if (before.systemIdentifier === 0n || now.systemIdentifier === 0n) return false;
+  return before.systemIdentifier !== now.systemIdentifier || before.timeline !== now.timeline;
+}
+
 /** @param seed of the file @returns header and bytes of the frame @internal */
 export function encodeSettled(settled: SettledFrame, seed: number): Buffer {
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + SETTLED_BYTES);

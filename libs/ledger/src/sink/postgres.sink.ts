@@ -26,6 +26,7 @@ import { ConnectError } from '../postgres/connect-error.js';
 import { readPgError, type PgFailure } from '../postgres/read-pg-error.js';
 import { readTableShape } from './read-table-shape.js';
 import type { TableShape } from './read-table-shape.js';
+import type { ServerQuestion } from './server-question.js';
 import type { Verdict } from '../postgres/sql-states.js';
 
 /** @internal */
@@ -40,7 +41,12 @@ export interface PostgresSinkOptions {
   readonly prepare: (connections: PgConnections, signal?: AbortSignal) => Promise<void>;
   /** Told once if the sink had to change its ways, in words for a log line. */
   readonly onNotice: (text: string) => void;
+  /** Asked on connections that take batches; undefined: nobody needs to know. */
+  readonly question?: ServerQuestion | undefined;
 }
+
+/** Milliseconds for the question at the start. */
+const ASK_MS = 10_000;
 
 const COPY_REFUSED =
   'the server takes no COPY for this table (row-level security, a view, or a proxy): ' +
@@ -84,6 +90,7 @@ export class PostgresSink implements LedgerSink {
     try {
       await this.connections.ready();
       await this.options.prepare(this.connections, signal);
+      await this.#askServer();
     } catch (error) {
       if (isLedgerError(error)) throw error;
       const failure = readPgError(error);
@@ -105,6 +112,7 @@ export class PostgresSink implements LedgerSink {
     const deadline = new Deadline(attempt.timeoutMs);
     const { isAwaited, mayExist } = attempt;
     return this.connections.use(deadline, async (session) => {
+      await this.options.question?.ask(session);
       const sqlTable = this.#sqlTable(session);
       const attempted = { session, batch, isAwaited, sqlTable };
       return mayExist ? this.#writeMissing(attempted, true) : this.#writeNew(attempted);
@@ -115,6 +123,7 @@ export class PostgresSink implements LedgerSink {
     const deadline = new Deadline(attempt.timeoutMs);
     const { isAwaited, mayExist } = attempt;
     return this.connections.use(deadline, async (session) => {
+      await this.options.question?.ask(session);
       const attempted = { session, batch, isAwaited, sqlTable: this.#sqlTable(session) };
       try {
         return await this.#each.write(attempted, await this.#readShape(attempted));
@@ -143,6 +152,7 @@ export class PostgresSink implements LedgerSink {
     await this.connections.use(deadline, async (session) => {
       try {
         await session.run(new CopyStatement(['SELECT 1'], []));
+        await this.options.question?.ask(session);
       } catch (error) {
         throw this.#translate(error, true);
       }
@@ -151,6 +161,14 @@ export class PostgresSink implements LedgerSink {
 
   async close(timeoutMs?: number): Promise<void> {
     if (this.options.closesConnections === true) await this.connections.close(timeoutMs);
+  }
+
+  /** What earlier runs left may be of another server than this one. */
+  async #askServer(): Promise<void> {
+    const { question } = this.options;
+    if (question === undefined) return;
+    const deadline = new Deadline(ASK_MS);
+    await this.connections.use(deadline, (session) => question.ask(session));
   }
 
   #sqlTable({ schema }: PgSession): string {

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { Deadline } from '../clock/deadline.js';
+import { open } from '../postgres/open.js';
+import { PgConnections } from '../postgres/pg-connections.js';
+import type { PgSession } from '../postgres/pg-session.js';
+import type { ServerHistory } from '../segments/settled-frame.js';
+import { ManualClock } from '../testing/manual-clock.js';
+import { ServerQuestion } from './server-question.js';
+
+const NAME = `question_${randomUUID().slice(0, 8)}`;
+let admin: pg.Client;
+/** Those of a role without any right beyond logging in. */
+let connections: PgConnections;
+let clock: ManualClock;
+let answers: ServerHistory[];
+let notices: string[];
+let question: ServerQuestion;
+
+beforeAll(async () => {
+  admin = new pg.Client(inject('databaseUrl'));
+  await admin.connect();
+  // Rights on functions are a database's own.
+  await admin.query(`CREATE DATABASE ${NAME}`);
+  await admin.query(`CREATE ROLE ${NAME} LOGIN PASSWORD 'known'`);
+  const url = Object.assign(new URL(inject('databaseUrl')), { username: NAME, password: 'known' });
+  url.pathname = `/${NAME}`;
+  const dataSource = open({ url: url.href }, { applicationName: 'question', poolSize: 2 });
+  connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });
+});
+afterAll(async () => {
+  await connections.close();
+  await admin.query(`DROP DATABASE ${NAME} WITH (FORCE)`);
+  await admin.query(`DROP ROLE ${NAME}`);
+  await admin.end();
+});
+beforeEach(() => {
+  [clock, answers, notices] = [new ManualClock(), [], []];
+  question = new ServerQuestion({ clock, onNotice: (text) => notices.push(text) });
+  question.listen((history) => answers.push(history));
+});
+
+/** Asks, and shows that the session can take a batch afterwards. */
+async function ask(): Promise<void> {
+  await connections.use(new Deadline(5_000), async (session) => {
+    await question.ask(session);
+    expect(await session.rows('SELECT 1 AS one')).toEqual([{ one: '1' }]);
+  });
+}
+
+describe('ServerQuestion', () => {
+  it('gets system identifier and timeline as a role without rights', async () => {
+    await ask();
+    const { rows } = await admin.query<{ system: string; timeline: number }>(
+      `SELECT system_identifier::text AS system, timeline_id AS timeline
+         FROM pg_control_system(), pg_control_checkpoint()`,
+    );
+    const [{ system, timeline }] = rows as [{ system: string; timeline: number }];
+    expect(answers).toEqual([{ systemIdentifier: BigInt(system), timeline }]);
+    expect(notices).toEqual([]);
+  });
+
+  it('asks once a second, however many batches there are', async () => {
+    for (let i = 0; i < 3; i++) await ask();
+    expect(answers).toHaveLength(1);
+    await clock.advance(999);
+    await ask();
+    expect(answers).toHaveLength(1);
+    await clock.advance(1);
+    await Promise.all([ask(), ask()]);
+    expect(answers).toHaveLength(2);
+  });
+
+  it('says once that a server refuses, asks it again a minute later, and spoils no batch', async () => {
+    const inDatabase = new pg.Client({ ...connectionOf(), database: NAME });
+    await inDatabase.connect();
+    try {
+      await inDatabase.query('REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC');
+      for (const ms of [0, 59_999, 1]) {
+        await clock.advance(ms);
+        await ask();
+      }
+      expect(notices).toHaveLength(1);
+      expect(notices[0]).toContain('journalKeepMs has no effect');
+      expect(notices[0]).toContain('insufficient_privilege (42501)');
+      await inDatabase.query('GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC');
+      await clock.advance(60_000);
+      await ask();
+      expect(answers).toHaveLength(1);
+    } finally {
+      await inDatabase.end();
+    }
+  });
+
+  it('leaves a connection that fails to the batch', async () => {
+    const failing = { texts: () => Promise.reject(new Error('lost')) } as unknown as PgSession;
+    await expect(question.ask(failing)).resolves.toBeUndefined();
+    expect(notices).toEqual([]);
+  });
+});
+
+function connectionOf(): pg.ClientConfig {
+  const { hostname: host, port, username: user, password } = new URL(inject('databaseUrl'));
+  return { host, port: Number(port), user, password: decodeURIComponent(password) };
+}

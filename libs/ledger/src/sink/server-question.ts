@@ -1,0 +1,68 @@
+import type { Clock } from '../clock/clock.js';
+import type { PgSession } from '../postgres/pg-session.js';
+import { readPgError } from '../postgres/read-pg-error.js';
+import { readServerHistory } from '../postgres/server-history.js';
+import type { ServerHistory } from '../segments/settled-frame.js';
+
+/** The server is asked with one batch a second at most. Source: the journal's design. */
+const EVERY_MS = 1000;
+/** A server that refuses the question is asked again after so long: the next one may answer. */
+const REST_MS = 60_000;
+/** object_not_in_prerequisite_state: a standby, which refuses the batch as well. Source: appendix A. */
+const STANDBY = '55000';
+
+/** What a question is made of. @internal */
+export interface ServerQuestionParts {
+  readonly clock: Clock;
+  /** Told once if the server refuses to say. */
+  readonly onNotice: (text: string) => void;
+}
+
+/**
+ * Asks which history the server is on that takes the batches, on a connection that is about to take one. So
+ * a pooler or an address that leads elsewhere by now hides nothing.
+ *
+ * @internal
+ */
+export class ServerQuestion {
+  readonly #parts: ServerQuestionParts;
+  #dueAt = Number.NEGATIVE_INFINITY;
+  #isNoticed = false;
+  #listener: (history: ServerHistory) => void = () => {};
+
+  constructor(parts: ServerQuestionParts) {
+    this.#parts = parts;
+  }
+
+  /** @param listener gets every answer; must not throw */
+  listen(listener: (history: ServerHistory) => void): void {
+    this.#listener = listener;
+  }
+
+  /** Asks if a second has passed. Never rejects: a batch does not fail because of it. */
+  async ask(session: PgSession): Promise<void> {
+    const { clock } = this.#parts;
+    if (clock.monotonic() < this.#dueAt) return;
+    // Workers that come meanwhile do not ask as well.
+    this.#dueAt = clock.monotonic() + EVERY_MS;
+    try {
+      const history = await readServerHistory(session);
+      if (history === undefined) this.#refused('it names no timeline');
+      else this.#listener(history);
+    } catch (error) {
+      const { code, isAnswer, text } = readPgError(error);
+      if (isAnswer && code !== STANDBY) this.#refused(text);
+    }
+  }
+
+  #refused(why: string): void {
+    const { clock, onNotice } = this.#parts;
+    this.#dueAt = clock.monotonic() + REST_MS;
+    if (this.#isNoticed) return;
+    this.#isNoticed = true;
+    onNotice(
+      `journalKeepMs has no effect: the server does not say which timeline it is on (${why}); ` +
+        'grant EXECUTE on pg_control_system(), pg_current_wal_lsn() and pg_walfile_name(text)',
+    );
+  }
+}
