@@ -19,6 +19,7 @@ import { UsageReader } from './reading/usage-reader.js';
 import { LedgerRollups } from './rollup/ledger-rollups.js';
 import { rollupRetirement } from './rollup/rollup-retirement.js';
 import type { SegmentTarget } from './segments/segment-description.js';
+import { UNKNOWN_SERVER, type ServerHistory } from './segments/settled-frame.js';
 import { PostgresSink } from './sink/postgres.sink.js';
 import { ServerQuestion } from './sink/server-question.js';
 import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
@@ -70,6 +71,7 @@ export function createLedger(
   // Nothing is kept that a promotion could have lost, unless both are set.
   const isKept = options.journalDir !== undefined && options.journalKeepMs > 0;
   const question = isKept ? new ServerQuestion({ clock, onNotice }) : undefined;
+  const server = (): ServerHistory => question?.last ?? UNKNOWN_SERVER;
   const sink = new PostgresSink({
     connections,
     closesConnections: true,
@@ -103,7 +105,7 @@ export function createLedger(
     spills: files.spills,
     rowSpill: segments.rowSpill,
     ...journalOf({ table: definition, options, run: segments.run, target, clock }),
-    ...createRecovery(options, { run: segments.run, target }),
+    ...createRecovery(options, { run: segments.run, target, server }),
     clock,
     logger,
   });

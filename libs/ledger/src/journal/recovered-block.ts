@@ -3,6 +3,9 @@ import type { ReplayedFile } from './replayed-file.js';
 
 /** Rows of one file, back to back, on their way to a worker. @internal */
 export class RecoveredBlock implements RowBlock {
+  /** The rows may be in the table: a server that was promoted may have them or not. */
+  mayExist = false;
+
   /** @param queuedAt monotonic milliseconds that the rows are at most as old as */
   constructor(
     readonly file: ReplayedFile,

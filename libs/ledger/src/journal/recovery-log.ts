@@ -14,16 +14,18 @@ export class RecoveryLog {
     this.#logger = logger;
   }
 
-  adopted({ run, files, path }: FoundFolder): void {
+  /** @param isLost its rows may be missing on a server that was promoted */
+  adopted({ run, files, path, isReplayedWhole }: FoundFolder, isLost: boolean): void {
     if (files.length === 0) return;
     const megabytes = files.reduce((sum, { bytes }) => sum + bytes, 0) / 1_048_576;
-    this.#logger.log(
-      `the journal of run ${run}, which has ended, is replayed: ${files.length} files, ` +
-        `${megabytes.toFixed(1)} MiB, from ${path}`,
-    );
+    const what =
+      isLost || isReplayedWhole
+        ? `the journal of run ${run} is compared with the server that was promoted`
+        : `the journal of run ${run}, which has ended, is replayed`;
+    this.#logger.log(`${what}: ${files.length} files, ${megabytes.toFixed(1)} MiB, from ${path}`);
   }
 
-  replayed({ run }: FoundFolder, { rows, files }: FolderReport, ms: number): void {
+  replayed({ run }: FoundFolder, { rows, files, isWhole }: FolderReport, ms: number): void {
     for (const { path, damage, tornAt, kept } of files) {
       if (damage !== undefined || tornAt !== undefined) this.torn++;
       if (damage !== undefined) {
@@ -40,7 +42,8 @@ export class RecoveryLog {
       }
     }
     if (files.length === 0) return;
-    this.#logger.log(`the journal of run ${run}: ${rows} entries replayed in ${Math.round(ms)}ms`);
+    const what = isWhole ? 'compared with the server that was promoted' : 'replayed';
+    this.#logger.log(`the journal of run ${run}: ${rows} entries ${what} in ${Math.round(ms)}ms`);
   }
 
   /** Folders whose rows belong into another table. */

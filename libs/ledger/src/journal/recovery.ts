@@ -7,10 +7,12 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import { createFileSync } from '../files/create-file.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { SegmentTarget } from '../segments/segment-description.js';
+import type { ServerHistory } from '../segments/settled-frame.js';
 import type { Counters } from '../stats/counters.js';
 import { adoptedName, OWNER_FILE, RELEASED_FILE } from './folder-names.js';
 import { writeOwner } from './folder-owner.js';
 import { FolderWatch, isOwnerGone } from './folder-watch.js';
+import { KeptFolders } from './kept-folders.js';
 import { ownIdentity } from './process-identity.js';
 import type { RecoveredBlock } from './recovered-block.js';
 import { RecoveryLog } from './recovery-log.js';
@@ -39,6 +41,12 @@ export interface RecoveryParts {
   readonly target: () => SegmentTarget;
   /** Rows of a batch at most. */
   readonly batchRows: number;
+  /** Milliseconds that files are kept once their rows are settled. */
+  readonly keepMs: number;
+  /** Bytes of such files at most. */
+  readonly maxBytes: number;
+  /** The server that takes the rows, as far as it is known. */
+  readonly server: () => ServerHistory;
   readonly counters: Pick<Counters, 'recovered'>;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
@@ -57,6 +65,7 @@ export class Recovery {
   readonly #parts: RecoveryParts;
   readonly #log: RecoveryLog;
   readonly #watch = new FolderWatch();
+  readonly #kept: KeptFolders;
   readonly #ready: RecoveredBlock[] = [];
   readonly #stop = new AbortController();
   /** Adopted folders that are still there, by path. */
@@ -73,6 +82,7 @@ export class Recovery {
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
     this.#log = new RecoveryLog(parts.logger);
+    this.#kept = new KeptFolders(parts);
   }
 
   /** Files with damage, or whose end was cut off, up to now. */
@@ -100,7 +110,7 @@ export class Recovery {
     this.#position += rows;
     this.inFlight += rows;
     this.#parts.counters.recovered += rows;
-    return { batch, mayExist: false };
+    return { batch, mayExist: slab.mayExist };
   }
 
   owns(batch: Batch): batch is Batch<RecoveredBlock> {
@@ -160,6 +170,7 @@ export class Recovery {
         if (this.#stop.signal.aborted) return;
         if (this.#isTakable(folder)) await this.#take(folder);
       }
+      for (const path of await this.#kept.retire(folders)) this.#leave(path);
     } catch (error) {
       this.#log.failed(this.#parts.dir, error);
     }
@@ -168,7 +179,8 @@ export class Recovery {
   #isTakable(folder: FoundFolder): boolean {
     const { run, clock } = this.#parts;
     // One that was adopted and could not be read to its end is tried again.
-    if (folder.adopter === run) return true;
+    if (folder.adopter === run)
+      return !this.#kept.has(folder.path) || this.#kept.isLost(folder.path);
     return this.#watch.judge(folder, clock.monotonic()) === 'gone';
   }
 
@@ -207,24 +219,38 @@ export class Recovery {
 
   async #replay(folder: FoundFolder, path: string): Promise<void> {
     const { table, clock, batchRows } = this.#parts;
+    const server = this.#parts.server();
     const { signal } = this.#stop;
     const startedAt = clock.monotonic();
-    this.#log.adopted(folder);
+    const isLost = this.#kept.isLost(path);
+    const isHandedOver = folder.isReplayedWhole && folder.adopter === this.#parts.run;
+    this.#log.adopted(folder, isLost);
     const replay = new FolderReplay({
       path,
       table,
       clock,
       batchRows,
-      isOwnerGone: folder.isReleased || isOwnerGone(folder),
+      // Of its own folders nobody writes to those whose rows are all replayed.
+      isOwnerGone: isLost || isHandedOver || folder.isReleased || isOwnerGone(folder),
+      replaysAll: folder.isReplayedWhole || isLost,
+      server,
+      keepMs: this.#parts.keepMs,
       give: (block) => this.#give(block),
       signal,
     });
     const report = await replay.run();
     if (signal.aborted) return;
     this.#log.replayed(folder, report, clock.monotonic() - startedAt);
+    if (report.isKept) return this.#kept.keep(path, server);
     const isKept = report.files.some(({ kept }) => kept > 0);
     // What is set aside needs no owner.
     if (!isKept) this.#held.delete(path);
+    this.#done.add(path);
+  }
+
+  /** Nothing is left in it. */
+  #leave(path: string): void {
+    this.#held.delete(path);
     this.#done.add(path);
   }
 

@@ -1,6 +1,7 @@
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { openSegment, type OpenSegment, type SegmentPart } from '../segments/read-segment.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
+import { decodeSettled, UNKNOWN_SERVER, type SettledFrame } from '../segments/settled-frame.js';
 import { fitRows, type FitRow } from './fit-row.js';
 import type { ReplayedFile } from './replayed-file.js';
 import { BlockBuilder, type RecoveredBlock } from './recovered-block.js';
@@ -111,18 +112,22 @@ function take(
 }
 
 /**
- * Up to which position a run's rows are settled, as the last settled frame of a file says.
+ * The last settled frame of a file: up to which position a run's rows are settled, and on which server.
  *
  * @returns undefined if it has none
  * @throws the file system's error
  * @internal
  */
-export async function readSettledUntil(path: string): Promise<number | undefined> {
+export async function readLastSettled(path: string): Promise<SettledFrame | undefined> {
   const segment = await openSegment(path);
-  let settled: number | undefined;
+  let settled: SettledFrame | undefined;
   try {
     for await (const part of segment.parts({ goesOn: true })) {
-      if (part.kind === 'settled') settled = Math.max(settled ?? 0, part.position);
+      if (part.kind !== 'settled') continue;
+      const frame = decodeSettled(part.position, part.bytes);
+      // What another version wrote says the position at least.
+      const found = frame ?? { ...UNKNOWN_SERVER, position: part.position, at: 0 };
+      if (settled === undefined || found.position >= settled.position) settled = found;
     }
     return settled;
   } finally {

@@ -2,10 +2,11 @@ import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock/clock.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { isJournalFile, OWNER_FILE, RELEASED_FILE } from './folder-names.js';
+import { isOtherHistory, type ServerHistory } from '../segments/settled-frame.js';
+import { isJournalFile, OWNER_FILE, RELEASED_FILE, REPLAY_ALL_FILE } from './folder-names.js';
 import { ReplayedFile } from './replayed-file.js';
 import type { RecoveredBlock } from './recovered-block.js';
-import { readSettledUntil, replayFile } from './replay-file.js';
+import { readLastSettled, replayFile } from './replay-file.js';
 
 /** A file that did not grow for so long has its last row: its owner gives signs of life more often. */
 const STILL_MS = 1000;
@@ -19,6 +20,12 @@ export interface FolderReplayParts {
   readonly batchRows: number;
   /** False: the owner may be stopped and not gone, and add a last frame. */
   readonly isOwnerGone: boolean;
+  /** Every row, settled or not; without it only where the rows went to another server than this one. */
+  readonly replaysAll: boolean;
+  /** The server that takes the rows, as far as it is known. */
+  readonly server: ServerHistory;
+  /** Milliseconds that files are kept once their rows are settled. */
+  readonly keepMs: number;
   /** Takes a block to the workers; resolves once there is room for the next. */
   readonly give: (block: RecoveredBlock) => Promise<void>;
   readonly signal: AbortSignal;
@@ -29,6 +36,10 @@ export interface FolderReport {
   /** Rows that were given to workers. */
   readonly rows: number;
   readonly files: readonly ReplayedFile[];
+  /** Settled rows were among them: the server that was promoted may not have them. */
+  readonly isWhole: boolean;
+  /** Files were left whose rows are all settled. */
+  readonly isKept: boolean;
 }
 
 /**
@@ -42,6 +53,9 @@ export class FolderReplay {
   readonly #files = new Map<string, ReplayedFile>();
   readonly #finishing = new Map<ReplayedFile, Promise<void>>();
   #rows = 0;
+  /** Settled rows are replayed too, so that any may be in the table. */
+  #isWhole = false;
+  #isKept = false;
 
   constructor(parts: FolderReplayParts) {
     this.#parts = parts;
@@ -61,7 +75,8 @@ export class FolderReplay {
       await this.#readAll(settledUntil);
       for (const file of this.#files.values()) await this.#finish(file);
       if (!signal.aborted) await removeFolder(path);
-      return { rows: this.#rows, files: [...this.#files.values()] };
+      const files = [...this.#files.values()];
+      return { rows: this.#rows, files, isWhole: this.#isWhole, isKept: this.#isKept };
     } finally {
       signal.removeEventListener('abort', end);
     }
@@ -83,9 +98,13 @@ export class FolderReplay {
 
   /** The last settled frame is in one of the last files, since one is written every second. */
   async #settledUntil(): Promise<number> {
+    const { path, replaysAll, server } = this.#parts;
+    this.#isWhole = replaysAll;
     for (const name of (await this.#names()).toReversed()) {
-      const settled = await readSettledUntil(join(this.#parts.path, name));
-      if (settled !== undefined) return settled;
+      const settled = await readLastSettled(join(path, name));
+      if (settled === undefined) continue;
+      this.#isWhole ||= isOtherHistory(settled, server);
+      return this.#isWhole ? 0 : settled.position;
     }
     return 0;
   }
@@ -102,6 +121,7 @@ export class FolderReplay {
       const replay = { file, table, settledUntil, batchRows, monotonicOf };
       for await (const block of replayFile(replay)) {
         this.#rows += block.rows;
+        block.mayExist = this.#isWhole;
         await give(block);
         if (signal.aborted) return;
       }
@@ -132,7 +152,17 @@ export class FolderReplay {
 
   async #finishOnce(file: ReplayedFile): Promise<void> {
     await this.#settled(file);
-    if (!this.#parts.signal.aborted) await file.finish();
+    if (this.#parts.signal.aborted) return;
+    if (await this.#isToBeKept(file)) this.#isKept = true;
+    else await file.finish();
+  }
+
+  /** A standby that is promoted later may not have its rows. */
+  async #isToBeKept({ path, kept, damage }: ReplayedFile): Promise<boolean> {
+    const { keepMs, clock } = this.#parts;
+    if (keepMs === 0 || kept > 0 || damage !== undefined) return false;
+    const { mtimeMs } = await stat(path);
+    return clock.now() - mtimeMs < keepMs;
   }
 
   /** A stop ends the wait. */
@@ -141,11 +171,13 @@ export class FolderReplay {
   }
 }
 
-/** Removes a folder with nothing left that matters; another one stays. */
-async function removeFolder(path: string): Promise<void> {
+/** Removes a folder with nothing left that matters; another one stays. @internal */
+export async function removeFolder(path: string): Promise<void> {
   const names = await readdir(path);
   const isOwn = (name: string): boolean =>
-    name === RELEASED_FILE || name === OWNER_FILE || name.startsWith(`${OWNER_FILE}.`);
+    [RELEASED_FILE, REPLAY_ALL_FILE].includes(name) ||
+    name === OWNER_FILE ||
+    name.startsWith(`${OWNER_FILE}.`);
   if (!names.every(isOwn)) return;
   for (const name of names) await unlink(join(path, name));
   await rmdir(path);

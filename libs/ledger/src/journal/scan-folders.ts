@@ -2,7 +2,13 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openSegment } from '../segments/read-segment.js';
 import type { SegmentDescription, SegmentTarget } from '../segments/segment-description.js';
-import { isJournalFile, parseFolderName, RELEASED_FILE, type FolderName } from './folder-names.js';
+import {
+  isJournalFile,
+  parseFolderName,
+  RELEASED_FILE,
+  REPLAY_ALL_FILE,
+  type FolderName,
+} from './folder-names.js';
 import { readOwner, type FolderOwner } from './folder-owner.js';
 
 /** A run's folder, as it was found. @internal */
@@ -11,6 +17,8 @@ export interface FoundFolder extends FolderName {
   readonly path: string;
   readonly owner: FolderOwner | undefined;
   readonly isReleased: boolean;
+  /** Every row is to be replayed, settled or not. */
+  readonly isReplayedWhole: boolean;
   /** Segments, oldest first. */
   readonly files: readonly FoundFile[];
   /** Changes whenever the owner writes or gives a sign of life. */
@@ -23,6 +31,8 @@ export interface FoundFile {
   readonly bytes: number;
   /** Permission bits. */
   readonly mode: number;
+  /** Milliseconds since 1970 when the last frame came. */
+  readonly changedAt: number;
 }
 
 /**
@@ -57,8 +67,9 @@ async function lookInto(
     const names = (await readdir(path)).sort();
     const stats = await Promise.all(names.map((each) => stat(join(path, each))));
     const files = names.flatMap((each, index) => {
-      const { size, mode } = stats[index]!;
-      return isJournalFile(each) ? [{ name: each, bytes: size, mode: mode & 0o777 }] : [];
+      const { size, mode, mtimeMs } = stats[index]!;
+      const file = { name: each, bytes: size, mode: mode & 0o777, changedAt: mtimeMs };
+      return isJournalFile(each) ? [file] : [];
     });
     return {
       ...parsed,
@@ -66,6 +77,7 @@ async function lookInto(
       path,
       owner: await readOwner(path),
       isReleased: names.includes(RELEASED_FILE),
+      isReplayedWhole: names.includes(REPLAY_ALL_FILE),
       files,
       print: names.map((each, index) => printOf(each, stats[index]!)).join('|'),
     };

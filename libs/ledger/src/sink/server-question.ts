@@ -2,7 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { readServerHistory } from '../postgres/server-history.js';
-import type { ServerHistory } from '../segments/settled-frame.js';
+import { UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
 
 /** The server is asked with one batch a second at most. Source: the journal's design. */
 const EVERY_MS = 1000;
@@ -28,6 +28,8 @@ export class ServerQuestion {
   readonly #parts: ServerQuestionParts;
   #dueAt = Number.NEGATIVE_INFINITY;
   #isNoticed = false;
+  /** The last answer. */
+  last: ServerHistory = UNKNOWN_SERVER;
   #listener: (history: ServerHistory) => void = () => {};
 
   constructor(parts: ServerQuestionParts) {
@@ -48,11 +50,16 @@ export class ServerQuestion {
     try {
       const history = await readServerHistory(session);
       if (history === undefined) this.#refused('it names no timeline');
-      else this.#listener(history);
+      else this.#note(history);
     } catch (error) {
       const { code, isAnswer, text } = readPgError(error);
       if (isAnswer && code !== STANDBY) this.#refused(text);
     }
+  }
+
+  #note(history: ServerHistory): void {
+    this.last = history;
+    this.#listener(history);
   }
 
   #refused(why: string): void {

@@ -1,0 +1,75 @@
+import { unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../clock/clock.js';
+import { isOtherHistory, UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
+import { removeFolder } from './replay-folder.js';
+import type { FoundFolder } from './scan-folders.js';
+
+/** What decides how long files are kept. @internal */
+export interface KeptFoldersParts {
+  /** Milliseconds since the last frame of a file. */
+  readonly keepMs: number;
+  /** Of all kept files of earlier runs together. */
+  readonly maxBytes: number;
+  /** The server that takes the rows, as far as it is known. */
+  readonly server: () => ServerHistory;
+  readonly clock: Clock;
+}
+
+/**
+ * Adopted folders whose rows are all settled, kept in case that a standby is promoted which has not got
+ * them.
+ *
+ * @internal
+ */
+export class KeptFolders {
+  readonly #parts: KeptFoldersParts;
+  /** The server that has the rows, by the folder's path. */
+  readonly #servers = new Map<string, ServerHistory>();
+
+  constructor(parts: KeptFoldersParts) {
+    this.#parts = parts;
+  }
+
+  keep(path: string, server: ServerHistory): void {
+    this.#servers.set(path, server);
+  }
+
+  has(path: string): boolean {
+    return this.#servers.has(path);
+  }
+
+  /** Whether the server that takes rows now may lack those of a kept folder. */
+  isLost(path: string): boolean {
+    return isOtherHistory(this.#servers.get(path) ?? UNKNOWN_SERVER, this.#parts.server());
+  }
+
+  /**
+   * Unlinks files that were kept long enough, and the oldest where all take too much room.
+   *
+   * @returns folders that are gone
+   * @throws the file system's error
+   */
+  async retire(folders: readonly FoundFolder[]): Promise<string[]> {
+    const { keepMs, maxBytes, clock } = this.#parts;
+    const settled = folders.filter(({ path }) => this.has(path) && !this.isLost(path));
+    const oldestFirst = settled
+      .flatMap(({ path, files }) => files.map((file) => ({ folder: path, ...file })))
+      .sort((one, other) => one.changedAt - other.changedAt);
+    let bytes = oldestFirst.reduce((sum, file) => sum + file.bytes, 0);
+    while (oldestFirst.length > 0) {
+      const { folder, name, bytes: freed, changedAt } = oldestFirst[0]!;
+      if (clock.now() - changedAt < keepMs && bytes <= maxBytes) break;
+      await unlink(join(folder, name));
+      oldestFirst.shift();
+      bytes -= freed;
+    }
+    const left = new Set(oldestFirst.map(({ folder }) => folder));
+    const gone = settled.map(({ path }) => path).filter((path) => !left.has(path));
+    for (const path of gone) {
+      this.#servers.delete(path);
+      await removeFolder(path);
+    }
+    return gone;
+  }
+}
