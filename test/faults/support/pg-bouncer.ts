@@ -1,7 +1,7 @@
 import { chooseServerAccount, findFreePort } from '@app/embedded-postgres';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,6 +69,18 @@ export class PgBouncer {
     const bouncer = new PgBouncer(url.href, child, folder);
     await waitForPort(port);
     return bouncer;
+  }
+
+  /** Leads new transactions to another server, as an operator does after a promotion. */
+  async leadTo(databaseUrl: string): Promise<void> {
+    const config = join(this.folder, 'pgbouncer.ini');
+    const { hostname, port } = new URL(databaseUrl);
+    const lines = (await readFile(config, 'utf8')).replace(
+      /^(\* = )host=\S+ port=\S+/m,
+      `$1host=${hostname} port=${port}`,
+    );
+    await writeFile(config, lines);
+    this.child.kill('SIGHUP');
   }
 
   async dispose(): Promise<void> {
