@@ -221,12 +221,29 @@ describe('the journal, with one write a turn', () => {
     test.append(3);
     await test.clock.turn();
     test.files.refuse = (operation) => (operation === 'rename' ? fileError('EIO') : undefined);
-    test.journal.noteServer({ systemIdentifier: 8n, timeline: 1 });
+    const promoted = { systemIdentifier: 7n, timeline: 2 };
+    test.journal.noteServer(promoted);
     expect(test.journal.state).toBe('degraded');
+    // Files that stay here must not say that the new server has their rows.
+    expect(test.journal.server.timeline).toBe(1);
     test.files.refuse = () => undefined;
     await test.clock.advance(7000);
+    test.journal.noteServer(promoted);
+    expect(test.journal.server).toBe(promoted);
     expect(test.files.paths()).toContain(`${FOLDER}.adopted-${RUN}/replay-all`);
     expect(test.journal.state).toBe('writing');
+  });
+
+  it('leaves that to the next start once it has stopped', async () => {
+    const test = new JournalUnderTest(new MemoryFiles(), { keepMs: 60_000 });
+    test.journal.noteServer({ systemIdentifier: 7n, timeline: 1 });
+    test.append(3);
+    await test.clock.turn();
+    expect(test.journal.leave()).toBe(FOLDER);
+    test.journal.noteServer({ systemIdentifier: 7n, timeline: 2 });
+    test.journal.close();
+    expect(test.journal.server.timeline).toBe(1);
+    expect(test.files.paths()).toContain(`${FOLDER}/released`);
   });
 
   it('unlinks kept files first where room is needed', async () => {

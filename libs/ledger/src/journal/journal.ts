@@ -31,8 +31,8 @@ export interface JournalParts extends JournalPlaceParts {
 export class Journal implements RowListener, RowSpill {
   keepsFrom = 0;
   #server: ServerHistory = UNKNOWN_SERVER;
-  /** The server changed, and the file system did not let the folder go yet. */
-  #isReplayDue = false;
+  /** The server whose promotion was told last. */
+  #told: ServerHistory | undefined;
   readonly #parts: JournalParts;
   readonly #pace = new WritePace();
   readonly #fault: JournalFault;
@@ -115,30 +115,34 @@ export class Journal implements RowListener, RowSpill {
   /**
    * Which server takes the rows. If it was promoted meanwhile, the old one may have committed what this
    * one never got: all rows on file, settled or not, go to the recovery of this run, which writes those
-   * that are missing. Never throws.
+   * that are missing. Until that is done, and after the stop, files name the old server, so that the
+   * next start does it. Never throws.
    */
   noteServer(history: ServerHistory): void {
-    const before = this.#server;
-    this.#server = history;
-    if (!isOtherHistory(before, history)) return;
-    this.#parts.logger.warn(
-      `WARNING: the database is on timeline ${history.timeline}, and was on ${before.timeline}: a standby was ` +
-        'promoted. Entries that the journal still has are compared with it, and missing ones are written again',
-    );
-    this.#isReplayDue = true;
-    this.#replayAll();
-  }
-
-  /** Rows that are not settled stay this journal's as well: written twice, they are duplicates. */
-  #replayAll(): void {
+    if (!isOtherHistory(this.#server, history)) {
+      this.#server = history;
+      return;
+    }
+    if (this.#lastMark !== undefined) return;
+    this.#tellChange(history);
     try {
       this.#place.handOver();
-      this.#isReplayDue = false;
+      this.#server = history;
+      // Rows that are not settled stay this journal's as well: written twice, they are duplicates.
       this.#startAgain();
       this.write();
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #tellChange(history: ServerHistory): void {
+    if (this.#told !== undefined && !isOtherHistory(this.#told, history)) return;
+    this.#told = history;
+    this.#parts.logger.warn(
+      `WARNING: the database is on timeline ${history.timeline}, and was on ${this.#server.timeline}: a standby was ` +
+        'promoted. Entries that the journal still has are compared with it, and missing ones are written again',
+    );
   }
 
   noteAppended(rowBytes: number): void {
@@ -291,7 +295,6 @@ export class Journal implements RowListener, RowSpill {
       this.#startAgain();
       return this.write();
     }
-    if (this.#isReplayDue) this.#replayAll();
     this.#place.current?.segments.retire(this.#mark, now);
     if (this.#fault.isRested(now)) {
       this.#retry();
