@@ -15,8 +15,8 @@ type Watched = Socket & { [WATCHES]?: Watches };
  * requests it pipelines on one, so they share a single listener: with one each Node would warn of a leak,
  * and removing them be quadratic. The listener stays for the connection's next request.
  *
- * A list and no `Set`: to hash what comes and goes with each request took 0.6 µs of CPU, as long as all of
- * `record()`.
+ * A list and no `Set`: to hash what comes and goes with each request took 0.4 µs of CPU, a
+ * fifth of all metering.
  *
  * @internal
  */
