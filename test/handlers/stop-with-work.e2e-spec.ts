@@ -21,10 +21,7 @@ import { Queue } from 'bullmq';
 import { createClient } from 'graphql-ws';
 import { LedgerModule, LedgerService, RecordUsage, Usage, type UsageCall } from 'nestjs-ledger';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { concatMap, firstValueFrom, from, map as mapValues, timer, type Observable } from 'rxjs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import WebSocket from 'ws';
@@ -128,7 +125,7 @@ describe('A stop in the middle of a message', () => {
       this.ledger.record({ userId: 1, memo: 'plain' });
     }
 
-    @EventPattern('told plainly')
+    @EventPattern<string>('told plainly')
     async toldPlainly(): Promise<void> {
       await this.askPlainly();
     }
@@ -340,66 +337,5 @@ describe.skipIf(!hasRedis)('A stop in the middle of jobs of BullMQ (redis-server
     expect(await queue.getJobCounts('active', 'failed')).toEqual({ active: 0, failed: 0 });
     await queue.obliterate({ force: true });
     await queue.close();
-  });
-});
-
-describe('A call that outlives shutdownTimeoutMs', () => {
-  it('is booked as aborted with what it has counted by then', async () => {
-    @Injectable()
-    class Endless {
-      @RecordUsage(entryOf)
-      run(@Usage() draft: Draft = {}): Promise<never> {
-        draft.completionTokens = 5;
-        return new Promise(() => undefined);
-      }
-    }
-    @Module({
-      imports: [LedgerModule.forRoot({ sink, flushMs: 20, shutdownTimeoutMs: 400 })],
-      providers: [Endless],
-    })
-    class App {}
-    const app = await NestFactory.createApplicationContext(App, { logger: false });
-    void app.get(Endless).run();
-    await app.close();
-    expect(rows()).toEqual(['none aborted 5']);
-  });
-});
-
-describe('A message that outlives shutdownTimeoutMs', () => {
-  it('keeps the stop no longer, and what it records then is in a file', async () => {
-    const spillDir = await mkdtemp(join(tmpdir(), 'ledger-messages-'));
-    const outcomes: string[] = [];
-    let finish: () => void = () => undefined;
-    @Controller()
-    class Messages {
-      constructor(private readonly ledger: LedgerService) {}
-
-      @MessagePattern('ask')
-      async ask(): Promise<void> {
-        begun.push('ask');
-        await new Promise<void>((resolve) => (finish = resolve));
-        outcomes.push(this.ledger.record({ userId: 1, memo: 'late' }));
-      }
-    }
-    @Module({
-      imports: [LedgerModule.forRoot({ sink, spillDir, shutdownTimeoutMs: 400 })],
-      controllers: [Messages],
-    })
-    class App {}
-    const port = await findFreePort();
-    const tcp = { transport: Transport.TCP as const, options: { host: '127.0.0.1', port } };
-    const app = await NestFactory.createMicroservice(App, { ...tcp, logger: false });
-    await app.listen();
-    const client = ClientProxyFactory.create(tcp);
-    await client.connect();
-    void firstValueFrom(client.send('ask', {})).catch(() => undefined);
-    await hasBegun();
-    await app.close();
-    client.close();
-    finish();
-    await vi.waitFor(() => expect(outcomes).toEqual(['queued']));
-    expect(rows()).toEqual([]);
-    expect(await readdir(spillDir)).toEqual([expect.stringMatching(/\.wal\.open$/)]);
-    await rm(spillDir, { recursive: true });
   });
 });

@@ -53,7 +53,7 @@ export class HandlersLoad {
     subscription: async (memo) => {
       if (this.#wasSentAway) throw new Error('sent away');
       const events = this.#graphql.iterate({ query: `subscription { words(memo: "${memo}") }` });
-      for await (const { errors } of events) if (errors) throw new Error(String(errors));
+      for await (const { errors } of events) if (errors) throw new Error(errors[0]?.message);
     },
   };
 

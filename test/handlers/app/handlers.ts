@@ -48,7 +48,7 @@ export class Messages {
     return work(memo, draft);
   }
 
-  @EventPattern('tell')
+  @EventPattern<string>('tell')
   @RecordUsage(entryOf)
   async tell(@Payload() { memo }: Asked, @Usage() draft: Draft): Promise<void> {
     await work(memo, draft);
