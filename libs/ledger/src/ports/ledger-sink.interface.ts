@@ -2,7 +2,8 @@ import type { SinkHaltError, SinkRowError } from '../errors/sink.errors.js';
 
 /**
  * Rows on their way to a sink: encoded binary COPY rows back to back, without header and trailer.
- * The memory is the channel's own; it stays as it is until the batch is settled.
+ * The memory is the channel's own; it stays as it is until the batch is settled, but for a row that was
+ * reported as a conflict: it may come again with another uuid, in another batch.
  *
  * @publicApi
  */
