@@ -8,7 +8,7 @@ import {
   type SpareTurnstiles,
 } from './postgres/spare-connections.js';
 import { usesNative } from './postgres/javascript-client.js';
-import { open, type PostgresOptions } from './postgres/open.js';
+import { open } from './postgres/open.js';
 import { parseAddress } from './postgres/parse-address.js';
 import { refusedOptions, type RefusedOption } from './postgres/refused-options.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
@@ -84,7 +84,7 @@ export class LedgerDatabase {
     const { type } = this.#dataSource.options;
     if (type !== 'postgres') throw notPostgres(type);
     if (usesNative(this.#dataSource)) throw native(this.isOwn);
-    const refused = refusedOptions(this.#dataSource.options as PostgresOptions, this.isOwn);
+    const refused = refusedOptions(this.#dataSource.options, this.isOwn);
     if (refused.length > 0) throw refusal(refused, this.isOwn);
   }
 

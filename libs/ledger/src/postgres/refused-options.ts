@@ -72,7 +72,10 @@ function parameterOf(url: string | undefined, name: string): string | undefined 
   }
 }
 
+/** How an address says false. Source: PostgreSQL's manual, boolean values of settings. */
+const OFF: readonly string[] = ['false', 'off', 'no', '0'];
+
 /** An address gives text. */
 function isOff(value: unknown): boolean {
-  return !value || ['false', 'off', 'no', '0'].includes(String(value));
+  return !value || (typeof value === 'string' && OFF.includes(value));
 }

@@ -14,7 +14,7 @@ const ATTEMPT = { timeoutMs: 1_000, isAwaited: false, mayExist: false };
 /** Another writer's row under a uuid, with content that no entry here has. */
 async function foreign({ sink }: LedgerUnderTest, uuid: string): Promise<void> {
   const encode = createRowEncoder(PLAIN_TABLE);
-  const row = encode({ uuid, userId: 666, promptTokens: 1 } as never);
+  const row = encode({ uuid, userId: 666, promptTokens: 1 });
   await sink.write(rowBatch([row]), ATTEMPT);
   sink.calls.length = 0;
 }
