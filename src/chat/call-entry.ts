@@ -40,7 +40,7 @@ function entryOf(call: EndedCall, cost: CallCost, idempotencyKey?: string): Call
   const { details } = used;
   const isWhole = end === 'completed' || (end === 'aborted' && used.isComplete);
   // Field by field: with spreads this took a tenth of a call's time, since V8 gives each its own shape.
-  const entry: CallEntry = {
+  const entry = {
     userId: caller.userId,
     apiKeyId: caller.apiKeyId,
     model,

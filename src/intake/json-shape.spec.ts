@@ -38,4 +38,20 @@ describe('JsonShape', () => {
     expect(faultOf(text)).toBeUndefined();
     expect(faultOf(text, 7)).toBeUndefined();
   });
+
+  it('finds the same in any pieces, wherever escapes and quotes are cut', () => {
+    const texts = ['\\', '"', '\\"', '\\\\"{[', 'a', '', '{{{', '\n\t"'];
+    for (let n = 0; n < 200; n += 1) {
+      const parts = Array.from(
+        { length: 40 },
+        (_, i) => texts[(n * 7 + i * (n + 3)) % texts.length],
+      );
+      const levels = '['.repeat(250 + (n % 14));
+      const text = `[${JSON.stringify(parts)},${levels}`;
+      const isTooDeep = 250 + (n % 14) + 1 > 256;
+      for (const size of [1, 2, 3, 5, 64, 65_536]) {
+        expect(faultOf(text, size) !== undefined, `${n} in pieces of ${size}`).toBe(isTooDeep);
+      }
+    }
+  });
 });

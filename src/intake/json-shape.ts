@@ -19,32 +19,70 @@ export class JsonShape {
   private nodes = 0;
   private values = 0;
   private depth = 0;
+  private deepest = 0;
   private isInText = false;
   private isEscaped = false;
+  /** In the piece at hand. */
+  private nextEscape = -1;
 
   /**
    * Takes note of the next bytes.
    *
    * @returns what there is too much of, if there is
    */
-  add(bytes: Uint8Array): string | undefined {
+  add(bytes: Buffer): string | undefined {
     const end = bytes.length;
-    for (let at = 0; at < end; at += 1) {
-      const byte = bytes[at]!;
-      if (this.isInText) {
-        if (this.isEscaped) this.isEscaped = false;
-        else if (byte === BACKSLASH) this.isEscaped = true;
-        else if (byte === QUOTE) this.isInText = false;
-      } else if (byte === QUOTE) this.isInText = true;
-      else if (byte === COMMA) this.values += 1;
-      else if (byte === COLON) this.nodes += 1;
-      else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
-        this.nodes += 1;
-        this.depth += 1;
-        if (this.depth > MAX_DEPTH) return `more than ${MAX_DEPTH} levels`;
-      } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) this.depth -= 1;
+    let at = 0;
+    this.nextEscape = -1;
+    while (at < end) {
+      if (this.isInText) at = this.skipText(bytes, at);
+      for (; at < end && !this.isInText; at += 1) this.note(bytes[at]!);
+      if (this.deepest > MAX_DEPTH) return `more than ${MAX_DEPTH} levels`;
     }
     if (this.nodes > MAX_NODES) return `more than ${MAX_NODES} objects, arrays and fields`;
     return this.values > MAX_VALUES ? `more than ${MAX_VALUES} values` : undefined;
   }
+
+  /** Of a byte outside of texts. */
+  private note(byte: number): void {
+    if (byte === QUOTE) this.isInText = true;
+    else if (byte === COMMA) this.values += 1;
+    else if (byte === COLON) this.nodes += 1;
+    else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      this.nodes += 1;
+      this.depth += 1;
+      this.deepest = Math.max(this.deepest, this.depth);
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) this.depth -= 1;
+  }
+
+  /** Goes to the end of the text; by the machine's own search, since texts are most of a body. */
+  private skipText(bytes: Buffer, from: number): number {
+    let at = from;
+    if (this.isEscaped) {
+      this.isEscaped = false;
+      at += 1;
+    }
+    for (;;) {
+      const quote = indexOrEnd(bytes, QUOTE, at);
+      while (this.escapeAfter(bytes, at) < quote) {
+        at = this.nextEscape + 2;
+        // What is escaped is in the next piece.
+        this.isEscaped = at > bytes.length;
+      }
+      if (at > quote && quote < bytes.length) continue;
+      this.isInText = quote === bytes.length;
+      return Math.min(quote + 1, bytes.length);
+    }
+  }
+
+  /** Where the next backslash is. Looked for once, and not again in each of many short texts. */
+  private escapeAfter(bytes: Buffer, at: number): number {
+    if (this.nextEscape < at) this.nextEscape = indexOrEnd(bytes, BACKSLASH, at);
+    return this.nextEscape;
+  }
+}
+
+function indexOrEnd(bytes: Buffer, byte: number, from: number): number {
+  const found = bytes.indexOf(byte, from);
+  return found < 0 ? bytes.length : found;
 }
