@@ -33,6 +33,7 @@ export class PlainChatController {
     http.meter = meter;
     const { method, headers, rawBody: body, held } = http;
     const answer = await this.relay.answer({
+      caller: caller.userId,
       endpoint,
       method,
       headers,

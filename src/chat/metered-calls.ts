@@ -67,6 +67,7 @@ export class MeteredCalls {
       this.lateCounts.add(meter, (used) => this.ledger.record(http.bookNow!(used, end)));
     const { method, headers, rawBody: body, held } = http;
     return this.relay.answer({
+      caller: caller.userId,
       endpoint,
       method,
       headers,

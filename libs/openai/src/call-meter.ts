@@ -121,6 +121,11 @@ export class CallMeter {
     return this.isClientGone;
   }
 
+  /** Whether the client was sent any text. */
+  get hasSpoken(): boolean {
+    return this.hasText;
+  }
+
   /** Ends the call: what comes after it is not used. Counts what was not told. Never rejects. */
   settle(): Promise<CallUsage> {
     if (this.isSettling) return this.settled;

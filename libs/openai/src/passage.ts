@@ -30,6 +30,7 @@ export class Passage {
   private refuse: (error: Error) => void = () => undefined;
   /** Ends the wait for a client that does not read. */
   private wake: () => void = () => undefined;
+  private readOn: (bytes: number) => void = () => undefined;
   private readonly begun: Promise<Buffer | Readable>;
 
   constructor(
@@ -58,14 +59,16 @@ export class Passage {
     return this.begun;
   }
 
-  /** Nobody reads the answer any more. */
-  clientLeft(): void {
+  /** Nobody reads the answer any more. `read` hears of the bytes that come all the same. */
+  clientLeft(read: (bytes: number) => void): void {
     this.hasClientLeft = true;
+    this.readOn = read;
     this.wake();
   }
 
   private async pass(body: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const piece of body) {
+      if (this.hasClientLeft) this.readOn(piece.length);
       const { bytes, hasEvent } = this.reader.read(piece);
       await this.send(bytes);
       if (hasEvent) this.open();

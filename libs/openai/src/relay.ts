@@ -1,4 +1,4 @@
-import { HttpException } from '@nestjs/common';
+import { HttpException, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
@@ -8,6 +8,7 @@ import type { CallMeter } from './call-meter.js';
 import type { Endpoint } from './endpoints.js';
 import { fieldsOf } from './fields.js';
 import { noAnswer } from './http-upstream.js';
+import { Lingering } from './lingering.js';
 import { withMember } from './json-members.js';
 import { Passage } from './passage.js';
 import type { Upstream, UpstreamAnswer, UpstreamCall } from './upstream.js';
@@ -17,11 +18,11 @@ import { whenOver } from './when-over.js';
 const MAX_REFUSAL_BYTES = 1024 * 1024;
 /** How servers answer a field that they don't know: OpenAI's and most others, and FastAPI's. */
 const UNKNOWN_FIELD = new Set([400, 422]);
-/** Calls whose client has left and whose usage is still awaited. */
-const MAX_LINGERING = 256;
 
 /** What takes part in one call. */
 export interface Exchange {
+  /** Who is charged: what goes on after the client has left is bounded for each. */
+  readonly caller: string;
   readonly endpoint: Endpoint;
   readonly method: string;
   readonly headers: IncomingHttpHeaders;
@@ -35,17 +36,23 @@ export interface Exchange {
 }
 
 /** Passes calls on to an upstream and their answers back, and lets each call's meter see them. */
-export class Relay {
-  private lingering = 0;
+export class Relay implements BeforeApplicationShutdown {
+  private readonly lingering: Lingering;
 
   /**
-   * @param lingerMs how long the upstream is read on after a client has left, to learn the usage;
-   *   with 0 its connection is ended at once
+   * @param lingerMs how long an upstream may be silent while it is read on after a client has left,
+   *   to learn the usage; with 0 its connection is ended at once
    */
   constructor(
     private readonly upstream: Upstream,
-    private readonly lingerMs: number,
-  ) {}
+    lingerMs: number,
+  ) {
+    this.lingering = new Lingering(lingerMs);
+  }
+
+  beforeApplicationShutdown(): void {
+    this.lingering.stop();
+  }
 
   /**
    * Passes a call on and gives its answer's bytes, status and headers set: a stream as it comes, at
@@ -57,18 +64,19 @@ export class Relay {
     const { meter, reply } = exchange;
     const end = new AbortController();
     let passage: Passage | undefined;
+    const readOn = (bytes: number): void => this.lingering.read(meter, bytes);
     whenOver(reply, () => {
       // An answer that was sent whole leaves nothing to end, and each abort makes an exception.
       if (reply.raw.writableFinished || meter.usage) return;
       meter.clientLeft();
-      passage?.clientLeft();
-      this.linger(meter, () => end.abort());
+      passage?.clientLeft(readOn);
+      this.lingering.add(exchange.caller, meter, () => end.abort());
     });
     try {
       const { statusCode, headers, body } = await this.ask(exchange, end.signal);
       meter.answered(statusCode, headers, exchange.headers);
       passage = new Passage(readerOf(exchange, headers), meter, () => end.abort());
-      if (meter.isAbandoned) passage.clientLeft();
+      if (meter.isAbandoned) passage.clientLeft(readOn);
       const answer = await passage.start(body);
       void reply.status(statusCode).headers(headers);
       return answer;
@@ -80,16 +88,6 @@ export class Relay {
       void meter.settle();
       throw failure;
     }
-  }
-
-  private linger(meter: CallMeter, end: () => void): void {
-    if (this.lingerMs === 0 || this.lingering >= MAX_LINGERING) return end();
-    this.lingering += 1;
-    const timer = setTimeout(end, this.lingerMs);
-    void meter.settled.finally(() => {
-      clearTimeout(timer);
-      this.lingering -= 1;
-    });
   }
 
   /** Asks a stream for its usage; an upstream that refuses to tell is asked again as the client did. */

@@ -207,7 +207,7 @@ export const hostedVendors: readonly Vendor[] = [
   },
   {
     name: 'Together',
-    sources: [],
+    sources: ['https://github.com/mlflow/mlflow/pull/11557'],
     whole: { usage: PLAIN },
     chunks: beside(PLAIN),
     booked: BOOKED,

@@ -64,7 +64,16 @@ export const selfHostedServers: readonly Vendor[] = [
     chunks: apart(PLAIN),
     booked: BOOKED,
   },
-  { name: 'LM Studio', sources: [], whole: { usage: PLAIN }, chunks: apart(PLAIN), booked: BOOKED },
+  {
+    name: 'LM Studio',
+    sources: [
+      'https://github.com/lmstudio-ai/lmstudio-js/issues/320',
+      'https://github.com/zed-industries/zed/pull/57861',
+    ],
+    whole: { usage: PLAIN },
+    chunks: apart(PLAIN),
+    booked: BOOKED,
+  },
   {
     name: 'TGI',
     sources: [
