@@ -54,6 +54,9 @@ describe('A call that is refused has an entry without tokens', () => {
     ['breaks the schema', '{"model":"gpt-4o","messages":[]}', 400, 'gpt-4o'],
     ['asks for an empty model', '{"model":"","messages":[{"role":"user"}]}', 400, null],
     ['is no object', '"model"', 400, null],
+    ['names half a character as its user', '{"model":"gpt-4o","user":"a\\ud83d"}', 400, 'gpt-4o'],
+    ['names a user of 257 bytes', `{"model":"gpt-4o","user":"a${'ü'.repeat(128)}"}`, 400, 'gpt-4o'],
+    ['names a user with U+0000', '{"model":"gpt-4o","user":"a\\u0000"}', 400, 'gpt-4o'],
     ['is null', 'null', 400, null],
     ['is no JSON', '{"model":', 400, null],
     ['is empty', '', 400, null],
@@ -71,6 +74,15 @@ describe('A call that is refused has an entry without tokens', () => {
     expect(answer.status).toBe(415);
     await expectEntry({ model: null, ...refused(415) });
   });
+
+  it.each(['gzip', 'br', 'deflate', 'zstd', 'gzip, br'])(
+    'if its body is packed with %s',
+    async (encoding) => {
+      const answer = await post(BODY, { ...JSON_TYPE, 'content-encoding': encoding });
+      expect([answer.status, answer.headers.get('accept-encoding')]).toEqual([415, 'identity']);
+      await expectEntry({ model: null, ...refused(415) });
+    },
+  );
 
   it('if its body comes too slowly', async () => {
     const socket = await begin(`content-length: ${BODY.length}`, BODY.slice(0, 20));
