@@ -76,7 +76,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
   const core = assembleCore(parts, () => handoff.isFull);
   const { counters, status, logger } = core;
   const journal = parts.journal?.(handoff, logger);
-  if (journal !== undefined) handoff.keep(journal);
+  if (journal !== undefined) handoff.keep(journal, options.overflow === 'disk');
   const { intake, awaited } = assembleIntake(core, handoff);
   const recovery = parts.recovery?.(core);
   const source = channelSource(core, handoff, recovery);

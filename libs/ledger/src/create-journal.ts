@@ -3,6 +3,7 @@ import type { Handoff } from './channel/handoff.js';
 import type { Clock } from './clock/clock.js';
 import { formatRun } from './codec/uuid.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import { rowColumnsOf } from './entry/columns.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
 import { diskFiles } from './journal/disk-files.js';
 import { Journal } from './journal/journal.js';
@@ -27,7 +28,7 @@ export interface JournalPlan {
  */
 export function journalOf(plan: JournalPlan): { journal?: LedgerJournal } {
   const { table, options, target, clock } = plan;
-  const { journalDir, journalSync, journalMaxBytes, journalKeepMs } = options;
+  const { journalDir, journalSync, journalMaxBytes, journalKeepMs, overflow } = options;
   if (journalDir === undefined) return {};
   const run = formatRun(plan.run);
   const ledger = table.name;
@@ -45,6 +46,8 @@ export function journalOf(plan: JournalPlan): { journal?: LedgerJournal } {
       sync: journalSync,
       maxBytes: journalMaxBytes,
       keepMs: journalKeepMs,
+      reads: overflow === 'disk',
+      columns: rowColumnsOf(table).length,
       describe: () => describeSegment(table, run, target(), clock.now()),
       owner: () => JSON.stringify({ ledger, run, target: target(), author }),
     });

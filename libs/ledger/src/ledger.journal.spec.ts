@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LedgerOptions } from './config/ledger-options.interface.js';
+import { rowColumnsOf } from './entry/columns.js';
 import { fileError, MemoryFiles } from './journal/fixtures/memory-files.fixture.js';
 import { readJournal, unsettledOf } from './journal/fixtures/read-journal.fixture.js';
 import { Journal } from './journal/journal.js';
@@ -46,6 +47,8 @@ async function journaled(
         sync,
         maxBytes: 2 ** 32,
         keepMs: 0,
+        reads: options.overflow === 'disk',
+        columns: rowColumnsOf(PLAIN_TABLE).length,
         describe: () => describeSegment(PLAIN_TABLE, RUN, { table: 't' }, clock.now()),
         owner: () => '{}',
       }),

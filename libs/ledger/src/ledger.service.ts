@@ -62,7 +62,7 @@ export class LedgerService<
 
   /** What the interceptor does when the channel is full. */
   get overflow(): 'drop' | 'block' {
-    return this.#ledger.options.overflow;
+    return this.#ledger.options.overflow === 'block' ? 'block' : 'drop';
   }
 
   /** @internal */

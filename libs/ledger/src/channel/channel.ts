@@ -2,6 +2,7 @@ import { SLAB_FOOTPRINT_BYTES, type Slab } from '../codec/slab.js';
 import { Batch, type RowRange } from './batch.js';
 import { SettledMark } from './settled-mark.js';
 import { SlabPool } from './slab-pool.js';
+import { StoredSlab, type RowStore } from './stored-slab.js';
 
 /** Bounds of a channel; whichever is met first counts as full. @internal */
 export interface ChannelBounds {
@@ -26,6 +27,9 @@ export interface RowListener {
 }
 
 const NOBODY: RowListener = { keepsFrom: Number.POSITIVE_INFINITY, noteAppended: () => undefined };
+
+/** Slabs at the front that are in memory, or on their way there: workers take from several at once. */
+const READ_AHEAD = 4;
 
 /** A batch is never more than this: 16 MiB, by the contract. */
 export const MAX_BATCH_BYTES = 16 * 1_048_576;
@@ -54,7 +58,7 @@ export class Channel {
   /** Its held slabs are those with rows, and the writing end. */
   readonly #pool: SlabPool;
   /** Slabs with waiting rows, the writing end last. */
-  readonly #slabs: Slab[] = [];
+  readonly #slabs: (Slab | StoredSlab)[] = [];
   /** First waiting row of the first slab. */
   #headRow = 0;
   #writing: Slab;
@@ -64,11 +68,19 @@ export class Channel {
   #listener = NOBODY;
   /** Slabs that are settled, and kept for the listener. */
   #kept = 0;
+  /** Where slabs go that are not next; undefined: all are in memory. */
+  #store: RowStore | undefined;
+  #onLoaded = (): void => undefined;
+  /** Slabs in memory from which on others go to the store, and those at the front that never do. */
+  readonly #memorySlabs: number;
+  readonly #ahead: number;
 
   constructor(bounds: ChannelBounds) {
     this.capacity = bounds.capacity;
     this.#maxBytes = bounds.maxBytes;
     this.#pool = new SlabPool(bounds.maxBytes);
+    this.#memorySlabs = Math.max(2, Math.floor(bounds.maxBytes / SLAB_FOOTPRINT_BYTES / 2));
+    this.#ahead = Math.min(READ_AHEAD, Math.floor(this.#memorySlabs / 2));
     this.#writing = this.#pool.take();
     this.#slabs.push(this.#writing);
     this.#held.push(this.#writing);
@@ -77,6 +89,25 @@ export class Channel {
   /** From now on the listener hears of each row. */
   listen(listener: RowListener): void {
     this.#listener = listener;
+  }
+
+  /**
+   * From now on slabs that are on disk and not next give their memory back, and are read back later.
+   * @param onLoaded called when rows may be taken that could not before; must not throw
+   */
+  storeIn(store: RowStore, onLoaded: () => void): void {
+    this.#store = store;
+    this.#onLoaded = onLoaded;
+  }
+
+  /** Whether the first waiting row can be taken: there is one, and it is in memory. */
+  get isReady(): boolean {
+    return this.depth > 0 && !(this.#slabs[0] instanceof StoredSlab);
+  }
+
+  /** Whether one more entry would be within the bound of entries, which a store lifts. */
+  get hasEntryRoom(): boolean {
+    return this.depth < this.capacity || this.#store?.isTaking === true;
   }
 
   /** Every row before this position is settled. */
@@ -91,8 +122,21 @@ export class Channel {
 
   /** 0 to 1, by entries or by bytes, whichever is higher. */
   get saturation(): number {
+    if (this.#store?.isTaking === true) return this.#storedSaturation(this.#store);
     const bytes = Math.max(this.bytes, this.#slabBytes);
     return Math.min(1, Math.max(this.depth / this.capacity, bytes / this.#maxBytes));
+  }
+
+  /** By memory that can't be given back, or by the room of the store. */
+  #storedSaturation({ storedUntil, fill }: RowStore): number {
+    let spare = 0;
+    for (let index = this.#slabs.length - 2; index >= this.#ahead; index--) {
+      const slab = this.#slabs[index]!;
+      if (slab instanceof StoredSlab) break;
+      if (slab.position + slab.count <= storedUntil) spare++;
+    }
+    const bytes = this.#slabBytes - spare * SLAB_FOOTPRINT_BYTES;
+    return Math.min(1, Math.max(0, bytes / this.#maxBytes, fill));
   }
 
   /**
@@ -117,6 +161,9 @@ export class Channel {
 
   /** Whether a row of this size would be within both bounds. */
   hasRoom(rowBytes: number): boolean {
+    if (this.#store?.isTaking === true) {
+      return this.#slabBytes < this.#maxBytes && this.#store.fill < 1;
+    }
     return (
       this.depth < this.capacity &&
       this.bytes + rowBytes <= this.#maxBytes &&
@@ -136,6 +183,7 @@ export class Channel {
     this.#slabs.push(this.#writing);
     this.#held.push(this.#writing);
     if (this.#slabs[0] === full && this.#headRow === full.count) this.#dropHead();
+    this.#unload();
     return this.#writing;
   }
 
@@ -177,8 +225,56 @@ export class Channel {
     return low;
   }
 
+  /** Gives back the memory of slabs that are on disk and not next, the last ones first. */
+  #unload(): void {
+    const store = this.#store;
+    if (store?.isTaking !== true) return;
+    for (let index = this.#slabs.length - 2; index >= this.#ahead; index--) {
+      const slab = this.#slabs[index]!;
+      if (slab instanceof StoredSlab || this.#held.length <= this.#memorySlabs) return;
+      if (slab.position + slab.count > store.storedUntil) continue;
+      this.#slabs[index] = new StoredSlab(slab);
+      this.#held.splice(this.#heldAt(slab.position), 1);
+      this.#pool.giveBack(slab);
+    }
+  }
+
+  /** Reads slabs back that are next. */
+  #readAhead(): void {
+    if (this.#store === undefined) return;
+    for (const slab of this.#slabs.slice(0, this.#ahead)) {
+      if (slab instanceof StoredSlab && !slab.isLoading) void this.#load(slab, this.#store);
+    }
+  }
+
+  async #load(stored: StoredSlab, store: RowStore): Promise<void> {
+    stored.isLoading = true;
+    const slab = this.#pool.take();
+    slab.position = stored.position;
+    await store.load(stored, slab);
+    const index = this.#slabs.indexOf(stored);
+    // It was left to the disk at the end.
+    if (index < 0) return this.#pool.giveBack(slab);
+    this.#slabs[index] = slab;
+    // The writing end is behind all others.
+    this.#held.splice(
+      this.#held.findIndex(({ position }) => position > slab.position),
+      0,
+      slab,
+    );
+    this.#onLoaded();
+  }
+
+  /** Takes the rows at the head that are on disk only, and stay there. To be called unless `isReady`. */
+  takeStored(): Batch<Slab | StoredSlab> {
+    const slab = this.#slabs.shift()!;
+    const { position, count } = slab;
+    return this.#takeOut(new Batch([{ slab, from: 0, to: count, position }]));
+  }
+
   /** Gives back the memory that was kept for the listener and is not any more. */
   release(): void {
+    this.#unload();
     if (this.#kept === 0) return;
     this.#kept = 0;
     for (const slab of [...this.#held]) if (slab.unsettled === 0) this.#giveBack(slab);
@@ -197,6 +293,7 @@ export class Channel {
     let bytes = MAX_BATCH_BYTES;
     while (entries > 0) {
       const slab = this.#slabs[0]!;
+      if (slab instanceof StoredSlab) break;
       const from = this.#headRow;
       const to = rowsWithin(slab, from, { entries, bytes, atLeastOne: ranges.length === 0 });
       if (to === from && slab.count > from) break;
@@ -210,10 +307,10 @@ export class Channel {
       if (this.#headRow < slab.count || slab === this.#writing) break;
       this.#dropHead();
     }
-    return this.#takeOut(new Batch(ranges));
+    return ranges.length === 0 ? undefined : this.#takeOut(new Batch(ranges));
   }
 
-  #takeOut(batch: Batch<Slab>): Batch<Slab> {
+  #takeOut<Taken extends Batch>(batch: Taken): Taken {
     this.depth -= batch.count;
     this.waitingBytes -= batch.bytes;
     this.inFlight += batch.count;
@@ -221,19 +318,20 @@ export class Channel {
   }
 
   #dropHead(): void {
-    const slab = this.#slabs.shift()!;
+    const slab = this.#slabs.shift() as Slab;
     this.#headRow = 0;
     if (slab.unsettled === 0) this.#giveBack(slab);
+    this.#readAhead();
   }
 
   /** Counts a batch as settled; its memory may then be used again. */
-  settle(batch: Batch<Slab>): void {
+  settle(batch: Batch<Slab | StoredSlab>): void {
     this.inFlight -= batch.count;
     this.bytes -= batch.bytes;
     for (const { slab, from, to, position } of batch.ranges) {
       slab.unsettled -= to - from;
       this.#settled.settle(position, to - from);
-      if (slab.unsettled === 0) this.#giveBack(slab);
+      if (slab.unsettled === 0 && !(slab instanceof StoredSlab)) this.#giveBack(slab);
     }
   }
 

@@ -3,6 +3,7 @@ import type { RowSpill } from '../ports/spill-store.interface.js';
 import { Channel, type RowListener } from './channel.js';
 import { CommitLine } from './commit-line.js';
 import { DurableLine } from './durable-line.js';
+import type { RowStore } from './stored-slab.js';
 import { RoomLine } from './room-line.js';
 
 /** Hears of each entry that was queued. */
@@ -13,6 +14,8 @@ export interface QueueListener {
 
 /** Keeps accepted rows on disk until they are settled, and takes those that come after the seal. */
 export interface RowJournal extends RowListener, RowSpill {
+  /** The journal as a place for rows that are not next. */
+  readonly store: RowStore;
   /** Every row before this position is as durable as the journal makes it. */
   readonly durableUntil: number;
   /** Why rows are in memory only; undefined if they are not. */
@@ -58,6 +61,7 @@ export class Handoff {
   #listener = NOBODY;
   readonly #onSealed: (() => void)[] = [];
   #onFirst: (() => void) | undefined;
+  #onLoaded = (): void => undefined;
 
   constructor(bounds: HandoffBounds, clock: Clock, late?: RowSpill) {
     this.late = late;
@@ -67,16 +71,25 @@ export class Handoff {
     this.durables = new DurableLine(clock);
   }
 
+  /** Calls back when rows may be taken that were on disk only; must not throw. */
+  whenLoaded(callback: () => void): void {
+    this.#onLoaded = callback;
+  }
+
   /** Joins the writer half: it hears of each entry from now on. */
   attach(listener: QueueListener): void {
     this.#listener = listener;
   }
 
-  /** Rows are in the journal from now on, those that come after the seal too if it takes them. */
-  keep(journal: RowJournal): void {
+  /**
+   * Rows are in the journal from now on, those that come after the seal too if it takes them.
+   * @param unloads rows that are not next may be there only
+   */
+  keep(journal: RowJournal, unloads: boolean): void {
     const { late } = this;
     this.journal = journal;
     this.channel.listen(journal);
+    if (unloads) this.channel.storeIn(journal.store, () => this.#onLoaded());
     this.late = {
       keep: (rows) => journal.keep(rows) ?? late?.keep(rows),
       close: () => late?.close(),

@@ -239,7 +239,7 @@ export class Intake {
 
   #writeWithinCapacity(now: number): boolean {
     const channel = this.#channel;
-    return channel.depth < channel.capacity && this.#write(now);
+    return channel.hasEntryRoom && this.#write(now);
   }
 
   /**

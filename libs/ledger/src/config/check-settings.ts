@@ -45,6 +45,15 @@ export function checkOrder(inForce: ReadonlyMap<SettingOption, SourcedValue>): P
   });
 }
 
+/** @param inForce all settings, defaults included @internal */
+export function checkOverflow(inForce: ReadonlyMap<SettingOption, SourcedValue>): PlacedFault[] {
+  const overflow = inForce.get('overflow');
+  if (overflow?.value !== 'disk' || inForce.has('journalDir')) return [];
+  const { name, shown: value, source } = overflow;
+  const rule = 'needs a journal: set journalDir as well';
+  return [{ option: 'overflow', fault: { name, value, rule, source } }];
+}
+
 type Numeric = SourcedValue & { readonly value: number };
 
 function isKept(option: SettingOption, found: SourcedValue | undefined): found is Numeric {

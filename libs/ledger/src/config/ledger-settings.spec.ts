@@ -157,6 +157,26 @@ describe('the settings table', () => {
     }
   });
 
+  it('lets the channel reach to the disk by default with a journal, and refuses that without one', () => {
+    const withJournal = { journalDir: '/journal' };
+    expect(resolveLedgerOptions(withJournal)).toMatchObject({ overflow: 'disk' });
+    expect(resolveLedgerOptions(withJournal).settings['overflow']).toEqual({
+      value: 'disk',
+      source: 'default',
+    });
+    for (const overflow of ['drop', 'block', 'disk'] as const) {
+      expect(resolveLedgerOptions({ ...withJournal, overflow }).overflow).toBe(overflow);
+    }
+    expect(faultsOf(() => fromEnvironment('LEDGER_ASYNC_OVERFLOW', 'disk'))).toEqual([
+      {
+        name: 'LEDGER_ASYNC_OVERFLOW',
+        value: 'disk',
+        rule: 'needs a journal: set journalDir as well',
+        source: 'environment',
+      },
+    ]);
+  });
+
   it('has every setting in the table above', () => {
     const tested = [...NUMBERS, ...CHOICES].map(([option]) => option);
     expect([...tested, 'spillDir', 'journalDir'].sort()).toEqual([...SETTING_OPTIONS].sort());

@@ -76,9 +76,9 @@ export const LEDGER_SETTINGS = Object.freeze({
   },
   overflow: {
     kind: 'choice',
-    choices: ['drop', 'block'],
+    choices: ['drop', 'block', 'disk'],
     default: 'drop',
-    about: "the interceptor's default when the channel is full",
+    about: 'what happens when the channel is full; with a journal the default is `disk`',
     source: 'contract, settings',
   },
   unknownFields: {

@@ -70,6 +70,7 @@ describe('ledgerConfig in an application', () => {
     expect({ ...createLedgerConfig({ defaults: given })() }).toMatchObject({
       ...defaults,
       ...given,
+      overflow: 'disk',
       ...{ profile: 'ultra', batchSize: 10_000, bufferSize: 1_000_000, numWorkers: 50 },
       ...{ bufferMaxBytes: 2 ** 30, flushMs: 1500 },
     });

@@ -5,7 +5,7 @@ import type { SettingInForce } from '../ports/ledger-stats.interface.js';
 import { unwiseUrl } from './beside-url.js';
 import { checkCodeOptions } from './check-code-options.js';
 import { checkSinkOptions } from './check-sink-options.js';
-import { checkLayers, checkOrder } from './check-settings.js';
+import { checkLayers, checkOrder, checkOverflow } from './check-settings.js';
 import { originOf } from './config-origin.js';
 import type { ConfigOrigin } from './config-origin.js';
 import type { LedgerOptions, ResolvedLedgerOptions } from './ledger-options.interface.js';
@@ -44,6 +44,7 @@ export function resolveLedgerOptions(
     ...(origin?.faults ?? []),
     ...checkLayers([override, ...(origin?.layers ?? [])]),
     ...checkOrder(inForce),
+    ...checkOverflow(inForce),
   ];
   const faults = [
     ...inTableOrder(placed),

@@ -99,7 +99,8 @@ export function withDefaults(
   for (const option of SETTING_OPTIONS) {
     // Only PostgreSQL has a table for them.
     const isFile = option === 'deadLetters' && sink !== undefined;
-    const value = isFile ? 'file' : settingOf(option).default;
+    const isDisk = option === 'overflow' && merged.has('journalDir');
+    const value = isFile ? 'file' : isDisk ? 'disk' : settingOf(option).default;
     const found = merged.get(option);
     if (found !== undefined) all.set(option, found);
     else if (value !== undefined) {

@@ -30,13 +30,16 @@ export async function createFile(path: string): Promise<FileHandle | undefined> 
 /**
  * As `createFile`, at once.
  *
+ * @param isReadable the descriptor is for reading as well
  * @returns the file's descriptor; undefined if the name is taken
  * @throws the file system's error
  * @internal
  */
-export function createFileSync(path: string): number | undefined {
+export function createFileSync(path: string, isReadable = false): number | undefined {
   try {
-    return openSync(path, NEW_FILE, FILE_MODE);
+    // O_WRONLY and O_RDWR are values of two bits, O_RDWR the larger one.
+    const flags = isReadable ? (NEW_FILE & ~constants.O_WRONLY) | constants.O_RDWR : NEW_FILE;
+    return openSync(path, flags, FILE_MODE);
   } catch (error) {
     if (!isTaken(error)) throw error;
     return undefined;

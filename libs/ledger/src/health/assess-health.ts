@@ -1,4 +1,5 @@
 import { REFUSES_EVERY_BATCH } from '../errors/sink.errors.js';
+import type { OverflowPolicy } from '../ports/ledger-settings.interface.js';
 import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import type { DatabaseAnswer } from './database-probe.js';
 import type { SaturationStatus } from './saturation-level.js';
@@ -7,7 +8,7 @@ import type { SaturationStatus } from './saturation-level.js';
 export interface HealthFacts extends DatabaseAnswer {
   readonly stats: LedgerStats;
   readonly saturation: SaturationStatus;
-  readonly overflow: 'drop' | 'block';
+  readonly overflow: OverflowPolicy;
   readonly isRetrying: boolean;
   readonly isStuck: boolean;
   readonly isSpillUnavailable: boolean;

@@ -11,6 +11,7 @@ import type { HealthFacts, ReadinessPolicy, Verdict } from './assess-health.js';
 import { DatabaseProbe } from './database-probe.js';
 import type { ProbeClock } from './database-probe.js';
 import { forecastChannel } from './forecast-channel.js';
+import type { OverflowPolicy } from '../ports/ledger-settings.interface.js';
 import type { LedgerVitals } from '../ports/ledger-vitals.interface.js';
 import { RateMeter } from './rate-meter.js';
 import { SaturationLevel } from './saturation-level.js';
@@ -20,7 +21,7 @@ export type { ReadinessPolicy } from './assess-health.js';
 
 /** The settings that health goes by. @internal */
 export interface LedgerHealthSettings extends SaturationMarks {
-  readonly overflow: 'drop' | 'block';
+  readonly overflow: OverflowPolicy;
 }
 
 /** What every answer carries besides its status; plain JSON without secrets. @publicApi */

@@ -7,6 +7,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  read,
   renameSync,
   rmdirSync,
   statSync,
@@ -46,12 +47,18 @@ export const diskFiles: JournalFiles = {
     const found = statSync(path, { throwIfNoEntry: false });
     return found && `${found.dev}:${found.ino}`;
   },
-  create: (path) => createFileSync(path),
+  create: (path) => createFileSync(path, true),
   write: (file, bytes) => writeSync(file, bytes),
   writeMany: (file, parts) => writevSync(file, parts),
   writeLater: (file, parts) =>
     new Promise((resolve, reject) => {
       writev(file, parts, (error, written) => (error ? reject(error) : resolve(written)));
+    }),
+  read: (file, into, position) =>
+    new Promise((resolve, reject) => {
+      read(file, into, 0, into.length, position, (error, bytes) =>
+        error ? reject(error) : resolve(bytes),
+      );
     }),
   truncate: (file, bytes) => ftruncateSync(file, bytes),
   close: (file) => closeSync(file),

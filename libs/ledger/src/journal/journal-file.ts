@@ -34,6 +34,12 @@ export function rowsOfRange({ slab, from, to, position }: RowRange): FrameRows {
 /** One file of the journal: whole frames behind a header, written in order. @internal */
 export class JournalFile {
   readonly path: string;
+  /** Offset of the first frame. */
+  readonly start: number;
+  /** What its frames are seeded with. */
+  readonly seed: number;
+  /** The file that was begun after this one. */
+  next: JournalFile | undefined;
   /** Header and whole frames. */
   bytes: number;
   /** Position behind the last row; undefined while there is none. */
@@ -42,14 +48,11 @@ export class JournalFile {
   needsSync = true;
   /** No frame comes any more. */
   isFinished = false;
-  /** A call in the thread pool uses the file. */
-  get isBusy(): boolean {
-    return this.#busy > 0;
-  }
+  /** A write in the thread pool is under way. */
+  isBusy = false;
 
   readonly #files: JournalFiles;
   readonly #descriptor: number;
-  readonly #seed: number;
   /** Calls in the thread pool; a descriptor that is given back meanwhile may be another file's. */
   #busy = 0;
   #isClosing = false;
@@ -59,8 +62,9 @@ export class JournalFile {
     this.path = path;
     this.#files = files;
     this.#descriptor = descriptor;
-    this.#seed = header.seed;
-    this.bytes = header.bytes.length;
+    this.seed = header.seed;
+    this.start = header.bytes.length;
+    this.bytes = this.start;
   }
 
   /**
@@ -105,6 +109,7 @@ export class JournalFile {
     const header = this.#headerOf(rows, Buffer.allocUnsafe(FRAME_HEADER_BYTES));
     let rest: readonly Uint8Array[] = [header, rows.bytes];
     this.#busy++;
+    this.isBusy = true;
     try {
       while (rest.length > 0) {
         rest = behind(rest, await this.#files.writeLater(this.#descriptor, rest));
@@ -113,6 +118,7 @@ export class JournalFile {
       this.#cutOff();
       throw error;
     } finally {
+      this.isBusy = false;
       this.#leave();
     }
     this.bytes += FRAME_HEADER_BYTES + rows.bytes.length;
@@ -122,13 +128,13 @@ export class JournalFile {
 
   /** Appends a settled frame. @throws the file system's error; the file ends with whole frames */
   appendSettled(settled: SettledFrame): void {
-    this.#writeOne(encodeSettled(settled, this.#seed));
+    this.#writeOne(encodeSettled(settled, this.seed));
   }
 
   #headerOf({ bytes, count, position }: FrameRows, target: Buffer): Buffer {
     const crc = crc32(bytes);
     const frame = { kind: FRAME_KINDS.rows, bytes: bytes.length, rows: count, crc, position };
-    writeFrameHeader(frame, this.#seed, target);
+    writeFrameHeader(frame, this.seed, target);
     return target;
   }
 
@@ -168,6 +174,27 @@ export class JournalFile {
     } catch {
       // The reader finds the end.
     }
+  }
+
+  /** Reads bytes; fewer at the end of the file. @throws the file system's error */
+  async read(offset: number, length: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafe(length);
+    let filled = 0;
+    this.#busy++;
+    try {
+      while (filled < length) {
+        const read = await this.#files.read(
+          this.#descriptor,
+          bytes.subarray(filled),
+          offset + filled,
+        );
+        if (read === 0) break;
+        filled += read;
+      }
+    } finally {
+      this.#leave();
+    }
+    return bytes.subarray(0, filled);
   }
 
   /** Syncs what was written until now. A file whose sync failed must not be synced again. */

@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import type { Clock } from '../clock/clock.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import type { SettledFrame } from '../segments/settled-frame.js';
+import type { JournalFile } from './journal-file.js';
 import { JournalFolder } from './journal-folder.js';
 import { JournalSegments } from './journal-segments.js';
 
@@ -27,6 +29,8 @@ export interface JournalPlaceParts {
   readonly maxBytes: number;
   /** How long files are kept once all their rows are settled. */
   readonly keepMs: number;
+  /** Whether rows that are not next may be on disk only, and are read back: `overflow: 'disk'`. */
+  readonly reads: boolean;
   /** What the header of a new file says. */
   readonly describe: () => SegmentDescription;
   /** What `owner.json` says. */
@@ -55,6 +59,8 @@ export class JournalPlace {
   /** Folders made up to now: no two have one name, though another process renamed the first. */
   #folders = 0;
   #owner = '';
+  /** Files of folders that were lost, as long as rows are to be read back from them. */
+  #lost: JournalFile[] = [];
   /** What the last settled frame said. */
   #framed = 0;
   readonly #watchers: ((isOpen: boolean) => void)[] = [];
@@ -76,18 +82,25 @@ export class JournalPlace {
   }
 
   #make(): OpenPlace {
-    const { files, journalDir, ledger, run, maxBytes, keepMs, syncs, describe } = this.#parts;
+    const { files, journalDir, ledger, run, maxBytes, keepMs, syncs, reads, describe } =
+      this.#parts;
     const owner = (this.#owner = this.#parts.owner());
     const folder = JournalFolder.create({ files, journalDir, ledger, run, owner }, ++this.#folders);
     this.#ownedAt = this.#parts.clock.monotonic();
     const settled = this.#settled;
-    const parts = { files, folder, maxBytes, keepMs, syncs, describe, settled };
+    const parts = { files, folder, maxBytes, keepMs, syncs, reads, describe, settled };
     this.#tell(true);
     return { folder, segments: new JournalSegments(parts) };
   }
 
   #tell(isOpen: boolean): void {
     for (const watcher of this.#watchers) watcher(isOpen);
+  }
+
+  /** Of the folder; where it will be, before there is one. */
+  get path(): string {
+    const { journalDir, ledger, run } = this.#parts;
+    return this.current?.folder.path ?? join(journalDir, ledger, run);
   }
 
   /** The folder was this journal's then: it looked, or wrote. @param at monotonic milliseconds */
@@ -112,10 +125,21 @@ export class JournalPlace {
       `WARNING: another process took over the journal ${current.folder.path}: ` +
         'rows that are not settled are written to a new one',
     );
-    current.segments.forget();
+    this.#lost.push(...current.segments.forget());
     this.current = undefined;
     this.#tell(false);
     return false;
+  }
+
+  /** Unlinks files whose rows are settled, and closes those that are another process's. */
+  retire(mark: number, now: number): void {
+    this.current?.segments.retire(mark, now);
+    const { reads } = this.#parts;
+    this.#lost = this.#lost.filter((file) => {
+      const isNeeded = reads && (file.end ?? 0) > mark;
+      if (!isNeeded) file.close();
+      return isNeeded;
+    });
   }
 
   /**
@@ -163,6 +187,7 @@ export class JournalPlace {
 
   /** Removes the folder if every row in it is before the mark, and releases it if not. Never throws. */
   close(mark: number): void {
+    for (const file of this.#lost.splice(0)) file.close();
     const { current } = this;
     if (current === undefined) return;
     this.current = undefined;

@@ -20,6 +20,8 @@ export interface JournalSegmentsParts {
   readonly keepMs: number;
   /** Whether files are synced, and closed only then. */
   readonly syncs: boolean;
+  /** Whether rows are read back from files, which stay open until then. */
+  readonly reads: boolean;
   /** Asked for each file. */
   readonly describe: () => SegmentDescription;
   /** What a file begins with. */
@@ -44,6 +46,8 @@ export class JournalSegments {
   /** Oldest first. */
   #older: OlderFile[] = [];
   #olderBytes = 0;
+  /** Finished last. */
+  #last: JournalFile | undefined;
 
   constructor(parts: JournalSegmentsParts) {
     this.#parts = parts;
@@ -52,6 +56,13 @@ export class JournalSegments {
   /** Bytes of all files. */
   get bytes(): number {
     return this.#olderBytes + (this.#current?.bytes ?? 0);
+  }
+
+  /** Of files that can't be unlinked yet. */
+  get heldBytes(): number {
+    let bytes = this.#current?.bytes ?? 0;
+    for (const { file, settledAt } of this.#older) if (settledAt === undefined) bytes += file.bytes;
+    return bytes;
   }
 
   get count(): number {
@@ -83,6 +94,7 @@ export class JournalSegments {
     for (;;) {
       const file = JournalFile.create(files, folder.nextPath(), describe());
       if (file === undefined) continue;
+      if (this.#last !== undefined) this.#last.next = file;
       this.#current = file;
       file.appendSettled(settled());
       return file;
@@ -106,7 +118,8 @@ export class JournalSegments {
     if (file === undefined) return;
     this.#current = undefined;
     file.isFinished = true;
-    if (!this.#parts.syncs) file.close();
+    this.#last = file;
+    if (!this.#parts.syncs && !this.#parts.reads) file.close();
     this.#older.push({ file, settledAt: undefined });
     this.#olderBytes += file.bytes;
   }
@@ -165,11 +178,17 @@ export class JournalSegments {
     return this.#older.length > 0;
   }
 
-  /** Another process has the files: their descriptors are given back, and nothing else is done. */
-  forget(): void {
+  /**
+   * Another process has the files. Nothing is written to them or unlinked any more; what is to be read
+   * back can be read as long as they are open.
+   *
+   * @returns the files, which the caller closes
+   */
+  forget(): JournalFile[] {
     this.finish();
-    for (const { file } of this.#older) file.close();
+    const files = this.#older.map(({ file }) => file);
     this.#older = [];
     this.#olderBytes = 0;
+    return files;
   }
 }

@@ -5,6 +5,8 @@ import type { JournalSegments } from './journal-segments.js';
 /** What a journal that syncs is made of. @internal */
 export interface JournalSyncParts {
   readonly files: JournalFiles;
+  /** Whether finished files stay open. */
+  readonly reads: boolean;
   /** Every row before it is on file. */
   readonly written: () => number;
   /** Every row before the position survives a loss of power. */
@@ -52,12 +54,12 @@ export class JournalSync {
   }
 
   async #pass(place: Place): Promise<void> {
-    const { files, written, onSynced, onFailed } = this.#parts;
+    const { files, reads, written, onSynced, onFailed } = this.#parts;
     const position = written();
     try {
       for (const file of place.segments.unsynced) {
         await file.sync();
-        if (file.isFinished && !file.needsSync) file.close();
+        if (file.isFinished && !file.needsSync && !reads) file.close();
       }
       for (const path of place.folder.takeUnsynced()) await files.syncFolder(path);
     } catch (error) {

@@ -1,12 +1,14 @@
-import type { Channel, RowListener } from '../channel/channel.js';
+import type { Channel } from '../channel/channel.js';
 import type { DurableLine } from '../channel/durable-line.js';
+import type { RowJournal } from '../channel/handoff.js';
 import type { Timer } from '../clock/clock.js';
 import type { JournalSync as SyncMode } from '../ports/ledger-settings.interface.js';
-import type { RowSpill, SpilledRows } from '../ports/spill-store.interface.js';
+import type { SpilledRows } from '../ports/spill-store.interface.js';
 import { isOtherHistory, UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
 import { JournalFault } from './journal-fault.js';
 import { rowsOfRange } from './journal-file.js';
 import { BEAT_MS, JournalPlace, type JournalPlaceParts } from './journal-place.js';
+import { JournalStore } from './journal-store.js';
 import { JournalSync } from './journal-sync.js';
 import { WritePace } from './write-pace.js';
 
@@ -18,6 +20,8 @@ export interface JournalParts extends JournalPlaceParts {
   readonly channel: Channel;
   readonly durables: DurableLine;
   readonly sync: SyncMode;
+  /** Of a row. */
+  readonly columns: number;
 }
 
 /**
@@ -28,8 +32,9 @@ export interface JournalParts extends JournalPlaceParts {
  *
  * @internal
  */
-export class Journal implements RowListener, RowSpill {
+export class Journal implements RowJournal {
   keepsFrom = 0;
+  readonly store: JournalStore;
   #server: ServerHistory = UNKNOWN_SERVER;
   /** The server whose promotion was told last. */
   #told: ServerHistory | undefined;
@@ -60,8 +65,15 @@ export class Journal implements RowListener, RowSpill {
     this.#place = new JournalPlace({ ...parts, syncs: parts.sync === 'power' }, () => {
       return { ...this.#server, position: this.#mark, at: parts.clock.now() };
     });
+    this.store = new JournalStore({
+      ...parts,
+      place: this.#place,
+      storedUntil: () => this.durableUntil,
+      isTaking: () => this.#fault.reason === undefined && this.#lastMark === undefined,
+    });
     this.#syncing = new JournalSync({
       files: parts.files,
+      reads: parts.reads,
       written: () => this.#written,
       onSynced: (position) => this.#noteSynced(position),
       onFailed: (error) => this.#fail(error),
@@ -148,11 +160,8 @@ export class Journal implements RowListener, RowSpill {
   noteAppended(rowBytes: number): void {
     if (this.#fault.reason !== undefined) return;
     this.#unwrittenBytes += rowBytes;
-    if (this.#parts.sync === 'entry' || this.#unwrittenBytes >= WRITE_BYTES) this.write();
-    else if (!this.#isScheduled) this.#schedule();
-  }
-
-  #schedule(): void {
+    if (this.#parts.sync === 'entry' || this.#unwrittenBytes >= WRITE_BYTES) return this.write();
+    if (this.#isScheduled) return;
     this.#isScheduled = true;
     this.#parts.clock.nextTurn(() => {
       this.#isScheduled = false;
@@ -182,7 +191,9 @@ export class Journal implements RowListener, RowSpill {
       this.#timer ??= this.#startBeat();
       const { segments } = this.#place.open();
       for (const range of channel.rowsFrom(this.#written)) {
-        segments.open().append(rowsOfRange(range));
+        const file = segments.open();
+        this.store.note(range, file);
+        file.append(rowsOfRange(range));
       }
       const endedAt = clock.monotonic();
       // A process may be stopped for long at any place, and its folder taken meanwhile.
@@ -223,7 +234,9 @@ export class Journal implements RowListener, RowSpill {
       const { tail } = channel;
       const { segments } = this.#place.open();
       for (const range of channel.rowsFrom(this.#written)) {
-        await segments.open().appendLater(rowsOfRange(range));
+        const file = segments.open();
+        this.store.note(range, file);
+        await file.appendLater(rowsOfRange(range));
         if (this.#away !== away) return;
       }
       const endedAt = clock.monotonic();
@@ -295,7 +308,8 @@ export class Journal implements RowListener, RowSpill {
       this.#startAgain();
       return this.write();
     }
-    this.#place.current?.segments.retire(this.#mark, now);
+    this.#place.retire(this.#mark, now);
+    this.store.prune(this.#mark);
     if (this.#fault.isRested(now)) {
       this.#retry();
       // Not on the loop: it may be all that the channel holds.

@@ -18,7 +18,7 @@ export interface JournalFiles {
   removeFolder(path: string): void;
   /** Which folder the path leads to; undefined if there is none. */
   identityOf(path: string): string | undefined;
-  /** Creates a file that only its owner can read. @returns its descriptor; undefined if the name is taken */
+  /** Creates a file that only its owner can read, for reading and writing. @returns its descriptor; undefined if the name is taken */
   create(path: string): number | undefined;
   /** Writes at the end. @returns bytes that were taken, which may be fewer */
   write(file: number, bytes: Uint8Array): number;
@@ -26,6 +26,8 @@ export interface JournalFiles {
   writeMany(file: number, parts: readonly Uint8Array[]): number;
   /** As `writeMany`, in the thread pool; the parts must stay as they are until it is done. */
   writeLater(file: number, parts: readonly Uint8Array[]): Promise<number>;
+  /** Reads into a buffer, in the thread pool. @returns bytes that were read; 0 at the end */
+  read(file: number, into: Uint8Array, position: number): Promise<number>;
   /** Cuts a file. */
   truncate(file: number, bytes: number): void;
   close(file: number): void;

@@ -6,8 +6,14 @@ export type LedgerProfileName = 'low' | 'medium' | 'high' | 'very-high' | 'ultra
 /** How batches are written: binary COPY, or INSERT … SELECT FROM unnest. @publicApi */
 export type WriteStrategy = 'copy' | 'insert';
 
-/** What happens to an interceptor's entry when the channel is full. @publicApi */
-export type OverflowPolicy = 'drop' | 'block';
+/**
+ * What happens when the channel is full. `drop`, `block`: what becomes of an interceptor's entry. `disk`: entries
+ * that are in the journal and not next give their memory back, and are read back later. Then the channel is
+ * full at `journalMaxBytes`, and `bufferSize` is no bound; an interceptor's entry that finds no room is dropped.
+ *
+ * @publicApi
+ */
+export type OverflowPolicy = 'drop' | 'block' | 'disk';
 
 /**
  * When the journal writes, named by what an accepted entry survives.
@@ -51,7 +57,7 @@ export interface LedgerSettings {
   bufferMaxBytes?: number;
   /** Default `copy`; `insert` where the server takes no COPY. */
   strategy?: WriteStrategy;
-  /** What the interceptor does when the channel is full; default `drop`. */
+  /** What happens when the channel is full; default `drop`, with a journal `disk`, which needs one. */
   overflow?: OverflowPolicy;
   /**
    * An entry with a property that is not a field: `count` (default) records it without that, counts it in

@@ -12,6 +12,8 @@ export interface Assignment {
   readonly isAwaited: boolean;
   /** Rows that may be in the table already go the way that skips those from the start. Default: false. */
   readonly mayExist?: boolean;
+  /** The folder that has the rows, and keeps them: they are on disk only, and can't be read here. */
+  readonly keptIn?: string;
 }
 
 /** Rows that were taken out of files, which keep them until they are settled. @internal */

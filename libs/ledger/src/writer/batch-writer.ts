@@ -278,7 +278,9 @@ export class BatchWriter {
     const leftovers = [...deliveries].flatMap((delivery) => leftoversOf(delivery));
     const { source, recovery } = this.#parts;
     const waiting = source.takeAll().map((assignment): Leftover => {
-      return { assignment, batch: assignment.batch, mayExist: false, attempts: 0 };
+      const { batch, keptIn } = assignment;
+      const kept = keptIn === undefined ? {} : { keptIn };
+      return { assignment, batch, mayExist: false, attempts: 0, ...kept };
     });
     return [...leftovers, ...this.#held.takeRows(), ...waiting]
       .map((each) => {

@@ -3,6 +3,7 @@ import { MAX_BATCH_BYTES } from '../channel/channel.js';
 import type { Handoff, QueueListener } from '../channel/handoff.js';
 import type { Clock, Timer } from '../clock/clock.js';
 import type { DueReason } from '../ports/ledger-stats.interface.js';
+import type { StoredSlab } from '../channel/stored-slab.js';
 import type { Slab } from '../codec/slab.js';
 import type { Assignment, BatchSource, RecoverySource } from './batch-source.interface.js';
 
@@ -40,6 +41,7 @@ export class Dispatcher implements BatchSource, QueueListener {
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
     parts.recovery?.whenReady(() => this.#schedule());
+    parts.handoff.whenLoaded(() => this.#schedule());
   }
 
   /** Looks whether something became due; called for each entry, so it costs next to nothing. */
@@ -114,7 +116,7 @@ export class Dispatcher implements BatchSource, QueueListener {
     const { handoff, recovery } = this.#parts;
     if (recovery?.owns(batch) === true) return recovery.settle(batch);
     // All others were taken out of the channel.
-    handoff.channel.settle(batch as Batch<Slab>);
+    handoff.channel.settle(batch as Batch<Slab | StoredSlab>);
     handoff.admitWaiting();
   }
 
@@ -132,8 +134,19 @@ export class Dispatcher implements BatchSource, QueueListener {
 
   takeAll(): Assignment[] {
     const assignments: Assignment[] = [];
-    while (this.#parts.handoff.channel.depth > 0) assignments.push(this.#assign('draining'));
+    const { channel } = this.#parts.handoff;
+    while (channel.depth > 0) {
+      assignments.push(channel.isReady ? this.#assign('draining') : this.#assignStored());
+    }
     return assignments;
+  }
+
+  /** Rows that are on disk only need no other place. */
+  #assignStored(): Assignment {
+    const { channel, commits, journal } = this.#parts.handoff;
+    const batch = channel.takeStored();
+    const awaited = commits.take(channel.head);
+    return { batch, due: 'draining', awaited, isAwaited: true, keptIn: journal!.store.place };
   }
 
   #dispatch(): void {
@@ -172,7 +185,7 @@ export class Dispatcher implements BatchSource, QueueListener {
   #dueReason(): DueReason | undefined {
     const { handoff, batchSize, flushMs, clock } = this.#parts;
     const { channel, commits } = handoff;
-    if (channel.depth === 0) return undefined;
+    if (!channel.isReady) return undefined;
     if (channel.depth >= batchSize || channel.waitingBytes >= MAX_BATCH_BYTES) return 'full';
     if (this.#isDraining) return 'draining';
     const isAwaited = commits.hasWaiting || this.#flushPosition > channel.head;
@@ -184,8 +197,8 @@ export class Dispatcher implements BatchSource, QueueListener {
   #armTimer(): void {
     const { handoff, clock, flushMs } = this.#parts;
     if (this.#timer !== undefined || this.#isStopped || this.#idle.length === 0) return;
-    const { oldestAt } = handoff.channel;
-    if (oldestAt === undefined) return;
+    const { oldestAt, isReady } = handoff.channel;
+    if (oldestAt === undefined || !isReady) return;
     const waitMs = Math.max(1, Math.ceil(oldestAt + flushMs - clock.monotonic()));
     this.#timer = clock.after(waitMs, () => {
       this.#timer = undefined;

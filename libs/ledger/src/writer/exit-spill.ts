@@ -70,17 +70,19 @@ export class ExitSpill {
     const { source, shutdown, writer, settler, journal, spill, losses } = this.#parts;
     // Waiting callers' rows, and what another listener records behind this one, are late from here.
     source.seal();
-    const leftovers = [...shutdown.takeBack(), ...settler.settleKept(writer.takeBack())];
+    const all = [...shutdown.takeBack(), ...writer.takeBack()];
+    // Before any of them counts as settled.
+    const folder = all.length === 0 ? undefined : journal?.leave();
+    const leftovers = settler.settleKept(all);
     // An open file is finished; a file system that refused a row a moment ago is tried again.
     spill?.close();
-    if (leftovers.length > 0) this.#keepAll(leftovers);
+    if (leftovers.length > 0) this.#keepAll(leftovers, folder);
     journal?.close();
     spill?.close();
     losses.flush();
   }
 
-  #keepAll(leftovers: readonly Leftover[]): void {
-    const folder = this.#parts.journal?.leave();
+  #keepAll(leftovers: readonly Leftover[], folder: string | undefined): void {
     if (folder === undefined) return this.#spill(leftovers);
     this.#settle(leftovers, folder);
     const count = countOf(leftovers);

@@ -170,9 +170,13 @@ export class Shutdown {
     const spillMs = Math.min(leftMs / 2, SPILL_MS_BASE + source.held * SPILL_MS_PER_ENTRY);
     writer.limit(startedAt + leftMs - spillMs);
     await writer.flush(leftMs - spillMs);
-    const leftovers = settler.settleKept(await writer.abandon());
+    const all = await writer.abandon();
+    // Before any of them counts as settled.
+    const folder = all.length === 0 ? undefined : this.#parts.journal?.leave();
+    const leftovers = settler.settleKept(all);
+    this.#inJournal = countOf(all) - countOf(leftovers);
     this.#leaving = leftovers;
-    const isKept = leftovers.length === 0 || (await this.#spill(leftovers));
+    const isKept = leftovers.length === 0 || (await this.#spill(leftovers, folder));
     // A flush of the application's would keep the process until its own time limit.
     writer.endFlushes(isKept);
     await this.#keepInvalid(startedAt + leftMs);
@@ -181,12 +185,11 @@ export class Shutdown {
   }
 
   /** @returns false if some are lost */
-  async #spill(leftovers: readonly Leftover[]): Promise<boolean> {
+  async #spill(leftovers: readonly Leftover[], folder: string | undefined): Promise<boolean> {
     const { spills, logger } = this.#parts;
-    const folder = this.#parts.journal?.leave();
     if (folder !== undefined) {
       this.#leaving = [];
-      this.#inJournal = this.#settleSpilled(leftovers, folder);
+      this.#inJournal += this.#settleSpilled(leftovers, folder);
       return true;
     }
     try {

@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest';
+import { SLAB_FOOTPRINT_BYTES } from '../codec/slab.js';
+import { JournalUnderTest } from './fixtures/journal-under-test.fixture.js';
+import { fileError, MemoryFiles } from './fixtures/memory-files.fixture.js';
+
+const MIB = 1_048_576;
+const MEMO = 'd'.repeat(2000);
+/** Rows of about two MiB. */
+const ROUND = 1000;
+
+function diskTest(maxBytes = 2 ** 32): JournalUnderTest {
+  const test = new JournalUnderTest(new MemoryFiles(), { reads: true, maxBytes }, 8 * MIB);
+  test.channel.storeIn(test.journal.store, () => test.loads++);
+  return test;
+}
+
+/** Appends rounds of rows, as fast as there is room. @returns rows that had none */
+async function fill(test: JournalUnderTest, rounds: number): Promise<number> {
+  let refused = 0;
+  for (let i = 0; i < rounds; i++) {
+    if (test.channel.hasEntryRoom && test.channel.hasRoom(2100)) test.append(ROUND, MEMO);
+    else refused += ROUND;
+    await test.clock.turn();
+  }
+  return refused;
+}
+
+/** Takes and settles all rows, and checks each. */
+async function drain(test: JournalUnderTest): Promise<void> {
+  while (test.channel.depth > 0) {
+    const batch = test.channel.take(300);
+    if (batch === undefined) {
+      await test.clock.turn();
+      continue;
+    }
+    for (let index = 0; index < batch.count; index++) {
+      const position = batch.positionOf(index);
+      if (!batch.row(index).equals(test.rows[position]!)) throw new Error(`row ${position}`);
+    }
+    test.channel.settle(batch);
+  }
+}
+
+describe("overflow: 'disk'", () => {
+  it('holds little in memory, refuses nothing, and gives all rows back in their order', async () => {
+    const test = diskTest();
+    expect(await fill(test, 16)).toBe(0);
+    expect(test.channel.depth).toBe(16 * ROUND);
+    expect(test.channel.rowsFrom(0).length * SLAB_FOOTPRINT_BYTES).toBeLessThan(8 * MIB);
+    expect(test.channel.saturation).toBeLessThan(0.8);
+    await drain(test);
+    expect(test.channel).toMatchObject({ bytes: 0, depth: 0, inFlight: 0, settledUntil: 16_000 });
+    await test.clock.advance(4000);
+    expect(test.files.paths().filter((path) => path.endsWith('.wal'))).toEqual([]);
+    expect(test.loads).toBeGreaterThan(8);
+  });
+
+  it('takes entries while it gives older ones back', async () => {
+    const test = diskTest();
+    await fill(test, 12);
+    for (let i = 0; i < 12; i++) {
+      await fill(test, 1);
+      const batch = test.channel.take(900);
+      if (batch !== undefined) test.channel.settle(batch);
+      await test.clock.advance(100);
+    }
+    await drain(test);
+    expect(test.channel.settledUntil).toBe(24_000);
+  });
+
+  it('is full at journalMaxBytes, and says so before', async () => {
+    const test = diskTest(96 * MIB);
+    expect(await fill(test, 50)).toBeGreaterThan(0);
+    expect(test.channel.saturation).toBe(1);
+    expect(test.journal.state).toBe('writing');
+    expect(test.journal.bytes).toBeLessThan(96 * MIB);
+    const { tail } = test.channel;
+    await drain(test);
+    await test.clock.advance(3000);
+    expect(test.channel.saturation).toBeLessThan(0.5);
+    expect(await fill(test, 1)).toBe(0);
+    expect(test.channel.tail).toBe(tail + ROUND);
+  });
+
+  it('is bounded as without a journal while that can’t be written', async () => {
+    const test = diskTest();
+    test.files.refuse = (operation) =>
+      operation.startsWith('write') ? fileError('EIO') : undefined;
+    expect(await fill(test, 10)).toBeGreaterThan(0);
+    expect(test.channel.depth).toBeLessThan(6000);
+    test.files.refuse = () => undefined;
+    await test.clock.advance(6000);
+    expect(await fill(test, 10)).toBe(0);
+    await drain(test);
+  });
+
+  it('gives rows back from the files of a folder that another process took', async () => {
+    const test = diskTest();
+    await fill(test, 12);
+    const folder = test.journal.store.place;
+    test.files.rename(folder, `${folder}.adopted-00000001`);
+    await test.clock.advance(1000);
+    await fill(test, 5);
+    await drain(test);
+    expect(test.channel.settledUntil).toBe(17_000);
+    await test.clock.advance(5000);
+    test.journal.close();
+    expect(test.files.openFiles).toBe(0);
+  });
+
+  it('tries again where the file system refuses to read', async () => {
+    const test = diskTest();
+    await fill(test, 12);
+    let failures = 2;
+    test.files.refuse = (operation) =>
+      operation === 'read' && failures-- > 0 ? fileError('EIO') : undefined;
+    while (test.channel.isReady) test.channel.settle(test.channel.take(500)!);
+    await test.clock.advance(3000);
+    await drain(test);
+    expect(test.channel.settledUntil).toBe(12_000);
+    expect(test.lines.some((line) => line.includes("rows can't be read back"))).toBe(true);
+  });
+
+  it('leaves rows that are on disk only where they are, at the end', async () => {
+    const test = diskTest();
+    await fill(test, 12);
+    test.journal.leave();
+    let stored = 0;
+    while (test.channel.depth > 0) {
+      const { channel } = test;
+      const isReady = channel.isReady;
+      const batch = isReady ? channel.take(1000)! : channel.takeStored();
+      if (!isReady) stored += batch.count;
+      channel.settle(batch);
+    }
+    expect(stored).toBeGreaterThan(2000);
+    expect(test.channel).toMatchObject({ bytes: 0, inFlight: 0 });
+    test.journal.close();
+    expect(test.files.paths().some((path) => path.endsWith('/released'))).toBe(true);
+  });
+});

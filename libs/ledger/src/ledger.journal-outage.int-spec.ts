@@ -1,0 +1,115 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Ledger } from './assemble-ledger.js';
+import { RowCodec } from './codec/row-codec.js';
+import { readUuid } from './codec/uuid.js';
+import type { LedgerOptions } from './config/ledger-options.interface.js';
+import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
+import { createSinkLedger } from './create-sink-ledger.js';
+import { defineLedger } from './define-ledger.js';
+import { SinkTransientError } from './errors/sink.errors.js';
+import type { LedgerSink, RowBatch, WriteResult } from './ports/ledger-sink.interface.js';
+import { assertConservation } from './testing/ledger-under-test.js';
+
+const SOAK = process.env['LEDGER_SOAK'] === '1';
+const ENTRIES = SOAK ? 2_000_000 : 300_000;
+const MIB = 1_048_576;
+
+/** Takes rows one after the other, and remembers only how far it got. */
+class SequenceSink implements LedgerSink {
+  isAway = true;
+  /** Sequence of the row that comes next. */
+  next = 0;
+  outOfOrder = 0;
+
+  async prepare(): Promise<void> {}
+
+  async write(batch: RowBatch): Promise<WriteResult> {
+    if (this.isAway) throw new SinkTransientError('it is away', { outcomeKnown: true });
+    for (let index = 0; index < batch.count; index++) {
+      const { sequence } = readUuid(RowCodec.uuidOf(batch.row(index)))!;
+      if (sequence !== this.next) this.outOfOrder++;
+      this.next = sequence + 1;
+    }
+    return { written: batch.count, duplicates: [], conflicts: [] };
+  }
+
+  async find(): Promise<number[]> {
+    return [];
+  }
+
+  async ping(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'ledger-journal-outage-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+function ledgerOn(sink: LedgerSink, options: LedgerOptions): Ledger {
+  const write = (): void => undefined;
+  const { ledger } = createSinkLedger(
+    defineLedger({ name: 'outage' }),
+    resolveLedgerOptions({ sink, journalDir: join(dir, 'journal'), ...options }),
+    sink,
+    { log: write, warn: write, error: write },
+  );
+  void ledger.writer.start(write);
+  return ledger;
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe("an outage with overflow 'disk'", () => {
+  it(`drops none of ${ENTRIES} entries, in little memory, and writes them oldest first`, async () => {
+    const sink = new SequenceSink();
+    const ledger = ledgerOn(sink, {
+      ...{ bufferMaxBytes: 16 * MIB, bufferSize: 10_000, batchSize: 5000 },
+      ...{ retryMinMs: 10, retryMaxMs: 50, flushMs: 50 },
+    });
+    expect(ledger.options.overflow).toBe('disk');
+    const rssBefore = process.memoryUsage().rss;
+    let most = 0;
+    for (let i = 0; i < ENTRIES; i++) {
+      ledger.intake.offer({ userId: i + 1, promptTokens: i });
+      if (i % 500 !== 499) continue;
+      await turn();
+      most = Math.max(most, process.memoryUsage().rss - rssBefore);
+    }
+    const away = ledger.stats();
+    expect(away).toMatchObject({ dropped: 0, written: 0, queued: ENTRIES });
+    expect(away.saturation).toBeLessThan(1);
+    expect(away.journal).toMatchObject({ state: expect.stringMatching(/writing|asynchronous/) });
+    expect(most).toBeLessThan(100 * MIB);
+    sink.isAway = false;
+    expect(await ledger.writer.flush(120_000)).toBe(true);
+    expect(sink).toMatchObject({ next: ENTRIES, outOfOrder: 0 });
+    await ledger.shutdown.finish();
+    assertConservation(ledger.stats());
+    expect(ledger.stats()).toMatchObject({ written: ENTRIES, dropped: 0, spilled: 0 });
+    expect(await readdir(join(dir, 'journal', 'outage'))).toEqual([]);
+  }, 300_000);
+
+  it('leaves at the stop what is on disk only where it is, and counts it', async () => {
+    const sink = new SequenceSink();
+    const ledger = ledgerOn(sink, {
+      ...{ bufferMaxBytes: 8 * MIB, shutdownTimeoutMs: 500, batchSize: 1000 },
+      ...{ retryMinMs: 10, retryMaxMs: 50 },
+    });
+    for (let i = 0; i < 100_000; i++) {
+      ledger.intake.offer({ userId: i + 1 });
+      if (i % 500 === 499) await turn();
+    }
+    await ledger.shutdown.finish();
+    const stats = ledger.stats();
+    assertConservation(stats);
+    expect(stats).toMatchObject({ spilled: 100_000, depth: 0, inFlight: 0, bytes: 0 });
+    const [folder] = await readdir(join(dir, 'journal', 'outage'));
+    expect(await readdir(join(dir, 'journal', 'outage', folder!))).toContain('released');
+  });
+});
