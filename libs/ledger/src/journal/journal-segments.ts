@@ -46,6 +46,8 @@ export class JournalSegments {
   /** Oldest first. */
   #older: OlderFile[] = [];
   #olderBytes = 0;
+  /** Of older files whose rows are settled: asked for with each entry. */
+  #settledBytes = 0;
   /** Finished last. */
   #last: JournalFile | undefined;
 
@@ -60,9 +62,7 @@ export class JournalSegments {
 
   /** Of files that can't be unlinked yet. */
   get heldBytes(): number {
-    let bytes = this.#current?.bytes ?? 0;
-    for (const { file, settledAt } of this.#older) if (settledAt === undefined) bytes += file.bytes;
-    return bytes;
+    return this.bytes - this.#settledBytes;
   }
 
   get count(): number {
@@ -105,7 +105,7 @@ export class JournalSegments {
   #makeRoom(): void {
     const { maxBytes } = this.#parts;
     while (this.bytes + SEGMENT_BYTES > maxBytes && this.#older[0]?.settledAt !== undefined) {
-      this.#unlink(this.#older.shift()!.file);
+      this.#unlink(this.#older.shift()!);
     }
     if (this.bytes + SEGMENT_BYTES > maxBytes) {
       throw new JournalFullError(`journalMaxBytes ${maxBytes} is reached`);
@@ -143,16 +143,21 @@ export class JournalSegments {
     const { keepMs } = this.#parts;
     const left: OlderFile[] = [];
     for (const each of this.#older) {
-      if ((each.file.end ?? 0) <= mark) each.settledAt ??= now;
+      if (each.settledAt === undefined && (each.file.end ?? 0) <= mark) {
+        each.settledAt = now;
+        this.#settledBytes += each.file.bytes;
+      }
       const isOver = each.settledAt !== undefined && now - each.settledAt >= keepMs;
-      if (isOver) this.#unlink(each.file);
+      if (isOver) this.#unlink(each);
       else left.push(each);
     }
     this.#older = left;
   }
 
-  #unlink(file: JournalFile): void {
+  /** @param older whose rows are settled */
+  #unlink({ file }: OlderFile): void {
     this.#olderBytes -= file.bytes;
+    this.#settledBytes -= file.bytes;
     file.close();
     // One that stays has settled rows only: they are written again some day, and skipped.
     this.#parts.files.unlink(file.path).catch(() => undefined);
@@ -189,6 +194,7 @@ export class JournalSegments {
     const files = this.#older.map(({ file }) => file);
     this.#older = [];
     this.#olderBytes = 0;
+    this.#settledBytes = 0;
     return files;
   }
 }
