@@ -15,6 +15,7 @@ import { describeSegment, type SegmentDescription } from './segment-description.
 import { encodeFileHeader, encodeFrameHeader, FRAME_HEADER_BYTES } from './segment-format.js';
 import { SegmentRows } from './segment-rows.js';
 import { SegmentWriter } from './segment-writer.js';
+import { decodeSettled, encodeSettled, type SettledFrame } from './settled-frame.js';
 
 const EVERY_TABLE: LedgerTable = { ...PLAIN_TABLE, columns: EVERY_COLUMN };
 const TARGET = { database: 'app', schema: 'public', table: 'usage_entries' };
@@ -68,6 +69,12 @@ async function read(path: string): Promise<Read> {
   } finally {
     await segment.close();
   }
+}
+
+function settledOf({ parts }: Read): (SettledFrame | undefined)[] {
+  return parts.flatMap((part) =>
+    part.kind === 'settled' ? [decodeSettled(part.position, part.bytes)] : [],
+  );
 }
 
 describe('a segment', () => {
@@ -280,11 +287,20 @@ describe('a segment', () => {
     );
   });
 
-  it('survives any change of its bytes: it reads rows as they were written, or none', async () => {
+  it('survives any change of its bytes: it reads frames as they were written, or none', async () => {
     const path = join(dir, 'fuzz.wal');
     const rows = rowsFor(20);
     writeSegment(path, [rows.slice(0, 7), rows.slice(7, 8), rows.slice(8)]);
-    const bytes = await readFile(path);
+    const { seed } = encodeFileHeader(JSON.stringify((await read(path)).description));
+    const marks = [3, 15].map((position) => {
+      return { position, systemIdentifier: 2n ** 63n + 1n, timeline: 2, at: AT };
+    });
+    const bytes = Buffer.concat([
+      await readFile(path),
+      ...marks.map((mark) => encodeSettled(mark, seed)),
+    ]);
+    await writeFile(path, bytes);
+    expect(settledOf(await read(path))).toEqual(marks);
     const written = new Set(rows.map((row) => row.toString('latin1')));
     const edit = fc.record({
       at: fc.nat({ max: bytes.length }),
@@ -305,6 +321,7 @@ describe('a segment', () => {
         await writeFile(path, changed);
         const found = await read(path);
         for (const row of found.rows) expect(written.has(row.toString('latin1'))).toBe(true);
+        for (const mark of settledOf(found)) expect(marks).toContainEqual(mark);
       }),
       // fast-check prints the seed of a run that fails.
       { numRuns: 500, verbose: true },
