@@ -4,7 +4,8 @@ import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js
 import { createDeadLetters } from './create-dead-letters.js';
 import { journalOf } from './create-journal.js';
 import { createRecovery } from './create-recovery.js';
-import { createRowSpill, targetOf, watchExit } from './create-row-spill.js';
+import { createRowSpill, watchExit } from './create-row-spill.js';
+import { LedgerTarget } from './create-target.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import { LedgerFiles } from './files/ledger-files.js';
 import { tableExtensions } from './ledger.extensions.js';
@@ -67,6 +68,7 @@ export function createLedger(
     hooks: rollupRetirement,
   });
   const rollups = new LedgerRollups({ definition, connections: upkeep, reads, clock, logger });
+  const ledgerTarget = new LedgerTarget(definition, database);
   const preparation = preparationOf(options, logger);
   // Nothing is kept that a promotion could have lost, unless both are set.
   const isKept = options.journalDir !== undefined && options.journalKeepMs > 0;
@@ -82,6 +84,7 @@ export function createLedger(
       // Before the first batch, so that its rows find the partitions that they belong to.
       await partitions.make();
       await rollups.find();
+      if (options.journalDir !== undefined) await ledgerTarget.read(logger);
     },
     onNotice,
     question,
@@ -94,7 +97,7 @@ export function createLedger(
   });
   const places = { inTable, inFile: files.deadLetters };
   const deadLetters = createDeadLetters(options, places, onNotice);
-  const target = (): SegmentTarget => targetOf(definition, database);
+  const target = ledgerTarget.describe;
   const segments = createRowSpill(definition, spillDir, target);
   const ledger = assembleLedger({
     table: definition,

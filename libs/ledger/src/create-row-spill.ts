@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { Ledger } from './assemble-ledger.js';
 import { systemClock } from './clock/clock.js';
 import { formatRun, newRun } from './codec/uuid.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
-import type { LedgerDatabase } from './ledger.database.js';
 import type { SegmentTarget } from './segments/segment-description.js';
 import { SegmentSpill } from './segments/segment-spill.js';
 
@@ -27,26 +25,6 @@ export function createRowSpill(
   const run = newRun();
   const clock = systemClock;
   return { run, rowSpill: new SegmentSpill({ dir, table, run: formatRun(run), target, clock }) };
-}
-
-/** The table that a ledger on PostgreSQL writes to, as far as it is known yet. */
-export function targetOf({ schema, table }: LedgerTable, database: LedgerDatabase): SegmentTarget {
-  const found = database.found;
-  const { database: name } = (found?.driver ?? {}) as { readonly database?: string };
-  const { schema: own } = (found?.options ?? {}) as { readonly schema?: string };
-  const inSchema = schema ?? own;
-  const place = database.placeOf(schema, () => undefined);
-  return {
-    ...(name === undefined ? {} : { database: name }),
-    ...(inSchema === undefined ? {} : { schema: inSchema }),
-    table,
-    ...(place === undefined ? {} : { address: digestOf(place) }),
-  };
-}
-
-/** An address may hold a password where it could not be read, and hosts are nobody's business. */
-function digestOf(place: string): string {
-  return createHash('sha256').update(place).digest('hex').slice(0, 16);
 }
 
 /**

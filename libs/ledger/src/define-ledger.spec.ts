@@ -62,7 +62,7 @@ describe('defineLedger', () => {
     expect(Object.keys(ledger.columns)).toEqual(['model']);
   });
 
-  it('makes one migration for the table, dead letters and each column, and two for rollups', () => {
+  it('makes one migration for the table, dead letters, each column and the id, and two for rollups', () => {
     expect(usage.migrations.map((Migration) => new Migration().name)).toEqual([
       'metering.usage_entries:create_entries:1767225600000',
       'metering.usage_entries:create_dead_letters:1767225600001',
@@ -72,6 +72,7 @@ describe('defineLedger', () => {
       'metering.usage_entries:add_until:1767225600002',
       'metering.usage_entries:create_rollups:1767225600003',
       'metering.usage_entries:guard_rollups:1767225600006',
+      'metering.usage_entries:create_identity:1767225600007',
     ]);
   });
 
@@ -196,8 +197,9 @@ describe('the check of a definition', () => {
   it('makes rollups if they are asked for, also beside partitions', () => {
     const names = (definition: { migrations: (new () => { name: string })[] }): string[] =>
       definition.migrations.map((Migration) => new Migration().name.split(':')[1]!);
-    const plain = ['create_entries', 'create_dead_letters'];
-    const rollups = [...plain, 'create_rollups', 'guard_rollups'];
+    const tables = ['create_entries', 'create_dead_letters'];
+    const plain = [...tables, 'create_identity'];
+    const rollups = [...tables, 'create_rollups', 'guard_rollups', 'create_identity'];
     expect(names(defineLedger())).toEqual(plain);
     expect(names(defineLedger({ rollup: true }))).toEqual(rollups);
     expect(names(defineLedger({ rollup: {}, partition: 'day' }))).toEqual(rollups);

@@ -30,6 +30,7 @@ import { parseCount } from './parse-number.js';
 import { checkPartitions } from './partition-check.js';
 import { checkPooler } from './pooler-check.js';
 import { readSettingsInForce } from './settings-in-force.js';
+import { checkJournalDir } from './journal-dir-check.js';
 import { checkSpillDir } from './spill-dir-check.js';
 
 /** Source: README, what it works with. */
@@ -106,7 +107,18 @@ export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
       fault('settings', `${name} = ${value} (${source})`, `${rule}: no ledger starts before`),
     ),
     ...(await checkSpillDir(spillDir, bufferMaxBytes, replay)),
+    ...(await checkJournal(settings.journalDir, definition, schema)),
   ];
+}
+
+/** @param dir undefined: there is no journal */
+async function checkJournal(
+  dir: string | undefined,
+  definition: LedgerTable,
+  schema: string | undefined,
+): Promise<Diagnosis[]> {
+  if (dir === undefined) return [];
+  return checkJournalDir(dir, definition.name, ledgerCommand('journal list', definition, schema));
 }
 
 interface DoctorConnection {

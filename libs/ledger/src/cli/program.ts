@@ -8,6 +8,7 @@ import { addDoctorCommand } from './doctor.command.js';
 import { escapingOutput } from './escape-controls.js';
 import { addInitCommand } from './init.command.js';
 import { hintForRemovedOption } from './ledger-options.js';
+import { addJournalCommand } from './journal.command.js';
 import { addMigrateCommand } from './migrate.command.js';
 import { addPartitionsCommand } from './partitions.command.js';
 import { addReplayCommand } from './replay.command.js';
@@ -55,6 +56,7 @@ export async function runProgram(args: readonly string[], given: CommandOutput):
   addMigrateCommand(program, output);
   addPartitionsCommand(program, output);
   addReplayCommand(program, output, finish);
+  addJournalCommand(program, output, finish);
   addVerifyCommand(program, output, finish);
   addRollupCommand(program, output);
   for (const command of program.commands) command.copyInheritedSettings(program);

@@ -1,4 +1,5 @@
 import { lstat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { openSegment, type OpenSegment, type SegmentPart } from '../segments/read-segment.js';
 import { rowsOf } from '../segments/row-frame.js';
@@ -6,6 +7,7 @@ import { isSegmentBeingWritten } from '../segments/segment-author.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import { SegmentRows } from '../segments/segment-rows.js';
 import { isUnfinished } from '../files/file-names.js';
+import { isJournalFile } from '../journal/folder-names.js';
 import { escapeInLine } from './escape-controls.js';
 
 /** An entry of a segment. @internal */
@@ -77,7 +79,7 @@ async function* entriesOf(
     // Written again, a settled row is skipped by its uuid.
     if (part.kind === 'settled') continue;
     if (part.kind !== 'rows') {
-      yield problemOf(part, isUnfinished(path));
+      yield problemOf(part, isUnfinished(path) || isJournalFile(basename(path)));
       continue;
     }
     let position = part.position;

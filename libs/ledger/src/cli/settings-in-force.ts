@@ -10,6 +10,8 @@ export interface SettingsInForce {
   readonly numWorkers: number;
   readonly bufferMaxBytes: number;
   readonly spillDir: string;
+  /** Undefined: there is no journal. */
+  readonly journalDir: string | undefined;
   /** No ledger starts while there are any: then each value is its own if that is right, or the default. */
   readonly faults: readonly OptionsFault[];
 }
@@ -31,6 +33,7 @@ export function readSettingsInForce(ledger: string): SettingsInForce {
       numWorkers: ownOrDefault(options, 'numWorkers'),
       bufferMaxBytes: ownOrDefault(options, 'bufferMaxBytes'),
       spillDir: ownOrDefault(options, 'spillDir'),
+      journalDir: options.journalDir,
       faults: error.faults,
     };
   }

@@ -1,5 +1,7 @@
+import { basename } from 'node:path';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isSegment } from '../files/file-names.js';
+import { isJournalFile } from '../journal/folder-names.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { readUuid } from '../codec/uuid.js';
 import type { CommandDatabase } from './command-database.js';
@@ -108,7 +110,8 @@ async function readFiles(
   const entries: SetAside[] = [];
   let unreadable = 0;
   for (const path of files) {
-    const read = isSegment(path) ? readRows(path, definition) : readLines(path);
+    const isJournal = isJournalFile(basename(path));
+    const read = isSegment(path) ? readRows(path, definition, isJournal) : readLines(path);
     for await (const found of named(path, read)) {
       if (typeof found === 'object') {
         entries.push(found);
@@ -138,8 +141,11 @@ async function* readLines(path: string): AsyncGenerator<SetAside | string, void>
 async function* readRows(
   path: string,
   definition: LedgerTable,
+  isJournal: boolean,
 ): AsyncGenerator<SetAside | string, void> {
   for await (const read of readSegmentFile(path, definition)) {
+    // Its process was stopped there, or is writing just now.
+    if (isJournal && read.kind === 'half') continue;
     yield read.kind === 'entry' ? { uuid: read.entry.uuid, foundIn: 'spills' } : read.why;
   }
 }
@@ -151,6 +157,8 @@ async function* named<T>(path: string, read: AsyncIterable<T>): AsyncGenerator<T
   } catch (error) {
     const code = fileErrorCode(error);
     if (code === undefined) throw error;
+    // A journal unlinks a file once its rows are settled, and the table is read behind the files.
+    if (code === 'ENOENT' && isJournalFile(basename(path))) return;
     const hint = code === 'ENOENT' ? ', it was moved meanwhile: run it again' : '';
     throw new CommandError(`${escapeInLine(path)} can't be read: ${code}${hint}`);
   }

@@ -4,6 +4,7 @@ import { tableExtensions } from '../ledger.extensions.js';
 import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
+import { findJournalFiles } from './journal-folders.js';
 import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
 import { loadDefinition } from './load-definition.js';
 import { checkPeriod, parseTime, TIME_RULE } from './parse-time.js';
@@ -22,6 +23,7 @@ export interface VerifyOptions extends LedgerCommandOptions {
   readonly to?: Date;
   /** Files or folders of spilled entries and dead letters. */
   readonly files?: readonly string[];
+  readonly journalDir?: string;
   /** Seconds. */
   readonly grace: number;
   readonly json?: boolean;
@@ -50,6 +52,7 @@ export function addVerifyCommand(
       '--files <path...>',
       'spilled entries and dead letters (default: the spillDir that settings name, if it is there)',
     )
+    .option('--journal-dir <folder>', 'journalDir of the application (default: its setting)')
     .option(
       '--grace <seconds>',
       'leave out what lies beside entries younger than this: it may be in flight',
@@ -81,7 +84,8 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   const folders = options.files ?? (existsSync(spillDir) ? [spillDir] : []);
   const { name } = definition;
   const found = await Promise.all(folders.map((each) => findSetAsideFiles(each, name)));
-  const files = found.flatMap(({ paths }) => paths);
+  const journaled = await journalFiles(options, name);
+  const files = [...journaled, ...found.flatMap(({ paths }) => paths)];
   const database = await CommandDatabase.open(definition, options);
   try {
     const scope = { from, to, graceMs: grace * 1000, files };
@@ -93,6 +97,13 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   } finally {
     await database.close();
   }
+}
+
+/** Rows in the journal are not missing. @throws CommandError if it can't be read */
+async function journalFiles({ journalDir }: VerifyOptions, ledger: string): Promise<string[]> {
+  const dir = journalDir ?? readSettingsInForce(ledger).journalDir;
+  if (dir === undefined || (journalDir === undefined && !existsSync(dir))) return [];
+  return findJournalFiles(dir, ledger);
 }
 
 async function findStoredFaults(database: CommandDatabase): Promise<StoredFault[]> {

@@ -20,6 +20,8 @@ export const NAME_ENDINGS = {
   deadLettersUuidIndex: '_dead_letters_uuid',
   migrations: '_migrations',
   migrationsPrimaryKey: '_migrations_pkey',
+  identity: '_identity',
+  identityPrimaryKey: '_identity_pkey',
   defaultPartition: '_default',
   partition: '_p20260101',
   partitionStrays: '_p20260101_strays',

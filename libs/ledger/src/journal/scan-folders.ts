@@ -91,13 +91,14 @@ function printOf(name: string, { size, mtimeMs }: { size: number; mtimeMs: numbe
 }
 
 /**
- * Where the rows of a folder were for, as its latest segments say; its owner's record if there are none.
+ * Where the rows of a folder were for, as its owner's record or the latest segments say.
  *
  * @throws the file system's error
  * @internal
  */
 export async function targetOfFolder(folder: FoundFolder): Promise<SegmentTarget | undefined> {
   let known = folder.owner?.target;
+  if (known?.id !== undefined) return known;
   for (const { name } of folder.files.toReversed()) {
     const target = (await readDescription(join(folder.path, name)))?.target;
     if (target?.id !== undefined) return target;

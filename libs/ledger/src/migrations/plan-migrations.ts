@@ -8,6 +8,7 @@ import { createDeadLetters } from './versions/0002-create-dead-letters.js';
 import { addColumn } from './versions/0003-add-column.js';
 import { makeImmutable } from './versions/0005-make-immutable.js';
 import { refuseChanges } from './versions/0006-refuse-changes.js';
+import { createIdentity } from './versions/0008-create-identity.js';
 
 /** The migrations that every ledger needs, and those of an immutable one. @internal */
 export function tablePlan(definition: LedgerTable): PlannedMigration[] {
@@ -29,6 +30,7 @@ export function tablePlan(definition: LedgerTable): PlannedMigration[] {
       isNeeded: true,
     })),
     ...immutablePlan(definition),
+    { migration: createIdentity },
   ];
 }
 

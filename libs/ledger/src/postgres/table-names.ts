@@ -13,6 +13,7 @@ export interface TableNames {
   readonly sqlDefaultPartition: string;
   readonly sqlDeadLetters: string;
   readonly sqlMigrations: string;
+  readonly sqlIdentity: string;
 }
 
 /**
@@ -42,5 +43,6 @@ export function tableNames(table: LedgerTable, connectionSchema?: string): Table
     sqlDefaultPartition: qualify(schema, table.table + NAME_ENDINGS.defaultPartition),
     sqlDeadLetters: qualify(schema, deadLetters),
     sqlMigrations: qualify(schema, migrations),
+    sqlIdentity: qualify(schema, table.table + NAME_ENDINGS.identity),
   };
 }

@@ -1,0 +1,90 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDamagedFile } from '../journal/folder-names.js';
+import { isOwnerGone } from '../journal/folder-watch.js';
+import { ownIdentity } from '../journal/process-identity.js';
+import { scanFolders, targetOfFolder, type FoundFolder } from '../journal/scan-folders.js';
+import type { SegmentTarget } from '../segments/segment-description.js';
+import { CommandError } from './command.error.js';
+import { escapeInLine } from './escape-controls.js';
+import { fileErrorCode } from './set-aside-files.js';
+
+/**
+ * Who has a folder. `unknown`: the owner ran on another machine or in another container, and only time
+ * tells whether it lives.
+ *
+ * @internal
+ */
+export type FolderState = 'in use' | 'released' | 'ended' | 'unknown';
+
+/** A run's folder, as a command shows it. @internal */
+export interface JournalFolderView {
+  readonly folder: FoundFolder;
+  readonly state: FolderState;
+  /** Undefined: nothing in it says so. */
+  readonly target: SegmentTarget | undefined;
+  readonly bytes: number;
+  /** Names of files that were set aside. */
+  readonly damaged: readonly string[];
+}
+
+/**
+ * The folders of a ledger's runs.
+ *
+ * @throws CommandError if the directory can't be read
+ * @internal
+ */
+export async function viewFolders(
+  journalDir: string,
+  ledger: string,
+): Promise<JournalFolderView[]> {
+  if (!existsSync(journalDir)) {
+    throw new CommandError(`there is no folder ${escapeInLine(journalDir)}`);
+  }
+  try {
+    const folders = await scanFolders(join(journalDir, ledger));
+    return await Promise.all(folders.map((folder) => view(folder)));
+  } catch (error) {
+    const code = fileErrorCode(error);
+    if (code === undefined) throw error;
+    throw new CommandError(`${escapeInLine(journalDir)} can't be read: ${code}`);
+  }
+}
+
+async function view(folder: FoundFolder): Promise<JournalFolderView> {
+  const names = await readdir(folder.path).catch(() => []);
+  return {
+    folder,
+    state: stateOf(folder),
+    target: await targetOfFolder(folder),
+    bytes: folder.files.reduce((sum, { bytes }) => sum + bytes, 0),
+    damaged: names.filter(isDamagedFile),
+  };
+}
+
+function stateOf(folder: FoundFolder): FolderState {
+  if (folder.isReleased) return 'released';
+  if (isOwnerGone(folder)) return 'ended';
+  return folder.owner !== undefined && isOfThisMachine(folder) ? 'in use' : 'unknown';
+}
+
+/** Paths of the segments of all runs. @throws CommandError @internal */
+export async function findJournalFiles(journalDir: string, ledger: string): Promise<string[]> {
+  const views = await viewFolders(journalDir, ledger);
+  return views.flatMap(({ folder }) => folder.files.map(({ name }) => join(folder.path, name)));
+}
+
+function isOfThisMachine({ owner }: FoundFolder): boolean {
+  const own = ownIdentity();
+  const author = owner?.author;
+  return author?.bootId === own.bootId && author?.pidNamespace === own.pidNamespace;
+}
+
+/** `app.public.usage_entries (id 01890a5d)`. @internal */
+export function describeSegmentTarget(target: SegmentTarget | undefined): string {
+  if (target === undefined) return 'nothing says which table';
+  const { database, schema, table, id } = target;
+  const place = [database, schema, table].filter((part) => part !== undefined).join('.');
+  return escapeInLine(id === undefined ? `${place} (id not known)` : `${place} (id ${id})`);
+}

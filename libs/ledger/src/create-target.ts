@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { migrateCommand } from './entry/ledger-command.js';
+import type { LedgerTable } from './entry/ledger-definition.js';
+import type { LedgerDatabase } from './ledger.database.js';
+import type { LedgerLogger } from './ports/ledger-logger.interface.js';
+import type { SegmentTarget } from './segments/segment-description.js';
+import { readIdentity, type TableIdentity } from './sink/read-identity.js';
+
+/** Hex digits of an address's digest: 64 bits. */
+const ADDRESS_DIGITS = 16;
+
+/**
+ * The table that a ledger on PostgreSQL writes to, as far as it is known yet: its address from the
+ * beginning, its id once the server was reached.
+ *
+ * @internal
+ */
+export class LedgerTarget {
+  readonly #table: LedgerTable;
+  readonly #database: LedgerDatabase;
+  #identity: TableIdentity | undefined;
+
+  constructor(table: LedgerTable, database: LedgerDatabase) {
+    this.#table = table;
+    this.#database = database;
+  }
+
+  /** Reads the id. @throws the error of pg if the server can't be asked */
+  async read(logger: LedgerLogger): Promise<void> {
+    this.#identity = await readIdentity(this.#database.connections, this.#table);
+    if (this.#identity.id !== undefined) return;
+    logger.warn(
+      'WARNING: the journal knows this table by its address only, and leaves journals of other addresses ' +
+        `alone: run \`${migrateCommand(this.#table)}\`, and GRANT SELECT on ${this.#table.table}_identity`,
+    );
+  }
+
+  /** As it is known now. */
+  readonly describe = (): SegmentTarget => {
+    const { table, schema } = this.#table;
+    const { id, database = this.#configuredDatabase, schema: found } = this.#identity ?? {};
+    const inSchema = found ?? schema ?? this.#configuredSchema;
+    const place = this.#database.placeOf(schema, () => undefined);
+    return {
+      ...(database === undefined ? {} : { database }),
+      ...(inSchema === undefined ? {} : { schema: inSchema }),
+      table,
+      ...(id === undefined ? {} : { id }),
+      ...(place === undefined ? {} : { address: digestOf(place) }),
+    };
+  };
+
+  get #configuredDatabase(): string | undefined {
+    const driver = this.#database.found?.driver as { readonly database?: string } | undefined;
+    return driver?.database;
+  }
+
+  get #configuredSchema(): string | undefined {
+    const options = this.#database.found?.options as { readonly schema?: string } | undefined;
+    return options?.schema;
+  }
+}
+
+/** An address may hold a password where it could not be read, and hosts are nobody's business. */
+function digestOf(place: string): string {
+  return createHash('sha256').update(place).digest('hex').slice(0, ADDRESS_DIGITS);
+}

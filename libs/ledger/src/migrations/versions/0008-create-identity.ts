@@ -1,0 +1,20 @@
+import type { SqlMigration } from '../../postgres/sql-migration.interface.js';
+
+/**
+ * One random id beside the entries, by which a journal knows the table that its rows are for: names and
+ * addresses are those of a test database as well.
+ *
+ * @internal
+ */
+export const createIdentity: SqlMigration = {
+  number: 8,
+  action: 'create_identity',
+  up: `
+CREATE TABLE IF NOT EXISTS {identity} (
+  id uuid NOT NULL CONSTRAINT {identityPrimaryKey.name} PRIMARY KEY,
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO {identity} (id) SELECT gen_random_uuid() WHERE NOT EXISTS (SELECT FROM {identity});
+`,
+  down: `DROP TABLE IF EXISTS {identity};`,
+};
