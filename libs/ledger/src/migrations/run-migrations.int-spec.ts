@@ -61,6 +61,8 @@ describe('runMigrations', () => {
       'usage_entries_dead_letters',
       'usage_entries_dead_letters_pkey',
       'usage_entries_dead_letters_uuid',
+      'usage_entries_identity',
+      'usage_entries_identity_pkey',
       'usage_entries_late',
       'usage_entries_migrations',
       'usage_entries_migrations_id_seq',
@@ -87,7 +89,7 @@ describe('runMigrations', () => {
       rollup: true,
     });
     schemas.push(schema.slice(0, 60));
-    expect(await runMigrations(options(), usage)).toHaveLength(8);
+    expect(await runMigrations(options(), usage)).toHaveLength(9);
     expect(await runMigrations(options(), usage)).toEqual([]);
     expect(await verifyTable(query, usage)).toEqual([]);
   });
@@ -97,7 +99,7 @@ describe('runMigrations', () => {
     const usage = defineLedger({ schema, table: 't'.repeat(45), rollup: true });
     await runMigrations(options(), usage);
     const made = (await relations(schema)).filter((name) => !name.endsWith('_seq'));
-    expect(made).toHaveLength(17);
+    expect(made).toHaveLength(19);
     expect(made.every((name) => name.startsWith('t'.repeat(45)))).toBe(true);
     expect(made).toContain(`${'t'.repeat(45)}_dead_letters_uuid`);
   });
@@ -105,7 +107,7 @@ describe('runMigrations', () => {
   it("lives in the schema of the connection's options if the definition has none", async () => {
     const schema = newSchema();
     const usage = defineLedger({ table: 'here' });
-    expect(await runMigrations(options({ schema }), usage)).toHaveLength(2);
+    expect(await runMigrations(options({ schema }), usage)).toHaveLength(3);
     expect(await runMigrations(options({ schema }), usage)).toEqual([]);
     expect(await relations(schema)).toContain('here');
   });
@@ -115,7 +117,7 @@ describe('runMigrations', () => {
     await admin.query(`CREATE SCHEMA ${quoteIdentifier(schema)}`);
     const extra = { options: `-c search_path="${schema.replaceAll(' ', '\\ ')}"` };
     const usage = defineLedger({ table: 'found' });
-    expect(await runMigrations(options({ extra }), usage)).toHaveLength(2);
+    expect(await runMigrations(options({ extra }), usage)).toHaveLength(3);
     expect(await runMigrations(options({ extra }), usage)).toEqual([]);
     expect(await relations(schema)).toContain('found');
   });
@@ -147,7 +149,7 @@ describe('runMigrations', () => {
     await runMigrations(options(), usage);
     expect(await verifyTable(query, usage)).toEqual([]);
     const { rows } = await admin.query(`SELECT name FROM ${table}_migrations`);
-    expect(rows).toHaveLength(3);
+    expect(rows).toHaveLength(4);
   });
 
   it('records number and hash of each script, also in a table of an older version', async () => {
@@ -190,7 +192,7 @@ describe('runMigrations', () => {
     const calls = Array.from({ length: 8 }, () => runMigrations(options(), usage, { pollMs: 20 }));
     const ran = (await Promise.all(calls)).filter(({ length }) => length > 0);
     expect(ran).toHaveLength(1);
-    expect(ran[0]).toHaveLength(4);
+    expect(ran[0]).toHaveLength(5);
     expect(await verifyTable(query, usage)).toEqual([]);
   });
 
@@ -247,7 +249,7 @@ describe('runMigrations', () => {
     await expect(runMigrations(nowhere, usage)).rejects.toMatchObject({
       reason: { code: 'ECONNREFUSED' },
     });
-    expect(await runMigrations(options(), usage)).toHaveLength(2);
+    expect(await runMigrations(options(), usage)).toHaveLength(3);
   });
 });
 

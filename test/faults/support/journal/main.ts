@@ -1,0 +1,71 @@
+import { ConsoleLogger, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { writeSync } from 'node:fs';
+import { LedgerModule, LedgerService } from 'nestjs-ledger';
+
+/**
+ * An application that records until it is killed, and says up to which entry all are durable. Environment:
+ * DATABASE, JOURNAL_DIR, SYNC, FIRST (number of its first entry), RATE (entries a second).
+ */
+const { DATABASE, JOURNAL_DIR, SPILL_DIR, SYNC, FIRST, RATE } = process.env;
+const SLICE_MS = 5;
+/** One entry in so many is waited for; those before it are in the journal then too. */
+const WAITED = 50;
+
+@Module({
+  imports: [
+    LedgerModule.forRoot({
+      connection: { url: DATABASE! },
+      journalDir: JOURNAL_DIR!,
+      journalSync: SYNC as 'turn' | 'entry' | 'power',
+      spillDir: SPILL_DIR!,
+      flushMs: 100,
+      bufferSize: 1_000_000,
+      batchSize: 2000,
+      retryMinMs: 50,
+      retryMaxMs: 500,
+      writeTimeoutMs: 2000,
+    }),
+  ],
+})
+class AppModule {}
+
+const app = await NestFactory.createApplicationContext(AppModule, {
+  logger: new ConsoleLogger({ colors: false }),
+});
+const ledger = app.get(LedgerService);
+const say = (text: string): void => void writeSync(1, `${text}\n`);
+
+let next = Number(FIRST);
+let acknowledged = next;
+
+function record(): void {
+  const number = next++;
+  if (ledger.record({ userId: number, memo: SYNC! }) !== 'queued') say(`refused ${number}`);
+}
+
+function waitFor(): void {
+  const number = next++;
+  const entry = { userId: number, memo: SYNC! };
+  ledger.recordAndWait(entry, { until: 'durable', timeoutMs: 60_000 }).then(
+    () => {
+      if (number < acknowledged) return;
+      acknowledged = number + 1;
+      say(`durable ${acknowledged}`);
+    },
+    (error: unknown) => say(`failed ${number} ${String(error)}`),
+  );
+}
+
+say('ready');
+setInterval(() => {
+  const count = (Number(RATE) * SLICE_MS) / 1000;
+  for (let i = 1; i <= count; i++) {
+    if (i % WAITED === 0) waitFor();
+    else record();
+  }
+}, SLICE_MS);
+setInterval(() => {
+  const { recovered, depth, inFlight, written } = ledger.stats();
+  say(`stats ${JSON.stringify({ recovered, depth, inFlight, written })}`);
+}, 200);
