@@ -1,5 +1,5 @@
 import { RETRY_CLASSES } from '../stats/retry-class.js';
-import type { JournalStats, LedgerState, LedgerStats } from '../ports/ledger-stats.interface.js';
+import type { LedgerState, LedgerStats } from '../ports/ledger-stats.interface.js';
 import type { FlushListener } from '../writer/batch-writer.js';
 
 /** What metrics are read from; every `LedgerService` is one. @publicApi */
@@ -133,22 +133,22 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
       [recovered, 'recovered'],
     ],
   },
-  journalGauge('journal_bytes', 'journal.bytes', 'By', {
-    help: 'Bytes of the journal files of this run',
-    of: ({ bytes }) => bytes,
+  gauge('journal_bytes', 'journal.bytes', 'By', {
+    help: 'Bytes of the journal files of this run, 0 without a journal',
+    of: ({ journal }) => journal?.bytes ?? 0,
   }),
-  journalGauge('journal_unsynced_entries', 'journal.unsynced_entries', '{entry}', {
+  gauge('journal_unsynced_entries', 'journal.unsynced_entries', '{entry}', {
     help: 'Accepted entries that do not yet survive what journalSync names',
-    of: ({ unsyncedRows }) => unsyncedRows,
+    of: ({ journal }) => journal?.unsyncedRows ?? 0,
   }),
-  journalGauge('journal_degraded', 'journal.degraded', '1', {
+  gauge('journal_degraded', 'journal.degraded', '{journal}', {
     aggregator: 'max',
     help: '1 while the journal can not be written and entries are in memory only',
-    of: ({ state }) => (state === 'degraded' ? 1 : 0),
+    of: ({ journal }) => (journal?.state === 'degraded' ? 1 : 0),
   }),
-  journalGauge('journal_torn_files', 'journal.torn_files', '{file}', {
+  gauge('journal_torn_files', 'journal.torn_files', '{file}', {
     help: 'Files of earlier runs whose end was cut off, or that were damaged',
-    of: ({ torn }) => torn,
+    of: ({ journal }) => journal?.torn ?? 0,
   }),
   {
     name: 'ledger_workers',
@@ -208,17 +208,6 @@ interface DescribedGauge {
   readonly aggregator?: LedgerMetric['aggregator'];
   readonly help: string;
   readonly of: (stats: LedgerStats) => number;
-}
-
-/** One that is not there without a journal. */
-function journalGauge(
-  name: string,
-  instrument: string,
-  unit: string,
-  { of, ...described }: Omit<DescribedGauge, 'of'> & { of: (journal: JournalStats) => number },
-): LedgerMetric {
-  const made = gauge(name, instrument, unit, { ...described, of: () => 0 });
-  return { ...made, read: ({ journal }) => (journal === null ? [] : [[of(journal)]]) };
 }
 
 function gauge(
