@@ -72,7 +72,7 @@ export function createLedger(
   const preparation = preparationOf(options, logger);
   // Nothing is kept that a promotion could have lost, unless both are set.
   const isKept = options.journalDir !== undefined && options.journalKeepMs > 0;
-  const question = isKept ? new ServerQuestion({ clock, onNotice }) : undefined;
+  const question = isKept ? new ServerQuestion({ clock, connections, onNotice }) : undefined;
   const server = (): ServerHistory => question?.last ?? UNKNOWN_SERVER;
   const sink = new PostgresSink({
     connections,

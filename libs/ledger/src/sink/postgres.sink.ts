@@ -160,6 +160,7 @@ export class PostgresSink implements LedgerSink {
   }
 
   async close(timeoutMs?: number): Promise<void> {
+    this.options.question?.close();
     if (this.options.closesConnections === true) await this.connections.close(timeoutMs);
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { Deadline } from '../clock/deadline.js';
 import { open } from '../postgres/open.js';
 import { PgConnections } from '../postgres/pg-connections.js';
@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   [clock, answers, notices] = [new ManualClock(), [], []];
-  question = new ServerQuestion({ clock, onNotice: (text) => notices.push(text) });
+  question = new ServerQuestion({ clock, connections, onNotice: (text) => notices.push(text) });
   question.listen((history) => answers.push(history));
 });
 
@@ -72,6 +72,18 @@ describe('ServerQuestion', () => {
     expect(answers).toHaveLength(2);
   });
 
+  it('asks once more behind the last batch, and then no more', async () => {
+    await ask();
+    await ask();
+    expect(clock.pendingTimers).toBe(1);
+    await clock.advance(1500);
+    await vi.waitFor(() => expect(answers).toHaveLength(2));
+    expect(clock.pendingTimers).toBe(0);
+    await ask();
+    question.close();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('says once that a server refuses, asks it again a minute later, and spoils no batch', async () => {
     const inDatabase = new pg.Client({ ...connectionOf(), database: NAME });
     await inDatabase.connect();
@@ -93,10 +105,12 @@ describe('ServerQuestion', () => {
     }
   });
 
-  it('leaves a connection that fails to the batch', async () => {
+  it('leaves a connection that fails to the batch, and asks the next one at once', async () => {
     const failing = { texts: () => Promise.reject(new Error('lost')) } as unknown as PgSession;
     await expect(question.ask(failing)).resolves.toBeUndefined();
     expect(notices).toEqual([]);
+    await ask();
+    expect(answers).toHaveLength(1);
   });
 });
 

@@ -1,11 +1,17 @@
-import type { Clock } from '../clock/clock.js';
+import type { Clock, Timer } from '../clock/clock.js';
+import { Deadline } from '../clock/deadline.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { readPgError } from '../postgres/read-pg-error.js';
+import type { SessionLender } from '../postgres/session-lender.interface.js';
 import { readServerHistory } from '../postgres/server-history.js';
 import { UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
 
 /** The server is asked with one batch a second at most. Source: the journal's design. */
 const EVERY_MS = 1000;
+/** So long after a question is due it is asked without a batch: one that comes meanwhile takes it along. */
+const LATER_MS = 500;
+/** Milliseconds for such a question. */
+const ASK_MS = 10_000;
 /** A server that refuses the question is asked again after so long: the next one may answer. */
 const REST_MS = 60_000;
 /** object_not_in_prerequisite_state: a standby, which refuses the batch as well. Source: appendix A. */
@@ -14,6 +20,8 @@ const STANDBY = '55000';
 /** What a question is made of. @internal */
 export interface ServerQuestionParts {
   readonly clock: Clock;
+  /** Where a question without a batch takes its connection from. */
+  readonly connections: SessionLender;
   /** Told once if the server refuses to say. */
   readonly onNotice: (text: string) => void;
 }
@@ -28,6 +36,8 @@ export class ServerQuestion {
   readonly #parts: ServerQuestionParts;
   #dueAt = Number.NEGATIVE_INFINITY;
   #isNoticed = false;
+  #timer: Timer | undefined;
+  #isClosed = false;
   /** The last answer. */
   last: ServerHistory = UNKNOWN_SERVER;
   #listener: (history: ServerHistory) => void = () => {};
@@ -41,10 +51,15 @@ export class ServerQuestion {
     this.#listener = listener;
   }
 
-  /** Asks if a second has passed. Never rejects: a batch does not fail because of it. */
+  /**
+   * Asks if a second has passed; if not, soon, since the batch of this session may be the last for long.
+   * Never rejects: a batch does not fail because of it.
+   */
   async ask(session: PgSession): Promise<void> {
     const { clock } = this.#parts;
-    if (clock.monotonic() < this.#dueAt) return;
+    if (clock.monotonic() < this.#dueAt) return this.#askLater();
+    this.#timer?.cancel();
+    this.#timer = undefined;
     // Workers that come meanwhile do not ask as well.
     this.#dueAt = clock.monotonic() + EVERY_MS;
     try {
@@ -53,8 +68,27 @@ export class ServerQuestion {
       else this.#note(history);
     } catch (error) {
       const { code, isAnswer, text } = readPgError(error);
-      if (isAnswer && code !== STANDBY) this.#refused(text);
+      if (isAnswer && code !== STANDBY) return this.#refused(text);
+      // The batch fails as well, and its next attempt asks.
+      this.#dueAt = Number.NEGATIVE_INFINITY;
     }
+  }
+
+  /** Asks no more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+  }
+
+  #askLater(): void {
+    if (this.#timer !== undefined || this.#isClosed) return;
+    const { clock, connections } = this.#parts;
+    const ms = this.#dueAt - clock.monotonic() + LATER_MS;
+    this.#timer = clock.after(ms, () => {
+      this.#timer = undefined;
+      // A server that is away is asked by the next batch.
+      connections.use(new Deadline(ASK_MS), (session) => this.ask(session)).catch(() => undefined);
+    });
   }
 
   #note(history: ServerHistory): void {
