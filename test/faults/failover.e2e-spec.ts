@@ -84,7 +84,7 @@ describe.each(['directly', 'through PgBouncer'] as const)('a standby is promoted
 
   it.skipIf(isSkipped)(
     'while the application runs: what only the old primary had is written again',
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async () => {
       const pair = await startPair(way);
       const app = await startApp(pair.address, await makeJournalDir());
@@ -108,7 +108,7 @@ describe.each(['directly', 'through PgBouncer'] as const)('a standby is promoted
 
   it.skipIf(isSkipped)(
     'while the application is away, killed: the next start writes it again',
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async () => {
       const pair = await startPair(way);
       const journalDir = await makeJournalDir();
