@@ -20,9 +20,8 @@ import { UsageReader } from './reading/usage-reader.js';
 import { LedgerRollups } from './rollup/ledger-rollups.js';
 import { rollupRetirement } from './rollup/rollup-retirement.js';
 import type { SegmentTarget } from './segments/segment-description.js';
-import { UNKNOWN_SERVER, type ServerHistory } from './segments/settled-frame.js';
 import { PostgresSink } from './sink/postgres.sink.js';
-import { ServerQuestion } from './sink/server-question.js';
+import { ServerQuestion, type ServerQuestionParts } from './sink/server-question.js';
 import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
 import { guardLogger } from './stats/guard-logger.js';
 
@@ -70,10 +69,7 @@ export function createLedger(
   const rollups = new LedgerRollups({ definition, connections: upkeep, reads, clock, logger });
   const ledgerTarget = new LedgerTarget(definition, database);
   const preparation = preparationOf(options, logger);
-  // Nothing is kept that a promotion could have lost, unless both are set.
-  const isKept = options.journalDir !== undefined && options.journalKeepMs > 0;
-  const question = isKept ? new ServerQuestion({ clock, connections, onNotice }) : undefined;
-  const server = (): ServerHistory => question?.last ?? UNKNOWN_SERVER;
+  const question = questionOf(options, { clock, connections, onNotice });
   const sink = new PostgresSink({
     connections,
     closesConnections: true,
@@ -108,7 +104,7 @@ export function createLedger(
     spills: files.spills,
     rowSpill: segments.rowSpill,
     ...journalOf({ table: definition, options, run: segments.run, target, clock }),
-    ...createRecovery(options, { run: segments.run, target, server }),
+    ...createRecovery(options, { run: segments.run, target, question }),
     clock,
     logger,
   });
@@ -118,6 +114,14 @@ export function createLedger(
   const reader = new UsageReader({ definition, connections: reads, asOf, source: rollups });
   const vitals = vitalsOf(ledger, files);
   return { ledger, database, reader, rollups, files, vitals, partitions };
+}
+
+/** Without both settings nothing is kept that a promotion could have lost. */
+function questionOf(
+  { journalDir, journalKeepMs }: ResolvedLedgerOptions,
+  parts: ServerQuestionParts,
+): ServerQuestion | undefined {
+  return journalDir !== undefined && journalKeepMs > 0 ? new ServerQuestion(parts) : undefined;
 }
 
 /** `run` on the ledger's own connection, `verify` on the application's, unless it says. */

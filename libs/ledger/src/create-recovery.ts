@@ -4,21 +4,21 @@ import { formatRun } from './codec/uuid.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { Recovery } from './journal/recovery.js';
 import type { SegmentTarget } from './segments/segment-description.js';
-import type { ServerHistory } from './segments/settled-frame.js';
+import { UNKNOWN_SERVER, type ServerHistory } from './segments/settled-frame.js';
 
 /** Which run recovers, and where it writes. @internal */
 export interface RecoveringRun {
   readonly run: number;
   /** Asked once the server was reached. */
   readonly target: () => SegmentTarget;
-  /** The server that takes the rows, as far as it is known. */
-  readonly server: () => ServerHistory;
+  /** What knows the server that takes the rows; undefined: nobody does. */
+  readonly question: { readonly last: ServerHistory } | undefined;
 }
 
 /** What takes rows out of the journals of earlier runs; nothing without a journal. @internal */
 export function createRecovery(
   { journalDir, journalKeepMs: keepMs, journalMaxBytes: maxBytes }: ResolvedLedgerOptions,
-  { run, target, server }: RecoveringRun,
+  { run, target, question }: RecoveringRun,
 ): { recovery?: (core: LedgerCore) => Recovery } {
   if (journalDir === undefined) return {};
   return {
@@ -31,7 +31,7 @@ export function createRecovery(
         batchRows: options.batchSize,
         keepMs,
         maxBytes,
-        server,
+        server: () => question?.last ?? UNKNOWN_SERVER,
         counters,
         clock,
         logger,

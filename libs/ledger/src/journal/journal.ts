@@ -4,12 +4,13 @@ import type { RowJournal } from '../channel/handoff.js';
 import type { Timer } from '../clock/clock.js';
 import type { JournalSync as SyncMode } from '../ports/ledger-settings.interface.js';
 import type { SpilledRows } from '../ports/spill-store.interface.js';
-import { isOtherHistory, UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
+import type { ServerHistory } from '../segments/settled-frame.js';
 import { JournalFault } from './journal-fault.js';
 import { rowsOfRange } from './journal-file.js';
 import { BEAT_MS, JournalPlace, type JournalPlaceParts } from './journal-place.js';
 import { JournalStore } from './journal-store.js';
 import { JournalSync } from './journal-sync.js';
+import { ServerWatch } from './server-watch.js';
 import { WritePace } from './write-pace.js';
 
 /** A turn with more rows than this writes before its end, so that little memory is kept. */
@@ -35,9 +36,8 @@ export interface JournalParts extends JournalPlaceParts {
 export class Journal implements RowJournal {
   keepsFrom = 0;
   readonly store: JournalStore;
-  #server: ServerHistory = UNKNOWN_SERVER;
-  /** The server whose promotion was told last. */
-  #told: ServerHistory | undefined;
+  /** The server that has the settled rows, as far as it is known. */
+  readonly servers: ServerWatch;
   readonly #parts: JournalParts;
   readonly #pace = new WritePace();
   readonly #fault: JournalFault;
@@ -62,8 +62,9 @@ export class Journal implements RowJournal {
   constructor(parts: JournalParts) {
     this.#parts = parts;
     this.#fault = new JournalFault(parts);
+    this.servers = new ServerWatch(parts.logger);
     this.#place = new JournalPlace({ ...parts, syncs: parts.sync === 'power' }, () => {
-      return { ...this.#server, position: this.#mark, at: parts.clock.now() };
+      return { ...this.servers.current, position: this.#mark, at: parts.clock.now() };
     });
     this.store = new JournalStore({
       ...parts,
@@ -119,42 +120,22 @@ export class Journal implements RowJournal {
     this.#place.watch(watcher);
   }
 
-  /** The server that takes the rows, as far as it is known. */
-  get server(): ServerHistory {
-    return this.#server;
-  }
-
   /**
    * Which server takes the rows. If it was promoted meanwhile, the old one may have committed what this
-   * one never got: all rows on file, settled or not, go to the recovery of this run, which writes those
-   * that are missing. Until that is done, and after the stop, files name the old server, so that the
-   * next start does it. Never throws.
+   * one never got: all rows on file go to the recovery of this run; after the stop, to the next start.
+   * Never throws.
    */
   noteServer(history: ServerHistory): void {
-    if (!isOtherHistory(this.#server, history)) {
-      this.#server = history;
-      return;
-    }
-    if (this.#lastMark !== undefined) return;
-    this.#tellChange(history);
+    if (!this.servers.note(history) || this.#lastMark !== undefined) return;
     try {
       this.#place.handOver();
-      this.#server = history;
+      this.servers.current = history;
       // Rows that are not settled stay this journal's as well: written twice, they are duplicates.
       this.#startAgain();
       this.write();
     } catch (error) {
       this.#fail(error);
     }
-  }
-
-  #tellChange(history: ServerHistory): void {
-    if (this.#told !== undefined && !isOtherHistory(this.#told, history)) return;
-    this.#told = history;
-    this.#parts.logger.warn(
-      `WARNING: the database is on timeline ${history.timeline}, and was on ${this.#server.timeline}: a standby was ` +
-        'promoted. Entries that the journal still has are compared with it, and missing ones are written again',
-    );
   }
 
   noteAppended(rowBytes: number): void {
@@ -363,7 +344,7 @@ export class Journal implements RowJournal {
       const place = this.#place.open();
       place.segments
         .open()
-        .appendSettled({ ...this.#server, position: this.#mark, at: clock.now() });
+        .appendSettled({ ...this.servers.current, position: this.#mark, at: clock.now() });
       if (sync === 'power') this.#syncing.runNow(place);
       this.#synced = this.#written;
       durables.settleUntil(this.#written);

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { FOLDER, JournalUnderTest, RUN } from './fixtures/journal-under-test.fixture.js';
+import { fileError, MemoryFiles } from './fixtures/memory-files.fixture.js';
+
+describe('a journal whose server was promoted', () => {
+  it('hands all rows over for a replay when the server was promoted', async () => {
+    const test = new JournalUnderTest(new MemoryFiles(), { keepMs: 60_000 });
+    const server = { systemIdentifier: 7n, timeline: 1 };
+    test.journal.noteServer(server);
+    test.append(10);
+    await test.clock.turn();
+    test.settle(8);
+    await test.clock.advance(1000);
+    test.journal.noteServer({ ...server });
+    expect(test.files.paths()).toEqual([`${FOLDER}/000001.wal`, `${FOLDER}/owner.json`]);
+    test.journal.noteServer({ ...server, timeline: 2 });
+    const given = `${FOLDER}.adopted-${RUN}`;
+    expect(test.files.paths()).toEqual([
+      ...['000001.wal', 'owner.json'].map((name) => `${FOLDER}-2/${name}`),
+      ...['000001.wal', 'owner.json', 'replay-all'].map((name) => `${given}/${name}`),
+    ]);
+    expect(test.lines.join()).toContain('is on timeline 2, and was on 1');
+    // Rows that wait for a worker are in the new folder: they are the journal's as before.
+    test.append(1);
+    await test.clock.turn();
+    expect(test.journal.state).toBe('writing');
+    expect(test.journal.durableUntil).toBe(11);
+  });
+
+  it('hands them over later where the file system refuses', async () => {
+    const test = new JournalUnderTest(new MemoryFiles(), { keepMs: 60_000 });
+    test.journal.noteServer({ systemIdentifier: 7n, timeline: 1 });
+    test.append(3);
+    await test.clock.turn();
+    test.files.refuse = (operation) => (operation === 'rename' ? fileError('EIO') : undefined);
+    const promoted = { systemIdentifier: 7n, timeline: 2 };
+    test.journal.noteServer(promoted);
+    expect(test.journal.state).toBe('degraded');
+    // Files that stay here must not say that the new server has their rows.
+    expect(test.journal.servers.current.timeline).toBe(1);
+    test.files.refuse = () => undefined;
+    await test.clock.advance(7000);
+    test.journal.noteServer(promoted);
+    expect(test.journal.servers.current).toBe(promoted);
+    expect(test.files.paths()).toContain(`${FOLDER}.adopted-${RUN}/replay-all`);
+    expect(test.journal.state).toBe('writing');
+  });
+
+  it('leaves that to the next start once it has stopped', async () => {
+    const test = new JournalUnderTest(new MemoryFiles(), { keepMs: 60_000 });
+    test.journal.noteServer({ systemIdentifier: 7n, timeline: 1 });
+    test.append(3);
+    await test.clock.turn();
+    expect(test.journal.leave()).toBe(FOLDER);
+    test.journal.noteServer({ systemIdentifier: 7n, timeline: 2 });
+    test.journal.close();
+    expect(test.journal.servers.current.timeline).toBe(1);
+    expect(test.files.paths()).toContain(`${FOLDER}/released`);
+  });
+});
