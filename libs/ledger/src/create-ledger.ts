@@ -19,7 +19,6 @@ import { SpareConnections } from './postgres/spare-connections.js';
 import { UsageReader } from './reading/usage-reader.js';
 import { LedgerRollups } from './rollup/ledger-rollups.js';
 import { rollupRetirement } from './rollup/rollup-retirement.js';
-import type { SegmentTarget } from './segments/segment-description.js';
 import { PostgresSink } from './sink/postgres.sink.js';
 import { ServerQuestion, type ServerQuestionParts } from './sink/server-question.js';
 import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
