@@ -44,7 +44,7 @@ describe('faults', () => {
         '  - LEDGER_ASYNC_FLUSH_MS = 9999999 (environment): ' +
           'must be a whole number from 1 to 3,600,000',
         '  - flushMs = 0 (code): must be a whole number from 1 to 3,600,000',
-        '  - overflow = "spill" (code): must be one of drop, block',
+        '  - overflow = "spill" (code): must be one of drop, block, disk',
         '  - maxWaiting = 2.5 (code): must be a whole number from 0 to 1,000,000',
         '  - LEDGER_ASYNC_SPILL_DIR = "" (environment): must be the path of a directory',
         '  - onLoss = "log" (code): must be a function',
@@ -262,7 +262,7 @@ describe('resolved options', () => {
       'profile high (environment), batchSize 400 (environment), ' +
         'flushMs 500 (profile high, environment), ',
     );
-    expect(line).toContain(', strategy copy (default), overflow drop (default), ');
+    expect(line).toContain(', strategy copy (default), overflow disk (default), ');
   });
 });
 
