@@ -20,16 +20,14 @@ function linger(lingering: Lingering, caller = 'alice', said = '') {
 }
 
 describe('Lingering', () => {
-  it('ends a call that has spoken after a silence, and not while something comes', () => {
+  it('ends a call that has spoken in time, also while it goes on to speak', () => {
     const lingering = new Lingering(2_000);
     const { meter, end } = linger(lingering, 'alice', 'Hello');
-    for (let n = 0; n < 5; n += 1) {
-      vi.advanceTimersByTime(1_900);
-      lingering.read(meter, 10);
-    }
+    vi.advanceTimersByTime(1_999);
+    lingering.read(meter, 10);
     expect(end).not.toHaveBeenCalled();
-    vi.advanceTimersByTime(2_000);
-    expect(end).toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(end).toHaveBeenCalledOnce();
   });
 
   it('gives a call that has said nothing thirty times as long to think', () => {
@@ -40,17 +38,28 @@ describe('Lingering', () => {
     expect(end).toHaveBeenCalled();
   });
 
-  it('ends a call that never falls silent, by time and by bytes', () => {
+  it('gives a call that begins to speak the time of one that has spoken', () => {
     const lingering = new Lingering(2_000);
-    const [slow, fast] = [linger(lingering, 'alice', 'Hi'), linger(lingering, 'alice', 'Hi')];
-    for (let n = 0; n < 17; n += 1) lingering.read(fast.meter, 1024 * 1024);
-    expect(fast.end).toHaveBeenCalled();
-    for (let n = 0; n < 60; n += 1) {
-      expect(slow.end).not.toHaveBeenCalled();
-      lingering.read(slow.meter, 10);
-      vi.advanceTimersByTime(1_000);
-    }
-    expect(slow.end).toHaveBeenCalled();
+    const { meter, end } = linger(lingering);
+    vi.advanceTimersByTime(30_000);
+    lingering.read(meter, 10);
+    vi.advanceTimersByTime(10_000);
+    meter.saw({ choices: [{ index: 0, delta: { content: 'Hi' } }] });
+    lingering.read(meter, 10);
+    vi.advanceTimersByTime(1_999);
+    lingering.read(meter, 10);
+    expect(end).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(end).toHaveBeenCalledOnce();
+  });
+
+  it('ends a call by its bytes', () => {
+    const lingering = new Lingering(2_000);
+    const { meter, end } = linger(lingering);
+    for (let n = 0; n < 16; n += 1) lingering.read(meter, 1024 * 1024);
+    expect(end).not.toHaveBeenCalled();
+    lingering.read(meter, 1);
+    expect(end).toHaveBeenCalledOnce();
   });
 
   it('bounds the calls of one caller apart, and has room again once one is settled', async () => {
