@@ -40,6 +40,7 @@ export class AppModule {
         // One that was started for it is there, so no request is answered before its tables are.
         connectAtBoot: settings.databaseUrl === undefined,
         spillDir: join(settings.dataDir, 'spill'),
+        journalDir: join(settings.dataDir, 'journal'),
       },
     });
     return {

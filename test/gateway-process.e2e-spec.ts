@@ -1,5 +1,5 @@
 import { readPostmaster } from '@app/embedded-postgres';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -49,6 +49,18 @@ describe('the gateway as a process', { timeout: 60_000 }, () => {
     const again = await start({});
     expect(await entriesOf(again, 'kept')).toBe(1);
     expect(gateway?.output).not.toContain('WARNING');
+  });
+
+  it('loses no call that it answered when it is killed, whose entries only the journal has', async () => {
+    const calls = 25;
+    const url = await start({ LEDGER_ASYNC_FLUSH_MS: '600000' });
+    for (let i = 0; i < calls; i++) await ask(url, 'killed');
+    await gateway?.end('SIGKILL');
+    const again = await start({});
+    await vi.waitFor(async () => expect(await entriesOf(again, 'killed')).toBe(calls), 20_000);
+    expect(gateway?.output).toMatch(/the journal of run [0-9a-f]{8}: \d+ entries replayed/);
+    await gateway?.end('SIGTERM');
+    expect(await readdir(join(dataDir, 'journal', 'default'))).toEqual([]);
   });
 
   it('prints where to look and a line to try, without colours', async () => {

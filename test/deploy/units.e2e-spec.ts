@@ -3,7 +3,8 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createLedgerConfig } from 'nestjs-ledger';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { LEDGER_SETTINGS } from '../../libs/ledger/src/config/ledger-settings.js';
 
@@ -12,6 +13,12 @@ const HAS_SYSTEMD = spawnSync('systemd-analyze', ['--version']).status === 0;
 const SHUTDOWN_SECONDS = LEDGER_SETTINGS.shutdownTimeoutMs.default / 1000;
 /** Streams of completions take seconds, and Nest waits for them between the two hooks. */
 const REQUEST_SECONDS = 15;
+
+/** Bytes of a quantity such as `3Gi`. */
+const gibibytes = (quantity: string): number => {
+  expect(quantity).toMatch(/^\d+Gi$/);
+  return Number.parseInt(quantity, 10) * 2 ** 30;
+};
 
 const read = (path: string): string => readFileSync(join(DEPLOY, path), 'utf8');
 
@@ -144,12 +151,57 @@ describe('the Kubernetes manifest', () => {
     );
   });
 
-  it('keeps spills on a volume of their own, where the image writes them', () => {
+  it('keeps the journal on a volume of its own, where the image writes it', () => {
     const [claim] = set.spec.volumeClaimTemplates;
     const mounts = container.volumeMounts as { name: string; mountPath: string }[];
     const mount = mounts.find(({ name }) => name === claim.metadata.name);
     expect(read('Dockerfile')).toContain(`DATA_DIR=${mount!.mountPath}`);
     expect(container.securityContext.readOnlyRootFilesystem).toBe(true);
     expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 1000 });
+    const room = gibibytes(claim.spec.resources.requests.storage as string);
+    expect(room).toBeGreaterThan(2 * LEDGER_SETTINGS.journalMaxBytes.default);
+  });
+});
+
+describe('the manifest of an application with its journal in an emptyDir', () => {
+  const [deployment, ...others] = parseAllDocuments(read('kubernetes/journal-emptydir.yaml'));
+  const pod = deployment!.toJS().spec.template.spec;
+  const [container] = pod.containers;
+  const environment = new Map(
+    (container.env as { name: string; value?: string }[]).map(({ name, value }) => [name, value]),
+  );
+
+  it('is YAML without a fault, and one Deployment', () => {
+    expect([...deployment!.errors, ...deployment!.warnings, ...others]).toEqual([]);
+    expect(deployment!.toJS().kind).toBe('Deployment');
+  });
+
+  it('has journal and spills on the volume, by settings that the ledger takes', () => {
+    const config = createLedgerConfig();
+    const given = Object.fromEntries(
+      [...environment].filter(([name]) => name.startsWith('LEDGER_ASYNC_')),
+    ) as Record<string, string>;
+    const folder = container.volumeMounts[0].mountPath as string;
+    expect(container.volumeMounts[0].name).toBe(pod.volumes[0].name);
+    vi.stubEnv('LEDGER_CONFIG_FILE', undefined);
+    for (const [name, value] of Object.entries(given)) vi.stubEnv(name, value);
+    const { journalDir, spillDir } = config();
+    expect([journalDir, spillDir]).toEqual([`${folder}/journal`, `${folder}/spill`]);
+    vi.unstubAllEnvs();
+  });
+
+  it('is not evicted by the journals of two runs, nor kept in memory', () => {
+    const most = Number(environment.get('LEDGER_ASYNC_JOURNAL_MAX_BYTES'));
+    const { sizeLimit, medium } = pod.volumes[0].emptyDir;
+    expect(medium).toBeUndefined();
+    expect(2 * most).toBeLessThan(gibibytes(sizeLimit as string));
+    const { limits } = container.resources;
+    expect(gibibytes(limits['ephemeral-storage'] as string)).toBeGreaterThan(
+      gibibytes(sizeLimit as string),
+    );
+  });
+
+  it('has a grace period that holds requests and the shutdown of the ledger', () => {
+    expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(REQUEST_SECONDS + SHUTDOWN_SECONDS);
   });
 });
