@@ -3,6 +3,7 @@ import { systemClock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { createDeadLetters } from './create-dead-letters.js';
 import { journalOf } from './create-journal.js';
+import { createRecovery } from './create-recovery.js';
 import { createRowSpill, watchExit } from './create-row-spill.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
@@ -61,6 +62,7 @@ export function createSinkLedger(
     spills: files.spills,
     rowSpill: segments.rowSpill,
     ...journalOf({ table: definition, options, run: segments.run, target, clock }),
+    ...createRecovery(options, { run: segments.run, target }),
     clock,
     logger,
   });

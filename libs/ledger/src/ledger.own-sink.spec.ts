@@ -14,6 +14,7 @@ import { LedgerModule } from './ledger.module.js';
 import { LedgerService } from './ledger.service.js';
 import { createRowReader } from './sink-kit/row-reader.js';
 import { InMemorySink } from './testing/in-memory.sink.js';
+import { assertConservation } from './testing/ledger-under-test.js';
 
 const usage = defineLedger({ columns: { model: 'text' } });
 const READER = createRowReader(usage);
@@ -97,6 +98,25 @@ describe('a ledger on a sink of its own', () => {
     await module!.close();
     expect(ledger.stats()).toMatchObject({ written: 0, spilled: 1 });
     expect(await setAside()).toMatchObject([{ entry: { userId: '7', model: 'm-1' } }]);
+  });
+
+  it('writes what an earlier run left in the journal', async () => {
+    const options = { journalDir: join(spillDir, 'journal'), retryMinMs: 10, retryMaxMs: 20 };
+    sink.failAlways({ kind: 'transient' });
+    const before = await boot({ ...options, shutdownTimeoutMs: 100 });
+    before.record({ userId: 7, model: 'm-1' });
+    await module!.close();
+    expect(before.stats()).toMatchObject({ written: 0, spilled: 1 });
+    sink = new InMemorySink();
+    const ledger = await boot(options);
+    await expect.poll(() => sink.rows.size).toBe(1);
+    await expect
+      .poll(() => ledger.stats())
+      .toMatchObject({ recovered: 1, written: 1, inFlight: 0 });
+    assertConservation(ledger.stats());
+    expect([...sink.rows.values()].map((row) => READER.entry(row))).toMatchObject([
+      { userId: '7', model: 'm-1' },
+    ]);
   });
 
   it('keeps a refused entry as a dead letter in a file', async () => {
