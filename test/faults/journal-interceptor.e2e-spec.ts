@@ -2,17 +2,19 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { verify } from '../../libs/ledger/src/cli/verify.command.js';
 import type { LedgerStats } from '../../libs/ledger/src/ports/ledger-stats.interface.js';
 import { assertConservation } from '../../libs/ledger/src/testing/ledger-under-test.js';
 import { FaultDatabase } from './support/fault-database.js';
 import { HttpApp } from './support/http-app.js';
+import { QUIET } from './support/nothing-lost.js';
 import { NumberedRequests } from './support/numbered-requests.js';
 import { Seed } from './support/seed.js';
 
 /** Of one adapter in one mode; 10,000 of each adapter. */
 const ANSWERED = 5_000;
 /** Between two kills at least, and at most. */
-const ROUND = [300, 2_000] as const;
+const ROUND = [500, 2_500] as const;
 
 const seed = Seed.print('journal-interceptor.e2e-spec.ts');
 
@@ -116,6 +118,10 @@ describe('every answer with status 200 of a process that is killed', { timeout: 
     // As much as one turn can end, of the connections that there are.
     expect(requests.streamed.length - promised.length).toBeLessThanOrEqual(32 * kills);
     expect([...found].filter(([, count]) => count > 1)).toEqual([]);
+    const at = { databaseUrl: database.url, connectionSchema: 'journaled', files: [], grace: 0 };
+    const { runs } = await verify(at, QUIET);
+    expect(runs.filter(({ missing }) => missing > 0)).toEqual([]);
+    expect(runs).toHaveLength(kills);
     process.stdout.write(
       `${adapter}, ${mode}: ${kills} kills, ${requests.plain.length} plain answers and ` +
         `${requests.streamed.length} streams, ${found.size} rows, lost 0, twice 0\n`,
