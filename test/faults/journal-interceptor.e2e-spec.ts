@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { verify } from '../../libs/ledger/src/cli/verify.command.js';
 import type { LedgerStats } from '../../libs/ledger/src/ports/ledger-stats.interface.js';
 import { assertConservation } from '../../libs/ledger/src/testing/ledger-under-test.js';
+import { buildIfStale } from '../support/example-app.js';
 import { FaultDatabase } from './support/fault-database.js';
 import { HttpApp } from './support/http-app.js';
 import { QUIET } from './support/nothing-lost.js';
@@ -23,8 +24,9 @@ let dir: string;
 let app: HttpApp | undefined;
 
 beforeAll(async () => {
+  await buildIfStale();
   database = await FaultDatabase.start();
-});
+}, 120_000);
 afterAll(() => database?.dispose());
 beforeEach(async () => {
   await database.sql('DROP SCHEMA IF EXISTS journaled CASCADE');

@@ -1,7 +1,6 @@
-import { execFile, fork, type ChildProcess } from 'node:child_process';
+import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { LedgerStats } from '../../../libs/ledger/src/ports/ledger-stats.interface.js';
 import { transpileFolder } from '../../support/transpile.js';
 
@@ -20,9 +19,8 @@ export class HttpApp {
     }
   }
 
-  /** Builds the package if that is due. @param environment added to a clean one */
+  /** The package must be built. @param environment added to a clean one */
   static async start(environment: Record<string, string>): Promise<HttpApp & { port: number }> {
-    await promisify(execFile)(process.execPath, ['scripts/build-if-stale.js'], { cwd: ROOT });
     const main = fileURLToPath(new URL('main.js', await transpileFolder(APP_FOLDER)));
     const { PATH, HOME, TMPDIR } = process.env;
     const child = fork(main, [], {
