@@ -38,6 +38,11 @@ async function entriesOf(url: string, user: string): Promise<number> {
   return ((await response.json()) as { entries: number }).entries;
 }
 
+async function queuedBy(url: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^ledger_entries_total\{.*outcome="queued".*\} (\d+)/m.exec(text)?.[1]);
+}
+
 describe('the gateway as a process', { timeout: 60_000 }, () => {
   it('keeps what it took before SIGTERM on its own database, and leaves no server', async () => {
     const url = await start({});
@@ -51,14 +56,17 @@ describe('the gateway as a process', { timeout: 60_000 }, () => {
     expect(gateway?.output).not.toContain('WARNING');
   });
 
-  it('loses no call that it answered when it is killed, whose entries only the journal has', async () => {
+  it('has every call whose turn was over when it was killed, though only the journal had it', async () => {
     const calls = 25;
     const url = await start({ LEDGER_ASYNC_FLUSH_MS: '600000' });
     for (let i = 0; i < calls; i++) await ask(url, 'killed');
+    // An answer that is passed on has its entry behind its end, and on file a turn later.
+    await vi.waitFor(async () => expect(await queuedBy(url)).toBe(calls), 20_000);
+    await queuedBy(url);
     await gateway?.end('SIGKILL');
     const again = await start({});
     await vi.waitFor(async () => expect(await entriesOf(again, 'killed')).toBe(calls), 20_000);
-    expect(gateway?.output).toMatch(/the journal of run [0-9a-f]{8}: \d+ entries replayed/);
+    expect(gateway?.output).toMatch(/the journal of run [0-9a-f]{8}: 25 entries replayed/);
     await gateway?.end('SIGTERM');
     expect(await readdir(join(dataDir, 'journal', 'default'))).toEqual([]);
   });

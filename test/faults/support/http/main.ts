@@ -69,6 +69,12 @@ class Answers {
     return from(['number', n]).pipe(map((data) => ({ data })));
   }
 
+  @Get('passthrough')
+  @RecordUsage(entryOf)
+  passthrough(@Query('n') n: string, @Res({ passthrough: true }) _reply: Reply): object {
+    return { n };
+  }
+
   @Get('manual')
   @RecordUsage(entryOf)
   manual(@Query('n') n: string, @Res() reply: Reply): void {
