@@ -17,6 +17,7 @@ import { processes } from './parts/processes.part.js';
 import { read } from './parts/read.part.js';
 import { beside } from './parts/beside.part.js';
 import { wait } from './parts/wait.part.js';
+import { journal } from './parts/journal.part.js';
 import { printPart } from './report/print-part.js';
 import { saveResult, writeReport } from './report/write-report.js';
 
@@ -34,6 +35,7 @@ const PARTS: readonly Part[] = [
   wait,
   beside,
   read,
+  journal,
 ];
 
 const FULL_ROUNDS = 5;

@@ -27,7 +27,7 @@ export const record: Part = {
       const turns = RECORDERS.map((recorder) => async (isCounted: boolean) => {
         // Each process warms itself up.
         if (!isCounted) return;
-        const input: RecordInput = { recorder, kind, entries };
+        const input: RecordInput = { recorder, kind, entries, measuresMemory: true };
         const child = new Child('record', input, ['--expose-gc']);
         const found = await child.next<Record<string, number | undefined>>();
         await child.end();

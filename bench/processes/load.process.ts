@@ -8,6 +8,8 @@ export interface LoadOrder {
   readonly url: string;
   readonly seconds: number;
   readonly perSecond: number;
+  /** Asked for by GET; without it a chat completion is. */
+  readonly path?: string;
 }
 
 /** Times in milliseconds. */
@@ -37,9 +39,21 @@ for (;;) {
 }
 process.exit(0);
 
-async function paced({ url, seconds, perSecond }: LoadOrder): Promise<LoadReport> {
-  const address = `${url}/v1/chat/completions`;
-  const options = { url: address, headers: HEADERS, body: BODY, connections: CONNECTIONS };
+interface Question {
+  readonly url: string;
+  readonly method: 'GET' | 'POST';
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+}
+
+function questionOf({ url, path }: LoadOrder): Question {
+  if (path !== undefined) return { url: `${url}${path}`, method: 'GET' };
+  return { url: `${url}/v1/chat/completions`, method: 'POST', headers: HEADERS, body: BODY };
+}
+
+async function paced(order: LoadOrder): Promise<LoadReport> {
+  const { perSecond, seconds } = order;
+  const options = { ...questionOf(order), connections: CONNECTIONS };
   const { times, others, seconds: took } = await pacedLoad({ ...options, perSecond, seconds });
   return {
     perSecond: times.length / took,
@@ -51,7 +65,7 @@ async function paced({ url, seconds, perSecond }: LoadOrder): Promise<LoadReport
   };
 }
 
-async function atFullSpeed({ url, seconds }: LoadOrder): Promise<LoadReport> {
+async function atFullSpeed(order: LoadOrder): Promise<LoadReport> {
   const {
     '2xx': answered,
     non2xx,
@@ -59,12 +73,9 @@ async function atFullSpeed({ url, seconds }: LoadOrder): Promise<LoadReport> {
     duration,
     latency,
   } = await autocannon({
-    url: `${url}/v1/chat/completions`,
-    method: 'POST',
-    headers: HEADERS,
-    body: BODY,
+    ...questionOf(order),
     connections: CONNECTIONS,
-    duration: seconds,
+    duration: order.seconds,
   });
   return {
     perSecond: answered / duration,

@@ -14,9 +14,11 @@ export interface RecordInput {
   readonly recorder: RecorderName;
   readonly kind: EntryKind;
   readonly entries: number;
+  /** Takes two seconds more. */
+  readonly measuresMemory: boolean;
 }
 
-const { recorder: name, kind, entries } = inputOf<RecordInput>();
+const { recorder: name, kind, entries, measuresMemory } = inputOf<RecordInput>();
 const collect = globalThis.gc as () => void;
 
 /** Records entries, tick by tick. @returns nanoseconds of each tick */
@@ -35,6 +37,7 @@ async function recordAll(recorder: Recorder, count: number): Promise<number[]> {
 
 /** Memory that a collection frees goes back to the system on another thread. */
 async function settleMemory(): Promise<void> {
+  if (!measuresMemory) return;
   for (let i = 0; i < 2; i++) {
     collect();
     await delay(SWEEP_MS);
@@ -45,6 +48,7 @@ async function settleMemory(): Promise<void> {
 const first = createRecorder(name, kind);
 await recordAll(first, entries / 5);
 await first.drain();
+await first.close?.();
 await settleMemory();
 
 const pauses: number[] = [];
@@ -54,7 +58,9 @@ const observer = new PerformanceObserver((list) => {
 observer.observe({ entryTypes: ['gc'] });
 const second = createRecorder(name, kind);
 const rssBefore = process.memoryUsage.rss();
+const cpu = process.cpuUsage();
 const ticks = await recordAll(second, entries);
+const { user, system } = process.cpuUsage(cpu);
 const bytes = second.bytes();
 await delay(20);
 const gcMs = pauses.reduce((sum, ms) => sum + ms, 0);
@@ -63,9 +69,11 @@ observer.disconnect();
 collect();
 const rssBytes = process.memoryUsage.rss() - rssBefore;
 await second.drain();
+await second.close?.();
 await settleMemory();
 tell({
   nsMean: ticks.reduce((sum, ns) => sum + ns, 0) / entries,
+  cpuMean: (user + system) / entries,
   tickP50: percentile(ticks, 0.5) / 1000,
   tickP99: percentile(ticks, 0.99) / 1000,
   tickP9999: percentile(ticks, 0.9999) / 1000,

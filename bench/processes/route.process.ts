@@ -16,6 +16,8 @@ import { inputOf, nextMessage, tell } from '../setup/child.js';
 
 export interface RouteInput {
   readonly url: string;
+  /** Without it there is no journal; with it responses are held until their entry is in it. */
+  readonly journalDir?: string | undefined;
 }
 
 interface Answer {
@@ -69,10 +71,10 @@ class RouteController {
   }
 }
 
-const { url } = inputOf<RouteInput>();
+const { url, journalDir } = inputOf<RouteInput>();
 
 @Module({
-  imports: [LedgerModule.forRoot({ connection: { url } })],
+  imports: [LedgerModule.forRoot({ connection: { url }, journalDir })],
   controllers: [RouteController],
 })
 class RouteModule {}

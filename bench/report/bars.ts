@@ -1,5 +1,6 @@
 import { median } from '../setup/figures.js';
 import { atLeast, atMost, Medians, type Bar, type Known, type Rule } from './bar.js';
+import { journalRules } from './journal-bars.js';
 import { largeTableRules } from './large-table-bars.js';
 
 export type { Bar } from './bar.js';
@@ -210,4 +211,5 @@ const RULES: readonly Rule[] = [
   otherRules,
   processesRules,
   largeTableRules,
+  journalRules,
 ];

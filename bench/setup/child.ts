@@ -45,6 +45,12 @@ export class Child {
     this.#process.send(message as object);
   }
 
+  /** Kills the process, as a lack of memory does, and waits until it is gone. */
+  async kill(): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.#exited;
+  }
+
   /** Waits until the process ended by itself, as it does when its work is over; not for ever. */
   async end(): Promise<void> {
     const timer = setTimeout(() => this.#process.kill('SIGKILL'), 15_000);

@@ -3,8 +3,9 @@ import { Pool } from 'undici';
 
 export interface PacedLoadOptions {
   readonly url: string;
-  readonly headers: Record<string, string>;
-  readonly body: string;
+  readonly method: 'GET' | 'POST';
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
   readonly connections: number;
   readonly perSecond: number;
   readonly seconds: number;
@@ -19,12 +20,12 @@ export interface PacedLoadResult {
 }
 
 /**
- * POSTs at even intervals, to the timer's millisecond, whether or not those before were answered.
+ * Asks at even intervals, to the timer's millisecond, whether or not those before were answered.
  * autocannon keeps a rate by the second: each connection asks its share of one as fast as it can,
  * all at once, and is silent for the rest. That measures a queue.
  */
 export async function pacedLoad(options: PacedLoadOptions): Promise<PacedLoadResult> {
-  const { headers, body, perSecond, seconds } = options;
+  const { method, headers, body, perSecond, seconds } = options;
   const url = new URL(options.url);
   const pool = new Pool(url.origin, { connections: options.connections });
   const times: number[] = [];
@@ -32,7 +33,7 @@ export async function pacedLoad(options: PacedLoadOptions): Promise<PacedLoadRes
   const ask = async (): Promise<void> => {
     const askedAt = performance.now();
     try {
-      const answer = await pool.request({ method: 'POST', path: url.pathname, headers, body });
+      const answer = await pool.request({ method, path: url.pathname, headers, body });
       await answer.body.dump();
       if (answer.statusCode === 200) times.push(performance.now() - askedAt);
       else others += 1;

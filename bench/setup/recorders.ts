@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
 import fastq from 'fastq';
-import { assembleLedger } from '../../libs/ledger/src/assemble-ledger.js';
-import { resolveLedgerOptions } from '../../libs/ledger/src/config/resolve-ledger-options.js';
+import type { JournalSync } from '../../libs/ledger/src/ports/ledger-settings.interface.js';
 import type { LedgerSink } from '../../libs/ledger/src/ports/ledger-sink.interface.js';
-import { systemClock } from '../../libs/ledger/src/clock/clock.js';
-import { definitionOf, type BenchEntry, type EntryKind } from './entries.js';
+import type { BenchEntry, EntryKind } from './entries.js';
+import { createMemoryLedger } from './memory-ledger.js';
 
 /** Something that takes entries while what is behind it stalls. */
 export interface Recorder {
@@ -14,17 +13,27 @@ export interface Recorder {
   bytes(): number | undefined;
   /** Lets everything through, and waits until nothing is held. */
   drain(): Promise<void>;
+  /** Removes what it has on disk, once it is drained. */
+  close?(): Promise<void>;
 }
 
 export const RECORDERS = ['ledger', 'OpenTelemetry', 'fastq', 'array'] as const;
-export type RecorderName = (typeof RECORDERS)[number];
+/** Ledgers that keep each entry in files too. */
+export const JOURNALED_RECORDERS = ['ledger, turn', 'ledger, entry', 'ledger, power'] as const;
+export type RecorderName = (typeof RECORDERS)[number] | (typeof JOURNALED_RECORDERS)[number];
+
+const SYNCS: Partial<Record<RecorderName, JournalSync>> = {
+  'ledger, turn': 'turn',
+  'ledger, entry': 'entry',
+  'ledger, power': 'power',
+};
 
 const CAPACITY = 2_000_000;
 const BATCH = 10_000;
 
 /** @returns the recorder and everything behind it, stalled */
 export function createRecorder(name: RecorderName, kind: EntryKind): Recorder {
-  if (name === 'ledger') return createLedgerRecorder(kind);
+  if (name.startsWith('ledger')) return createLedgerRecorder(kind, SYNCS[name]);
   if (name === 'OpenTelemetry') return createOpenTelemetry();
   return name === 'fastq' ? createFastq() : createArray();
 }
@@ -36,7 +45,7 @@ function gate(): { passed: Promise<void>; open: () => void } {
   return { passed, open };
 }
 
-function createLedgerRecorder(kind: EntryKind): Recorder {
+function createLedgerRecorder(kind: EntryKind, journalSync?: JournalSync): Recorder {
   const stall = gate();
   const sink: LedgerSink = {
     prepare: async () => undefined,
@@ -48,22 +57,13 @@ function createLedgerRecorder(kind: EntryKind): Recorder {
     ping: async () => undefined,
     close: async () => undefined,
   };
-  const silent = (): void => undefined;
-  const ledger = assembleLedger({
-    table: definitionOf(kind),
-    options: resolveLedgerOptions({
-      bufferSize: CAPACITY,
-      bufferMaxBytes: 2 ** 31,
-      batchSize: BATCH,
-      numWorkers: 2,
-    }),
-    sink,
-    deadLetters: { store: async () => undefined },
-    spills: { probe: async () => undefined, spill: async () => ({ file: '', entries: 0 }) },
-    clock: systemClock,
-    logger: { log: silent, warn: silent, error: silent },
+  const { ledger, close } = createMemoryLedger(kind, sink, {
+    bufferSize: CAPACITY,
+    bufferMaxBytes: 2 ** 31,
+    batchSize: BATCH,
+    numWorkers: 2,
+    journalSync,
   });
-  void ledger.writer.start(silent);
   return {
     record: (entry) => void ledger.intake.offer(entry),
     bytes: () => ledger.stats().bytes,
@@ -71,6 +71,7 @@ function createLedgerRecorder(kind: EntryKind): Recorder {
       stall.open();
       await ledger.writer.flush(60_000);
     },
+    close,
   };
 }
 

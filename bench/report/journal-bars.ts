@@ -1,0 +1,52 @@
+import { atLeast, atMost, type Rule } from './bar.js';
+
+const RECORD = 'record(), 100 entries a turn';
+const HELD = 'a response, half the top rate';
+
+/** What the journal may cost. */
+export const journalRules: Rule = (m) => {
+  const get = (contender: string, metric: string, group?: string): number =>
+    m.get('journal', { contender, metric, ...(group === undefined ? {} : { group }) }) ??
+    Number.NaN;
+  const record = (contender: string): number => get(contender, 'record() mean', RECORD);
+  const cpu = (contender: string): number => get(contender, 'CPU', RECORD);
+  const held = (metric: string): number =>
+    get('held until durable', metric, HELD) / get('no journal', metric, HELD);
+  // What chance does to two processes that do the same.
+  const noise = (metric: string): number =>
+    Math.max(1, get('no journal, again', metric, HELD) / get('no journal', metric, HELD));
+  const fresh = 'journal of a killed process';
+  return [
+    atMost(
+      'record() with the journal, turn',
+      [1.15, 'x'],
+      record('ledger, turn') / record('ledger'),
+    ),
+    atMost(
+      'record() with the journal, entry, against OpenTelemetry in memory',
+      [0.7, 'x'],
+      record('ledger, entry') / record('OpenTelemetry'),
+    ),
+    atMost('CPU of the journal per entry, turn', [0.4, 'µs'], cpu('ledger, turn') - cpu('ledger')),
+    atMost('wait for durable, turn, p99', [2, 'ms'], get('turn', 'wait p99')),
+    atMost(
+      'wait for durable, power, p99, against a bare write and fdatasync',
+      [3, 'x'],
+      get('power', 'wait p99') / get('a bare write and fdatasync', 'wait p99'),
+    ),
+    atLeast(
+      'rows/s with the journal, against without',
+      0.95,
+      get('turn', 'rows'),
+      get('no journal', 'rows'),
+    ),
+    atMost('response held for durable, p50', [1.05 * noise('p50'), 'x'], held('p50')),
+    atMost('response held for durable, p99', [1.05 * noise('p99'), 'x'], held('p99')),
+    atLeast(
+      'rows/s after a restart, against a COPY of ready bytes',
+      0.8,
+      get(fresh, 'rows'),
+      get('COPY of ready bytes', 'rows'),
+    ),
+  ];
+};
