@@ -30,6 +30,11 @@ const NOBODY: RowListener = { keepsFrom: Number.POSITIVE_INFINITY, noteAppended:
 
 /** Slabs at the front that are in memory, or on their way there: workers take from several at once. */
 const READ_AHEAD = 4;
+/**
+ * Slabs that a channel with a store is allowed, however small its bound is: in flight, next, on its way
+ * there, and the writing end.
+ */
+const STORE_SLABS = 4;
 
 /** A batch is never more than this: 16 MiB, by the contract. */
 export const MAX_BATCH_BYTES = 16 * 1_048_576;
@@ -74,11 +79,14 @@ export class Channel {
   /** Slabs in memory from which on others go to the store, and those at the front that never do. */
   readonly #memorySlabs: number;
   readonly #ahead: number;
+  /** Bytes of slabs that are allowed with a store. */
+  readonly #storeBytes: number;
 
   constructor(bounds: ChannelBounds) {
     this.capacity = bounds.capacity;
     this.#maxBytes = bounds.maxBytes;
     this.#pool = new SlabPool(bounds.maxBytes);
+    this.#storeBytes = Math.max(bounds.maxBytes, STORE_SLABS * SLAB_FOOTPRINT_BYTES);
     this.#memorySlabs = Math.max(2, Math.floor(bounds.maxBytes / SLAB_FOOTPRINT_BYTES / 2));
     this.#ahead = Math.min(READ_AHEAD, Math.floor(this.#memorySlabs / 2));
     this.#writing = this.#pool.take();
@@ -136,7 +144,7 @@ export class Channel {
       if (slab.position + slab.count <= storedUntil) spare++;
     }
     const bytes = this.#slabBytes - spare * SLAB_FOOTPRINT_BYTES;
-    return Math.min(1, Math.max(0, bytes / this.#maxBytes, fill));
+    return Math.min(1, Math.max(0, bytes / this.#storeBytes, fill));
   }
 
   /**
@@ -162,7 +170,7 @@ export class Channel {
   /** Whether a row of this size would be within both bounds. */
   hasRoom(rowBytes: number): boolean {
     if (this.#store?.isTaking === true) {
-      return this.#slabBytes < this.#maxBytes && this.#store.fill < 1;
+      return this.#slabBytes < this.#storeBytes && this.#store.fill < 1;
     }
     return (
       this.depth < this.capacity &&
@@ -233,7 +241,7 @@ export class Channel {
       const slab = this.#slabs[index]!;
       if (slab instanceof StoredSlab || this.#held.length <= this.#memorySlabs) return;
       if (slab.position + slab.count > store.storedUntil) continue;
-      this.#slabs[index] = new StoredSlab(slab);
+      this.#slabs[index] = StoredSlab.of(slab);
       this.#held.splice(this.#heldAt(slab.position), 1);
       this.#pool.giveBack(slab);
     }
@@ -243,32 +251,37 @@ export class Channel {
   #readAhead(): void {
     if (this.#store === undefined) return;
     for (const slab of this.#slabs.slice(0, this.#ahead)) {
-      if (slab instanceof StoredSlab && !slab.isLoading) void this.#load(slab, this.#store);
+      const isNext = slab instanceof StoredSlab && slab.lostIn === undefined;
+      if (isNext && !slab.isLoading) void this.#load(slab, this.#store);
     }
   }
 
   async #load(stored: StoredSlab, store: RowStore): Promise<void> {
     stored.isLoading = true;
-    const slab = this.#pool.take();
-    slab.position = stored.position;
-    await store.load(stored, slab);
+    const giveBack = (slab: Slab): void => this.#pool.giveBack(slab);
+    const pieces = await store.load(stored, () => this.#pool.take(), giveBack);
+    const slabs = pieces.filter((piece): piece is Slab => !(piece instanceof StoredSlab));
     const index = this.#slabs.indexOf(stored);
     // It was left to the disk at the end.
-    if (index < 0) return this.#pool.giveBack(slab);
-    this.#slabs[index] = slab;
+    if (index < 0) return slabs.forEach(giveBack);
+    this.#slabs.splice(index, 1, ...pieces);
     // The writing end is behind all others.
-    this.#held.splice(
-      this.#held.findIndex(({ position }) => position > slab.position),
-      0,
-      slab,
-    );
+    const behind = this.#held.findIndex(({ position }) => position > stored.position);
+    this.#held.splice(behind, 0, ...slabs);
     this.#onLoaded();
+  }
+
+  /** The file that has the rows at the head, which can't be read back from it; undefined: they can. */
+  get lostIn(): string | undefined {
+    const slab = this.#slabs[0];
+    return slab instanceof StoredSlab ? slab.lostIn : undefined;
   }
 
   /** Takes the rows at the head that are on disk only, and stay there. To be called unless `isReady`. */
   takeStored(): Batch<Slab | StoredSlab> {
     const slab = this.#slabs.shift()!;
     const { position, count } = slab;
+    if (slab instanceof StoredSlab && slab.lostIn !== undefined) this.#readAhead();
     return this.#takeOut(new Batch([{ slab, from: 0, to: count, position }]));
   }
 

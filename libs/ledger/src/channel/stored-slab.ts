@@ -3,6 +3,16 @@ import type { RowBlock } from './batch.js';
 
 const NO_BYTES = Buffer.alloc(0);
 
+/** Which rows a stored slab stands for. */
+interface StoredRange {
+  readonly position: number;
+  readonly count: number;
+  readonly rowBytes: number;
+  /** Monotonic milliseconds when the first of them was appended. */
+  readonly firstAt: number;
+  readonly lostIn: string | undefined;
+}
+
 /**
  * A slab whose rows are on disk only. It stands in the slab's place until they are read back; its rows can't
  * be read here.
@@ -16,18 +26,32 @@ export class StoredSlab implements RowBlock {
   readonly count: number;
   unsettled: number;
   /** Of its rows. */
-  readonly rowBytes: number;
+  rowBytes: number;
   /** Its rows are being read back. */
   isLoading = false;
+  /** The file that they can't be read back from; undefined: they can. */
+  readonly lostIn: string | undefined;
   readonly #firstAt: number;
 
+  private constructor({ position, count, rowBytes, firstAt, lostIn }: StoredRange) {
+    this.position = position;
+    this.count = count;
+    this.unsettled = count;
+    this.rowBytes = rowBytes;
+    this.#firstAt = firstAt;
+    this.lostIn = lostIn;
+  }
+
   /** @param slab no row of which was taken */
-  constructor(slab: Slab) {
-    this.position = slab.position;
-    this.count = slab.count;
-    this.unsettled = slab.count;
-    this.rowBytes = slab.end;
-    this.#firstAt = slab.appendedAt(0);
+  static of(slab: Slab): StoredSlab {
+    const { position, count, end: rowBytes } = slab;
+    const firstAt = slab.appendedAt(0);
+    return new StoredSlab({ position, count, rowBytes, firstAt, lostIn: undefined });
+  }
+
+  /** Some of these rows, which can't be read back. @param file that has them, if any does */
+  lost(position: number, count: number, file = 'the journal'): StoredSlab {
+    return new StoredSlab({ position, count, rowBytes: 0, firstAt: this.#firstAt, lostIn: file });
   }
 
   startOf(row: number): number {
@@ -54,6 +78,16 @@ export interface RowStore {
   readonly fill: number;
   /** The folder. */
   readonly place: string;
-  /** Reads the rows of a slab back into an empty one. Tries until it succeeds; never rejects. */
-  load(stored: StoredSlab, into: Slab): Promise<void>;
+  /**
+   * Reads the rows of a slab back. Never rejects.
+   *
+   * @param take gives an empty slab
+   * @param giveBack takes one that is not needed
+   * @returns pieces that have all rows, in their order; stored ones where rows can't be read
+   */
+  load(
+    stored: StoredSlab,
+    take: () => Slab,
+    giveBack: (slab: Slab) => void,
+  ): Promise<readonly (Slab | StoredSlab)[]>;
 }

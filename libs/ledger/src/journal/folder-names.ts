@@ -10,7 +10,7 @@ export const REPLAY_ALL_FILE = 'replay-all';
 const RUN_FOLDER = /^([0-9a-f]{8})(?:-\d+)?(?:\.adopted-([0-9a-f]{8}))?$/;
 const SEGMENT_FILE = /^\d+\.wal$/;
 /** Ending of a segment that was set aside: it was read as far as it is whole. */
-const DAMAGED_ENDING = '.damaged';
+export const DAMAGED_ENDING = '.damaged';
 
 /** What the name of a folder says. @internal */
 export interface FolderName {

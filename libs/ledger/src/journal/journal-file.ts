@@ -9,6 +9,7 @@ import {
 } from '../segments/segment-format.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import { encodeSettled, type SettledFrame } from '../segments/settled-frame.js';
+import { damagedPath } from './folder-names.js';
 
 /**
  * A frame up to this size is copied behind its header and written by one plain write, which costs less
@@ -48,6 +49,8 @@ export class JournalFile {
   needsSync = true;
   /** No frame comes any more. */
   isFinished = false;
+  /** Why rows in it can't be read back: it is not unlinked, but set aside. */
+  damage: string | undefined;
   /** A write in the thread pool is under way. */
   isBusy = false;
 
@@ -174,6 +177,18 @@ export class JournalFile {
     } catch {
       // The reader finds the end.
     }
+  }
+
+  /** Frees its place, or sets it aside where rows in it were not read back. @throws the file system's error */
+  retireNow(): void {
+    if (this.damage === undefined) this.#files.unlinkNow(this.path);
+    else this.#files.rename(this.path, damagedPath(this.path));
+  }
+
+  /** As `retireNow`, in the thread pool. @throws the file system's error */
+  async retire(): Promise<void> {
+    if (this.damage === undefined) return this.#files.unlink(this.path);
+    this.retireNow();
   }
 
   /** Reads bytes; fewer at the end of the file. @throws the file system's error */

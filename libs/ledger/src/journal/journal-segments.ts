@@ -160,7 +160,7 @@ export class JournalSegments {
     this.#settledBytes -= file.bytes;
     file.close();
     // One that stays has settled rows only: they are written again some day, and skipped.
-    this.#parts.files.unlink(file.path).catch(() => undefined);
+    file.retire().catch(() => undefined);
   }
 
   /**
@@ -168,14 +168,14 @@ export class JournalSegments {
    * @returns whether any file is left
    */
   close(mark: number): boolean {
-    const { files, keepMs } = this.#parts;
+    const { keepMs } = this.#parts;
     this.finish();
     this.#older = this.#older.filter(({ file }) => {
       file.close();
       if (keepMs > 0 || (file.end ?? 0) > mark) return true;
       try {
-        files.unlinkNow(file.path);
-        return false;
+        file.retireNow();
+        return file.damage !== undefined;
       } catch {
         return true;
       }

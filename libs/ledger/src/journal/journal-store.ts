@@ -1,8 +1,9 @@
 import type { RowRange } from '../channel/batch.js';
-import type { RowStore, StoredSlab } from '../channel/stored-slab.js';
+import { StoredSlab, type RowStore } from '../channel/stored-slab.js';
 import type { Clock } from '../clock/clock.js';
 import type { Slab } from '../codec/slab.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import { DAMAGED_ENDING } from './folder-names.js';
 import type { JournalFile } from './journal-file.js';
 import type { JournalPlace } from './journal-place.js';
 import { SEGMENT_BYTES } from './journal-segments.js';
@@ -10,6 +11,8 @@ import { StoredRows } from './stored-rows.js';
 
 /** A file system that did not give rows back is asked again after so long. */
 const AGAIN_MS = 1000;
+/** As often, then its rows are left where they are: those behind them must not wait for ever. */
+const MOST_TRIES = 5;
 
 /** What a journal's store is made of. @internal */
 export interface JournalStoreParts {
@@ -30,6 +33,8 @@ export interface JournalStoreParts {
 export class JournalStore implements RowStore {
   readonly #parts: JournalStoreParts;
   readonly #rows: StoredRows;
+  /** Rows were left where they are, and none was read since: others are not tried for long. */
+  #hasGivenUp = false;
 
   constructor(parts: JournalStoreParts) {
     this.#parts = parts;
@@ -64,17 +69,51 @@ export class JournalStore implements RowStore {
     this.#rows.prune(mark);
   }
 
-  async load(stored: StoredSlab, into: Slab): Promise<void> {
-    for (;;) {
+  async load(
+    stored: StoredSlab,
+    take: () => Slab,
+    giveBack: (slab: Slab) => void,
+  ): Promise<readonly (Slab | StoredSlab)[]> {
+    for (let tries = 1; ; tries++) {
+      const taken: Slab[] = [];
       try {
-        return await this.#rows.load(stored, into);
+        const pieces = await this.#rows.load(stored, () => {
+          const slab = take();
+          taken.push(slab);
+          return slab;
+        });
+        this.#hasGivenUp = false;
+        for (const piece of pieces) if (piece instanceof StoredSlab) this.#tellLost(piece);
+        return pieces;
       } catch (error) {
-        into.clear();
-        const { clock, logger } = this.#parts;
-        const why = error instanceof Error ? error.message : typeof error;
-        logger.error(`rows can't be read back from the journal ${this.place} (${why})`);
-        await new Promise<void>((resolve) => clock.after(AGAIN_MS, resolve));
+        for (const slab of taken) giveBack(slab);
+        if (this.#hasGivenUp || tries === MOST_TRIES) return [this.#giveUp(stored)];
+        this.#tellRefused(error);
+        await new Promise<void>((resolve) => this.#parts.clock.after(AGAIN_MS, resolve));
       }
     }
+  }
+
+  /** The file system does not give the rows back: they stay where they are. */
+  #giveUp(stored: StoredSlab): StoredSlab {
+    this.#hasGivenUp = true;
+    const lost = this.#rows.lose(stored);
+    this.#tellLost(lost);
+    return lost;
+  }
+
+  #tellRefused(error: unknown): void {
+    const { code, name } = error as NodeJS.ErrnoException;
+    const why = code ?? name ?? typeof error;
+    this.#parts.logger.error(
+      `entries can't be read back from the journal ${this.place} (${why}): they are tried again`,
+    );
+  }
+
+  #tellLost({ count, lostIn }: StoredSlab): void {
+    this.#parts.logger.error(
+      `${count} entries can't be read back from ${lostIn}: they stay there, and count as spilled; ` +
+        `the file is kept, with ${DAMAGED_ENDING} behind its name once its other entries are settled`,
+    );
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SLAB_FOOTPRINT_BYTES } from '../codec/slab.js';
-import { JournalUnderTest } from './fixtures/journal-under-test.fixture.js';
+import { FRAME_MAGIC_BYTES } from '../segments/segment-format.js';
+import { FOLDER, JournalUnderTest } from './fixtures/journal-under-test.fixture.js';
 import { fileError, MemoryFiles } from './fixtures/memory-files.fixture.js';
 
 const MIB = 1_048_576;
@@ -8,8 +9,8 @@ const MEMO = 'd'.repeat(2000);
 /** Rows of about two MiB. */
 const ROUND = 1000;
 
-function diskTest(maxBytes = 2 ** 32): JournalUnderTest {
-  const test = new JournalUnderTest(new MemoryFiles(), { reads: true, maxBytes }, 8 * MIB);
+function diskTest(maxBytes = 2 ** 32, bufferMaxBytes = 8 * MIB): JournalUnderTest {
+  const test = new JournalUnderTest(new MemoryFiles(), { reads: true, maxBytes }, bufferMaxBytes);
   test.channel.storeIn(test.journal.store, () => test.loads++);
   return test;
 }
@@ -25,9 +26,16 @@ async function fill(test: JournalUnderTest, rounds: number): Promise<number> {
   return refused;
 }
 
-/** Takes and settles all rows, and checks each. */
-async function drain(test: JournalUnderTest): Promise<void> {
+/** Takes and settles all rows, and checks each. @returns rows that could not be read back */
+async function drain(test: JournalUnderTest): Promise<number> {
+  let lost = 0;
   while (test.channel.depth > 0) {
+    if (test.channel.lostIn !== undefined) {
+      const batch = test.channel.takeStored();
+      lost += batch.count;
+      test.channel.settle(batch);
+      continue;
+    }
     const batch = test.channel.take(300);
     if (batch === undefined) {
       await test.clock.turn();
@@ -39,7 +47,30 @@ async function drain(test: JournalUnderTest): Promise<void> {
     }
     test.channel.settle(batch);
   }
+  return lost;
 }
+
+/** Takes and settles what is in memory, or lost. @returns rows that are lost */
+async function drainReady({ channel }: JournalUnderTest): Promise<number> {
+  let lost = 0;
+  while (channel.isReady || channel.lostIn !== undefined) {
+    const batch = channel.isReady ? channel.take(500)! : channel.takeStored();
+    if (batch.slices()[0]!.length === 0) lost += batch.count;
+    channel.settle(batch);
+  }
+  return lost;
+}
+
+function frameStarts(bytes: Buffer): number[] {
+  const starts: number[] = [];
+  for (let at = bytes.indexOf(FRAME_MAGIC_BYTES); at >= 0;) {
+    starts.push(at);
+    at = bytes.indexOf(FRAME_MAGIC_BYTES, at + 1);
+  }
+  return starts;
+}
+
+const damagedLine = /^(\d+) entries can't be read back from (\S+): they stay there/;
 
 describe("overflow: 'disk'", () => {
   it('holds little in memory, refuses nothing, and gives all rows back in their order', async () => {
@@ -118,7 +149,7 @@ describe("overflow: 'disk'", () => {
     await test.clock.advance(3000);
     await drain(test);
     expect(test.channel.settledUntil).toBe(12_000);
-    expect(test.lines.some((line) => line.includes("rows can't be read back"))).toBe(true);
+    expect(test.lines.some((line) => line.includes("can't be read back"))).toBe(true);
   });
 
   it('leaves rows that are on disk only where they are, at the end', async () => {
@@ -137,5 +168,79 @@ describe("overflow: 'disk'", () => {
     expect(test.channel).toMatchObject({ bytes: 0, inFlight: 0 });
     test.journal.close();
     expect(test.files.paths().some((path) => path.endsWith('/released'))).toBe(true);
+  });
+
+  it('goes on behind a frame that was damaged, and sets its file aside', async () => {
+    const test = diskTest();
+    await fill(test, 12);
+    const path = `${FOLDER}/000001.wal`;
+    test.files.flip(path, 9 * MIB + 5000);
+    const lost = await drain(test);
+    expect(lost).toBeGreaterThan(0);
+    expect(lost).toBeLessThan(ROUND);
+    expect(test.channel).toMatchObject({ bytes: 0, waitingBytes: 0, inFlight: 0 });
+    expect(test.channel.settledUntil).toBe(12_000);
+    const told = test.lines.map((line) => damagedLine.exec(line)).filter((each) => each !== null);
+    expect(told.map((each) => each[2])).toEqual(told.map(() => path));
+    expect(told.reduce((sum, each) => sum + Number(each[1]), 0)).toBe(lost);
+    await test.clock.advance(4000);
+    const segments = test.files.paths().filter((each) => each.includes('.wal'));
+    expect(segments).toEqual([`${path}.damaged`]);
+    expect(test.files.contentOf(`${path}.damaged`).length).toBeGreaterThan(16 * MIB);
+    test.journal.close();
+    expect(test.files.paths()).toContain(`${path}.damaged`);
+  });
+
+  it.each([
+    { bytes: 'a header', at: (start: number) => start + 3 },
+    { bytes: 'a length', at: (start: number) => start + 8 },
+    { bytes: 'a row', at: (start: number) => start + 500 },
+  ])('gives back every other row where $bytes was damaged', async ({ at }) => {
+    const test = diskTest();
+    await fill(test, 12);
+    const path = `${FOLDER}/000001.wal`;
+    const starts = frameStarts(test.files.contentOf(path));
+    const start = starts.find((each) => each > 10 * MIB)!;
+    test.files.flip(path, at(start));
+    const lost = await drain(test);
+    expect(lost).toBeGreaterThan(0);
+    expect(lost).toBeLessThan(ROUND);
+    expect(test.channel.settledUntil).toBe(12_000);
+  });
+
+  it('loses no row to a file that was cut off, but those behind the cut', async () => {
+    const test = diskTest();
+    await fill(test, 12);
+    test.files.cut(`${FOLDER}/000001.wal`, 12 * MIB);
+    const lost = await drain(test);
+    expect(lost).toBeGreaterThan(ROUND);
+    expect(lost).toBeLessThan(3 * ROUND);
+    expect(test.channel).toMatchObject({ bytes: 0, settledUntil: 12_000 });
+  });
+
+  it('leaves rows where they are that the file system never gives back, and goes on', async () => {
+    const test = diskTest();
+    await fill(test, 12);
+    test.files.refuse = (operation) => (operation === 'read' ? fileError('EIO') : undefined);
+    while (test.channel.isReady) test.channel.settle(test.channel.take(500)!);
+    let lost = 0;
+    for (let second = 0; second < 60 && test.channel.depth > 0; second++) {
+      await test.clock.advance(1000);
+      lost += await drainReady(test);
+    }
+    expect(lost).toBeGreaterThan(ROUND);
+    expect(test.channel).toMatchObject({ bytes: 0, inFlight: 0, depth: 0, settledUntil: 12_000 });
+    await test.clock.advance(3000);
+    expect(test.files.paths().some((each) => each.endsWith('.wal.damaged'))).toBe(true);
+  });
+
+  it('works with the smallest memory that can be set', async () => {
+    const test = diskTest(2 ** 32, MIB);
+    expect(await fill(test, 12)).toBe(0);
+    const batch = test.channel.take(300)!;
+    expect(await fill(test, 3)).toBe(0);
+    test.channel.settle(batch);
+    await drain(test);
+    expect(test.channel.settledUntil).toBe(15_000);
   });
 });

@@ -1,16 +1,21 @@
-import { crc32 } from 'node:zlib';
-import type { StoredSlab } from '../channel/stored-slab.js';
+import { StoredSlab } from '../channel/stored-slab.js';
 import type { Slab } from '../codec/slab.js';
-import { rowEndsOf } from '../segments/row-frame.js';
-import { decodeFrameHeader, FRAME_HEADER_BYTES, FRAME_KINDS } from '../segments/segment-format.js';
 import type { JournalFile } from './journal-file.js';
-
-/** What is read at once, at least: the rows of a slab with headers of small frames. */
-const WINDOW_BYTES = 2_097_152;
+import { wholeFrames, type RowFrame } from './whole-frames.js';
 
 interface Start {
   readonly file: JournalFile;
   readonly offset: number;
+}
+
+/** Rows of a slab that are being read back. */
+interface Loading {
+  readonly stored: StoredSlab;
+  readonly pieces: (Slab | StoredSlab)[];
+  /** Takes the next rows; undefined: rows are missing before them. */
+  slab: Slab | undefined;
+  /** Of the next row. */
+  position: number;
 }
 
 /** Knows where the rows of each slab begin on disk, and reads them back. @internal */
@@ -37,55 +42,76 @@ export class StoredRows {
     }
   }
 
-  /** @throws Error if a row is not there, or not as it was written; the slab may hold some rows then */
-  async load(stored: StoredSlab, slab: Slab): Promise<void> {
+  /**
+   * Reads the rows of a slab back, in pieces where some can't be read.
+   *
+   * @param take gives an empty slab
+   * @returns the pieces in their order: slabs, and stored ones for rows that are lost to this process
+   * @throws the file system's error
+   */
+  async load(stored: StoredSlab, take: () => Slab): Promise<(Slab | StoredSlab)[]> {
     const end = stored.position + stored.count;
     const start = this.#starts.get(stored.position);
-    let next = stored.position;
-    let offset = start?.offset ?? 0;
-    for (let file = start?.file; file !== undefined && next < end; file = file.next, offset = 0) {
-      next = await this.#loadFrom(file, offset, { next, end, at: stored.appendedAt(0) }, slab);
+    const loading: Loading = { stored, pieces: [], slab: undefined, position: stored.position };
+    let from = start?.offset ?? 0;
+    let file = start?.file;
+    let last = file;
+    for (; file !== undefined && loading.position < end; file = file.next, from = 0) {
+      last = file;
+      for await (const frame of wholeFrames(file, from, this.#columns)) {
+        // Behind a fault of the file system some rows are in two files.
+        if (frame.position + frame.rows <= loading.position) continue;
+        const first = Math.min(frame.position, end);
+        if (first > loading.position) lose(loading, first, file);
+        if (loading.position < end) addRows(loading, frame, end, take);
+        if (loading.position >= end) break;
+      }
     }
-    if (next < end) throw new Error(`row ${next} is not in the journal`);
+    if (loading.position < end) lose(loading, end, last);
+    return withBytes(loading.pieces, stored.rowBytes);
   }
 
-  async #loadFrom(
-    file: JournalFile,
-    from: number,
-    { next, end, at }: { next: number; end: number; at: number },
-    slab: Slab,
-  ): Promise<number> {
-    let offset = Math.max(from, file.start);
-    let position = next;
-    while (position < end && offset < file.bytes) {
-      const window = await file.read(offset, Math.min(WINDOW_BYTES, file.bytes - offset));
-      let used = 0;
-      while (position < end && used + FRAME_HEADER_BYTES <= window.length) {
-        const frame = decodeFrameHeader(
-          window.subarray(used, used + FRAME_HEADER_BYTES),
-          file.seed,
-        );
-        if (frame === undefined) throw new Error('there is no frame');
-        const behind = used + FRAME_HEADER_BYTES + frame.bytes;
-        if (behind > window.length) break;
-        const bytes = window.subarray(used + FRAME_HEADER_BYTES, behind);
-        used = behind;
-        if (crc32(bytes) !== frame.crc) throw new Error('a frame is damaged');
-        if (frame.kind !== FRAME_KINDS.rows) continue;
-        const ends = rowEndsOf(bytes, frame.rows, this.#columns);
-        if (ends === undefined) throw new Error('a frame holds no whole rows');
-        for (let row = 0; row < frame.rows && position < end; row++) {
-          if (frame.position + row !== position) continue;
-          const rowStart = row === 0 ? 0 : ends[row - 1]!;
-          const slabEnd = slab.end;
-          bytes.copy(slab.bytes, slabEnd, rowStart, ends[row]);
-          slab.append(slabEnd + ends[row]! - rowStart, at);
-          position++;
-        }
-      }
-      if (used === 0) throw new Error('a frame is longer than any that is written');
-      offset += used;
-    }
-    return position;
+  /** None of the rows can be read: the file in which they begin is not unlinked. */
+  lose(stored: StoredSlab): StoredSlab {
+    const file = this.#starts.get(stored.position)?.file;
+    if (file !== undefined) file.damage ??= "it can't be read";
+    const lost = stored.lost(stored.position, stored.count, file?.path);
+    lost.rowBytes = stored.rowBytes;
+    return lost;
   }
+}
+
+/** The rows before a position can't be read. */
+function lose(loading: Loading, until: number, file: JournalFile | undefined): void {
+  const { stored, position } = loading;
+  if (file !== undefined) file.damage ??= 'rows are missing';
+  loading.pieces.push(stored.lost(position, until - position, file?.path));
+  loading.position = until;
+  loading.slab = undefined;
+}
+
+function addRows(loading: Loading, frame: RowFrame, end: number, take: () => Slab): void {
+  const { bytes, ends } = frame;
+  const first = loading.position - frame.position;
+  const last = Math.min(frame.rows, end - frame.position);
+  if (loading.slab === undefined) {
+    loading.slab = take();
+    loading.slab.position = loading.position;
+    loading.pieces.push(loading.slab);
+  }
+  const { slab, stored } = loading;
+  const from = first === 0 ? 0 : ends[first - 1]!;
+  const shift = slab.end - from;
+  bytes.copy(slab.bytes, slab.end, from, ends[last - 1]);
+  for (let row = first; row < last; row++) slab.append(ends[row]! + shift, stored.appendedAt(0));
+  loading.position = frame.position + last;
+}
+
+/** Together the pieces have the bytes of the whole: what the slabs don't have was in the first lost one. */
+function withBytes(pieces: (Slab | StoredSlab)[], rowBytes: number): (Slab | StoredSlab)[] {
+  let left = rowBytes;
+  for (const piece of pieces) if (!(piece instanceof StoredSlab)) left -= piece.end;
+  const lost = pieces.find((piece) => piece instanceof StoredSlab);
+  if (lost !== undefined) lost.rowBytes = left;
+  return pieces;
 }

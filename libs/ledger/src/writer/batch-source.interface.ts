@@ -86,6 +86,11 @@ export interface BatchSource {
   seal(): void;
   /** Sends idle workers home; entries stay where they are. */
   stop(): void;
+  /**
+   * Calls back with rows that were on disk only and can't be read back: they stay in the file that `keptIn` names,
+   * and have their final fate once the callback settles them. Must not throw.
+   */
+  whenUnreadable?(callback: (assignment: Assignment) => void): void;
   /** Takes all entries that no worker has, in batches; for what is left at the drain deadline. */
   takeAll(): Assignment[];
 }

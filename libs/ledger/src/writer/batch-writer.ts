@@ -94,7 +94,11 @@ export class BatchWriter {
     this.#trouble = new TroubleReporter(status, logger, clock);
     this.#settled = new SettledLine(clock, () => this.#settledUntil());
     this.#attempts = this.#attemptParts();
-    const { source, retryMaxMs } = parts;
+    const { source, settler, retryMaxMs } = parts;
+    source.whenUnreadable?.((assignment) => {
+      settler.settleUnreadable(assignment);
+      this.#checkSettled();
+    });
     const onSettled = (): void => this.#checkSettled();
     this.#held = new HeldRows({
       ...this.#attempts,

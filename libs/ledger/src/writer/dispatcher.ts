@@ -37,6 +37,7 @@ export class Dispatcher implements BatchSource, QueueListener {
   #isAwaitedPartInFlight = false;
   /** Entries before this position are due because a flush waits for them. */
   #flushPosition = 0;
+  #onUnreadable: (assignment: Assignment) => void = () => undefined;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -144,14 +145,26 @@ export class Dispatcher implements BatchSource, QueueListener {
   /** Rows that are on disk only need no other place. */
   #assignStored(): Assignment {
     const { channel, commits, journal } = this.#parts.handoff;
+    const keptIn = channel.lostIn ?? journal!.store.place;
     const batch = channel.takeStored();
     const awaited = commits.take(channel.head);
-    return { batch, due: 'draining', awaited, isAwaited: true, keptIn: journal!.store.place };
+    return { batch, due: 'draining', awaited, isAwaited: true, keptIn };
+  }
+
+  whenUnreadable(callback: (assignment: Assignment) => void): void {
+    this.#onUnreadable = callback;
+  }
+
+  /** Rows at the head that nobody can read must not keep those behind them. */
+  #skipUnreadable(): void {
+    while (this.#parts.handoff.channel.lostIn !== undefined)
+      this.#onUnreadable(this.#assignStored());
   }
 
   #dispatch(): void {
     if (this.#isStopped) return;
     while (this.#idle.length > 0) {
+      this.#skipUnreadable();
       const due = this.#dueReason();
       const assignment = due === undefined ? this.#recovered() : this.#assign(due);
       if (assignment === undefined) break;

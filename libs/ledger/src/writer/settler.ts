@@ -160,6 +160,13 @@ export class Settler {
     });
   }
 
+  /** Rows that are in a file only, and can't be read back from it while the process lives. */
+  settleUnreadable(assignment: Assignment): void {
+    const { batch, keptIn = '' } = assignment;
+    this.settleSpilled(assignment, batch, keptIn);
+    this.#parts.losses.note('spilled', batch.count, { reason: keptIn });
+  }
+
   /** Rows that were left in a file. */
   settleSpilled(assignment: Assignment, batch: Batch, file: string): void {
     this.#parts.counters.spilled += batch.count;
