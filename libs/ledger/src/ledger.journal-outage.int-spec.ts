@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { createSinkLedger } from './create-sink-ledger.js';
 import { defineLedger } from './define-ledger.js';
 import { SinkTransientError } from './errors/sink.errors.js';
+import type { LossReport } from './ports/ledger-settings.interface.js';
 import type { LedgerSink, RowBatch, WriteResult } from './ports/ledger-sink.interface.js';
 import { assertConservation } from './testing/ledger-under-test.js';
 
@@ -46,16 +47,21 @@ class SequenceSink implements LedgerSink {
 }
 
 let dir: string;
+let losses: { kind: string; count: number; reason: string | undefined }[];
 beforeEach(async () => {
+  losses = [];
   dir = await mkdtemp(join(tmpdir(), 'ledger-journal-outage-'));
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 function ledgerOn(sink: LedgerSink, options: LedgerOptions): Ledger {
   const write = (): void => undefined;
+  const onLoss = ({ kind, count, reason }: LossReport): void => {
+    losses.push({ kind, count, reason });
+  };
   const { ledger } = createSinkLedger(
     defineLedger({ name: 'outage' }),
-    resolveLedgerOptions({ sink, journalDir: join(dir, 'journal'), ...options }),
+    resolveLedgerOptions({ sink, journalDir: join(dir, 'journal'), onLoss, ...options }),
     sink,
     { log: write, warn: write, error: write },
   );
@@ -112,4 +118,36 @@ describe("an outage with overflow 'disk'", () => {
     const [folder] = await readdir(join(dir, 'journal', 'outage'));
     expect(await readdir(join(dir, 'journal', 'outage', folder!))).toContain('released');
   });
+
+  it('counts rows that were damaged on disk, keeps their file, and writes all others', async () => {
+    const sink = new SequenceSink();
+    const ledger = ledgerOn(sink, {
+      ...{ bufferMaxBytes: 8 * MIB, batchSize: 1000 },
+      ...{ retryMinMs: 10, retryMaxMs: 50, flushMs: 50 },
+    });
+    const ENTRIES = 200_000;
+    for (let i = 0; i < ENTRIES - 1; i++) {
+      ledger.intake.offer({ userId: i + 1 });
+      if (i % 500 === 499) await turn();
+    }
+    const folder = join(dir, 'journal', 'outage', ledger.stats().run);
+    const path = join(folder, '000001.wal');
+    while (ledger.stats().journal!.unsyncedRows > 0) await turn();
+    const file = await open(path, 'r+');
+    await file.write(Buffer.alloc(100), 0, 100, 12 * MIB);
+    await file.close();
+    sink.isAway = false;
+    await ledger.awaited.record({ userId: ENTRIES }, { timeoutMs: 60_000 });
+    const stats = ledger.stats();
+    assertConservation(stats);
+    expect(stats.spilled).toBeGreaterThan(0);
+    expect(stats.spilled).toBeLessThan(2000);
+    expect(stats.written).toBe(ENTRIES - stats.spilled);
+    expect(sink.next).toBe(ENTRIES);
+    await ledger.shutdown.finish();
+    assertConservation(ledger.stats());
+    expect(losses).toEqual([{ kind: 'spilled', count: stats.spilled, reason: path }]);
+    expect(await readdir(folder)).toContain('000001.wal.damaged');
+    expect((await readdir(folder)).filter((name) => name.endsWith('.wal'))).toEqual([]);
+  }, 120_000);
 });
