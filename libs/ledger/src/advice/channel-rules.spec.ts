@@ -10,6 +10,11 @@ type Case = readonly [
   finding: Partial<Finding>,
 ];
 
+const ON_DISK: NonNullable<Load['now']> = {
+  settings: { overflow: { value: 'disk', source: 'default' } },
+  saturation: 1,
+};
+
 const CASES: readonly Case[] = [
   [
     'drops while all workers are busy: more workers, as many as the rate asks for',
@@ -87,6 +92,29 @@ const CASES: readonly Case[] = [
       constraint: 'database',
       change: { setting: 'bufferSize', from: 50_000, to: 480_000 },
     },
+  ],
+  [
+    'drops while no batch is written, with entries on disk: the server, and more room there',
+    {
+      ...SHORT,
+      written: 0,
+      retries: { connection: 1 },
+      now: { ...ON_DISK, reason: 'connection refused', oldestEntryAgeMs: 20_000 },
+    },
+    SERVER,
+    {
+      rule: 'entries-dropped',
+      constraint: 'database',
+      remedy:
+        'bring the server back (connection refused); raise journalMaxBytes, as far as the disk has room, to ride out such an outage',
+      change: null,
+    },
+  ],
+  [
+    'drops though workers have time to spare, with entries on disk: more room there',
+    { ...SHORT, workers: 4, dropped: 100, written: 8_900, due: 'old', now: ON_DISK },
+    SERVER,
+    { rule: 'entries-dropped', constraint: 'buffer', change: null },
   ],
   [
     'drops while the event loop has no time: more instances',

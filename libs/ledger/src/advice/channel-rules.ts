@@ -75,7 +75,7 @@ export function bufferBelowBurst(situation: Situation): Finding | undefined {
   const { settings, peakPerSecond, environment } = situation;
   const { bufferSize } = settings;
   const needed = burstOf(situation);
-  if (needed <= bufferSize) return undefined;
+  if (situation.isOnDisk || needed <= bufferSize) return undefined;
   const peak = Math.round(peakPerSecond);
   const seconds = environment.burstSeconds ?? BURST_SECONDS;
   return {

@@ -20,6 +20,9 @@ export type Remedy = Pick<Finding, 'constraint' | 'remedy' | 'change'>;
 /** A larger batch pays only if it is larger by this. */
 const WORTHWHILE = 1.25;
 
+/** With `overflow: 'disk'`. No figure: only the operator knows what the disk has. */
+const MORE_JOURNAL = 'raise journalMaxBytes, as far as the disk has room';
+
 /**
  * What to do about a channel that fills: the first of server, connections, event loop, workers and
  * batches that has nothing left, else the channel's own bound, since then it was a burst.
@@ -75,6 +78,7 @@ export function growBatch({ settings, window }: Situation): SettingChange | null
 
 /** Room for the peak over the burst, by entries or by bytes, whichever is short. */
 export function growBuffer(situation: Situation): Remedy {
+  if (situation.isOnDisk) return { constraint: 'buffer', remedy: MORE_JOURNAL, change: null };
   const { settings, window } = situation;
   const { bufferSize, bufferMaxBytes } = settings;
   const { depth, inFlight, bytes } = window.last;
@@ -97,13 +101,17 @@ export function burstOf({ environment, peakPerSecond, window }: Situation): numb
   return peakPerSecond * seconds;
 }
 
-function rideOutOutage({ demandPerSecond, settings, window }: Situation): Remedy {
+function rideOutOutage({ demandPerSecond, settings, window, isOnDisk }: Situation): Remedy {
   const { reason, oldestEntryAgeMs } = window.last;
+  const why = reason === null ? '' : ` (${reason})`;
+  if (isOnDisk) {
+    const remedy = `bring the server back${why}; ${MORE_JOURNAL}, to ride out such an outage`;
+    return { constraint: 'database', remedy, change: null };
+  }
   const heldFor = demandPerSecond * (oldestEntryAgeMs / 1000) * 2;
   const to = roundUp(Math.max(heldFor, settings.bufferSize * 2));
   const change = knob('bufferSize', settings.bufferSize, to);
   const longer = change === null ? '' : `; ${wordsOf(change)} to ride out such an outage`;
-  const why = reason === null ? '' : ` (${reason})`;
   return { constraint: 'database', remedy: `bring the server back${why}${longer}`, change };
 }
 

@@ -26,6 +26,8 @@ export interface Situation {
   readonly isAlwaysFull: boolean;
   /** No write was committed, though it was tried. */
   readonly isOutage: boolean;
+  /** Entries that are not next are on disk: `bufferSize` is no bound, and `journalMaxBytes` is. */
+  readonly isOnDisk: boolean;
 }
 
 /** @internal */
@@ -52,6 +54,7 @@ export function situationOf(window: WindowFacts, environment: AdviceEnvironment)
     poolSize: environment.poolSize ?? settings.numWorkers + SPARE_CONNECTIONS,
     isAlwaysFull: batchCount >= MIN_BATCHES && batches.full >= batchCount * ALWAYS_FULL_SHARE,
     isOutage: last.state === 'halted' || (flushes === 0 && retries > 0),
+    isOnDisk: last.settings['overflow']?.value === 'disk' && last.journal?.state !== 'degraded',
   };
 }
 

@@ -9,7 +9,10 @@ export interface ChannelForecast {
   readonly drainEtaMs: number | null;
 }
 
-type Filled = Pick<LedgerStats, 'depth' | 'inFlight' | 'capacity' | 'saturation'>;
+type Filled = Pick<
+  LedgerStats,
+  'depth' | 'inFlight' | 'capacity' | 'saturation' | 'bytes' | 'journal' | 'settings'
+>;
 
 /** @internal */
 export function forecastChannel(stats: Filled, rates: ChannelRates | null): ChannelForecast {
@@ -17,14 +20,36 @@ export function forecastChannel(stats: Filled, rates: ChannelRates | null): Chan
   const room = roomOf(stats);
   const backlog = stats.depth + stats.inFlight;
   return {
-    timeToFullMs: room <= 0 ? 0 : growth > 0 ? Math.ceil((room / growth) * 1000) : null,
+    timeToFullMs:
+      room <= 0
+        ? 0
+        : growth > 0 && Number.isFinite(room)
+          ? Math.ceil((room / growth) * 1000)
+          : null,
     drainEtaMs: backlog === 0 ? 0 : growth < 0 ? Math.ceil((backlog / -growth) * 1000) : null,
   };
 }
 
 /** Entries that still fit: by number, or by bytes at their present mean if those are nearer. */
-function roomOf({ depth, inFlight, capacity, saturation }: Filled): number {
+function roomOf(stats: Filled): number {
+  const { depth, inFlight, capacity, saturation } = stats;
+  const journalBytes = journalBytesOf(stats);
+  if (journalBytes !== undefined) return roomOnDisk(stats, journalBytes);
   const byNumber = capacity - depth;
   if (saturation <= depth / capacity) return byNumber;
   return Math.min(byNumber, (depth + inFlight) * (1 / saturation - 1));
+}
+
+/** Bytes that the channel may take on disk; undefined where entries are held in memory. */
+function journalBytesOf({ journal, settings }: Filled): number | undefined {
+  const bytes = settings['journalMaxBytes']?.value;
+  const isOnDisk = settings['overflow']?.value === 'disk' && journal !== null;
+  return isOnDisk && journal.state !== 'degraded' && typeof bytes === 'number' ? bytes : undefined;
+}
+
+/** No number of entries is a bound there. Without an entry the mean is not known, and nothing fills. */
+function roomOnDisk({ depth, inFlight, bytes, saturation }: Filled, journalBytes: number): number {
+  if (saturation >= 1) return 0;
+  const rowBytes = bytes / Math.max(1, depth + inFlight);
+  return rowBytes === 0 ? Number.POSITIVE_INFINITY : ((1 - saturation) * journalBytes) / rowBytes;
 }

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { forecastChannel } from './forecast-channel.js';
 import { RateMeter } from './rate-meter.js';
 
 function counters(queued: number, written = 0) {
@@ -36,34 +35,5 @@ describe('RateMeter', () => {
     expect(meter.observe(60_000, counters(60))).toEqual({ queued: 1, settled: 0 });
     expect(meter.observe(120_001, counters(60))).toBeNull();
     expect(meter.observe(121_001, counters(62))).toEqual({ queued: 2, settled: 0 });
-  });
-});
-
-describe('forecastChannel', () => {
-  const stats = { depth: 400, inFlight: 100, capacity: 1000, saturation: 0.4 };
-
-  it('tells when a filling channel is full, and no drain', () => {
-    const forecast = forecastChannel(stats, { queued: 450, settled: 150 });
-    expect(forecast).toEqual({ timeToFullMs: 2000, drainEtaMs: null });
-  });
-
-  it('tells when an emptying channel is drained, entries in flight included', () => {
-    const forecast = forecastChannel(stats, { queued: 100, settled: 350 });
-    expect(forecast).toEqual({ timeToFullMs: null, drainEtaMs: 2000 });
-  });
-
-  it.each([[null], [{ queued: 7, settled: 7 }]])('tells neither at the rates %j', (rates) => {
-    expect(forecastChannel(stats, rates)).toEqual({ timeToFullMs: null, drainEtaMs: null });
-  });
-
-  it('needs no rate for a full or an empty channel', () => {
-    expect(forecastChannel({ ...stats, depth: 1000, saturation: 1 }, null).timeToFullMs).toBe(0);
-    const empty = { ...stats, depth: 0, inFlight: 0, saturation: 0 };
-    expect(forecastChannel(empty, null).drainEtaMs).toBe(0);
-  });
-
-  it('goes by bytes where they are met first', () => {
-    const heavy = { ...stats, saturation: 0.5 };
-    expect(forecastChannel(heavy, { queued: 250, settled: 0 }).timeToFullMs).toBe(2000);
   });
 });

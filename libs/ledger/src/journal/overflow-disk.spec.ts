@@ -243,4 +243,27 @@ describe("overflow: 'disk'", () => {
     await drain(test);
     expect(test.channel.settledUntil).toBe(15_000);
   });
+
+  it('is bounded by memory while a slow disk takes no more, and gives back all that it took', async () => {
+    const test = diskTest();
+    let writes = 0;
+    test.files.onOperation = (operation) => {
+      if (operation.startsWith('write') && ++writes === 5) test.clock.skip(30);
+    };
+    await fill(test, 3);
+    expect(test.journal.state).toBe('asynchronous');
+    let go = (): void => undefined;
+    test.files.hold = new Promise((resolve) => (go = resolve));
+    const refused = await fill(test, 12);
+    expect(refused).toBeGreaterThan(0);
+    expect(test.channel.saturation).toBeGreaterThan(0.9);
+    expect(test.journal.reason).toBeUndefined();
+    go();
+    test.files.hold = undefined;
+    await test.clock.turn();
+    expect(test.channel.saturation).toBeLessThan(0.8);
+    expect(await fill(test, 3)).toBe(0);
+    expect(await drain(test)).toBe(0);
+    expect(test.channel.settledUntil).toBe(18 * ROUND - refused);
+  });
 });

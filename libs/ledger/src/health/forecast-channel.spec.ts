@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { NO_STATS } from '../advice/fixtures/load.fixture.js';
+import type { JournalStats, LedgerStats } from '../ports/ledger-stats.interface.js';
+import { forecastChannel } from './forecast-channel.js';
+
+const MIB = 1_048_576;
+const GROWING = { queued: 1000, settled: 0 };
+const journal: JournalStats = {
+  state: 'writing',
+  reason: null,
+  bytes: 100 * MIB,
+  files: 7,
+  unsyncedRows: 0,
+  recovered: 0,
+  torn: 0,
+  lastWriteMs: 0,
+  notDurable: 0,
+};
+const onDisk: LedgerStats = {
+  ...NO_STATS,
+  settings: {
+    overflow: { value: 'disk', source: 'default' },
+    journalMaxBytes: { value: 1000 * MIB, source: 'code' },
+  },
+  journal,
+};
+
+describe("forecastChannel, with overflow 'disk'", () => {
+  it('goes by the room of the journal, since no number of entries is a bound', () => {
+    const stats = { ...onDisk, depth: 1_048_576, bytes: 100 * MIB, saturation: 0.5 };
+    expect(forecastChannel(stats, GROWING).timeToFullMs).toBe(5_242_880);
+    expect(forecastChannel({ ...stats, saturation: 1 }, GROWING).timeToFullMs).toBe(0);
+    expect(forecastChannel(onDisk, GROWING).timeToFullMs).toBeNull();
+  });
+
+  it('goes by memory while the journal can’t be written', () => {
+    const degraded = { ...journal, state: 'degraded' as const, reason: 'ENOSPC' };
+    const stats = { ...onDisk, journal: degraded, depth: 4000, bytes: MIB, saturation: 0.4 };
+    expect(forecastChannel(stats, GROWING).timeToFullMs).toBe(6000);
+  });
+});
+
+describe('forecastChannel', () => {
+  const stats = { ...NO_STATS, depth: 400, inFlight: 100, capacity: 1000, saturation: 0.4 };
+
+  it('tells when a filling channel is full, and no drain', () => {
+    const forecast = forecastChannel(stats, { queued: 450, settled: 150 });
+    expect(forecast).toEqual({ timeToFullMs: 2000, drainEtaMs: null });
+  });
+
+  it('tells when an emptying channel is drained, entries in flight included', () => {
+    const forecast = forecastChannel(stats, { queued: 100, settled: 350 });
+    expect(forecast).toEqual({ timeToFullMs: null, drainEtaMs: 2000 });
+  });
+
+  it.each([[null], [{ queued: 7, settled: 7 }]])('tells neither at the rates %j', (rates) => {
+    expect(forecastChannel(stats, rates)).toEqual({ timeToFullMs: null, drainEtaMs: null });
+  });
+
+  it('needs no rate for a full or an empty channel', () => {
+    expect(forecastChannel({ ...stats, depth: 1000, saturation: 1 }, null).timeToFullMs).toBe(0);
+    const empty = { ...stats, depth: 0, inFlight: 0, saturation: 0 };
+    expect(forecastChannel(empty, null).drainEtaMs).toBe(0);
+  });
+
+  it('goes by bytes where they are met first', () => {
+    const heavy = { ...stats, saturation: 0.5 };
+    expect(forecastChannel(heavy, { queued: 250, settled: 0 }).timeToFullMs).toBe(2000);
+  });
+});
