@@ -131,7 +131,7 @@ describe('a file system that is full', () => {
 
   it('is reported, loses nothing of what memory takes, holds nobody, and drains itself', async (context) => {
     context.skip(!isMounted, 'a file system can be mounted by root only');
-    app = await start({ BUFFER_MAX_BYTES: 64 * MIB, BUFFER_SIZE: 400_000, BLOCK_TIMEOUT_MS: 200 });
+    app = await start({ BUFFER_MAX_BYTES: 64 * MIB, BUFFER_SIZE: 200_000, BLOCK_TIMEOUT_MS: 200 });
     await database.kill();
     const { stats } = await app.record(1, 350_000);
     expect(stats).toMatchObject({ queued: 350_000, dropped: 0 });

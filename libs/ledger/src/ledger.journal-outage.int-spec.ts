@@ -115,6 +115,7 @@ describe("an outage with overflow 'disk'", () => {
     const stats = ledger.stats();
     assertConservation(stats);
     expect(stats).toMatchObject({ spilled: 100_000, depth: 0, inFlight: 0, bytes: 0 });
+    expect(losses.reduce((sum, { count }) => sum + count, 0)).toBe(100_000);
     const [folder] = await readdir(join(dir, 'journal', 'outage'));
     expect(await readdir(join(dir, 'journal', 'outage', folder!))).toContain('released');
   });

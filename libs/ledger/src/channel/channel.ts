@@ -115,7 +115,7 @@ export class Channel {
 
   /** Whether one more entry would be within the bound of entries, which a store lifts. */
   get hasEntryRoom(): boolean {
-    return this.depth < this.capacity || this.#store?.isTaking === true;
+    return this.#store?.isTaking === true || this.#inMemory < this.capacity;
   }
 
   /** Every row before this position is settled. */
@@ -128,11 +128,21 @@ export class Channel {
     return this.tail - this.depth;
   }
 
+  /** Waiting entries that are in memory only: with a store that takes no more, these are bounded. */
+  get #inMemory(): number {
+    if (this.#store === undefined) return this.depth;
+    return this.tail - Math.max(this.head, this.#store.storedUntil);
+  }
+
   /** 0 to 1, by entries or by bytes, whichever is higher. */
   get saturation(): number {
-    if (this.#store?.isTaking === true) return this.#storedSaturation(this.#store);
-    const bytes = Math.max(this.bytes, this.#slabBytes);
-    return Math.min(1, Math.max(this.depth / this.capacity, bytes / this.#maxBytes));
+    const store = this.#store;
+    if (store?.isTaking === true) return this.#storedSaturation(store);
+    const bytes =
+      store === undefined
+        ? Math.max(this.bytes, this.#slabBytes) / this.#maxBytes
+        : this.#slabBytes / this.#storeBytes;
+    return Math.min(1, Math.max(this.#inMemory / this.capacity, bytes));
   }
 
   /** By memory that can't be given back, or by the room of the store. */
@@ -169,8 +179,10 @@ export class Channel {
 
   /** Whether a row of this size would be within both bounds. */
   hasRoom(rowBytes: number): boolean {
-    if (this.#store?.isTaking === true) {
-      return this.#slabBytes < this.#storeBytes && this.#store.fill < 1;
+    const store = this.#store;
+    if (store !== undefined) {
+      const isTaken = store.isTaking ? store.fill < 1 : this.#inMemory < this.capacity;
+      return isTaken && this.#slabBytes < this.#storeBytes;
     }
     return (
       this.depth < this.capacity &&

@@ -49,10 +49,10 @@ export class JournalStore implements RowStore {
     return this.#parts.isTaking();
   }
 
-  /** Full before the last file is, so that the journal goes on writing what it has taken. */
+  /** Full two files before `journalMaxBytes`, so that the journal goes on writing what was taken. */
   get fill(): number {
     const held = this.#parts.place.current?.segments.heldBytes ?? 0;
-    return (held + 2 * SEGMENT_BYTES) / this.#parts.maxBytes;
+    return held / (this.#parts.maxBytes - 2 * SEGMENT_BYTES);
   }
 
   get place(): string {

@@ -105,6 +105,7 @@ describe("overflow: 'disk'", () => {
     expect(test.channel.saturation).toBe(1);
     expect(test.journal.state).toBe('writing');
     expect(test.journal.bytes).toBeLessThan(96 * MIB);
+    expect(test.channel.hasRoom(1)).toBe(false);
     const { tail } = test.channel;
     await drain(test);
     await test.clock.advance(3000);
@@ -265,5 +266,25 @@ describe("overflow: 'disk'", () => {
     expect(await fill(test, 3)).toBe(0);
     expect(await drain(test)).toBe(0);
     expect(test.channel.settledUntil).toBe(18 * ROUND - refused);
+  });
+
+  it('leaves room in memory for new rows when the journal fails, however many are on disk', async () => {
+    const test = new JournalUnderTest(new MemoryFiles(), { reads: true }, 8 * MIB, 2000);
+    test.channel.storeIn(test.journal.store, () => test.loads++);
+    expect(await fill(test, 12)).toBe(0);
+    test.files.refuse = (operation) =>
+      operation.startsWith('write') ? fileError('ENOSPC') : undefined;
+    expect(await fill(test, 5)).toBe(3 * ROUND);
+    expect(test.channel.saturation).toBe(1);
+    test.files.refuse = () => undefined;
+    await test.clock.advance(6000);
+    expect(test.channel.saturation).toBeLessThan(0.8);
+    expect(await fill(test, 1)).toBe(0);
+    expect(await drain(test)).toBe(0);
+    expect(test.channel.settledUntil).toBe(15_000);
+  });
+
+  it('is empty, not half full, at the least that journalMaxBytes may be', () => {
+    expect(diskTest(64 * MIB).channel.saturation).toBe(0);
   });
 });

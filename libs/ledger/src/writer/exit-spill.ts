@@ -76,16 +76,16 @@ export class ExitSpill {
     const leftovers = settler.settleKept(all);
     // An open file is finished; a file system that refused a row a moment ago is tried again.
     spill?.close();
-    if (leftovers.length > 0) this.#keepAll(leftovers, folder);
+    if (folder !== undefined) this.#leave(leftovers, folder, countOf(all));
+    else if (leftovers.length > 0) this.#spill(leftovers);
     journal?.close();
     spill?.close();
     losses.flush();
   }
 
-  #keepAll(leftovers: readonly Leftover[], folder: string | undefined): void {
-    if (folder === undefined) return this.#spill(leftovers);
-    this.#settle(leftovers, folder);
-    const count = countOf(leftovers);
+  /** @param count rows that stay in the journal: those on disk only, and of earlier runs, as well */
+  #leave(leftovers: readonly Leftover[], folder: string, count: number): void {
+    if (leftovers.length > 0) this.#settle(leftovers, folder);
     this.#parts.logger.log(`the process exits with ${count} entries left in the journal ${folder}`);
   }
 

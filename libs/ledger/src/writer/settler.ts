@@ -148,14 +148,16 @@ export class Settler {
   }
 
   /**
-   * Rows that a file keeps already, which need no place: those of earlier runs.
+   * Rows that a file keeps already, which need no place: those of earlier runs, and those on disk only.
    *
    * @returns the other ones
    */
   settleKept(leftovers: readonly Leftover[]): Leftover[] {
     return leftovers.filter(({ assignment, batch, keptIn }) => {
       if (keptIn === undefined) return true;
-      this.settleSpilled(assignment, batch, keptIn);
+      // Those of earlier runs were reported when they were left there first.
+      if (assignment.keptIn === undefined) this.settleSpilled(assignment, batch, keptIn);
+      else this.settleUnreadable(assignment);
       return false;
     });
   }
