@@ -1,5 +1,5 @@
 import { assembleLedger, type Ledger } from './assemble-ledger.js';
-import { systemClock } from './clock/clock.js';
+import { systemClock as clock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { createDeadLetters } from './create-dead-letters.js';
 import { journalOf } from './create-journal.js';
@@ -47,7 +47,6 @@ export function createLedger(
   givenLogger: LedgerLogger,
 ): PostgresLedger {
   const logger = guardLogger(givenLogger);
-  const clock = systemClock;
   const onNotice = (text: string): void => logger.warn(`WARNING: ${text}`);
   const database = new LedgerDatabase(options, definition.name);
   const { connections } = database;
@@ -90,8 +89,7 @@ export function createLedger(
     table: definition,
     timeoutMs: writeTimeoutMs,
   });
-  const places = { inTable, inFile: files.deadLetters };
-  const deadLetters = createDeadLetters(options, places, onNotice);
+  const deadLetters = createDeadLetters(options, { inTable, inFile: files.deadLetters }, onNotice);
   const target = ledgerTarget.describe;
   const segments = createRowSpill(definition, spillDir, target);
   const ledger = assembleLedger({

@@ -62,7 +62,7 @@ export function createSinkLedger(
     spills: files.spills,
     rowSpill: segments.rowSpill,
     ...journalOf({ table: definition, options, run: segments.run, target, clock }),
-    ...createRecovery(options, { run: segments.run, target }),
+    ...createRecovery(options, { run: segments.run, target, question: undefined }),
     clock,
     logger,
   });
