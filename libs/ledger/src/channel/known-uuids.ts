@@ -15,6 +15,11 @@ const MAX_ANSWERED = 65_536;
 export class KnownUuids {
   /** In the order of the answers. */
   readonly #answered = new Set<string>();
+  /**
+   * Stands at the oldest. One iterator for all: a new one passes the places of all that were removed at the
+   * front since the set was last packed, which takes 17 µs at 10,000 uuids and 70 to 130 at 100,000.
+   */
+  #oldest: Iterator<string, undefined> | undefined;
   readonly #run: number;
   readonly #refusesKeyUuids: boolean;
 
@@ -33,10 +38,9 @@ export class KnownUuids {
     answered.delete(uuid);
     answered.add(uuid);
     if (answered.size <= MAX_ANSWERED) return;
-    for (const oldest of answered) {
-      answered.delete(oldest);
-      break;
-    }
+    // What it has passed is removed, or was added again behind it, so it never ends.
+    this.#oldest ??= answered.values();
+    answered.delete(this.#oldest.next().value!);
   }
 
   /**
