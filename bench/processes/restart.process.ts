@@ -21,6 +21,16 @@ export interface RestartReport {
 
 const ENTRIES_A_TURN = 200;
 const LOOK_MS = 2;
+const PATIENCE_MS = 60_000;
+
+/** @throws Error if it does not come about in a minute */
+async function until(isSo: () => boolean): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!isSo()) {
+    if (performance.now() > deadline) throw new Error('void round: rows are missing');
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
 
 const { url, journalDir, rows, batchSize, numWorkers, work } = inputOf<RestartInput>();
 const bench = await createBenchLedger(url, 'small', {
@@ -31,7 +41,7 @@ const bench = await createBenchLedger(url, 'small', {
   bufferMaxBytes: 2 ** 31,
   flushMs: 1000,
 });
-const { intake, counters, writer, stats } = bench.ledger;
+const { intake, counters, journal, writer, stats } = bench.ledger;
 const readyAt = performance.now();
 
 if (work === 'fill') {
@@ -45,13 +55,13 @@ if (work === 'fill') {
     }
     await new Promise((resolve) => setImmediate(resolve));
   }
+  // A slow disk is written to in the background.
+  await until(() => journal!.durableUntil >= rows);
   tell({ isFilled: true });
   // Until it is killed.
   await nextMessage();
 } else {
-  while (counters.written + counters.duplicate < rows) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
+  await until(() => counters.written + counters.duplicate >= rows);
   const report: RestartReport = {
     ms: performance.now() - readyAt,
     duplicates: counters.duplicate,

@@ -9,8 +9,8 @@ const CONTENDERS = [
   ['power', 'power'],
   ['a bare write and fdatasync', 'bare'],
 ] as const;
-const PER_SECOND = 50_000;
-const QUICK_PER_SECOND = 10_000;
+/** Entries a second: a rate that leaves the core at rest, and one that takes most of it. */
+const RATES = [5000, 50_000];
 
 /** How long callers wait until their entry is durable; no database stands behind. */
 export async function measureDurableWaits(bench: Bench): Promise<void> {
@@ -19,9 +19,11 @@ export async function measureDurableWaits(bench: Bench): Promise<void> {
     return { name, child: new Child('durable', input) };
   });
   for (const { child } of contenders) await child.next();
-  const turns = contenders.map(({ name, child }) => (isCounted: boolean) => {
-    return once(bench, { name, child, isCounted });
-  });
+  const turns = (bench.isQuick ? RATES.slice(0, 1) : RATES).flatMap((perSecond) =>
+    contenders.map((contender) => (isCounted: boolean) => {
+      return once(bench, { ...contender, perSecond, isCounted });
+    }),
+  );
   await takeTurns(bench.rounds, turns);
   for (const { child } of contenders) {
     child.send({ isOver: true });
@@ -29,16 +31,23 @@ export async function measureDurableWaits(bench: Bench): Promise<void> {
   }
 }
 
-async function once(
-  { figures, isQuick }: Bench,
-  { name, child, isCounted }: { name: string; child: Child; isCounted: boolean },
-): Promise<void> {
-  const perSecond = isQuick ? QUICK_PER_SECOND : PER_SECOND;
+interface Turn {
+  readonly name: string;
+  readonly child: Child;
+  readonly perSecond: number;
+  readonly isCounted: boolean;
+}
+
+async function once({ figures, isQuick }: Bench, turn: Turn): Promise<void> {
+  const { name, child, perSecond, isCounted } = turn;
   const order: DurableOrder = { perSecond, seconds: isQuick ? 0.3 : 2 };
   child.send(order);
   const { p50, p99, faults } = await child.next<DurableReport>();
-  if (faults > 0) throw new Error(`void turn: ${faults} entries were not durable by ${name}`);
   if (!isCounted) return;
+  // A machine that is too slow for the rate falls behind, and callers give up.
+  if (faults > 0) {
+    figures.notes.push(`${name}, ${perSecond}/s: ${faults} entries were not durable in time`);
+  }
   const group = `durable, ${perSecond.toLocaleString('en-US')} entries/s`;
   const key = { group, contender: name, setting: '' };
   figures.add({ ...key, metric: 'wait p50', unit: 'ms' }, p50);
