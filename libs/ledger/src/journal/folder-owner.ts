@@ -30,18 +30,24 @@ export async function readOwner(folder: string): Promise<FolderOwner | undefined
   }
 }
 
-/** Puts the owner's record into a folder, in one step. @throws the file system's error @internal */
+/**
+ * Puts the owner's record into a folder, in one step. What an earlier try of the same run left, as on a full
+ * disk, is not in the way.
+ *
+ * @throws the file system's error; the record is the one before then
+ * @internal
+ */
 export async function writeOwner(folder: string, owner: FolderOwner): Promise<void> {
   const path = join(folder, OWNER_FILE);
-  const file = await createFile(`${path}.${owner.run}`);
-  if (file === undefined) throw new Error(`${path}.${owner.run} is there already`);
+  const ownPath = `${path}.${owner.run}`;
+  await unlink(ownPath).catch(() => undefined);
+  const file = await createFile(ownPath);
+  if (file === undefined) throw new Error(`${ownPath} is there already`);
   try {
-    await file.writeFile(JSON.stringify(owner));
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.${owner.run}`, path).catch(async (error: unknown) => {
-    await unlink(`${path}.${owner.run}`).catch(() => undefined);
+    await file.writeFile(JSON.stringify(owner)).finally(() => file.close());
+    await rename(ownPath, path);
+  } catch (error) {
+    await unlink(ownPath).catch(() => undefined);
     throw error;
-  });
+  }
 }

@@ -1,5 +1,5 @@
 import { unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '../clock/clock.js';
 import { isOtherHistory, UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
 import { removeFolder } from './replay-folder.js';
@@ -26,13 +26,17 @@ export class KeptFolders {
   readonly #parts: KeptFoldersParts;
   /** The server that has the rows, by the folder's path. */
   readonly #servers = new Map<string, ServerHistory>();
+  /** Paths of files among them with rows that are not settled. */
+  readonly #staying = new Set<string>();
 
   constructor(parts: KeptFoldersParts) {
     this.#parts = parts;
   }
 
-  keep(path: string, server: ServerHistory): void {
+  /** @param staying paths of files in the folder with rows that are not settled: they are never unlinked */
+  keep(path: string, server: ServerHistory, staying: readonly string[]): void {
     this.#servers.set(path, server);
+    for (const each of staying) this.#staying.add(each);
   }
 
   has(path: string): boolean {
@@ -47,14 +51,17 @@ export class KeptFolders {
   /**
    * Unlinks files that were kept long enough, and the oldest where all take too much room.
    *
-   * @returns folders that are gone
+   * @returns folders with nothing left to keep; `isLeft`: a file with rows that are not settled is in it
    * @throws the file system's error
    */
-  async retire(folders: readonly FoundFolder[]): Promise<string[]> {
+  async retire(
+    folders: readonly FoundFolder[],
+  ): Promise<readonly { readonly path: string; readonly isLeft: boolean }[]> {
     const { keepMs, maxBytes, clock } = this.#parts;
     const settled = folders.filter(({ path }) => this.has(path) && !this.isLost(path));
     const oldestFirst = settled
       .flatMap(({ path, files }) => files.map((file) => ({ folder: path, ...file })))
+      .filter(({ folder, name }) => !this.#staying.has(join(folder, name)))
       .sort((one, other) => one.changedAt - other.changedAt);
     let bytes = oldestFirst.reduce((sum, file) => sum + file.bytes, 0);
     while (oldestFirst.length > 0) {
@@ -70,6 +77,9 @@ export class KeptFolders {
       this.#servers.delete(path);
       await removeFolder(path);
     }
-    return gone;
+    return gone.map((path) => {
+      const isLeft = [...this.#staying].some((each) => dirname(each) === path);
+      return { path, isLeft };
+    });
   }
 }

@@ -5,7 +5,7 @@ import type { FoundFolder } from './scan-folders.js';
 
 /** What a recovery says in the log: each thing once. @internal */
 export class RecoveryLog {
-  /** Files with damage, or whose end was cut off. */
+  /** Files with damage, or whose end was cut off, or that the file system does not give. */
   torn = 0;
   readonly #logger: LedgerLogger;
   readonly #said = new Set<string>();
@@ -26,10 +26,15 @@ export class RecoveryLog {
   }
 
   replayed({ run }: FoundFolder, { rows, files, isWhole }: FolderReport, ms: number): void {
-    for (const { path, damage, tornAt, kept } of files) {
-      if (damage !== undefined || tornAt !== undefined) this.torn++;
+    for (const { path, damage, tornAt, kept, unreadable, staysInPlace } of files) {
+      if ([damage, tornAt, unreadable].some((each) => each !== undefined)) this.torn++;
+      if (unreadable !== undefined) {
+        this.#logger.error(
+          `a file of the journal can't be read (${unreadable}): it stays as ${path}, and the next start tries again`,
+        );
+      }
       if (damage !== undefined) {
-        const aside = kept > 0 ? path : damagedPath(path);
+        const aside = staysInPlace ? path : damagedPath(path);
         this.#logger.error(
           `a file of the journal can't be read to its end (${damage}): its whole frames were replayed, and it is kept as ${aside}`,
         );

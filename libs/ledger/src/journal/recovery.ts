@@ -30,6 +30,9 @@ const READ_AHEAD = 2;
  */
 const FIRST_POSITION = 2 ** 51;
 
+/** Codes of a file system that has no room for a small file. */
+const NO_SPACE = new Set<string | undefined>(['ENOSPC', 'EDQUOT']);
+
 /** What a recovery is made of. @internal */
 export interface RecoveryParts {
   /** The ledger's folder: `<journalDir>/<ledger>`. */
@@ -170,7 +173,7 @@ export class Recovery {
         if (this.#stop.signal.aborted) return;
         if (this.#isTakable(folder)) await this.#take(folder);
       }
-      for (const path of await this.#kept.retire(folders)) this.#leave(path);
+      for (const { path, isLeft } of await this.#kept.retire(folders)) this.#leave(path, isLeft);
     } catch (error) {
       this.#log.failed(this.#parts.dir, error);
     }
@@ -207,11 +210,10 @@ export class Recovery {
     if (path !== folder.path) await rename(folder.path, path);
     this.#held.add(path);
     const author = ownIdentity();
-    await writeOwner(path, {
-      ledger: table.name,
-      run,
-      target: folder.owner?.target ?? target,
-      author,
+    const owner = { ledger: table.name, run, target: folder.owner?.target ?? target, author };
+    await writeOwner(path, owner).catch((error: unknown) => {
+      // The name says who has the folder as well, and what is in it may be what fills the disk.
+      if (!NO_SPACE.has((error as NodeJS.ErrnoException).code)) throw error;
     });
     await unlink(join(path, RELEASED_FILE)).catch(() => undefined);
     return path;
@@ -241,16 +243,18 @@ export class Recovery {
     const report = await replay.run();
     if (signal.aborted) return;
     this.#log.replayed(folder, report, clock.monotonic() - startedAt);
-    if (report.isKept) return this.#kept.keep(path, server);
-    const isKept = report.files.some(({ kept }) => kept > 0);
-    // What is set aside needs no owner.
-    if (!isKept) this.#held.delete(path);
-    this.#done.add(path);
+    const staying = report.files.filter(({ staysInPlace }) => staysInPlace);
+    if (!report.isKept) return this.#leave(path, staying.length > 0);
+    this.#kept.keep(
+      path,
+      server,
+      staying.map((file) => file.path),
+    );
   }
 
-  /** Nothing is left in it. */
-  #leave(path: string): void {
-    this.#held.delete(path);
+  /** @param isLeft rows are in it for another start; what is set aside needs no owner */
+  #leave(path: string, isLeft: boolean): void {
+    if (!isLeft) this.#held.delete(path);
     this.#done.add(path);
   }
 

@@ -11,6 +11,9 @@ import { readLastSettled, replayFile } from './replay-file.js';
 /** A file that did not grow for so long has its last row: its owner gives signs of life more often. */
 const STILL_MS = 1000;
 
+/** A bad block, a mode, a link or what is no file: the other files can be read all the same. */
+const UNREADABLE = new Set(['EIO', 'EACCES', 'EPERM', 'ELOOP', 'ENOTFILE']);
+
 /** What the replay of a folder is made of. @internal */
 export interface FolderReplayParts {
   readonly path: string;
@@ -101,7 +104,11 @@ export class FolderReplay {
     const { path, replaysAll, server } = this.#parts;
     this.#isWhole = replaysAll;
     for (const name of (await this.#names()).toReversed()) {
-      const settled = await readLastSettled(join(path, name));
+      const settled = await readLastSettled(join(path, name)).catch((error: unknown) => {
+        // An older file says less: rows are written once more, and are duplicates.
+        unreadableCode(error);
+        return undefined;
+      });
       if (settled === undefined) continue;
       this.#isWhole ||= isOtherHistory(settled, server);
       return this.#isWhole ? 0 : settled.position;
@@ -114,19 +121,31 @@ export class FolderReplay {
   }
 
   async #readNew(settledUntil: number): Promise<void> {
-    const { table, batchRows, clock, give, signal, isOwnerGone } = this.#parts;
-    const monotonicOf = (wallMs: number): number => clock.monotonic() - (clock.now() - wallMs);
+    const { signal, isOwnerGone } = this.#parts;
     for (const name of await this.#names()) {
       const file = this.#fileOf(name);
-      const replay = { file, table, settledUntil, batchRows, monotonicOf };
-      for await (const block of replayFile(replay)) {
-        this.#rows += block.rows;
-        block.mayExist = this.#isWhole;
-        await give(block);
-        if (signal.aborted) return;
+      if (file.unreadable !== undefined) continue;
+      try {
+        await this.#readFile(file, settledUntil);
+      } catch (error) {
+        // One bad block of the disk must not keep the other files from the table.
+        file.unreadable = unreadableCode(error);
       }
+      if (signal.aborted) return;
       // The end of the replay waits for it, and throws.
       if (isOwnerGone) this.#finish(file).catch(() => undefined);
+    }
+  }
+
+  async #readFile(file: ReplayedFile, settledUntil: number): Promise<void> {
+    const { table, batchRows, clock, give, signal } = this.#parts;
+    const monotonicOf = (wallMs: number): number => clock.monotonic() - (clock.now() - wallMs);
+    const replay = { file, table, settledUntil, batchRows, monotonicOf };
+    for await (const block of replayFile(replay)) {
+      this.#rows += block.rows;
+      block.mayExist = this.#isWhole;
+      await give(block);
+      if (signal.aborted) return;
     }
   }
 
@@ -158,9 +177,9 @@ export class FolderReplay {
   }
 
   /** A standby that is promoted later may not have its rows. */
-  async #isToBeKept({ path, kept, damage }: ReplayedFile): Promise<boolean> {
+  async #isToBeKept({ path, staysInPlace, damage }: ReplayedFile): Promise<boolean> {
     const { keepMs, clock } = this.#parts;
-    if (keepMs === 0 || kept > 0 || damage !== undefined) return false;
+    if (keepMs === 0 || staysInPlace || damage !== undefined) return false;
     const { mtimeMs } = await stat(path);
     return clock.now() - mtimeMs < keepMs;
   }
@@ -169,6 +188,13 @@ export class FolderReplay {
   async #settled(file: ReplayedFile): Promise<void> {
     if (!this.#parts.signal.aborted) await file.settled();
   }
+}
+
+/** @returns the code of an error that stands for one file, and comes again @throws every other error */
+function unreadableCode(error: unknown): string {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (!UNREADABLE.has(code)) throw error;
+  return code;
 }
 
 /** Removes a folder with nothing left that matters; another one stays. @internal */

@@ -3,7 +3,7 @@ import { damagedPath } from './folder-names.js';
 
 /**
  * A segment that is being replayed. It goes once it was read to its end and all its rows are settled; a
- * damaged one is set aside then, and one with rows that fit no column stays.
+ * damaged one is set aside then, and one that can't be read, or has rows that fit no column, stays.
  *
  * @internal
  */
@@ -16,11 +16,18 @@ export class ReplayedFile {
   kept = 0;
   /** Why a part of it can't be read. */
   damage: string | undefined;
+  /** Code of the error with which the file system refused to read it. */
+  unreadable: string | undefined;
   /** Its last frame is cut off there. */
   tornAt: number | undefined;
   readonly #waiters: (() => void)[] = [];
 
   constructor(readonly path: string) {}
+
+  /** Another start may write what is left in it: nothing removes it or sets it aside. */
+  get staysInPlace(): boolean {
+    return this.kept > 0 || this.unreadable !== undefined;
+  }
 
   settle(rows: number): void {
     this.unsettled -= rows;
@@ -41,7 +48,7 @@ export class ReplayedFile {
 
   /** Frees its place, or sets it aside. @throws the file system's error */
   async finish(): Promise<void> {
-    if (this.kept > 0) return;
+    if (this.staysInPlace) return;
     if (this.damage === undefined) await unlink(this.path);
     else await rename(this.path, damagedPath(this.path));
   }

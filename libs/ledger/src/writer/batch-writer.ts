@@ -276,6 +276,8 @@ export class BatchWriter {
   /** Takes back at once what is not settled, oldest first: deliveries settle no row from now on. */
   takeBack(): Leftover[] {
     this.#isAbandoned = true;
+    // A recovery that goes on would take rows for written that are only counted as left, and remove their file.
+    this.#parts.source.stop();
     const deliveries = new Set([...this.#ended, ...this.#deliveries]);
     for (const delivery of deliveries) delivery.abandon();
     this.#held.abandon();
