@@ -59,7 +59,7 @@ export class JournalPlace {
   /** Folders made up to now: no two have one name, though another process renamed the first. */
   #folders = 0;
   #owner = '';
-  /** Files of folders that were lost, as long as rows are to be read back from them. */
+  /** Files of folders that were lost or handed over, as long as rows are to be read back from them. */
   #lost: JournalFile[] = [];
   /** What the last settled frame said. */
   #framed = 0;
@@ -150,7 +150,7 @@ export class JournalPlace {
     const { current } = this;
     if (current === undefined) return;
     current.folder.handOver();
-    current.segments.forget();
+    this.#lost.push(...current.segments.forget());
     this.current = undefined;
     this.#tell(false);
   }

@@ -46,6 +46,23 @@ describe('a journal whose server was promoted', () => {
     expect(test.journal.state).toBe('writing');
   });
 
+  it.each([false, true])(
+    'keeps no file open that it has handed over (reads: %s)',
+    async (reads) => {
+      const test = new JournalUnderTest(new MemoryFiles(), { keepMs: 60_000, reads });
+      for (let timeline = 1; timeline <= 5; timeline++) {
+        test.journal.noteServer({ systemIdentifier: 7n, timeline });
+        test.append(10);
+        await test.clock.turn();
+        test.settle(10);
+        await test.clock.advance(2000);
+      }
+      expect(test.files.openFiles).toBe(1);
+      test.journal.close();
+      expect(test.files.openFiles).toBe(0);
+    },
+  );
+
   it('leaves that to the next start once it has stopped', async () => {
     const test = new JournalUnderTest(new MemoryFiles(), { keepMs: 60_000 });
     test.journal.noteServer({ systemIdentifier: 7n, timeline: 1 });
