@@ -49,11 +49,14 @@ export interface LedgerSettings {
   batchSize?: number;
   /** Ms that the oldest entry waits at most, 1 to 3,600,000; default 1000. */
   flushMs?: number;
-  /** Entries that the channel holds at most, 1 to 10,000,000; default 10,000. */
+  /**
+   * Entries that the channel holds at most, 1 to 10,000,000; default 10,000. With `overflow: 'disk'` it bounds only
+   * entries that are not on disk, while the journal can't be written.
+   */
   bufferSize?: number;
   /** Batches written at once, each on its own connection, 1 to 256; default 1. */
   numWorkers?: number;
-  /** Bytes of waiting rows at most, 1 MiB to 8 GiB; default 256 MiB. */
+  /** Bytes of memory for waiting rows at most, 1 MiB to 8 GiB; default 256 MiB. */
   bufferMaxBytes?: number;
   /** Default `copy`; `insert` where the server takes no COPY. */
   strategy?: WriteStrategy;

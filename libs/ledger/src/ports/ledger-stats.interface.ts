@@ -159,11 +159,14 @@ export interface LedgerStats extends LedgerCounters, WriteCounts {
   readonly depth: number;
   /** Entries taken by a worker and not yet settled. */
   readonly inFlight: number;
-  /** Entries that the channel may hold. */
+  /** Entries that the channel may hold: `bufferSize`. With `overflow: 'disk'` it may hold more. */
   readonly capacity: number;
   /** Encoded bytes of all entries in the channel and in flight. */
   readonly bytes: number;
-  /** 0 to 1. */
+  /**
+   * 0 to 1: by entries or by bytes in memory, whichever is more. With `overflow: 'disk'` by memory that can't be given back,
+   * or by `journalMaxBytes`.
+   */
   readonly saturation: number;
   /** Age of the oldest unsettled entry in milliseconds; 0 if there is none. */
   readonly oldestEntryAgeMs: number;
