@@ -55,7 +55,7 @@ export class MeteredCalls {
     takeCall(reply);
     const at = new Date();
     const model = request?.model ?? null;
-    const meter = new CallMeter(endpoint, request);
+    const meter = new CallMeter(endpoint, request, http.largeBody);
     const caller = (http.caller ??= identifyCaller(request?.user || undefined, http.headers));
     const key = http.headers['idempotency-key'];
     http.meter = meter;
@@ -65,7 +65,7 @@ export class MeteredCalls {
     };
     http.bookLater = (end) =>
       this.lateCounts.add(meter, (used) => this.ledger.record(http.bookNow!(used, end)));
-    const { method, headers, rawBody: body, held } = http;
+    const { method, headers, rawBody: body, largeBody, held } = http;
     return this.relay.answer({
       caller: caller.userId,
       endpoint,
@@ -73,6 +73,7 @@ export class MeteredCalls {
       headers,
       body,
       json: request,
+      largeBody,
       meter,
       reply,
       held,

@@ -1,15 +1,12 @@
 import { openAiError, type HeldBytes } from '@app/openai';
 import { PayloadTooLargeException, ServiceUnavailableException } from '@nestjs/common';
 import type { Readable } from 'node:stream';
-import { JsonShape } from './json-shape.js';
 
 /** How a body is read. */
 export interface BodyReading {
   readonly maxBytes: number;
   /** As the request's head has it; undefined if the body comes in chunks. */
   readonly declaredBytes: number | undefined;
-  /** Whether its elements are counted as well. */
-  readonly isJson: boolean;
   readonly held: HeldBytes;
 }
 
@@ -17,20 +14,18 @@ export interface BodyReading {
  * Reads a body whole, and keeps no byte of one that there is no room for. Of a body that is given up
  * the rest is read and forgotten: most clients read no answer before they have sent all.
  *
- * @throws PayloadTooLargeException if it has too many bytes or elements
+ * @throws PayloadTooLargeException if it has too many bytes
  * @throws ServiceUnavailableException if the gateway, or the caller's half of it, is full
  */
 export async function readBody(payload: Readable, reading: BodyReading): Promise<Buffer> {
   const { maxBytes, declaredBytes = 0, held } = reading;
-  const shape = reading.isJson ? new JsonShape() : undefined;
   let bytes = 0;
   const check = (piece: Buffer): Error | undefined => {
     const known = Math.max(declaredBytes, bytes);
     bytes += piece.length;
     if (bytes > maxBytes) return tooLarge(`more than ${maxBytes} bytes`);
     if (bytes > known && !held.add(bytes - known)) return noRoom();
-    const fault = shape?.add(piece);
-    return fault === undefined ? undefined : tooLarge(fault);
+    return undefined;
   };
   const isTooLarge = declaredBytes > maxBytes;
   if (isTooLarge || !held.add(declaredBytes)) {

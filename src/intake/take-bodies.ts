@@ -1,14 +1,15 @@
 import {
+  LargeBodies,
   openAiError,
   whenOver,
   type BytesInFlight,
   type CallMeter,
   type HeldBytes,
+  type LargeBody,
 } from '@app/openai';
 import { UnsupportedMediaTypeException } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
-import { setImmediate as turn } from 'node:timers/promises';
 import { identifyCaller, type CallersRequest } from '../chat/caller.js';
 import { readBody } from './read-body.js';
 
@@ -18,8 +19,8 @@ import { readBody } from './read-body.js';
  */
 const JSON_TYPE = /^application\/([\w.+-]+\+)?json *(;|$)/;
 
-/** Parsing of what is smaller takes a few milliseconds at most. */
-const LARGE_BYTES = 512 * 1024;
+/** What is smaller is parsed at once, in a millisecond at most; the way to a thread and back takes as long. */
+const LARGE_BYTES = 64 * 1024;
 
 /** What bodies are taken. */
 export interface BodyRules {
@@ -33,7 +34,11 @@ export interface BodyRules {
 export type HoldingRequest = CallersRequest & {
   held?: HeldBytes;
   /** The body as it came. */
-  rawBody?: Buffer;
+  rawBody?: Buffer | undefined;
+  /** Set if that is large: `body` is then only what metering has to know. */
+  largeBody?: LargeBody;
+  /** While a thread has the body. */
+  reading?: Promise<LargeBody> | undefined;
   /** Of a call that was passed on. */
   meter?: CallMeter;
 };
@@ -54,9 +59,13 @@ export function takeBodies(server: FastifyInstance, rules: BodyRules): void {
     done(unsupported('Send the body unpacked, without content-encoding.'));
   });
   const parse = server.getDefaultJsonParser('error', 'error');
+  const largeBodies = new LargeBodies();
   server.addContentTypeParser(JSON_TYPE, (request, payload, done) => {
-    void take(request, payload, { ...rules, isJson: true }).then(
-      (bytes) => inItsTurn(bytes.length, () => void parse(request, bytes.toString('utf8'), done)),
+    void take(request, payload, rules).then(
+      (bytes) => {
+        if (bytes.length < LARGE_BYTES) return void parse(request, bytes.toString('utf8'), done);
+        readApart(request, largeBodies).then((json) => done(null, json), done);
+      },
       (error: Error) => done(error),
     );
   });
@@ -64,21 +73,8 @@ export function takeBodies(server: FastifyInstance, rules: BodyRules): void {
     const isTaken =
       rules.anyTypeRoute !== undefined && request.routeOptions.url === rules.anyTypeRoute;
     if (!isTaken) throw unsupported('Send JSON, as application/json.');
-    return take(request, payload, { ...rules, isJson: false });
+    return take(request, payload, rules);
   });
-}
-
-let lastLarge: Promise<void> = Promise.resolve();
-
-/**
- * Parses a large body in a turn of the event loop of its own, one after the other: of 16 MiB it takes
- * some 60 ms, and what came meanwhile is served before the next one.
- */
-function inItsTurn(bytes: number, parse: () => void): void {
-  if (bytes < LARGE_BYTES) return parse();
-  const next = (): Promise<void> => turn();
-  // Whatever becomes of one, the next one has its turn.
-  lastLarge = lastLarge.then(next).then(parse).then(next, next);
 }
 
 /** Opens what a call holds in memory, and gives it back once the call is over and settled. */
@@ -86,10 +82,13 @@ function holdFor(request: HoldingRequest, reply: FastifyReply, inFlight: BytesIn
   const held = inFlight.open(callerOf(request));
   request.held = held;
   whenOver(reply, () => {
-    const { meter } = request;
+    const { meter, reading } = request;
+    const release = (): void => held.release();
     // After its client has left, a call may go on for a while, to learn its usage.
-    if (meter && !meter.usage) void meter.settled.finally(() => held.release());
-    else held.release();
+    if (meter && !meter.usage) void meter.settled.finally(release);
+    // And a body may wait for its thread: who sends and leaves must not fill the memory.
+    else if (reading) void reading.then(release, release);
+    else release();
   });
 }
 
@@ -102,15 +101,32 @@ function callerOf(request: CallersRequest): string {
 async function take(
   request: HoldingRequest,
   payload: IncomingMessage,
-  { maxBytes, inFlight, isJson }: BodyRules & { isJson: boolean },
+  { maxBytes, inFlight }: BodyRules,
 ): Promise<Buffer> {
   const held = request.held ?? inFlight.open(request.ip);
   const { 'content-length': length } = request.headers;
   const declaredBytes = length === undefined ? undefined : Number(length);
-  request.rawBody = await readBody(payload, { maxBytes, declaredBytes, isJson, held });
-  // A call whose client has left was booked as such: it must not be handled as well.
-  if (request.raw.socket.destroyed) throw new Error('the client has left');
+  request.rawBody = await readBody(payload, { maxBytes, declaredBytes, held });
+  stopIfLeft(request);
   return request.rawBody;
+}
+
+/** Has a body read in a thread, which has the bytes meanwhile. */
+async function readApart(request: HoldingRequest, largeBodies: LargeBodies): Promise<unknown> {
+  const bytes = request.rawBody!;
+  request.rawBody = undefined;
+  request.reading = largeBodies.read(bytes, callerOf(request));
+  const largeBody = await request.reading;
+  request.reading = undefined;
+  stopIfLeft(request);
+  request.largeBody = largeBody;
+  request.rawBody = largeBody.bytes;
+  return largeBody.json;
+}
+
+/** A call whose client has left was booked as such: it must not be handled as well. */
+function stopIfLeft({ raw }: HoldingRequest): void {
+  if (raw.socket.destroyed) throw new Error('the client has left');
 }
 
 function unsupported(message: string): UnsupportedMediaTypeException {

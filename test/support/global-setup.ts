@@ -1,4 +1,6 @@
 import { startEmbeddedPostgres } from '@app/embedded-postgres';
+import { spawnSync } from 'node:child_process';
+import { statSync, readdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +18,7 @@ declare module 'vitest' {
  * that lives as long as the suite.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  transpileThreads();
   const given = process.env['LEDGER_TEST_DATABASE_URL'];
   if (given) {
     project.provide('databaseUrl', given);
@@ -39,4 +42,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await server.dispose();
     await rm(folder, { recursive: true, force: true });
   };
+}
+
+/** Threads run JavaScript, also where tests run TypeScript: makes that of their package if it is older. */
+function transpileThreads(): void {
+  const source = join('libs', 'openai', 'src');
+  const changedAt = readdirSync(source).map((name) => statSync(join(source, name)).mtimeMs);
+  const built = join('libs', 'openai', 'dist', 'large-body-thread.js');
+  const builtAt = statSync(built, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (builtAt > Math.max(...changedAt)) return;
+  spawnSync(process.execPath, ['scripts/transpile.js', 'libs/openai/tsconfig.lib.json']);
 }

@@ -1,6 +1,7 @@
 import { outputTextsOf, textsOf, type AnswerText } from './answer-texts.js';
 import { promptOf, type Endpoint } from './endpoints.js';
 import { fieldsOf, listOf, plainText, type Fields } from './fields.js';
+import type { LargeBody } from './large-bodies.js';
 import type { TokenUsage } from './normalise-usage.js';
 import { Tokenizer } from './tokenizer.js';
 import { UsageTally } from './usage-tally.js';
@@ -64,6 +65,8 @@ export class CallMeter {
   constructor(
     private readonly endpoint: Endpoint,
     private readonly request: unknown,
+    /** Of a request that is large: its prompt is counted from there. */
+    private readonly largeBody?: LargeBody,
   ) {
     this.settled = new Promise((resolve) => (this.done = resolve));
   }
@@ -204,6 +207,7 @@ export class CallMeter {
   }
 
   private async countPrompt(): Promise<number> {
+    if (this.largeBody) return this.largeBody.countPrompt(this.endpoint.name);
     const { texts, markTokens } = promptOf(this.endpoint, this.request);
     return markTokens + (await this.count(texts));
   }

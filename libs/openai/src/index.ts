@@ -3,6 +3,7 @@ export { CallMeter, type CallUsage } from './call-meter.js';
 export { callRequest, namesIn, type CallRequest } from './call-request.schema.js';
 export { endpoints, freeEndpoint, type Endpoint } from './endpoints.js';
 export { HttpUpstream } from './http-upstream.js';
+export { LargeBodies, type LargeBody } from './large-bodies.js';
 export { LateCounts } from './late-counts.js';
 export { LoopbackProvider } from './loopback.provider.js';
 export { openAiError } from './openai-error.js';

@@ -8,20 +8,33 @@ interface MemberSpan {
   readonly end: number;
 }
 
+/** A change of a text: what stands between two places is replaced. */
+export interface Splice {
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+}
+
 /**
- * Sets a member of an object in its JSON text, and leaves every other character as it is.
+ * How to set a member of an object in its JSON text, and leave every other character as it is.
  *
  * @param text valid JSON of an object; UTF-16, or bytes as Latin-1
  * @param value JSON
  */
-export function withMember(text: string, key: string, value: string): string {
-  const spans = membersOf(text).filter((span) => span.key === key);
-  const last = spans.at(-1);
+export function memberSplice(text: string, key: string, value: string): Splice {
+  const spans = membersOf(text);
+  const last = spans.findLast((span) => span.key === key);
   // Of two members of one name most readers take the last.
-  if (last) return text.slice(0, last.valueStart) + value + text.slice(last.end);
+  if (last) return { from: last.valueStart, to: last.end, text: value };
   const open = text.indexOf('{') + 1;
-  const isEmpty = /^\s*\}/.test(text.slice(open, open + 64)) || membersOf(text).length === 0;
-  return `${text.slice(0, open)}${JSON.stringify(key)}:${value}${isEmpty ? '' : ','}${text.slice(open)}`;
+  const comma = spans.length === 0 ? '' : ',';
+  return { from: open, to: open, text: `${JSON.stringify(key)}:${value}${comma}` };
+}
+
+/** Sets a member of an object in its JSON text; `memberSplice` has the rules. */
+export function withMember(text: string, key: string, value: string): string {
+  const splice = memberSplice(text, key, value);
+  return text.slice(0, splice.from) + splice.text + text.slice(splice.to);
 }
 
 /** Takes a member out of an object's JSON text, its comma too, and leaves every other character. */

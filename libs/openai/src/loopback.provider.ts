@@ -3,25 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inTurns } from './in-turns.js';
 import { openAiError } from './openai-error.js';
-import { textIn } from './answer-texts.js';
 import { endpoints } from './endpoints.js';
-import { loopbackRequest, type LoopbackRequest } from './loopback-request.schema.js';
-import { openAiValidationPipe } from './openai-validation.pipe.js';
-import { promptOfChat } from './prompt.js';
+import { planEcho, type EchoPlan } from './plan-echo.js';
 import { Tokenizer, type Piece } from './tokenizer.js';
 import { Upstream, type UpstreamAnswer, type UpstreamCall } from './upstream.js';
 
-/**
- * Characters of a stop. V8 looks for up to 250 of them in time that grows with the text, and for
- * more in time that grows with text times stop: hours for a body of 16 MB.
- * Source: `kBMMaxShift` in https://github.com/v8/v8/blob/main/src/strings/string-search.h
- */
-const LONGEST_STOP = 128;
-
-const CHECK = { type: 'body', schema: loopbackRequest } as const;
-
-/** Characters of an answer in one body, of all choices together; a stream may have any number. */
-const MAX_BODY_LENGTH = 16 * 1024 * 1024;
 /** Characters that are collected before they are made into bytes: a text of millions of pieces is many times its size. */
 const COLLECTED_LENGTH = 64 * 1024;
 
@@ -31,7 +17,6 @@ class EchoedAnswer {
   finishReason: 'stop' | 'length' = 'stop';
 
   constructor(
-    readonly promptTokens: number,
     private readonly said: Iterable<Piece>,
     private readonly limits: { readonly tokens: number; readonly tokenMs: number },
     private readonly signal: AbortSignal,
@@ -69,62 +54,33 @@ export class LoopbackProvider extends Upstream {
   /**
    * Answers chat completions. The same request gets the same answer.
    *
-   * @throws BadRequestException if the request is wrong, or a stop has more than 128 characters
+   * @throws BadRequestException if the request is wrong, a stop has more than 128 characters, or an
+   *   answer that is no stream would have more than 1,048,576 characters in all its choices
    * @throws NotFoundException for any other call
    */
-  async send({ path, json }: UpstreamCall, signal: AbortSignal): Promise<UpstreamAnswer> {
+  async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamAnswer> {
+    const { path } = call;
     if (path !== endpoints.chat.path) {
       const message = `The built-in provider has no ${path}; set UPSTREAM_BASE_URL.`;
       throw new NotFoundException(openAiError(message, { code: 'not_found' }));
     }
-    const request = await this.check(json);
-    const answer = await this.answer(request, signal);
-    const isStream = request.stream === true;
+    const { plan, fault } = await (call.largeBody?.planEcho() ?? planEcho(call.json));
+    if (!plan) throw new BadRequestException(openAiError(fault.message, { param: fault.param }));
+    const tokenizer = await Tokenizer.load(plan.model);
+    const limits = { tokens: plan.maxTokens, tokenMs: this.tokenMs };
+    const answer = new EchoedAnswer(tokenizer.split(plan.said), limits, signal);
+    const { isStream } = plan;
     const type = isStream ? 'text/event-stream; charset=utf-8' : 'application/json; charset=utf-8';
     return {
       statusCode: 200,
       headers: { 'content-type': type, ...(isStream ? { 'cache-control': 'no-cache' } : {}) },
-      body: isStream ? inChunks(request, answer) : atOnce(request, answer),
+      body: isStream ? inChunks(plan, answer) : atOnce(plan, answer),
     };
   }
-
-  private async check(json: unknown): Promise<LoopbackRequest> {
-    const checked: unknown = await openAiValidationPipe.transform(json, CHECK);
-    return checked as LoopbackRequest;
-  }
-
-  private async answer(request: LoopbackRequest, signal: AbortSignal): Promise<EchoedAnswer> {
-    const tokenizer = await Tokenizer.load(request.model);
-    const said = cutAtStop(echo(request), request.stop);
-    if (request.stream !== true && said.length * (request.n ?? 1) > MAX_BODY_LENGTH) {
-      const rule = `the answer would have more than ${MAX_BODY_LENGTH} characters; ask for a stream`;
-      throw new BadRequestException(openAiError(rule, { param: 'n' }));
-    }
-    const { texts, markTokens } = promptOfChat(request);
-    const promptTokens = markTokens + (await tokenizer.countAll(texts));
-    const tokens = request.max_completion_tokens ?? request.max_tokens ?? Infinity;
-    const limits = { tokens, tokenMs: this.tokenMs };
-    return new EchoedAnswer(promptTokens, tokenizer.split(said), limits, signal);
-  }
-}
-
-function echo({ messages }: LoopbackRequest): string {
-  const last = messages.findLast((message) => message.role === 'user') ?? messages.at(-1);
-  return `You said: ${last ? textIn(last.content) : ''}`;
-}
-
-function cutAtStop(text: string, stop: LoopbackRequest['stop']): string {
-  const marks = (typeof stop === 'string' ? [stop] : (stop ?? [])).filter((mark) => mark !== '');
-  if (marks.some((mark) => mark.length > LONGEST_STOP)) {
-    const rule = `stop: at most ${LONGEST_STOP} characters`;
-    throw new BadRequestException(openAiError(rule, { param: 'stop' }));
-  }
-  const ends = marks.map((mark) => text.indexOf(mark)).filter((at) => at >= 0);
-  return text.slice(0, Math.min(text.length, ...ends));
 }
 
 /** The whole answer in one body, once for each of the `n` choices asked for. */
-async function* atOnce(request: LoopbackRequest, answer: EchoedAnswer): AsyncGenerator<Uint8Array> {
+async function* atOnce(plan: EchoPlan, answer: EchoedAnswer): AsyncGenerator<Uint8Array> {
   const parts: Buffer[] = [];
   let text = '';
   let tokens = 0;
@@ -137,45 +93,41 @@ async function* atOnce(request: LoopbackRequest, answer: EchoedAnswer): AsyncGen
   }
   const content = Buffer.concat([...parts, Buffer.from(text, 'utf16le')]).toString('utf16le');
   const message = { role: 'assistant', content, refusal: null };
-  const choices = choicesOf(request, { message }, answer.finishReason);
-  const usage = usageOf(answer.promptTokens, tokens * choices.length);
-  const head = headOf(request, 'chat.completion');
+  const choices = choicesOf(plan, { message }, answer.finishReason);
+  const usage = usageOf(plan.promptTokens, tokens * choices.length);
+  const head = headOf(plan, 'chat.completion');
   yield Buffer.from(JSON.stringify({ ...head, choices, usage }));
 }
 
 /** The answer as events: the role, the text piece by piece, why it ended, the usage, `[DONE]`. */
-async function* inChunks(
-  request: LoopbackRequest,
-  answer: EchoedAnswer,
-): AsyncGenerator<Uint8Array> {
-  const head = headOf(request, 'chat.completion.chunk');
-  const withUsage = request.stream_options?.include_usage === true;
+async function* inChunks(plan: EchoPlan, answer: EchoedAnswer): AsyncGenerator<Uint8Array> {
+  const head = headOf(plan, 'chat.completion.chunk');
   const event = (chunk: object): string => `data: ${JSON.stringify({ ...head, ...chunk })}\n\n`;
   const toAll = (delta: object, finish: string | null = null): Uint8Array => {
-    const choices = choicesOf(request, { delta }, finish);
-    const usage = withUsage ? { usage: null } : {};
+    const choices = choicesOf(plan, { delta }, finish);
+    const usage = plan.tellsUsage ? { usage: null } : {};
     return Buffer.from(choices.map((each) => event({ choices: [each], ...usage })).join(''));
   };
   let tokens = 0;
   yield toAll({ role: 'assistant', content: '', refusal: null });
   for await (const piece of answer.pieces()) {
-    tokens += piece.tokens * (request.n ?? 1);
+    tokens += piece.tokens * plan.choices;
     yield toAll({ content: piece.text });
   }
   yield toAll({}, answer.finishReason);
-  const usage = usageOf(answer.promptTokens, tokens);
-  yield Buffer.from(`${withUsage ? event({ choices: [], usage }) : ''}data: [DONE]\n\n`);
+  const usage = usageOf(plan.promptTokens, tokens);
+  yield Buffer.from(`${plan.tellsUsage ? event({ choices: [], usage }) : ''}data: [DONE]\n\n`);
 }
 
-function headOf({ model }: LoopbackRequest, object: string): object {
+function headOf({ model }: EchoPlan, object: string): object {
   const id = `chatcmpl-${randomUUID().replaceAll('-', '').slice(0, 29)}`;
   const created = Math.floor(Date.now() / 1000);
   return { id, object, created, model, system_fingerprint: 'fp_loopback' };
 }
 
-function choicesOf({ n }: LoopbackRequest, said: object, finish: string | null): object[] {
+function choicesOf({ choices }: EchoPlan, said: object, finish: string | null): object[] {
   const rest = { logprobs: null, finish_reason: finish };
-  return Array.from({ length: n ?? 1 }, (_, index) => ({ index, ...said, ...rest }));
+  return Array.from({ length: choices }, (_, index) => ({ index, ...said, ...rest }));
 }
 
 function usageOf(prompt: number, completion: number): object {

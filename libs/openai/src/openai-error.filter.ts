@@ -3,6 +3,9 @@ import { BaseExceptionFilter } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isOpenAiError, openAiError } from './openai-error.js';
 
+/** Seconds after which a client may ask again where there was no room. */
+const RETRY_AFTER_S = 1;
+
 /** Writes errors below `/v1/` as OpenAI's API does; others stay as Nest and Terminus write them. */
 @Catch()
 export class OpenAiErrorFilter extends BaseExceptionFilter {
@@ -14,7 +17,9 @@ export class OpenAiErrorFilter extends BaseExceptionFilter {
     const reply = http.getResponse<FastifyReply>();
     if (!request.url.startsWith('/v1/') || reply.sent) return super.catch(exception, host);
     const status = statusOf(exception);
-    if (status >= 500) this.logger.error(exception);
+    // That there is no room just now is no fault, and may be said a thousand times a second.
+    if (status >= 500 && status !== 503) this.logger.error(exception);
+    if (status === 503) void reply.header('retry-after', RETRY_AFTER_S);
     // A body that is too long: Fastify would close the connection while it comes, so that most
     // clients fail to write and never read the answer. Kept open, the rest is read and forgotten.
     if (status === 413) void reply.removeHeader('connection');

@@ -1,4 +1,5 @@
 import { BadRequestException, StandardSchemaValidationPipe } from '@nestjs/common';
+import { describeIssues } from './describe-issues.js';
 import { openAiError } from './openai-error.js';
 
 type Issues = Parameters<
@@ -22,17 +23,7 @@ class ValidationPipe extends StandardSchemaValidationPipe {
  */
 export const openAiValidationPipe = new ValidationPipe({
   exceptionFactory: (issues: Issues) => {
-    const faults = issues.map((issue) => ({ field: fieldOf(issue.path), rule: issue.message }));
-    const message = faults.map(({ field, rule }) => `${field}: ${rule}`).join('; ');
-    return new BadRequestException(openAiError(message, { param: faults[0]?.field }));
+    const { message, param } = describeIssues(issues);
+    return new BadRequestException(openAiError(message, { param }));
   },
 });
-
-/** Spells a path as OpenAI does: `messages[0].role`. */
-function fieldOf(path: Issues[number]['path']): string {
-  const keys = (path ?? []).map((part) => (typeof part === 'object' ? part.key : part));
-  const field = keys
-    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
-    .join('');
-  return field.replace(/^\./, '') || 'body';
-}

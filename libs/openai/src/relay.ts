@@ -8,6 +8,7 @@ import type { CallMeter } from './call-meter.js';
 import type { Endpoint } from './endpoints.js';
 import { fieldsOf } from './fields.js';
 import { noAnswer } from './http-upstream.js';
+import type { LargeBody } from './large-bodies.js';
 import { Lingering } from './lingering.js';
 import { withMember } from './json-members.js';
 import { Passage } from './passage.js';
@@ -29,6 +30,8 @@ export interface Exchange {
   /** As it came, and what it says. */
   readonly body: Buffer | undefined;
   readonly json: unknown;
+  /** Set if the body is large: `json` is then what is known of it. */
+  readonly largeBody?: LargeBody | undefined;
   readonly meter: CallMeter;
   readonly reply: FastifyReply;
   /** What the call holds in memory. Without it there is room for everything. */
@@ -92,8 +95,8 @@ export class Relay implements BeforeApplicationShutdown {
 
   /** Asks a stream for its usage; an upstream that refuses to tell is asked again as the client did. */
   private async ask(exchange: Exchange, signal: AbortSignal): Promise<UpstreamAnswer> {
-    const { endpoint, method, headers, body, json } = exchange;
-    const call: UpstreamCall = { method, path: endpoint.path, headers, body, json };
+    const { endpoint, method, headers, body, json, largeBody } = exchange;
+    const call: UpstreamCall = { method, path: endpoint.path, headers, body, json, largeBody };
     if (!asksInSecret(exchange)) return this.upstream.send(call, signal);
     const answer = await this.upstream.send(askingForUsage(call), signal);
     if (!UNKNOWN_FIELD.has(answer.statusCode)) return answer;
@@ -127,14 +130,15 @@ function asksInSecret({ endpoint, body, json }: Exchange): boolean {
 function askingForUsage(call: UpstreamCall): UpstreamCall {
   const json = fieldsOf(call.json);
   const { stream_options: given } = json;
-  const text = call.body!.toString('latin1');
   const options = { ...fieldsOf(given), include_usage: true };
+  const body = call.largeBody?.askingForUsage() ?? withOptions(call.body!, options);
+  return { ...call, body, json: { ...json, stream_options: options } };
+}
+
+function withOptions(body: Buffer, options: object): Buffer {
+  // As Latin-1 each byte is a character.
   const value = Buffer.from(JSON.stringify(options)).toString('latin1');
-  return {
-    ...call,
-    body: Buffer.from(withMember(text, 'stream_options', value), 'latin1'),
-    json: { ...json, stream_options: options },
-  };
+  return Buffer.from(withMember(body.toString('latin1'), 'stream_options', value), 'latin1');
 }
 
 /** Reads a refusal, and gives it back to be read again. */

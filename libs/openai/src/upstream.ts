@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { LargeBody } from './large-bodies.js';
 
 /** One call of an upstream. */
 export interface UpstreamCall {
@@ -9,8 +10,10 @@ export interface UpstreamCall {
   readonly headers: IncomingHttpHeaders;
   /** As the caller wrote it, byte by byte; undefined for a call without one. */
   readonly body: Buffer | undefined;
-  /** What the body says, for an upstream in this process. */
+  /** What the body says, for an upstream in this process; of a large body only some of it. */
   readonly json: unknown;
+  /** Set if the body is large. */
+  readonly largeBody?: LargeBody | undefined;
 }
 
 /** What an upstream answers, its body not yet read. */

@@ -1,0 +1,90 @@
+import { endpoints, promptOf } from './endpoints.js';
+import { fieldsOf, type Fields } from './fields.js';
+import { memberSplice, type Splice } from './json-members.js';
+import { faultOfShape } from './json-shape.js';
+import { planEcho, type PlannedEcho } from './plan-echo.js';
+import { Tokenizer } from './tokenizer.js';
+
+/**
+ * What is done with a large body in a thread. Nothing here imports Nest: each thread would load it.
+ */
+
+/** Characters of a name that are told; longer ones are refused all the same. */
+const MAX_NAME_LENGTH = 1024;
+
+/** What the event loop has to know of a body to meter and to pass it on. */
+export interface BodyFacts {
+  /** `model`, `user`, `stream` and `stream_options.include_usage`, as they stand in the body. */
+  readonly json: unknown;
+  /** How the body's bytes are made to ask a stream for its usage, if they do not. */
+  readonly askForUsage: Splice | undefined;
+}
+
+/** Facts, or the status and the words of a refusal. */
+export type ReadBody =
+  | { readonly facts: BodyFacts; readonly fault?: undefined }
+  | { readonly facts?: undefined; readonly fault: { status: 400 | 413; message: string } };
+
+/** Parses a body and finds what metering needs. Never throws. */
+export function readLargeBody(bytes: Buffer): ReadBody {
+  const tooMuch = faultOfShape(bytes);
+  if (tooMuch) return { fault: { status: 413, message: `The body is too large: ${tooMuch}.` } };
+  let json: unknown;
+  try {
+    json = parse(bytes);
+  } catch {
+    return { fault: { status: 400, message: 'The body is not valid JSON.' } };
+  }
+  return { facts: { json: namesOf(json), askForUsage: usageSpliceOf(bytes, json) } };
+}
+
+/** Tokens of a body's prompt, as the model that it names counts them. */
+export async function countLargePrompt(bytes: Buffer, endpoint: string): Promise<number> {
+  const json = fieldsOf(parse(bytes));
+  const { texts, markTokens } = promptOf(endpoints[endpoint as keyof typeof endpoints], json);
+  const tokenizer = await Tokenizer.load(typeof json.model === 'string' ? json.model : '');
+  return markTokens + countHere(tokenizer, texts);
+}
+
+/** What the built-in provider has to know of a body. */
+export async function planLargeEcho(bytes: Buffer): Promise<PlannedEcho> {
+  return planEcho(parse(bytes), countHere);
+}
+
+function countHere(tokenizer: Tokenizer, texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + tokenizer.count(text), 0);
+}
+
+function parse(bytes: Buffer): unknown {
+  // With a byte order mark, which the parser of small bodies takes as well.
+  return JSON.parse(bytes.toString('utf8').replace(/^\ufeff/, ''));
+}
+
+function namesOf(json: unknown): unknown {
+  if (Array.isArray(json)) return [];
+  if (typeof json !== 'object' || json === null) return shortOf(json);
+  const { model, user, stream, stream_options: options } = json as Fields;
+  const { include_usage: asks } = fieldsOf(options);
+  return {
+    model: shortOf(model),
+    user: shortOf(user),
+    stream: shortOf(stream),
+    stream_options: { include_usage: shortOf(asks) },
+  };
+}
+
+/** A value by which a schema decides as by the whole one. */
+function shortOf(value: unknown): unknown {
+  if (typeof value === 'string') return value.slice(0, MAX_NAME_LENGTH);
+  if (Array.isArray(value)) return [];
+  return typeof value === 'object' && value !== null ? {} : value;
+}
+
+/** In bytes: as Latin-1 each byte is a character. */
+function usageSpliceOf(bytes: Buffer, json: unknown): Splice | undefined {
+  const { stream, stream_options: options } = fieldsOf(json);
+  const given = fieldsOf(options);
+  if (stream !== true || given.include_usage === true) return undefined;
+  const value = Buffer.from(JSON.stringify({ ...given, include_usage: true })).toString('latin1');
+  return memberSplice(bytes.toString('latin1'), 'stream_options', value);
+}
