@@ -97,6 +97,9 @@ describe.skipIf(!hasChromium)('the dashboard in Chromium', { timeout: 300_000 },
       expect([sum, verdict]).toEqual([total, '✓ adds up']);
       expect(total).toBeGreaterThan(0);
     }
+    // Without a journal nothing of it is shown.
+    expect(await desk.locator('#journal-tile').isVisible()).toBe(false);
+    expect(await desk.getByText('recovered', { exact: true }).isVisible()).toBe(false);
     const settings = desk.locator('#settings');
     await expect(settings.getByRole('row', { name: /flushMs/ }).textContent()).resolves.toBe(
       'flushMs500 msenvironment',
@@ -121,6 +124,37 @@ describe.skipIf(!hasChromium)('the dashboard in Chromium', { timeout: 300_000 },
         .toBeLessThan(width);
       if (width === 360) await picture(desk, 'phone');
     }
+    expect(desk.list).toEqual([]);
+  });
+
+  it('shows the journal, and what was recovered from a run that was killed', async () => {
+    const { url, environment } = await start(inject('databaseUrl'), {
+      LEDGER_ASYNC_JOURNAL_DIR: join(folder, 'journal'),
+      LEDGER_ASYNC_BATCH_SIZE: '5000',
+      LEDGER_ASYNC_FLUSH_MS: '60000',
+    });
+    load = new ChatLoad(url, 2);
+    let desk = await look(url);
+    const tile = desk.locator('#journal-tile');
+    await tile.getByText('1 file', { exact: false }).waitFor();
+    await untilFigure(desk, 'journalBytes', (bytes) => bytes > 0);
+    await desk.setViewportSize({ width: 360, height: 780 });
+    await expect.poll(() => desk.evaluate<number>(OVERFLOW), PATIENCE).toBeLessThanOrEqual(0);
+    await untilFigure(desk, 'offered', (count) => count > 10);
+    await gateway?.end('SIGKILL');
+    await load.stop();
+    await page?.context().close();
+
+    gateway = await GatewayProcess.spawn(environment);
+    await gateway.url();
+    desk = await look(url);
+    const recovered = desk.locator('.term', { hasText: 'recovered' }).locator('b');
+    await expect.poll(() => recovered.textContent(), PATIENCE).not.toBe('0');
+    for (const { total, sum, verdict } of await sumsOf(desk)) {
+      expect([sum, verdict]).toEqual([total, '✓ adds up']);
+    }
+    const facts = await desk.locator('#facts').textContent();
+    expect(facts).toMatch(/Recovered from earlier runs[1-9]\d* entries, [01] torn files/);
     expect(desk.list).toEqual([]);
   });
 

@@ -26,15 +26,20 @@ export async function untilFigure(of: Page, slot: string, isRight: (value: numbe
   await expect.poll(async () => isRight(await figure(of, slot)), PATIENCE).toBe(true);
 }
 
+function sumOfFigures(lines: readonly string[]): number {
+  return lines
+    .filter((line) => /^[\d,]+$/.test(line))
+    .reduce((sum, line) => sum + Number(line.replaceAll(',', '')), 0);
+}
+
 /** Both sums as the page shows them at one moment, computed anew from what it shows. */
 export async function sumsOf(of: Page): Promise<{ total: number; sum: number; verdict: string }[]> {
   const texts = await of.locator('.sum').allInnerTexts();
   return texts.map((text) => {
     const lines = text.split('\n').map((line) => line.trim());
-    const [total = NaN, ...values] = lines
-      .filter((line) => /^[\d,]+$/.test(line))
-      .map((line) => Number(line.replaceAll(',', '')));
-    const sum = values.reduce((a, b) => a + b, 0);
+    const equals = lines.indexOf('=');
+    const total = sumOfFigures(lines.slice(0, equals));
+    const sum = sumOfFigures(lines.slice(equals));
     return { total, sum, verdict: lines.find((line) => line.includes('add')) ?? '' };
   });
 }

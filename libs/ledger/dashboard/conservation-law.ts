@@ -7,16 +7,19 @@ interface Term {
   readonly label: string;
   readonly tone: Tone;
   readonly read: (now: DashboardNow) => number;
+  /** Left out without a journal. */
+  readonly isOfJournal?: true;
 }
 
 interface Law {
-  readonly total: Term;
+  /** What comes in: their sum is that of the terms. */
+  readonly totals: readonly Term[];
   readonly terms: readonly Term[];
 }
 
 const LAWS: readonly Law[] = [
   {
-    total: { label: 'offered', tone: 'muted', read: (now) => now.offered },
+    totals: [{ label: 'offered', tone: 'muted', read: (now) => now.offered }],
     terms: [
       { label: 'queued', tone: 'in', read: (now) => now.queued },
       { label: 'dropped', tone: 'bad', read: (now) => now.dropped },
@@ -26,7 +29,10 @@ const LAWS: readonly Law[] = [
     ],
   },
   {
-    total: { label: 'queued', tone: 'in', read: (now) => now.queued },
+    totals: [
+      { label: 'queued', tone: 'in', read: (now) => now.queued },
+      { label: 'recovered', tone: 'muted', read: (now) => now.recovered, isOfJournal: true },
+    ],
     terms: [
       { label: 'written', tone: 'out', read: (now) => now.written },
       { label: 'duplicate', tone: 'muted', read: (now) => now.duplicate },
@@ -49,39 +55,28 @@ export function showConservationLaw(): (now: DashboardNow) => void {
 class Sum {
   readonly element: HTMLElement;
   readonly #law: Law;
-  readonly #boxes: readonly HTMLElement[];
+  readonly #boxes: readonly TermBox[];
   readonly #shares: readonly HTMLElement[];
   readonly #check = make('span', { class: 'check' });
 
   constructor(law: Law) {
     this.#law = law;
-    this.#boxes = [law.total, ...law.terms].map(({ label, tone }, index) =>
-      make(
-        'div',
-        { class: `term tone-${tone}${index === 0 ? ' total' : ''}` },
-        make('b', { text: '–' }),
-        make('span', { text: label }),
-      ),
-    );
+    this.#boxes = [
+      ...law.totals.map((term, index) => new TermBox(term, index === 0 ? '' : '+', ' total')),
+      ...law.terms.map((term, index) => new TermBox(term, index === 0 ? '=' : '+', '')),
+    ];
     this.#shares = law.terms.map(({ tone }) => make('span', { class: `tone-${tone}` }));
     const bar = make('div', { class: 'shares' }, ...this.#shares);
     bar.setAttribute('aria-hidden', 'true');
-    const parts = this.#boxes.flatMap((box, index) => {
-      const sign = index === 0 ? '' : index === 1 ? '=' : '+';
-      return sign === '' ? [box] : [make('span', { class: 'operator', text: sign }), box];
-    });
+    const parts = this.#boxes.flatMap(({ elements }) => elements);
     this.element = make('div', { class: 'sum' }, ...parts, this.#check, bar);
   }
 
   update(now: DashboardNow): void {
+    for (const box of this.#boxes) box.update(now);
     const values = this.#law.terms.map(({ read }) => read(now));
-    const total = this.#law.total.read(now);
-    [total, ...values].forEach((value, index) => {
-      const box = this.#boxes[index]!;
-      setText(box.firstElementChild!, grouped(value));
-      box.classList.toggle('zero', value === 0);
-    });
-    const isTrue = values.reduce((sum, value) => sum + value, 0) === total;
+    const total = sumOf(this.#law.totals.map(({ read }) => read(now)));
+    const isTrue = sumOf(values) === total;
     setText(this.#check, isTrue ? '✓ adds up' : '✗ does not add up');
     setData(this.#check, 'level', isTrue ? 'up' : 'down');
     this.#shares.forEach((share, index) => {
@@ -90,4 +85,33 @@ class Sum {
       share.style.flexGrow = String(part === 0 ? 0 : Math.max(0.004, part));
     });
   }
+}
+
+/** A figure with its name, and the sign before it. */
+class TermBox {
+  readonly elements: readonly HTMLElement[];
+  readonly #term: Term;
+  readonly #figure = make('b', { text: '–' });
+  readonly #box: HTMLElement;
+
+  constructor(term: Term, sign: '' | '=' | '+', role: string) {
+    this.#term = term;
+    const { tone, label } = term;
+    const name = make('span', { text: label });
+    this.#box = make('div', { class: `term tone-${tone}${role}` }, this.#figure, name);
+    const signs = sign === '' ? [] : [make('span', { class: 'operator', text: sign })];
+    this.elements = [...signs, this.#box];
+  }
+
+  update(now: DashboardNow): void {
+    const value = this.#term.read(now);
+    setText(this.#figure, grouped(value));
+    this.#box.classList.toggle('zero', value === 0);
+    const isHidden = this.#term.isOfJournal === true && now.journal === null;
+    for (const element of this.elements) element.hidden = isHidden;
+  }
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
 }

@@ -2,6 +2,7 @@ import type { DashboardNow, DashboardPoint } from '../src/dashboard/dashboard-fr
 import type { SaturationMarks } from './charts.js';
 import { byId, fill, setData } from './elements.js';
 import { compact, duration, grouped, percent } from './format.js';
+import { showJournal } from './journal-tile.js';
 
 /** Fills the tiles: what is true now. */
 export function showFigures(
@@ -17,6 +18,7 @@ export function showFigures(
   showLag(now);
   showForecast(now);
   showLosses(now, point);
+  showJournal(now);
 }
 
 function rateText(perSecond: number | null): string {

@@ -1,6 +1,7 @@
 import type { DashboardHello, DashboardNow } from '../src/dashboard/dashboard-frame.interface.js';
 import { byId, make, setText } from './elements.js';
 import { bytesText, clockText, compact, durationText, grouped, sentence } from './format.js';
+import { journalText, notDurableText, recoveredText } from './journal-tile.js';
 
 type Settings = DashboardHello['settings'];
 
@@ -58,8 +59,8 @@ export function showAdvice(advice: DashboardNow['advice']): void {
   byId('advice').replaceChildren(...(items.length > 0 ? items : [none]));
 }
 
-/** The facts below the advice, in their order. */
-const FACTS: readonly (readonly [string, (now: DashboardNow) => string])[] = [
+/** The facts below the advice, in their order; one that is undefined is not shown. */
+const FACTS: readonly (readonly [string, (now: DashboardNow) => string | undefined])[] = [
   ['Database', ({ database }) => (database === 'up' ? 'answers' : 'does not answer')],
   ['Last flush', lastFlushText],
   ['Batches in the last 10 s', recentText],
@@ -70,6 +71,9 @@ const FACTS: readonly (readonly [string, (now: DashboardNow) => string])[] = [
   ['Written, not stored', ({ notStored }) => grouped(notStored)],
   ['Memos cut, attributes left out', cutText],
   ['Errors in callbacks and mappers', errorsText],
+  ['Journal', journalText],
+  ['Recovered from earlier runs', recoveredText],
+  ['Answered before durable', notDurableText],
 ];
 
 function lastFlushText({ lastFlush }: DashboardNow): string {
@@ -97,8 +101,16 @@ function errorsText({ callbackErrors, mapperErrors }: DashboardNow): string {
 
 /** Builds the list of facts. @returns a function that fills it */
 export function showFacts(): (now: DashboardNow) => void {
-  const values = FACTS.map(() => make('dd', { text: '–' }));
-  const children = FACTS.flatMap(([label], index) => [make('dt', { text: label }), values[index]!]);
-  byId('facts').append(...children);
-  return (now) => FACTS.forEach(([, read], index) => setText(values[index]!, read(now)));
+  const pairs = FACTS.map(([label, read]) => {
+    const name = make('dt', { text: label });
+    return { name, value: make('dd', { text: '–' }), read };
+  });
+  byId('facts').append(...pairs.flatMap(({ name, value }) => [name, value]));
+  return (now) => {
+    for (const { name, value, read } of pairs) {
+      const text = read(now);
+      name.hidden = value.hidden = text === undefined;
+      setText(value, text ?? '');
+    }
+  };
 }

@@ -1,0 +1,45 @@
+import type { DashboardNow } from '../src/dashboard/dashboard-frame.interface.js';
+import { byId, fill, setData } from './elements.js';
+import { bytesText, durationText, grouped } from './format.js';
+
+type Journal = NonNullable<DashboardNow['journal']>;
+
+/** Fills the tile of the journal; a ledger without one has no such tile. */
+export function showJournal({ journal }: DashboardNow): void {
+  byId('journal-tile').hidden = journal === null;
+  if (journal === null) return;
+  const [figure = '', unit = ''] = bytesText(journal.bytes).split(' ');
+  fill('journalBytes', figure);
+  fill('journalUnit', unit);
+  fill('journalMore', moreOf(journal));
+  setData(byId('journal-tile'), 'level', journal.state === 'degraded' ? 'degraded' : 'up');
+}
+
+/** What matters most: that nothing is on file, else what would be lost now. */
+function moreOf({ state, reason, files, unsyncedRows }: Journal): string {
+  if (state === 'degraded') return `degraded: ${reason ?? 'unknown'}`;
+  const waiting = `${grouped(unsyncedRows)} unsynced`;
+  return state === 'asynchronous' ? `slow disk, ${waiting}` : `${filesText(files)}, ${waiting}`;
+}
+
+/** One line of the details; undefined without a journal. */
+export function journalText({ journal }: DashboardNow): string | undefined {
+  if (journal === null) return undefined;
+  const { state, files, lastWriteMs } = journal;
+  return `${state}, ${filesText(files)}, last write ${durationText(lastWriteMs)}`;
+}
+
+/** What this run found of earlier ones; undefined without a journal. */
+export function recoveredText({ journal }: DashboardNow): string | undefined {
+  if (journal === null) return undefined;
+  return `${grouped(journal.recovered)} entries, ${grouped(journal.torn)} torn files`;
+}
+
+/** Calls that were answered before their entry was durable; undefined without a journal. */
+export function notDurableText({ journal }: DashboardNow): string | undefined {
+  return journal === null ? undefined : grouped(journal.notDurable);
+}
+
+function filesText(files: number): string {
+  return files === 1 ? '1 file' : `${grouped(files)} files`;
+}
