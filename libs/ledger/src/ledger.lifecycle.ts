@@ -17,6 +17,7 @@ import { OpenConnections } from './metering/open-connections.js';
 import { OnePerNest } from './nest/one-per-nest.js';
 import type { PartitionKeeper } from './partitions/partition-keeper.js';
 import type { LedgerFiles } from './files/ledger-files.js';
+import { probeJournal } from './ledger.journal-probe.js';
 import { describeLeft } from './ledger.left-files.js';
 import type { Timer } from './clock/clock.js';
 import { realTimers } from './clock/real-timers.js';
@@ -89,8 +90,8 @@ export class LedgerLifecycle
   /**
    * Finds the database and starts the workers.
    *
-   * @throws LedgerOptionsError if there is none, two ledgers have one name or one table, or a
-   * configuration is of no ledger
+   * @throws LedgerOptionsError if there is none, two ledgers have one name or one table, a
+   * configuration is of no ledger, or `journalDir` can't be written by this process
    * @throws SinkTransientError, SinkHaltError with `connectAtBoot`, if the database is away or its table is
    * not as it must be
    */
@@ -106,6 +107,7 @@ export class LedgerLifecycle
     this.#parts.checkApplication();
     pool?.begin(this.#otherPools());
     this.#announce();
+    await probeJournal(ledger, this.#parts.name);
     await this.#probeSpillDirectory();
     await this.#start();
     if (ledger.status.isStopping) return;

@@ -1,5 +1,5 @@
 import { Test, type TestingModule } from '@nestjs/testing';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -220,5 +220,37 @@ describe('a ledger on a sink of its own', () => {
       outcome: 'duplicate',
     });
     expect(ledger.stats()).toMatchObject({ queued: 1, written: 0, duplicate: 1, retries: 1 });
+  });
+});
+
+describe('the journal’s folder at boot', () => {
+  it('refuses the boot where no later try can succeed, and says why', async () => {
+    await writeFile(join(spillDir, 'journal'), '');
+    const journalDir = join(spillDir, 'journal', 'in-a-file');
+    const error: unknown = await boot({ journalDir }).catch((reason: unknown) => reason);
+    expect(isLedgerOptionsError(error) && error.faults).toEqual([
+      {
+        name: 'journalDir',
+        value: journalDir,
+        rule: 'must be a folder that this process can write to (ENOTDIR)',
+        source: 'code',
+      },
+    ]);
+  });
+
+  it('starts degraded where a later try may succeed, and takes entries', async () => {
+    const journalDir = join(spillDir, 'journal');
+    await symlink(join(spillDir, 'not-mounted'), journalDir);
+    const ledger = await boot({ journalDir });
+    expect(ledger.stats().journal).toMatchObject({ state: 'degraded', reason: 'ENOENT' });
+    await ledger.recordAndWait({ userId: 1 });
+    expect(ledger.stats()).toMatchObject({ queued: 1, written: 1 });
+  });
+
+  it('is made before the first entry, and for its owner alone', async () => {
+    const journalDir = join(spillDir, 'journal');
+    const ledger = await boot({ journalDir });
+    expect((await stat(join(journalDir, 'default'))).mode & 0o777).toBe(0o700);
+    expect(ledger.stats().journal).toMatchObject({ state: 'writing', files: 0 });
   });
 });

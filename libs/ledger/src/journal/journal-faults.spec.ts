@@ -68,6 +68,28 @@ describe.each(['ENOSPC', 'EIO', 'EROFS'])('a file system that answers %s', (code
     expect(await positions(test)).toEqual([10, 11]);
   });
 
+  it('is tried every five seconds from the boot on, with no row to write', async () => {
+    const test = new JournalUnderTest();
+    refuseWrites(test.files, code);
+    test.journal.degrade(fileError(code));
+    expect(test.journal).toMatchObject({ state: 'degraded', reason: code });
+    await test.clock.advance(12_000);
+    expect(test.journal.state).toBe('degraded');
+    test.files.refuse = () => undefined;
+    await test.clock.advance(5000);
+    expect(test.journal.state).toBe('writing');
+    expect(test.lines).toEqual([
+      ...Array.from({ length: 3 }, () => expect.stringMatching(`can't be written \\(${code}\\)`)),
+      expect.stringMatching(/^the journal is written again after 1\d\.0s$/),
+    ]);
+    test.append(2);
+    await test.clock.turn();
+    expect(await positions(test)).toEqual([0, 1]);
+    test.settle(2);
+    test.journal.close();
+    expect(test.files.paths()).toEqual([]);
+  });
+
   it('leaves no folder behind for each try', async () => {
     const test = new JournalUnderTest();
     refuseWrites(test.files, code);

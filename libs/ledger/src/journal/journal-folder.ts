@@ -132,8 +132,8 @@ function removeQuietly(files: JournalFiles, path: string, run: string): void {
   }
 }
 
-/** A folder, and those above it up to the last one. */
-function foldersUpTo(path: string, last: string): string[] {
+/** A folder, and those above it up to the last one. @internal */
+export function foldersUpTo(path: string, last: string): string[] {
   const folders = [path];
   for (let folder = path; folder !== last && folder !== dirname(folder);) {
     folder = dirname(folder);

@@ -115,6 +115,11 @@ export class Journal implements RowJournal {
     return this.#lastMark ?? this.#parts.channel.settledUntil;
   }
 
+  /** The folder was tried, and refused: entries are in memory only until a later try succeeds. Never throws. */
+  degrade(error: unknown): void {
+    this.#fail(error);
+  }
+
   /** Calls back when a folder is made, and when it is left or removed; must not throw. */
   watch(watcher: (isOpen: boolean) => void): void {
     this.#place.watch(watcher);
@@ -208,6 +213,8 @@ export class Journal implements RowJournal {
 
   async #pump(away: object): Promise<void> {
     const { channel, clock } = this.#parts;
+    // Without a row to write the folder alone shows whether the file system takes anything.
+    if (this.#written >= channel.tail) this.#place.open();
     while (this.#written < channel.tail) {
       const startedAt = clock.monotonic();
       if (!this.#place.isOwn(startedAt)) this.#startAgain();
