@@ -8,7 +8,8 @@ import type { Command } from 'commander';
 import type { DataSource } from 'typeorm';
 import { describeTarget } from '../postgres/describe-target.js';
 import { readPgError } from '../postgres/read-pg-error.js';
-import { ledgerCommand, quoteForShell } from '../entry/ledger-command.js';
+import { readIdentity, type TableIdentity } from '../sink/read-identity.js';
+import { ledgerCommand, migrateCommand, quoteForShell } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { CommandOutput } from './command-output.js';
 import { databaseUrlOf, findDatabase } from './database-url.js';
@@ -50,6 +51,8 @@ export interface DoctorOptions extends LedgerCommandOptions {
   readonly workers?: number;
   /** The same. */
   readonly spillDir?: string;
+  /** The same. */
+  readonly journalDir?: string;
   readonly json?: boolean;
 }
 
@@ -60,8 +63,8 @@ Examples:
   $ nestjs-ledger doctor -d dist/usage.ledger.js --json
 
 Run it as the role, and on the machine, of the application. Settings are those that the ledger has from
-the environment, a profile and the INI file of LEDGER_CONFIG_FILE. Changes nothing: the
-file by which it tries the spill directory is removed again, and so is the directory if it was not there.
+the environment, a profile and the INI file of LEDGER_CONFIG_FILE. Changes nothing: the files by which it
+tries the directories are removed again, and so are directories that were not there.
 Exit code: 0 (warnings too), 1 if there is a fault, 2 if no database is named, or an option is wrong.`;
 
 /** Adds `nestjs-ledger doctor`. @param finish told the exit code @internal */
@@ -72,10 +75,11 @@ export function addDoctorCommand(
 ): void {
   const command = program
     .command('doctor')
-    .description('check database, table, rights, limits, clock and spill directory')
+    .description('check database, table, rights, limits, clock, spill directory and journal')
     .option('--instances <count>', 'processes that write to this server', parseCount, 1)
     .option('--workers <count>', 'numWorkers of an instance (default: its setting)', parseCount)
     .option('--spill-dir <folder>', 'spillDir of the application (default: its setting)')
+    .option('--journal-dir <folder>', 'journalDir of the application (default: its setting)')
     .option('--json', 'print the lines as JSON')
     .addHelpText('after', EXAMPLES);
   addLedgerOptions(command).action(async (options: DoctorOptions) => {
@@ -100,25 +104,46 @@ export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
   const connection = { url, schema, target: `${describeTarget({ url })} (${source})` };
   const { faults, bufferMaxBytes, ...settings } = readSettingsInForce(definition.name);
   const { instances, workers = settings.numWorkers, spillDir = settings.spillDir } = options;
+  const { journalDir = settings.journalDir } = options;
   const replay = ledgerCommand(`replay ${quoteForShell(spillDir)}`, definition, schema);
+  const database = await checkDatabase(connection, definition, { instances, workers });
   return [
-    ...(await checkDatabase(connection, definition, { instances, workers })),
+    ...database.lines,
     ...faults.map(({ name, value, source, rule }) =>
       fault('settings', `${name} = ${value} (${source})`, `${rule}: no ledger starts before`),
     ),
     ...(await checkSpillDir(spillDir, bufferMaxBytes, replay)),
-    ...(await checkJournal(settings.journalDir, definition, schema)),
+    ...(await checkJournal(journalDir, definition, schema, database.identity)),
   ];
 }
 
-/** @param dir undefined: there is no journal */
+/** @param journalDir undefined: there is no journal */
 async function checkJournal(
-  dir: string | undefined,
+  journalDir: string | undefined,
   definition: LedgerTable,
   schema: string | undefined,
+  identity: TableIdentity | undefined,
 ): Promise<Diagnosis[]> {
-  if (dir === undefined) return [];
-  return checkJournalDir(dir, definition.name, ledgerCommand('journal list', definition, schema));
+  if (journalDir === undefined) return [];
+  const { table, name: ledger } = definition;
+  const own = identity?.id === undefined ? undefined : { table, ...identity };
+  const [list, replay] = ['journal list', 'journal replay'].map((command) =>
+    ledgerCommand(command, definition, schema),
+  );
+  const found = await checkJournalDir({ journalDir, ledger, list: list!, replay: replay!, own });
+  if (identity === undefined || own !== undefined) return found;
+  // Of a server that was not reached there is a line already.
+  const text =
+    "the id of the table can't be read: journals of another address, as after a move of the database, are left alone";
+  const remedy = `${migrateCommand(definition, schema)}, and GRANT SELECT ON ${table}_identity to the role`;
+  return [...found, warning('journal', text, remedy)];
+}
+
+/** What the server said. */
+interface DatabaseFindings {
+  readonly lines: readonly Diagnosis[];
+  /** Undefined: it could not be asked. */
+  readonly identity: TableIdentity | undefined;
 }
 
 interface DoctorConnection {
@@ -132,7 +157,7 @@ async function checkDatabase(
   connection: DoctorConnection,
   definition: LedgerTable,
   fleet: PlannedFleet,
-): Promise<Diagnosis[]> {
+): Promise<DatabaseFindings> {
   const dataSource = open(
     { url: connection.url, schema: connection.schema, installExtensions: false },
     { applicationName: 'nestjs-ledger doctor', poolSize: 1 },
@@ -143,11 +168,12 @@ async function checkDatabase(
   } catch (error) {
     const { code = '', text } = readPgError(error);
     const remedy = REMEDIES[code] ?? 'address, network, pg_hba.conf, the role and its password';
-    return [fault('reachable', `can't be reached: ${text}; asked: ${connection.target}`, remedy)];
+    const line = `can't be reached: ${text}; asked: ${connection.target}`;
+    return { lines: [fault('reachable', line, remedy)], identity: undefined };
   }
   try {
-    return await connections.use(new Deadline(Number.POSITIVE_INFINITY), async (session) => {
-      const lines: Diagnosis[] = [];
+    const lines: Diagnosis[] = [];
+    await connections.use(new Deadline(Number.POSITIVE_INFINITY), async (session) => {
       const checks: (readonly [string, () => Promise<Diagnosis[]>])[] = [
         ['reachable', () => checkServer(session, connection.target)],
         ['table', () => checkTables(session, definition)],
@@ -160,8 +186,9 @@ async function checkDatabase(
         ['clock', () => checkClock(session)],
       ];
       for (const [name, check] of checks) lines.push(...(await orFault(name, check)));
-      return lines;
     });
+    const identity = await readIdentity(connections, definition).catch(() => undefined);
+    return { lines, identity };
   } finally {
     await connections.close();
   }

@@ -1,62 +1,112 @@
 import { lstat } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { probeJournalFolder } from '../journal/probe-folder.js';
+import type { SegmentTarget } from '../segments/segment-description.js';
 import { fault, ok, warning, type Diagnosis } from './health-checks.js';
-import { viewFolders, type JournalFolderView } from './journal-folders.js';
+import {
+  describeSegmentTarget,
+  isForAnother,
+  viewFolders,
+  type JournalFolderView,
+} from './journal-folders.js';
+import { escapeInLine } from './escape-controls.js';
+import { leaveNoFolders } from './leave-no-folders.js';
 
 /** Bits of a mode that let others read or write. */
 const OTHERS = 0o077;
+const MEBIBYTE = 1_048_576;
+
+/** Whose journal is looked at, and for which table. @internal */
+export interface JournalDirToCheck {
+  readonly journalDir: string;
+  /** Name of the ledger. */
+  readonly ledger: string;
+  /** The command that lists folders. */
+  readonly list: string;
+  /** The command that writes the entries of a folder. */
+  readonly replay: string;
+  /** Of this database; undefined if it could not be asked, or does not say. */
+  readonly own: SegmentTarget | undefined;
+}
 
 /**
- * Whether only its owner can read the journal, and whether something waits there that no start takes.
- * Changes nothing.
+ * Whether the ledger can write its journal, only its owner can read it, and something waits there: files
+ * that a start takes, and those that none takes. Leaves the disk as it was.
  *
  * @internal
  */
-export async function checkJournalDir(
-  journalDir: string,
-  ledger: string,
-  journalList: string,
-): Promise<Diagnosis[]> {
-  if (!existsSync(journalDir)) {
-    return [ok('journal', `${journalDir} is not there yet: the first entry makes it`)];
-  }
-  let views: JournalFolderView[];
-  try {
-    views = await viewFolders(journalDir, ledger);
-  } catch (error) {
-    const text = error instanceof Error ? error.message : 'unknown';
-    return [fault('journal', text, `make ${journalDir} readable, or set LEDGER_ASYNC_JOURNAL_DIR`)];
-  }
-  const found = [
-    ...(await openModes(journalDir, ledger, views)),
-    ...views.flatMap(({ folder, damaged }) =>
-      damaged.length === 0
+export async function checkJournalDir(checked: JournalDirToCheck): Promise<Diagnosis[]> {
+  const { ledger } = checked;
+  const journalDir = resolve(checked.journalDir);
+  return leaveNoFolders(join(journalDir, ledger), async () => {
+    const probed = await probeJournalFolder({ journalDir, ledger, syncs: false });
+    if (probed.fault !== undefined) {
+      const { reason, isLasting } = probed.fault;
+      const fate = isLasting ? 'no ledger starts' : 'entries would be in memory only';
+      const text = `${escapeInLine(journalDir)} can't be used (${reason}): ${fate}`;
+      return [fault('journal', text, `make it writable, or set LEDGER_ASYNC_JOURNAL_DIR`)];
+    }
+    const views = await viewFolders(journalDir, ledger);
+    const found = [
+      ...(probed.risk === undefined
         ? []
-        : [
-            warning(
-              'journal',
-              `${folder.path} has ${damaged.length} damaged files`,
-              `run \`${journalList}\``,
-            ),
-          ],
-    ),
-  ];
-  const left = views.filter(({ state }) => state === 'ended' || state === 'released');
-  if (left.length > 0) {
-    const text = `${left.length} runs have left entries in ${journalDir}: a start of the ledger for the same table writes them`;
-    found.push(warning('journal', text, `run \`${journalList}\``));
-  }
-  return found.length > 0 ? found : [ok('journal', `${journalDir}: ${views.length} runs at work`)];
+        : [warning('journal', probed.risk, `look at it with ls -ld ${journalDir}`)]),
+      ...(await openModes(join(journalDir, ledger), views)),
+      ...damagedFiles(checked, views),
+      ...waiting(checked, views),
+    ];
+    const atWork = views.filter(({ state }) => state === 'in use').length;
+    const text = `${journalDir} takes and syncs files, ${runsText(atWork)} at work`;
+    return found.length > 0 ? found : [ok('journal', text)];
+  });
 }
+
+function damagedFiles(
+  { list }: JournalDirToCheck,
+  views: readonly JournalFolderView[],
+): Diagnosis[] {
+  return views
+    .filter(({ damaged }) => damaged.length > 0)
+    .map(({ folder, damaged }) => {
+      const text = `${escapeInLine(folder.path)} has ${damaged.length} damaged files`;
+      return warning('journal', text, `run \`${list}\``);
+    });
+}
+
+/** Folders that a start of this ledger takes, and one line for each that none takes. */
+function waiting(
+  { own, list, replay }: JournalDirToCheck,
+  views: readonly JournalFolderView[],
+): Diagnosis[] {
+  const withFiles = views.filter(({ folder }) => folder.files.length > 0);
+  const isForeign = ({ target }: JournalFolderView): boolean =>
+    own !== undefined && target !== undefined && isForAnother(target, own);
+  const foreign = withFiles.filter(isForeign).map(({ folder, target, bytes }) => {
+    const text =
+      `${escapeInLine(folder.path)} has ${sizeText(bytes)} of entries for ${describeSegmentTarget(target)}: ` +
+      'no start of this ledger writes them';
+    return warning('journal', text, `run \`${replay}\` on that database, or remove the folder`);
+  });
+  const left = withFiles.filter(
+    (view) => !isForeign(view) && ['ended', 'released'].includes(view.state),
+  );
+  if (left.length === 0) return foreign;
+  const bytes = left.reduce((sum, view) => sum + view.bytes, 0);
+  const text =
+    `${runsText(left.length)} that ended left ${sizeText(bytes)}, as ${escapeInLine(left[0]!.folder.path)}: ` +
+    'the next start of the ledger on this machine writes it';
+  return [...foreign, warning('journal', text, `run \`${list}\``)];
+}
+
+const runsText = (count: number): string => `${count} ${count === 1 ? 'run' : 'runs'}`;
+const sizeText = (bytes: number): string => `${(bytes / MEBIBYTE).toFixed(1)} MiB`;
 
 /** Segments hold whole entries. */
 async function openModes(
-  journalDir: string,
-  ledger: string,
+  folder: string,
   views: readonly JournalFolderView[],
 ): Promise<Diagnosis[]> {
-  const folders = [join(journalDir, ledger), ...views.map(({ folder }) => folder.path)];
+  const folders = [folder, ...views.map((view) => view.folder.path)];
   const modes = await Promise.all(
     folders.map((path) =>
       lstat(path).then(
@@ -66,13 +116,11 @@ async function openModes(
     ),
   );
   const open = folders.filter((_, index) => (modes[index]! & OTHERS) !== 0);
-  const files = views.flatMap(({ folder }) =>
-    folder.files
-      .filter(({ mode }) => (mode & OTHERS) !== 0)
-      .map(({ name }) => join(folder.path, name)),
+  const files = views.flatMap(({ folder: { path, files: all } }) =>
+    all.filter(({ mode }) => (mode & OTHERS) !== 0).map(({ name }) => join(path, name)),
   );
   const all = [...open, ...files];
   if (all.length === 0) return [];
   const text = `others can read ${all.length} files or folders of the journal, as ${all[0]}`;
-  return [warning('journal', text, `chmod -R go= ${join(journalDir, ledger)}`)];
+  return [warning('journal', text, `chmod -R go= ${folder}`)];
 }

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDamagedFile } from '../journal/folder-names.js';
 import { isOwnerGone } from '../journal/folder-watch.js';
+import { isSameTarget } from '../journal/same-target.js';
 import { ownIdentity } from '../journal/process-identity.js';
 import { scanFolders, targetOfFolder, type FoundFolder } from '../journal/scan-folders.js';
 import type { SegmentTarget } from '../segments/segment-description.js';
@@ -67,6 +68,17 @@ function stateOf(folder: FoundFolder): FolderState {
   if (folder.isReleased) return 'released';
   if (isOwnerGone(folder)) return 'ended';
   return folder.owner !== undefined && isOfThisMachine(folder) ? 'in use' : 'unknown';
+}
+
+/**
+ * Whether rows are for another table, or the same one of another database. A target without an id is told by its
+ * table alone: its address can't be compared here, and the person who named this database can.
+ *
+ * @internal
+ */
+export function isForAnother(target: SegmentTarget, own: SegmentTarget): boolean {
+  if (target.id === undefined && target.table === own.table) return false;
+  return !isSameTarget(target, own);
 }
 
 /** Paths of the segments of all runs. @throws CommandError @internal */

@@ -3,7 +3,6 @@ import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { formatRun, newRun } from '../codec/uuid.js';
 import { adoptedName } from '../journal/folder-names.js';
-import { isSameTarget } from '../journal/same-target.js';
 import { openSegment } from '../segments/read-segment.js';
 import type { SegmentTarget } from '../segments/segment-description.js';
 import { readIdentity } from '../sink/read-identity.js';
@@ -11,7 +10,12 @@ import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { escapeInLine } from './escape-controls.js';
-import { describeSegmentTarget, viewFolders, type JournalFolderView } from './journal-folders.js';
+import {
+  describeSegmentTarget,
+  isForAnother,
+  viewFolders,
+  type JournalFolderView,
+} from './journal-folders.js';
 import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
 import { loadDefinition } from './load-definition.js';
 import { replayFiles } from './replay-files.js';
@@ -199,9 +203,7 @@ async function replayJournal(options: JournalOptions, output: CommandOutput): Pr
 function refusal({ state, target }: JournalFolderView, own: SegmentTarget): string | undefined {
   if (state === 'in use') return 'its process is at work, which writes the entries itself';
   if (state === 'unknown') return 'its process ran elsewhere and may be at work: --force';
-  // Its address can't be compared here; the person who gave this database can.
-  if (target?.id === undefined && target?.table === own.table) return undefined;
-  if (target !== undefined && isSameTarget(target, own)) return undefined;
+  if (target !== undefined && !isForAnother(target, own)) return undefined;
   return `it is for ${describeSegmentTarget(target)}, and this is ${describeSegmentTarget(own)}: --force`;
 }
 

@@ -1,8 +1,8 @@
-import { readdir, rmdir, stat, statfs } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { readdir, statfs } from 'node:fs/promises';
 import { isSetAside } from '../files/file-names.js';
 import { LedgerFiles } from '../files/ledger-files.js';
 import { fault, ok, warning, type Diagnosis } from './health-checks.js';
+import { leaveNoFolders } from './leave-no-folders.js';
 
 const MEBIBYTE = 1_048_576;
 
@@ -19,27 +19,7 @@ export async function checkSpillDir(
   wantedBytes: number,
   replay: string,
 ): Promise<Diagnosis[]> {
-  const missing = await missingFolders(dir);
-  try {
-    return await judgeSpillDir(dir, wantedBytes, replay);
-  } finally {
-    // The ledger makes it when it starts. One that is no longer empty is somebody else's now.
-    for (const folder of missing) await rmdir(folder).catch(() => undefined);
-  }
-}
-
-/** Of a path what is not there, the deepest first. */
-async function missingFolders(dir: string): Promise<string[]> {
-  const missing: string[] = [];
-  for (let path = resolve(dir); path !== dirname(path); path = dirname(path)) {
-    const isThere = await stat(path).then(
-      () => true,
-      () => false,
-    );
-    if (isThere) break;
-    missing.push(path);
-  }
-  return missing;
+  return leaveNoFolders(dir, () => judgeSpillDir(dir, wantedBytes, replay));
 }
 
 async function judgeSpillDir(
