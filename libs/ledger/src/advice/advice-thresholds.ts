@@ -6,6 +6,15 @@
 /** A window shorter than this shows a moment, not a rate, and gives no advice. In milliseconds. */
 export const MIN_WINDOW_MS = 5_000;
 
+/**
+ * Below this a journal only has the files at work: two of 16 MiB, and what workers have not settled yet. In
+ * bytes. Source: the lower end of `journalMaxBytes`, four files.
+ */
+export const JOURNAL_IN_USE_BYTES = 67_108_864;
+
+/** A journal that is full later than in so many milliseconds leaves time to look: one hour. */
+export const JOURNAL_FULL_SOON_MS = 3_600_000;
+
 /** Fewer batches or flushes in a window say nothing about all of them. */
 export const MIN_BATCHES = 10;
 

@@ -6,6 +6,7 @@ import {
   rateBelowDemand,
 } from './channel-rules.js';
 import type { AdviceEnvironment, Finding } from './finding.interface.js';
+import { journalFilling, journalSlow } from './journal-rules.js';
 import { situationOf, type Situation } from './situation.js';
 import { summarizeWindow, type StatsSample } from './stats-window.js';
 import {
@@ -21,9 +22,11 @@ import {
 const RULES: readonly ((situation: Situation) => Finding | undefined)[] = [
   entriesDropped,
   callersWaiting,
+  journalFilling,
   connectionsExhausted,
   rateBelowDemand,
   eventLoopBusy,
+  journalSlow,
   workersAlwaysBusy,
   batchesAlwaysFull,
   flushesSlow,

@@ -2,11 +2,12 @@ import type { LedgerSettings } from '../ports/ledger-settings.interface.js';
 
 /**
  * What holds a ledger back: the server, too few workers, the size of batches, the channel's bound,
- * the number of connections, or the one thread that JavaScript has.
+ * the number of connections, the one thread that JavaScript has, or the disk of the journal.
  *
  * @publicApi
  */
-export type Constraint = 'database' | 'workers' | 'batch' | 'buffer' | 'connections' | 'event-loop';
+export type Constraint =
+  'database' | 'workers' | 'batch' | 'buffer' | 'connections' | 'event-loop' | 'disk';
 
 /** Each rule gives at most one finding. @publicApi */
 export type FindingRule =
@@ -19,7 +20,9 @@ export type FindingRule =
   | 'buffer-below-burst'
   | 'workers-above-limit'
   | 'connections-exhausted'
-  | 'event-loop-busy';
+  | 'event-loop-busy'
+  | 'journal-filling'
+  | 'journal-slow';
 
 /**
  * `warning`: entries are lost, or will be. `notice`: it works, but not as well as it could.
@@ -33,7 +36,7 @@ export interface Evidence {
   /** In words: `flush time`. */
   readonly name: string;
   readonly value: number;
-  /** `entries`, `entries/s`, `ms`, `s`, `%`, `bytes`; empty for a plain count. */
+  /** `entries`, `entries/s`, `ms`, `s`, `%`, `bytes`, `bytes/s`; empty for a plain count. */
   readonly unit: string;
 }
 

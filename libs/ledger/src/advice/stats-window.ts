@@ -37,6 +37,8 @@ export interface WindowFacts {
   readonly retries: Readonly<Record<RetryClass, number>>;
   /** 0 to 1, at most. */
   readonly saturation: number;
+  /** By which the journal's files grew, mean over the window; negative if they shrank, 0 without a journal. */
+  readonly journalBytesPerSecond: number;
 }
 
 /** Shorter spans say more about the batch of the moment than about a rate. */
@@ -107,6 +109,7 @@ export function summarizeWindow(samples: readonly StatsSample[]): WindowFacts | 
     busyWorkers: highest(samples, ({ workers }) => workers.busy),
     retries: retriesBetween(first, last),
     saturation: highest(samples, ({ saturation }) => saturation),
+    journalBytesPerSecond: perSecond(journalBytesOf(last) - journalBytesOf(first), spanMs),
   };
 }
 
@@ -116,6 +119,10 @@ function demandOf({ offered, invalid, sealed }: LedgerStats): number {
 
 function settledOf({ written, duplicate, deadLettered, spilled }: LedgerStats): number {
   return written + duplicate + deadLettered + spilled;
+}
+
+function journalBytesOf({ journal }: LedgerStats): number {
+  return journal?.bytes ?? 0;
 }
 
 function perSecond(count: number, ms: number): number {

@@ -120,14 +120,18 @@ function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[]
     ['filling', saturation === 'degraded', percent],
     ['retrying', facts.isRetrying, `the last attempt failed and is repeated${why}`],
     ['spillUnavailable', facts.isSpillUnavailable, 'the spill directory cannot be written'],
-    [
-      'notJournaled',
-      stats.journal?.state === 'degraded',
-      `the journal can't be written (${stats.journal?.reason ?? ''}): entries are in memory only`,
-    ],
+    ['notJournaled', stats.journal?.state === 'degraded', describeJournalFault(stats.journal)],
     ['unchecked', !facts.wasTableChecked, `the table was not yet reached and checked${why}`],
   ];
   return all.flatMap(([trouble, isOn, reason]) => (isOn ? [[trouble, reason] as const] : []));
+}
+
+/** A call that went on is one more whose entry a killed process loses. */
+function describeJournalFault(journal: LedgerStats['journal']): string {
+  if (journal === null) return '';
+  const { reason, notDurable } = journal;
+  const fault = `the journal can't be written (${reason ?? 'unknown'}): entries are in memory only`;
+  return notDurable === 0 ? fault : `${fault}, ${notDurable} calls went on without it`;
 }
 
 /** Reasons are free of secrets by their own rule; an address with a password would still be one. */

@@ -4,7 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { HealthCheckService, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
 import { describe, expect, it } from 'vitest';
-import type { LedgerStats } from '../ports/ledger-stats.interface.js';
+import type { JournalStats, LedgerStats } from '../ports/ledger-stats.interface.js';
 import { WriteTally } from '../stats/write-tally.js';
 import type { ProbeClock } from './database-probe.js';
 import { LedgerHealthIndicator } from './ledger-health.indicator.js';
@@ -78,6 +78,18 @@ class Patient implements LedgerVitals {
 const AWAY = Object.assign(new Error('connect to postgres://u:hush@db'), { code: 'ECONNREFUSED' });
 const MARKS = { healthDegradedAt: 0.8, healthDownAt: 0.95, healthRecoverAt: 0.6 };
 
+const JOURNAL: JournalStats = {
+  state: 'degraded',
+  reason: 'ENOSPC',
+  bytes: 0,
+  files: 0,
+  unsyncedRows: 3,
+  recovered: 0,
+  torn: 0,
+  lastWriteMs: 0,
+  notDurable: 0,
+};
+
 /** Each trouble of the contract's table, with the words that tell it. */
 const TROUBLES: Record<string, [sign: Partial<Patient>, reason: string]> = {
   none: [{}, ''],
@@ -100,6 +112,10 @@ const TROUBLES: Record<string, [sign: Partial<Patient>, reason: string]> = {
   'stuck without database': [{ stuck: true, pingError: AWAY }, 'the database does not answer'],
   retrying: [{ retrying: true }, 'the last attempt failed and is repeated'],
   'no spill': [{ spillUnavailable: true }, 'the spill directory cannot be written'],
+  'not journaled': [
+    { stat: { journal: { ...JOURNAL, notDurable: 12 } } },
+    "the journal can't be written (ENOSPC): entries are in memory only, 12 calls went on without it",
+  ],
   unchecked: [{ tableChecked: false, stat: { state: 'starting' } }, 'the table was not yet'],
 };
 
@@ -138,6 +154,7 @@ describe('isHealthy', () => {
     ['stuck', 'down'],
     ['retrying', 'degraded'],
     ['no spill', 'degraded'],
+    ['not journaled', 'degraded'],
     ['unchecked', 'up'],
   ])('for trouble: %s is %s', (trouble, status) => expectStatus(trouble, isHealthy, status));
 });
@@ -155,6 +172,7 @@ describe('isReady', () => {
     ['stuck', 'degraded'],
     ['retrying', 'degraded'],
     ['no spill', 'degraded'],
+    ['not journaled', 'degraded'],
     ['unchecked', 'up'],
   ])('for trouble: %s is %s', (trouble, status) => expectStatus(trouble, isReady, status));
 

@@ -1,0 +1,59 @@
+import { grouped } from '../config/setting-values.js';
+import { JOURNAL_FULL_SOON_MS, JOURNAL_IN_USE_BYTES } from './advice-thresholds.js';
+import type { Finding } from './finding.interface.js';
+import type { Situation } from './situation.js';
+
+const MEBIBYTE = 1_048_576;
+const MINUTE_MS = 60_000;
+
+/**
+ * Files pile up, since fewer entries are settled than come in: at `journalMaxBytes` entries are in memory
+ * only. With `journalKeepMs` files are kept on purpose, and go where their space is needed.
+ *
+ * @internal
+ */
+export function journalFilling({ window }: Situation): Finding | undefined {
+  const { last, journalBytesPerSecond } = window;
+  const maxBytes = last.settings['journalMaxBytes']?.value;
+  const keepMs = last.settings['journalKeepMs']?.value ?? 0;
+  if (last.journal === null || typeof maxBytes !== 'number' || keepMs !== 0) return undefined;
+  const { bytes } = last.journal;
+  if (bytes < JOURNAL_IN_USE_BYTES || journalBytesPerSecond <= 0) return undefined;
+  const leftMs = (Math.max(0, maxBytes - bytes) / journalBytesPerSecond) * 1000;
+  if (leftMs > JOURNAL_FULL_SOON_MS) return undefined;
+  const minutes = Math.floor(leftMs / MINUTE_MS);
+  return {
+    rule: 'journal-filling',
+    constraint: 'disk',
+    severity: 'warning',
+    summary:
+      `the journal has ${grouped(Math.round(bytes / MEBIBYTE))} MiB and is full in ` +
+      (minutes === 0 ? 'less than a minute' : `${minutes} min`),
+    remedy:
+      'let the database take what comes in, or raise journalMaxBytes: at its end entries are in memory only',
+    evidence: [
+      { name: 'journal', value: bytes, unit: 'bytes' },
+      { name: 'growth', value: Math.round(journalBytesPerSecond), unit: 'bytes/s' },
+      { name: 'journalMaxBytes', value: maxBytes, unit: 'bytes' },
+    ],
+    change: null,
+  };
+}
+
+/** Writes held up the event loop, and go to the thread pool for a minute. @internal */
+export function journalSlow({ window }: Situation): Finding | undefined {
+  const { journal } = window.last;
+  if (journal?.state !== 'asynchronous') return undefined;
+  return {
+    rule: 'journal-slow',
+    constraint: 'disk',
+    severity: 'notice',
+    summary: 'the disk of the journal is slow: writes held up the event loop, and go beside it now',
+    remedy: 'give journalDir a disk of its own: what is recorded is on file a moment later',
+    evidence: [
+      { name: 'last write', value: Math.round(journal.lastWriteMs * 100) / 100, unit: 'ms' },
+      { name: 'not on file', value: journal.unsyncedRows, unit: 'entries' },
+    ],
+    change: null,
+  };
+}
