@@ -80,7 +80,9 @@ export function assembleLedger(parts: LedgerParts): Ledger {
   const { intake, awaited } = assembleIntake(core, handoff);
   const recovery = parts.recovery?.(core);
   const source = channelSource(core, handoff, recovery);
-  const isOwnUnanswered = (row: Buffer): boolean => intake.knownUuids.isOwnUnanswered(row);
+  // A row in a journal is replayed under the uuid that it has there, so it never gets another one.
+  const isOwnUnanswered = (row: Buffer): boolean =>
+    journal === undefined && intake.knownUuids.isOwnUnanswered(row);
   const ends = { source, recovery, journal, sink, spills, rowSpill: handoff.late };
   const outputs = { ...ends, random, isOwnUnanswered };
   const { writer, shutdown, exit } = assembleWriter(core, outputs);

@@ -8,6 +8,8 @@ import { fileError, MemoryFiles } from './journal/fixtures/memory-files.fixture.
 import { readJournal, unsettledOf } from './journal/fixtures/read-journal.fixture.js';
 import { Journal } from './journal/journal.js';
 import type { JournalSync, LossReport } from './ports/ledger-settings.interface.js';
+import { createRowEncoder } from './sink-kit/row-encoder.js';
+import { rowBatch } from './sink-kit/sink-trial.js';
 import { describeSegment } from './segments/segment-description.js';
 import {
   assertConservation,
@@ -168,6 +170,28 @@ describe('what a response waits for by default', () => {
       reason: 'ENOSPC',
       notDurable: 2,
     });
+  });
+});
+
+describe('an entry whose uuid somebody else has taken', () => {
+  it('keeps its uuid, under which the journal would replay it, and becomes a dead letter', async () => {
+    const test = await journaled({ batchSize: 1 });
+    const known = test.ledger.awaited.record({ userId: 1 }, { until: 'durable' });
+    await test.clock.turn();
+    const { uuid } = await known;
+    const next = BigInt(`0x${uuid.replaceAll('-', '')}`) + 1n;
+    const taken = next
+      .toString(16)
+      .padStart(32, '0')
+      .replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5');
+    const row = createRowEncoder(PLAIN_TABLE)({ uuid: taken, userId: 666 });
+    await test.sink.write(rowBatch([row]), { timeoutMs: 1, isAwaited: false, mayExist: false });
+    offer(test, 1);
+    await test.clock.advance(1_000);
+    const stats = test.ledger.stats();
+    expect(stats).toMatchObject({ written: 1, conflicts: 1, deadLettered: 1, renewedUuids: 0 });
+    assertConservation(stats);
+    await finish(test, 200);
   });
 });
 

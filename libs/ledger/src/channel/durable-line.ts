@@ -77,7 +77,8 @@ export class DurableLine {
     const late = this.#waiters.filter(({ deadline }) => deadline <= now);
     if (late.length > 0) this.#waiters = this.#waiters.filter(({ deadline }) => deadline > now);
     for (const { settle } of late) settle('timeout');
-    const next = Math.min(...this.#waiters.map(({ deadline }) => deadline));
+    let next = Number.POSITIVE_INFINITY;
+    for (const { deadline } of this.#waiters) next = Math.min(next, deadline);
     if (next < Number.POSITIVE_INFINITY) this.#arm(next);
   }
 }
