@@ -24,6 +24,7 @@ import {
   ok,
   type Diagnosis,
   type PlannedFleet,
+  warning,
 } from './health-checks.js';
 import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
 import { loadDefinition } from './load-definition.js';
