@@ -82,6 +82,29 @@ describe('adoption', () => {
     for (const test of [one, two]) assertConservation(test.ledger.stats());
   });
 
+  it('replays a folder that takes no record of its new owner, as on a full disk', async () => {
+    const path = bench.folder({ files: [[rowsOfRun(PLAIN_TABLE, RUN, 3)]] });
+    const test = bench.ledger();
+    // The name of the record on its way is taken.
+    writeFileSync(join(path, 'owner.json.00000001'), '');
+    await start(test);
+    await until(test, () => bench.isEmpty());
+    expect(test.ledger.stats()).toMatchObject({ recovered: 3, written: 3 });
+    assertConservation(test.ledger.stats());
+  });
+
+  it('takes over from an adopter that was killed before it left its own record', async () => {
+    const path = bench.folder({ files: [[rowsOfRun(PLAIN_TABLE, RUN, 3)]] });
+    const adopted = join(bench.dir, '000000a1.adopted-bbbbbbbb');
+    await rename(path, adopted);
+    writeFileSync(join(adopted, 'owner.json.bbbbbbbb'), '{"led');
+    const test = bench.ledger();
+    await start(test);
+    await until(test, () => bench.isEmpty());
+    expect(test.ledger.stats()).toMatchObject({ recovered: 3, written: 3 });
+    assertConservation(test.ledger.stats());
+  });
+
   it('takes over from an adopter that has ended', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 3);
     const path = bench.folder({ run: 'bbbbbbbb', files: [[rows]] });

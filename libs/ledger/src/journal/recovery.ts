@@ -212,8 +212,9 @@ export class Recovery {
     const author = ownIdentity();
     const owner = { ledger: table.name, run, target: folder.owner?.target ?? target, author };
     await writeOwner(path, owner).catch((error: unknown) => {
-      // The name says who has the folder as well, and what is in it may be what fills the disk.
-      if (!NO_SPACE.has((error as NodeJS.ErrnoException).code)) throw error;
+      // A full disk takes no record, and the replay is what frees it. Without one, others judge by signs of
+      // life only.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw error;
     });
     await unlink(join(path, RELEASED_FILE)).catch(() => undefined);
     return path;
