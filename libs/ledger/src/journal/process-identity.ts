@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { pid as ownPid } from 'node:process';
 import { ownAuthor, type SegmentAuthor } from '../segments/segment-description.js';
 
 /** A process, such that no other one of any machine passes for it. @internal */
@@ -25,7 +26,8 @@ export function ownIdentity(): ProcessIdentity {
 
 /**
  * Whether a process is known to have ended. False where nobody can tell from here: it ran on another
- * machine, before the last boot, in another pid namespace, or not on Linux.
+ * machine, before the last boot, in another pid namespace, or not on Linux; or `/proc` shows the processes of
+ * another pid namespace, whose pids are others.
  *
  * A pid alone says nothing: in a container it is 1 each time, and a machine uses it again.
  *
@@ -34,10 +36,19 @@ export function ownIdentity(): ProcessIdentity {
 export function isKnownGone(process: ProcessIdentity, own = ownIdentity()): boolean {
   const { bootId, pidNamespace, pid, startTicks } = process;
   if (bootId === undefined || pidNamespace === undefined) return false;
-  if (bootId !== own.bootId || pidNamespace !== own.pidNamespace) return false;
+  if (bootId !== own.bootId || pidNamespace !== own.pidNamespace || !isOwnProc()) return false;
   const found = readStat(pid);
   if (found === undefined || ENDED.has(found.state)) return true;
   return startTicks !== undefined && found.startTicks !== startTicks;
+}
+
+/** Whether pids of `/proc` are those of this process's namespace, as after a mount of its own. */
+function isOwnProc(): boolean {
+  try {
+    return readlinkSync('/proc/self') === String(ownPid);
+  } catch {
+    return false;
+  }
 }
 
 function readStat(pid: number | 'self'): { state: string; startTicks: string } | undefined {
