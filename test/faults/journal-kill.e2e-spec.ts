@@ -1,95 +1,57 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { transpileFolder } from '../support/transpile.js';
 import { FaultDatabase } from './support/fault-database.js';
+import {
+  countEntries,
+  drained,
+  dropLedger,
+  expectLaw,
+  expectVerified,
+  type Life,
+} from './support/journal-entries.js';
+import { buildJournalProgram, JournalProcess } from './support/journal-process.js';
 import { Seed } from './support/seed.js';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const FOLDER = fileURLToPath(new URL('./support/journal', import.meta.url));
-/** Kills a sync mode; the soak draws more. */
+/** Kills a sync mode; `npm run soak -- journal` draws more. */
 const KILLS = Number(process.env['LEDGER_JOURNAL_KILLS'] ?? 5);
+/** A file for what was found, as JSON. */
+const COUNTS = process.env['LEDGER_SOAK_COUNTS'];
 const RATE = 20_000;
-/** What may be the matter with the database while the process is killed. */
-const WEATHERS = ['up', 'locked', 'killed'] as const;
+/** Numbers of entries that a life may take. */
+const NUMBERS = 1_000_000;
+/** What may be the matter with the database: `away` from before the start until after the kill. */
+const WEATHERS = ['up', 'away', 'locked', 'killed'] as const;
 
 let database: FaultDatabase;
 let program: string;
 let dir: string;
-let child: App | undefined;
+let child: JournalProcess | undefined;
 
 beforeAll(async () => {
-  await promisify(execFile)(process.execPath, ['scripts/build-if-stale.js'], { cwd: ROOT });
-  program = fileURLToPath(new URL('main.js', await transpileFolder(FOLDER)));
+  program = await buildJournalProgram();
   database = await FaultDatabase.start();
-});
+}, 300_000);
 afterAll(() => database?.dispose());
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'ledger-journal-kill-'));
-  await database.sql(
-    'DROP TABLE IF EXISTS usage_entries, usage_entries_migrations, usage_entries_identity CASCADE',
-  );
+  await dropLedger(database);
 });
 afterEach(async () => {
   await child?.kill();
   await rm(dir, { recursive: true, force: true });
 });
 
-/** An application of one life. */
-class App {
-  /** All entries before this one were acknowledged as durable. */
-  durable: number;
-  /** Lines that it said. */
-  readonly lines: string[] = [];
-  readonly #child: ChildProcess;
-  readonly #gone: Promise<void>;
-
-  constructor(sync: string, first: number, rate: number) {
-    this.durable = first;
-    const { PATH, HOME, TMPDIR } = process.env;
-    const own = { DATABASE: database.url, JOURNAL_DIR: join(dir, 'journal'), SPILL_DIR: dir };
-    this.#child = spawn(process.execPath, [program], {
-      cwd: ROOT,
-      env: { PATH, HOME, TMPDIR, ...own, SYNC: sync, FIRST: String(first), RATE: String(rate) },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#gone = new Promise((resolve) => this.#child.once('close', () => resolve()));
-    let rest = '';
-    this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop()!;
-      for (const line of lines) this.#hear(line);
-    });
-    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => this.lines.push(text));
-  }
-
-  #hear(line: string): void {
-    const durable = /^durable (\d+)$/.exec(line)?.[1];
-    if (durable === undefined) this.lines.push(line);
-    else this.durable = Number(durable);
-  }
-
-  async says(what: RegExp): Promise<void> {
-    while (!this.lines.some((line) => what.test(line))) await pause(20);
-  }
-
-  async isDurable(count: number): Promise<void> {
-    while (this.durable < count) await pause(5);
-  }
-
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await this.#gone;
-  }
+function start(sync: string, first: number, rate: number): JournalProcess {
+  const journalDir = join(dir, 'journal');
+  const own = { program, databaseUrl: database.url, journalDir, spillDir: dir };
+  return new JournalProcess({ ...own, sync, first, rate });
 }
 
-/** Where the database is while the process is killed. @returns what mends it */
-async function spoil(weather: (typeof WEATHERS)[number]): Promise<() => Promise<void>> {
+/** Spoils the database of a process that writes. @returns what mends it */
+async function spoil(weather: 'up' | 'locked' | 'killed'): Promise<() => Promise<void>> {
   if (weather === 'up') return async () => undefined;
   if (weather === 'killed') {
     await database.kill();
@@ -102,50 +64,53 @@ async function spoil(weather: (typeof WEATHERS)[number]): Promise<() => Promise<
   return () => holder.end();
 }
 
-/** Every folder is of a run that has ended, and all its rows are settled. */
-async function isDrained(): Promise<boolean> {
-  const folders = await readdir(join(dir, 'journal', 'default')).catch(() => []);
-  return folders.length === 0;
+/** One life under load, killed after a time that is drawn. @returns the process, which is gone */
+async function liveAndDie(
+  sync: string,
+  first: number,
+  weather: (typeof WEATHERS)[number],
+  ms: number,
+): Promise<JournalProcess> {
+  if (weather === 'away') await database.kill();
+  child = start(sync, first, RATE);
+  await child.says(/^ready/);
+  let mend = (): Promise<void> => database.restart();
+  if (weather !== 'away') {
+    await child.hasStats('a first batch', ({ written }) => written > 0);
+    mend = await spoil(weather);
+  }
+  await child.isDurable(2000);
+  await pause(ms);
+  await child.kill();
+  expect(child.refusals).toEqual([]);
+  await mend();
+  return child;
 }
 
 describe('a process that is killed', () => {
-  const seed = Seed.print('journal kill');
-
   it.each(['turn', 'entry', 'power'])(
     'loses no durable entry, and writes none twice (journalSync %s)',
     async (sync) => {
-      let first = 1;
-      const durable: [number, number][] = [];
+      const seed = Seed.print(`journal kill, journalSync ${sync}`);
+      const lives = new Map<string, Life>();
+      const offset = seed.integer(0, WEATHERS.length - 1);
       for (let kill = 0; kill < KILLS; kill++) {
-        child = new App(sync, first, RATE);
-        await child.says(/^ready/);
-        // The first life makes the table.
-        await child.says(/"written":[1-9]/);
-        await child.isDurable(first + 2000);
-        const weather = seed.pick(WEATHERS);
-        const mend = await spoil(weather);
-        await pause(seed.integer(0, 500));
-        await child.kill();
-        await pause(20);
-        durable.push([first, child.durable]);
-        expect(child.lines.filter((line) => /^(refused|failed)/.test(line))).toEqual([]);
-        await mend();
-        // Numbers of two lives must not meet.
-        first += 1_000_000;
+        const weather = WEATHERS[(offset + kill) % WEATHERS.length]!;
+        const ms = seed.integer(0, 500);
+        const { run, first, durable } = await liveAndDie(sync, 1 + kill * NUMBERS, weather, ms);
+        lives.set(run, { first, durable });
       }
-      child = new App(sync, first, 0);
+      child = start(sync, 1 + KILLS * NUMBERS, 0);
       await child.says(/^ready/);
-      while (!(await isDrained())) await pause(100);
-      const rows = await database.sql<{ n: number; u: number }>(
-        'SELECT count(*)::int AS n, count(DISTINCT user_id)::int AS u FROM usage_entries',
-      );
-      expect(rows[0]!.u, 'none twice').toBe(rows[0]!.n);
-      for (const [from, until] of durable) {
-        const [found] = await database.sql<{ n: number }>(
-          `SELECT count(*)::int AS n FROM usage_entries WHERE user_id >= ${from} AND user_id < ${until}`,
-        );
-        expect(found!.n, `durable of ${from} to ${until}`).toBe(until - from);
-      }
+      await drained(join(dir, 'journal'));
+      const query = database.sql.bind(database);
+      const counts = await countEntries(query, [...lives.values()]);
+      if (COUNTS !== undefined) await writeFile(COUNTS, JSON.stringify({ done: KILLS, ...counts }));
+      expect(counts).toMatchObject({ lost: 0, twice: 0 });
+      await expectLaw(child);
+      expect(child.stats!.recovered).toBeGreaterThan(0);
+      await expectVerified(database.url, dir, lives);
     },
+    60_000 + KILLS * 20_000,
   );
 });

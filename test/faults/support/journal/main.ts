@@ -66,6 +66,5 @@ setInterval(() => {
   }
 }, SLICE_MS);
 setInterval(() => {
-  const { recovered, depth, inFlight, written } = ledger.stats();
-  say(`stats ${JSON.stringify({ recovered, depth, inFlight, written })}`);
-}, 200);
+  say(`stats ${JSON.stringify(ledger.stats())}`);
+}, 100);
