@@ -50,7 +50,7 @@ export class JournalProcess {
     const { PATH, HOME, TMPDIR } = process.env;
     const own = { DATABASE: databaseUrl, JOURNAL_DIR: journalDir, SPILL_DIR: spillDir };
     const [command, ...args] = [...inside, process.execPath, program];
-    this.#child = spawn(command!, args, {
+    this.#child = spawn(command, args, {
       cwd: ROOT,
       env: { PATH, HOME, TMPDIR, ...own, SYNC: sync, FIRST: String(first), RATE: String(rate) },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -60,8 +60,8 @@ function waitFor(): void {
 say('ready');
 setInterval(() => {
   const count = (Number(RATE) * SLICE_MS) / 1000;
-  for (let i = 1; i <= count; i++) {
-    if (i % WAITED === 0) waitFor();
+  for (let i = 0; i < count; i++) {
+    if (next % WAITED === 0) waitFor();
     else record();
   }
 }, SLICE_MS);
