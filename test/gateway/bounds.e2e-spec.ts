@@ -91,7 +91,8 @@ describe('What one caller holds in memory', () => {
 });
 
 it('A client that does not read its answer is cut off, and pays for it', async () => {
-  answerWith('x'.repeat(40 * MIB));
+  // More than sockets hold, and less than is read of an upstream to learn the usage.
+  answerWith('x'.repeat(15 * MIB));
   const body = bodyOf('Hi');
   const socket = (await begin(body.length, body)).pause();
   const closed = once(socket, 'close');
@@ -99,7 +100,7 @@ it('A client that does not read its answer is cut off, and pays for it', async (
   // Only who reads learns that the connection is gone.
   socket.resume();
   await closed;
-  expect(socket.bytesRead).toBeLessThan(40 * MIB);
+  expect(socket.bytesRead).toBeLessThan(15 * MIB);
   const [row] = await gateway.rows(1);
   expect(row).toMatchObject({ prompt_tokens: 7, completion_tokens: 3, memo: 'aborted' });
 });
