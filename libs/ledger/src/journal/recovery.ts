@@ -30,9 +30,6 @@ const READ_AHEAD = 2;
  */
 const FIRST_POSITION = 2 ** 51;
 
-/** Codes of a file system that has no room for a small file. */
-const NO_SPACE = new Set<string | undefined>(['ENOSPC', 'EDQUOT']);
-
 /** What a recovery is made of. @internal */
 export interface RecoveryParts {
   /** The ledger's folder: `<journalDir>/<ledger>`. */
