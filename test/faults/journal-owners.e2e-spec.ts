@@ -1,7 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { FaultDatabase } from './support/fault-database.js';
 import { expectLaw } from './support/journal-entries.js';
 import { buildJournalProgram } from './support/journal-process.js';
@@ -35,9 +35,10 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => server?.dispose());
 
-async function makeSite(shared?: JournalSite): Promise<JournalSite> {
+/** @param test whose end is the site's: tests run at once, and Vitest's own hook can't tell them apart */
+async function makeSite(test: TestContext, shared?: JournalSite): Promise<JournalSite> {
   const site = await JournalSite.make(server, program, shared);
-  onTestFinished(async ({ task }) => {
+  test.onTestFinished(async ({ task }) => {
     if (task.result?.state === 'fail') process.stdout.write(`${await site.describe()}\n`);
     await site.dispose();
   });
@@ -48,8 +49,8 @@ const isEmpty = (names: string[]): boolean => names.length === 0;
 
 // Each test waits most of its time, and has a database of its own.
 describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
-  it('may be stopped for 15 s, and go on or be killed, while two others adopt', async () => {
-    const site = await makeSite();
+  it('may be stopped for 15 s, and go on or be killed, while two others adopt', async (test) => {
+    const site = await makeSite(test);
     const [goesOn, unlock] = await site.startLocked({ rate: RATE });
     const isKilled = site.start({ rate: RATE });
     await isKilled.isDurable(2000);
@@ -70,8 +71,8 @@ describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
     expect(recovered).toBeGreaterThan(4000);
   });
 
-  it('may be killed again and again, while it adopts, replays or starts', async () => {
-    const site = await makeSite();
+  it('may be killed again and again, while it adopts, replays or starts', async (test) => {
+    const site = await makeSite(test);
     const seed = Seed.print('journal adopters');
     const [owner, unlock] = await site.startLocked({ rate: 20_000 });
     await owner.isDurable(20_000);
@@ -95,8 +96,8 @@ describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
     for (const app of last) await expectLaw(app);
   });
 
-  it.skipIf(!isAllowed)('may have pid 1 in every container', async () => {
-    const site = await makeSite();
+  it.skipIf(!isAllowed)('may have pid 1 in every container', async (test) => {
+    const site = await makeSite(test);
     const [owner, unlock] = await site.startLocked({ rate: RATE, inside: CONTAINER });
     expect(await site.authorOf(owner.run)).toMatchObject({ pid: 1 });
     const next = site.start({ inside: [...CONTAINER, ...OTHER_HOST] });
@@ -125,8 +126,8 @@ describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
     expect(stdout).toBe('false');
   });
 
-  it.skipIf(!isAllowed)('may come back under the name of another host', async () => {
-    const site = await makeSite();
+  it.skipIf(!isAllowed)('may come back under the name of another host', async (test) => {
+    const site = await makeSite(test);
     const [owner, unlock] = await site.startLocked({ rate: RATE });
     await owner.kill();
     const { host } = await site.authorOf(owner.run);
@@ -142,9 +143,9 @@ describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
     await expectLaw(last);
   });
 
-  it('leaves the journals of applications with other databases alone, known or not', async () => {
-    const one = await makeSite();
-    const two = await makeSite(one);
+  it('leaves the journals of applications with other databases alone, known or not', async (test) => {
+    const one = await makeSite(test);
+    const two = await makeSite(test, one);
     const names = [one, two].map(({ url }) => new URL(url).pathname.slice(1));
     const allow = async (isAllowed: boolean): Promise<void> => {
       for (const name of names)
