@@ -99,7 +99,7 @@ describe.skipIf(!hasChromium)('the dashboard in Chromium', { timeout: 300_000 },
     }
     // Without a journal nothing of it is shown.
     expect(await desk.locator('#journal-tile').isVisible()).toBe(false);
-    expect(await desk.getByText('recovered', { exact: true }).isVisible()).toBe(false);
+    expect(await desk.locator('#law').getByText('recovered').isVisible()).toBe(false);
     const settings = desk.locator('#settings');
     await expect(settings.getByRole('row', { name: /flushMs/ }).textContent()).resolves.toBe(
       'flushMs500 msenvironment',

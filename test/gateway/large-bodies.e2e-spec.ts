@@ -21,6 +21,11 @@ afterAll(async () => {
   await upstream.close();
 });
 
+interface Answer {
+  readonly choices: readonly { readonly message: { readonly content: string } }[];
+  readonly usage: { readonly prompt_tokens: number };
+}
+
 const bodyOf = (content: string, more: object = {}): string =>
   JSON.stringify({ odd: [1.5, { Ü: '\u2028' }], messages: [{ role: 'user', content }], ...more });
 
@@ -68,8 +73,8 @@ describe('A body of a megabyte', () => {
     const half = 'word '.repeat(100_000);
     const answer = await post(builtIn, bodyOf(half, { model: 'gpt-4o', n: 2 }));
     expect(answer.status).toBe(200);
-    const { choices, usage } = (await answer.json()) as any;
-    expect(choices.map(({ message }: any) => message.content === `You said: ${half}`)).toEqual([
+    const { choices, usage } = (await answer.json()) as Answer;
+    expect(choices.map(({ message }) => message.content === `You said: ${half}`)).toEqual([
       true,
       true,
     ]);

@@ -43,8 +43,8 @@ export class Relay implements BeforeApplicationShutdown {
   private readonly lingering: Lingering;
 
   /**
-   * @param lingerMs how long an upstream may be silent while it is read on after a client has left,
-   *   to learn the usage; with 0 its connection is ended at once
+   * @param lingerMs how long an upstream is read on after a client has left, to learn the usage, and
+   *   a multiple of it before the first text; with 0 its connection is ended at once
    */
   constructor(
     private readonly upstream: Upstream,
