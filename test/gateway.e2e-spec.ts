@@ -6,6 +6,7 @@ import { createGateway } from '../src/create-gateway.js';
 import { GatewayDatabase } from '../src/database/gateway-database.js';
 import { readGatewaySettings } from '../src/gateway-settings.js';
 import { buildIfStale } from './support/example-app.js';
+import { gatewayData } from './support/gateway-data.js';
 
 const SCHEMA = `gateway_${process.pid}_${Date.now()}`;
 /** So slow that a client can hang up in the middle of a stream. */
@@ -23,6 +24,7 @@ beforeAll(async () => {
   const settings = readGatewaySettings({
     DATABASE_URL: `${inject('databaseUrl')}?options=-csearch_path%3D${SCHEMA}`,
     LOOPBACK_TOKEN_MS: String(TOKEN_MS),
+    DATA_DIR: gatewayData(),
   });
   vi.stubEnv('LEDGER_DASHBOARD_TOKEN', DASHBOARD_TOKEN);
   app = await createGateway(settings, await GatewayDatabase.open(settings), false);

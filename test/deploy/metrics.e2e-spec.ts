@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createGateway } from '../../src/create-gateway.js';
 import { GatewayDatabase } from '../../src/database/gateway-database.js';
 import { readGatewaySettings } from '../../src/gateway-settings.js';
+import { gatewayData } from '../support/gateway-data.js';
 
 const SCHEMA = `metrics_${process.pid}_${Date.now()}`;
 
@@ -17,6 +18,7 @@ beforeAll(async () => {
   await admin.query(`CREATE SCHEMA ${SCHEMA}`);
   const settings = readGatewaySettings({
     DATABASE_URL: `${inject('databaseUrl')}?options=-csearch_path%3D${SCHEMA}`,
+    DATA_DIR: gatewayData(),
   });
   app = await createGateway(settings, await GatewayDatabase.open(settings), false);
   await app.listen(0, '127.0.0.1');

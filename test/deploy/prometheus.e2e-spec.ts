@@ -9,6 +9,7 @@ import { parse } from 'yaml';
 import { createGateway } from '../../src/create-gateway.js';
 import { GatewayDatabase } from '../../src/database/gateway-database.js';
 import { readGatewaySettings } from '../../src/gateway-settings.js';
+import { gatewayData } from '../support/gateway-data.js';
 import { HAS_PROMETHEUS, PrometheusServer } from '../support/prometheus-server.js';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
@@ -94,6 +95,7 @@ describe.skipIf(!HAS_PROMETHEUS)('alert rules and dashboard (needs prometheus, p
       await admin.query(`CREATE SCHEMA ${SCHEMA}`);
       const settings = readGatewaySettings({
         DATABASE_URL: `${inject('databaseUrl')}?options=-csearch_path%3D${SCHEMA}`,
+        DATA_DIR: gatewayData(),
       });
       app = await createGateway(settings, await GatewayDatabase.open(settings), false);
       await app.listen(0, '127.0.0.1');

@@ -2,6 +2,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { gatewayData } from './gateway-data.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const START_TIMEOUT_MS = 60_000;
@@ -34,9 +35,10 @@ export class GatewayProcess {
   static async spawn(environment: Record<string, string>): Promise<GatewayProcess> {
     await promisify(execFile)(process.execPath, ['scripts/build-if-stale.js'], { cwd: ROOT });
     const { PATH, HOME, TMPDIR } = process.env;
+    const own = { PATH, HOME, TMPDIR };
     const child = spawn(process.execPath, ['--enable-source-maps', 'dist/main.js'], {
       cwd: ROOT,
-      env: { PATH, HOME, TMPDIR, PORT: '0', HOST: '127.0.0.1', ...environment },
+      env: { ...own, PORT: '0', HOST: '127.0.0.1', DATA_DIR: gatewayData(), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     return new GatewayProcess(child);

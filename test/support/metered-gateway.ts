@@ -6,6 +6,7 @@ import { expect, inject, vi } from 'vitest';
 import { createGateway } from '../../src/create-gateway.js';
 import { GatewayDatabase } from '../../src/database/gateway-database.js';
 import { readGatewaySettings } from '../../src/gateway-settings.js';
+import { gatewayData } from './gateway-data.js';
 
 /** A gateway in this process with a schema of its own, and its rows. */
 export class MeteredGateway {
@@ -26,6 +27,7 @@ export class MeteredGateway {
       DATABASE_URL: `${inject('databaseUrl')}?options=-csearch_path%3D${schema}`,
       // Without keys a gateway with a paid key starts only where that is said.
       HOST: '127.0.0.1',
+      DATA_DIR: gatewayData(),
       ...environment,
     });
     const app = await createGateway(settings, await GatewayDatabase.open(settings), false);

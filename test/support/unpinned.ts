@@ -1,8 +1,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Built here, so that nobody else can move what its tag means. */
-const OWN_IMAGES = new Set(['ledger-gateway:latest', 'ledger-gateway']);
+/** Built here or by the reader, so that nobody else can move what its tag means. */
+const OWN_IMAGES = new Set(['ledger-gateway:latest', 'ledger-gateway', 'metered-app:latest']);
 const BY_COMMIT = /@[0-9a-f]{40}$/;
 const BY_DIGEST = /@sha256:[0-9a-f]{64}$/;
 
