@@ -161,6 +161,6 @@ describe('doctor', () => {
       delete process.env['LEDGER_ASYNC_JOURNAL_DIR'];
     }
     expect(said.join('\n')).toContain('others can read 1 files or folders of the journal');
-    expect(said.join('\n')).toContain('1 runs have left entries');
+    expect(said.join('\n')).toContain('1 run that ended left');
   });
 });
