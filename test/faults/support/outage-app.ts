@@ -16,6 +16,7 @@ export class OutageApp {
   #said = '';
   #next: Promise<OutageReport>;
   #hear!: (report: OutageReport) => void;
+  #refuse!: (error: Error) => void;
   readonly #child: ChildProcess;
 
   private constructor(child: ChildProcess) {
@@ -25,6 +26,7 @@ export class OutageApp {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
     }
     child.on('message', (report: OutageReport) => this.#hear(report));
+    child.once('exit', () => this.#refuse(new Error(`the process ended\n${this.#said}`)));
   }
 
   /** @param settings of the ledger by their names in the environment, without `LEDGER_ASYNC_` */
@@ -60,7 +62,7 @@ export class OutageApp {
   #wait(): Promise<OutageReport> {
     return new Promise((resolve, reject) => {
       this.#hear = resolve;
-      this.#child.once('exit', () => reject(new Error(`the process ended\n${this.#said}`)));
+      this.#refuse = reject;
     });
   }
 
