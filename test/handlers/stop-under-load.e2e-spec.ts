@@ -54,9 +54,12 @@ describe(
       },
     );
 
-    it.skipIf(hasRedis)('by SIGTERM has one row for each call that had begun', async () => {
-      await expectAllCalls('SIGTERM', KINDS);
-    });
+    // Without Redis the others are tried all the same; with it they are among those above.
+    if (!hasRedis) {
+      it('by SIGTERM has one row for each call that had begun', async () => {
+        await expectAllCalls('SIGTERM', KINDS);
+      });
+    }
   },
 );
 

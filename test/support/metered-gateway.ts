@@ -34,8 +34,10 @@ export class MeteredGateway {
     await app.listen(0, '127.0.0.1');
     const url = await app.getUrl();
     const gateway = new MeteredGateway(app, admin, schema, url);
-    // The ledger makes its table beside the boot.
-    await vi.waitFor(() => gateway.forget(), { timeout: 20_000, interval: 50 });
+    // The ledger makes its table, column by column, beside the boot.
+    const isReady = async () => expect((await fetch(`${url}/health/startup`)).status).toBe(200);
+    await vi.waitFor(isReady, { timeout: 20_000, interval: 50 });
+    await gateway.forget();
     return gateway;
   }
 

@@ -19,8 +19,11 @@ import { chooseServerAccount, type ServerAccount } from './server-account.js';
 const START_TIMEOUT_MS = 30_000;
 /** Fast shutdown takes tens of milliseconds; after this long the server is killed. */
 const STOP_TIMEOUT_MS = 10_000;
-/** A killed server's backends hold its shared memory for up to 2 s: start again until then. */
-const MAX_ATTEMPTS = 25;
+/**
+ * A killed server's backends hold its shared memory until they notice: for up to 2 s, and for longer in the
+ * middle of a large COPY. Start again for 20 s.
+ */
+const MAX_ATTEMPTS = 100;
 const ATTEMPT_PAUSE_MS = 200;
 
 /** Where and how to run the server. */
