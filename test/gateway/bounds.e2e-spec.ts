@@ -62,11 +62,12 @@ describe('What one caller holds in memory', () => {
     // Twelve of its sixteen MiB, not all of it here yet.
     const open = await begin(12 * MIB, '{');
     const large = bodyOf('x'.repeat(6 * MIB));
-    await expect.poll(async () => (await post(ALICE, large)).status).toBe(503);
+    const statusOf = async () => (await post(ALICE, large)).status;
+    await expect.poll(statusOf, { timeout: 20_000 }).toBe(503);
     expect((await post(ALICE, bodyOf('Hi'))).status).toBe(200);
     expect((await post(BOB, large)).status).toBe(200);
     open.destroy();
-    await expect.poll(async () => (await post(ALICE, large)).status).toBe(200);
+    await expect.poll(statusOf, { timeout: 20_000 }).toBe(200);
   });
 
   it.each([

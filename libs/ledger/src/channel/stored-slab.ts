@@ -1,7 +1,7 @@
 import type { Slab } from '../codec/slab.js';
 import type { RowBlock } from './batch.js';
 
-const NO_BYTES = Buffer.alloc(0);
+const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** Which rows a stored slab stands for. */
 interface StoredRange {
