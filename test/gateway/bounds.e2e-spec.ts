@@ -36,15 +36,18 @@ function post(key: string, body: string): Promise<Response> {
   });
 }
 
-/** Sends a call's head, and as much of its body as is given. */
+/** Sends a call's head, and as much of its body as is given; resolves once the gateway has the head. */
 async function begin(length: number, body: string): Promise<Socket> {
   const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1').on('error', () => {});
   onTestFinished(() => void socket.destroy());
   await once(socket, 'connect');
   socket.write(
     `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n` +
-      `authorization: Bearer ${ALICE}\r\ncontent-length: ${length}\r\n\r\n${body}`,
+      `authorization: Bearer ${ALICE}\r\ncontent-length: ${length}\r\n` +
+      `expect: 100-continue\r\n\r\n${body}`,
   );
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1.1 100 /);
   return socket;
 }
 

@@ -20,7 +20,7 @@ interface StoredRange {
  * @internal
  */
 export class StoredSlab implements RowBlock {
-  readonly bytes = NO_BYTES;
+  readonly bytes: Buffer = NO_BYTES;
   /** Position in the channel of the first row. */
   readonly position: number;
   readonly count: number;
