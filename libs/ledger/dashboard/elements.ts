@@ -18,7 +18,7 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Sets a text only if it is another one, so that nothing is laid out or read anew. */
+/** Sets a text only if it is another one, so that nothing is laid out or read again. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -3,7 +3,7 @@ import type { DashboardFrame, DashboardHello } from '../src/dashboard/dashboard-
 /** How the page stands to the server. */
 export type LinkState = 'connecting' | 'live' | 'closing' | 'lost' | 'refused';
 
-/** Who is told of what arrives. */
+/** Receives what arrives. */
 export interface LinkListener {
   hello(hello: DashboardHello): void;
   frame(frame: DashboardFrame): void;
@@ -31,7 +31,7 @@ export class EventLink {
     this.#listener = listener;
   }
 
-  /** Connects anew, to another ledger if one is named. */
+  /** Connects again, to another ledger if one is named. */
   open(ledger?: string): void {
     if (ledger !== undefined && ledger !== this.#ledger) this.#lastId = '';
     this.#ledger = ledger ?? this.#ledger;

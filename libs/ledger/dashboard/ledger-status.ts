@@ -52,7 +52,7 @@ const STALE: Readonly<Partial<Record<LinkState, Stale>>> = {
   },
 };
 
-/** Fills the pills, the banner and what screen readers are told. */
+/** Fills the pills, the banner and what screen readers say. */
 export function showStatus(now: DashboardNow): void {
   const status = statusOf(now);
   const pill = byId('state');

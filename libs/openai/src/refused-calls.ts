@@ -19,8 +19,8 @@ type MarkedReply = FastifyReply & { [HANDED_ON]?: boolean };
  * too long, too slow, never there in full, or refused by a pipe. The handler says with `takeCall` that it has
  * a call. Calls that an `onRequest` hook of the server answers are left out.
  *
- * A hook and no interceptor: one more pass through Nest for each call that is not refused costs more than
- * all of its metering. The hook is the routes' own, so that requests for other routes meet none.
+ * A hook and no interceptor: calls that are not refused need no further pass through Nest. The hook is the
+ * routes' own, so that requests for other routes meet none.
  *
  * @param server before its routes are made
  * @param paths as the routes will be declared

@@ -87,7 +87,7 @@ describe('AdviceWatch', () => {
     expect(lines).toHaveLength(2);
   });
 
-  it('leaves out what was told at boot', async () => {
+  it('leaves out what was reported at boot', async () => {
     const { clock, lines, ledger, watch } = watched({ cores: 2 });
     watch.start();
     ledger.load = { ...QUIET, workers: 50 };

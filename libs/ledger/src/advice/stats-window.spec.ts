@@ -21,7 +21,7 @@ describe('StatsWindow', () => {
     expect(window.samples.map(({ at }) => at)).toEqual([40_000, 50_000, 60_000]);
   });
 
-  it('starts anew with another run, and with a clock that went back', () => {
+  it('starts again with another run, and with a clock that went back', () => {
     const window = new StatsWindow();
     window.add(0, statsAt(0));
     window.add(1000, statsAt(1));
