@@ -1,7 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi, type TestContext } from 'vitest';
 import { FaultDatabase } from './support/fault-database.js';
 import { expectLaw } from './support/journal-entries.js';
 import { buildJournalProgram } from './support/journal-process.js';
@@ -159,8 +159,9 @@ describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
     await allow(true);
     const known = [one.start({ rate: RATE })];
     await known[0]!.says(/is of another database or table/);
-    await known[0]!.hasStats('its entries', ({ recovered, depth }) => recovered > 0 && depth === 0);
-    expect(await one.count()).toMatchObject({ lost: 0, twice: 0 });
+    const isBack = async (): Promise<void> =>
+      expect(await one.count([unknown[0]!])).toMatchObject({ lost: 0, twice: 0 });
+    await vi.waitFor(isBack, { timeout: 30_000, interval: 200 });
     known.push(two.start({ rate: RATE }));
     await known[1]!.hasStats('its entries', ({ recovered }) => recovered > 0);
     // And now both are known by the id that their table has.

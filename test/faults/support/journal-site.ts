@@ -109,12 +109,10 @@ export class JournalSite {
     return rows;
   }
 
-  get #lives(): Life[] {
-    return this.#recorders.map(({ first, durable }) => ({ first, durable }));
-  }
-
-  count(): Promise<EntryCounts> {
-    return countEntries((sql) => this.sql(sql), this.#lives);
+  /** @param of whose entries; one that still records has some under way. Default: all of the site */
+  count(of: readonly JournalProcess[] = this.#recorders): Promise<EntryCounts> {
+    const lives: Life[] = of.map(({ first, durable }) => ({ first, durable }));
+    return countEntries((sql) => this.sql(sql), lives);
   }
 
   /** Asserts that every durable entry of all processes is in the table once, and that `verify` agrees. */
