@@ -28,7 +28,7 @@ const NAMES = [
   ['LedgerModule', 'LedgerService', 'LedgerHealthIndicator', 'LedgerInterceptor'],
   ['defineLedger', 'defaultLedger', 'newEntryUuid', 'LEDGER_PROFILES'],
   ['InjectLedger', 'getLedgerToken', 'getLedgerHealthToken', 'RecordUsage', 'Usage'],
-  ['ledgerConfig', 'createLedgerConfig'],
+  ['ledgerConfig', 'createLedgerConfig', 'isLedgerError'],
 ].flat();
 const ERRORS = [
   ['Ledger', 'LedgerOptions', 'LedgerDefinition', 'LedgerEntryInvalid', 'LedgerRead'],
@@ -36,7 +36,7 @@ const ERRORS = [
 ].flat();
 const SINK_NAMES = [
   ['SinkTransientError', 'SinkRowError', 'SinkHaltError'],
-  ['isSinkTransientError', 'isSinkRowError', 'isSinkHaltError'],
+  ['isLedgerError'],
   ['createRowReader', 'createRowEncoder', 'rowBatch', 'describeSinkConformance'],
 ].flat();
 const TESTING_NAMES = ['LedgerTestingModule', 'ManualClock', 'describeSinkConformance'];
@@ -137,7 +137,7 @@ describe('nestjs-ledger in an empty application', { timeout: 120_000 }, () => {
     const print = `(all) => console.log(JSON.stringify(Object.keys(all)))`;
     const namesOf = async (entry: string): Promise<string[]> =>
       JSON.parse(await runThere(`names.${ending}`, `(${print})(${load}('${entry}'))`)) as string[];
-    const errors = ERRORS.flatMap((name) => [`${name}Error`, `is${name}Error`]);
+    const errors = ERRORS.map((name) => `${name}Error`);
     expect(await namesOf('nestjs-ledger')).toEqual(expect.arrayContaining([...NAMES, ...errors]));
     expect(await namesOf('nestjs-ledger/testing')).toEqual(expect.arrayContaining(TESTING_NAMES));
     expect(await namesOf('nestjs-ledger/sink')).toEqual(expect.arrayContaining(SINK_NAMES));

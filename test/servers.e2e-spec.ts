@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { Test } from '@nestjs/testing';
 import {
   defineLedger,
-  isLedgerDeadLetteredError,
   LedgerModule,
   LedgerService,
   type LedgerOptions,
+  isLedgerError,
 } from 'nestjs-ledger';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
@@ -184,6 +184,6 @@ async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
     () => undefined,
     (refusal: unknown) => refusal,
   );
-  expect(isLedgerDeadLetteredError(error)).toBe(true);
+  expect(isLedgerError(error, 'LEDGER_DEAD_LETTERED')).toBe(true);
   return error;
 }

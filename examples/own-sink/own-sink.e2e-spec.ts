@@ -9,11 +9,9 @@ import { findFreePort } from '@app/embedded-postgres';
 import {
   createRowEncoder,
   describeSinkConformance,
-  isSinkHaltError,
-  isSinkRowError,
-  isSinkTransientError,
   rowBatch,
   type SinkSubject,
+  isLedgerError,
 } from 'nestjs-ledger/sink';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startTcpProxy } from '../../test/support/tcp-proxy.js';
@@ -80,15 +78,17 @@ describe('the answers of a collector', () => {
 
   it('halt the ledger if the token is wrong, and nothing is kept', async () => {
     await open({ token: 'right' }, 'wrong');
-    await expect(sink.prepare()).rejects.toSatisfy(isSinkHaltError);
-    await expect(sink.write(batch, ATTEMPT)).rejects.toSatisfy(isSinkHaltError);
+    await expect(sink.prepare()).rejects.toSatisfy((error) => isLedgerError(error, 'SINK_HALT'));
+    await expect(sink.write(batch, ATTEMPT)).rejects.toSatisfy((error) =>
+      isLedgerError(error, 'SINK_HALT'),
+    );
     expect(collector.size).toBe(0);
   });
 
   it('name the row at fault and its rule', async () => {
     await open({ ruleOf: ({ memo }) => (memo === 'poison' ? 'memo is not allowed' : undefined) });
     const error: unknown = await sink.write(batch, ATTEMPT).catch((reason: unknown) => reason);
-    expect(isSinkRowError(error) && error).toMatchObject({
+    expect(isLedgerError(error, 'SINK_ROW') && error).toMatchObject({
       rowNumber: 2,
       subject: 'memo is not allowed',
     });
@@ -97,8 +97,8 @@ describe('the answers of a collector', () => {
   it('let the writer halve a body that is too long', async () => {
     await open({ maxBodyBytes: 500 });
     const error: unknown = await sink.write(batch, ATTEMPT).catch((reason: unknown) => reason);
-    expect(isSinkRowError(error) && error.rowNumber).toBe(undefined);
-    expect(isSinkRowError(error)).toBe(true);
+    expect(isLedgerError(error, 'SINK_ROW') && error.rowNumber).toBe(undefined);
+    expect(isLedgerError(error, 'SINK_ROW')).toBe(true);
     const half = rowBatch([batch.row(0)]);
     expect(await sink.write(half, ATTEMPT)).toMatchObject({ written: 1 });
   });
@@ -110,14 +110,14 @@ describe('the answers of a collector', () => {
       url: `http://127.0.0.1:${await findFreePort()}`,
     });
     const away: unknown = await nowhere.write(batch, ATTEMPT).catch((reason: unknown) => reason);
-    expect(isSinkTransientError(away) && away).toMatchObject({
+    expect(isLedgerError(away, 'SINK_TRANSIENT') && away).toMatchObject({
       outcomeKnown: true,
       sqlState: 'ECONNREFUSED',
     });
     const writing = sink.write(batch, ATTEMPT).catch((reason: unknown) => reason);
     await sink.close();
     const cut = await writing;
-    expect(isSinkTransientError(cut) && cut.outcomeKnown).toBe(false);
+    expect(isLedgerError(cut, 'SINK_TRANSIENT') && cut.outcomeKnown).toBe(false);
   });
 });
 

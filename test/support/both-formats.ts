@@ -56,7 +56,7 @@ const result = {
   health: ledger.status,
   isSameService: service === nest.get(app.LedgerService),
   isKnownError:
-    app.isLedgerEntryInvalidError(refusal) && library.isLedgerEntryInvalidError(refusal),
+    app.isLedgerError(refusal, 'LEDGER_ENTRY_INVALID') && library.isLedgerError(refusal, 'LEDGER_ENTRY_INVALID'),
 };
 await nest.close();
 

@@ -12,7 +12,7 @@ import { createLedgerConfig, LedgerModule } from 'nestjs-ledger';
 import { Pool } from 'pg';
 ${code}`,
   wait: (code) => `
-import { isLedgerWaitTimeoutError, type LedgerService } from 'nestjs-ledger';
+import { type LedgerService, isLedgerError } from 'nestjs-ledger';
 export async function charge(ledger: LedgerService, uuid: string): Promise<void> {
 ${code}
 }`,

@@ -1,5 +1,5 @@
 import { Test, type TestingModule } from '@nestjs/testing';
-import { isLedgerEntryInvalidError, isLedgerWaitTimeoutError } from 'nestjs-ledger';
+import { isLedgerError } from 'nestjs-ledger';
 import { LedgerTestingModule } from 'nestjs-ledger/testing';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { SummaryService } from './summary.service.js';
@@ -27,7 +27,7 @@ it('records what it read and what it wrote', async () => {
 
 it('shows an entry that no ledger would take', () => {
   const thrown = (): string => service.summarize(-1, 'It rained.');
-  expect(thrown).toThrow(expect.toSatisfy(isLedgerEntryInvalidError));
+  expect(thrown).toThrow(expect.toSatisfy((error) => isLedgerError(error, 'LEDGER_ENTRY_INVALID')));
 });
 
 it('does not answer before its entry is safe', async () => {
@@ -35,7 +35,7 @@ it('does not answer before its entry is safe', async () => {
   // As if the database did not answer.
   sink.hold();
   const answer = service.summarizeSafely(7, 'It rained.');
-  await expect(answer).rejects.toSatisfy(isLedgerWaitTimeoutError);
+  await expect(answer).rejects.toSatisfy((error) => isLedgerError(error, 'LEDGER_WAIT_TIMEOUT'));
   // The wait is over, the entry is not.
   sink.hold(false);
   for (const write of sink.held) write.release();

@@ -3,7 +3,7 @@ import { defaultLedger, defineLedger } from './define-ledger.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import { MAX_TABLE_BYTES } from './entry/check-definition.js';
 import type { StoredEntry, UsageEntry } from './entry/usage-entry.interface.js';
-import { isLedgerDefinitionError } from './errors/ledger-definition.error.js';
+import { isLedgerError } from './errors/is-ledger-error.js';
 
 const usage = defineLedger({
   name: 'usage',
@@ -19,7 +19,7 @@ function faultsOf(options: unknown): readonly string[] {
   try {
     defineLedger(options as object);
   } catch (error) {
-    if (isLedgerDefinitionError(error)) return error.faults;
+    if (isLedgerError(error, 'LEDGER_DEFINITION')) return error.faults;
     throw error;
   }
   return [];

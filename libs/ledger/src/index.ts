@@ -69,31 +69,17 @@ export type {
   PartitionPeriod,
 } from './entry/ledger-definition.js';
 export type { UsageEntryRow } from './postgres/usage-entry.entity.js';
-export { isLedgerError, LedgerError, type LedgerErrorCode } from './errors/ledger.error.js';
+export { isLedgerError } from './errors/is-ledger-error.js';
+export { LedgerError, type LedgerErrorCode } from './errors/ledger.error.js';
+export { LedgerDefinitionError } from './errors/ledger-definition.error.js';
+export { LedgerEntryInvalidError } from './errors/ledger-entry-invalid.error.js';
 export {
-  isLedgerDefinitionError,
-  LedgerDefinitionError,
-} from './errors/ledger-definition.error.js';
-export {
-  isLedgerEntryInvalidError,
-  LedgerEntryInvalidError,
-} from './errors/ledger-entry-invalid.error.js';
-export {
-  isLedgerOptionsError,
   LedgerOptionsError,
   type OptionsFault,
   type SettingSource,
 } from './errors/ledger-options.error.js';
+export { LedgerReadError, type ReadFailure } from './errors/ledger-read.error.js';
 export {
-  isLedgerReadError,
-  LedgerReadError,
-  type ReadFailure,
-} from './errors/ledger-read.error.js';
-export {
-  isLedgerDeadLetteredError,
-  isLedgerSealedError,
-  isLedgerSpilledError,
-  isLedgerWaitTimeoutError,
   LedgerDeadLetteredError,
   LedgerSealedError,
   LedgerSpilledError,

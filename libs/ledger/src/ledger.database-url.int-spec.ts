@@ -8,9 +8,9 @@ import {
   createLedgerConfig,
   defineLedger,
   getLedgerToken,
-  isLedgerOptionsError,
   LedgerModule,
   LedgerService,
+  isLedgerError,
 } from './index.js';
 
 const url = inject('databaseUrl');
@@ -63,7 +63,7 @@ describe('an application with nothing but DATABASE_URL', () => {
   it('does not start if that is no PostgreSQL, and says which variable to set', async () => {
     vi.stubEnv('DATABASE_URL', 'mysql://me:s3cret@127.0.0.1:1/x');
     const error: unknown = await boot().catch((reason: unknown) => reason);
-    expect(isLedgerOptionsError(error)).toBe(true);
+    expect(isLedgerError(error, 'LEDGER_OPTIONS')).toBe(true);
     expect(String(error)).toContain('DATABASE_URL = (not shown) (environment)');
     expect(String(error)).toContain('in LEDGER_DATABASE_URL');
     expect(String(error)).not.toContain('s3cret');

@@ -2,7 +2,7 @@ import { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
 import type { LedgerConnectionOptions } from './config/ledger-options.interface.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
-import { isLedgerOptionsError } from './errors/ledger-options.error.js';
+import { isLedgerError } from './errors/is-ledger-error.js';
 import { LedgerDatabase } from './ledger.database.js';
 
 function optionsOf(connection: LedgerConnectionOptions): object {
@@ -17,7 +17,7 @@ function refusalOf(connection: object, isOwn = true): string | undefined {
   try {
     new LedgerDatabase(resolveLedgerOptions(given), 'usage').find(() => dataSource);
   } catch (error) {
-    return isLedgerOptionsError(error) ? error.message : String(error);
+    return isLedgerError(error, 'LEDGER_OPTIONS') ? error.message : String(error);
   }
   return undefined;
 }

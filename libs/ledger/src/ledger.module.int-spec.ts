@@ -12,14 +12,13 @@ import {
   defaultLedger,
   defineLedger,
   InjectLedger,
-  isLedgerOptionsError,
   LedgerHealthIndicator,
   LedgerModule,
   LedgerService,
   type LedgerOptions,
   type LedgerOptionsFactory,
+  isLedgerError,
 } from './index.js';
-import { isSinkTransientError } from './errors/sink.errors.js';
 
 const url = inject('databaseUrl');
 const schema = `module_${randomUUID().slice(0, 8)}`;
@@ -139,7 +138,9 @@ describe('LedgerModule', () => {
     const ledger = module.get(LedgerService);
     for (let i = 0; i < 5; i++) ledger.record({ userId: 7 });
     const startedAt = performance.now();
-    await expect(module.init()).rejects.toSatisfy(isSinkTransientError);
+    await expect(module.init()).rejects.toSatisfy((error) =>
+      isLedgerError(error, 'SINK_TRANSIENT'),
+    );
     expect(performance.now() - startedAt).toBeLessThan(10_000);
     expect(ledger.stats()).toMatchObject({ spilled: 5, state: 'sealed' });
     const [file] = await readdir(spillDir);
@@ -155,7 +156,9 @@ describe('LedgerModule', () => {
         LedgerModule.forRoot({ ledger: defaultLedger, connection: { url } }),
       ],
     }).compile();
-    await expect(boot.then((module) => module.init())).rejects.toSatisfy(isLedgerOptionsError);
+    await expect(boot.then((module) => module.init())).rejects.toSatisfy((error) =>
+      isLedgerError(error, 'LEDGER_OPTIONS'),
+    );
   });
 
   it('names the three ways to a database when there is none', async () => {

@@ -6,9 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLedgerConfig } from './config/ledger.config.js';
 import type { LedgerOptions } from './config/ledger-options.interface.js';
 import { defineLedger, type LedgerDefinition } from './define-ledger.js';
-import { isLedgerOptionsError } from './errors/ledger-options.error.js';
-import { isLedgerReadError } from './errors/ledger-read.error.js';
-import { isSinkHaltError } from './errors/sink.errors.js';
+import { isLedgerError } from './errors/is-ledger-error.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerModule } from './ledger.module.js';
 import { LedgerService } from './ledger.service.js';
@@ -149,7 +147,9 @@ describe('a ledger on a sink of its own', () => {
 
   it('waits for the sink at boot if it is told to', async () => {
     sink.failAlways({ kind: 'halt' });
-    await expect(boot({ connectAtBoot: true })).rejects.toSatisfy(isSinkHaltError);
+    await expect(boot({ connectAtBoot: true })).rejects.toSatisfy((error) =>
+      isLedgerError(error, 'SINK_HALT'),
+    );
     expect(sink.isClosed).toBe(true);
   });
 
@@ -163,7 +163,7 @@ describe('a ledger on a sink of its own', () => {
     ];
     for (const read of reads) {
       const error: unknown = await read.catch((reason: unknown) => reason);
-      expect(isLedgerReadError(error) && error.reason).toBe('unavailable');
+      expect(isLedgerError(error, 'LEDGER_READ') && error.reason).toBe('unavailable');
       expect(String(error)).toContain('give the option `reader`');
     }
   });
@@ -203,7 +203,9 @@ describe('a ledger on a sink of its own', () => {
     ['rollup', defineLedger({ columns: { model: 'text' }, rollup: { dimensions: ['model'] } })],
   ] as const)('refuses a definition with %s at boot', async (name, definition) => {
     const error: unknown = await boot({}, definition).catch((reason: unknown) => reason);
-    expect(isLedgerOptionsError(error) && error.faults).toMatchObject([{ name, source: 'code' }]);
+    expect(isLedgerError(error, 'LEDGER_OPTIONS') && error.faults).toMatchObject([
+      { name, source: 'code' },
+    ]);
   });
 
   it('keeps the law when an answer of the sink does not account for its rows', async () => {
@@ -228,7 +230,7 @@ describe('the journal’s folder at boot', () => {
     await writeFile(join(spillDir, 'journal'), '');
     const journalDir = join(spillDir, 'journal', 'in-a-file');
     const error: unknown = await boot({ journalDir }).catch((reason: unknown) => reason);
-    expect(isLedgerOptionsError(error) && error.faults).toEqual([
+    expect(isLedgerError(error, 'LEDGER_OPTIONS') && error.faults).toEqual([
       {
         name: 'journalDir',
         value: journalDir,

@@ -8,7 +8,8 @@ import type { LedgerTable } from './entry/ledger-definition.js';
 import type { NoUnknownFields, StoredEntry, UsageEntry } from './entry/usage-entry.interface.js';
 import { LedgerEntryInvalidError } from './errors/ledger-entry-invalid.error.js';
 import { LedgerReadError } from './errors/ledger-read.error.js';
-import { isLedgerDeadLetteredError, LedgerWaitTimeoutError } from './errors/wait.errors.js';
+import { LedgerWaitTimeoutError } from './errors/wait.errors.js';
+import { isLedgerError } from './errors/is-ledger-error.js';
 import type { UsageRecorder } from './ports/usage-recorder.interface.js';
 import { OnePerNest } from './nest/one-per-nest.js';
 import type {
@@ -249,7 +250,7 @@ export class LedgerService<
       return await awaited.record(opposite, {});
     } catch (error) {
       // Somebody else reversed it at the same time, for another reason.
-      if (!isLedgerDeadLetteredError(error) || !(await isThere())) throw error;
+      if (!isLedgerError(error, 'LEDGER_DEAD_LETTERED') || !(await isThere())) throw error;
       return { uuid: reversal, outcome: 'duplicate' };
     }
   }

@@ -1,7 +1,8 @@
 import { assert, describe, expect, it } from 'vitest';
 import { RowCodec } from '../codec/row-codec.js';
 import { readUuid } from '../codec/uuid.js';
-import { isLedgerError, type LedgerError } from '../errors/ledger.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
+import type { LedgerError } from '../errors/ledger.error.js';
 import { assertConservation, ledgerUnderTest, start } from '../testing/ledger-under-test.js';
 
 const codeOf = (error: unknown): unknown => (isLedgerError(error) ? error.code : error);

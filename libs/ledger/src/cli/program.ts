@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { isLedgerError } from '../errors/ledger.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { VERSION } from '../nest/version.js';
 import { CommandError, EXIT_FAILED } from './command.error.js';
 import type { CommandOutput } from './command-output.js';

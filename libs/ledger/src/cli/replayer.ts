@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createRowTarget } from '../codec/row-target.js';
 import { RowCodec } from '../codec/row-codec.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { PostgresSink } from '../sink/postgres.sink.js';
 import { retryDelayMs } from '../writer/retry-policy.js';
 import type { CommandDatabase } from './command-database.js';
@@ -112,7 +112,7 @@ export class Replayer {
       for (const at of result.duplicates) fates[rows[at]!.index] = { outcome: 'present' };
       for (const at of result.conflicts) fates[rows[at]!.index] = CONFLICT;
     } catch (error) {
-      if (!isSinkRowError(error)) throw error;
+      if (!isLedgerError(error, 'SINK_ROW')) throw error;
       const guilty = error.rowNumber ?? (rows.length === 1 ? 1 : undefined);
       if (guilty === undefined) {
         const middle = rows.length >>> 1;
@@ -204,7 +204,7 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (!isSinkTransientError(error) || attempt === MAX_ATTEMPTS) throw error;
+      if (!isLedgerError(error, 'SINK_TRANSIENT') || attempt === MAX_ATTEMPTS) throw error;
     }
     await delay(retryDelayMs(attempt, RETRY, Math.random()));
   }

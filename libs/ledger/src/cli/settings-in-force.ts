@@ -3,7 +3,8 @@ import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
 import { readLedgerConfig } from '../config/read-ledger-config.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
 import { keepsRule } from '../config/setting-values.js';
-import { isLedgerOptionsError, type OptionsFault } from '../errors/ledger-options.error.js';
+import { type OptionsFault } from '../errors/ledger-options.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 
 /** Settings of an application that commands need. @internal */
 export interface SettingsInForce {
@@ -28,7 +29,7 @@ export function readSettingsInForce(ledger: string): SettingsInForce {
   try {
     return { ...resolveLedgerOptions(options), faults: [] };
   } catch (error) {
-    if (!isLedgerOptionsError(error)) throw error;
+    if (!isLedgerError(error, 'LEDGER_OPTIONS')) throw error;
     return {
       numWorkers: ownOrDefault(options, 'numWorkers'),
       bufferMaxBytes: ownOrDefault(options, 'bufferMaxBytes'),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { LedgerConnectionOptions, LedgerOptions } from './ledger-options.interface.js';
 import { readLedgerConfig } from './read-ledger-config.js';
 import { resolveLedgerOptions } from './resolve-ledger-options.js';
@@ -11,7 +11,7 @@ function faultsOf(connection: LedgerConnectionOptions): string[] {
     resolveLedgerOptions({ connection });
     return [];
   } catch (error) {
-    if (!isLedgerOptionsError(error)) throw error;
+    if (!isLedgerError(error, 'LEDGER_OPTIONS')) throw error;
     return error.faults.map(({ name }) => name);
   }
 }

@@ -1,6 +1,6 @@
 import { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
-import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { InMemorySink } from '../testing/in-memory.sink.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
 import { readLedgerConfig } from './read-ledger-config.js';
@@ -20,7 +20,7 @@ function faultsOf(options: LedgerOptions): string[] {
   try {
     resolveLedgerOptions(options);
   } catch (error) {
-    if (!isLedgerOptionsError(error)) throw error;
+    if (!isLedgerError(error, 'LEDGER_OPTIONS')) throw error;
     return error.faults.map((each) => `${each.name} (${each.source}) ${each.rule}`);
   }
   return [];

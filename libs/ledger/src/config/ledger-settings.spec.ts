@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { OptionsFault } from '../errors/ledger-options.error.js';
 import { LEDGER_PROFILES } from './ledger-profiles.js';
 import { SETTING_OPTIONS, settingOf } from './ledger-settings.js';
@@ -67,7 +67,7 @@ function faultsOf(work: () => unknown): readonly OptionsFault[] {
   try {
     work();
   } catch (error) {
-    if (isLedgerOptionsError(error)) return error.faults;
+    if (isLedgerError(error, 'LEDGER_OPTIONS')) return error.faults;
     throw error;
   }
   return [];

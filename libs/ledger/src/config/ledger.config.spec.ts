@@ -4,7 +4,7 @@ import type { ConfigType } from '@nestjs/config';
 import { Test } from '@nestjs/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
-import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { InMemorySink } from '../testing/in-memory.sink.js';
 import { createLedgerConfig, ledgerConfig } from './ledger.config.js';
 import { LEDGER_SETTINGS, SETTING_OPTIONS } from './ledger-settings.js';
@@ -111,7 +111,7 @@ describe('ledgerConfig in an application', () => {
       () => undefined,
       (reason: unknown) => reason,
     );
-    expect(isLedgerOptionsError(error) && error.faults.map(({ name }) => name)).toEqual([
+    expect(isLedgerError(error, 'LEDGER_OPTIONS') && error.faults.map(({ name }) => name)).toEqual([
       'LEDGER_ASYNC_BATCH_SIZE',
       'LEDGER_ASYNC_FLUSH_MS',
       'LEDGER_ASYNC_PROFIL',

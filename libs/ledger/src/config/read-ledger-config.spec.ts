@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { OptionsFault } from '../errors/ledger-options.error.js';
 import type { LedgerOptions, ResolvedLedgerOptions } from './ledger-options.interface.js';
 import { readLedgerConfig } from './read-ledger-config.js';
@@ -40,7 +40,7 @@ function faultsOf(environment: Environment, config: Given = {}): readonly Option
   try {
     resolved(environment, config);
   } catch (error) {
-    if (isLedgerOptionsError(error)) return error.faults;
+    if (isLedgerError(error, 'LEDGER_OPTIONS')) return error.faults;
     throw error;
   }
   return [];

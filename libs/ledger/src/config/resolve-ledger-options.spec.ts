@@ -1,6 +1,6 @@
 import { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
-import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { LedgerOptionsError } from '../errors/ledger-options.error.js';
 import { describeSettings } from './describe-settings.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
@@ -13,7 +13,7 @@ function errorOf(options: unknown): LedgerOptionsError {
   try {
     resolveLedgerOptions(options as LedgerOptions);
   } catch (error) {
-    if (isLedgerOptionsError(error)) return error;
+    if (isLedgerError(error, 'LEDGER_OPTIONS')) return error;
     throw error;
   }
   throw new Error('no fault was found');

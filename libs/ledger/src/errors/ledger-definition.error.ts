@@ -1,4 +1,4 @@
-import { guardFor, LedgerError } from './ledger.error.js';
+import { LedgerError } from './ledger.error.js';
 
 /** A definition given to `defineLedger` that cannot be a table, all faults at once. @publicApi */
 export class LedgerDefinitionError extends LedgerError {
@@ -9,6 +9,3 @@ export class LedgerDefinitionError extends LedgerError {
     super(`ledger definition: ${faults.join('; ')}`);
   }
 }
-
-/** True for a `LedgerDefinitionError`, also of another copy of the package. @publicApi */
-export const isLedgerDefinitionError = guardFor<LedgerDefinitionError>('LEDGER_DEFINITION');

@@ -1,4 +1,4 @@
-import { guardFor, LedgerError } from './ledger.error.js';
+import { LedgerError } from './ledger.error.js';
 
 /** An entry breaks a rule; the caller's bug. Carries field and rule, never the value. @publicApi */
 export class LedgerEntryInvalidError extends LedgerError {
@@ -15,6 +15,3 @@ export class LedgerEntryInvalidError extends LedgerError {
     super(`invalid entry: ${field} ${rule}`);
   }
 }
-
-/** True for a `LedgerEntryInvalidError`, also of another copy of the package. @publicApi */
-export const isLedgerEntryInvalidError = guardFor<LedgerEntryInvalidError>('LEDGER_ENTRY_INVALID');

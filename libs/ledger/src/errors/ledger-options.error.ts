@@ -1,4 +1,4 @@
-import { guardFor, LedgerError } from './ledger.error.js';
+import { LedgerError } from './ledger.error.js';
 
 /** Where a setting's value came from. @publicApi */
 export type SettingSource = 'environment' | 'file' | 'code' | 'default';
@@ -26,6 +26,3 @@ export class LedgerOptionsError extends LedgerError {
     );
   }
 }
-
-/** True for a `LedgerOptionsError`, also of another copy of the package. @publicApi */
-export const isLedgerOptionsError = guardFor<LedgerOptionsError>('LEDGER_OPTIONS');

@@ -1,4 +1,4 @@
-import { guardFor, LedgerError } from './ledger.error.js';
+import { LedgerError } from './ledger.error.js';
 
 /**
  * Why a read gave no answer. `invalid`: an argument breaks a rule; the caller's bug. `overflow`: a
@@ -27,6 +27,3 @@ export class LedgerReadError extends LedgerError {
     super(`ledger read: ${field} ${rule}${sqlState === undefined ? '' : ` (${sqlState})`}`);
   }
 }
-
-/** True for a `LedgerReadError`, also of another copy of the package. @publicApi */
-export const isLedgerReadError = guardFor<LedgerReadError>('LEDGER_READ');

@@ -1,4 +1,5 @@
-const BRAND = Symbol.for('nestjs-ledger/error');
+/** Marks errors of every copy of the package, in every realm. @internal */
+export const ERROR_BRAND = Symbol.for('nestjs-ledger/error');
 
 /** Codes of all ledger errors; stable, so that a log search or an alert may rely on them. @publicApi */
 export type LedgerErrorCode =
@@ -15,8 +16,8 @@ export type LedgerErrorCode =
   | 'SINK_HALT';
 
 /**
- * Every error that the ledger raises is one of these. Tell them apart by `code` or by the exported
- * guards, never by message text: the guards also hold across two copies of the package.
+ * Every error that the ledger raises is one of these. Tell them apart by `isLedgerError(error, code)`,
+ * never by message text.
  *
  * @publicApi
  */
@@ -26,26 +27,10 @@ export abstract class LedgerError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = new.target.name;
-    Object.defineProperty(this, BRAND, { value: true });
+    Object.defineProperty(this, ERROR_BRAND, { value: true });
   }
 
   get isLedgerError(): true {
     return true;
   }
-}
-
-/**
- * True for any error of this package, whichever copy of the package made it, in whichever realm: a
- * test runner's `Error` is another than that of the code outside it.
- *
- * @publicApi
- */
-export function isLedgerError(error: unknown): error is LedgerError {
-  if (typeof error !== 'object' || error === null) return false;
-  return (error as { [BRAND]?: unknown })[BRAND] === true;
-}
-
-/** Makes the guard of one error class from its code. @internal */
-export function guardFor<E extends LedgerError>(code: E['code']): (error: unknown) => error is E {
-  return (error): error is E => isLedgerError(error) && error.code === code;
 }

@@ -1,4 +1,4 @@
-import { guardFor, LedgerError } from './ledger.error.js';
+import { LedgerError } from './ledger.error.js';
 
 /** What a sink knows of a failure; texts are free of users' values. @publicApi */
 export interface SinkFailure {
@@ -54,10 +54,3 @@ export const REFUSED_A_ROW = 'the server refused a row';
 export class SinkHaltError extends SinkError {
   readonly code = 'SINK_HALT';
 }
-
-/** True for a `SinkTransientError`, also of another copy of the package. @publicApi */
-export const isSinkTransientError = guardFor<SinkTransientError>('SINK_TRANSIENT');
-/** True for a `SinkRowError`, also of another copy of the package. @publicApi */
-export const isSinkRowError = guardFor<SinkRowError>('SINK_ROW');
-/** True for a `SinkHaltError`, also of another copy of the package. @publicApi */
-export const isSinkHaltError = guardFor<SinkHaltError>('SINK_HALT');

@@ -1,4 +1,4 @@
-import { guardFor, LedgerError } from './ledger.error.js';
+import { LedgerError } from './ledger.error.js';
 
 /** A wait ended before what it waited for; the entry's fate is in `outcome`. @publicApi */
 export class LedgerWaitTimeoutError extends LedgerError {
@@ -61,12 +61,3 @@ export class LedgerSpilledError extends LedgerError {
     super('the entry was spilled to a file at shutdown; replay it from there');
   }
 }
-
-/** True for a `LedgerWaitTimeoutError`, also of another copy of the package. @publicApi */
-export const isLedgerWaitTimeoutError = guardFor<LedgerWaitTimeoutError>('LEDGER_WAIT_TIMEOUT');
-/** True for a `LedgerSealedError`, also of another copy of the package. @publicApi */
-export const isLedgerSealedError = guardFor<LedgerSealedError>('LEDGER_SEALED');
-/** True for a `LedgerDeadLetteredError`, also of another copy of the package. @publicApi */
-export const isLedgerDeadLetteredError = guardFor<LedgerDeadLetteredError>('LEDGER_DEAD_LETTERED');
-/** True for a `LedgerSpilledError`, also of another copy of the package. @publicApi */
-export const isLedgerSpilledError = guardFor<LedgerSpilledError>('LEDGER_SPILLED');

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.js';
-import { isLedgerError } from '../errors/ledger.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 

@@ -1,4 +1,4 @@
-import { isLedgerError } from '../errors/ledger.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { Clock } from '../clock/clock.js';
 
 /**

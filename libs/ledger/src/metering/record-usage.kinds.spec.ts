@@ -16,7 +16,7 @@ import { BehaviorSubject, concat, lastValueFrom, of, throwError, type Observable
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { latch } from '../../../../test/support/recorded-app.js';
 import { defineLedger } from '../define-ledger.js';
-import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { LedgerService } from '../ledger.service.js';
 import { LedgerTestingModule } from '../testing/ledger-testing.module.js';
 import { RecordUsage } from './record-usage.decorator.js';
@@ -275,7 +275,7 @@ describe('RecordUsage without its ledger', () => {
     class App {}
     const boots = NestFactory.createApplicationContext(App, { logger: false, abortOnError: false });
     const error: unknown = await boots.catch((reason: unknown) => reason);
-    expect(isLedgerOptionsError(error)).toBe(true);
+    expect(isLedgerError(error, 'LEDGER_OPTIONS')).toBe(true);
     expect(String(error)).toContain(`@RecordUsage on ${name}.answer`);
   });
 });

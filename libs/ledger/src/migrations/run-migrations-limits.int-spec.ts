@@ -5,7 +5,7 @@ import { startFatalServer } from '../../../../test/support/fatal-server.js';
 import { startSilentServer, startTcpProxy } from '../../../../test/support/tcp-proxy.js';
 import type { FakeServer } from '../../../../test/support/tcp-proxy.js';
 import { defineLedger } from '../define-ledger.js';
-import { isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { PostgresOptions } from '../postgres/open.js';
 import { runMigrations } from './fixtures/wired-migrations.fixture.js';
 
@@ -41,7 +41,7 @@ describe('the time limit of runMigrations', () => {
     const server = await keep(startSilentServer(inject('databaseUrl')));
     const startedAt = performance.now();
     const failure = runMigrations(options(server.url), usage, { timeoutMs: 300 });
-    await expect(failure).rejects.toSatisfy(isSinkTransientError);
+    await expect(failure).rejects.toSatisfy((error) => isLedgerError(error, 'SINK_TRANSIENT'));
     expect(performance.now() - startedAt).toBeLessThan(10_000);
     await expect.poll(() => server.open.size).toBe(0);
   });
@@ -50,7 +50,9 @@ describe('the time limit of runMigrations', () => {
     const proxy = await keep(startTcpProxy(inject('databaseUrl')));
     const startedAt = performance.now();
     const failure = runMigrations(options(proxy.url), usage, { timeoutMs: 1_000 });
-    const rejection = expect(failure).rejects.toSatisfy(isSinkTransientError);
+    const rejection = expect(failure).rejects.toSatisfy((error) =>
+      isLedgerError(error, 'SINK_TRANSIENT'),
+    );
     await expect.poll(proxy.sent, { interval: 1 }).toContain('pg_try_advisory_xact_lock');
     proxy.isFrozen = true;
     await rejection;
@@ -66,7 +68,7 @@ describe('the time limit of runMigrations', () => {
     await admin.query('SELECT pg_advisory_lock($1)', [key]);
     try {
       const failure = runMigrations(options(), usage, { timeoutMs: 700, pollMs: 20 });
-      await expect(failure).rejects.toSatisfy(isSinkTransientError);
+      await expect(failure).rejects.toSatisfy((error) => isLedgerError(error, 'SINK_TRANSIENT'));
       const { rows } = await admin.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema]);
       expect(rows).toEqual([]);
     } finally {
@@ -82,14 +84,14 @@ describe('the time limit of runMigrations', () => {
     await expect.poll(() => server.open.size).toBe(1);
     const startedAt = performance.now();
     end.abort();
-    await expect(failure).rejects.toSatisfy(isSinkTransientError);
+    await expect(failure).rejects.toSatisfy((error) => isLedgerError(error, 'SINK_TRANSIENT'));
     expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 
   it('connects nowhere if it was over before the start', async () => {
     const server = await keep(startSilentServer(inject('databaseUrl')));
     const failure = runMigrations(options(server.url), usage, { signal: AbortSignal.abort() });
-    await expect(failure).rejects.toSatisfy(isSinkTransientError);
+    await expect(failure).rejects.toSatisfy((error) => isLedgerError(error, 'SINK_TRANSIENT'));
     expect(server.open.size).toBe(0);
   });
 });

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { defaultLedger, defineLedger } from '../define-ledger.js';
-import { isSinkHaltError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { TEMPLATE_HASHES } from './fixtures/template-hashes.fixture.js';
 import type { PostgresOptions } from '../postgres/open.js';
 import { runMigrations, verifyTable } from './fixtures/wired-migrations.fixture.js';
@@ -229,7 +229,7 @@ describe('runMigrations', () => {
       const failure = runMigrations(options({ extra: { options: `-c role=${role}` } }), {
         ...defineLedger({ schema }),
       });
-      await expect(failure).rejects.toSatisfy(isSinkHaltError);
+      await expect(failure).rejects.toSatisfy((error) => isLedgerError(error, 'SINK_HALT'));
       await expect(failure).rejects.toMatchObject({
         sqlState: '42501',
         message: expect.stringContaining('npx nestjs-ledger migrate -d <file with the definition>'),

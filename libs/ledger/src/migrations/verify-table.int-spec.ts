@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { isSinkHaltError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { migrateCommand } from '../entry/ledger-command.js';
 import { haltOnFaults } from './verify-table.js';
 import type { VerifyOptions } from './verify-table.js';
@@ -281,7 +281,7 @@ describe('haltOnFaults', () => {
       haltOnFaults(usage, faults);
       expect.unreachable();
     } catch (error) {
-      expect(isSinkHaltError(error)).toBe(true);
+      expect(isLedgerError(error, 'SINK_HALT')).toBe(true);
       expect(error).toMatchObject({ subject: 'memo', sqlState: '42804' });
       const { message } = error as Error;
       for (const { problem, remedy } of faults) {

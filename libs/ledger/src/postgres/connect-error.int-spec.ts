@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { isSinkHaltError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { Deadline } from '../clock/deadline.js';
 import { open } from './open.js';
 import { PgConnections } from './pg-connections.js';
@@ -87,7 +87,7 @@ describe('a connection that is refused', () => {
     const dataSource = open({ url }, { applicationName: 'test', poolSize: 1 });
     const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });
     const refusal: unknown = await connections.take(new Deadline(2_000)).catch((error) => error);
-    expect(isSinkHaltError(refusal)).toBe(true);
+    expect(isLedgerError(refusal, 'SINK_HALT')).toBe(true);
     await connections.close();
   });
 });

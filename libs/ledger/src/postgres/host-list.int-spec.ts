@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { Deadline } from '../clock/deadline.js';
-import { isSinkHaltError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { open, type PostgresOptions } from './open.js';
 import { PgConnections } from './pg-connections.js';
 import { withConnections } from './with-connections.js';
@@ -152,7 +152,7 @@ describe('an address with several hosts', () => {
     const connections = connectionsTo({ url });
     const refusal: unknown = await connections.take(new Deadline(5_000)).catch((error) => error);
     await connections.close();
-    expect(isSinkHaltError(refusal)).toBe(true);
+    expect(isLedgerError(refusal, 'SINK_HALT')).toBe(true);
     expect((refusal as Error).message).toContain(
       `the password of user "${ROLE}" was refused (28P01) at host ${UP}`,
     );

@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 import { describe, expect, inject, it } from 'vitest';
 import { Deadline } from '../clock/deadline.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
-import { isLedgerOptionsError } from '../errors/ledger-options.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { LedgerDatabase } from '../ledger.database.js';
 import { javaScriptClient, usesNative } from './javascript-client.js';
 import { open } from './open.js';
@@ -63,7 +63,7 @@ describe('where pg-native is installed', () => {
     } catch (error) {
       refusal = error;
     }
-    expect(isLedgerOptionsError(refusal)).toBe(true);
+    expect(isLedgerError(refusal, 'LEDGER_OPTIONS')).toBe(true);
     expect((refusal as Error).message).toMatch(/pg-native.*`connection` of its own/s);
   });
 

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { DataSource } from 'typeorm';
-import { isLedgerError } from '../errors/ledger.error.js';
-import { isSinkHaltError, isSinkTransientError, SinkHaltError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
+import { SinkHaltError } from '../errors/sink.errors.js';
 import { hostListOf } from './host-list.js';
 import { trackStreams, type PostgresOptions } from './open.js';
 import { classifyPgError, toSinkError } from './classify-pg-error.js';
@@ -249,8 +249,8 @@ function isToBeMended(error: unknown): boolean {
  * keep it busy for ever, so that no new one were made after somebody has mended that.
  */
 function mayBeOfSession(error: unknown): boolean {
-  if (isSinkHaltError(error)) return true;
+  if (isLedgerError(error, 'SINK_HALT')) return true;
   const failure = error instanceof StatementError ? error.failure : readPgError(error);
-  const sqlState = isSinkTransientError(error) ? error.sqlState : failure.code;
+  const sqlState = isLedgerError(error, 'SINK_TRANSIENT') ? error.sqlState : failure.code;
   return sqlState === READ_ONLY || (failure.isAnswer && classifyPgError(failure) === 'halt');
 }

@@ -1,4 +1,4 @@
-import { isLedgerError } from '../errors/ledger.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { ConnectError, describeConnectFailure, NoServerError } from './connect-error.js';
 import { describePlace, shown, type DatabaseTarget } from './describe-target.js';
 import { nameOfCode } from './sql-states.js';

@@ -1,7 +1,7 @@
 import { settingsCommand } from './transaction-settings.js';
 import type { TextRow } from './pg-statement.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
-import { isLedgerError } from '../errors/ledger.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { CommandStatement } from './command-statement.js';
 import { Deadline } from '../clock/deadline.js';
 import type { SessionLender } from './session-lender.interface.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isLedgerReadError } from '../errors/ledger-read.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { decodeCursor, encodeCursor, millisOf, momentText } from './page-cursor.js';
 
 const FIRST = -62_135_596_800_000_000n;
@@ -11,7 +11,9 @@ function fieldOf(cursor: unknown): string | undefined {
   try {
     decodeCursor(cursor);
   } catch (error) {
-    return isLedgerReadError(error) && error.reason === 'invalid' ? error.field : 'another error';
+    return isLedgerError(error, 'LEDGER_READ') && error.reason === 'invalid'
+      ? error.field
+      : 'another error';
   }
   return undefined;
 }

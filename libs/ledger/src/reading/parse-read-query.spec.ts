@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
-import { isLedgerReadError } from '../errors/ledger-read.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { checkFields, parseId, parseLimit, parseMoment } from './parse-read-query.js';
 import { parseReportQuery } from './parse-report-query.js';
 
@@ -8,7 +8,7 @@ function faultOf(parse: () => unknown): { field: string; rule: string } | undefi
   try {
     parse();
   } catch (error) {
-    if (isLedgerReadError(error) && error.reason === 'invalid') {
+    if (isLedgerError(error, 'LEDGER_READ') && error.reason === 'invalid') {
       return { field: error.field, rule: error.rule };
     }
     throw error;

@@ -9,7 +9,7 @@ import type { ReadingDatabase } from '../../../../test/support/ledger-reading.js
 import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { defineLedger } from '../define-ledger.js';
 import type { LedgerDefinition } from '../define-ledger.js';
-import { isLedgerReadError } from '../errors/ledger-read.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { tableNames } from '../postgres/table-names.js';
 import { PgConnections } from '../postgres/pg-connections.js';
 import { UsageReader } from './usage-reader.js';
@@ -130,7 +130,7 @@ describe('a read', () => {
     const nowhere = defineLedger({ schema: database.schema, table: 'nowhere' });
     const missing = readerOn(dataSource, nowhere);
     const error = await missing.summary({ userId: 424242 }).catch((reason: unknown) => reason);
-    expect(isLedgerReadError(error)).toBe(true);
+    expect(isLedgerError(error, 'LEDGER_READ')).toBe(true);
     expect(error).toMatchObject({ reason: 'failed', sqlState: '42P01' });
     expect(error).not.toHaveProperty('cause');
     expect((error as Error).stack).not.toMatch(/nowhere|SELECT|424242/);

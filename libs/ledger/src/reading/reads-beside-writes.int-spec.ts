@@ -3,7 +3,7 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
-import { isLedgerReadError } from '../errors/ledger-read.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { defineLedger, LedgerModule, LedgerService, type LedgerOptions } from '../index.js';
 
 const url = inject('databaseUrl');
@@ -72,7 +72,7 @@ async function dataSourceOf(poolSize: number): Promise<DataSource> {
 function readMany(ledger: LedgerService, count: number) {
   const ends: string[] = [];
   const note = (error: unknown): void => {
-    ends.push(isLedgerReadError(error) ? error.reason : String(error));
+    ends.push(isLedgerError(error, 'LEDGER_READ') ? error.reason : String(error));
   };
   const all = Promise.all(
     Array.from({ length: count }, () =>

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RowCodec } from '../codec/row-codec.js';
 import { defineLedger } from '../define-ledger.js';
 import type { IdType } from '../entry/ledger-definition.js';
-import { isLedgerReadError } from '../errors/ledger-read.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { decodeCursor } from './page-cursor.js';
 import { parseRecentQuery } from './parse-recent-query.js';
 import { parseReportQuery } from './parse-report-query.js';
@@ -19,7 +19,7 @@ function refusedField(parse: () => unknown): string | undefined {
     parse();
     return undefined;
   } catch (error) {
-    if (isLedgerReadError(error) && error.reason === 'invalid') return error.field;
+    if (isLedgerError(error, 'LEDGER_READ') && error.reason === 'invalid') return error.field;
     throw error;
   }
 }

@@ -1,7 +1,5 @@
+export { isLedgerError } from '../errors/is-ledger-error.js';
 export {
-  isSinkHaltError,
-  isSinkRowError,
-  isSinkTransientError,
   SinkHaltError,
   SinkRowError,
   SinkTransientError,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { WriteResult } from '../ports/ledger-sink.interface.js';
 import type { SinkTest } from './sink-conformance.js';
 import { AGAIN, ATTEMPT, SHORT_MS, someEntries, written } from './sink-trial.js';
@@ -87,7 +87,7 @@ function other([uuid]: Entry): Entry {
 /** Rows of two batches in opposite order may wait for each other; the server then ends one. */
 function retried(trial: SinkTrial, entries: readonly Entry[]) {
   return (error: unknown): Promise<WriteResult> => {
-    assert.ok(isSinkTransientError(error), String(error));
+    assert.ok(isLedgerError(error, 'SINK_TRANSIENT'), String(error));
     return trial.write(entries, AGAIN);
   };
 }

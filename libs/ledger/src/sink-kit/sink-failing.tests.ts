@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { isSinkHaltError, isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
 import type { SinkTest } from './sink-conformance.js';
 import { AGAIN, ATTEMPT, failure, SHORT_MS, someEntries, written } from './sink-trial.js';
@@ -17,7 +17,7 @@ export const FAILING: Readonly<Record<string, SinkTest>> = {
     const error = await failure(trial.write(entries, { ...ATTEMPT, timeoutMs: SHORT_MS }));
     const ms = performance.now() - begin;
     await unblock();
-    assert.ok(isSinkTransientError(error), String(error));
+    assert.ok(isLedgerError(error, 'SINK_TRANSIENT'), String(error));
     assert.ok(ms < ENDLESS_MS, `took ${ms} ms`);
     const { outcomeKnown }: SinkTransientError = error;
     await trial.write(entries, { ...ATTEMPT, mayExist: !outcomeKnown });
@@ -40,7 +40,7 @@ export const FAILING: Readonly<Record<string, SinkTest>> = {
     }
     const { error } = outcome;
     assert.ok(isSinkError(error), String(error));
-    const isUnknown = isSinkTransientError(error) && !error.outcomeKnown;
+    const isUnknown = isLedgerError(error, 'SINK_TRANSIENT') && !error.outcomeKnown;
     if (!isUnknown) await trial.expectStored(before);
   },
 };
@@ -53,7 +53,7 @@ export const REFUSING: Readonly<Record<string, SinkTest>> = {
     entries[3] = [entries[3]![0], 'poison'];
     for (const attempt of [ATTEMPT, AGAIN]) {
       const error = await failure(trial.write(entries, attempt));
-      assert.ok(isSinkRowError(error), String(error));
+      assert.ok(isLedgerError(error, 'SINK_ROW'), String(error));
       const { rowNumber, sqlState }: SinkRowError = error;
       assert.ok(rowNumber === undefined || rowNumber === 4, `row ${rowNumber}`);
       assert.match(sqlState ?? 'none', /^\w+$/);
@@ -67,13 +67,17 @@ export const REFUSING: Readonly<Record<string, SinkTest>> = {
   'keeps users’ text out of the errors': async (trial) => {
     await trial.refuse('a secret of mine');
     const error = await failure(trial.write([[randomUUID(), 'a secret of mine']]));
-    assert.ok(isSinkRowError(error));
+    assert.ok(isLedgerError(error, 'SINK_ROW'));
     assert.doesNotMatch(textOf(error), /secret of mine/);
   },
 };
 
 function isSinkError(error: unknown): boolean {
-  return isSinkTransientError(error) || isSinkRowError(error) || isSinkHaltError(error);
+  return (
+    isLedgerError(error, 'SINK_TRANSIENT') ||
+    isLedgerError(error, 'SINK_ROW') ||
+    isLedgerError(error, 'SINK_HALT')
+  );
 }
 
 /** Everything that a logger could print of an error and its causes. */

@@ -6,7 +6,7 @@ import type { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { startTcpProxy, type TcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
-import { isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { rowBatch } from '../sink-kit/sink-trial.js';
 import type { RowBatch, WriteAttempt } from '../ports/ledger-sink.interface.js';
 import { PostgresSink } from './postgres.sink.js';
@@ -114,7 +114,7 @@ async function transient(
     () => new Error('was written'),
     (reason: unknown) => reason,
   );
-  if (!isSinkTransientError(error)) throw error;
+  if (!isLedgerError(error, 'SINK_TRANSIENT')) throw error;
   return { outcomeKnown: error.outcomeKnown, sqlState: error.sqlState };
 }
 
@@ -280,7 +280,7 @@ describe('a row refused while megabytes wait for the socket', () => {
       const error: unknown = await sink
         .write(rowBatch(rows, 250), { ...ATTEMPT, timeoutMs: 20_000 })
         .catch((reason: unknown) => reason);
-      expect(isSinkRowError(error) && error.rowNumber).toBe(1);
+      expect(isLedgerError(error, 'SINK_ROW') && error.rowNumber).toBe(1);
     }
     await sink.write(largeBatch(1000), ATTEMPT);
     const backends = await database.sql(

@@ -1,6 +1,6 @@
 import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { isLedgerError } from '../errors/ledger.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
 import { tableNames } from '../postgres/table-names.js';
 import type {

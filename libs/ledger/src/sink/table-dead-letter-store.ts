@@ -2,8 +2,7 @@ import { settingsCommand } from '../postgres/transaction-settings.js';
 import { createHash, randomBytes } from 'node:crypto';
 import { formatUuid } from '../codec/uuid.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { isLedgerError } from '../errors/ledger.error.js';
-import { isSinkRowError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { tableNames } from '../postgres/table-names.js';
 import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
 import { escapeEntry } from './escaped-entry.js';
@@ -49,7 +48,7 @@ export class TableDeadLetterStore implements LedgerDeadLetterStore {
     try {
       await this.#insert(rows, deadline);
     } catch (error) {
-      if (!isSinkRowError(error) || error.sqlState?.startsWith(DATA_EXCEPTION) !== true)
+      if (!isLedgerError(error, 'SINK_ROW') || error.sqlState?.startsWith(DATA_EXCEPTION) !== true)
         throw error;
       // The database's encoding may not hold what the entries say.
       const escaped = rows.map(({ entry, ...row }) => {

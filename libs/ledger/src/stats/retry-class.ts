@@ -1,5 +1,5 @@
 import type { RetryClass } from '../ports/ledger-stats.interface.js';
-import { isSinkHaltError, isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 
 /** All classes, so that each is there from the start, at 0. @internal */
 export const RETRY_CLASSES = [
@@ -35,8 +35,8 @@ const SQL_STATE = /^[0-9A-Z]{5}$/;
  * @internal
  */
 export function classifyRetry(error: unknown, isHalt: boolean): RetryClass {
-  if (isHalt || isSinkHaltError(error)) return 'halted';
-  if (!isSinkTransientError(error)) return 'other';
+  if (isHalt || isLedgerError(error, 'SINK_HALT')) return 'halted';
+  if (!isLedgerError(error, 'SINK_TRANSIENT')) return 'other';
   const { sqlState } = error;
   if (sqlState === undefined || !SQL_STATE.test(sqlState) || isSocketCode(sqlState)) {
     return 'connection';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isSinkHaltError, isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { InMemorySink } from './in-memory.sink.js';
 import { rowBatch } from '../sink-kit/sink-trial.js';
 
@@ -20,7 +20,7 @@ describe('InMemorySink', () => {
     sink.failNext({ kind: 'transient', sqlState: '53300' }, 2);
     for (let i = 0; i < 2; i += 1) {
       const error: unknown = await sink.write(batch(), ATTEMPT).catch((e: unknown) => e);
-      expect(isSinkTransientError(error) && error.outcomeKnown).toBe(true);
+      expect(isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown).toBe(true);
       expect(error).toHaveProperty('sqlState', '53300');
     }
     await expect(sink.write(batch(), ATTEMPT)).resolves.toMatchObject({ written: 2 });
@@ -31,7 +31,7 @@ describe('InMemorySink', () => {
     const sink = new InMemorySink();
     sink.failNext({ kind: 'transient', rows: 'in' });
     const error: unknown = await sink.write(batch(), ATTEMPT).catch((e: unknown) => e);
-    expect(isSinkTransientError(error) && error.outcomeKnown).toBe(false);
+    expect(isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown).toBe(false);
     const again = await sink.write(batch(), { ...ATTEMPT, mayExist: true });
     expect(again).toEqual({ written: 0, duplicates: [0, 1], conflicts: [] });
   });
@@ -50,7 +50,10 @@ describe('InMemorySink', () => {
     const sink = new InMemorySink();
     sink.refuse(UUIDS[1]!, '23503');
     const error: unknown = await sink.write(batch(), ATTEMPT).catch((e: unknown) => e);
-    expect(isSinkRowError(error) && [error.rowNumber, error.sqlState]).toEqual([2, '23503']);
+    expect(isLedgerError(error, 'SINK_ROW') && [error.rowNumber, error.sqlState]).toEqual([
+      2,
+      '23503',
+    ]);
     expect(sink.rows.size).toBe(0);
     sink.accept(UUIDS[1]!);
     await expect(sink.write(batch(), ATTEMPT)).resolves.toMatchObject({ written: 2 });
@@ -63,7 +66,7 @@ describe('InMemorySink', () => {
     const second = sink.write(batch(), ATTEMPT);
     expect(sink.held.map(({ call }) => call.uuids)).toEqual([UUIDS, UUIDS]);
     sink.held[1]!.release({ kind: 'halt' });
-    await expect(second).rejects.toSatisfy(isSinkHaltError);
+    await expect(second).rejects.toSatisfy((error) => isLedgerError(error, 'SINK_HALT'));
     sink.held[0]!.release();
     await expect(first).resolves.toMatchObject({ written: 2 });
     expect(sink.held).toEqual([]);
@@ -72,8 +75,10 @@ describe('InMemorySink', () => {
   it('can be away for prepare and ping too', async () => {
     const sink = new InMemorySink();
     sink.failAlways({ kind: 'transient' });
-    await expect(sink.prepare()).rejects.toSatisfy(isSinkTransientError);
-    await expect(sink.ping(1)).rejects.toSatisfy(isSinkTransientError);
+    await expect(sink.prepare()).rejects.toSatisfy((error) =>
+      isLedgerError(error, 'SINK_TRANSIENT'),
+    );
+    await expect(sink.ping(1)).rejects.toSatisfy((error) => isLedgerError(error, 'SINK_TRANSIENT'));
     sink.failAlways(undefined);
     await sink.prepare();
     await sink.ping(1);

@@ -6,7 +6,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { concat, NEVER, of, type Observable } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { defineLedger } from '../define-ledger.js';
-import { isLedgerEntryInvalidError } from '../errors/ledger-entry-invalid.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
 import { RecordUsage } from '../metering/record-usage.decorator.js';
 import { LedgerModule } from '../ledger.module.js';
@@ -260,7 +260,7 @@ describe('LedgerTestingModule', () => {
     await expect(ledger.recordAndWait({ userId: 1 })).rejects.toMatchObject({
       code: 'LEDGER_DEAD_LETTERED',
     });
-    expect(isLedgerEntryInvalidError(new Error('other'))).toBe(false);
+    expect(isLedgerError(new Error('other'), 'LEDGER_ENTRY_INVALID')).toBe(false);
     await module.close();
   });
 });

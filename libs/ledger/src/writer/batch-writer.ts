@@ -1,5 +1,5 @@
 import type { DueReason } from '../ports/ledger-stats.interface.js';
-import { isSinkHaltError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { LedgerSink, WriteResult } from '../ports/ledger-sink.interface.js';
 import { callBack } from '../stats/call-back.js';
 import type { Counters } from '../stats/counters.js';
@@ -217,8 +217,8 @@ export class BatchWriter {
         this.isPrepared = true;
       } catch (error) {
         if (this.#isAbandoned) return;
-        outage.failed(isProbe, isSinkHaltError(error));
-        this.#trouble.failed(error, isSinkHaltError(error));
+        outage.failed(isProbe, isLedgerError(error, 'SINK_HALT'));
+        this.#trouble.failed(error, isLedgerError(error, 'SINK_HALT'));
         onFailed(error);
       }
     }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { LedgerSink } from '../ports/ledger-sink.interface.js';
 import { createRowEncoder } from '../sink-kit/row-encoder.js';
 import { rowBatch } from '../sink-kit/sink-trial.js';
@@ -22,7 +22,7 @@ function sinkThat(method: 'write' | 'find', answer: unknown): CheckedSink {
 async function failureOf(work: Promise<unknown>): Promise<unknown> {
   return work.then(
     () => undefined,
-    (error: unknown) => isSinkTransientError(error) && error.outcomeKnown,
+    (error: unknown) => isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown,
   );
 }
 

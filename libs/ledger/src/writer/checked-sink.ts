@@ -1,4 +1,5 @@
-import { isSinkHaltError, isSinkRowError, SinkTransientError } from '../errors/sink.errors.js';
+import { SinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type {
   EachRowResult,
@@ -81,7 +82,9 @@ function isEachResultOf({ count }: RowBatch, result: unknown): result is EachRow
   const { written, duplicates, conflicts, refused, untried } = result as Partial<EachRowResult>;
   if (!Array.isArray(refused)) return false;
   const failed = (refused as EachRowResult['refused']).map((each) => {
-    return isSinkRowError(each?.error) || isSinkHaltError(each?.error) ? each.index : -1;
+    return isLedgerError(each?.error, 'SINK_ROW') || isLedgerError(each?.error, 'SINK_HALT')
+      ? each.index
+      : -1;
   });
   const lists = [duplicates, conflicts, untried, failed];
   if (!lists.every((list) => isIndexes(list, count))) return false;

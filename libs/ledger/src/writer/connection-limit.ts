@@ -1,5 +1,5 @@
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
-import { isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { Clock, Timer } from '../clock/clock.js';
 
 /** After this long without a refusal one more worker may try. Source: pg-pool closes a connection that is idle for 10 s. */
@@ -66,7 +66,8 @@ export class ConnectionLimit {
 
   /** An attempt failed, perhaps since the server has no connection left; called before `leave`. */
   noteFailure(error: unknown): void {
-    if (isSinkTransientError(error) && error.sqlState === TOO_MANY_CONNECTIONS) this.#refused();
+    if (isLedgerError(error, 'SINK_TRANSIENT') && error.sqlState === TOO_MANY_CONNECTIONS)
+      this.#refused();
   }
 
   #refused(): void {

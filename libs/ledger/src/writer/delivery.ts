@@ -1,5 +1,5 @@
 import { Batch } from '../channel/batch.js';
-import { isSinkHaltError, isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { SinkRowError } from '../errors/sink.errors.js';
 import type { WriteResult } from '../ports/ledger-sink.interface.js';
 import type { AttemptParts } from './attempt-parts.interface.js';
@@ -197,10 +197,10 @@ export class Delivery {
 
   #failed(error: unknown, rest: Rest, isProbe: boolean): void {
     const { outage, onFailed, judge, connections } = this.#parts;
-    if (isSinkRowError(error)) return this.#refused(error, rest, isProbe);
-    const isHalt = isSinkHaltError(error);
+    if (isLedgerError(error, 'SINK_ROW')) return this.#refused(error, rest, isProbe);
+    const isHalt = isLedgerError(error, 'SINK_HALT');
     if (isHalt) judge.halt();
-    else if (!isSinkTransientError(error) || !error.outcomeKnown) {
+    else if (!isLedgerError(error, 'SINK_TRANSIENT') || !error.outcomeKnown) {
       this.#rest[0] = { ...rest, mayExist: true };
     }
     connections.noteFailure(error);

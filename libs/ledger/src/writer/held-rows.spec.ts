@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { readUuid } from '../codec/uuid.js';
 import type { LedgerOptions } from '../config/ledger-options.interface.js';
-import { isSinkRowError, SinkRowError } from '../errors/sink.errors.js';
+import { SinkRowError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import {
   assertConservation,
   ledgerUnderTest,
@@ -247,5 +248,7 @@ describe('refused rows', () => {
 });
 
 function nameless(error: unknown): never {
-  throw isSinkRowError(error) ? new SinkRowError(error.message, { sqlState: '23503' }) : error;
+  throw isLedgerError(error, 'SINK_ROW')
+    ? new SinkRowError(error.message, { sqlState: '23503' })
+    : error;
 }

@@ -1,12 +1,6 @@
 import { Batch } from '../channel/batch.js';
-import {
-  isSinkHaltError,
-  isSinkRowError,
-  isSinkTransientError,
-  type SinkHaltError,
-  SinkRowError,
-  SinkTransientError,
-} from '../errors/sink.errors.js';
+import { type SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { EachRowResult, WriteResult } from '../ports/ledger-sink.interface.js';
 import type { AttemptParts } from './attempt-parts.interface.js';
 import type { Assignment } from './batch-source.interface.js';
@@ -124,8 +118,8 @@ export class RowTrials {
 
   #failed(rows: readonly HeldRow[], error: unknown, isProbe: boolean): TrialRest {
     if (this.#isClosed) return NOTHING;
-    const isHalt = isSinkHaltError(error);
-    const isKnown = isHalt || (isSinkTransientError(error) && error.outcomeKnown);
+    const isHalt = isLedgerError(error, 'SINK_HALT');
+    const isKnown = isHalt || (isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown);
     if (!isKnown) for (const row of rows) row.mayExist = true;
     this.#parts.connections.noteFailure(error);
     this.#close(isProbe, { error, isHalt });
@@ -159,7 +153,7 @@ export class RowTrials {
     let halt: SinkHaltError | undefined;
     for (const { index, error, isCertain } of result.refused) {
       const row = rows[index]!;
-      if (isSinkHaltError(error) && !isTaken && row.error === undefined) {
+      if (isLedgerError(error, 'SINK_HALT') && !isTaken && row.error === undefined) {
         halt ??= error;
         undecided.push(row);
         continue;
@@ -251,8 +245,8 @@ export class RowTrials {
     try {
       return (await sink.find(batch, attemptMs(), true)).length > 0;
     } catch (error) {
-      if (isSinkRowError(error)) return false;
-      this.#close(false, { error, isHalt: isSinkHaltError(error) });
+      if (isLedgerError(error, 'SINK_ROW')) return false;
+      this.#close(false, { error, isHalt: isLedgerError(error, 'SINK_HALT') });
       return undefined;
     }
   }
@@ -283,7 +277,7 @@ function refusedFor({ sqlState }: SinkRowError): SettledRow['settlement'] {
 
 /** Of a single row only the row can be meant, whatever the words. */
 function ofRow(error: SinkRowError | SinkHaltError): SinkRowError {
-  if (!isSinkHaltError(error)) return error;
+  if (!isLedgerError(error, 'SINK_HALT')) return error;
   const { message, sqlState, subject, cause } = error;
   return new SinkRowError(message, {
     cause,

@@ -1,4 +1,4 @@
-import { isSinkRowError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type {
   EachRowResult,
   LedgerSink,
@@ -32,7 +32,7 @@ export async function writeOneByOne(
       if (result.duplicates.length > 0) duplicates.push(index);
       if (result.conflicts.length > 0) conflicts.push(index);
     } catch (error) {
-      if (!isSinkRowError(error)) throw error;
+      if (!isLedgerError(error, 'SINK_ROW')) throw error;
       refused.push({ index, error, isCertain: isSecond });
     }
   };

@@ -1,9 +1,4 @@
-import {
-  isLedgerDeadLetteredError,
-  isLedgerSpilledError,
-  newEntryUuid,
-  type LedgerService,
-} from 'nestjs-ledger';
+import { newEntryUuid, type LedgerService, isLedgerError } from 'nestjs-ledger';
 import type { AppCommand, EntriesReport } from './protocol.js';
 
 type LoadCommand = Extract<AppCommand, { do: 'load' }>;
@@ -83,7 +78,8 @@ export class Load {
       await settled;
       this.#acknowledged.push(entry.uuid);
     } catch (error) {
-      const isKept = isLedgerDeadLetteredError(error) || isLedgerSpilledError(error);
+      const isKept =
+        isLedgerError(error, 'LEDGER_DEAD_LETTERED') || isLedgerError(error, 'LEDGER_SPILLED');
       if (isKept) this.#setAside.push(entry.uuid);
     }
   }

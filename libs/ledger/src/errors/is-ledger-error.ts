@@ -1,0 +1,44 @@
+import type { LedgerDefinitionError } from './ledger-definition.error.js';
+import type { LedgerEntryInvalidError } from './ledger-entry-invalid.error.js';
+import type { LedgerOptionsError } from './ledger-options.error.js';
+import type { LedgerReadError } from './ledger-read.error.js';
+import { ERROR_BRAND, type LedgerError, type LedgerErrorCode } from './ledger.error.js';
+import type { SinkHaltError, SinkRowError, SinkTransientError } from './sink.errors.js';
+import type {
+  LedgerDeadLetteredError,
+  LedgerSealedError,
+  LedgerSpilledError,
+  LedgerWaitTimeoutError,
+} from './wait.errors.js';
+
+type AnyLedgerError =
+  | LedgerDeadLetteredError
+  | LedgerDefinitionError
+  | LedgerEntryInvalidError
+  | LedgerOptionsError
+  | LedgerReadError
+  | LedgerSealedError
+  | LedgerSpilledError
+  | LedgerWaitTimeoutError
+  | SinkHaltError
+  | SinkRowError
+  | SinkTransientError;
+
+/**
+ * True for an error of this package; with a code, for the error that has it, whose fields the type
+ * then knows. It holds across copies of the package, and across realms: a test runner's `Error` is
+ * another than that of the code outside it.
+ *
+ * @param code of the wanted error; default: any
+ * @publicApi
+ */
+export function isLedgerError(error: unknown): error is LedgerError;
+export function isLedgerError<C extends LedgerErrorCode>(
+  error: unknown,
+  code: C,
+): error is Extract<AnyLedgerError, { code: C }>;
+export function isLedgerError(error: unknown, code?: LedgerErrorCode): boolean {
+  if (typeof error !== 'object' || error === null) return false;
+  if ((error as { [ERROR_BRAND]?: unknown })[ERROR_BRAND] !== true) return false;
+  return code === undefined || (error as LedgerError).code === code;
+}
