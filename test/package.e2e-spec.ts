@@ -141,6 +141,7 @@ describe('nestjs-ledger in an empty application', { timeout: 120_000 }, () => {
     expect(await namesOf('nestjs-ledger')).toEqual(expect.arrayContaining([...NAMES, ...errors]));
     expect(await namesOf('nestjs-ledger/testing')).toEqual(expect.arrayContaining(TESTING_NAMES));
     expect(await namesOf('nestjs-ledger/sink')).toEqual(expect.arrayContaining(SINK_NAMES));
+    expect(await namesOf('nestjs-ledger/advice')).toContain('adviseLedger');
     expect(await namesOf('nestjs-ledger/dashboard')).toContain('LedgerDashboardModule');
   });
 

@@ -54,4 +54,8 @@ describe('names of the package', () => {
     const sorted = (names: string[]): string[] => [...new Set(names)].sort();
     expect(sorted(tagged)).toEqual(sorted(exported));
   });
+
+  it('are few enough to be learnt: what is rarely used has an entry point of its own', () => {
+    expect(new Set(exportedBy(join(SOURCE, 'index.ts'))).size).toBeLessThanOrEqual(80);
+  });
 });

@@ -1,7 +1,7 @@
 import { Controller, Get, Module, Param, UseFilters } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { LedgerReadError, type ReadFailure } from 'nestjs-ledger';
+import { LedgerReadError } from 'nestjs-ledger';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ReadErrorFilter } from './read-error.filter.js';
 
@@ -9,7 +9,7 @@ import { ReadErrorFilter } from './read-error.filter.js';
 @UseFilters(ReadErrorFilter)
 class FailingController {
   @Get(':reason')
-  fail(@Param('reason') reason: ReadFailure): never {
+  fail(@Param('reason') reason: LedgerReadError['reason']): never {
     throw new LedgerReadError(reason, 'read', 'gave no answer');
   }
 }

@@ -2,7 +2,7 @@ import { ConfigurableModuleBuilder } from '@nestjs/common';
 import type { LedgerOptions } from './config/ledger-options.interface.js';
 import type { LedgerDefinition } from './define-ledger.js';
 
-/** What stands beside the options in `forRoot` and `forRootAsync`. @publicApi */
+/** What stands beside the options in `forRoot` and `forRootAsync`. @inline */
 export interface LedgerModuleExtras {
   /** What the ledger is; default `defaultLedger`. */
   ledger?: LedgerDefinition;

@@ -3,7 +3,7 @@ import type { LedgerTable } from './entry/ledger-definition.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerService } from './ledger.service.js';
 
-/** What of a definition tells ledgers of one application apart. @publicApi */
+/** What of a definition tells ledgers of one application apart. @inline */
 export type NamedLedger = Pick<LedgerTable, 'name'>;
 
 /**

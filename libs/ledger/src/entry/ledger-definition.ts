@@ -1,11 +1,11 @@
-/** Type of `userId`, `apiKeyId` and `serviceId` in the table; `text` holds at most 256 bytes. @publicApi */
+/** Type of `userId`, `apiKeyId` and `serviceId` in the table; `text` holds at most 256 bytes. @inline */
 export type IdType = 'bigint' | 'uuid' | 'text';
 
-/** PostgreSQL type of a column that the application declares. @publicApi */
+/** PostgreSQL type of a column that the application declares. @inline */
 export type ColumnType =
   'text' | 'bigint' | 'integer' | 'numeric' | 'boolean' | 'uuid' | 'timestamptz' | 'jsonb';
 
-/** What one partition holds: a day or a month, in UTC. @publicApi */
+/** What one partition holds: a day or a month, in UTC. @inline */
 export type PartitionPeriod = 'day' | 'month';
 
 /** Declared columns by entry field (camel case); the table spells them in snake case. @publicApi */

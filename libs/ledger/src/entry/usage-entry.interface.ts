@@ -6,10 +6,10 @@ import type {
   PartitionPeriod,
 } from './ledger-definition.js';
 
-/** An id as a caller gives it: bigint ids as number, bigint or decimal string, others as string. @publicApi */
+/** An id as a caller gives it: bigint ids as number, bigint or decimal string, others as string. @inline */
 export type IdInput<T extends IdType> = T extends 'bigint' ? number | bigint | string : string;
 
-/** A declared column's value as a caller gives it; `null` and `undefined` are SQL NULL. @publicApi */
+/** A declared column's value as a caller gives it; `null` and `undefined` are SQL NULL. */
 export type ColumnInput<T extends ColumnType> = {
   text: string;
   bigint: number | bigint | string;
@@ -21,7 +21,7 @@ export type ColumnInput<T extends ColumnType> = {
   jsonb: unknown;
 }[T];
 
-/** A declared column's value as it comes back: plain JSON, `bigint` and `numeric` as strings. @publicApi */
+/** A declared column's value as it comes back: plain JSON, `bigint` and `numeric` as strings. */
 export type ColumnOutput<T extends ColumnType> = {
   text: string;
   bigint: string;
@@ -33,10 +33,10 @@ export type ColumnOutput<T extends ColumnType> = {
   jsonb: unknown;
 }[T];
 
-/** `consume`: the user spent tokens. `supply`: tokens were given to the user. @publicApi */
+/** `consume`: the user spent tokens. `supply`: tokens were given to the user. @inline */
 export type Direction = 'consume' | 'supply';
 
-/** Fields of an entry that every ledger has; `undefined` is as good as none. @publicApi */
+/** Fields of an entry that every ledger has; `undefined` is as good as none. */
 export interface EntryFields<Ids extends IdType> {
   userId: IdInput<Ids>;
   apiKeyId?: IdInput<Ids> | null | undefined;
@@ -111,8 +111,6 @@ type DeclaredFields<Columns extends DeclaredColumns> = keyof Columns extends nev
 /**
  * Makes properties that are not fields of a ledger's entries a type error, also those of an object that
  * was made before: TypeScript itself finds them in literals only, and not in what a function returns.
- *
- * @publicApi
  */
 export type NoUnknownFields<T extends LedgerTable, Entry> = {
   readonly [

@@ -25,14 +25,17 @@ type AnyLedgerError =
   | SinkTransientError;
 
 /**
- * True for an error of this package; with a code, for the error that has it, whose fields the type
- * then knows. It holds across copies of the package, and across realms: a test runner's `Error` is
- * another than that of the code outside it.
+ * True for an error of this package. It holds across copies of the package, and across realms: a
+ * test runner's `Error` is another than that of the code outside it.
  *
- * @param code of the wanted error; default: any
  * @publicApi
  */
 export function isLedgerError(error: unknown): error is LedgerError;
+/**
+ * True for the error of this package that has the code; the type then knows its fields.
+ *
+ * @publicApi
+ */
 export function isLedgerError<C extends LedgerErrorCode>(
   error: unknown,
   code: C,

@@ -1,9 +1,9 @@
 import { LedgerError } from './ledger.error.js';
 
-/** Where a setting's value came from. @publicApi */
+/** Where a setting's value came from. @inline */
 export type SettingSource = 'environment' | 'file' | 'code' | 'default';
 
-/** One wrong setting, told in words a person can act on. @publicApi */
+/** One wrong setting, told in words a person can act on. @inline */
 export interface OptionsFault {
   /** The name as its source spells it: `LEDGER_ASYNC_BATCH_SIZE`, or `batchSize` for code. */
   readonly name: string;

@@ -7,7 +7,7 @@ import { LedgerError } from './ledger.error.js';
  * this one was not begun; it may be tried again a second later. `unavailable`: the ledger writes to a sink
  * of its own and was given no `reader`.
  *
- * @publicApi
+ * @inline
  */
 export type ReadFailure = 'invalid' | 'overflow' | 'timeout' | 'failed' | 'busy' | 'unavailable';
 

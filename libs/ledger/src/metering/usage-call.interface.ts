@@ -64,15 +64,13 @@ export type UsageMapper<Result = unknown, Table extends LedgerTable = DefaultTab
   call: UsageCall<Result, Table>,
 ) => MappedEntries<Table>;
 
-/** What a mapper may answer. @publicApi */
+/** What a mapper may answer. */
 export type MappedEntries<Table extends LedgerTable = DefaultTable> =
   UsageEntry<Table> | readonly UsageEntry<Table>[] | null;
 
 /**
  * A `UsageMapper` whose entries have no property that is not a field, if `Made` is inferred from it. With
  * type arguments given by hand, run time finds them alone.
- *
- * @publicApi
  */
 export type ExactMapper<Result, Table extends LedgerTable, Made> = (
   call: UsageCall<Result, Table>,

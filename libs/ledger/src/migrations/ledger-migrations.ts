@@ -6,7 +6,7 @@ import { scriptOf, valuesOf } from '../postgres/migration-script.js';
 import type { PlannedMigration, TableExtension } from '../postgres/sql-migration.interface.js';
 import { planMigrations } from './plan-migrations.js';
 
-/** A class that TypeORM can run in any DataSource; its instances carry their name. @publicApi */
+/** A class that TypeORM can run in any DataSource; its instances carry their name. */
 export type MigrationConstructor = new () => MigrationInterface & { readonly name: string };
 
 /**

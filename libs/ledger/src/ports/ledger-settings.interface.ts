@@ -3,7 +3,7 @@ import type { LedgerDeadLetterStore } from './dead-letter-store.interface.js';
 /** Rows of the guide's table, by requests a second. @publicApi */
 export type LedgerProfileName = 'low' | 'medium' | 'high' | 'very-high' | 'ultra';
 
-/** How batches are written: binary COPY, or INSERT … SELECT FROM unnest. @publicApi */
+/** How batches are written: binary COPY, or INSERT … SELECT FROM unnest. @inline */
 export type WriteStrategy = 'copy' | 'insert';
 
 /**
@@ -11,7 +11,7 @@ export type WriteStrategy = 'copy' | 'insert';
  * that are in the journal and not next give their memory back, and are read back later. Then the channel is
  * full at `journalMaxBytes`, and `bufferSize` is no bound; an interceptor's entry that finds no room is dropped.
  *
- * @publicApi
+ * @inline
  */
 export type OverflowPolicy = 'drop' | 'block' | 'disk';
 
@@ -22,11 +22,11 @@ export type OverflowPolicy = 'drop' | 'block' | 'disk';
  * - `entry`: before `record()` returns. An entry survives the process from then on.
  * - `power`: as `turn`, then synced in the background. A `durable` entry survives a loss of power.
  *
- * @publicApi
+ * @inline
  */
 export type JournalSync = 'turn' | 'entry' | 'power';
 
-/** What happens to an entry with a property that is not a field. @publicApi */
+/** What happens to an entry with a property that is not a field. @inline */
 export type UnknownFieldPolicy = 'count' | 'reject';
 
 /** Entries lost or set aside; told at most once a second and kind. @publicApi */

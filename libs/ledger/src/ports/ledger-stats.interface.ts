@@ -1,12 +1,12 @@
 import type { SettingSource } from '../errors/ledger-options.error.js';
 
-/** Why a batch should be written now. `recovered`: its rows are those of an earlier run's journal. @publicApi */
+/** Why a batch should be written now. `recovered`: its rows are those of an earlier run's journal. @inline */
 export type DueReason = 'full' | 'old' | 'awaited' | 'draining' | 'recovered';
 
-/** Batches that workers took, by why they were due; each only grows. @publicApi */
+/** Batches that workers took, by why they were due; each only grows. @inline */
 export type BatchCounts = Readonly<Record<DueReason, number>>;
 
-/** Writes that were committed; each figure only grows. @publicApi */
+/** Writes that were committed; each figure only grows. @inline */
 export interface FlushCounts {
   readonly count: number;
   /** Entries written by them, duplicates included. */
@@ -27,7 +27,7 @@ export interface FlushCounts {
  * - `halted`: the server refuses every batch.
  * - `other`: anything else.
  *
- * @publicApi
+ * @inline
  */
 export type RetryClass =
   | 'connection'
@@ -39,7 +39,7 @@ export type RetryClass =
   | 'halted'
   | 'other';
 
-/** `retries` by class; each only grows. @publicApi */
+/** `retries` by class; each only grows. @inline */
 export type RetryCounts = Readonly<Record<RetryClass, number>>;
 
 /** What was counted of batches up to now. @internal */
@@ -61,7 +61,7 @@ export interface WriteCounts {
  */
 export type LedgerState = 'starting' | 'running' | 'halted' | 'draining' | 'sealed';
 
-/** The last batch that was written. @publicApi */
+/** The last batch that was written. @inline */
 export interface LastFlush {
   readonly entries: number;
   readonly ms: number;
@@ -70,7 +70,7 @@ export interface LastFlush {
   readonly at: number;
 }
 
-/** A setting in force and where its value came from. @publicApi */
+/** A setting in force and where its value came from. @inline */
 export interface SettingInForce {
   readonly value: string | number | boolean;
   readonly source: SettingSource;
@@ -78,7 +78,7 @@ export interface SettingInForce {
   readonly profile?: string;
 }
 
-/** Counters since the start of the run; each only grows. @publicApi */
+/** Counters since the start of the run; each only grows. */
 export interface LedgerCounters {
   /** Entries given to `record()`, `recordMany()` or `recordAndWait()`. */
   readonly offered: number;
@@ -124,7 +124,7 @@ export interface LedgerCounters {
  * rows are written in the thread pool for a minute, and are on file a moment later. `degraded`: files can't
  * be written, entries are in memory only, and `reason` says why.
  *
- * @publicApi
+ * @inline
  */
 export interface JournalStats {
   readonly state: 'writing' | 'asynchronous' | 'degraded';

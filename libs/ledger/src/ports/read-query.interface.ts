@@ -22,7 +22,7 @@ export type EntryFilter<T extends LedgerTable = LedgerTable<'bigint', {}>> = Fil
   readonly [K in keyof T['columns']]?: ColumnInput<T['columns'][K]> | null;
 };
 
-/** Conditions on what every ledger's entries have. @publicApi */
+/** Conditions on what every ledger's entries have. */
 export interface FilterFields<T extends LedgerTable> {
   readonly userId?: IdInput<T['ids']>;
   readonly apiKeyId?: IdInput<T['ids']> | null;
@@ -44,14 +44,12 @@ export type SummaryQuery<T extends LedgerTable = LedgerTable<'bigint', {}>> = Su
 
 /**
  * Declared columns that entries can be chosen by: of types whose values are simply equal or not.
- *
- * @publicApi
  */
 export type DimensionField<Columns extends DeclaredColumns> = {
   [K in keyof Columns]: Columns[K] extends 'numeric' | 'timestamptz' | 'jsonb' ? never : K;
 }[keyof Columns];
 
-/** What every ledger's summary can be asked for; all of it together if nothing is given. @publicApi */
+/** What every ledger's summary can be asked for; all of it together if nothing is given. */
 export interface SummaryFields<T extends LedgerTable> extends ReadOptions {
   readonly userId?: IdInput<T['ids']>;
   readonly apiKeyId?: IdInput<T['ids']>;
@@ -88,7 +86,7 @@ export type RecentQuery<T extends LedgerTable = LedgerTable<'bigint', {}>> = Rec
     | { readonly userId?: undefined; readonly where: EntryFilter<T> }
   );
 
-/** Which page `listRecent()` answers with. @publicApi */
+/** Which page `listRecent()` answers with. @inline */
 export interface RecentPaging extends ReadOptions {
   /** Entries of one answer, 1 to 1000; default 50. */
   readonly limit?: number;

@@ -2,11 +2,11 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { IdInput } from '../entry/usage-entry.interface.js';
 import type { EntryFilter, ReadOptions } from './read-query.interface.js';
 
-/** What a report can be broken down by, beside declared columns. @publicApi */
+/** What a report can be broken down by, beside declared columns. */
 export type ReportDimension =
   'hour' | 'day' | 'month' | 'userId' | 'apiKeyId' | 'serviceId' | 'direction';
 
-/** What a ledger's report can be broken down by. @publicApi */
+/** What a ledger's report can be broken down by. */
 export type ReportGroup<T extends LedgerTable> = ReportDimension | (keyof T['columns'] & string);
 
 /**
@@ -42,7 +42,7 @@ export interface ReportQuery<
   readonly writtenBefore?: Date;
 }
 
-/** The four figures of every row of a report. An alias: rows are to be records as well. @publicApi */
+/** The four figures of every row of a report. An alias: rows are to be records as well. */
 export type ReportFigures = {
   readonly consumedTokens: number;
   readonly suppliedTokens: number;
@@ -55,8 +55,6 @@ export type ReportFigures = {
  * One row of a report: the fields of `groupBy` and of `sum`, as texts, and the four figures. An hour
  * is ISO 8601 with its offset, a day `2026-03-29`, a month `2026-03`, a `timestamptz` ISO 8601 in UTC.
  * NULL is null.
- *
- * @publicApi
  */
 export type ReportRow = Readonly<Record<string, string | number | null>> & ReportFigures;
 

@@ -1,3 +1,4 @@
+export type { Clock, Timer } from '../clock/clock.js';
 export {
   describeSinkConformance,
   type SinkConformanceOptions,
