@@ -1,6 +1,6 @@
 /**
- * Tries README's first screen as a newcomer does, in what `nest new` writes: installs the packed
- * library by README's own command, runs `init`, meters the controller's route, builds, starts, asks
+ * Follows docs/get-started.md as a new user does, in what `nest new` writes: installs the packed
+ * library by that page's own command, runs `init`, meters the controller's route, builds, starts, asks
  * once, and waits for the row. Prints seconds and added lines, as `git diff` counts them. Fails if
  * there is no row, or more than ten lines were added to the sources. The clock begins with
  * `npm install` of the ledger: what comes before is the application that a newcomer has. Needs a way
@@ -47,10 +47,10 @@ async function pack() {
   return join(folder, stdout.trim().split('\n').at(-1));
 }
 
-/** README's install line, with the tarball in the package's place. */
+/** The page's install line for Nest 12, with the tarball in the package's place. */
 async function install(tarball) {
   const [, packages] = /^npm install (nestjs-ledger .*)$/m.exec(
-    await readFile(join(ROOT, 'README.md'), 'utf8'),
+    await readFile(join(ROOT, 'docs', 'get-started.md'), 'utf8'),
   );
   const names = packages.split(' ').map((name) => (name === 'nestjs-ledger' ? tarball : name));
   await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...names], {

@@ -1,10 +1,10 @@
-/** An application on Prisma, with README's block as its module. */
+/** An application on Prisma, with the block of docs/configure.md as its module. */
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './run-command.js';
 import { TSCONFIG } from './stacks.js';
 
-const README = join(import.meta.dirname, '..', '..', 'README.md');
+const PAGE = join(import.meta.dirname, '..', '..', 'docs', 'configure.md');
 const APP = join(import.meta.dirname, 'app', 'prisma');
 const LINES_LIMIT = 6;
 
@@ -34,7 +34,7 @@ const manifestWith = (ledger) => ({
 });
 
 /**
- * Installs, compiles and runs an application whose module is README's example: it writes with
+ * Installs, compiles and runs an application whose module is the page's example: it writes with
  * Prisma, records an entry, and reads the entry's row with Prisma.
  *
  * @returns the lines of the example
@@ -42,10 +42,10 @@ const manifestWith = (ledger) => ({
  */
 export async function tryPrisma(folder, { tarball, url }) {
   const [, block] = /<!-- example: prisma -->\s+```ts\n(.*?)```/s.exec(
-    await readFile(README, 'utf8'),
+    await readFile(PAGE, 'utf8'),
   );
   const lines = block.split('\n').filter((line) => line !== '').length;
-  if (lines > LINES_LIMIT) throw new Error(`README's block has ${lines} lines`);
+  if (lines > LINES_LIMIT) throw new Error(`the page's block has ${lines} lines`);
   await mkdir(join(folder, 'prisma'));
   await copyFile(join(APP, 'schema.prisma'), join(folder, 'prisma', 'schema.prisma'));
   for (const name of ['prisma.config.ts', 'main.ts']) {

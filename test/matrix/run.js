@@ -97,7 +97,7 @@ async function tryBundles(tarball) {
 
 async function tryDataLayers(tarball) {
   const cells = new Cells();
-  await cells.do("Prisma 7: README's block, own connection", async () =>
+  await cells.do('Prisma 7: the block of docs/configure.md, own connection', async () =>
     tryPrisma(await mkdtemp(join(folder, 'prisma-')), { tarball, url: await makeDatabase() }),
   );
   return cells.results;

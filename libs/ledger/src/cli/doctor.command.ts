@@ -35,7 +35,7 @@ import { readSettingsInForce } from './settings-in-force.js';
 import { checkJournalDir } from './journal-dir-check.js';
 import { checkSpillDir } from './spill-dir-check.js';
 
-/** Source: README, what it works with. */
+/** Source: docs/compatibility.md, "Ranges". */
 const LOWEST_VERSION = 130_000;
 /** What helps, by SQLSTATE: no such database; wrong password; not let in. */
 const REMEDIES: Readonly<Record<string, string>> = {

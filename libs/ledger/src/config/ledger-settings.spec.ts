@@ -182,7 +182,7 @@ describe('the settings table', () => {
     expect([...tested, 'spillDir', 'journalDir'].sort()).toEqual([...SETTING_OPTIONS].sort());
   });
 
-  it('is rendered for the README with name, default and rule of every setting', () => {
+  it('is rendered as a table with name, default and rule of every setting', () => {
     const lines = renderSettingsTable().trimEnd().split('\n');
     expect(lines).toHaveLength(SETTING_OPTIONS.length + 2);
     expect(lines).toContain(

@@ -15,7 +15,7 @@ export type SettingKind =
 export type LedgerSetting = SettingKind & {
   /** Value in force if nothing gives one; undefined only for `profile` and `journalDir`. */
   readonly default: string | number | undefined;
-  /** What the setting does, with its unit; a cell of the README's table. */
+  /** What the setting does, with its unit; a cell of the table in docs/configure.md. */
   readonly about: string;
   /** Where default and range come from. */
   readonly source: string;
@@ -25,7 +25,7 @@ const MINUTES_10 = 600_000;
 
 /**
  * Every setting that environment, INI file and code can give, in the order of the documented table.
- * Environment names, INI keys, validation, defaults and the README's table are derived from here.
+ * Environment names, INI keys, validation, defaults and the table in docs/configure.md are derived from here.
  *
  * @internal
  */

@@ -3,7 +3,7 @@ import { environmentName } from './setting-names.js';
 import { grouped, ruleOf } from './setting-values.js';
 
 /**
- * The settings table in Markdown, for the README: option, environment name, default, rule, meaning.
+ * The settings table in Markdown, for docs/configure.md: option, environment name, default, rule, meaning.
  *
  * @returns lines that end in a newline each
  * @internal

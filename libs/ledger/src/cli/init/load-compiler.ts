@@ -19,7 +19,9 @@ export function loadCompiler(folder: string): Compiler {
     throw new CommandError('no TypeScript here: run this in the folder of a NestJS application');
   }
   if (!compiler.createSourceFile || !compiler.getDecorators) {
-    throw new CommandError('this TypeScript has no API to read a module with; see the README');
+    throw new CommandError(
+      'this TypeScript has no API to read a module with; add the ledger by hand, as docs/get-started.md shows',
+    );
   }
   return compiler as Compiler;
 }

@@ -1,11 +1,15 @@
 /**
- * What stands around each TypeScript block of README.md that is no file by itself. A page that
- * repeats its imports in each block is read by nobody, and one without them is compiled by nobody.
+ * What stands around each TypeScript block of the pages, by the block's name. Readers skip imports that each
+ * block repeats, and the compiler needs them.
  */
 export const SURROUNDINGS: Readonly<Record<string, (code: string) => string>> = {
   before: (code) => chatController(code),
   after: (code) => chatController(code),
   integration: (code) => code,
+  'ten-lines': (code) => `
+import { Injectable, Module } from '@nestjs/common';
+import { ledgerConfig, LedgerModule, LedgerService } from 'nestjs-ledger';
+${code}`,
   'plain-pg': (code) => `
 import { Module } from '@nestjs/common';
 import { createLedgerConfig, LedgerModule } from 'nestjs-ledger';
@@ -24,6 +28,35 @@ import { from, map, tap, type Observable } from 'rxjs';
 export class Words {
 ${code}
 }`,
+  bullmq: (code) => `
+import { Processor, WorkerHost } from '@nestjs/bullmq';
+import type { Job } from 'bullmq';
+import { RecordUsage } from 'nestjs-ledger';
+interface Task { userId: number; text: string }
+interface Summary { text: string; usage: { promptTokens: number; completionTokens: number } }
+declare function summarise(text: string): Promise<Summary>;
+${code}`,
+  track: (code) => `
+import { LedgerService } from 'nestjs-ledger';
+export abstract class Consumer {
+  constructor(private readonly ledger: LedgerService) {}
+  abstract consume(message: string): Promise<void>;
+  async take(message: string): Promise<void> {
+${code}
+  }
+}`,
+  subscription: (code) => `
+import { Resolver, Subscription } from '@nestjs/graphql';
+import { RecordUsage, Usage, type UsageDraft } from 'nestjs-ledger';
+declare class Model {
+  stream(): AsyncIterable<string>;
+}
+@Resolver()
+export class Words {
+  constructor(readonly model: Model) {}
+${code}
+}
+export const decorators = [Subscription];`,
   'code-options': (code) => `
 import { createLedgerConfig, LedgerModule } from 'nestjs-ledger';
 declare function alarm(text: string): void;
@@ -54,6 +87,41 @@ export const module = ${code}`,
 import { Injectable, Module } from '@nestjs/common';
 import { createLedgerConfig, defineLedger, InjectLedger } from 'nestjs-ledger';
 import { LedgerModule, LedgerService } from 'nestjs-ledger';
+${code}`,
+  partitions: (code) => `
+import { defineLedger } from 'nestjs-ledger';
+${code}`,
+  retention: (code) => `
+import { LedgerModule } from 'nestjs-ledger';
+import { usage } from './partitions.js';
+declare function archive(table: string): Promise<void>;
+export const module = ${code}`,
+  rollups: (code) => `
+import { defineLedger } from 'nestjs-ledger';
+export const ledgers = () => {
+${code}
+};`,
+  filters: (code) => `
+import type { LedgerService } from 'nestjs-ledger';
+import type { usage } from './ledgers.js';
+export function read(ledger: LedgerService<typeof usage>, tenantId: string): void {
+${code}
+}`,
+  'own-sink': (code) => `
+import type { LedgerSink } from 'nestjs-ledger/sink';
+import { usage } from './ledgers.js';
+declare const HttpSink: new (options: { definition: typeof usage; url: string }) => LedgerSink;
+declare const url: string;
+${code}`,
+  'read-rows': (code) => `
+import { createRowReader, type RowBatch } from 'nestjs-ledger/sink';
+import { usage } from './ledgers.js';
+export function read(batch: RowBatch, lines: string[]): void {
+${code}
+}`,
+  'sink-conformance': (code) => `
+import type { SinkSubject } from 'nestjs-ledger/sink';
+declare function makeSubject(): Promise<SinkSubject>;
 ${code}`,
   testing: (code) => `
 import { Test } from '@nestjs/testing';

@@ -1,38 +1,46 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import type { Type } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { LEDGER_PROFILES, LedgerModule, LedgerService, type LedgerOptions } from 'nestjs-ledger';
+import {
+  defaultLedger,
+  defineLedger,
+  getLedgerToken,
+  LEDGER_PROFILES,
+  LedgerModule,
+  LedgerService,
+  type LedgerDefinition,
+  type LedgerOptions,
+} from 'nestjs-ledger';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { renderSettingsTable } from '../libs/ledger/src/config/render-settings-table.js';
 import { APP_TSCONFIG, buildIfStale, compileProject, ExampleApp } from './support/example-app.js';
 import { codeBlocks, exampleOf, tableBetween, tableCells } from './support/markdown.js';
-import { SURROUNDINGS } from './support/readme-examples.js';
+import { SURROUNDINGS } from './support/page-examples.js';
+import { findExample, pageExamples, readPage, userPages } from './support/pages.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Inside the repository, so that packages are found; ignored by git. */
-const FOLDER = join(ROOT, '.tmp', `readme-${process.pid}`);
-const SCHEMA = `readme_${randomUUID().slice(0, 8)}`;
+const FOLDER = join(ROOT, '.tmp', `pages-${process.pid}`);
+const SCHEMA = `pages_${randomUUID().slice(0, 8)}`;
 /** Run by `npm run test:matrix`: its packages are too large to install for one example. */
-const IN_THE_MATRIX = new Set<string | undefined>(['prisma']);
+const IN_THE_MATRIX = new Set(['prisma']);
 /** For building and compiling on a busy machine. */
 const BUILD_LIMIT_MS = 180_000;
 /** An address that nothing listens on. */
 const NOWHERE = 'postgres://nobody@127.0.0.1:1/nowhere';
 
-let page: string;
 let admin: pg.Client;
 let url: string;
 
 beforeAll(async () => {
   await buildIfStale();
   await mkdir(FOLDER, { recursive: true });
-  page = await readFile(join(ROOT, 'README.md'), 'utf8');
   admin = new pg.Client({ connectionString: inject('databaseUrl') });
   await admin.connect();
   await admin.query(`CREATE SCHEMA ${SCHEMA}; SET search_path = ${SCHEMA}`);
@@ -56,15 +64,16 @@ function urlAs(role: string): string {
 async function withLedger<T>(
   options: LedgerOptions,
   work: (ledger: LedgerService) => Promise<T>,
+  definition: LedgerDefinition = defaultLedger,
 ): Promise<T> {
   const module = await Test.createTestingModule({
-    imports: [LedgerModule.forRoot({ flushMs: 5, ...options })],
+    imports: [LedgerModule.forRoot({ ledger: definition, flushMs: 5, ...options })],
   }).compile();
   // The examples go to a database that is away, too; nobody needs to read that.
   module.useLogger(false);
   await module.init();
   try {
-    return await work(module.get(LedgerService));
+    return await work(module.get(getLedgerToken(definition)));
   } finally {
     await module.close();
   }
@@ -90,14 +99,14 @@ async function load<T>(name: string): Promise<T> {
   return (await import(pathToFileURL(join(FOLDER, 'dist', `${name}.js`)).href)) as T;
 }
 
-describe('the examples of README.md', { timeout: 60_000 }, () => {
+describe('the examples of the pages', { timeout: 60_000 }, () => {
   beforeAll(async () => {
     await writeFile(join(FOLDER, 'tsconfig.json'), JSON.stringify(APP_TSCONFIG));
     await writeFile(join(FOLDER, 'package.json'), JSON.stringify({ type: 'module' }));
-    for (const { language, name, code } of codeBlocks(page)) {
-      if (language !== 'ts' || IN_THE_MATRIX.has(name)) continue;
-      const surround = SURROUNDINGS[name ?? ''];
-      if (!surround) throw new Error(`nothing compiles the example ${name}:\n${code}`);
+    for (const { name, code, page } of await pageExamples(await userPages())) {
+      if (IN_THE_MATRIX.has(name)) continue;
+      const surround = SURROUNDINGS[name];
+      if (!surround) throw new Error(`nothing compiles the example ${name} of ${page}`);
       await writeFile(join(FOLDER, `${name}.ts`), surround(code));
     }
     await compileProject(FOLDER);
@@ -109,7 +118,7 @@ describe('the examples of README.md', { timeout: 60_000 }, () => {
   });
 
   it('integrate in 15 lines: a request to that very text leaves its row in the table', async () => {
-    const lines = exampleOf(page, 'integration').split('\n');
+    const lines = (await findExample('integration')).split('\n');
     const code = lines.filter((line) => line !== '' && !line.startsWith('import '));
     expect(code.length).toBeLessThanOrEqual(15);
     const app = await ExampleApp.start(FOLDER, 'dist/integration.js', {
@@ -135,7 +144,7 @@ describe('the examples of README.md', { timeout: 60_000 }, () => {
   });
 
   it('let an application on plain pg read what the ledger wrote, in six lines', async () => {
-    const lines = exampleOf(page, 'plain-pg').split('\n');
+    const lines = (await findExample('plain-pg')).split('\n');
     expect(lines.filter((line) => line !== '').length).toBeLessThanOrEqual(6);
     vi.stubEnv('DATABASE_URL', url);
     const { AppModule, pool } = await load<{ AppModule: Type; pool: pg.Pool }>('plain-pg');
@@ -160,7 +169,7 @@ describe('the examples of README.md', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the commands of README.md', () => {
+describe('the commands of docs/shutdown.md and docs/operations.md', () => {
   it('write a spill back, as often as one likes, and find nothing missing', async () => {
     const spillDir = join(FOLDER, 'ledger-spill');
     await withLedger(
@@ -171,13 +180,15 @@ describe('the commands of README.md', () => {
     );
     await withLedger({ connection: { url } }, (ledger) => ledger.recordAndWait({ userId: 1 }));
     const said: string[] = [];
+    const page = (await readPage('docs/shutdown.md')) + (await readPage('docs/operations.md'));
     const lines = codeBlocks(page).flatMap(({ language, code }) => {
       return language === 'sh' ? code.split('\n') : [];
     });
     for (const line of lines) {
       // What `tune` and `doctor` print is of the server, and tested beside them.
       const args = /^npx nestjs-ledger ((?:replay|verify)[^#]*)/.exec(line)?.[1];
-      if (args) said.push(await runCommand(args.trim().split(' ')));
+      const isOfDefinition = args?.includes('-d ');
+      if (args && !isOfDefinition) said.push(await runCommand(args.trim().split(' ')));
     }
     expect(said).toEqual([
       expect.stringContaining('3 would be written'),
@@ -192,10 +203,10 @@ describe('the commands of README.md', () => {
   });
 });
 
-describe('the SQL of README.md and docs/operations.md', () => {
+describe('the SQL of docs/configure.md and docs/operations.md', () => {
   const sqlWith = async (words: string): Promise<string> => {
-    const operations = await readFile(join(ROOT, 'docs/operations.md'), 'utf8');
-    const found = codeBlocks(page + operations).find(({ code, language }) => {
+    const page = (await readPage('docs/configure.md')) + (await readPage('docs/operations.md'));
+    const found = codeBlocks(page).find(({ code, language }) => {
       return language === 'sql' && code.includes(words);
     });
     if (!found) throw new Error(`no SQL with ${words}`);
@@ -203,7 +214,7 @@ describe('the SQL of README.md and docs/operations.md', () => {
   };
 
   it('gives a role all rights that writing takes, and finds dead letters', async () => {
-    const role = `readme_${randomUUID().slice(0, 8)}`;
+    const role = `pages_${randomUUID().slice(0, 8)}`;
     const { rows } = await admin.query<{ name: string }>('SELECT current_database() AS name');
     await withLedger({ connection: { url } }, (ledger) => ledger.recordAndWait({ userId: 73 }));
     const grants = (await sqlWith('GRANT INSERT'))
@@ -232,15 +243,49 @@ describe('the SQL of README.md and docs/operations.md', () => {
   });
 });
 
-describe('the tables of README.md', () => {
-  it('list every setting as it is, in the package’s README too', async () => {
-    const expected = tableCells(renderSettingsTable());
-    expect(tableBetween(page, 'settings')).toEqual(expected);
-    const packed = await readFile(join(ROOT, 'libs/ledger/README.md'), 'utf8');
-    expect(tableBetween(packed, 'settings')).toEqual(expected);
+describe('the SQL of docs/remove.md', () => {
+  it('leaves nothing of a ledger that has everything, nor a record of its migrations', async () => {
+    const schema = `${SCHEMA}_removed`;
+    await admin.query(`CREATE SCHEMA ${schema}; SET search_path = ${schema}`);
+    const definition = { partition: 'month', rollup: true, immutable: true, schema } as const;
+    const objects = async (): Promise<string[]> => {
+      const { rows } = await admin.query<{ name: string }>(`
+        SELECT relname AS name FROM pg_class WHERE relnamespace = '${schema}'::regnamespace
+        UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = '${schema}'::regnamespace`);
+      return rows.map(({ name }) => name);
+    };
+    try {
+      await withLedger(
+        { connection: { url } },
+        (ledger) => ledger.recordAndWait({ userId: 1 }),
+        defineLedger(definition),
+      );
+      const made = await objects();
+      expect(
+        made.filter((name) => name.startsWith('usage_entries_rollup_')).length,
+      ).toBeGreaterThan(5);
+      const page = await readPage('docs/remove.md');
+      await admin.query(exampleOf(page, 'drop'));
+      expect(await objects()).toEqual([]);
+      await admin.query(`CREATE TABLE migrations (name text);
+        INSERT INTO migrations VALUES ('usage_entries:create_entries:1767225600000'), ('UsersMade1767225600000')`);
+      await admin.query(exampleOf(page, 'forget'));
+      const { rows } = await admin.query('SELECT name FROM migrations');
+      expect(rows).toEqual([{ name: 'UsersMade1767225600000' }]);
+    } finally {
+      await admin.query(`DROP SCHEMA ${schema} CASCADE; SET search_path = ${SCHEMA}`);
+    }
+  });
+});
+
+describe('the tables of docs/configure.md', () => {
+  it('list every setting as it is', async () => {
+    const page = await readPage('docs/configure.md');
+    expect(tableBetween(page, 'settings')).toEqual(tableCells(renderSettingsTable()));
   });
 
-  it('list the profiles with their figures', () => {
+  it('list the profiles with their figures', async () => {
+    const page = await readPage('docs/configure.md');
     const figure = (value: number | undefined): string => value?.toLocaleString('en-US') ?? '';
     const expected = Object.entries(LEDGER_PROFILES).map(([name, profile]) => {
       const { batchSize, flushMs, bufferSize, numWorkers } = profile;
