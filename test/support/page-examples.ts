@@ -1,3 +1,10 @@
+const COMPLETION = `
+interface Completion {
+  text: string;
+  usage: { promptTokens: number; completionTokens: number };
+}
+declare function complete(text: string): Promise<Completion>;`;
+
 /**
  * What stands around each TypeScript block of the pages, by the block's name. Readers skip imports that each
  * block repeats, and the compiler needs them.
@@ -9,6 +16,15 @@ export const SURROUNDINGS: Readonly<Record<string, (code: string) => string>> = 
   'ten-lines': (code) => `
 import { Injectable, Module } from '@nestjs/common';
 import { ledgerConfig, LedgerModule, LedgerService } from 'nestjs-ledger';
+${code}`,
+  'is-global': (code) => `
+import { Module } from '@nestjs/common';
+import { ledgerConfig, LedgerModule } from 'nestjs-ledger';
+${code}`,
+  'use-factory': (code) => `
+import { Module } from '@nestjs/common';
+import { ConfigModule, ConfigService } from '@nestjs/config';
+import { ledgerConfig, LedgerModule, type LedgerConfiguration } from 'nestjs-ledger';
 ${code}`,
   'plain-pg': (code) => `
 import { Module } from '@nestjs/common';
@@ -28,6 +44,50 @@ import { from, map, tap, type Observable } from 'rxjs';
 export class Words {
 ${code}
 }`,
+  routes: (code) => `
+import { Body, Controller, Injectable, Post, UseGuards, type CanActivate } from '@nestjs/common';
+import { RecordUsage } from 'nestjs-ledger';
+${COMPLETION}
+@Injectable()
+class AuthGuard implements CanActivate {
+  canActivate(): boolean {
+    return false;
+  }
+}
+declare class Model {
+  complete(prompt: string): Promise<Completion>;
+}
+${code}`,
+  graphql: (code) => `
+import { Args, GqlExecutionContext, Query, Resolver } from '@nestjs/graphql';
+import { RecordUsage, Usage, type UsageDraft } from 'nestjs-ledger';
+interface GqlContext { req: { user: { id: number } } }
+declare function search(text: string): Promise<{ text: string; tokens: number }>;
+${code}`,
+  websockets: (code) => `
+import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { RecordUsage } from 'nestjs-ledger';
+${COMPLETION}
+${code}`,
+  messages: (code) => `
+import { Controller } from '@nestjs/common';
+import { MessagePattern, Payload } from '@nestjs/microservices';
+import { RecordUsage } from 'nestjs-ledger';
+interface Task { userId: number; text: string }
+${COMPLETION}
+${code}`,
+  cron: (code) => `
+import { Injectable } from '@nestjs/common';
+import { Cron } from '@nestjs/schedule';
+import { RecordUsage, Usage, type UsageDraft } from 'nestjs-ledger';
+declare function writeReport(): Promise<number>;
+${code}`,
+  standalone: (code) => `
+import { NestFactory } from '@nestjs/core';
+import { LedgerService } from 'nestjs-ledger';
+import { AppModule } from './ten-lines.js';
+declare const calls: { userId: number; promptTokens: number }[];
+${code}`,
   bullmq: (code) => `
 import { Processor, WorkerHost } from '@nestjs/bullmq';
 import type { Job } from 'bullmq';
@@ -122,6 +182,17 @@ ${code}
   'sink-conformance': (code) => `
 import type { SinkSubject } from 'nestjs-ledger/sink';
 declare function makeSubject(): Promise<SinkSubject>;
+${code}`,
+  invoice: (code) => `
+import { Injectable } from '@nestjs/common';
+import { InjectLedger, LedgerService } from 'nestjs-ledger';
+import { usage } from './ledgers.js';
+${code}`,
+  override: (code) => `
+import { Module } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { ledgerConfig, LedgerModule } from 'nestjs-ledger';
+import { LedgerTestingModule } from 'nestjs-ledger/testing';
 ${code}`,
   testing: (code) => `
 import { Test } from '@nestjs/testing';
