@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { headingAnchors, localLinks } from './support/markdown.js';
 
@@ -40,4 +42,27 @@ it.each(pages)('no link or image of %s leads nowhere', async (page) => {
     if (!isThere || (anchor && !(await isAnchor()))) broken.push(target);
   }
   expect(broken).toEqual([]);
+});
+
+it('the npm page leads to the documentation of its own version', async () => {
+  // As deep as the page itself, from where its links start; ignored by git.
+  const folder = join(ROOT, '.tmp', `npm-page-${process.pid}`);
+  const copy = join(folder, 'README.md');
+  const base = 'https://example.com/owner/name/blob/v1.2.3';
+  await mkdir(folder, { recursive: true });
+  try {
+    await copyFile(join(ROOT, 'libs/ledger/README.md'), copy);
+    const script = join(ROOT, 'scripts/link-readme.js');
+    await promisify(execFile)(process.execPath, [script, relative(ROOT, copy), base]);
+    const page = await readFile(copy, 'utf8');
+    expect(localLinks(page)).toEqual([]);
+    const targets = [...page.matchAll(/\]\(([^)]+)\)/g)].map(([, target]) => target ?? '');
+    expect(targets.length).toBeGreaterThan(10);
+    for (const target of targets) {
+      expect(target.slice(0, base.length)).toBe(base);
+      expect(existsSync(join(ROOT, target.slice(base.length))), target).toBe(true);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });

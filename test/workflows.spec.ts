@@ -63,6 +63,9 @@ describe('a release', () => {
     // npm compares the manifest's repository with the token's: it has to be there when it is packed.
     const repository = indexOf(/repository\.url=.*\$GITHUB_REPOSITORY/);
     expect(indexOf(/npm pack /)).toBeGreaterThan(repository);
+    const links = indexOf(/link-readme\.js libs\/ledger\/README\.md .*\/blob\/\$GITHUB_REF_NAME/s);
+    expect(links).toBeGreaterThan(0);
+    expect(indexOf(/npm pack /)).toBeGreaterThan(links);
     expect(repository).toBeGreaterThan(0);
     expect(publish!.needs).toBe('pack');
   });
