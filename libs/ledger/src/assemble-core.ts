@@ -20,6 +20,12 @@ import { DeadLetterKeeper } from './writer/dead-letter-keeper.js';
  */
 const WAITING_SHARE = 1 / 8;
 
+/**
+ * Milliseconds for the file of dead letters, which is tried once `writeTimeoutMs` is over for the table. A
+ * line is written and synced within some 10 ms, on a disk beside others within a second.
+ */
+const FILE_TIMEOUT_MS = 5_000;
+
 /** What the core is made from: the definition, the options and the outside world. */
 export interface CoreParts {
   readonly table: LedgerTable;
@@ -67,6 +73,7 @@ export function assembleCore(parts: CoreParts, isFull: () => boolean): LedgerCor
   const { table, options, deadLetters, clock, run = newRun() } = parts;
   const { onLoss, onState } = options;
   const logger = guardLogger(parts.logger);
+  const keepMs = options.writeTimeoutMs + FILE_TIMEOUT_MS;
   const counters = new Counters();
   const states = new StateReporter({ clock, counters, onState });
   const status = new Status(
@@ -83,6 +90,6 @@ export function assembleCore(parts: CoreParts, isFull: () => boolean): LedgerCor
     counters,
     status,
     losses: new LossReporter({ clock, logger, counters, onLoss, isFull }),
-    keeper: new DeadLetterKeeper(deadLetters, logger),
+    keeper: new DeadLetterKeeper({ store: deadLetters, logger, clock, timeoutMs: keepMs }),
   };
 }

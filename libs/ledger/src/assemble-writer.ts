@@ -60,6 +60,8 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
   const settler = new Settler({
     ...{ source, codec, counters, losses, keeper, clock, logger },
     isOwnUnanswered,
+    leaveBehind: (batch) =>
+      recovery?.owns(batch) === true ? recovery.leave(batch) : journal?.leaveBehind(batch),
   });
   const outage = new Outage({ clock, retry: { minMs: retryMinMs, maxMs: retryMaxMs }, random });
   const writer = new BatchWriter({

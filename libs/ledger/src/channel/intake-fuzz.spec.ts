@@ -99,7 +99,12 @@ function intakeOf(table: LedgerTable): { channel: Channel; intake: Intake; count
   const logger = { log: () => {}, warn: () => {}, error: () => {} };
   const counters = new Counters();
   const codec = new RowCodec(table);
-  const keeper = new DeadLetterKeeper({ store: async (all) => void JSON.stringify(all) }, logger);
+  const keeper = new DeadLetterKeeper({
+    store: { store: async (all) => void JSON.stringify(all) },
+    logger,
+    clock,
+    timeoutMs: 1000,
+  });
   const told = { clock, logger, counters };
   const losses = new LossReporter({ ...told, onLoss: undefined, isFull: () => false });
   const invalid = new InvalidReporter({ keeper, losses, clock, fields: codec.fieldNames });

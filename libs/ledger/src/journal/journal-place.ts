@@ -82,15 +82,20 @@ export class JournalPlace {
   }
 
   #make(): OpenPlace {
-    const { files, journalDir, ledger, run, maxBytes, keepMs, syncs, reads, describe } =
-      this.#parts;
-    const owner = (this.#owner = this.#parts.owner());
-    const folder = JournalFolder.create({ files, journalDir, ledger, run, owner }, ++this.#folders);
+    const { files, maxBytes, keepMs, syncs, reads, describe } = this.#parts;
+    this.#owner = this.#parts.owner();
+    const folder = this.makeFolder(this.#owner);
     this.#ownedAt = this.#parts.clock.monotonic();
     const settled = this.#settled;
     const parts = { files, folder, maxBytes, keepMs, syncs, reads, describe, settled };
     this.#tell(true);
     return { folder, segments: new JournalSegments(parts) };
+  }
+
+  /** Makes a folder of this run; no two have one name. @throws the file system's error */
+  makeFolder(owner = this.#parts.owner()): JournalFolder {
+    const { files, journalDir, ledger, run } = this.#parts;
+    return JournalFolder.create({ files, journalDir, ledger, run, owner }, ++this.#folders);
   }
 
   #tell(isOpen: boolean): void {

@@ -1,13 +1,16 @@
+import type { Batch } from '../channel/batch.js';
 import type { Channel } from '../channel/channel.js';
 import type { DurableLine } from '../channel/durable-line.js';
 import type { RowJournal } from '../channel/handoff.js';
 import type { Timer } from '../clock/clock.js';
 import type { JournalSync as SyncMode } from '../ports/ledger-settings.interface.js';
 import type { SpilledRows } from '../ports/spill-store.interface.js';
-import type { ServerHistory } from '../segments/settled-frame.js';
+import type { ServerHistory, SettledFrame } from '../segments/settled-frame.js';
+import type { JournalFolder } from './journal-folder.js';
 import { JournalFault } from './journal-fault.js';
 import { rowsOfRange } from './journal-file.js';
 import { BEAT_MS, JournalPlace, type JournalPlaceParts } from './journal-place.js';
+import { LeftRows } from './left-rows.js';
 import { JournalStore } from './journal-store.js';
 import { JournalSync } from './journal-sync.js';
 import { ServerWatch } from './server-watch.js';
@@ -15,6 +18,8 @@ import { WritePace } from './write-pace.js';
 
 /** A turn with more rows than this writes before its end, so that little memory is kept. */
 const WRITE_BYTES = 1_048_576;
+/** Of `journalMaxBytes`, for rows that are left behind: one file of the smallest journal. */
+const LEFT_SHARE = 1 / 4;
 
 /** What a journal is made of. @internal */
 export interface JournalParts extends JournalPlaceParts {
@@ -43,6 +48,7 @@ export class Journal implements RowJournal {
   readonly #fault: JournalFault;
   readonly #syncing: JournalSync;
   readonly #place: JournalPlace;
+  readonly #left: LeftRows;
   /** Every row before it is on file, or needs it no more. */
   #written = 0;
   /** The same, for a loss of power. */
@@ -58,14 +64,21 @@ export class Journal implements RowJournal {
   #lateUntil = 0;
   /** Rows before it are settled, from the stop on: those behind it stay in the files. */
   #lastMark: number | undefined;
+  /** Position of the first row that is settled, and that nothing but the run's own files keeps. */
+  #leftAt = Number.POSITIVE_INFINITY;
 
   constructor(parts: JournalParts) {
     this.#parts = parts;
     this.#fault = new JournalFault(parts);
     this.servers = new ServerWatch(parts.logger);
-    this.#place = new JournalPlace({ ...parts, syncs: parts.sync === 'power' }, () => {
+    const syncs = parts.sync === 'power';
+    const settled = (): SettledFrame => {
       return { ...this.servers.current, position: this.#mark, at: parts.clock.now() };
-    });
+    };
+    this.#place = new JournalPlace({ ...parts, syncs }, settled);
+    const maxBytes = parts.maxBytes * LEFT_SHARE;
+    const makeFolder = (): JournalFolder => this.#place.makeFolder();
+    this.#left = new LeftRows({ ...parts, maxBytes, syncs, settled, makeFolder });
     this.store = new JournalStore({
       ...parts,
       place: this.#place,
@@ -94,11 +107,11 @@ export class Journal implements RowJournal {
 
   /** Of all files of this run. */
   get bytes(): number {
-    return this.#place.current?.segments.bytes ?? 0;
+    return (this.#place.current?.segments.bytes ?? 0) + this.#left.bytes;
   }
 
   get files(): number {
-    return this.#place.current?.segments.count ?? 0;
+    return (this.#place.current?.segments.count ?? 0) + this.#left.count;
   }
 
   /** Milliseconds of the last write. */
@@ -112,7 +125,7 @@ export class Journal implements RowJournal {
   }
 
   get #mark(): number {
-    return this.#lastMark ?? this.#parts.channel.settledUntil;
+    return Math.min(this.#lastMark ?? this.#parts.channel.settledUntil, this.#leftAt);
   }
 
   /** The folder was tried, and refused: entries are in memory only until a later try succeeds. Never throws. */
@@ -195,6 +208,7 @@ export class Journal implements RowJournal {
   /** The folder is another process's: all rows that are not settled are written again, elsewhere. */
   #startAgain(): void {
     this.#away = undefined;
+    this.#leftAt = Number.POSITIVE_INFINITY;
     this.#written = this.#mark;
     this.keepsFrom = this.#written;
     this.#synced = this.#written;
@@ -296,6 +310,7 @@ export class Journal implements RowJournal {
       this.#startAgain();
       return this.write();
     }
+    this.#left.showLife();
     this.#place.retire(this.#mark, now);
     this.store.prune(this.#mark);
     if (this.#fault.isRested(now)) {
@@ -335,6 +350,23 @@ export class Journal implements RowJournal {
   }
 
   /**
+   * Keeps rows for the next start, though they are settled here: nothing else has them. Where they can't be
+   * written once more, the files that have them stay, and all behind them. Never throws.
+   *
+   * @returns the folder; undefined: they are in memory only
+   */
+  leaveBehind(batch: Batch): string | undefined {
+    this.#timer ??= this.#startBeat();
+    try {
+      return this.#left.add(batch.ranges.map(rowsOfRange));
+    } catch {
+      if (batch.positionOf(batch.count - 1) >= this.durableUntil) return undefined;
+      this.#leftAt = Math.min(this.#leftAt, batch.position);
+      return this.#place.path;
+    }
+  }
+
+  /**
    * Puts all rows that are not settled on file, at once, and leaves them there: from now on none
    * counts as settled. Tries also where the file system refused a moment ago.
    *
@@ -370,9 +402,10 @@ export class Journal implements RowJournal {
   close(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#left.close();
     if (this.#place.current === undefined) return;
     this.#lastMark ??= this.#parts.channel.settledUntil;
     this.#away = undefined;
-    this.#place.close(this.#lastMark);
+    this.#place.close(this.#mark);
   }
 }

@@ -123,6 +123,12 @@ export class Recovery {
     for (const { slab, from, to } of batch.ranges) slab.file.settle(to - from);
   }
 
+  leave(batch: Batch): string {
+    if (this.owns(batch))
+      for (const { slab, from, to } of batch.ranges) slab.file.left += to - from;
+    return this.fileOf(batch);
+  }
+
   fileOf(batch: Batch): string {
     return this.owns(batch) ? batch.ranges[0]!.slab.file.path : '';
   }

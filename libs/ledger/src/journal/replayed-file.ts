@@ -14,6 +14,8 @@ export class ReplayedFile {
   readUntil: number | undefined;
   /** Rows that the definition has no column for. */
   kept = 0;
+  /** Rows that were settled, and that nothing but this file keeps. */
+  left = 0;
   /** Why a part of it can't be read. */
   damage: string | undefined;
   /** Code of the error with which the file system refused to read it. */
@@ -26,7 +28,7 @@ export class ReplayedFile {
 
   /** Another start may write what is left in it: nothing removes it or sets it aside. */
   get staysInPlace(): boolean {
-    return this.kept > 0 || this.unreadable !== undefined;
+    return this.kept + this.left > 0 || this.unreadable !== undefined;
   }
 
   settle(rows: number): void {

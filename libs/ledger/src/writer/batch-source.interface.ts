@@ -41,6 +41,11 @@ export interface RecoverySource {
   owns(batch: Batch): boolean;
   /** Rows have their final fate. */
   settle(batch: Batch): void;
+  /**
+   * Rows are to be settled that nothing else keeps: their file stays for the next start.
+   * @returns its path
+   */
+  leave(batch: Batch): string;
   /** Calls back when rows became ready; must not throw. */
   whenReady(callback: () => void): void;
   /** Gives no more rows, and keeps the files of those that are not settled by now. */

@@ -1,6 +1,8 @@
+import type { Clock, Timer } from '../clock/clock.js';
+import { DeadlineError } from '../clock/deadline.js';
+import { realTimers } from '../clock/real-timers.js';
 import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
-import { realTimers } from '../clock/real-timers.js';
 
 /**
  * Invalid entries that wait to be kept, at most: a caller with a bug in a loop must not fill the
@@ -10,6 +12,15 @@ const MAX_INVALID_WAITING = 1000;
 /** Letters handed to the store at once. */
 const LETTERS_AT_ONCE = 100;
 
+/** What a keeper is made of. @internal */
+export interface DeadLetterKeeperParts {
+  readonly store: LedgerDeadLetterStore;
+  readonly logger: LedgerLogger;
+  readonly clock: Clock;
+  /** Milliseconds after which a store that has not answered has failed. */
+  readonly timeoutMs: number;
+}
+
 /**
  * Hands dead letters to their store. Letters of refused entries are waited for; those of invalid
  * entries are kept in the background, since their caller waits for nothing.
@@ -17,33 +28,59 @@ const LETTERS_AT_ONCE = 100;
  * @internal
  */
 export class DeadLetterKeeper {
-  readonly #store: LedgerDeadLetterStore;
-  readonly #logger: LedgerLogger;
+  readonly #parts: DeadLetterKeeperParts;
   readonly #waiting: DeadLetter[] = [];
   #background: Promise<void> | undefined;
 
-  constructor(store: LedgerDeadLetterStore, logger: LedgerLogger) {
-    this.#store = store;
-    this.#logger = logger;
+  constructor(parts: DeadLetterKeeperParts) {
+    this.#parts = parts;
   }
 
-  /** Keeps letters; resolves when they are durable or were told to be lost. Never rejects. */
-  async keep(letters: readonly DeadLetter[]): Promise<void> {
+  /**
+   * Keeps letters; ends when they are durable, or reported as lost. A store that does not answer is waited
+   * for once, however many letters there are. Never rejects.
+   *
+   * @returns the letters that are kept nowhere
+   */
+  async keep(letters: readonly DeadLetter[]): Promise<ReadonlySet<DeadLetter>> {
+    const lost = new Set<DeadLetter>();
     for (let i = 0; i < letters.length; i += LETTERS_AT_ONCE) {
-      await this.#tryStore(letters.slice(i, i + LETTERS_AT_ONCE));
+      const error = await this.#tryStore(letters.slice(i, i + LETTERS_AT_ONCE));
+      if (error === undefined) continue;
+      // A store that is silent now would be silent for each of the others as well.
+      const end = error instanceof DeadlineError ? letters.length : i + LETTERS_AT_ONCE;
+      const failed = letters.slice(i, end);
+      for (const letter of failed) lost.add(letter);
+      this.#tellLost(failed, error);
+      if (error instanceof DeadlineError) break;
+    }
+    return lost;
+  }
+
+  /** @returns what the store rejected with, or that it did not answer; undefined: the letters are kept */
+  async #tryStore(letters: readonly DeadLetter[]): Promise<unknown> {
+    const { store, clock, timeoutMs } = this.#parts;
+    let timer: Timer | undefined;
+    const silence = new Promise<unknown>((resolve) => {
+      timer = clock.after(timeoutMs, () => resolve(new DeadlineError(timeoutMs)));
+    });
+    const stored = (async () => store.store(letters))().then(
+      () => undefined,
+      (error: unknown) => error ?? new Error('unknown'),
+    );
+    try {
+      return await Promise.race([stored, silence]);
+    } finally {
+      timer?.cancel();
     }
   }
 
-  async #tryStore(letters: readonly DeadLetter[]): Promise<void> {
-    try {
-      await this.#store.store(letters);
-    } catch (error) {
-      const uuids = letters.map((letter) => letter.uuid ?? 'no uuid').join(' ');
-      const why = error instanceof Error ? error.name : 'unknown';
-      this.#logger.error(
-        `${letters.length} dead letters could not be kept anywhere (${why}): ${uuids}`,
-      );
-    }
+  #tellLost(letters: readonly DeadLetter[], error: unknown): void {
+    const uuids = letters.map((letter) => letter.uuid ?? 'no uuid').join(' ');
+    const why = error instanceof Error ? error.name : 'unknown';
+    this.#parts.logger.error(
+      `${letters.length} dead letters could not be kept anywhere (${why}): ${uuids}`,
+    );
   }
 
   /** Whether `keepLater` has room for another letter. */
@@ -60,9 +97,7 @@ export class DeadLetterKeeper {
   async #keepWaiting(): Promise<void> {
     // One turn, so that letters of one loop go together.
     await new Promise((resolve) => realTimers.setImmediate(resolve));
-    while (this.#waiting.length > 0) {
-      await this.#tryStore(this.#waiting.splice(0, LETTERS_AT_ONCE));
-    }
+    while (this.#waiting.length > 0) await this.keep(this.#waiting.splice(0, LETTERS_AT_ONCE));
     this.#background = undefined;
   }
 

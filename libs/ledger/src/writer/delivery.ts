@@ -163,13 +163,15 @@ export class Delivery {
     const { batch, result } = this.#setForeignAside(rest, written);
     if (batch === undefined) return;
     const conflicts = result.conflicts.map((index) => this.#conflict(batch, index));
+    let lost: readonly LetterCandidate[] = [];
     if (conflicts.length > 0) {
       this.#rest[0] = { batch, mayExist: true };
-      await settler.keep(conflicts);
+      lost = await settler.keep(conflicts);
       if (this.#isClosed) return;
     }
     this.#rest.shift();
-    settler.settleWritten(this.assignment, batch, result);
+    const lostRows = lost.map(({ index }) => index);
+    settler.settleWritten(this.assignment, batch, result, lostRows);
     this.#onWritten(result, ms);
   }
 

@@ -228,10 +228,10 @@ export class RowTrials {
       if (isThere === true) settled.push({ row, settlement: { outcome: 'duplicate' } });
       if (isThere === false) settled.push({ row, settlement: refusedFor(error), error });
     }
-    await settler.keepRows(settled);
+    const kept = await settler.keepRows(settled);
     if (this.#isClosed) return [];
     this.#release(rows);
-    settler.settleRows(settled, result.notStored ?? 0);
+    settler.settleRows(kept, result.notStored ?? 0);
     return spared;
   }
 

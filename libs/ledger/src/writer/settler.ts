@@ -29,6 +29,8 @@ export interface SettledRow {
   readonly settlement: Settlement;
   /** Why it was refused. */
   readonly error?: SinkRowError;
+  /** It is a dead letter that nothing keeps. */
+  readonly isLetterLost?: boolean;
 }
 
 /** What the settler is made of. */
@@ -42,6 +44,11 @@ export interface SettlerParts {
   readonly logger: LedgerLogger;
   /** Whether this run made the uuid of a row, and nobody was given it yet. */
   readonly isOwnUnanswered: (row: Buffer) => boolean;
+  /**
+   * Keeps rows in the journal for the next start, though they are settled here. Never throws.
+   * @returns where; undefined: nothing has them
+   */
+  readonly leaveBehind: (batch: Batch) => string | undefined;
 }
 
 const NOT_STORED =
@@ -89,19 +96,45 @@ export class Settler {
     return renewed;
   }
 
-  /** Rows that were committed, and those of them that were there before. */
-  settleWritten(assignment: Assignment, batch: Batch, result: WriteResult): void {
+  /**
+   * Rows that were committed, and those of them that were there before.
+   * @param lost indexes of conflicts whose dead letters nothing keeps
+   */
+  settleWritten(
+    assignment: Assignment,
+    batch: Batch,
+    result: WriteResult,
+    lost: readonly number[] = [],
+  ): void {
     const { counters, losses } = this.#parts;
+    const left = new Map(
+      lost.flatMap((index) => {
+        const file = this.#leaveBehind(batch.part(index, index + 1)!);
+        return file === undefined ? [] : [[index, file] as const];
+      }),
+    );
+    const conflicts = result.conflicts.length - left.size;
     counters.written += result.written;
     counters.duplicate += result.duplicates.length;
-    counters.deadLettered += result.conflicts.length;
-    counters.conflicts += result.conflicts.length;
+    counters.deadLettered += conflicts;
+    counters.conflicts += conflicts;
+    counters.spilled += left.size;
     this.#noteNotStored(result.notStored ?? 0);
     this.#parts.source.settle(batch);
-    this.#tell(assignment, batch, settlementsOf(batch, result), { outcome: 'written' });
-    if (result.conflicts.length > 0) {
-      losses.note('deadLettered', result.conflicts.length, { reason: 'conflict' });
-    }
+    this.#tell(assignment, batch, settlementsOf(batch, result, left), { outcome: 'written' });
+    if (conflicts > 0) losses.note('deadLettered', conflicts, { reason: 'conflict' });
+  }
+
+  /** The only copy of a row must not go with its settlement: the next start tries it again. */
+  #leaveBehind(row: Batch): string | undefined {
+    const { leaveBehind, logger, losses } = this.#parts;
+    const file = leaveBehind(row);
+    if (file === undefined) return undefined;
+    losses.note('spilled', row.count, { reason: file });
+    logger.error(
+      `an entry whose dead letter nothing keeps stays in the journal ${file}: the next start tries it again`,
+    );
+    return file;
   }
 
   /**
@@ -112,7 +145,8 @@ export class Settler {
     const { losses, source } = this.#parts;
     this.#noteNotStored(notStored);
     const fates = new Map<Assignment, Map<number, Settlement>>();
-    for (const { row, settlement } of settled) {
+    const final = settled.map((each) => this.#finalOf(each));
+    for (const { row, settlement } of final) {
       this.#count(settlement);
       source.settle(row.batch);
       const ofAssignment = fates.get(row.assignment) ?? new Map<number, Settlement>();
@@ -124,15 +158,22 @@ export class Settler {
         if (settlement !== undefined) settle(this.#named(position, settlement));
       }
     }
-    for (const { settlement } of settled) {
+    for (const { settlement } of final) {
       if (settlement.outcome === 'deadLettered') losses.note('deadLettered', 1, lossOf(settlement));
     }
+  }
+
+  #finalOf(settled: SettledRow): SettledRow {
+    if (settled.isLetterLost !== true) return settled;
+    const file = this.#leaveBehind(settled.row.batch);
+    return file === undefined ? settled : { ...settled, settlement: { outcome: 'spilled', file } };
   }
 
   #count(settlement: Settlement): void {
     const { counters } = this.#parts;
     if (settlement.outcome === 'written') counters.written++;
     else if (settlement.outcome === 'duplicate') counters.duplicate++;
+    else if (settlement.outcome === 'spilled') counters.spilled++;
     else if (settlement.outcome === 'deadLettered') {
       counters.deadLettered++;
       if (settlement.reason === 'conflict') counters.conflicts++;
@@ -203,19 +244,28 @@ export class Settler {
     return { ...settlement, uuid };
   }
 
-  /** Keeps rows as dead letters before they are settled. Never rejects. */
-  async keep(candidates: readonly LetterCandidate[]): Promise<void> {
-    await this.#parts.keeper.keep(candidates.map((each) => this.#letter(each)));
+  /**
+   * Keeps rows as dead letters before they are settled. Never rejects.
+   * @returns those whose letters nothing keeps
+   */
+  async keep(candidates: readonly LetterCandidate[]): Promise<LetterCandidate[]> {
+    const letters = candidates.map((each) => this.#letter(each));
+    const lost = await this.#parts.keeper.keep(letters);
+    return candidates.filter((_, index) => lost.has(letters[index]!));
   }
 
-  /** Keeps those rows that are to be dead letters. Never rejects. */
-  async keepRows(settled: readonly SettledRow[]): Promise<void> {
+  /** Keeps those rows that are to be dead letters. Never rejects. @returns all, to be settled */
+  async keepRows(settled: readonly SettledRow[]): Promise<readonly SettledRow[]> {
     const candidates = settled.flatMap(({ row, settlement, error }): LetterCandidate[] => {
       if (settlement.outcome !== 'deadLettered') return [];
       const { batch, attempts } = row;
       return [{ batch, index: 0, attempts, reason: settlement.reason, ...(error && { error }) }];
     });
-    if (candidates.length > 0) await this.keep(candidates);
+    if (candidates.length === 0) return settled;
+    const lost = new Set((await this.keep(candidates)).map(({ batch }) => batch));
+    return settled.map((each) => {
+      return lost.has(each.row.batch) ? { ...each, isLetterLost: true } : each;
+    });
   }
 
   #letter({ batch, index, attempts, reason, error }: LetterCandidate): DeadLetter {
@@ -242,14 +292,23 @@ function lossOf({ reason, sqlState }: Extract<Settlement, { outcome: 'deadLetter
   return { reason, ...(sqlState === undefined ? {} : { sqlState }) };
 }
 
-function settlementsOf(batch: Batch, result: WriteResult): Map<number, Settlement> {
+function settlementsOf(
+  batch: Batch,
+  result: WriteResult,
+  left: ReadonlyMap<number, string>,
+): Map<number, Settlement> {
   const settlements = new Map<number, Settlement>();
   for (const index of result.duplicates) {
     settlements.set(batch.positionOf(index), { outcome: 'duplicate' });
   }
   for (const index of result.conflicts) {
-    const position = batch.positionOf(index);
-    settlements.set(position, { outcome: 'deadLettered', reason: 'conflict', sqlState: undefined });
+    const file = left.get(index);
+    settlements.set(
+      batch.positionOf(index),
+      file === undefined
+        ? { outcome: 'deadLettered', reason: 'conflict', sqlState: undefined }
+        : { outcome: 'spilled', file },
+    );
   }
   return settlements;
 }
