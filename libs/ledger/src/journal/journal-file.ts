@@ -53,6 +53,8 @@ export class JournalFile {
   damage: string | undefined;
   /** A write in the thread pool is under way. */
   isBusy = false;
+  /** Syncs in the thread pool that are under way. */
+  #syncs = 0;
 
   readonly #files: JournalFiles;
   readonly #descriptor: number;
@@ -212,13 +214,20 @@ export class JournalFile {
     return bytes.subarray(0, filled);
   }
 
+  /** A sync in the thread pool is under way. */
+  get isSyncing(): boolean {
+    return this.#syncs > 0;
+  }
+
   /** Syncs what was written until now. A file whose sync failed must not be synced again. */
   async sync(): Promise<void> {
     this.needsSync = false;
     this.#busy++;
+    this.#syncs++;
     try {
       await this.#files.sync(this.#descriptor);
     } finally {
+      this.#syncs--;
       this.#leave();
     }
   }

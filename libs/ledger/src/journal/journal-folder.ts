@@ -15,6 +15,9 @@ export interface JournalFolderParts {
   readonly owner: string;
 }
 
+/** Path of a folder with names that are not synced, and its last change of those. @internal */
+export type UnsyncedFolder = readonly [path: string, change: number];
+
 /**
  * The folder of a run, `<journalDir>/<ledger>/<run>`, with `owner.json` in it. A second one of the same
  * run has `-2` behind its name.
@@ -23,8 +26,9 @@ export interface JournalFolderParts {
  */
 export class JournalFolder {
   readonly path: string;
-  /** Folders whose names, or the names in them, were not synced yet; the uppermost last. */
-  #unsynced: string[];
+  /** Folders whose names, or the names in them, were not synced yet, and how often they changed. */
+  readonly #unsynced = new Map<string, number>();
+  #changes = 0;
   readonly #parts: JournalFolderParts;
   readonly #identity: string | undefined;
   #number = 0;
@@ -32,7 +36,7 @@ export class JournalFolder {
   private constructor(path: string, parts: JournalFolderParts, unsynced: string[]) {
     this.path = path;
     this.#parts = parts;
-    this.#unsynced = unsynced;
+    for (const each of unsynced) this.#unsynced.set(each, ++this.#changes);
     this.#identity = parts.files.identityOf(path);
     this.describeOwner(parts.owner);
   }
@@ -76,7 +80,7 @@ export class JournalFolder {
   /** Path of the next file, which no file of this folder has yet. Its name needs a sync. */
   nextPath(): string {
     this.#number++;
-    if (!this.#unsynced.includes(this.path)) this.#unsynced.unshift(this.path);
+    this.#unsynced.set(this.path, ++this.#changes);
     return join(this.path, `${String(this.#number).padStart(6, '0')}.wal`);
   }
 
@@ -85,11 +89,14 @@ export class JournalFolder {
     this.#parts.files.touch(join(this.path, OWNER_FILE), ms);
   }
 
-  /** Takes what needs a sync, so that files made until now are found after a loss of power. */
-  takeUnsynced(): string[] {
-    const unsynced = this.#unsynced;
-    this.#unsynced = [];
-    return unsynced;
+  /** What needs a sync, so that files made until now are found after a loss of power. */
+  get unsynced(): readonly UnsyncedFolder[] {
+    return [...this.#unsynced];
+  }
+
+  /** It was synced, and needs it no more unless it changed meanwhile. */
+  noteSynced([path, change]: UnsyncedFolder): void {
+    if (this.#unsynced.get(path) === change) this.#unsynced.delete(path);
   }
 
   /** Leaves the folder with its files to any process: the last act in it. @throws the file system's error */

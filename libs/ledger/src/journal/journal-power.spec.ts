@@ -93,6 +93,74 @@ describe("journalSync 'power'", () => {
     expect(await survivors(test)).toHaveProperty('size', 2);
   });
 
+  describe('a sync that is under way at the end', () => {
+    /** A journal with rows whose sync never comes back. */
+    async function syncing(): Promise<JournalUnderTest> {
+      const test = powerTest();
+      test.append(2);
+      await test.clock.turn();
+      test.files.hold = new Promise(() => undefined);
+      test.append(3);
+      await test.clock.turn();
+      expect(test.journal.durableUntil).toBe(2);
+      return test;
+    }
+
+    it('counts for nothing: a stop writes and syncs its rows once more', async () => {
+      const test = await syncing();
+      const wait = test.waitForLast();
+      expect(test.journal.leave()).toBeDefined();
+      expect(wait.end).toBe('durable');
+      expect([...(await survivors(test)).keys()].sort()).toEqual([0, 1, 2, 3, 4]);
+    });
+
+    it('counts for nothing for a row after the seal, nor for the folders', async () => {
+      const test = powerTest();
+      test.files.hold = new Promise(() => undefined);
+      test.append(1);
+      await test.clock.turn();
+      const late = { slices: [test.rows[0]!], count: 1, position: 1 };
+      expect(test.journal.keep(late)).toMatch(/000002\.wal$/);
+      expect([...(await survivors(test)).keys()]).toEqual([1]);
+    });
+
+    it('counts for nothing where it is that of the folder', async () => {
+      const test = powerTest();
+      test.files.refuse = (operation) => {
+        if (operation === 'syncFolder') test.files.hold = new Promise(() => undefined);
+        return undefined;
+      };
+      test.append(1);
+      await test.clock.turn();
+      const late = { slices: [test.rows[0]!], count: 1, position: 1 };
+      expect(test.journal.keep(late)).toBeDefined();
+      expect([...(await survivors(test)).keys()]).toEqual([0, 1]);
+    });
+
+    it('keeps no stop from its answer where it failed', async () => {
+      const test = powerTest();
+      test.append(2);
+      await test.clock.turn();
+      let go = (): void => undefined;
+      test.files.hold = new Promise((resolve) => (go = resolve));
+      test.append(3);
+      await test.clock.turn();
+      const synced: string[] = [];
+      test.files.refuse = (operation, path) => {
+        if (operation === 'syncNow') synced.push(path);
+        return undefined;
+      };
+      expect(test.journal.leave()).toBeDefined();
+      expect(synced).toEqual([expect.stringMatching(/000002\.wal$/)]);
+      test.files.refuse = (operation) => (operation === 'sync' ? fileError('EIO') : undefined);
+      go();
+      await test.clock.turn();
+      expect(test.journal).toMatchObject({ state: 'writing', durableUntil: 5 });
+      test.journal.close();
+      expect((await survivors(test)).size).toBe(5);
+    });
+  });
+
   it(
     'loses no durable row, whenever the power goes',
     async () => {

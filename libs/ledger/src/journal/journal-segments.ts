@@ -124,9 +124,12 @@ export class JournalSegments {
     this.#olderBytes += file.bytes;
   }
 
-  /** A file that the thread pool writes to takes nothing else meanwhile: the next frame begins another. */
+  /**
+   * A file that the thread pool writes or syncs takes nothing else meanwhile: the next frame begins another. Of
+   * two syncs of one file the kernel reports a failure to one only.
+   */
   setBusyAside(): void {
-    if (this.#current?.isBusy === true) this.finish();
+    if (this.#current?.isBusy === true || this.#current?.isSyncing === true) this.finish();
   }
 
   /** No file of now is written or synced any more: half a frame may stand there, or its sync failed. */

@@ -29,7 +29,8 @@ interface Place {
 export class JournalSync {
   readonly #parts: JournalSyncParts;
   #place: Place | undefined;
-  #isRunning = false;
+  /** A sync is under way, and nobody knows yet how it ends. */
+  isRunning = false;
   #synced = 0;
 
   constructor(parts: JournalSyncParts) {
@@ -39,17 +40,17 @@ export class JournalSync {
   /** Syncs what is written, unless that is under way. */
   run(place: Place): void {
     this.#place = place;
-    if (!this.#isRunning) void this.#loop();
+    if (!this.isRunning) void this.#loop();
   }
 
   async #loop(): Promise<void> {
-    this.#isRunning = true;
+    this.isRunning = true;
     try {
       while (this.#place !== undefined && this.#synced < this.#parts.written()) {
         await this.#pass(this.#place);
       }
     } finally {
-      this.#isRunning = false;
+      this.isRunning = false;
     }
   }
 
@@ -61,7 +62,10 @@ export class JournalSync {
         await file.sync();
         if (file.isFinished && !file.needsSync && !reads) file.close();
       }
-      for (const path of place.folder.takeUnsynced()) await files.syncFolder(path);
+      for (const each of place.folder.unsynced) {
+        await files.syncFolder(each[0]);
+        place.folder.noteSynced(each);
+      }
     } catch (error) {
       if (this.#place !== place) return;
       this.#place = undefined;
@@ -79,9 +83,16 @@ export class JournalSync {
     this.#synced = position;
   }
 
-  /** Syncs all of a place at once. @throws the file system's error */
+  /**
+   * Syncs at once what of a place no sync is under way for.
+   * @throws the file system's error
+   */
   runNow({ segments, folder }: Place): void {
     for (const file of segments.unsynced) file.syncNow();
-    for (const path of folder.takeUnsynced()) this.#parts.files.syncFolderNow(path);
+    // Of a folder the sync under way counts for nothing: it may have begun before the last name.
+    for (const each of folder.unsynced) {
+      this.#parts.files.syncFolderNow(each[0]);
+      folder.noteSynced(each);
+    }
   }
 }

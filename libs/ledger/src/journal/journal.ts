@@ -9,7 +9,7 @@ import type { ServerHistory, SettledFrame } from '../segments/settled-frame.js';
 import type { JournalFolder } from './journal-folder.js';
 import { JournalFault } from './journal-fault.js';
 import { rowsOfRange } from './journal-file.js';
-import { BEAT_MS, JournalPlace, type JournalPlaceParts } from './journal-place.js';
+import { BEAT_MS, JournalPlace, type JournalPlaceParts, type OpenPlace } from './journal-place.js';
 import { LeftRows } from './left-rows.js';
 import { JournalStore } from './journal-store.js';
 import { JournalSync } from './journal-sync.js';
@@ -182,8 +182,12 @@ export class Journal implements RowJournal {
     }
   }
 
-  /** @returns monotonic milliseconds behind it @throws the file system's error */
-  #writeRows(startedAt: number): number {
+  /**
+   * @param sync makes the rows survive a loss of power
+   * @returns monotonic milliseconds behind it
+   * @throws the file system's error
+   */
+  #writeRows(startedAt: number, sync = (place: OpenPlace) => this.#syncing.run(place)): number {
     const { channel, clock } = this.#parts;
     if (!this.#place.isOwn(startedAt)) this.#startAgain();
     for (;;) {
@@ -198,7 +202,7 @@ export class Journal implements RowJournal {
       // A process may be stopped for long at any place, and its folder taken meanwhile.
       if (this.#place.isOwn(endedAt)) {
         this.#place.noteOwn(startedAt);
-        this.#noteWritten(channel.tail);
+        this.#noteWritten(channel.tail, sync);
         return endedAt;
       }
       this.#startAgain();
@@ -254,13 +258,13 @@ export class Journal implements RowJournal {
     this.#fault.heal();
   }
 
-  #noteWritten(position: number): void {
-    const { channel, durables, sync } = this.#parts;
+  #noteWritten(position: number, sync = (place: OpenPlace) => this.#syncing.run(place)): void {
+    const { channel, durables } = this.#parts;
     this.#written = position;
     this.keepsFrom = position;
     this.#unwrittenBytes = 0;
     channel.release();
-    if (sync === 'power') return this.#syncing.run(this.#place.open());
+    if (this.#parts.sync === 'power') return sync(this.#place.open());
     durables.settleUntil(position);
   }
 
@@ -378,8 +382,8 @@ export class Journal implements RowJournal {
     this.#retry();
     this.#away = undefined;
     try {
-      this.#place.current?.segments.setBusyAside();
-      this.#writeRows(clock.monotonic());
+      this.#setBusyAside();
+      this.#writeRows(clock.monotonic(), () => undefined);
       const place = this.#place.open();
       place.segments
         .open()
@@ -393,6 +397,19 @@ export class Journal implements RowJournal {
       this.#fail(error);
       return undefined;
     }
+  }
+
+  /**
+   * At the end nobody hears how a write or a sync in the thread pool ended: its rows are written once more. A
+   * sync of a file that is being synced would not do: the kernel reports a failure to one of the two.
+   */
+  #setBusyAside(): void {
+    const segments = this.#place.current?.segments;
+    segments?.setBusyAside();
+    if (!this.#syncing.isRunning) return;
+    this.#written = this.#synced;
+    this.#syncing.restart(this.#synced);
+    segments?.giveUp();
   }
 
   /**

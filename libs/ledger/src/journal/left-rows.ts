@@ -73,7 +73,10 @@ export class LeftRows {
 
   #sync(folder: JournalFolder, segments: JournalSegments): void {
     for (const file of segments.unsynced) file.syncNow();
-    for (const path of folder.takeUnsynced()) this.#parts.files.syncFolderNow(path);
+    for (const each of folder.unsynced) {
+      this.#parts.files.syncFolderNow(each[0]);
+      folder.noteSynced(each);
+    }
   }
 
   /** Shows others that the owner lives, so that they leave the rows to the next start. Never throws. */
