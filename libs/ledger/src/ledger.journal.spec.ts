@@ -135,6 +135,65 @@ describe("recordAndWait({ until: 'durable' })", () => {
     expect(test.ledger.stats()).toMatchObject({ depth: 0, inFlight: 1 });
   });
 
+  describe('with a worker when the journal fails', () => {
+    /** An entry that the journal does not have, in a batch that the sink holds. */
+    async function atWorker(timeoutMs?: number) {
+      const options = { batchSize: 1, blockTimeoutMs: 1000, commitTimeoutMs: 60_000 };
+      const test = await journaled(options, 'power');
+      files.hold = new Promise(() => undefined);
+      test.sink.hold();
+      const wait = test.ledger.awaited.record(
+        { userId: 1 },
+        { until: 'durable', ...(timeoutMs !== undefined && { timeoutMs }) },
+      );
+      const outcome = { is: undefined as string | undefined };
+      void wait.then(
+        (result) => (outcome.is = result.outcome),
+        (error: Error) => (outcome.is = error.name),
+      );
+      await test.clock.advance(400);
+      expect(test.ledger.stats()).toMatchObject({ depth: 0, inFlight: 1 });
+      test.ledger.journal!.degrade(fileError('EIO'));
+      await test.clock.turn();
+      expect(outcome.is).toBeUndefined();
+      return { test, outcome };
+    }
+
+    it('falls back to the commit', async () => {
+      const { test, outcome } = await atWorker();
+      await test.clock.advance(900);
+      test.sink.held[0]!.release();
+      await test.clock.turn();
+      expect(outcome.is).toBe('written');
+      assertConservation(test.ledger.stats());
+    });
+
+    it('rejects after blockTimeoutMs where no commit comes', async () => {
+      const { test, outcome } = await atWorker();
+      await test.clock.advance(999);
+      expect(outcome.is).toBeUndefined();
+      await test.clock.advance(1);
+      expect(outcome.is).toBe('LedgerWaitTimeoutError');
+      expect(test.clock.pendingHolds).toBe(0);
+    });
+
+    it('waits as long as its own timeoutMs says, the wait for the journal included', async () => {
+      const { test, outcome } = await atWorker(3000);
+      await test.clock.advance(2599);
+      expect(outcome.is).toBeUndefined();
+      await test.clock.advance(1);
+      expect(outcome.is).toBe('LedgerWaitTimeoutError');
+    });
+  });
+
+  it('resolves with the commit where the database is quicker than the disk', async () => {
+    const test = await journaled({ batchSize: 1 }, 'power');
+    files.hold = new Promise(() => undefined);
+    const wait = test.ledger.awaited.record({ userId: 1 }, { until: 'durable' });
+    await test.clock.turn();
+    expect(await wait).toMatchObject({ outcome: 'written' });
+  });
+
   it('ends with the caller’s signal, not with the entry', async () => {
     const test = await journaled();
     const controller = new AbortController();

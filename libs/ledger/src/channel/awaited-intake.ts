@@ -154,33 +154,38 @@ export class AwaitedIntake {
     if (journal.durableUntil > position) return this.#resolve(wait, 'durable');
     if (journal.reason !== undefined) return this.#awaitCommit(position, wait, blockTimeoutMs);
     const { signal } = wait.options;
-    const leave = durables.join(position, this.#leftMs(wait, blockTimeoutMs), (end) => {
+    const end = (): void => {
+      leave();
+      unwatch();
       stopListening?.();
-      if (end === 'durable') this.#resolve(wait, 'durable');
-      else if (end === 'degraded') this.#fallBack(position, wait);
+    };
+    const leave = durables.join(position, this.#leftMs(wait, blockTimeoutMs), (outcome) => {
+      end();
+      if (outcome === 'durable') this.#resolve(wait, 'durable');
+      else if (outcome === 'degraded') this.#fallBack(position, wait);
       else this.#giveUp(wait);
+    });
+    // A slow disk may have the row later than the database.
+    const unwatch = handoff.commits.watch({
+      position,
+      settle: (settlement) => {
+        end();
+        this.#answer(settlement, wait);
+      },
     });
     const stopListening =
       signal &&
       onAbort(signal, () => {
-        leave();
+        end();
         wait.reject(signal.reason);
       });
   }
 
-  /** The journal failed before it had the row. */
+  /** The journal failed before it had the row: the commit stands in for it. */
   #fallBack(position: number, wait: Wait): void {
     const { handoff, blockTimeoutMs } = this.#parts;
-    if (position >= handoff.channel.head) {
-      this.#awaitCommit(position, wait, blockTimeoutMs);
-      return handoff.noteQueued();
-    }
-    // A worker has the row already: there is nothing to wait with. The journal may be back in time.
-    const leftMs = Math.max(0, this.#leftMs(wait, blockTimeoutMs) - this.#waitedMs(wait));
-    handoff.durables.join(position, leftMs, (end) => {
-      if (end === 'durable') this.#resolve(wait, 'durable');
-      else this.#giveUp(wait);
-    });
+    this.#awaitCommit(position, wait, blockTimeoutMs);
+    handoff.noteQueued();
   }
 
   /** What is left of the caller's time, or of the time that holds without one. */
@@ -201,6 +206,7 @@ export class AwaitedIntake {
     const leftMs = this.#leftMs(wait, limitMs);
     const end = (): void => {
       timer.cancel();
+      unwatch?.();
       stopListening?.();
     };
     const timer = clock.after(leftMs, () => {
@@ -217,7 +223,10 @@ export class AwaitedIntake {
       end();
       this.#answer(settlement, wait);
     };
-    handoff.commits.join({ position, settle });
+    const { channel, commits } = handoff;
+    // A row that a worker has by now belongs to a batch, which nobody joins any more.
+    const unwatch = position < channel.head ? commits.watch({ position, settle }) : undefined;
+    if (unwatch === undefined) commits.join({ position, settle });
   }
 
   #answer(settlement: Settlement, wait: Wait): void {

@@ -29,6 +29,28 @@ export interface AwaitedEntry {
 export class CommitLine {
   #entries: AwaitedEntry[] = [];
   #first = 0;
+  /** Callers who only look on, by position: no batch is written for them. */
+  readonly #watchers = new Map<number, AwaitedEntry>();
+
+  /**
+   * Hears what becomes of an entry, wherever it is by now; no batch is written earlier for it.
+   * @param entry of which nobody else hears in this way
+   * @returns takes that back
+   */
+  watch(entry: AwaitedEntry): () => void {
+    this.#watchers.set(entry.position, entry);
+    return () => {
+      if (this.#watchers.get(entry.position) === entry) this.#watchers.delete(entry.position);
+    };
+  }
+
+  /** Takes out those who look on at entries that are settled now. @param isSettled asked for each position */
+  takeWatchers(isSettled: (position: number) => boolean): AwaitedEntry[] {
+    // Callers watch for as long as a write to the journal takes, so these are few.
+    const taken = [...this.#watchers.values()].filter(({ position }) => isSettled(position));
+    for (const { position } of taken) this.#watchers.delete(position);
+    return taken;
+  }
 
   /** Adds an entry that no worker has, nearly always behind all others. */
   join(entry: AwaitedEntry): void {

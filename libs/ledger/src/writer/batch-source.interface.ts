@@ -81,6 +81,10 @@ export interface BatchSource {
   next(accept: (assignment: Assignment | undefined) => void): void;
   /** Rows of an assignment have their final fate; called once for each row. */
   settle(batch: Batch): void;
+  /**
+   * Takes callers who began to wait for rows that a worker had already. Asked before the rows are settled.
+   */
+  takeWatchers?(batch: Batch): readonly AwaitedEntry[];
   /** A worker is done with an assignment. */
   done(assignment: Assignment): void;
   /** Makes the entries before a position due. */

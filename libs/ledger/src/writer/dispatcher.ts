@@ -1,5 +1,6 @@
 import type { Batch } from '../channel/batch.js';
 import { MAX_BATCH_BYTES } from '../channel/channel.js';
+import type { AwaitedEntry } from '../channel/commit-line.js';
 import type { Handoff, QueueListener } from '../channel/handoff.js';
 import type { Clock, Timer } from '../clock/clock.js';
 import type { DueReason } from '../ports/ledger-stats.interface.js';
@@ -119,6 +120,10 @@ export class Dispatcher implements BatchSource, QueueListener {
     // All others were taken out of the channel.
     handoff.channel.settle(batch as Batch<Slab | StoredSlab>);
     handoff.admitWaiting();
+  }
+
+  takeWatchers(batch: Batch): readonly AwaitedEntry[] {
+    return this.#parts.handoff.commits.takeWatchers((position) => batch.holds(position));
   }
 
   done(assignment: Assignment): void {

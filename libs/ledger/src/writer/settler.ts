@@ -158,6 +158,9 @@ export class Settler {
         if (settlement !== undefined) settle(this.#named(position, settlement));
       }
     }
+    for (const { row, settlement } of final) {
+      for (const { settle } of source.takeWatchers?.(row.batch) ?? []) settle(settlement);
+    }
     for (const { settlement } of final) {
       if (settlement.outcome === 'deadLettered') losses.note('deadLettered', 1, lossOf(settlement));
     }
@@ -234,6 +237,9 @@ export class Settler {
     for (const { position, settle } of awaited) {
       if (!batch.holds(position)) continue;
       settle(this.#named(position, settlements.get(position) ?? otherwise));
+    }
+    for (const { position, settle } of this.#parts.source.takeWatchers?.(batch) ?? []) {
+      settle(settlements.get(position) ?? otherwise);
     }
   }
 
