@@ -232,6 +232,40 @@ describe('what a response waits for by default', () => {
   });
 });
 
+describe('entries in a folder that another process took', () => {
+  const UUID = '01890a5d-ac96-774b-bcce-b302099a8001';
+
+  /** As the process does that took the folder. */
+  async function adopt(test: LedgerUnderTest): Promise<void> {
+    files.rename(FOLDER, `${FOLDER}.adopted-00000001`);
+    await test.clock.advance(1_000);
+  }
+
+  it.each([
+    { where: 'in the channel', isHeld: false },
+    { where: 'with a worker', isHeld: true },
+  ])('are no dead letters if that has written them: $where', async ({ isHeld }) => {
+    const test = await journaled({ batchSize: 2, flushMs: 60_000, retryMaxMs: 100 });
+    if (isHeld) test.sink.hold();
+    expect(test.ledger.intake.offer({ userId: 1, uuid: UUID })).toBe('queued');
+    if (isHeld) offer(test, 1);
+    await test.clock.turn();
+    const { slab } = test.ledger.handoff.channel.rowsFrom(0)[0]!;
+    const row = Buffer.from(slab.bytes.subarray(0, slab.endOf(0)));
+    await adopt(test);
+    test.sink.hold(false);
+    (test.sink.rows as Map<string, Buffer>).set(UUID, row);
+    // What the table refuses by now: it has that row already.
+    test.sink.refuse(UUID);
+    offer(test, 2);
+    for (const held of [...test.sink.held]) held.release({ kind: 'transient' });
+    await test.clock.advance(20_000);
+    const stats = test.ledger.stats();
+    expect(stats).toMatchObject({ duplicate: 1, deadLettered: 0, inFlight: 0 });
+    assertConservation(stats);
+  });
+});
+
 describe('an entry whose uuid somebody else has taken', () => {
   it('keeps its uuid, under which the journal would replay it, and becomes a dead letter', async () => {
     const test = await journaled({ batchSize: 1 });

@@ -18,6 +18,8 @@ export interface RowJournal extends RowListener, RowSpill {
   readonly store: RowStore;
   /** Every row before this position is as durable as the journal makes it. */
   readonly durableUntil: number;
+  /** Rows before it may be in the table: another process has a copy, and writes it. */
+  readonly mayExistUntil: number;
   /** Why rows are in memory only; undefined if they are not. */
   readonly reason: string | undefined;
 }

@@ -74,7 +74,12 @@ export class JournalFolder {
 
   /** Whether the path still leads to this folder: another process renames those that it adopts. */
   get isOwn(): boolean {
-    return this.#parts.files.identityOf(this.path) === this.#identity;
+    try {
+      return this.#parts.files.identityOf(this.path) === this.#identity;
+    } catch (error) {
+      if (isGoneCode(error)) return false;
+      throw error;
+    }
   }
 
   /** Path of the next file, which no file of this folder has yet. Its name needs a sync. */
@@ -122,6 +127,17 @@ export class JournalFolder {
     files.unlinkNow(join(this.path, OWNER_FILE));
     files.removeFolder(this.path);
   }
+}
+
+/**
+ * Of a path that leads nowhere: it was removed or renamed, on a network file system by another client.
+ * Source: `errno(3)`.
+ */
+const GONE = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
+
+/** @internal */
+export function isGoneCode(error: unknown): boolean {
+  return GONE.has((error as NodeJS.ErrnoException | undefined)?.code ?? '');
 }
 
 /** A folder without an owner would be in the way: the next try makes another one. */

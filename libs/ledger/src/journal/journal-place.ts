@@ -5,7 +5,7 @@ import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import type { SettledFrame } from '../segments/settled-frame.js';
 import type { JournalFile } from './journal-file.js';
-import { JournalFolder } from './journal-folder.js';
+import { isGoneCode, JournalFolder } from './journal-folder.js';
 import { JournalSegments } from './journal-segments.js';
 
 /**
@@ -127,13 +127,21 @@ export class JournalPlace {
     const { current } = this;
     if (current === undefined || current.folder.isOwn) return true;
     this.#parts.logger.warn(
-      `WARNING: another process took over the journal ${current.folder.path}: ` +
-        'rows that are not settled are written to a new one',
+      `WARNING: the journal ${current.folder.path} is not this process's any more (another one took it over, or it was ` +
+        'removed): rows that are not settled are written to a new one',
     );
     this.#lost.push(...current.segments.forget());
     this.current = undefined;
     this.#tell(false);
     return false;
+  }
+
+  /**
+   * Whether an error means that the folder is gone; it is left then.
+   * @throws the file system's error, of looking for it
+   */
+  isGone(error: unknown, now: number): boolean {
+    return isGoneCode(error) && !this.look(now);
   }
 
   /** Unlinks files whose rows are settled, and closes those that are another process's. */

@@ -8,11 +8,12 @@ import type { SpilledRows } from '../ports/spill-store.interface.js';
 import type { ServerHistory, SettledFrame } from '../segments/settled-frame.js';
 import type { JournalFolder } from './journal-folder.js';
 import { JournalFault } from './journal-fault.js';
-import { rowsOfRange } from './journal-file.js';
+import { rowsOfRange, type FrameRows } from './journal-file.js';
 import { BEAT_MS, JournalPlace, type JournalPlaceParts, type OpenPlace } from './journal-place.js';
 import { LeftRows } from './left-rows.js';
 import { JournalStore } from './journal-store.js';
 import { JournalSync } from './journal-sync.js';
+import { PoolWriter } from './pool-writer.js';
 import { ServerWatch } from './server-watch.js';
 import { WritePace } from './write-pace.js';
 
@@ -40,6 +41,7 @@ export interface JournalParts extends JournalPlaceParts {
  */
 export class Journal implements RowJournal {
   keepsFrom = 0;
+  mayExistUntil = 0;
   readonly store: JournalStore;
   /** The server that has the settled rows, as far as it is known. */
   readonly servers: ServerWatch;
@@ -49,14 +51,13 @@ export class Journal implements RowJournal {
   readonly #syncing: JournalSync;
   readonly #place: JournalPlace;
   readonly #left: LeftRows;
+  readonly #pool: PoolWriter;
   /** Every row before it is on file, or needs it no more. */
   #written = 0;
   /** The same, for a loss of power. */
   #synced = 0;
   #unwrittenBytes = 0;
   #isScheduled = false;
-  /** The write in the thread pool; one that was given up is another. */
-  #away: object | undefined;
   #timer: Timer | undefined;
   /** Position behind the last row at the last beat. */
   #beatEnd = 0;
@@ -84,6 +85,19 @@ export class Journal implements RowJournal {
       place: this.#place,
       storedUntil: () => this.durableUntil,
       isTaking: () => this.#fault.reason === undefined && this.#lastMark === undefined,
+    });
+    this.#pool = new PoolWriter({
+      ...parts,
+      place: this.#place,
+      store: this.store,
+      written: () => this.#written,
+      onWritten: (position, ms) => {
+        this.#pace.noteAway(ms);
+        this.#noteWritten(position);
+      },
+      onLost: () => this.#startAgain(),
+      onDone: () => this.#fault.heal(),
+      onFailed: (error) => this.#fail(error),
     });
     this.#syncing = new JournalSync({
       files: parts.files,
@@ -173,7 +187,7 @@ export class Journal implements RowJournal {
     const { channel, clock } = this.#parts;
     if (this.#fault.reason !== undefined || this.#written >= channel.tail) return;
     const startedAt = clock.monotonic();
-    if (this.#away !== undefined || this.#pace.isAway(startedAt)) return this.#writeAway();
+    if (this.#pool.isRunning || this.#pace.isAway(startedAt)) return this.#pool.run();
     try {
       const endedAt = this.#writeRows(startedAt);
       this.#pace.note(endedAt - startedAt, endedAt);
@@ -192,15 +206,10 @@ export class Journal implements RowJournal {
     if (!this.#place.isOwn(startedAt)) this.#startAgain();
     for (;;) {
       this.#timer ??= this.#startBeat();
-      const { segments } = this.#place.open();
-      for (const range of channel.rowsFrom(this.#written)) {
-        const file = segments.open();
-        this.store.note(range, file);
-        file.append(rowsOfRange(range));
-      }
+      const isWhole = this.#append();
       const endedAt = clock.monotonic();
       // A process may be stopped for long at any place, and its folder taken meanwhile.
-      if (this.#place.isOwn(endedAt)) {
+      if (isWhole && this.#place.isOwn(endedAt)) {
         this.#place.noteOwn(startedAt);
         this.#noteWritten(channel.tail, sync);
         return endedAt;
@@ -209,53 +218,36 @@ export class Journal implements RowJournal {
     }
   }
 
-  /** The folder is another process's: all rows that are not settled are written again, elsewhere. */
-  #startAgain(): void {
-    this.#away = undefined;
-    this.#leftAt = Number.POSITIVE_INFINITY;
-    this.#written = this.#mark;
-    this.keepsFrom = this.#written;
-    this.#synced = this.#written;
-    this.#syncing.restart(this.#written);
-  }
-
-  /** Writes in the thread pool, one write at a time, until all rows are on file. */
-  #writeAway(): void {
-    if (this.#away !== undefined) return;
-    const away = {};
-    this.#away = away;
-    void this.#pump(away).catch((error: unknown) => {
-      if (this.#away === away) this.#fail(error);
-    });
-  }
-
-  async #pump(away: object): Promise<void> {
+  /** @returns false if the folder is gone @throws the file system's error */
+  #append(): boolean {
     const { channel, clock } = this.#parts;
-    // Without a row to write the folder alone shows whether the file system takes anything.
-    if (this.#written >= channel.tail) this.#place.open();
-    while (this.#written < channel.tail) {
-      const startedAt = clock.monotonic();
-      if (!this.#place.isOwn(startedAt)) this.#startAgain();
-      this.#away = away;
-      const { tail } = channel;
+    try {
       const { segments } = this.#place.open();
       for (const range of channel.rowsFrom(this.#written)) {
         const file = segments.open();
         this.store.note(range, file);
-        await file.appendLater(rowsOfRange(range));
-        if (this.#away !== away) return;
+        file.append(rowsOfRange(range));
       }
-      const endedAt = clock.monotonic();
-      this.#pace.noteAway(endedAt - startedAt);
-      if (this.#place.isOwn(endedAt)) {
-        this.#place.noteOwn(startedAt);
-        this.#noteWritten(tail);
-      } else {
-        this.#startAgain();
-      }
+      return true;
+    } catch (error) {
+      if (this.#place.isGone(error, clock.monotonic())) return false;
+      throw error;
     }
-    this.#away = undefined;
-    this.#fault.heal();
+  }
+
+  /**
+   * The folder is another process's, which writes its rows too: all that are not settled are written again,
+   * elsewhere, and may be in the table by now.
+   */
+  #startAgain(): void {
+    this.mayExistUntil = this.#parts.channel.tail;
+    this.#pool.abandon();
+    this.#leftAt = Number.POSITIVE_INFINITY;
+    this.#written = this.#mark;
+    // While nothing can be written no memory is kept for it.
+    if (this.#fault.reason === undefined) this.keepsFrom = this.#written;
+    this.#synced = this.#written;
+    this.#syncing.restart(this.#written);
   }
 
   #noteWritten(position: number, sync = (place: OpenPlace) => this.#syncing.run(place)): void {
@@ -280,7 +272,7 @@ export class Journal implements RowJournal {
     // After a sync that failed the kernel may have dropped what it could not write: those rows, and
     // what was not synced yet, go to a new file.
     if (sync === 'power') this.#written = this.#synced;
-    this.#away = undefined;
+    this.#pool.abandon();
     this.#syncing.restart(this.#synced);
     this.keepsFrom = Number.POSITIVE_INFINITY;
     channel.release();
@@ -303,7 +295,17 @@ export class Journal implements RowJournal {
     try {
       this.#lookAround();
     } catch (error) {
-      this.#fail(error);
+      this.#failUnlessGone(error);
+    }
+  }
+
+  #failUnlessGone(error: unknown): void {
+    try {
+      if (!this.#place.isGone(error, this.#parts.clock.monotonic())) return this.#fail(error);
+      this.#startAgain();
+      this.write();
+    } catch (another) {
+      this.#fail(another);
     }
   }
 
@@ -320,7 +322,7 @@ export class Journal implements RowJournal {
     if (this.#fault.isRested(now)) {
       this.#retry();
       // Not on the loop: it may be all that the channel holds.
-      return this.#writeAway();
+      return this.#pool.run();
     }
     if (this.#fault.reason !== undefined) return;
     const end = Math.max(channel.tail, this.#lateUntil);
@@ -331,25 +333,42 @@ export class Journal implements RowJournal {
 
   /** A row that comes after the seal. It is on file, and synced where the setting says so, when this returns. */
   keep({ slices, count, position }: SpilledRows): string | undefined {
-    const { clock, sync } = this.#parts;
+    const { clock } = this.#parts;
     const now = clock.monotonic();
     if (this.#fault.reason !== undefined && !this.#fault.isRested(now)) return undefined;
     this.#retry();
+    const rows = { bytes: Buffer.concat(slices), count, position };
     try {
-      this.write();
-      if (!this.#place.isOwn(now)) this.#startAgain();
-      this.#timer ??= this.#startBeat();
-      const place = this.#place.open();
-      place.segments.setBusyAside();
-      const file = place.segments.open();
-      file.append({ bytes: Buffer.concat(slices), count, position });
-      if (sync === 'power') this.#syncing.runNow(place);
-      this.#lateUntil = position + count;
-      this.#fault.heal();
-      return file.path;
+      for (;;) {
+        this.write();
+        const startedAt = clock.monotonic();
+        const path = this.#place.isOwn(startedAt) ? this.#appendLate(rows) : undefined;
+        if (path !== undefined && this.#place.isOwn(clock.monotonic())) {
+          this.#lateUntil = position + count;
+          this.#fault.heal();
+          return path;
+        }
+        this.#startAgain();
+      }
     } catch (error) {
       this.#fail(error);
       return undefined;
+    }
+  }
+
+  /** @returns the file; undefined if the folder is gone @throws the file system's error */
+  #appendLate(rows: FrameRows): string | undefined {
+    this.#timer ??= this.#startBeat();
+    try {
+      const place = this.#place.open();
+      place.segments.setBusyAside();
+      const file = place.segments.open();
+      file.append(rows);
+      if (this.#parts.sync === 'power') this.#syncing.runNow(place);
+      return file.path;
+    } catch (error) {
+      if (this.#place.isGone(error, this.#parts.clock.monotonic())) return undefined;
+      throw error;
     }
   }
 
@@ -380,7 +399,7 @@ export class Journal implements RowJournal {
     const { channel, clock, durables, sync } = this.#parts;
     this.#lastMark ??= channel.settledUntil;
     this.#retry();
-    this.#away = undefined;
+    this.#pool.abandon();
     try {
       this.#setBusyAside();
       this.#writeRows(clock.monotonic(), () => undefined);
@@ -422,7 +441,7 @@ export class Journal implements RowJournal {
     this.#left.close();
     if (this.#place.current === undefined) return;
     this.#lastMark ??= this.#parts.channel.settledUntil;
-    this.#away = undefined;
+    this.#pool.abandon();
     this.#place.close(this.#mark);
   }
 }

@@ -1,3 +1,4 @@
+import type { Batch } from '../channel/batch.js';
 import type { Clock } from '../clock/clock.js';
 import type { LedgerSink } from '../ports/ledger-sink.interface.js';
 import type { ConnectionLimit } from './connection-limit.js';
@@ -15,6 +16,8 @@ export interface AttemptParts {
   readonly clock: Clock;
   /** Time limit of an attempt that starts now, in milliseconds. */
   readonly attemptMs: () => number;
+  /** Whether rows may be in the table though no attempt of this ledger's wrote them. */
+  readonly mayExist: (batch: Batch) => boolean;
   /** Told of each failed attempt. */
   readonly onFailed: (error: unknown, isHalt: boolean) => void;
   /** Told whenever the server answered, unless it refuses every batch. */

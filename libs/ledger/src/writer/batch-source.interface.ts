@@ -81,6 +81,8 @@ export interface BatchSource {
   next(accept: (assignment: Assignment | undefined) => void): void;
   /** Rows of an assignment have their final fate; called once for each row. */
   settle(batch: Batch): void;
+  /** Whether rows may be in the table by another process's doing; default: no. Asked before each attempt. */
+  mayExist?(batch: Batch): boolean;
   /**
    * Takes callers who began to wait for rows that a worker had already. Asked before the rows are settled.
    */

@@ -112,7 +112,7 @@ export class BatchWriter {
 
   /** What workers and held rows share. */
   #attemptParts(): AttemptParts {
-    const { clock, sink, outage, settler, counters } = this.#parts;
+    const { clock, sink, source, outage, settler, counters } = this.#parts;
     return {
       sink,
       outage,
@@ -121,6 +121,7 @@ export class BatchWriter {
       settler,
       clock,
       attemptMs: () => this.#attemptMs(),
+      mayExist: (batch) => source.mayExist?.(batch) === true,
       onFailed: (error: unknown, isHalt: boolean) => {
         counters.retries++;
         this.tally.noteRetry(error, isHalt);

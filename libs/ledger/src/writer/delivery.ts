@@ -66,7 +66,7 @@ export class Delivery {
         const isProbe = await outage.pass(rest.batch.position);
         if (this.#isAbandoned) return;
         if (this.#isTrialDue(isProbe)) await this.#tryEach(isProbe);
-        else await this.#attempt(rest, isProbe);
+        else await this.#attempt(this.#first(), isProbe);
       } finally {
         connections.leave();
       }
@@ -103,6 +103,11 @@ export class Delivery {
     this.attempts++;
     const rest = [false, true].flatMap((mayExist) => restOf(left, mayExist));
     this.#rest.unshift(...rest);
+  }
+
+  #first(): Rest {
+    const { batch, mayExist } = this.#rest[0]!;
+    return (this.#rest[0] = { batch, mayExist: mayExist || this.#parts.mayExist(batch) });
   }
 
   #takeFirst(most: number): HeldRow[] {

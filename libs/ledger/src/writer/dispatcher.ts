@@ -122,6 +122,10 @@ export class Dispatcher implements BatchSource, QueueListener {
     handoff.admitWaiting();
   }
 
+  mayExist(batch: Batch): boolean {
+    return batch.position < (this.#parts.handoff.journal?.mayExistUntil ?? 0);
+  }
+
   takeWatchers(batch: Batch): readonly AwaitedEntry[] {
     return this.#parts.handoff.commits.takeWatchers((position) => batch.holds(position));
   }

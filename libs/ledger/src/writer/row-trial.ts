@@ -84,6 +84,7 @@ export class RowTrials {
     const condemned = new Set(rows.filter((row) => row.error && judge.hasCompany(row)));
     for (const row of rows) {
       this.rows.add(row);
+      row.mayExist ||= this.#parts.mayExist(row.batch);
       row.attempts++;
     }
     try {
@@ -240,7 +241,7 @@ export class RowTrials {
    * server can't even read, it has not taken. Undefined: nobody knows.
    */
   async #isThere({ batch, mayExist }: HeldRow): Promise<boolean | undefined> {
-    if (!mayExist || this.#isClosed) return false;
+    if (!(mayExist || this.#parts.mayExist(batch)) || this.#isClosed) return false;
     const { sink, attemptMs } = this.#parts;
     try {
       return (await sink.find(batch, attemptMs(), true)).length > 0;
