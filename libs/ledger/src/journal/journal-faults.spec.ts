@@ -225,6 +225,27 @@ describe('a slow disk', () => {
     expect(await positions(test)).toEqual(range(0, 26));
   });
 
+  it('counts the bytes of a file that was set aside while it was written', async () => {
+    const test = new JournalUnderTest();
+    test.append(1);
+    await test.clock.turn();
+    slowDown(test, 30);
+    test.append(1);
+    await test.clock.turn();
+    test.files.onOperation = () => undefined;
+    let go = (): void => undefined;
+    test.files.hold = new Promise((resolve) => (go = resolve));
+    test.append(500, 'b'.repeat(1000));
+    await test.clock.turn();
+    expect(test.journal.leave()).toBe(FOLDER);
+    go();
+    await test.clock.turn();
+    await test.clock.advance(1000);
+    const files = test.files.paths().filter((path) => path.endsWith('.wal'));
+    const bytes = files.reduce((sum, path) => sum + test.files.contentOf(path).length, 0);
+    expect(test.journal.bytes).toBe(bytes);
+  });
+
   it('loses nothing at a stop: rows under way are written once more', async () => {
     const test = new JournalUnderTest();
     test.append(1);

@@ -32,6 +32,8 @@ export class JournalFolder {
   readonly #parts: JournalFolderParts;
   readonly #identity: string | undefined;
   #number = 0;
+  /** What `owner.json` says. */
+  #owner = '';
 
   private constructor(path: string, parts: JournalFolderParts, unsynced: string[]) {
     this.path = path;
@@ -62,14 +64,21 @@ export class JournalFolder {
   describeOwner(owner: string): void {
     const { files, run } = this.#parts;
     const path = join(this.path, OWNER_FILE);
-    const file = files.create(`${path}.${run}`);
-    if (file === undefined) throw new Error(`${path}.${run} is there already`);
+    const ownPath = `${path}.${run}`;
+    this.#owner = owner;
+    // What an earlier try left, as on a full disk, must not be in the way.
+    let file = files.create(ownPath);
+    if (file === undefined) {
+      files.unlinkNow(ownPath);
+      file = files.create(ownPath);
+    }
+    if (file === undefined) throw new Error(`${ownPath} is there already`);
     try {
       files.write(file, Buffer.from(owner));
     } finally {
       files.close(file);
     }
-    files.rename(`${path}.${run}`, path);
+    files.rename(ownPath, path);
   }
 
   /** Whether the path still leads to this folder: another process renames those that it adopts. */
@@ -89,9 +98,18 @@ export class JournalFolder {
     return join(this.path, `${String(this.#number).padStart(6, '0')}.wal`);
   }
 
-  /** Shows others that the owner lives. @param ms milliseconds since 1970 */
+  /**
+   * Shows others that the owner lives; writes its record again if somebody removed it.
+   * @param ms milliseconds since 1970
+   * @throws the file system's error
+   */
   touch(ms: number): void {
-    this.#parts.files.touch(join(this.path, OWNER_FILE), ms);
+    try {
+      this.#parts.files.touch(join(this.path, OWNER_FILE), ms);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || !this.isOwn) throw error;
+      this.describeOwner(this.#owner);
+    }
   }
 
   /** What needs a sync, so that files made until now are found after a loss of power. */
@@ -124,7 +142,11 @@ export class JournalFolder {
   /** Removes the folder, whose files are gone. @throws the file system's error */
   remove(): void {
     const { files } = this.#parts;
-    files.unlinkNow(join(this.path, OWNER_FILE));
+    try {
+      files.unlinkNow(join(this.path, OWNER_FILE));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
     files.removeFolder(this.path);
   }
 }

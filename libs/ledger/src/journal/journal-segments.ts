@@ -30,6 +30,8 @@ export interface JournalSegmentsParts {
 
 interface OlderFile {
   readonly file: JournalFile;
+  /** As they are counted: a write in the thread pool that is under way adds to the file's. */
+  bytes: number;
   /** Monotonic milliseconds. */
   settledAt: number | undefined;
 }
@@ -120,7 +122,7 @@ export class JournalSegments {
     file.isFinished = true;
     this.#last = file;
     if (!this.#parts.syncs && !this.#parts.reads) file.close();
-    this.#older.push({ file, settledAt: undefined });
+    this.#older.push({ file, bytes: file.bytes, settledAt: undefined });
     this.#olderBytes += file.bytes;
   }
 
@@ -146,9 +148,10 @@ export class JournalSegments {
     const { keepMs } = this.#parts;
     const left: OlderFile[] = [];
     for (const each of this.#older) {
+      this.#recount(each);
       if (each.settledAt === undefined && (each.file.end ?? 0) <= mark) {
         each.settledAt = now;
-        this.#settledBytes += each.file.bytes;
+        this.#settledBytes += each.bytes;
       }
       const isOver = each.settledAt !== undefined && now - each.settledAt >= keepMs;
       if (isOver) this.#unlink(each);
@@ -157,10 +160,17 @@ export class JournalSegments {
     this.#older = left;
   }
 
+  #recount(older: OlderFile): void {
+    const more = older.file.bytes - older.bytes;
+    older.bytes += more;
+    this.#olderBytes += more;
+    if (older.settledAt !== undefined) this.#settledBytes += more;
+  }
+
   /** @param older whose rows are settled */
-  #unlink({ file }: OlderFile): void {
-    this.#olderBytes -= file.bytes;
-    this.#settledBytes -= file.bytes;
+  #unlink({ file, bytes }: OlderFile): void {
+    this.#olderBytes -= bytes;
+    this.#settledBytes -= bytes;
     file.close();
     // One that stays has settled rows only: they are written again some day, and skipped.
     file.retire().catch(() => undefined);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decodeSettled } from '../segments/settled-frame.js';
 import { FOLDER, JournalUnderTest, RUN } from './fixtures/journal-under-test.fixture.js';
-import { MemoryFiles } from './fixtures/memory-files.fixture.js';
+import { fileError, MemoryFiles } from './fixtures/memory-files.fixture.js';
 import { readJournal, unsettledOf, type JournalContent } from './fixtures/read-journal.fixture.js';
 
 let dir: string;
@@ -292,6 +292,40 @@ describe('the folder of a journal', () => {
     test.files.rename(FOLDER, `${FOLDER}.adopted-00000001`);
     await test.clock.advance(1000);
     expect(test.files.paths()).toContain(`/journal/default/${RUN}-2/000001.wal`);
+  });
+
+  it('gets its owner record back at the next beat, if somebody removed it', async () => {
+    const test = new JournalUnderTest();
+    test.append(1);
+    await test.clock.turn();
+    test.settle(1);
+    await test.clock.advance(3000);
+    test.owner = '{"run":"0000002a","target":{}}';
+    await test.clock.advance(1000);
+    test.files.unlinkNow(`${FOLDER}/owner.json`);
+    await test.clock.advance(1000);
+    expect(test.journal.state).toBe('writing');
+    expect(test.lines).toEqual([]);
+    expect(test.files.contentOf(`${FOLDER}/owner.json`).toString()).toBe(test.owner);
+    test.files.unlinkNow(`${FOLDER}/owner.json`);
+    test.journal.close();
+    expect(test.files.paths()).toEqual([]);
+  });
+
+  it('gets it back once a full disk takes it, whatever the tries before left', async () => {
+    const test = new JournalUnderTest();
+    test.append(1);
+    await test.clock.turn();
+    test.settle(1);
+    await test.clock.advance(3000);
+    test.files.unlinkNow(`${FOLDER}/owner.json`);
+    test.files.refuse = (operation) => (operation === 'write' ? fileError('ENOSPC') : undefined);
+    await test.clock.advance(3000);
+    expect(test.journal.state).toBe('degraded');
+    test.files.refuse = () => undefined;
+    await test.clock.advance(12_000);
+    expect(test.journal.state).toBe('writing');
+    expect(test.files.contentOf(`${FOLDER}/owner.json`).toString()).toBe(test.owner);
   });
 
   it('is looked at again where a write took longer than a beat, before anybody hears of it', async () => {
