@@ -13,6 +13,7 @@ const JOURNAL: JournalStats = {
   unsyncedRows: 0,
   recovered: 0,
   torn: 0,
+  stuck: 0,
   lastWriteMs: 0.12,
   notDurable: 0,
 };

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDamagedFile } from '../journal/folder-names.js';
 import { isOwnerGone } from '../journal/folder-watch.js';
@@ -28,6 +28,8 @@ export interface JournalFolderView {
   readonly bytes: number;
   /** Names of files that were set aside. */
   readonly damaged: readonly string[];
+  /** Code of the error with which the file system would refuse to remove it; undefined: it would not. */
+  readonly stuck: string | undefined;
 }
 
 /**
@@ -61,7 +63,21 @@ async function view(folder: FoundFolder): Promise<JournalFolderView> {
     target: await targetOfFolder(folder),
     bytes: folder.files.reduce((sum, { bytes }) => sum + bytes, 0),
     damaged: names.filter(isDamagedFile),
+    stuck: await stuckCode(folder),
   };
+}
+
+/** A read-only file system and an immutable file say so when they are asked for the right to write. */
+async function stuckCode({ path, files }: FoundFolder): Promise<string | undefined> {
+  for (const each of [path, ...files.map(({ name }) => join(path, name))]) {
+    try {
+      await access(each, constants.W_OK);
+    } catch (error) {
+      const code = fileErrorCode(error);
+      if (code !== 'ENOENT') return code;
+    }
+  }
+  return undefined;
 }
 
 function stateOf(folder: FoundFolder): FolderState {

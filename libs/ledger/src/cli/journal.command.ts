@@ -92,16 +92,16 @@ async function find(options: JournalOptions): Promise<FoldersAndLedger> {
 async function list(options: JournalOptions, output: CommandOutput): Promise<number> {
   const { views, definition } = await find(options);
   if (options.json === true) {
-    const folders = views.map(({ folder, state, target, bytes, damaged }) => {
+    const folders = views.map(({ folder, state, target, bytes, damaged, stuck }) => {
       const { path, run, owner, files } = folder;
       const author = owner?.author;
-      return { path, run, state, target, files: files.length, bytes, damaged, author };
+      return { path, run, state, target, files: files.length, bytes, damaged, stuck, author };
     });
     output.line(JSON.stringify({ folders }, null, 2));
     return 0;
   }
   if (views.length === 0) output.line(`no run of ledger ${definition.name} has a folder`);
-  for (const { folder, state, target, bytes, damaged } of views) {
+  for (const { folder, state, target, bytes, damaged, stuck } of views) {
     const { owner, files, path } = folder;
     const author = owner === undefined ? 'unknown' : `${owner.author.host} ${owner.author.pid}`;
     output.line(
@@ -110,6 +110,10 @@ async function list(options: JournalOptions, output: CommandOutput): Promise<num
     );
     if (damaged.length > 0)
       output.line(`  set aside, damaged: ${escapeInLine(damaged.join(', '))}`);
+    if (stuck !== undefined)
+      output.line(
+        `  can't be removed (${stuck}): each start replays it, and finds its entries in the table`,
+      );
   }
   return 0;
 }

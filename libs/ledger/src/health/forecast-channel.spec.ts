@@ -13,6 +13,7 @@ const journal: JournalStats = {
   unsyncedRows: 0,
   recovered: 0,
   torn: 0,
+  stuck: 0,
   lastWriteMs: 0,
   notDurable: 0,
 };

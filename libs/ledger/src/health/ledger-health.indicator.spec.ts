@@ -86,6 +86,7 @@ const JOURNAL: JournalStats = {
   unsyncedRows: 3,
   recovered: 0,
   torn: 0,
+  stuck: 0,
   lastWriteMs: 0,
   notDurable: 0,
 };

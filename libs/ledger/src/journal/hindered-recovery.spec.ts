@@ -97,4 +97,74 @@ describe('a recovery', () => {
     expect([...again.sink.rows.keys()]).toContain(uuidsOf(all)[5]);
     assertConservation(again.ledger.stats());
   });
+
+  describe.each(['EROFS', 'EPERM'])('whose file system answers %s to an unlink', (code) => {
+    it('replays the folder once, and tries to remove it after longer and longer pauses', async () => {
+      const rows = rowsOfRun(PLAIN_TABLE, RUN, 6);
+      bench.folder({ files: [[rows.slice(0, 3)], [rows.slice(3)]] });
+      bench.refusal = code;
+      const test = bench.ledger();
+      await start(test);
+      await until(test, () => test.lines.some((line) => line.includes("can't be removed")));
+      const stats = test.ledger.stats();
+      expect(stats).toMatchObject({ recovered: 6, written: 6, duplicate: 0 });
+      expect((test.ledger.recovery as Recovery).stuck).toBe(2);
+      const triedAt: number[] = [];
+      let asked = bench.asked.length;
+      await until(test, () => {
+        if (bench.asked.length > asked) triedAt.push(test.clock.monotonic());
+        asked = bench.asked.length;
+        return triedAt.length === 5;
+      });
+      const pauses = triedAt.slice(1).map((at, index) => at - triedAt[index]!);
+      expect(pauses).toEqual([...pauses].sort((one, other) => one - other));
+      expect(pauses.at(-1)).toBeGreaterThan(4 * pauses[0]!);
+      expect(test.ledger.stats()).toMatchObject({ recovered: 6, duplicate: 0 });
+      expect(test.lines.filter((line) => line.includes(code))).toHaveLength(1);
+
+      bench.refusal = undefined;
+      await until(test, () => (test.ledger.recovery as Recovery).stuck === 0, 5000);
+      expect(await bench.isEmpty()).toBe(true);
+      expect(test.lines.at(-1)).toContain('is removed');
+      assertConservation(test.ledger.stats());
+    });
+
+    it('leaves it to the next start, which finds its rows in the table', async () => {
+      const rows = rowsOfRun(PLAIN_TABLE, RUN, 3);
+      bench.folder({ files: [[rows]] });
+      bench.refusal = code;
+      const test = bench.ledger();
+      await start(test);
+      await until(test, () => test.lines.some((line) => line.includes("can't be removed")));
+      await test.ledger.recovery?.close();
+      bench.refusal = undefined;
+      const next = bench.ledger();
+      for (const [uuid, row] of test.sink.rows)
+        (next.sink.rows as Map<string, Buffer>).set(uuid, row);
+      await start(next);
+      await until(next, () => bench.isEmpty());
+      expect(next.ledger.stats()).toMatchObject({ recovered: 3, written: 0, duplicate: 3 });
+      assertConservation(next.ledger.stats());
+    });
+
+    it('removes other kept files all the same', async () => {
+      const rows = rowsOfRun(PLAIN_TABLE, RUN, 4);
+      bench.folder({ files: [[rows.slice(0, 2)], [rows.slice(2)]] });
+      const test = bench.ledger({ journalKeepMs: KEEP_MS });
+      await start(test);
+      await until(test, () => hasReplayed(test));
+      const [name] = await readdir(bench.dir);
+      const files = ['000001.wal', '000002.wal'].map((file) => join(bench.dir, name!, file));
+      const before = new Date(test.clock.now() - KEEP_MS - 1);
+      for (const file of files) await utimes(file, before, before);
+      bench.refusal = code;
+      await until(test, () => bench.asked.length >= 6);
+      expect(new Set(bench.asked)).toEqual(new Set(files));
+      expect(test.lines.filter((line) => line.includes(code))).toHaveLength(1);
+      bench.refusal = undefined;
+      await until(test, () => bench.isEmpty(), 5000);
+      expect(test.ledger.stats()).toMatchObject({ recovered: 4, written: 4 });
+      assertConservation(test.ledger.stats());
+    });
+  });
 });

@@ -1,7 +1,8 @@
-import { unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../clock/clock.js';
+import type { JournalFiles } from '../ports/journal-files.interface.js';
 import { isOtherHistory, UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
+import { GrowingPauses } from './growing-pauses.js';
 import { removeFolder } from './replay-folder.js';
 import type { FoundFolder } from './scan-folders.js';
 
@@ -14,6 +15,9 @@ export interface KeptFoldersParts {
   /** The server that takes the rows, as far as it is known. */
   readonly server: () => ServerHistory;
   readonly clock: Clock;
+  readonly files: Pick<JournalFiles, 'unlink'>;
+  /** Hears of a folder with a file that can't be unlinked, and why: a code. */
+  readonly onStuck: (folder: string, code: string) => void;
 }
 
 /**
@@ -28,6 +32,7 @@ export class KeptFolders {
   readonly #servers = new Map<string, ServerHistory>();
   /** Paths of files among them with rows that are not settled. */
   readonly #staying = new Set<string>();
+  readonly #pauses = new GrowingPauses();
 
   constructor(parts: KeptFoldersParts) {
     this.#parts = parts;
@@ -64,14 +69,13 @@ export class KeptFolders {
       .filter(({ folder, name }) => !this.#staying.has(join(folder, name)))
       .sort((one, other) => one.changedAt - other.changedAt);
     let bytes = oldestFirst.reduce((sum, file) => sum + file.bytes, 0);
-    while (oldestFirst.length > 0) {
-      const { folder, name, bytes: freed, changedAt } = oldestFirst[0]!;
-      if (clock.now() - changedAt < keepMs && bytes <= maxBytes) break;
-      await unlink(join(folder, name));
-      oldestFirst.shift();
-      bytes -= freed;
+    const left = new Set<string>();
+    for (const { folder, name, bytes: freed, changedAt } of oldestFirst) {
+      const isKept = clock.now() - changedAt < keepMs && bytes <= maxBytes;
+      // One that can't be unlinked must not keep the others.
+      if (isKept || !(await this.#isUnlinked(folder, name))) left.add(folder);
+      else bytes -= freed;
     }
-    const left = new Set(oldestFirst.map(({ folder }) => folder));
     const gone = settled.map(({ path }) => path).filter((path) => !left.has(path));
     for (const path of gone) {
       this.#servers.delete(path);
@@ -81,5 +85,23 @@ export class KeptFolders {
       const isLeft = [...this.#staying].some((each) => dirname(each) === path);
       return { path, isLeft };
     });
+  }
+
+  async #isUnlinked(folder: string, name: string): Promise<boolean> {
+    const { clock, files, onStuck } = this.#parts;
+    const path = join(folder, name);
+    if (!this.#pauses.isDue(path, clock.monotonic())) return false;
+    try {
+      await files.unlink(path);
+    } catch (error) {
+      const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT') {
+        this.#pauses.noteFailed(path, clock.monotonic());
+        onStuck(folder, code);
+        return false;
+      }
+    }
+    this.#pauses.forget(path);
+    return true;
   }
 }

@@ -60,6 +60,19 @@ export class RecoveryLog {
     );
   }
 
+  /** All its rows are settled. @param code of the file system */
+  stuck(path: string, code: string): void {
+    this.#once(
+      `${path} stuck`,
+      `WARNING: the journal in ${path} is replayed, and can't be removed (${code}): it is tried again after longer and ` +
+        'longer pauses. The next start replays it once more, and finds its entries in the table',
+    );
+  }
+
+  freed(path: string): void {
+    this.#logger.log(`the journal in ${path}, which could not be removed before, is removed`);
+  }
+
   failed(path: string, error: unknown): void {
     const why = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : '';
     this.#once(

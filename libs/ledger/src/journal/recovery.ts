@@ -5,10 +5,12 @@ import { Batch } from '../channel/batch.js';
 import type { Clock, Timer } from '../clock/clock.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { createFileSync } from '../files/create-file.js';
+import type { JournalFiles } from '../ports/journal-files.interface.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { SegmentTarget } from '../segments/segment-description.js';
 import type { ServerHistory } from '../segments/settled-frame.js';
 import type { Counters } from '../stats/counters.js';
+import { diskFiles } from './disk-files.js';
 import { adoptedName, OWNER_FILE, RELEASED_FILE } from './folder-names.js';
 import { writeOwner } from './folder-owner.js';
 import { FolderWatch, isOwnerGone } from './folder-watch.js';
@@ -18,6 +20,7 @@ import type { RecoveredBlock } from './recovered-block.js';
 import { RecoveryLog } from './recovery-log.js';
 import { FolderReplay } from './replay-folder.js';
 import { isSameTarget } from './same-target.js';
+import { StuckFolders } from './stuck-folders.js';
 import { scanFolders, targetOfFolder, type FoundFolder } from './scan-folders.js';
 
 /** Milliseconds between two looks at the folders, and between two signs of life. */
@@ -47,6 +50,8 @@ export interface RecoveryParts {
   readonly maxBytes: number;
   /** The server that takes the rows, as far as it is known. */
   readonly server: () => ServerHistory;
+  /** Removes files; default: those of this machine. */
+  readonly files?: Pick<JournalFiles, 'unlink' | 'rename'>;
   readonly counters: Pick<Counters, 'recovered'>;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
@@ -66,6 +71,8 @@ export class Recovery {
   readonly #log: RecoveryLog;
   readonly #watch = new FolderWatch();
   readonly #kept: KeptFolders;
+  readonly #stuck: StuckFolders;
+  readonly #files: Pick<JournalFiles, 'unlink' | 'rename'>;
   readonly #ready: RecoveredBlock[] = [];
   readonly #stop = new AbortController();
   /** Adopted folders that are still there, by path. */
@@ -82,12 +89,25 @@ export class Recovery {
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
     this.#log = new RecoveryLog(parts.logger);
-    this.#kept = new KeptFolders(parts);
+    const { clock, server, files = diskFiles } = parts;
+    const log = this.#log;
+    this.#files = files;
+    this.#kept = new KeptFolders({
+      ...parts,
+      files,
+      onStuck: (path, code) => log.stuck(path, code),
+    });
+    this.#stuck = new StuckFolders({ clock, log, server });
   }
 
   /** Files with damage, or whose end was cut off, up to now. */
   get torn(): number {
     return this.#log.torn;
+  }
+
+  /** Files whose rows are all settled, and that the file system does not let go. */
+  get stuck(): number {
+    return this.#stuck.count;
   }
 
   /** Looks for folders from now on; the server was reached, so the target is known. */
@@ -176,7 +196,8 @@ export class Recovery {
         if (this.#stop.signal.aborted) return;
         if (this.#isTakable(folder)) await this.#take(folder);
       }
-      for (const { path, isLeft } of await this.#kept.retire(folders)) this.#leave(path, isLeft);
+      const over = [...(await this.#kept.retire(folders)), ...(await this.#stuck.retry())];
+      for (const { path, isLeft } of over) this.#leave(path, isLeft);
     } catch (error) {
       this.#log.failed(this.#parts.dir, error);
     }
@@ -185,6 +206,7 @@ export class Recovery {
   #isTakable(folder: FoundFolder): boolean {
     const { run, clock } = this.#parts;
     // One that was adopted and could not be read to its end is tried again.
+    if (this.#stuck.has(folder.path)) return this.#stuck.isLost(folder.path);
     if (folder.adopter === run)
       return !this.#kept.has(folder.path) || this.#kept.isLost(folder.path);
     return this.#watch.judge(folder, clock.monotonic()) === 'gone';
@@ -228,7 +250,7 @@ export class Recovery {
     const server = this.#parts.server();
     const { signal } = this.#stop;
     const startedAt = clock.monotonic();
-    const isLost = this.#kept.isLost(path);
+    const isLost = this.#kept.isLost(path) || this.#stuck.isLost(path);
     const isHandedOver = folder.isReplayedWhole && folder.adopter === this.#parts.run;
     this.#log.adopted(folder, isLost);
     const replay = new FolderReplay({
@@ -236,6 +258,7 @@ export class Recovery {
       table,
       clock,
       batchRows,
+      files: this.#files,
       // Of its own folders nobody writes to those whose rows are all replayed.
       isOwnerGone: isLost || isHandedOver || folder.isReleased || isOwnerGone(folder),
       replaysAll: folder.isReplayedWhole || isLost,
@@ -248,6 +271,7 @@ export class Recovery {
     if (signal.aborted) return;
     this.#log.replayed(folder, report, clock.monotonic() - startedAt);
     const staying = report.files.filter(({ staysInPlace }) => staysInPlace);
+    if (!report.isKept && report.stuck !== undefined) return this.#stuck.add(path, report, server);
     if (!report.isKept) return this.#leave(path, staying.length > 0);
     this.#kept.keep(
       path,

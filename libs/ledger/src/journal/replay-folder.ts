@@ -2,6 +2,7 @@ import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock/clock.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
+import type { JournalFiles } from '../ports/journal-files.interface.js';
 import { isOtherHistory, type ServerHistory } from '../segments/settled-frame.js';
 import { isJournalFile, OWNER_FILE, RELEASED_FILE, REPLAY_ALL_FILE } from './folder-names.js';
 import { ReplayedFile } from './replayed-file.js';
@@ -19,6 +20,8 @@ export interface FolderReplayParts {
   readonly path: string;
   readonly table: LedgerTable;
   readonly clock: Clock;
+  /** Removes files. */
+  readonly files: Pick<JournalFiles, 'unlink' | 'rename'>;
   /** Rows of a batch at most. */
   readonly batchRows: number;
   /** False: the owner may be stopped and not gone, and add a last frame. */
@@ -43,6 +46,8 @@ export interface FolderReport {
   readonly isWhole: boolean;
   /** Files were left whose rows are all settled. */
   readonly isKept: boolean;
+  /** Code of the error with which the file system refused to remove a file or the folder. */
+  readonly stuck: string | undefined;
 }
 
 /**
@@ -77,9 +82,10 @@ export class FolderReplay {
       const settledUntil = await this.#settledUntil();
       await this.#readAll(settledUntil);
       for (const file of this.#files.values()) await this.#finish(file);
-      if (!signal.aborted) await removeFolder(path);
+      const unremoved = signal.aborted ? undefined : await stuckCode(path);
       const files = [...this.#files.values()];
-      return { rows: this.#rows, files, isWhole: this.#isWhole, isKept: this.#isKept };
+      const stuck = files.find((file) => file.stuck !== undefined)?.stuck ?? unremoved;
+      return { rows: this.#rows, files, isWhole: this.#isWhole, isKept: this.#isKept, stuck };
     } finally {
       signal.removeEventListener('abort', end);
     }
@@ -152,7 +158,7 @@ export class FolderReplay {
   #fileOf(name: string): ReplayedFile {
     const known = this.#files.get(name);
     if (known !== undefined) return known;
-    const file = new ReplayedFile(join(this.#parts.path, name));
+    const file = new ReplayedFile(join(this.#parts.path, name), this.#parts.files);
     this.#files.set(name, file);
     return file;
   }
@@ -195,6 +201,18 @@ function unreadableCode(error: unknown): string {
   const { code = '' } = error as NodeJS.ErrnoException;
   if (!UNREADABLE.has(code)) throw error;
   return code;
+}
+
+/** Removes a folder with nothing left. @returns why it stays all the same @throws ENOENT: another process has it */
+async function stuckCode(path: string): Promise<string | undefined> {
+  try {
+    await removeFolder(path);
+    return undefined;
+  } catch (error) {
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw error;
+    return code;
+  }
 }
 
 /** Removes a folder with nothing left that matters; another one stays. @internal */

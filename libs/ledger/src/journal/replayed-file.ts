@@ -1,4 +1,4 @@
-import { rename, unlink } from 'node:fs/promises';
+import type { JournalFiles } from '../ports/journal-files.interface.js';
 import { damagedPath } from './folder-names.js';
 
 /**
@@ -22,9 +22,19 @@ export class ReplayedFile {
   unreadable: string | undefined;
   /** Its last frame is cut off there. */
   tornAt: number | undefined;
+  /** Code of the error with which the file system refused to remove it, though all its rows are settled. */
+  stuck: string | undefined;
+  readonly #files: Pick<JournalFiles, 'unlink' | 'rename'>;
+  /** It was removed or set aside. */
+  #isGone = false;
   readonly #waiters: (() => void)[] = [];
 
-  constructor(readonly path: string) {}
+  constructor(
+    readonly path: string,
+    files: Pick<JournalFiles, 'unlink' | 'rename'>,
+  ) {
+    this.#files = files;
+  }
 
   /** Another start may write what is left in it: nothing removes it or sets it aside. */
   get staysInPlace(): boolean {
@@ -48,10 +58,21 @@ export class ReplayedFile {
     for (const resolve of this.#waiters.splice(0)) resolve();
   }
 
-  /** Frees its place, or sets it aside. @throws the file system's error */
+  /**
+   * Frees its place, or sets it aside; it is `stuck` where the file system refuses that. May be tried again.
+   * @throws ENOENT: another process has it
+   */
   async finish(): Promise<void> {
-    if (this.staysInPlace) return;
-    if (this.damage === undefined) await unlink(this.path);
-    else await rename(this.path, damagedPath(this.path));
+    if (this.staysInPlace || this.#isGone) return;
+    try {
+      if (this.damage === undefined) await this.#files.unlink(this.path);
+      else this.#files.rename(this.path, damagedPath(this.path));
+      this.#isGone = true;
+      this.stuck = undefined;
+    } catch (error) {
+      const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') throw error;
+      this.stuck = code;
+    }
   }
 }

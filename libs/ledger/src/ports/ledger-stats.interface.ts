@@ -139,6 +139,8 @@ export interface JournalStats {
   readonly recovered: number;
   /** Files of earlier runs whose end was cut off, or that were damaged. */
   readonly torn: number;
+  /** Files of earlier runs whose entries are all settled, and that the file system does not let go. */
+  readonly stuck: number;
   /** Milliseconds of the last write. */
   readonly lastWriteMs: number;
   /** Calls of `@RecordUsage` that went on, by the default, before their entry was durable. */

@@ -33,6 +33,8 @@ export interface RecoverySource {
   readonly inFlight: number;
   /** Files whose end was cut off, or that were damaged; default: 0. */
   readonly torn?: number;
+  /** Files whose rows are all settled, and that can't be removed; default: 0. */
+  readonly stuck?: number;
   /** Looks for rows from now on; the sink was reached. */
   start(): void;
   /** The next rows; undefined: none is ready. */

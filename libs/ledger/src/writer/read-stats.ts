@@ -57,6 +57,7 @@ function journalStats({ journal, handoff, counters, recovery }: StatsSources): J
     unsyncedRows: Math.max(0, handoff.channel.tail - journal.durableUntil),
     recovered: counters.recovered,
     torn: recovery?.torn ?? 0,
+    stuck: recovery?.stuck ?? 0,
     lastWriteMs,
     notDurable: handoff.notDurable,
   });
