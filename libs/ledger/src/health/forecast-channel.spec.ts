@@ -14,6 +14,7 @@ const journal: JournalStats = {
   recovered: 0,
   torn: 0,
   stuck: 0,
+  slowWrites: 0,
   lastWriteMs: 0,
   notDurable: 0,
 };

@@ -87,6 +87,7 @@ const JOURNAL: JournalStats = {
   recovered: 0,
   torn: 0,
   stuck: 0,
+  slowWrites: 0,
   lastWriteMs: 0,
   notDurable: 0,
 };

@@ -204,6 +204,65 @@ describe('a slow disk', () => {
     60_000,
   );
 
+  it.each([
+    { sync: 'turn', words: 'for a minute' },
+    { sync: 'entry', words: "journalSync 'entry' demands" },
+  ] as const)('is told in one line with journalSync $sync, and counted', async (given) => {
+    const test = new JournalUnderTest(new MemoryFiles(), { sync: given.sync });
+    test.append(1);
+    await test.clock.turn();
+    slowDown(test, 25);
+    for (let i = 0; i < 5; i++) {
+      test.append(1);
+      await test.clock.turn();
+    }
+    expect(test.lines).toEqual([expect.stringContaining(given.words)]);
+    expect(test.lines[0]).toContain('took 25.0 ms');
+    expect(test.journal.slowWrites).toBe(given.sync === 'entry' ? 5 : 1);
+  });
+
+  describe("with journalSync 'entry'", () => {
+    const entryTest = (): JournalUnderTest => {
+      return new JournalUnderTest(new MemoryFiles(), { sync: 'entry' });
+    };
+
+    it('is waited for: each entry is on file when record() returns', async () => {
+      const test = entryTest();
+      slowDown(test, 30);
+      for (let i = 1; i <= 10; i++) {
+        test.append(1);
+        expect(test.journal.durableUntil).toBe(i);
+        expect(test.journal.state).toBe('writing');
+      }
+      expect(await positions(test)).toEqual(range(0, 10));
+      expect(test.files.operations).not.toContain('writeLater');
+    });
+
+    it('says that entries are on file later while what a fault left in memory is written', async () => {
+      const test = entryTest();
+      test.append(1);
+      refuseWrites(test.files, 'ENOSPC');
+      test.append(2);
+      test.files.refuse = () => undefined;
+      let go = (): void => undefined;
+      test.files.hold = new Promise((resolve) => (go = resolve));
+      await test.clock.advance(6000);
+      test.append(1);
+      const wait = test.waitForLast();
+      expect(test.journal).toMatchObject({ state: 'asynchronous', durableUntil: 1 });
+      await test.clock.turn();
+      expect(wait.end).toBeUndefined();
+      test.files.hold = undefined;
+      go();
+      await test.clock.turn();
+      expect(wait.end).toBe('durable');
+      expect(test.journal.state).toBe('writing');
+      test.append(1);
+      expect(test.journal.durableUntil).toBe(5);
+      expect(await positions(test)).toEqual(range(0, 5));
+    });
+  });
+
   it('keeps the memory of rows under way, and of those behind them', async () => {
     const test = new JournalUnderTest();
     test.append(1);

@@ -108,10 +108,18 @@ export class Journal implements RowJournal {
     });
   }
 
-  /** `degraded`: rows are in memory only. `asynchronous`: the disk is slow, and writes don't stall the loop. */
+  /** `degraded`: rows are in memory only. `asynchronous`: they are on file a moment later than promised. */
   get state(): 'writing' | 'asynchronous' | 'degraded' {
     if (this.#fault.reason !== undefined) return 'degraded';
-    return this.#pace.isAway(this.#parts.clock.monotonic()) ? 'asynchronous' : 'writing';
+    return this.#isAsynchronous(this.#parts.clock.monotonic()) ? 'asynchronous' : 'writing';
+  }
+
+  /**
+   * Behind a fault all that is in memory is written in the thread pool, and new rows with it. A slow disk is no
+   * reason with `entry`: whoever chose it lets `record()` wait for the disk, and relies on what is on file then.
+   */
+  #isAsynchronous(now: number): boolean {
+    return this.#pool.isRunning || (this.#parts.sync !== 'entry' && this.#pace.isSlow(now));
   }
 
   /** Why rows are in memory only; undefined if they are not. */
@@ -131,6 +139,11 @@ export class Journal implements RowJournal {
   /** Milliseconds of the last write. */
   get lastWriteMs(): number {
     return this.#pace.lastMs;
+  }
+
+  /** Writes that held up the event loop for longer than 20 ms. */
+  get slowWrites(): number {
+    return this.#pace.slowWrites;
   }
 
   /** Every row before this position survives what the setting names. */
@@ -187,13 +200,23 @@ export class Journal implements RowJournal {
     const { channel, clock } = this.#parts;
     if (this.#fault.reason !== undefined || this.#written >= channel.tail) return;
     const startedAt = clock.monotonic();
-    if (this.#pool.isRunning || this.#pace.isAway(startedAt)) return this.#pool.run();
+    if (this.#isAsynchronous(startedAt)) return this.#pool.run();
     try {
       const endedAt = this.#writeRows(startedAt);
-      this.#pace.note(endedAt - startedAt, endedAt);
+      if (this.#pace.note(endedAt - startedAt, endedAt)) this.#tellSlow();
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #tellSlow(): void {
+    const { logger, sync } = this.#parts;
+    const what =
+      sync === 'entry'
+        ? "record() waits for it, as journalSync 'entry' demands; 'turn' would write beside the event loop"
+        : 'entries are written beside the event loop for a minute, and are on file a moment later';
+    const ms = this.#pace.lastMs.toFixed(1);
+    logger.warn(`WARNING: the disk of the journal is slow (the last write took ${ms} ms): ${what}`);
   }
 
   /**

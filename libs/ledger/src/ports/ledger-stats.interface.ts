@@ -120,9 +120,10 @@ export interface LedgerCounters {
 }
 
 /**
- * The journal of this run. `writing`: each turn or entry is on file. `asynchronous`: the disk was slow, so
- * rows are written in the thread pool for a minute, and are on file a moment later. `degraded`: files can't
- * be written, entries are in memory only, and `reason` says why.
+ * The journal of this run. `writing`: each turn or entry is on file. `asynchronous`: rows are written in the thread
+ * pool, and are on file a moment later, for a minute because the disk was slow (never with `journalSync: 'entry'`),
+ * or behind a fault until all that was in memory is on file. `degraded`: files can't be written, entries are in
+ * memory only, and `reason` says why.
  *
  * @inline
  */
@@ -143,6 +144,8 @@ export interface JournalStats {
   readonly stuck: number;
   /** Milliseconds of the last write. */
   readonly lastWriteMs: number;
+  /** Writes that held up the event loop for longer than 20 ms. */
+  readonly slowWrites: number;
   /** Calls of `@RecordUsage` that went on, by the default, before their entry was durable. */
   readonly notDurable: number;
 }

@@ -48,7 +48,7 @@ export function readStats(sources: StatsSources): LedgerStats {
 
 function journalStats({ journal, handoff, counters, recovery }: StatsSources): JournalStats | null {
   if (journal === undefined) return null;
-  const { state, reason = null, bytes, files, lastWriteMs } = journal;
+  const { state, reason = null, bytes, files, lastWriteMs, slowWrites } = journal;
   return Object.freeze({
     state,
     reason,
@@ -59,6 +59,7 @@ function journalStats({ journal, handoff, counters, recovery }: StatsSources): J
     torn: recovery?.torn ?? 0,
     stuck: recovery?.stuck ?? 0,
     lastWriteMs,
+    slowWrites,
     notDurable: handoff.notDurable,
   });
 }
