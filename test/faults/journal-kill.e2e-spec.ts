@@ -109,6 +109,7 @@ describe('a process that is killed', () => {
       expect(counts).toMatchObject({ lost: 0, twice: 0 });
       await expectLaw(child);
       expect(child.stats!.recovered).toBeGreaterThan(0);
+      expect(child.stats!.journal).toMatchObject({ damaged: 0 });
       await expectVerified(database.url, dir, lives);
     },
     60_000 + KILLS * 20_000,

@@ -32,7 +32,8 @@ export function journalText({ journal }: DashboardNow): string | undefined {
 /** What this run found of earlier ones; undefined without a journal. */
 export function recoveredText({ journal }: DashboardNow): string | undefined {
   if (journal === null) return undefined;
-  return `${grouped(journal.recovered)} entries, ${grouped(journal.torn)} torn files`;
+  const damaged = journal.damaged === 0 ? '' : `, ${grouped(journal.damaged)} damaged`;
+  return `${grouped(journal.recovered)} entries, ${grouped(journal.torn)} torn files${damaged}`;
 }
 
 /** Calls that were answered before their entry was durable; undefined without a journal. */

@@ -6,7 +6,7 @@ import {
   rateBelowDemand,
 } from './channel-rules.js';
 import type { AdviceEnvironment, Finding } from './finding.interface.js';
-import { journalFilling, journalSlow } from './journal-rules.js';
+import { journalDamaged, journalFilling, journalSlow } from './journal-rules.js';
 import { situationOf, type Situation } from './situation.js';
 import { summarizeWindow, type StatsSample } from './stats-window.js';
 import {
@@ -22,6 +22,7 @@ import {
 const RULES: readonly ((situation: Situation) => Finding | undefined)[] = [
   entriesDropped,
   callersWaiting,
+  journalDamaged,
   journalFilling,
   connectionsExhausted,
   rateBelowDemand,

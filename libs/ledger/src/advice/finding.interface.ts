@@ -21,6 +21,7 @@ export type FindingRule =
   | 'workers-above-limit'
   | 'connections-exhausted'
   | 'event-loop-busy'
+  | 'journal-damaged'
   | 'journal-filling'
   | 'journal-slow';
 

@@ -15,6 +15,7 @@ const JOURNAL: JournalStats = {
   torn: 0,
   stuck: 0,
   slowWrites: 0,
+  damaged: 0,
   lastWriteMs: 0.12,
   notDurable: 0,
 };
@@ -69,6 +70,18 @@ describe('advice about the journal', () => {
   it('says so where nothing is left', () => {
     const [finding] = advise({ fromMiB: 70, toMiB: 130, maxMiB: 128 });
     expect(finding?.summary).toMatch(/full in less than a minute$/);
+  });
+
+  it('says that files are damaged, and nothing about one that a kill cut off', () => {
+    expect(advise({ fromMiB: 1, toMiB: 1, more: { torn: 3 } })).toEqual([]);
+    expect(advise({ fromMiB: 1, toMiB: 1, more: { torn: 1, damaged: 2 } })).toMatchObject([
+      {
+        rule: 'journal-damaged',
+        severity: 'warning',
+        summary: 'the journal of earlier runs had 2 damaged files',
+        evidence: [{ value: 2 }, { value: 1 }],
+      },
+    ]);
   });
 
   it('names a disk that holds up the event loop', () => {

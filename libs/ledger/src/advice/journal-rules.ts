@@ -40,6 +40,25 @@ export function journalFilling({ window }: Situation): Finding | undefined {
   };
 }
 
+/** Files of earlier runs are not what was written. Only a person can find out what is missing. @internal */
+export function journalDamaged({ window }: Situation): Finding | undefined {
+  const { damaged = 0, torn = 0 } = window.last.journal ?? {};
+  if (damaged === 0) return undefined;
+  return {
+    rule: 'journal-damaged',
+    constraint: 'disk',
+    severity: 'warning',
+    summary: `the journal of earlier runs had ${grouped(damaged)} damaged ${damaged === 1 ? 'file' : 'files'}`,
+    remedy:
+      'look at the disk, then run `npx nestjs-ledger journal verify` and `npx nestjs-ledger verify`: entries may be missing',
+    evidence: [
+      { name: 'damaged files', value: damaged, unit: '' },
+      { name: 'files cut off by a kill', value: torn, unit: '' },
+    ],
+    change: null,
+  };
+}
+
 /** Writes held up the event loop, and go to the thread pool for a minute. @internal */
 export function journalSlow({ window }: Situation): Finding | undefined {
   const { journal } = window.last;

@@ -151,6 +151,7 @@ async function check(path: string): Promise<CheckedFile | undefined> {
     const segment = await openSegment(path);
     try {
       let damage = typeof segment.description === 'string' ? segment.description : undefined;
+      if (segment.isCutOff) [damage, tornAt] = [undefined, 0];
       for await (const part of segment.parts({ goesOn: true })) {
         if (part.kind === 'rows') rows += part.rows;
         else if (part.kind === 'settled') settledUntil = part.position;
@@ -169,7 +170,7 @@ async function check(path: string): Promise<CheckedFile | undefined> {
 
 function lineOf({ path, rows, settledUntil, tornAt, damage }: CheckedFile): string {
   const settled = settledUntil === undefined ? '' : `, settled before position ${settledUntil}`;
-  const torn = tornAt === undefined ? '' : `, its last frame is cut off at byte ${tornAt}`;
+  const torn = tornAt === undefined ? '' : `, it is cut off at byte ${tornAt}`;
   const what = damage === undefined ? 'whole' : `DAMAGED at ${damage}`;
   return `${escapeInLine(path)}  ${what}, ${rows} rows${settled}${torn}`;
 }

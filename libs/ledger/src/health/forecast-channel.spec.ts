@@ -15,6 +15,7 @@ const journal: JournalStats = {
   torn: 0,
   stuck: 0,
   slowWrites: 0,
+  damaged: 0,
   lastWriteMs: 0,
   notDurable: 0,
 };

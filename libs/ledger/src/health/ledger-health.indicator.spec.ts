@@ -88,6 +88,7 @@ const JOURNAL: JournalStats = {
   torn: 0,
   stuck: 0,
   slowWrites: 0,
+  damaged: 0,
   lastWriteMs: 0,
   notDurable: 0,
 };

@@ -1,4 +1,4 @@
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +12,6 @@ import {
   uuidsOf,
 } from './fixtures/recovery-bench.fixture.js';
 import { rowsOfRun } from './fixtures/run-folder.fixture.js';
-import type { Recovery } from './recovery.js';
 
 let bench: RecoveryBench;
 beforeEach(async () => {
@@ -30,7 +29,76 @@ describe('a segment that is not whole', () => {
     await start(test);
     await until(test, () => hasReplayed(test));
     expect([...test.sink.rows.keys()].sort()).toEqual(uuidsOf(rows.slice(0, 3)).sort());
-    expect((test.ledger.recovery as Recovery).torn).toBe(1);
+    expect(test.ledger.recovery).toMatchObject({ torn: 1, damaged: 0 });
+    expect(await bench.isEmpty()).toBe(true);
+    assertConservation(test.ledger.stats());
+  });
+
+  it.each([
+    ['empty', 0],
+    ['within its magic', 5],
+    ['within its description', 60],
+  ])('is no damage where a kill left it %s, before its first frame', async (_, bytes) => {
+    const rows = rowsOfRun(PLAIN_TABLE, RUN, 3);
+    const path = bench.folder({ files: [[rows], [rows]] });
+    truncateSync(join(path, '000002.wal'), bytes);
+    const test = bench.ledger();
+    await start(test);
+    await until(test, () => bench.isEmpty());
+    expect(test.sink.rows.size).toBe(3);
+    expect(test.ledger.recovery).toMatchObject({ torn: 1, damaged: 0 });
+    assertConservation(test.ledger.stats());
+  });
+
+  it.each([
+    ['its last row', 1],
+    ['its first frame too', 250],
+  ])('is damaged where it lost %s, and another file goes on behind that', async (_, lost) => {
+    const rows = rowsOfRun(PLAIN_TABLE, RUN, 9);
+    const path = bench.folder({
+      files: [
+        [rows.slice(0, 3), rows.slice(3, 6)],
+        [{ settled: 0 }, rows.slice(6)],
+      ],
+    });
+    const file = join(path, '000001.wal');
+    truncateSync(file, readFileSync(file).length - lost);
+    const test = bench.ledger();
+    await start(test);
+    await until(test, () => hasReplayed(test));
+    expect(test.ledger.recovery).toMatchObject({ torn: 0, damaged: 1 });
+    expect(test.lines.join('\n')).toContain('rows are missing before the next file');
+    expect(await readdir(join(bench.dir, (await readdir(bench.dir))[0]!))).toContain(
+      '000001.wal.damaged',
+    );
+    assertConservation(test.ledger.stats());
+  });
+
+  it('is no damage where the row that it lost is settled', async () => {
+    const rows = rowsOfRun(PLAIN_TABLE, RUN, 6);
+    const path = bench.folder({ files: [[rows.slice(0, 3)], [{ settled: 3 }, rows.slice(3)]] });
+    const file = join(path, '000001.wal');
+    truncateSync(file, readFileSync(file).length - 1);
+    const test = bench.ledger();
+    await start(test);
+    await until(test, () => bench.isEmpty());
+    expect(test.sink.rows.size).toBe(3);
+    expect(test.ledger.recovery).toMatchObject({ torn: 1, damaged: 0 });
+    assertConservation(test.ledger.stats());
+  });
+
+  it('is no damage where the row that it lost is in the next file again', async () => {
+    const rows = rowsOfRun(PLAIN_TABLE, RUN, 6);
+    const path = bench.folder({ files: [[rows.slice(0, 3)]] });
+    const again = bench.folder({ run: '000000a2', files: [[rows]] });
+    renameSync(join(again, '000001.wal'), join(path, '000002.wal'));
+    const file = join(path, '000001.wal');
+    truncateSync(file, readFileSync(file).length - 1);
+    const test = bench.ledger();
+    await start(test);
+    await until(test, () => bench.isEmpty());
+    expect(test.sink.rows.size).toBe(6);
+    expect(test.ledger.recovery).toMatchObject({ torn: 1, damaged: 0 });
     assertConservation(test.ledger.stats());
   });
 
@@ -56,7 +124,7 @@ describe('a segment that is not whole', () => {
       'owner.json',
     ]);
     expect(test.lines.join('\n')).toMatch(/can't be read to its end \(damaged at byte \d+/);
-    expect((test.ledger.recovery as Recovery).torn).toBe(1);
+    expect(test.ledger.recovery).toMatchObject({ torn: 0, damaged: 1 });
     assertConservation(test.ledger.stats());
   });
 

@@ -5,8 +5,10 @@ import type { FoundFolder } from './scan-folders.js';
 
 /** What a recovery says in the log: each thing once. @internal */
 export class RecoveryLog {
-  /** Files with damage, or whose end was cut off, or that the file system does not give. */
+  /** Files whose last frame is cut off, as a kill leaves one. */
   torn = 0;
+  /** Files with damage, or that the file system does not give: rows may be missing. */
+  damaged = 0;
   readonly #logger: LedgerLogger;
   readonly #said = new Set<string>();
 
@@ -27,7 +29,8 @@ export class RecoveryLog {
 
   replayed({ run }: FoundFolder, { rows, files, isWhole }: FolderReport, ms: number): void {
     for (const { path, damage, tornAt, kept, unreadable, staysInPlace } of files) {
-      if ([damage, tornAt, unreadable].some((each) => each !== undefined)) this.torn++;
+      if (damage !== undefined || unreadable !== undefined) this.damaged++;
+      else if (tornAt !== undefined) this.torn++;
       if (unreadable !== undefined) {
         this.#logger.error(
           `a file of the journal can't be read (${unreadable}): it stays as ${path}, and the next start tries again`,

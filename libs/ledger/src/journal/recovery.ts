@@ -100,7 +100,7 @@ export class Recovery {
     this.#stuck = new StuckFolders({ clock, log, server });
   }
 
-  /** Files with damage, or whose end was cut off, up to now. */
+  /** Files whose last frame is cut off, up to now: a kill leaves one. */
   get torn(): number {
     return this.#log.torn;
   }
@@ -108,6 +108,11 @@ export class Recovery {
   /** Files whose rows are all settled, and that the file system does not let go. */
   get stuck(): number {
     return this.#stuck.count;
+  }
+
+  /** Files with damage, or that can't be read, up to now: rows may be missing. */
+  get damaged(): number {
+    return this.#log.damaged;
   }
 
   /** Looks for folders from now on; the server was reached, so the target is known. */

@@ -33,7 +33,7 @@ export async function* replayFile(replay: FileReplay): AsyncGenerator<RecoveredB
   const segment = await openSegment(file.path);
   try {
     const { description } = segment;
-    if (typeof description === 'string') file.damage ??= description;
+    if (typeof description === 'string') noteHeader(file, segment, description);
     else yield* blocksOf(replay, segment, description);
   } finally {
     await segment.close();
@@ -51,9 +51,8 @@ async function* blocksOf(
   const from = file.readUntil === undefined ? {} : { from: file.readUntil };
   file.tornAt = undefined;
   for await (const part of segment.parts({ ...from, goesOn: true })) {
-    if (part.kind === 'torn') file.tornAt = part.at;
-    else if (part.kind === 'corrupt') file.damage ??= `damaged at byte ${part.at}: ${part.why}`;
-    if (part.kind === 'rows' || part.kind === 'settled') file.readUntil = part.end;
+    if (part.kind === 'rows' || part.kind === 'settled') noteFrame(file, part);
+    else noteFault(file, part);
     if (part.kind !== 'rows') continue;
     for (let first = Math.max(0, settledUntil - part.position); first < part.rows;) {
       const room = batchRows - builder.rows;
@@ -67,6 +66,24 @@ async function* blocksOf(
   }
   const block = take(builder, file, queuedAt);
   if (block !== undefined) yield block;
+}
+
+type Frame = Extract<SegmentPart, { kind: 'rows' | 'settled' }>;
+
+function noteFrame(file: ReplayedFile, frame: Frame): void {
+  file.readUntil = frame.end;
+  file.end = Math.max(file.end, frame.position + (frame.kind === 'rows' ? frame.rows : 0));
+}
+
+function noteFault(file: ReplayedFile, { kind, at, why }: Exclude<SegmentPart, Frame>): void {
+  if (kind === 'torn') file.tornAt = at;
+  else file.damage ??= `damaged at byte ${at}: ${why}`;
+}
+
+/** A process that is killed while it creates a file leaves it empty, or ends it within its header. */
+function noteHeader(file: ReplayedFile, segment: OpenSegment, why: string): void {
+  if (segment.isCutOff) file.tornAt = 0;
+  else file.damage ??= why;
 }
 
 /** Row behind the last that there is room for; one at least where the builder is empty. */
@@ -130,6 +147,27 @@ export async function readLastSettled(path: string): Promise<SettledFrame | unde
       if (settled === undefined || found.position >= settled.position) settled = found;
     }
     return settled;
+  } finally {
+    await segment.close();
+  }
+}
+
+/**
+ * What a file begins with: the position that all rows before are settled, and that of its first row.
+ *
+ * @returns 0 for what it does not say
+ * @throws the file system's error
+ * @internal
+ */
+export async function readStart(path: string): Promise<{ settledUntil: number; firstRow: number }> {
+  const segment = await openSegment(path);
+  let settledUntil = 0;
+  try {
+    for await (const part of segment.parts()) {
+      if (part.kind === 'rows') return { settledUntil, firstRow: part.position };
+      if (part.kind === 'settled') settledUntil = Math.max(settledUntil, part.position);
+    }
+    return { settledUntil, firstRow: 0 };
   } finally {
     await segment.close();
   }

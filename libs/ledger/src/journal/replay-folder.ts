@@ -7,7 +7,7 @@ import { isOtherHistory, type ServerHistory } from '../segments/settled-frame.js
 import { isJournalFile, OWNER_FILE, RELEASED_FILE, REPLAY_ALL_FILE } from './folder-names.js';
 import { ReplayedFile } from './replayed-file.js';
 import type { RecoveredBlock } from './recovered-block.js';
-import { readLastSettled, replayFile } from './replay-file.js';
+import { readLastSettled, readStart, replayFile } from './replay-file.js';
 
 /** A file that did not grow for so long has its last row: its owner gives signs of life more often. */
 const STILL_MS = 1000;
@@ -64,6 +64,8 @@ export class FolderReplay {
   /** Settled rows are replayed too, so that any may be in the table. */
   #isWhole = false;
   #isKept = false;
+  /** Of all files when the folder was read last, oldest first. */
+  #paths: readonly string[] = [];
 
   constructor(parts: FolderReplayParts) {
     this.#parts = parts;
@@ -127,8 +129,10 @@ export class FolderReplay {
   }
 
   async #readNew(settledUntil: number): Promise<void> {
-    const { signal, isOwnerGone } = this.#parts;
-    for (const name of await this.#names()) {
+    const { signal, isOwnerGone, path } = this.#parts;
+    const names = await this.#names();
+    this.#paths = names.map((name) => join(path, name));
+    for (const name of names) {
       const file = this.#fileOf(name);
       if (file.unreadable !== undefined) continue;
       try {
@@ -176,10 +180,25 @@ export class FolderReplay {
   }
 
   async #finishOnce(file: ReplayedFile): Promise<void> {
+    await this.#judgeEnd(file);
     await this.#settled(file);
     if (this.#parts.signal.aborted) return;
     if (await this.#isToBeKept(file)) this.#isKept = true;
     else await file.finish();
+  }
+
+  /**
+   * A kill cuts off the last file; of any other one the rows behind its end are in the next, as where the disk
+   * refused half a frame. If they are not, they are missing.
+   */
+  async #judgeEnd(file: ReplayedFile): Promise<void> {
+    if (file.tornAt === undefined || file.damage !== undefined) return;
+    const next = this.#paths[this.#paths.indexOf(file.path) + 1];
+    if (next === undefined) return;
+    const { settledUntil, firstRow } = await readStart(next);
+    if (firstRow > Math.max(file.end, settledUntil)) {
+      file.damage = `it ends at byte ${file.tornAt}, and rows are missing before the next file`;
+    }
   }
 
   /** A standby that is promoted later may not have its rows. */

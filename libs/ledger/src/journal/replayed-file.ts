@@ -27,6 +27,8 @@ export class ReplayedFile {
   readonly #files: Pick<JournalFiles, 'unlink' | 'rename'>;
   /** It was removed or set aside. */
   #isGone = false;
+  /** Position behind the last row that was read, or that is settled by its first frame. */
+  end = 0;
   readonly #waiters: (() => void)[] = [];
 
   constructor(

@@ -147,8 +147,12 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     of: ({ journal }) => (journal?.state === 'degraded' ? 1 : 0),
   }),
   gauge('journal_torn_files', 'journal.torn_files', '{file}', {
-    help: 'Files of earlier runs whose end was cut off, or that were damaged',
+    help: 'Files of earlier runs that end within a frame, as a kill leaves one',
     of: ({ journal }) => journal?.torn ?? 0,
+  }),
+  gauge('journal_damaged_files', 'journal.damaged_files', '{file}', {
+    help: 'Files of earlier runs that are damaged or can not be read',
+    of: ({ journal }) => journal?.damaged ?? 0,
   }),
   {
     name: 'ledger_workers',

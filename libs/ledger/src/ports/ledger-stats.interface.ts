@@ -138,10 +138,15 @@ export interface JournalStats {
   readonly unsyncedRows: number;
   /** Entries of earlier runs that were taken from their journals. */
   readonly recovered: number;
-  /** Files of earlier runs whose end was cut off, or that were damaged. */
+  /** Files of earlier runs that end within a frame. A kill leaves one, and nothing that was durable is missing. */
   readonly torn: number;
   /** Files of earlier runs whose entries are all settled, and that the file system does not let go. */
   readonly stuck: number;
+  /**
+   * Files of earlier runs that are damaged, end too early or can't be read: entries may be missing. They are
+   * kept, and the log names them.
+   */
+  readonly damaged: number;
   /** Milliseconds of the last write. */
   readonly lastWriteMs: number;
   /** Writes that held up the event loop for longer than 20 ms. */

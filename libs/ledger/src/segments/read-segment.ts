@@ -4,13 +4,15 @@ import { openRegularFile } from '../files/open-regular-file.js';
 import { readFrames, type ReadingOptions, type SegmentPart } from './read-frames.js';
 import { ReadWindow } from './read-window.js';
 import { parseDescription, type SegmentDescription } from './segment-description.js';
-import { decodePreamble, PREAMBLE_BYTES } from './segment-format.js';
+import { decodePreamble, isCutOffPreamble, PREAMBLE_BYTES } from './segment-format.js';
 
 export type { SegmentPart } from './read-frames.js';
 
 /** A segment that is open for reading; `description` is a text where it can't be read: why. */
 export interface OpenSegment {
   readonly description: SegmentDescription | string;
+  /** The file ends within its header: its writer was stopped there. */
+  readonly isCutOff: boolean;
   /**
    * Its frames, each whole, in their order. Reads at most 16 MiB at once. May be called again, as for
    * what a writer has added since.
@@ -41,21 +43,25 @@ async function readHeader(handle: FileHandle): Promise<OpenSegment> {
   const window = new ReadWindow(handle);
   const size = async (): Promise<number> => (await handle.stat()).size;
   const close = (): Promise<void> => handle.close();
-  const unreadable = (why: string): OpenSegment => {
+  const unreadable = (why: string, isCutOff: boolean): OpenSegment => {
     async function* none(): AsyncGenerator<SegmentPart, void> {}
-    return { description: why, parts: none, size, close };
+    return { description: why, isCutOff, parts: none, size, close };
   };
-  const preamble = decodePreamble(await window.read(0, PREAMBLE_BYTES));
-  if (typeof preamble === 'string') return unreadable(preamble);
+  const head = await window.read(0, PREAMBLE_BYTES);
+  const preamble = decodePreamble(head);
+  if (typeof preamble === 'string') return unreadable(preamble, isCutOffPreamble(head));
   const { length, crc: seed } = preamble;
   const bytes = await window.read(PREAMBLE_BYTES, length);
   const isWhole = bytes.length === length && crc32(bytes) === seed;
   const description = isWhole ? parseDescription(bytes) : undefined;
-  if (description === undefined) return unreadable('its header is damaged');
+  if (description === undefined) {
+    return unreadable('its header is damaged', bytes.length < length);
+  }
   const reading = { window, seed, columns: description.columns.length };
   const first = PREAMBLE_BYTES + length;
   return {
     description,
+    isCutOff: false,
     parts: ({ from = first, goesOn = false } = {}) => {
       window.forget();
       return readFrames(reading, from, goesOn);

@@ -62,6 +62,12 @@ export function decodePreamble(bytes: Buffer): { length: number; crc: number } |
   return { length, crc: bytes.readUInt32BE(16) };
 }
 
+/** Whether the first bytes of a file are those of a segment whose writer was stopped within them. */
+export function isCutOffPreamble(bytes: Buffer): boolean {
+  const magic = bytes.subarray(0, MAGIC.length);
+  return bytes.length < PREAMBLE_BYTES && magic.equals(MAGIC.subarray(0, magic.length));
+}
+
 /**
  * @param seed of the file: a frame of another file, in a block that the disk used again, is no frame
  */

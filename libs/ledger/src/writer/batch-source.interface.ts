@@ -31,10 +31,12 @@ export interface RecoveredRows {
 export interface RecoverySource {
   /** Rows with a worker. */
   readonly inFlight: number;
-  /** Files whose end was cut off, or that were damaged; default: 0. */
+  /** Files whose last frame is cut off; default: 0. */
   readonly torn?: number;
   /** Files whose rows are all settled, and that can't be removed; default: 0. */
   readonly stuck?: number;
+  /** Files that are damaged, or that can't be read; default: 0. */
+  readonly damaged?: number;
   /** Looks for rows from now on; the sink was reached. */
   start(): void;
   /** The next rows; undefined: none is ready. */

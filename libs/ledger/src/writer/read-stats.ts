@@ -58,6 +58,7 @@ function journalStats({ journal, handoff, counters, recovery }: StatsSources): J
     recovered: counters.recovered,
     torn: recovery?.torn ?? 0,
     stuck: recovery?.stuck ?? 0,
+    damaged: recovery?.damaged ?? 0,
     lastWriteMs,
     slowWrites,
     notDurable: handoff.notDurable,

@@ -35,6 +35,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
       'ledger_flush_duration_seconds_sum',
       'ledger_in_flight_entries',
       'ledger_journal_bytes',
+      'ledger_journal_damaged_files',
       'ledger_journal_degraded',
       'ledger_journal_torn_files',
       'ledger_journal_unsynced_entries',
