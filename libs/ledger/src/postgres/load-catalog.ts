@@ -90,8 +90,12 @@ const RELATIONS = `SELECT c.oid UNION ALL
 /**
  * The answer is one JSON text, so that no type parser of an application stands in between. Names
  * are compared as values, not cast to regclass: that would fail where the schema may not be used.
+ * With `quote_all_identifiers` on, types would be spelled `"uuid"`.
  */
 const SQL = `
+WITH spelling AS MATERIALIZED (
+  SELECT pg_catalog.set_config('quote_all_identifiers', 'off', true)
+)
 SELECT pg_catalog.json_build_object(
   'role', current_user,
   'hasSchema', $2::text IS NULL
@@ -169,7 +173,8 @@ SELECT pg_catalog.json_build_object(
         WHEN $2::text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)
         ELSE n.nspname = $2::text END
     ) AS found ON true)
-)::text AS catalog`;
+)::text AS catalog
+FROM spelling`;
 
 /**
  * Asks the server for all that `verifyTable` compares, in one round trip.

@@ -176,6 +176,7 @@ function beginSql(
   const local = {
     statement_timeout: String(statementMs),
     lock_timeout: String(lockTimeoutMs ?? statementMs),
+    ...AS_THE_LEDGER_READS,
     ...settings,
   };
   return [
@@ -184,6 +185,9 @@ function beginSql(
     ...Object.entries(local).map(([name, value]) => `SET LOCAL ${name} = ${value}`),
   ].join('; ');
 }
+
+/** The session's own settings may say otherwise: `pg` reads UTF-8, and names are compared as they are. */
+const AS_THE_LEDGER_READS = { client_encoding: 'UTF8', quote_all_identifiers: 'off' };
 
 /** 0, which is no limit, for a session without a deadline. */
 function timeoutOf({ remainingMs }: Deadline): number {

@@ -13,6 +13,9 @@ const STATEMENT_SHARE = 0.9;
  * its uncommitted rows would block the batch's next attempt. Hence keepalive.
  * Source: HOLD_CANCEL_INTERRUPTS in PostgreSQL's copyfromparse.c.
  *
+ * Rows are UTF-8. A hook of the application's pool may have set another `client_encoding`, by which
+ * the server would read them and store other text.
+ *
  * @internal
  */
 export function transactionSettings(deadline: Deadline, isAwaited: boolean): [string, string][] {
@@ -24,6 +27,7 @@ export function transactionSettings(deadline: Deadline, isAwaited: boolean): [st
     ['tcp_keepalives_idle', '10'],
     ['tcp_keepalives_interval', '5'],
     ['tcp_keepalives_count', '3'],
+    ['client_encoding', 'UTF8'],
   ];
   if (isAwaited) settings.push(['synchronous_commit', 'on']);
   return settings;
