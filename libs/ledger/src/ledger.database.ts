@@ -8,10 +8,11 @@ import {
   type SpareTurnstiles,
 } from './postgres/spare-connections.js';
 import { usesNative } from './postgres/javascript-client.js';
-import { open } from './postgres/open.js';
+import { open, type PostgresOptions } from './postgres/open.js';
 import { parseAddress } from './postgres/parse-address.js';
 import { refusedOptions, type RefusedOption } from './postgres/refused-options.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import { NOT_SHOWN, showValue } from './config/show-value.js';
 import { noDatabaseRule } from './config/fallback-database.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 
@@ -42,7 +43,10 @@ export class LedgerDatabase {
   readonly #name: string;
   #dataSource: DataSource | undefined;
 
-  /** @param name of the ledger, which the server sees as `application_name` */
+  /**
+   * @param name of the ledger, which the server sees as `application_name`
+   * @throws LedgerOptionsError that names the option of `connection` that keeps the ledger from writing
+   */
   constructor(options: ResolvedLedgerOptions, name: string) {
     this.#options = options;
     this.#name = name;
@@ -56,6 +60,8 @@ export class LedgerDatabase {
 
   #makeOwn(): DataSource {
     const { connection, numWorkers } = this.#options;
+    // Before TypeORM has them, which would say less.
+    checkOptions({ ...connection, type: 'postgres' }, true);
     return open(connection!, {
       applicationName: `nestjs-ledger ${this.#name}`,
       poolSize: numWorkers + SPARE_CONNECTIONS,
@@ -83,9 +89,8 @@ export class LedgerDatabase {
     if (this.#dataSource === undefined) throw noDatabase();
     const { type } = this.#dataSource.options;
     if (type !== 'postgres') throw notPostgres(type);
+    if (!this.isOwn) checkOptions(this.#dataSource.options, false);
     if (usesNative(this.#dataSource)) throw native(this.isOwn);
-    const refused = refusedOptions(this.#dataSource.options, this.isOwn);
-    if (refused.length > 0) throw refusal(refused, this.isOwn);
   }
 
   /** Whether it is the application's, or given to several ledgers, and this one writes to it too. */
@@ -142,10 +147,12 @@ export class LedgerDatabase {
   /** Connections that the pool may open. */
   get poolSize(): number {
     const { extra, poolSize } = this.dataSource.options as {
-      extra?: { max?: number };
-      poolSize?: number;
+      extra?: { max?: number | string; poolSize?: number | string } | null;
+      poolSize?: number | string;
     };
-    return extra?.max ?? poolSize ?? DEFAULT_POOL_SIZE;
+    // What is there and undefined goes before TypeORM's option, and 0 means none.
+    const max = Number(extra && 'max' in extra ? extra.max : poolSize);
+    return max || Number(extra?.poolSize) || DEFAULT_POOL_SIZE;
   }
 
   /** Workers that the pool can take without starving the application or the reads, of all ledgers on it. */
@@ -185,10 +192,20 @@ function noDatabase(): LedgerOptionsError {
   return new LedgerOptionsError([{ name: 'connection', value: 'none', rule, source: 'code' }]);
 }
 
-function refusal(refused: readonly RefusedOption[], isOwn: boolean): LedgerOptionsError {
-  const owner = isOwn ? 'connection' : 'dataSource';
+/** @throws LedgerOptionsError */
+function checkOptions(options: PostgresOptions, isOwn: boolean): void {
+  const refused = refusedOptions(options, isOwn);
+  if (refused.length > 0) throw refusal(refused, isOwn ? 'connection' : 'dataSource');
+}
+
+function refusal(refused: readonly RefusedOption[], owner: string): LedgerOptionsError {
   return new LedgerOptionsError(
-    refused.map(({ name, ...fault }) => ({ name: `${owner}.${name}`, ...fault, source: 'code' })),
+    refused.map(({ name, value, rule, isSecret }) => ({
+      name: `${owner}.${name}`,
+      value: isSecret ? NOT_SHOWN : showValue(value),
+      rule,
+      source: 'code',
+    })),
   );
 }
 

@@ -39,6 +39,39 @@ const EXTRAS: readonly (readonly [string, object])[] = [
   ['stream', { stream: () => new Socket() }],
 ];
 
+/** The same options with odd values, and those of TypeORM: each takes effect, or does no harm. */
+const MORE: readonly (readonly [string, (address: { url: string }) => object])[] = [
+  ['a pool of one', () => ({ poolSize: 1 })],
+  ['a pool by text', () => ({ poolSize: '2' })],
+  ['a max that is undefined', () => ({ extra: { max: undefined } })],
+  ['min above max', () => ({ extra: { max: 2, min: 50 } })],
+  ['verify', () => ({ extra: { verify: (_: pg.Client, done: () => void) => done() } })],
+  ['onConnect', () => ({ extra: { onConnect: (client: pg.Client) => client.query('LISTEN x') } })],
+  ['client_encoding', () => ({ extra: { client_encoding: 'LATIN1' } })],
+  ['limits of false', () => ({ extra: { statement_timeout: false, query_timeout: false } })],
+  ['a lock_timeout of 1 ms', () => ({ extra: { lock_timeout: 1 } })],
+  ['transaction_timeout', () => ({ extra: { options: '-c transaction_timeout=50' } })],
+  ['idle_session_timeout', () => ({ extra: { options: '-c idle_session_timeout=50' } })],
+  ['serializable', () => ({ extra: { options: '-c default_transaction_isolation=serializable' } })],
+  ['no search_path', () => ({ extra: { options: '-c search_path=' } })],
+  ['maxLifetimeSeconds of 1 ms', () => ({ extra: { maxLifetimeSeconds: 0.001 } })],
+  ['idleTimeoutMillis of 0', () => ({ extra: { idleTimeoutMillis: 0 } })],
+  ['logging', () => ({ logging: 'all', logger: 'debug', maxQueryExecutionTime: 1 })],
+  ['logNotifications', () => ({ logNotifications: true })],
+  ['poolErrorHandler', () => ({ poolErrorHandler: () => {} })],
+  ['installExtensions', () => ({ installExtensions: true, uuidExtension: 'pgcrypto' })],
+  ['entityPrefix', () => ({ entityPrefix: 'app_', namingStrategy: undefined })],
+  ['isolationLevel', () => ({ isolationLevel: 'SERIALIZABLE' })],
+  ['a long applicationName', () => ({ applicationName: 'é'.repeat(80) })],
+  [
+    'replication',
+    ({ url: master }) => ({
+      url: undefined,
+      replication: { master: { url: master }, slaves: [{ url: master }], defaultMode: 'slave' },
+    }),
+  ],
+];
+
 const timers = (): number =>
   process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
 
@@ -95,6 +128,36 @@ const EXPECTED = {
   listed: [[true, expect.anything(), '9']],
   models: ['m'],
 };
+
+describe('options of pg and TypeORM with other values', { timeout: 60_000 }, () => {
+  it.each(MORE)('writes and reads the same with %s', async (_, of) => {
+    expect(await useLedger({ connection: { url, ...of({ url }) } })).toEqual(EXPECTED);
+  });
+
+  it.each(MORE)('does so on a DataSource of the application with %s', async (_, of) => {
+    const dataSource = new DataSource({ type: 'postgres', url, ...of({ url }) });
+    await dataSource.initialize();
+    try {
+      expect(await useLedger({ dataSource })).toEqual(EXPECTED);
+    } finally {
+      await dataSource.destroy();
+    }
+  });
+
+  it('needs no standby', async () => {
+    const replication = { master: { url }, slaves: [{ url: 'postgres://app@127.0.0.1:1/away' }] };
+    expect(await useLedger({ connection: { replication } })).toEqual(EXPECTED);
+  });
+
+  it("leaves the application's own bigints as they are", async () => {
+    const client = new pg.Client(url);
+    await client.connect();
+    expect(await useLedger({ connection: { url, parseInt8: true } })).toEqual(EXPECTED);
+    const { rows } = await client.query('SELECT 9007199254740993::bigint AS n');
+    await client.end();
+    expect(rows).toEqual([{ n: '9007199254740993' }]);
+  });
+});
 
 describe.each(DRIVERS)('pg %s', { timeout: 60_000 }, (_, driver) => {
   it.each(EXTRAS)('writes and reads the same with %s', async (_, extra) => {

@@ -10,6 +10,8 @@ import { CONNECT_TIMEOUT_MS } from './connection-defaults.js';
 /** @internal */
 export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
+type PostgresCredentials = NonNullable<PostgresOptions['replication']>['master'];
+
 type StreamFactory = (...config: unknown[]) => Duplex;
 
 /** What a connection has unless its options say otherwise. @internal */
@@ -31,13 +33,17 @@ export function open(
   options: Omit<PostgresOptions, 'type'>,
   { applicationName, poolSize }: OpenDefaults,
 ): DataSource {
-  const { options: read, tlsOf: url, hostList } = readBesideAddress(options);
+  const { options: read, tlsOf: url, hostList } = readBesideAddress(ofPrimary(options));
   const dataSource = new DataSource({
-    applicationName,
     ...read,
+    applicationName: read.applicationName ?? applicationName,
+    // Of these TypeORM changes the whole process, for the application too; the ledger needs neither.
+    parseInt8: undefined,
+    useUTC: undefined,
+    poolErrorHandler: guarded(options.poolErrorHandler),
     // Also where an option is there and undefined, or 0, which means no limit.
     connectTimeoutMS: options.connectTimeoutMS || CONNECT_TIMEOUT_MS,
-    poolSize: options.poolSize ?? poolSize,
+    poolSize: options.poolSize || poolSize,
     type: 'postgres',
   });
   const ssl = url === undefined ? undefined : tlsOf(dataSource, url);
@@ -51,6 +57,48 @@ export function open(
   const Client = hostList === undefined ? Base : hostListClient(Base, hostList);
   dataSource.setOptions({ extra: { ...extra, Client, hostList } });
   return dataSource;
+}
+
+/**
+ * The ledger writes to the primary and reads what it wrote there; a standby that is away would only keep it from
+ * connecting.
+ */
+function ofPrimary(options: Omit<PostgresOptions, 'type'>): Omit<PostgresOptions, 'type'> {
+  if (!options.replication) return options;
+  const { master } = options.replication;
+  return {
+    ...options,
+    ...credentialsOf(master),
+    applicationName: options.applicationName ?? master.applicationName,
+    replication: undefined,
+  };
+}
+
+/** Where and as whom to connect; named one by one, since what is missing must go as well. */
+function credentialsOf(server: PostgresCredentials): PostgresCredentials {
+  return {
+    url: server.url,
+    host: server.host,
+    port: server.port,
+    username: server.username,
+    password: server.password,
+    database: server.database,
+    ssl: server.ssl,
+  };
+}
+
+/** The pool calls it from a socket's event: what it throws would end the process. */
+function guarded(
+  handler: PostgresOptions['poolErrorHandler'],
+): PostgresOptions['poolErrorHandler'] {
+  if (!handler) return undefined;
+  return (error: unknown) => {
+    try {
+      handler(error);
+    } catch {
+      // The query that fails reports the connection's error anyway.
+    }
+  };
 }
 
 /** A client of the application's own that can be used. */
@@ -72,6 +120,7 @@ export function trackStreams(options: PostgresOptions, sockets: Set<Duplex>): St
   const given = (options.extra as { stream?: StreamFactory } | undefined)?.stream;
   return (...config: unknown[]) => {
     const socket = typeof given === 'function' ? given(...config) : new Socket();
+    if (typeof socket?.once !== 'function') throw new Error('extra.stream returned no socket');
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     return socket;
@@ -91,13 +140,7 @@ export function addressOf(
 ): Omit<PostgresOptions, 'type'> {
   const server = options.replication?.master ?? options;
   return {
-    url: server.url,
-    host: server.host,
-    port: server.port,
-    username: server.username,
-    password: server.password,
-    database: server.database,
-    ssl: server.ssl,
+    ...credentialsOf(server),
     applicationName: options.applicationName ?? server.applicationName,
     schema: options.schema,
     driver: options.driver as unknown,

@@ -26,6 +26,9 @@ const LEAST_CLOSE_WAIT_MS = 50;
  */
 const INITIALIZE_MS = 60_000;
 
+/** Time for TypeORM to notice that its sockets are gone; that takes a few turns. */
+const ABANDON_MS = 1_000;
+
 /** SQLSTATE read_only_sql_transaction. Source: PostgreSQL 18, appendix A. */
 const READ_ONLY = '25006';
 
@@ -94,8 +97,8 @@ export class PgConnections implements SessionLender {
       await new Deadline(this.options.initializeMs ?? INITIALIZE_MS).race(initialized);
     } catch (error) {
       if (error instanceof DeadlineError) this.cut();
-      // TypeORM must be done with it before the next try.
-      await initialized.catch(() => {});
+      // TypeORM should be done with it before the next try; a `verify` that never calls back keeps it for ever.
+      await new Deadline(ABANDON_MS).race(initialized).catch(() => {});
       throw connectError(error, dataSource);
     }
   }

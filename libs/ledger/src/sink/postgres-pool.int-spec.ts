@@ -105,6 +105,21 @@ describe('a server that is away', () => {
     await connections.close();
   });
 
+  it('does not wait for a hook of the pool that never calls back', async () => {
+    let isMute = true;
+    const extra = { verify: (_client: unknown, done: () => void) => (isMute ? undefined : done()) };
+    const dataSource = test.database.dataSource({ extra });
+    const own = { dataSource: () => dataSource, ownsDataSource: true };
+    const connections = new PgConnections({ ...own, initializeMs: 200 });
+    await expect(connections.ready()).rejects.toMatchObject({
+      reason: { message: expect.stringContaining('no answer within 200 ms') as string },
+    });
+    isMute = false;
+    await connections.ready();
+    expect(await dataSource.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await connections.close();
+  });
+
   it('in the middle of a write does not hold close() up either', async () => {
     const sink = test.makeSink('copy', { url: proxy.url, connectTimeoutMS: 1000 });
     await sink.write(test.batchOf(['a']), ATTEMPT);
