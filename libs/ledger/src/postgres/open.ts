@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { DataSource } from 'typeorm';
@@ -124,6 +125,23 @@ export function trackStreams(options: PostgresOptions, sockets: Set<Duplex>): St
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     return socket;
+  };
+}
+
+type Verify = (client: EventEmitter, done: (error?: Error) => void) => void;
+
+/**
+ * The pool's hook `verify`, with somebody who hears of errors: while it has a client nobody else does, and a
+ * connection that is cut or lost then would end the process. Source: pg-pool 3.14, `_acquireClient`.
+ *
+ * @internal
+ */
+export function listeningVerify(options: PostgresOptions): Verify | undefined {
+  const given = (options.extra as { verify?: Verify } | null | undefined)?.verify;
+  if (!given) return undefined;
+  return (client, done) => {
+    client.on('error', () => {});
+    given(client, done);
   };
 }
 

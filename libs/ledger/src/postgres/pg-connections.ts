@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import { SinkHaltError } from '../errors/sink.errors.js';
 import { hostListOf } from './host-list.js';
-import { trackStreams, type PostgresOptions } from './open.js';
+import { listeningVerify, trackStreams, type PostgresOptions } from './open.js';
 import { classifyPgError, toSinkError } from './classify-pg-error.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 import type { PgClient } from './pg-client.js';
@@ -133,7 +133,8 @@ export class PgConnections implements SessionLender {
     this.#isTracked = true;
     const options = dataSource.options as PostgresOptions;
     const stream = trackStreams(options, this.#sockets);
-    dataSource.setOptions({ extra: { ...(options.extra as object | undefined), stream } });
+    const verify = listeningVerify(options);
+    dataSource.setOptions({ extra: { ...(options.extra as object | undefined), stream, verify } });
   }
 
   /**
