@@ -47,7 +47,7 @@ describe('docs/lossless.md', () => {
     const named = page.match(/[\w/.-]+spec\.ts/g) ?? [];
     expect(named.length).toBeGreaterThan(15);
     expect(named.filter((path) => !existsSync(`${ROOT}/${path}`))).toEqual([]);
-    const faults = page.split('\n').filter((line) => /^\| (?!Fault|-)/.test(line));
+    const faults = page.split('\n').filter((line) => /^\| (?!Failure|-)/.test(line));
     for (const line of faults) expect(line).toMatch(/spec\.ts|not shown/);
   });
 });
