@@ -218,7 +218,7 @@ describe('a slow disk', () => {
     }
     expect(test.lines).toEqual([expect.stringContaining(given.words)]);
     expect(test.lines[0]).toContain('took 25.0 ms');
-    expect(test.journal.slowWrites).toBe(given.sync === 'entry' ? 5 : 1);
+    expect(test.journal.pace.slowWrites).toBe(given.sync === 'entry' ? 5 : 1);
   });
 
   describe("with journalSync 'entry'", () => {

@@ -136,12 +136,13 @@ export class JournalPlace {
     return false;
   }
 
-  /**
-   * Whether an error means that the folder is gone; it is left then.
-   * @throws the file system's error, of looking for it
-   */
+  /** Whether an error means that the folder is gone; it is left then. Never throws. */
   isGone(error: unknown, now: number): boolean {
-    return isGoneCode(error) && !this.look(now);
+    try {
+      return isGoneCode(error) && !this.look(now);
+    } catch {
+      return false;
+    }
   }
 
   /** Unlinks files whose rows are settled, and closes those that are another process's. */

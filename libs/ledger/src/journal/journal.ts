@@ -6,13 +6,13 @@ import type { Timer } from '../clock/clock.js';
 import type { JournalSync as SyncMode } from '../ports/ledger-settings.interface.js';
 import type { SpilledRows } from '../ports/spill-store.interface.js';
 import type { ServerHistory, SettledFrame } from '../segments/settled-frame.js';
-import type { JournalFolder } from './journal-folder.js';
 import { JournalFault } from './journal-fault.js';
-import { rowsOfRange, type FrameRows } from './journal-file.js';
 import { BEAT_MS, JournalPlace, type JournalPlaceParts, type OpenPlace } from './journal-place.js';
+import { LateRows } from './late-rows.js';
 import { LeftRows } from './left-rows.js';
 import { JournalStore } from './journal-store.js';
 import { JournalSync } from './journal-sync.js';
+import { LoopWriter } from './loop-writer.js';
 import { PoolWriter } from './pool-writer.js';
 import { ServerWatch } from './server-watch.js';
 import { WritePace } from './write-pace.js';
@@ -45,13 +45,16 @@ export class Journal implements RowJournal {
   readonly store: JournalStore;
   /** The server that has the settled rows, as far as it is known. */
   readonly servers: ServerWatch;
+  /** How long writes take. */
+  readonly pace: WritePace;
   readonly #parts: JournalParts;
-  readonly #pace = new WritePace();
   readonly #fault: JournalFault;
   readonly #syncing: JournalSync;
   readonly #place: JournalPlace;
   readonly #left: LeftRows;
+  readonly #loop: LoopWriter;
   readonly #pool: PoolWriter;
+  readonly #late: LateRows;
   /** Every row before it is on file, or needs it no more. */
   #written = 0;
   /** The same, for a loss of power. */
@@ -61,41 +64,51 @@ export class Journal implements RowJournal {
   #timer: Timer | undefined;
   /** Position behind the last row at the last beat. */
   #beatEnd = 0;
-  /** Position behind the last row that came after the seal. */
-  #lateUntil = 0;
   /** Rows before it are settled, from the stop on: those behind it stay in the files. */
   #lastMark: number | undefined;
-  /** Position of the first row that is settled, and that nothing but the run's own files keeps. */
-  #leftAt = Number.POSITIVE_INFINITY;
 
   constructor(parts: JournalParts) {
     this.#parts = parts;
     this.#fault = new JournalFault(parts);
+    this.pace = new WritePace(parts);
     this.servers = new ServerWatch(parts.logger);
     const syncs = parts.sync === 'power';
     const settled = (): SettledFrame => {
       return { ...this.servers.current, position: this.#mark, at: parts.clock.now() };
     };
     this.#place = new JournalPlace({ ...parts, syncs }, settled);
-    const maxBytes = parts.maxBytes * LEFT_SHARE;
-    const makeFolder = (): JournalFolder => this.#place.makeFolder();
-    this.#left = new LeftRows({ ...parts, maxBytes, syncs, settled, makeFolder });
+    this.#left = new LeftRows({
+      ...parts,
+      maxBytes: parts.maxBytes * LEFT_SHARE,
+      syncs,
+      settled,
+      makeFolder: () => this.#place.makeFolder(),
+      durableUntil: () => this.durableUntil,
+      ownPath: () => this.#place.path,
+    });
     this.store = new JournalStore({
       ...parts,
       place: this.#place,
       storedUntil: () => this.durableUntil,
       isTaking: () => this.#fault.reason === undefined && this.#lastMark === undefined,
     });
-    this.#pool = new PoolWriter({
-      ...parts,
-      place: this.#place,
-      store: this.store,
+    const writing = {
+      ...{ channel: parts.channel, clock: parts.clock, place: this.#place, store: this.store },
       written: () => this.#written,
+      onLost: () => this.#startAgain(),
+    };
+    this.#loop = new LoopWriter(writing);
+    this.#late = new LateRows({
+      ...writing,
+      write: () => this.write(),
+      syncNow: (place) => void (syncs && this.#syncing.runNow(place)),
+    });
+    this.#pool = new PoolWriter({
+      ...writing,
       onWritten: (position, ms) => {
-        this.#pace.noteAway(ms);
+        this.pace.noteAway(ms);
         this.#noteWritten(position);
       },
-      onLost: () => this.#startAgain(),
       onDone: () => this.#fault.heal(),
       onFailed: (error) => this.#fail(error),
     });
@@ -103,7 +116,10 @@ export class Journal implements RowJournal {
       files: parts.files,
       reads: parts.reads,
       written: () => this.#written,
-      onSynced: (position) => this.#noteSynced(position),
+      onSynced: (position) => {
+        this.#synced = position;
+        parts.durables.settleUntil(position);
+      },
       onFailed: (error) => this.#fail(error),
     });
   }
@@ -114,12 +130,9 @@ export class Journal implements RowJournal {
     return this.#isAsynchronous(this.#parts.clock.monotonic()) ? 'asynchronous' : 'writing';
   }
 
-  /**
-   * Behind a fault all that is in memory is written in the thread pool, and new rows with it. A slow disk is no
-   * reason with `entry`: whoever chose it lets `record()` wait for the disk, and relies on what is on file then.
-   */
+  /** Behind a fault all that is in memory is written in the thread pool, and new rows with it. */
   #isAsynchronous(now: number): boolean {
-    return this.#pool.isRunning || (this.#parts.sync !== 'entry' && this.#pace.isSlow(now));
+    return this.#pool.isRunning || this.pace.isAway(now);
   }
 
   /** Why rows are in memory only; undefined if they are not. */
@@ -136,23 +149,13 @@ export class Journal implements RowJournal {
     return (this.#place.current?.segments.count ?? 0) + this.#left.count;
   }
 
-  /** Milliseconds of the last write. */
-  get lastWriteMs(): number {
-    return this.#pace.lastMs;
-  }
-
-  /** Writes that held up the event loop for longer than 20 ms. */
-  get slowWrites(): number {
-    return this.#pace.slowWrites;
-  }
-
   /** Every row before this position survives what the setting names. */
   get durableUntil(): number {
     return this.#parts.sync === 'power' ? this.#synced : this.#written;
   }
 
   get #mark(): number {
-    return Math.min(this.#lastMark ?? this.#parts.channel.settledUntil, this.#leftAt);
+    return Math.min(this.#lastMark ?? this.#parts.channel.settledUntil, this.#left.heldFrom);
   }
 
   /** The folder was tried, and refused: entries are in memory only until a later try succeeds. Never throws. */
@@ -203,20 +206,10 @@ export class Journal implements RowJournal {
     if (this.#isAsynchronous(startedAt)) return this.#pool.run();
     try {
       const endedAt = this.#writeRows(startedAt);
-      if (this.#pace.note(endedAt - startedAt, endedAt)) this.#tellSlow();
+      this.pace.note(endedAt - startedAt, endedAt);
     } catch (error) {
       this.#fail(error);
     }
-  }
-
-  #tellSlow(): void {
-    const { logger, sync } = this.#parts;
-    const what =
-      sync === 'entry'
-        ? "record() waits for it, as journalSync 'entry' demands; 'turn' would write beside the event loop"
-        : 'entries are written beside the event loop for a minute, and are on file a moment later';
-    const ms = this.#pace.lastMs.toFixed(1);
-    logger.warn(`WARNING: the disk of the journal is slow (the last write took ${ms} ms): ${what}`);
   }
 
   /**
@@ -225,37 +218,10 @@ export class Journal implements RowJournal {
    * @throws the file system's error
    */
   #writeRows(startedAt: number, sync = (place: OpenPlace) => this.#syncing.run(place)): number {
-    const { channel, clock } = this.#parts;
-    if (!this.#place.isOwn(startedAt)) this.#startAgain();
-    for (;;) {
-      this.#timer ??= this.#startBeat();
-      const isWhole = this.#append();
-      const endedAt = clock.monotonic();
-      // A process may be stopped for long at any place, and its folder taken meanwhile.
-      if (isWhole && this.#place.isOwn(endedAt)) {
-        this.#place.noteOwn(startedAt);
-        this.#noteWritten(channel.tail, sync);
-        return endedAt;
-      }
-      this.#startAgain();
-    }
-  }
-
-  /** @returns false if the folder is gone @throws the file system's error */
-  #append(): boolean {
-    const { channel, clock } = this.#parts;
-    try {
-      const { segments } = this.#place.open();
-      for (const range of channel.rowsFrom(this.#written)) {
-        const file = segments.open();
-        this.store.note(range, file);
-        file.append(rowsOfRange(range));
-      }
-      return true;
-    } catch (error) {
-      if (this.#place.isGone(error, clock.monotonic())) return false;
-      throw error;
-    }
+    this.#timer ??= this.#startBeat();
+    const endedAt = this.#loop.write(startedAt);
+    this.#noteWritten(this.#parts.channel.tail, sync);
+    return endedAt;
   }
 
   /**
@@ -265,7 +231,7 @@ export class Journal implements RowJournal {
   #startAgain(): void {
     this.mayExistUntil = this.#parts.channel.tail;
     this.#pool.abandon();
-    this.#leftAt = Number.POSITIVE_INFINITY;
+    this.#left.heldFrom = Number.POSITIVE_INFINITY;
     this.#written = this.#mark;
     // While nothing can be written no memory is kept for it.
     if (this.#fault.reason === undefined) this.keepsFrom = this.#written;
@@ -281,11 +247,6 @@ export class Journal implements RowJournal {
     channel.release();
     if (this.#parts.sync === 'power') return sync(this.#place.open());
     durables.settleUntil(position);
-  }
-
-  #noteSynced(position: number): void {
-    this.#synced = position;
-    this.#parts.durables.settleUntil(position);
   }
 
   #fail(error: unknown): void {
@@ -318,17 +279,9 @@ export class Journal implements RowJournal {
     try {
       this.#lookAround();
     } catch (error) {
-      this.#failUnlessGone(error);
-    }
-  }
-
-  #failUnlessGone(error: unknown): void {
-    try {
       if (!this.#place.isGone(error, this.#parts.clock.monotonic())) return this.#fail(error);
       this.#startAgain();
       this.write();
-    } catch (another) {
-      this.#fail(another);
     }
   }
 
@@ -348,7 +301,7 @@ export class Journal implements RowJournal {
       return this.#pool.run();
     }
     if (this.#fault.reason !== undefined) return;
-    const end = Math.max(channel.tail, this.#lateUntil);
+    const end = Math.max(channel.tail, this.#late.until);
     if (this.#lastMark !== undefined && end === this.#beatEnd) return this.close();
     this.#beatEnd = end;
     this.#place.showLife(end, this.#mark);
@@ -360,56 +313,24 @@ export class Journal implements RowJournal {
     const now = clock.monotonic();
     if (this.#fault.reason !== undefined && !this.#fault.isRested(now)) return undefined;
     this.#retry();
-    const rows = { bytes: Buffer.concat(slices), count, position };
+    this.#timer ??= this.#startBeat();
     try {
-      for (;;) {
-        this.write();
-        const startedAt = clock.monotonic();
-        const path = this.#place.isOwn(startedAt) ? this.#appendLate(rows) : undefined;
-        if (path !== undefined && this.#place.isOwn(clock.monotonic())) {
-          this.#lateUntil = position + count;
-          this.#fault.heal();
-          return path;
-        }
-        this.#startAgain();
-      }
+      const file = this.#late.keep({ bytes: Buffer.concat(slices), count, position });
+      this.#fault.heal();
+      return file;
     } catch (error) {
       this.#fail(error);
       return undefined;
     }
   }
 
-  /** @returns the file; undefined if the folder is gone @throws the file system's error */
-  #appendLate(rows: FrameRows): string | undefined {
-    this.#timer ??= this.#startBeat();
-    try {
-      const place = this.#place.open();
-      place.segments.setBusyAside();
-      const file = place.segments.open();
-      file.append(rows);
-      if (this.#parts.sync === 'power') this.#syncing.runNow(place);
-      return file.path;
-    } catch (error) {
-      if (this.#place.isGone(error, this.#parts.clock.monotonic())) return undefined;
-      throw error;
-    }
-  }
-
   /**
-   * Keeps rows for the next start, though they are settled here: nothing else has them. Where they can't be
-   * written once more, the files that have them stay, and all behind them. Never throws.
-   *
-   * @returns the folder; undefined: they are in memory only
+   * Keeps rows for the next start, though they are settled here: nothing else has them. Never throws.
+   * @returns where; undefined: they are in memory only
    */
   leaveBehind(batch: Batch): string | undefined {
     this.#timer ??= this.#startBeat();
-    try {
-      return this.#left.add(batch.ranges.map(rowsOfRange));
-    } catch {
-      if (batch.positionOf(batch.count - 1) >= this.durableUntil) return undefined;
-      this.#leftAt = Math.min(this.#leftAt, batch.position);
-      return this.#place.path;
-    }
+    return this.#left.keep(batch);
   }
 
   /**

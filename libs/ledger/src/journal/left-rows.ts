@@ -1,8 +1,9 @@
+import type { Batch } from '../channel/batch.js';
 import type { Clock } from '../clock/clock.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import type { SettledFrame } from '../segments/settled-frame.js';
-import type { FrameRows } from './journal-file.js';
+import { rowsOfRange } from './journal-file.js';
 import type { JournalFolder } from './journal-folder.js';
 import { JournalSegments } from './journal-segments.js';
 import type { OpenPlace } from './journal-place.js';
@@ -21,6 +22,10 @@ export interface LeftRowsParts {
   readonly settled: () => SettledFrame;
   /** Makes a folder that no other has the name of. */
   readonly makeFolder: () => JournalFolder;
+  /** Every row before it is in the run's own files. */
+  readonly durableUntil: () => number;
+  /** Of the run's own folder. */
+  readonly ownPath: () => string;
 }
 
 /**
@@ -30,6 +35,8 @@ export interface LeftRowsParts {
  * @internal
  */
 export class LeftRows {
+  /** Position of the first row that only the run's own files keep: they stay from there on. */
+  heldFrom = Number.POSITIVE_INFINITY;
   readonly #parts: LeftRowsParts;
   #place: OpenPlace | undefined;
 
@@ -45,13 +52,30 @@ export class LeftRows {
     return this.#place?.segments.count ?? 0;
   }
 
-  /** Keeps rows. They are on file when it returns, and synced where they have to be. @returns the folder @throws the file system's error */
-  add(rows: readonly FrameRows[]): string {
+  /**
+   * Keeps rows. They are on file when it returns, and synced where they have to be. Where they can't be written
+   * once more, the run's own files that have them stay, and all behind them. Never throws.
+   *
+   * @returns the folder; undefined: they are in memory only
+   */
+  keep(batch: Batch): string | undefined {
+    try {
+      return this.#add(batch);
+    } catch {
+      const { durableUntil, ownPath } = this.#parts;
+      if (batch.positionOf(batch.count - 1) >= durableUntil()) return undefined;
+      this.heldFrom = Math.min(this.heldFrom, batch.position);
+      return ownPath();
+    }
+  }
+
+  /** @returns the folder @throws the file system's error */
+  #add({ ranges }: Batch): string {
     // Another process may have taken it, which replays what it finds there now.
     if (this.#place?.folder.isOwn === false) this.#forget();
     const { folder, segments } = (this.#place ??= this.#open());
     try {
-      for (const each of rows) segments.open().append(each);
+      for (const range of ranges) segments.open().append(rowsOfRange(range));
       if (this.#parts.syncs) this.#sync(folder, segments);
     } catch (error) {
       segments.giveUp();

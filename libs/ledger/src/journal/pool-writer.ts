@@ -1,21 +1,10 @@
-import type { Channel } from '../channel/channel.js';
-import type { Clock } from '../clock/clock.js';
 import { rowsOfRange } from './journal-file.js';
-import type { JournalPlace } from './journal-place.js';
-import type { JournalStore } from './journal-store.js';
+import type { RowWriterParts } from './loop-writer.js';
 
 /** What writes in the thread pool are made with. @internal */
-export interface PoolWriterParts {
-  readonly channel: Channel;
-  readonly clock: Clock;
-  readonly place: JournalPlace;
-  readonly store: JournalStore;
-  /** Every row before it is on file. */
-  readonly written: () => number;
+export interface PoolWriterParts extends RowWriterParts {
   /** Rows before the position are on file, after so many milliseconds. */
   readonly onWritten: (position: number, ms: number) => void;
-  /** The folder is not the journal's any more: rows that are not settled are written again. */
-  readonly onLost: () => void;
   /** All rows are on file. */
   readonly onDone: () => void;
   readonly onFailed: (error: unknown) => void;

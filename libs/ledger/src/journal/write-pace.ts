@@ -1,3 +1,6 @@
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import type { JournalSync } from '../ports/ledger-settings.interface.js';
+
 /** A write on the event loop should not be longer than this. */
 const LONG_MS = 20;
 /** Of so many writes one in a hundred may be above `SLOW_MS`. Source: 0.2 ms is p99.9 beside a busy disk. */
@@ -7,9 +10,15 @@ const ALLOWED = WINDOW / 100;
 /** The disk counts as slow for so long then. */
 const SLOW_FOR_MS = 60_000;
 
+/** What writes are judged with. @internal */
+export interface WritePaceParts {
+  readonly sync: JournalSync;
+  readonly logger: LedgerLogger;
+}
+
 /**
  * Decides whether the disk is slow: for a minute after a write that took longer than 20 ms, or after 1000 of
- * which more than one in a hundred took longer than 1 ms.
+ * which more than one in a hundred took longer than 1 ms. Says so in the log once a minute.
  *
  * @internal
  */
@@ -22,9 +31,20 @@ export class WritePace {
   #slow = 0;
   #slowUntil = Number.NEGATIVE_INFINITY;
 
-  /** @param now monotonic milliseconds */
-  isSlow(now: number): boolean {
-    return now < this.#slowUntil;
+  readonly #parts: WritePaceParts;
+
+  constructor(parts: WritePaceParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Whether rows are written beside the event loop for the sake of a slow disk. Never with `entry`: whoever chose it
+   * lets `record()` wait for the disk, and relies on what is on file then.
+   *
+   * @param now monotonic milliseconds
+   */
+  isAway(now: number): boolean {
+    return this.#parts.sync !== 'entry' && now < this.#slowUntil;
   }
 
   /** A write in the thread pool stalls nothing. */
@@ -35,9 +55,8 @@ export class WritePace {
   /**
    * @param ms of a write on the event loop
    * @param now monotonic milliseconds, behind it
-   * @returns whether the disk counts as slow from now on, and did not before
    */
-  note(ms: number, now: number): boolean {
+  note(ms: number, now: number): void {
     this.lastMs = ms;
     this.#count++;
     if (ms > SLOW_MS) this.#slow++;
@@ -47,8 +66,18 @@ export class WritePace {
       this.#count = 0;
       this.#slow = 0;
     }
-    if (!isFound || this.isSlow(now)) return false;
+    if (!isFound || now < this.#slowUntil) return;
     this.#slowUntil = now + SLOW_FOR_MS;
-    return true;
+    this.#tellSlow();
+  }
+
+  #tellSlow(): void {
+    const { logger, sync } = this.#parts;
+    const what =
+      sync === 'entry'
+        ? "record() waits for it, as journalSync 'entry' demands; 'turn' would write beside the event loop"
+        : 'entries are written beside the event loop for a minute, and are on file a moment later';
+    const ms = this.lastMs.toFixed(1);
+    logger.log(`the disk of the journal is slow (the last write took ${ms} ms): ${what}`);
   }
 }

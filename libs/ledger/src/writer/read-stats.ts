@@ -48,7 +48,8 @@ export function readStats(sources: StatsSources): LedgerStats {
 
 function journalStats({ journal, handoff, counters, recovery }: StatsSources): JournalStats | null {
   if (journal === undefined) return null;
-  const { state, reason = null, bytes, files, lastWriteMs, slowWrites } = journal;
+  const { state, reason = null, bytes, files, pace } = journal;
+  const { lastMs: lastWriteMs, slowWrites } = pace;
   return Object.freeze({
     state,
     reason,
