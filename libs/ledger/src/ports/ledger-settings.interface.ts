@@ -19,7 +19,7 @@ export type OverflowPolicy = 'drop' | 'block' | 'disk';
  * When the journal writes, named by what an accepted entry survives.
  *
  * - `turn`: once an event-loop turn. An entry survives the process from the end of its turn on.
- * - `entry`: before `record()` returns. An entry survives the process from then on.
+ * - `entry`: before `record()` returns, which waits for a slow disk. An entry survives the process from then on.
  * - `power`: as `turn`, then synced in the background. A `durable` entry survives a loss of power.
  *
  * @inline
