@@ -8,7 +8,14 @@ const request: LoopbackRequest = { model: 'gpt-4o', messages: [{ role: 'user', c
 const PROMPT_TOKENS = 9;
 
 function callOf(json: object) {
-  return { method: 'POST', path: endpoints.chat.path, headers: {}, body: undefined, json };
+  return {
+    method: 'POST',
+    path: endpoints.chat.path,
+    headers: {},
+    body: undefined,
+    json,
+    hasReader: () => true,
+  };
 }
 
 async function bodyOf(extra: Partial<LoopbackRequest>): Promise<string> {
@@ -73,6 +80,36 @@ describe('LoopbackProvider, as a stream', () => {
       choices: [],
       usage: { prompt_tokens: PROMPT_TOKENS, completion_tokens: 5, total_tokens: 14 },
     });
+  });
+
+  it('has all choices in each event, and charges each', async () => {
+    const events = await eventsOf({ n: 3, stream_options: { include_usage: true } });
+    const all = (choice: object) => [0, 1, 2].map((index) => ({ index, ...choice }));
+    expect(events).toMatchObject([
+      { choices: all({ delta: { role: 'assistant', content: '' }, finish_reason: null }) },
+      ...['You', ' said', ':', ' a', ' b'].map((content) => ({
+        choices: all({ delta: { content }, finish_reason: null }),
+      })),
+      { choices: all({ delta: {}, finish_reason: 'stop' }) },
+      { choices: [], usage: { prompt_tokens: PROMPT_TOKENS, completion_tokens: 15 } },
+      '[DONE]',
+    ]);
+  });
+
+  it('makes no more once its reader has left, and tells what it had made', async () => {
+    let isThere = true;
+    const messages = [{ role: 'user', content: 'word '.repeat(1000) }];
+    const json = { ...request, messages, stream: true, stream_options: { include_usage: true } };
+    const call = { ...callOf(json), hasReader: () => isThere };
+    const { body } = await new LoopbackProvider(0).send(call, new AbortController().signal);
+    const events: string[] = [];
+    for await (const piece of body) {
+      events.push(Buffer.from(piece).toString());
+      isThere = events.length < 10;
+    }
+    // The role and nine pieces, the end, and the usage with `[DONE]`.
+    expect(events).toHaveLength(12);
+    expect(events.at(-1)).toContain('"completion_tokens":9,');
   });
 
   it('lets the event loop go on, however fast it is read', async () => {

@@ -4,13 +4,14 @@ import type { LoopbackRequest } from './loopback-request.schema.js';
 import { LoopbackProvider } from './loopback.provider.js';
 
 const provider = new LoopbackProvider(0);
+const hasReader = () => true;
 
 async function answer(request: Partial<LoopbackRequest>, said = 'one two three') {
   const messages: LoopbackRequest['messages'] = [{ role: 'user', content: said }];
   const never = new AbortController().signal;
   const asked = { model: 'gpt-4o', messages, ...request };
   const { path } = endpoints.chat;
-  const call = { method: 'POST', path, headers: {}, body: undefined, json: asked };
+  const call = { method: 'POST', path, headers: {}, body: undefined, json: asked, hasReader };
   const { body } = await provider.send(call, never);
   let json = '';
   for await (const piece of body) json += Buffer.from(piece).toString();

@@ -1,41 +1,51 @@
 import { BadRequestException, NotFoundException } from '@nestjs/common';
-import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { inTurns } from './in-turns.js';
-import { openAiError } from './openai-error.js';
+import { EchoForms } from './echo-forms.js';
 import { endpoints } from './endpoints.js';
-import { planEcho, type EchoPlan } from './plan-echo.js';
+import { fieldsOf } from './fields.js';
+import { inTurns, isTimeLeft, nextTurn } from './in-turns.js';
+import { openAiError } from './openai-error.js';
+import { planEcho } from './plan-echo.js';
 import { Tokenizer, type Piece } from './tokenizer.js';
 import { Upstream, type UpstreamAnswer, type UpstreamCall } from './upstream.js';
 
 /** Characters that are collected before they are made into bytes: a text of millions of pieces is many times its size. */
 const COLLECTED_LENGTH = 64 * 1024;
 
+/** How an answer is made. */
+interface EchoPace {
+  /** Of an answer at most; may be infinite. */
+  readonly maxTokens: number;
+  readonly tokenMs: number;
+  /** Nothing is made any more once this is false. */
+  readonly hasReader: () => boolean;
+  readonly signal: AbortSignal;
+}
+
 /** A model's answer, made while it is read. */
 class EchoedAnswer {
   /** Known once all pieces were read. */
   finishReason: 'stop' | 'length' = 'stop';
+  /** Of the pieces that were read so far. */
+  tokens = 0;
 
   constructor(
     private readonly said: Iterable<Piece>,
-    private readonly limits: { readonly tokens: number; readonly tokenMs: number },
-    private readonly signal: AbortSignal,
+    private readonly pace: EchoPace,
   ) {}
 
   /** In order; may be read once. */
   async *pieces(): AsyncGenerator<Piece> {
-    const { tokens: limit, tokenMs } = this.limits;
-    let tokens = 0;
+    const { maxTokens, tokenMs, hasReader, signal } = this.pace;
     // In turns: a client that reads as fast as this makes them would never let the event loop go.
     for await (const piece of inTurns(this.said)) {
-      tokens += piece.tokens;
-      if (tokens > limit) {
+      if (!hasReader()) return;
+      if (this.tokens + piece.tokens > maxTokens) {
         this.finishReason = 'length';
         return;
       }
-      if (tokenMs > 0) {
-        await delay(tokenMs * piece.tokens, undefined, { signal: this.signal });
-      }
+      if (tokenMs > 0) await delay(tokenMs * piece.tokens, undefined, { signal });
+      this.tokens += piece.tokens;
       yield piece;
     }
   }
@@ -43,7 +53,8 @@ class EchoedAnswer {
 
 /**
  * An upstream that needs no key and no network: it repeats what the last user said, in the form of
- * OpenAI's API. Its tokens are counted as the named model would count them.
+ * OpenAI's API. Its tokens are counted as the named model would count them. It stops once its reader
+ * has left, and tells the tokens that it had made by then.
  */
 export class LoopbackProvider extends Upstream {
   /** @param tokenMs milliseconds that the answer takes for each token; 0 or more */
@@ -59,7 +70,7 @@ export class LoopbackProvider extends Upstream {
    * @throws NotFoundException for any other call
    */
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamAnswer> {
-    const { path } = call;
+    const { path, hasReader } = call;
     if (path !== endpoints.chat.path) {
       const message = `The built-in provider has no ${path}; set UPSTREAM_BASE_URL.`;
       throw new NotFoundException(openAiError(message, { code: 'not_found' }));
@@ -67,70 +78,46 @@ export class LoopbackProvider extends Upstream {
     const { plan, fault } = await (call.largeBody?.planEcho() ?? planEcho(call.json));
     if (!plan) throw new BadRequestException(openAiError(fault.message, { param: fault.param }));
     const tokenizer = await Tokenizer.load(plan.model);
-    const limits = { tokens: plan.maxTokens, tokenMs: this.tokenMs };
-    const answer = new EchoedAnswer(tokenizer.split(plan.said), limits, signal);
-    const { isStream } = plan;
+    const { maxTokens, isStream } = plan;
+    const pace = { maxTokens, tokenMs: this.tokenMs, hasReader, signal };
+    const answer = new EchoedAnswer(tokenizer.split(plan.said), pace);
+    const forms = new EchoForms(plan, asksForUsage(call));
     const type = isStream ? 'text/event-stream; charset=utf-8' : 'application/json; charset=utf-8';
     return {
       statusCode: 200,
       headers: { 'content-type': type, ...(isStream ? { 'cache-control': 'no-cache' } : {}) },
-      body: isStream ? inChunks(plan, answer) : atOnce(plan, answer),
+      body: isStream ? inChunks(forms, answer) : atOnce(forms, answer),
     };
   }
 }
 
-/** The whole answer in one body, once for each of the `n` choices asked for. */
-async function* atOnce(plan: EchoPlan, answer: EchoedAnswer): AsyncGenerator<Uint8Array> {
+/** By the call, and not by its body: the gateway asks where the client does not. */
+function asksForUsage({ json }: UpstreamCall): boolean {
+  return fieldsOf(fieldsOf(json).stream_options).include_usage === true;
+}
+
+/** The whole answer in one body. */
+async function* atOnce(forms: EchoForms, answer: EchoedAnswer): AsyncGenerator<Uint8Array> {
   const parts: Buffer[] = [];
   let text = '';
-  let tokens = 0;
   for await (const piece of answer.pieces()) {
     text += piece.text;
-    tokens += piece.tokens;
     if (text.length < COLLECTED_LENGTH) continue;
     parts.push(Buffer.from(text, 'utf16le'));
     text = '';
   }
   const content = Buffer.concat([...parts, Buffer.from(text, 'utf16le')]).toString('utf16le');
-  const message = { role: 'assistant', content, refusal: null };
-  const choices = choicesOf(plan, { message }, answer.finishReason);
-  const usage = usageOf(plan.promptTokens, tokens * choices.length);
-  const head = headOf(plan, 'chat.completion');
-  yield Buffer.from(JSON.stringify({ ...head, choices, usage }));
+  yield forms.whole(content, answer.finishReason, answer.tokens);
 }
 
 /** The answer as events: the role, the text piece by piece, why it ended, the usage, `[DONE]`. */
-async function* inChunks(plan: EchoPlan, answer: EchoedAnswer): AsyncGenerator<Uint8Array> {
-  const head = headOf(plan, 'chat.completion.chunk');
-  const event = (chunk: object): string => `data: ${JSON.stringify({ ...head, ...chunk })}\n\n`;
-  const toAll = (delta: object, finish: string | null = null): Uint8Array => {
-    const choices = choicesOf(plan, { delta }, finish);
-    const usage = plan.tellsUsage ? { usage: null } : {};
-    return Buffer.from(choices.map((each) => event({ choices: [each], ...usage })).join(''));
-  };
-  let tokens = 0;
-  yield toAll({ role: 'assistant', content: '', refusal: null });
-  for await (const piece of answer.pieces()) {
-    tokens += piece.tokens * plan.choices;
-    yield toAll({ content: piece.text });
+async function* inChunks(forms: EchoForms, answer: EchoedAnswer): AsyncGenerator<Uint8Array> {
+  yield forms.chunk({ role: 'assistant', content: '', refusal: null });
+  for await (const { text } of answer.pieces()) {
+    // 128 choices of a piece take longer than the piece.
+    while (!isTimeLeft()) await nextTurn();
+    yield forms.chunk({ content: text });
   }
-  yield toAll({}, answer.finishReason);
-  const usage = usageOf(plan.promptTokens, tokens);
-  yield Buffer.from(`${plan.tellsUsage ? event({ choices: [], usage }) : ''}data: [DONE]\n\n`);
-}
-
-function headOf({ model }: EchoPlan, object: string): object {
-  const id = `chatcmpl-${randomUUID().replaceAll('-', '').slice(0, 29)}`;
-  const created = Math.floor(Date.now() / 1000);
-  return { id, object, created, model, system_fingerprint: 'fp_loopback' };
-}
-
-function choicesOf({ choices }: EchoPlan, said: object, finish: string | null): object[] {
-  const rest = { logprobs: null, finish_reason: finish };
-  return Array.from({ length: choices }, (_, index) => ({ index, ...said, ...rest }));
-}
-
-function usageOf(prompt: number, completion: number): object {
-  const total = prompt + completion;
-  return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: total };
+  yield forms.chunk({}, answer.finishReason);
+  yield forms.end(answer.tokens);
 }

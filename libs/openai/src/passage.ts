@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { AnswerReader } from './answer-reader.js';
 import type { CallMeter } from './call-meter.js';
 import { noAnswer } from './http-upstream.js';
+import { isTimeLeft, nextTurn } from './in-turns.js';
 
 /** An answer that is whole within this time has its length in its head, and 502 if it breaks. */
 const HOLD_MS = 100;
@@ -68,6 +69,8 @@ export class Passage {
 
   private async pass(body: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const piece of body) {
+      // A fast upstream, or many of them, would never let the event loop go.
+      while (!isTimeLeft()) await nextTurn();
       if (this.hasClientLeft) this.readOn(piece.length);
       const { bytes, hasEvent } = this.reader.read(piece);
       await this.send(bytes);

@@ -21,8 +21,6 @@ const MAX_BODY_LENGTH = 1024 * 1024;
 export interface EchoPlan {
   readonly model: string;
   readonly isStream: boolean;
-  /** Whether a stream tells its usage. */
-  readonly tellsUsage: boolean;
   /** 1 to 128. */
   readonly choices: number;
   /** Tokens of an answer at most; may be infinite. */
@@ -62,10 +60,9 @@ export async function planEcho(json: unknown, count = countOffLoop): Promise<Pla
   const { texts, markTokens } = promptOfChat(request);
   const tokenizer = await Tokenizer.load(request.model);
   const promptTokens = markTokens + (await count(tokenizer, texts));
-  const tellsUsage = request.stream_options?.include_usage === true;
   const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? Infinity;
   const { model } = request;
-  return { plan: { model, isStream, tellsUsage, choices, maxTokens, said, promptTokens } };
+  return { plan: { model, isStream, choices, maxTokens, said, promptTokens } };
 }
 
 function echo({ messages }: LoopbackRequest): string {

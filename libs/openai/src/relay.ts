@@ -95,8 +95,10 @@ export class Relay implements BeforeApplicationShutdown {
 
   /** Asks a stream for its usage; an upstream that refuses to tell is asked again as the client did. */
   private async ask(exchange: Exchange, signal: AbortSignal): Promise<UpstreamAnswer> {
-    const { endpoint, method, headers, body, json, largeBody } = exchange;
-    const call: UpstreamCall = { method, path: endpoint.path, headers, body, json, largeBody };
+    const { endpoint, method, headers, body, json, largeBody, meter } = exchange;
+    const { path } = endpoint;
+    const hasReader = (): boolean => !meter.isAbandoned;
+    const call: UpstreamCall = { method, path, headers, body, json, largeBody, hasReader };
     if (!asksInSecret(exchange)) return this.upstream.send(call, signal);
     const answer = await this.upstream.send(askingForUsage(call), signal);
     if (!UNKNOWN_FIELD.has(answer.statusCode)) return answer;

@@ -30,6 +30,17 @@ describe('EventSplitter', () => {
     );
   });
 
+  it('finds the same events by pieces as at once where line ends are mixed', () => {
+    const sign = fc.constantFrom('\n', '\r', '\r\n', '\n\n', 'a', 'data: b');
+    const cuts = fc.array(fc.nat(60), { maxLength: 20 });
+    fc.assert(
+      fc.property(fc.array(sign, { maxLength: 20 }), cuts, (signs, at) => {
+        const text = signs.join('');
+        expect(eventsIn(text, at).map(String)).toEqual(eventsIn(text, []).map(String));
+      }),
+    );
+  });
+
   it('is right at each byte of an event with characters of four bytes', () => {
     const text = 'data: {"a":"𝒳👩"}\r\n\r\ndata: [DONE]\r\n\r\n';
     for (let cut = 0; cut <= Buffer.byteLength(text); cut += 1) {

@@ -14,6 +14,11 @@ export interface UpstreamCall {
   readonly json: unknown;
   /** Set if the body is large. */
   readonly largeBody?: LargeBody | undefined;
+  /**
+   * Whether the client is there yet. An upstream in this process makes no more text once it has left,
+   * and tells what it has made; any other one is read on, as `Lingering` lets it.
+   */
+  readonly hasReader: () => boolean;
 }
 
 /** What an upstream answers, its body not yet read. */

@@ -35,7 +35,8 @@ export class UsageTally {
   }
 
   private addChoice(choice: Fields): void {
-    const usage = normaliseUsage(choice.usage);
+    // Nearly all have none, and to look for all its figures takes longer than to read the choice.
+    const usage = choice.usage ? normaliseUsage(choice.usage) : undefined;
     if (!usage) return;
     const earlier = this.choices.get(choice.index);
     this.choices.set(choice.index, earlier ? mergeUsage(earlier, usage) : usage);
