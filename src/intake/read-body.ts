@@ -1,6 +1,6 @@
-import { openAiError, type HeldBytes } from '@app/openai';
-import { PayloadTooLargeException, ServiceUnavailableException } from '@nestjs/common';
+import { ClientLeftException, refusalForRoom, refusalOf, type HeldBytes } from '@app/openai';
 import type { Readable } from 'node:stream';
+import { collectBody, type CollectedBody } from './collected-body.js';
 
 /** How a body is read. */
 export interface BodyReading {
@@ -16,6 +16,7 @@ export interface BodyReading {
  *
  * @throws PayloadTooLargeException if it has too many bytes
  * @throws ServiceUnavailableException if the gateway, or the caller's half of it, is full
+ * @throws ClientLeftException if the connection ends before the body does
  */
 export async function readBody(payload: Readable, reading: BodyReading): Promise<Buffer> {
   const { maxBytes, declaredBytes = 0, held } = reading;
@@ -23,38 +24,31 @@ export async function readBody(payload: Readable, reading: BodyReading): Promise
   const check = (piece: Buffer): Error | undefined => {
     const known = Math.max(declaredBytes, bytes);
     bytes += piece.length;
-    if (bytes > maxBytes) return tooLarge(`more than ${maxBytes} bytes`);
-    if (bytes > known && !held.add(bytes - known)) return noRoom();
+    if (bytes > maxBytes) return tooLarge(maxBytes);
+    if (bytes > known && !held.add(bytes - known)) return refusalForRoom();
     return undefined;
   };
   const isTooLarge = declaredBytes > maxBytes;
   if (isTooLarge || !held.add(declaredBytes)) {
     payload.resume();
-    throw isTooLarge ? tooLarge(`more than ${maxBytes} bytes`) : noRoom();
+    throw isTooLarge ? tooLarge(maxBytes) : refusalForRoom();
   }
-  const pieces: Buffer[] = [];
+  let collected: CollectedBody | undefined = collectBody(declaredBytes);
   await new Promise<void>((resolve, reject) => {
     const take = (piece: Buffer): void => {
       const fault = check(piece);
-      if (!fault) return void pieces.push(piece);
-      pieces.length = 0;
+      if (!fault) return collected?.add(piece);
+      collected = undefined;
       // Without this listener it flows on, to nobody.
       payload.off('data', take);
       reject(fault);
     };
-    payload.on('data', take).once('end', resolve).once('error', reject);
+    const leave = (): void => reject(new ClientLeftException());
+    payload.on('data', take).once('end', resolve).once('error', leave);
   });
-  return Buffer.concat(pieces, bytes);
+  return collected.take();
 }
 
-function tooLarge(fault: string): PayloadTooLargeException {
-  return new PayloadTooLargeException(
-    openAiError(`The body is too large: ${fault}.`, { code: 'body_too_large' }),
-  );
-}
-
-function noRoom(): ServiceUnavailableException {
-  const message = 'Too many large requests are under way. Try again in a moment.';
-  const facts = { type: 'server_error', code: 'gateway_full' } as const;
-  return new ServiceUnavailableException(openAiError(message, facts));
+function tooLarge(maxBytes: number): Error {
+  return refusalOf({ status: 413, message: `The body is too large: more than ${maxBytes} bytes.` });
 }

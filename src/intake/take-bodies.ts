@@ -1,6 +1,10 @@
 import {
+  ClientLeftException,
   LargeBodies,
   openAiError,
+  parseBody,
+  refusalForRoom,
+  refusalOf,
   whenOver,
   type BytesInFlight,
   type CallMeter,
@@ -21,6 +25,12 @@ const JSON_TYPE = /^application\/([\w.+-]+\+)?json *(;|$)/;
 
 /** What is smaller is parsed at once, in a millisecond at most; the way to a thread and back takes as long. */
 const LARGE_BYTES = 64 * 1024;
+
+/**
+ * What a call takes beside its body, about: 1,100 that waited for their upstream took 46 MB. A client may
+ * send thousands of small ones on one connection without waiting for an answer.
+ */
+const CALL_BYTES = 32 * 1024;
 
 /** What bodies are taken. */
 export interface BodyRules {
@@ -51,20 +61,24 @@ export function takeBodies(server: FastifyInstance, rules: BodyRules): void {
     if (request.routeOptions.url?.startsWith('/v1/')) holdFor(request, reply, rules.inFlight);
     done();
   });
-  server.addHook('preParsing', ({ headers }, reply, _payload, done) => {
+  // Not earlier: what is refused there is not booked.
+  server.addHook('preParsing', ({ headers, held }: HoldingRequest, reply, _payload, done) => {
+    if (held && !held.add(CALL_BYTES)) return done(refusalForRoom());
     const { 'content-encoding': encoding } = headers;
     if (encoding === undefined || /^identity$/i.test(encoding)) return done();
     void reply.header('accept-encoding', 'identity');
     // It could not be looked into, and would grow while it is unpacked.
     done(unsupported('Send the body unpacked, without content-encoding.'));
   });
-  const parse = server.getDefaultJsonParser('error', 'error');
   const largeBodies = new LargeBodies();
   server.addContentTypeParser(JSON_TYPE, (request, payload, done) => {
     void take(request, payload, rules).then(
       (bytes) => {
-        if (bytes.length < LARGE_BYTES) return void parse(request, bytes.toString('utf8'), done);
-        readApart(request, largeBodies).then((json) => done(null, json), done);
+        if (bytes.length >= LARGE_BYTES) {
+          return void readApart(request, largeBodies).then((json) => done(null, json), done);
+        }
+        const { json, fault } = parseBody(bytes);
+        done(fault ? refusalOf(fault) : null, json);
       },
       (error: Error) => done(error),
     );
@@ -126,7 +140,7 @@ async function readApart(request: HoldingRequest, largeBodies: LargeBodies): Pro
 
 /** A call whose client has left was booked as such: it must not be handled as well. */
 function stopIfLeft({ raw }: HoldingRequest): void {
-  if (raw.socket.destroyed) throw new Error('the client has left');
+  if (raw.socket.destroyed) throw new ClientLeftException();
 }
 
 function unsupported(message: string): UnsupportedMediaTypeException {

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { MeteredGateway } from '../support/metered-gateway.js';
 import { UpstreamServer } from '../support/upstream-server.js';
+import { PATIENCE } from '../support/patience.js';
 
 const ALICE = 'sk-alice-0123456789';
 const BOB = 'sk-bob-0123456789';
@@ -28,10 +29,10 @@ afterAll(async () => {
 const bodyOf = (content: string): string =>
   JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content }] });
 
-function post(key: string, body: string): Promise<Response> {
+function post(key: string, body: string, type = 'application/json'): Promise<Response> {
   return fetch(`${gateway.url}/v1/chat/completions`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+    headers: { 'content-type': type, authorization: `Bearer ${key}` },
     body,
   });
 }
@@ -65,12 +66,16 @@ describe('What one caller holds in memory', () => {
     // Twelve of its sixteen MiB, not all of it here yet.
     const open = await begin(12 * MIB, '{');
     const large = bodyOf('x'.repeat(6 * MIB));
-    const statusOf = async () => (await post(ALICE, large)).status;
-    await expect.poll(statusOf, { timeout: 20_000 }).toBe(503);
+    const statusOf = async (): Promise<number> => {
+      const { status, headers } = await post(ALICE, large);
+      expect(headers.get('connection')).not.toBe('close');
+      return status;
+    };
+    await expect.poll(statusOf, PATIENCE).toBe(503);
     expect((await post(ALICE, bodyOf('Hi'))).status).toBe(200);
     expect((await post(BOB, large)).status).toBe(200);
     open.destroy();
-    await expect.poll(statusOf, { timeout: 20_000 }).toBe(200);
+    await expect.poll(statusOf, PATIENCE).toBe(200);
   });
 
   it.each([
@@ -85,6 +90,40 @@ describe('What one caller holds in memory', () => {
     expect(row).toMatchObject({ user_id: 'alice', attributes: { status: 413, error: 'refused' } });
   });
 
+  it('has room for some hundred calls that wait, however small they are', async () => {
+    const waiting: (() => void)[] = [];
+    let isHeld = true;
+    upstream.answer = ({ text, response }) => {
+      const answer = (): void => {
+        const usage = { prompt_tokens: 7, completion_tokens: 3 };
+        response.end(JSON.stringify({ choices: [], usage }));
+      };
+      if (isHeld && text.includes('wait')) waiting.push(answer);
+      else answer();
+    };
+    let posts = 0;
+    const statusOf = async (key: string): Promise<number> => {
+      posts += 1;
+      return (await post(key, bodyOf('Hi'))).status;
+    };
+    const body = bodyOf('wait');
+    const socket = await begin(body.length, body);
+    let said = '';
+    socket.setEncoding('latin1').on('data', (text: string) => (said += text));
+    const head =
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n` +
+      `authorization: Bearer ${ALICE}\r\ncontent-length: ${body.length}\r\n\r\n`;
+    socket.write((head + body).repeat(599));
+    await expect.poll(() => statusOf(ALICE), PATIENCE).toBe(503);
+    expect(await statusOf(BOB)).toBe(200);
+    // Of 32 KiB each in 16 MiB.
+    expect(waiting.length).toBeLessThanOrEqual(512);
+    isHeld = false;
+    for (const answer of waiting) answer();
+    await expect.poll(() => said.match(/HTTP\/1\.1 (200|503) /g)?.length, PATIENCE).toBe(600);
+    await gateway.rows(600 + posts);
+  });
+
   it('does not grow with an answer for which there is no room, and its usage is booked', async () => {
     answerWith('x'.repeat(40 * MIB));
     const answer = await post(ALICE, bodyOf('Hi'));
@@ -92,6 +131,17 @@ describe('What one caller holds in memory', () => {
     const [row] = await gateway.rows(1);
     expect(row).toMatchObject({ prompt_tokens: 7, completion_tokens: 3, memo: null });
   });
+});
+
+// Most clients send all of a body before they read an answer, and get none if that fails.
+it.each([
+  ['a type that is not taken', 415, bodyOf('x'.repeat(6 * MIB)), 'text/plain'],
+  ['a size above 16 MiB', 413, 'x'.repeat(17 * MIB), 'application/json'],
+  ['no JSON', 400, '{', 'application/json'],
+])('A body of %s is refused, and its connection is kept', async (_, status, body, type) => {
+  const answer = await post(ALICE, body, type);
+  expect(answer.status).toBe(status);
+  expect(answer.headers.get('connection')).not.toBe('close');
 });
 
 it('A client that does not read its answer is cut off, and pays for it', async () => {

@@ -1,4 +1,6 @@
+export { refusalForRoom, refusalOf } from './body-refusals.js';
 export { BytesInFlight, type HeldBytes } from './bytes-in-flight.js';
+export { ClientLeftException } from './client-left.exception.js';
 export { CallMeter, type CallUsage } from './call-meter.js';
 export { callRequest, namesIn, type CallRequest } from './call-request.schema.js';
 export { endpoints, freeEndpoint, type Endpoint } from './endpoints.js';
@@ -9,6 +11,7 @@ export { LoopbackProvider } from './loopback.provider.js';
 export { openAiError } from './openai-error.js';
 export { OpenAiErrorFilter } from './openai-error.filter.js';
 export { openAiValidationPipe } from './openai-validation.pipe.js';
+export { parseBody } from './parse-body.js';
 export { onRefusedCall, takeCall } from './refused-calls.js';
 export { Relay } from './relay.js';
 export { Upstream } from './upstream.js';

@@ -37,7 +37,8 @@ describe('faultOfShape', () => {
         (_, i) => texts[(n * 7 + i * (n + 3)) % texts.length],
       );
       const levels = 250 + (n % 14);
-      const text = `[${JSON.stringify(parts)},${'['.repeat(levels)}`;
+      // Each by itself, and all of them as one long text.
+      const text = `[${JSON.stringify([...parts, parts.join('x')])},${'['.repeat(levels)}`;
       expect(faultOf(text) !== undefined, String(n)).toBe(levels + 1 > 256);
     }
   });

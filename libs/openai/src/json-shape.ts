@@ -14,12 +14,12 @@ const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 
 
 /**
  * Finds what a JSON text has too much of, before it is parsed: at most 100,000 objects, arrays and
- * fields, 500,000 values and 256 levels. Takes no memory and about 5 nanoseconds a byte, so large texts
+ * fields, 500,000 values and 256 levels. Takes no memory and up to 5 nanoseconds a byte, so large texts
  * belong in a thread. Does not care whether the text is JSON.
  *
  * @returns undefined if there is nothing too much
  */
-export function faultOfShape(bytes: Uint8Array): string | undefined {
+export function faultOfShape(bytes: Buffer): string | undefined {
   let [nodes, values, depth] = [0, 0, 0];
   for (let at = 0; at < bytes.length; at += 1) {
     const byte = bytes[at];
@@ -38,9 +38,23 @@ export function faultOfShape(bytes: Uint8Array): string | undefined {
   return undefined;
 }
 
+/** Bytes of a text that are looked at one by one: most texts are shorter. */
+const SHORT_TEXT_BYTES = 64;
+
 /** Where the quote is that ends a text. */
-function endOfText(bytes: Uint8Array, start: number): number {
+function endOfText(bytes: Buffer, start: number): number {
   let at = start;
-  while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
-  return at;
+  for (;;) {
+    const near = at + SHORT_TEXT_BYTES;
+    for (; at < near; at += bytes[at] === BACKSLASH ? 2 : 1) {
+      if (at >= bytes.length || bytes[at] === QUOTE) return at;
+    }
+    // Long ones by the system's search, which takes a tenth of the time.
+    const quote = bytes.indexOf(QUOTE, at);
+    if (quote < 0) return bytes.length;
+    let slashes = 0;
+    while (quote - slashes > at && bytes[quote - slashes - 1] === BACKSLASH) slashes += 1;
+    if (slashes % 2 === 0) return quote;
+    at = quote + 1;
+  }
 }

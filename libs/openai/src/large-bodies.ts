@@ -1,13 +1,8 @@
-import {
-  BadRequestException,
-  PayloadTooLargeException,
-  ServiceUnavailableException,
-} from '@nestjs/common';
+import { refusalForRoom, refusalOf } from './body-refusals.js';
 import type { Splice } from './json-members.js';
 import type { BodyFacts, ReadBody } from './large-body-tasks.js';
-import { openAiError } from './openai-error.js';
 import type { PlannedEcho } from './plan-echo.js';
-import { TaskFailedError, TasksFullError, TaskThread, type TaskOrder } from './task-thread.js';
+import { TaskFailedError, TasksFullError, TaskThread } from './task-thread.js';
 
 /** Bodies that wait to be read; to read one of 16 MiB takes 0.1 to 0.3 s. */
 const MAX_READS_WAITING = 32;
@@ -43,12 +38,11 @@ export class LargeBodies {
   async read(bytes: Buffer, caller: string): Promise<LargeBody> {
     const task = { name: 'read', bytes, caller, lendsBytes: true } as const;
     const read = await this.reading.run<ReadBody>(task).catch((error: unknown) => {
-      throw refusalOf(error);
+      throw refusalOfTask(error);
     });
     const { facts, fault } = read.result;
     if (facts) return new LargeBody(this.counting, asBuffer(read.bytes), facts, caller);
-    if (fault.status === 400) throw new BadRequestException(openAiError(fault.message));
-    throw tooLarge(fault.message);
+    throw refusalOf(fault);
   }
 }
 
@@ -56,11 +50,15 @@ export class LargeBodies {
 export class LargeBody {
   constructor(
     private readonly counting: TaskThread,
-    /** As they came. */
-    readonly bytes: Buffer,
+    private own: Buffer,
     private readonly facts: BodyFacts,
     private readonly caller: string,
   ) {}
+
+  /** As they came; not to be read while `planEcho` is under way. */
+  get bytes(): Buffer {
+    return this.own;
+  }
 
   /** `model`, `user`, `stream` and `stream_options.include_usage`. */
   get json(): unknown {
@@ -80,28 +78,29 @@ export class LargeBody {
    * @param endpoint a name of `endpoints`
    */
   async countPrompt(endpoint: string): Promise<number> {
-    return this.run<number>('count', endpoint).catch(() =>
-      Math.ceil(this.bytes.length / BYTES_PER_TOKEN),
+    const { bytes, caller } = this;
+    // With a copy of the bytes: they may be on their way to the upstream.
+    const task = { name: 'count', bytes, endpoint, caller, lendsBytes: false } as const;
+    return this.counting.run<number>(task).then(
+      ({ result }) => result,
+      () => Math.ceil(bytes.length / BYTES_PER_TOKEN),
     );
   }
 
   /**
-   * What the built-in provider answers.
+   * What the built-in provider answers. The bytes are gone if it throws.
    *
    * @throws PayloadTooLargeException if its prompt takes too long to count
    * @throws ServiceUnavailableException if too many prompts wait to be counted
    */
-  planEcho(): Promise<PlannedEcho> {
-    return this.run<PlannedEcho>('plan').catch((error: unknown) => {
-      throw refusalOf(error);
-    });
-  }
-
-  /** With a copy of the bytes: they may be on their way to the upstream. */
-  private async run<Result>(name: TaskOrder['name'], endpoint?: string): Promise<Result> {
+  async planEcho(): Promise<PlannedEcho> {
     const { bytes, caller } = this;
-    return (await this.counting.run<Result>({ name, bytes, endpoint, caller, lendsBytes: false }))
-      .result;
+    const task = { name: 'plan', bytes, caller, lendsBytes: true } as const;
+    const planned = await this.counting.run<PlannedEcho>(task).catch((error: unknown) => {
+      throw refusalOfTask(error);
+    });
+    this.own = asBuffer(planned.bytes);
+    return planned.result;
   }
 }
 
@@ -113,18 +112,9 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function refusalOf(error: unknown): unknown {
-  if (error instanceof TasksFullError) {
-    const message = 'Too many large requests are under way. Try again in a moment.';
-    const facts = { type: 'server_error', code: 'gateway_full' } as const;
-    return new ServiceUnavailableException(openAiError(message, facts));
-  }
-  const isFailed = error instanceof TaskFailedError;
-  return isFailed
-    ? tooLarge('The body is too large: it takes too much time or memory to read.')
-    : error;
-}
-
-function tooLarge(message: string): PayloadTooLargeException {
-  return new PayloadTooLargeException(openAiError(message, { code: 'body_too_large' }));
+function refusalOfTask(error: unknown): unknown {
+  if (error instanceof TasksFullError) return refusalForRoom();
+  if (!(error instanceof TaskFailedError)) return error;
+  const message = 'The body is too large: it takes too much time or memory to read.';
+  return refusalOf({ status: 413, message });
 }

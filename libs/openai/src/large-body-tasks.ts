@@ -1,7 +1,7 @@
 import { endpoints, promptOf } from './endpoints.js';
 import { fieldsOf, type Fields } from './fields.js';
 import { memberSplice, type Splice } from './json-members.js';
-import { faultOfShape } from './json-shape.js';
+import { parseBody, parseJson, type BodyFault } from './parse-body.js';
 import { planEcho, type PlannedEcho } from './plan-echo.js';
 import { Tokenizer } from './tokenizer.js';
 
@@ -20,27 +20,21 @@ export interface BodyFacts {
   readonly askForUsage: Splice | undefined;
 }
 
-/** Facts, or the status and the words of a refusal. */
+/** Facts, or why the body is refused. */
 export type ReadBody =
   | { readonly facts: BodyFacts; readonly fault?: undefined }
-  | { readonly facts?: undefined; readonly fault: { status: 400 | 413; message: string } };
+  | { readonly facts?: undefined; readonly fault: BodyFault };
 
 /** Parses a body and finds what metering needs. Never throws. */
 export function readLargeBody(bytes: Buffer): ReadBody {
-  const tooMuch = faultOfShape(bytes);
-  if (tooMuch) return { fault: { status: 413, message: `The body is too large: ${tooMuch}.` } };
-  let json: unknown;
-  try {
-    json = parse(bytes);
-  } catch {
-    return { fault: { status: 400, message: 'The body is not valid JSON.' } };
-  }
+  const { json, fault } = parseBody(bytes);
+  if (fault) return { fault };
   return { facts: { json: namesOf(json), askForUsage: usageSpliceOf(bytes, json) } };
 }
 
 /** Tokens of a body's prompt, as the model that it names counts them. */
 export async function countLargePrompt(bytes: Buffer, endpoint: string): Promise<number> {
-  const json = fieldsOf(parse(bytes));
+  const json = fieldsOf(parseJson(bytes));
   const { texts, markTokens } = promptOf(endpoints[endpoint as keyof typeof endpoints], json);
   const tokenizer = await Tokenizer.load(typeof json.model === 'string' ? json.model : '');
   return markTokens + countHere(tokenizer, texts);
@@ -48,16 +42,11 @@ export async function countLargePrompt(bytes: Buffer, endpoint: string): Promise
 
 /** What the built-in provider has to know of a body. */
 export async function planLargeEcho(bytes: Buffer): Promise<PlannedEcho> {
-  return planEcho(parse(bytes), countHere);
+  return planEcho(parseJson(bytes), countHere);
 }
 
 function countHere(tokenizer: Tokenizer, texts: readonly string[]): number {
   return texts.reduce((sum, text) => sum + tokenizer.count(text), 0);
-}
-
-function parse(bytes: Buffer): unknown {
-  // With a byte order mark, which the parser of small bodies takes as well.
-  return JSON.parse(bytes.toString('utf8').replace(/^\ufeff/, ''));
 }
 
 function namesOf(json: unknown): unknown {

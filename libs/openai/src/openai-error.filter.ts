@@ -20,9 +20,9 @@ export class OpenAiErrorFilter extends BaseExceptionFilter {
     // That there is no room just now is no fault, and may be said a thousand times a second.
     if (status >= 500 && status !== 503) this.logger.error(exception);
     if (status === 503) void reply.header('retry-after', RETRY_AFTER_S);
-    // A body that is too long: Fastify would close the connection while it comes, so that most
+    // Where a body is refused, Fastify would close the connection while it comes, so that most
     // clients fail to write and never read the answer. Kept open, the rest is read and forgotten.
-    if (status === 413) void reply.removeHeader('connection');
+    void reply.removeHeader('connection');
     void reply.status(status).send(bodyOf(exception, status));
   }
 }

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { AnswerReader } from './answer-reader.js';
 import type { HeldBytes } from './bytes-in-flight.js';
+import { ClientLeftException } from './client-left.exception.js';
 import type { CallMeter } from './call-meter.js';
 import type { Endpoint } from './endpoints.js';
 import { fieldsOf } from './fields.js';
@@ -61,7 +62,7 @@ export class Relay implements BeforeApplicationShutdown {
    * Passes a call on and gives its answer's bytes, status and headers set: a stream as it comes, at
    * the client's pace. The call's meter is settled in every case, though maybe later.
    *
-   * @throws HttpException 502 or 504 if the upstream does not answer
+   * @throws HttpException 502 or 504 if the upstream does not answer; 499 if the client has left
    */
   async answer(exchange: Exchange): Promise<Buffer | Readable> {
     const { meter, reply } = exchange;
@@ -86,10 +87,11 @@ export class Relay implements BeforeApplicationShutdown {
     } catch (error) {
       const failure = error instanceof HttpException ? error : noAnswer(error);
       const status = failure.getStatus();
+      const { isAbandoned } = meter;
       // What ends because the client has left is no failure of the upstream.
-      if (!meter.isAbandoned) meter.failed(status < 500 ? 'refused' : 'upstream_failed', status);
+      if (!isAbandoned) meter.failed(status < 500 ? 'refused' : 'upstream_failed', status);
       void meter.settle();
-      throw failure;
+      throw isAbandoned ? new ClientLeftException() : failure;
     }
   }
 
