@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { GatewayProcess } from './support/gateway-process.js';
+import { PATIENCE } from './support/patience.js';
 
 let dataDir: string;
 let gateway: GatewayProcess | undefined;
@@ -61,11 +62,11 @@ describe('the gateway as a process', { timeout: 60_000 }, () => {
     const url = await start({ LEDGER_ASYNC_FLUSH_MS: '600000' });
     for (let i = 0; i < calls; i++) await ask(url, 'killed');
     // An answer that is passed on has its entry behind its end, and on file a turn later.
-    await vi.waitFor(async () => expect(await queuedBy(url)).toBe(calls), 20_000);
+    await vi.waitFor(async () => expect(await queuedBy(url)).toBe(calls), PATIENCE);
     await queuedBy(url);
     await gateway?.end('SIGKILL');
     const again = await start({});
-    await vi.waitFor(async () => expect(await entriesOf(again, 'killed')).toBe(calls), 20_000);
+    await vi.waitFor(async () => expect(await entriesOf(again, 'killed')).toBe(calls), PATIENCE);
     expect(gateway?.output).toMatch(/the journal of run [0-9a-f]{8}: 25 entries replayed/);
     await gateway?.end('SIGTERM');
     expect(await readdir(join(dataDir, 'journal', 'default'))).toEqual([]);
@@ -85,7 +86,7 @@ describe('the gateway as a process', { timeout: 60_000 }, () => {
     expect(await statusOf('/health/startup')).toBe(503);
     expect(await statusOf('/health/live')).toBe(200);
     expect(await statusOf('/health/ready')).toBe(200);
-    await vi.waitFor(async () => expect(await statusOf('/health')).toBe(503), 10_000);
+    await vi.waitFor(async () => expect(await statusOf('/health')).toBe(503), PATIENCE);
     expect(await statusOf('/v1/usage/summary')).toBe(503);
   });
 

@@ -7,6 +7,7 @@ import { GatewayDatabase } from '../src/database/gateway-database.js';
 import { readGatewaySettings } from '../src/gateway-settings.js';
 import { buildIfStale } from './support/example-app.js';
 import { gatewayData } from './support/gateway-data.js';
+import { PATIENCE } from './support/patience.js';
 
 const SCHEMA = `gateway_${process.pid}_${Date.now()}`;
 /** So slow that a client can hang up in the middle of a stream. */
@@ -31,7 +32,7 @@ beforeAll(async () => {
   await app.listen(0, '127.0.0.1');
   url = await app.getUrl();
   // The ledger connects beside the boot; from here on every request is recorded at once.
-  await vi.waitFor(async () => expect((await fetch(`${url}/health`)).status).toBe(200), 10_000);
+  await vi.waitFor(async () => expect((await fetch(`${url}/health`)).status).toBe(200), PATIENCE);
 });
 
 afterAll(async () => {
@@ -142,7 +143,7 @@ describe('POST /v1/chat/completions', () => {
     const response = await post(body, { signal: hangUp.signal });
     await response.body?.getReader().read();
     hangUp.abort();
-    await vi.waitFor(async () => expect(await rowsOf('aborted')).toHaveLength(1), 5_000);
+    await vi.waitFor(async () => expect(await rowsOf('aborted')).toHaveLength(1), PATIENCE);
     const [row] = await rowsOf('aborted');
     expect(row.memo).toBe('aborted');
     expect(row.prompt_tokens).toBeGreaterThan(4000);

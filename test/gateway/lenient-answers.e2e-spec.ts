@@ -4,6 +4,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MeteredGateway } from '../support/metered-gateway.js';
 import { beginStream, says, UpstreamServer } from '../support/upstream-server.js';
+import { PATIENCE } from '../support/patience.js';
 
 const upstream = new UpstreamServer();
 const call = { model: 'gpt-4o', messages: [{ role: 'user' as const, content: 'Hello there' }] };
@@ -184,7 +185,7 @@ describe('A client that leaves', () => {
     };
     const leave = new AbortController();
     const waiting = post({}, { signal: leave.signal }).catch(() => undefined);
-    await expect.poll(() => upstream.asked.length).toBe(1);
+    await expect.poll(() => upstream.asked.length, PATIENCE).toBe(1);
     leave.abort();
     await waiting;
     expect(await entry()).toMatchObject({ ...TOLD, memo: 'aborted' });
@@ -196,7 +197,7 @@ describe('A client that leaves', () => {
     for await (const chunk of stream) if (chunk.id) break;
     const row = await entry();
     expect(row).toMatchObject({ ...COUNTED, memo: 'aborted', attributes: { counted: true } });
-    await expect.poll(() => upstream.abortedCalls, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => upstream.abortedCalls, PATIENCE).toBe(1);
   });
 
   it('pays for all of its text, though the upstream told a running count before it', async () => {

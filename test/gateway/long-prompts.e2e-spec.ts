@@ -3,6 +3,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MeteredGateway } from '../support/metered-gateway.js';
 import { beginStream, says, UpstreamServer } from '../support/upstream-server.js';
+import { PATIENCE } from '../support/patience.js';
 
 const WORDS = 100_000;
 /** Of a prompt of so many words: one for each, and those between the texts. */
@@ -150,7 +151,7 @@ describe('A prompt of half a megabyte', () => {
     upstream.abortedCalls = 0;
     // Nothing that was counted before helps: it takes seconds.
     await leaveInMidStream(randomBytes(500_000).toString('base64'));
-    await vi.waitFor(() => expect(upstream.abortedCalls).toBe(1), 10_000);
+    await vi.waitFor(() => expect(upstream.abortedCalls).toBe(1), PATIENCE);
     await gateway.close();
     const [row] = await gateway.rows(1);
     expect(row).toMatchObject({ memo: 'aborted', attributes: { counted: true } });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { MeteredGateway } from '../support/metered-gateway.js';
 import { UpstreamServer } from '../support/upstream-server.js';
+import { PATIENCE } from '../support/patience.js';
 
 const upstream = new UpstreamServer();
 const folder = mkdtempSync(join(tmpdir(), 'gateway-prices-'));
@@ -105,5 +106,5 @@ it('Another list holds once it is there, also at SIGHUP, and a list at fault cha
   expect(await metric('gateway_price_reloads_failed_total')).toMatch(/ [3-9]$/);
   write(list('v4', 6));
   // Without a signal.
-  await expect.poll(() => metric('gateway_prices_info'), { timeout: 20_000 }).toContain('"v4"');
+  await expect.poll(() => metric('gateway_prices_info'), PATIENCE).toContain('"v4"');
 });

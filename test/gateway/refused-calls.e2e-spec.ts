@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MeteredGateway } from '../support/metered-gateway.js';
+import { PATIENCE } from '../support/patience.js';
 
 const KEY = 'sk-alice-0123456789';
 const BODY = JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] });
@@ -124,7 +125,7 @@ describe('Calls that are sent without waiting for an answer have an entry each',
     const socket = await begin(length, `${BODY}${headers(BODY.length)}${BODY}`);
     let said = '';
     socket.setEncoding('utf8').on('data', (text: string) => (said += text));
-    await expect.poll(() => said.match(/HTTP\/1\.1 200/g)?.length).toBe(2);
+    await expect.poll(() => said.match(/HTTP\/1\.1 200/g)?.length, PATIENCE).toBe(2);
     socket.end();
     const rows = await gateway.rows(2);
     for (const row of rows) expect(row).toMatchObject({ memo: null, attributes: null });

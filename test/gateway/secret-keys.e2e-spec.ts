@@ -5,6 +5,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { beginStream, says, UpstreamServer } from '../support/upstream-server.js';
+import { PATIENCE } from '../support/patience.js';
 
 const SECRETS = {
   caller: 'sk-caller-8f2d61c07b',
@@ -130,7 +131,7 @@ it('No key is in a line of the log, in an answer or in an entry', async () => {
   // One for each call of a known caller, and one for each that left.
   const count = 'SELECT count(*)::int AS count FROM usage_entries';
   await expect
-    .poll(async () => (await admin.query(count)).rows[0].count, { timeout: 20_000 })
+    .poll(async () => (await admin.query(count)).rows[0].count, PATIENCE)
     .toBe(calls - 2 + 2);
   expect(await ask(SECRETS.caller, null, 'usage/summary')).toBe(200);
   expect(await ask(SECRETS.caller, null, 'usage/entries')).toBe(200);

@@ -4,6 +4,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MeteredGateway } from '../support/metered-gateway.js';
 import { beginStream, says, UpstreamServer } from '../support/upstream-server.js';
+import { PATIENCE } from '../support/patience.js';
 
 const upstream = new UpstreamServer();
 const messages = [{ role: 'user' as const, content: 'Hello there' }];
@@ -220,10 +221,10 @@ describe('The gateway in front of an upstream', () => {
     upstream.answer = () => undefined;
     const leave = new AbortController();
     const waiting = post({}, { signal: leave.signal }).catch(() => undefined);
-    await vi.waitFor(() => expect(upstream.asked).toHaveLength(1), 10_000);
+    await vi.waitFor(() => expect(upstream.asked).toHaveLength(1), PATIENCE);
     leave.abort();
     await waiting;
-    await vi.waitFor(() => expect(upstream.abortedCalls).toBe(1), 10_000);
+    await vi.waitFor(() => expect(upstream.abortedCalls).toBe(1), PATIENCE);
     expect(await entry()).toMatchObject({
       prompt_tokens: 0,
       memo: 'aborted',
@@ -236,7 +237,7 @@ describe('The gateway in front of an upstream', () => {
     };
     const stream = await client.chat.completions.create({ ...call, stream: true });
     for await (const chunk of stream) if (chunk.id) break;
-    await vi.waitFor(() => expect(upstream.abortedCalls).toBe(2), 10_000);
+    await vi.waitFor(() => expect(upstream.abortedCalls).toBe(2), PATIENCE);
     expect(await entry()).toMatchObject({ completion_tokens: 2, memo: 'aborted' });
   });
 
@@ -264,7 +265,7 @@ describe('The gateway in front of an upstream', () => {
       `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n` +
         `content-length: ${body.length}\r\n\r\n${body}`,
     );
-    await vi.waitFor(() => expect(isStalled).toBe(true), 25_000);
+    await vi.waitFor(() => expect(isStalled).toBe(true), PATIENCE);
     // What two sockets hold, and no more; a tenth of it is far above any system's.
     expect(sent).toBeLessThan(total / 2);
     socket.destroy();

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { MeteredGateway } from '../support/metered-gateway.js';
+import { PATIENCE } from '../support/patience.js';
 
 const ALICE = 'sk-alice-0123456789';
 const BOB = 'sk-bob-0123456789';
@@ -135,7 +136,7 @@ describe('GET /v1/usage/report.csv', () => {
     expect((await get('summary')).status).toBe(200);
     socket.destroy();
     const read = () => csv(`${YEAR}&groupBy=model`);
-    const lines = (await vi.waitFor(read, { timeout: 20_000 })).trimEnd().split('\r\n');
+    const lines = (await vi.waitFor(read, PATIENCE)).trimEnd().split('\r\n');
     expect(lines).toHaveLength(MANY + 1);
     expect(new Set(lines).size).toBe(MANY + 1);
   });
@@ -173,9 +174,15 @@ describe('GET /v1/usage/report.csv', () => {
     );
     // The call's answer, which nobody reads on; the report waits for its turn behind it.
     await once(socket, 'readable');
-    await vi.waitFor(async () => expect((await get(`report.csv?${YEAR}`)).status).toBe(429));
+    await vi.waitFor(
+      async () => expect((await get(`report.csv?${YEAR}`)).status).toBe(429),
+      PATIENCE,
+    );
     socket.destroy();
-    await vi.waitFor(async () => expect((await get(`report.csv?${YEAR}`)).status).toBe(200));
+    await vi.waitFor(
+      async () => expect((await get(`report.csv?${YEAR}`)).status).toBe(200),
+      PATIENCE,
+    );
   });
 });
 

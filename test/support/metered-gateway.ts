@@ -7,6 +7,7 @@ import { createGateway } from '../../src/create-gateway.js';
 import { GatewayDatabase } from '../../src/database/gateway-database.js';
 import { readGatewaySettings } from '../../src/gateway-settings.js';
 import { gatewayData } from './gateway-data.js';
+import { PATIENCE } from './patience.js';
 
 /** A gateway in this process with a schema of its own, and its rows. */
 export class MeteredGateway {
@@ -36,7 +37,7 @@ export class MeteredGateway {
     const gateway = new MeteredGateway(app, admin, schema, url);
     // The ledger makes its table, column by column, beside the boot.
     const isReady = async () => expect((await fetch(`${url}/health/startup`)).status).toBe(200);
-    await vi.waitFor(isReady, { timeout: 20_000, interval: 50 });
+    await vi.waitFor(isReady, PATIENCE);
     await gateway.forget();
     return gateway;
   }
@@ -50,7 +51,7 @@ export class MeteredGateway {
       rows = (await this.admin.query(sql)).rows;
       expect(rows.length).toBeGreaterThanOrEqual(count);
     };
-    await vi.waitFor(areThere, { timeout: 20_000, interval: 50 });
+    await vi.waitFor(areThere, PATIENCE);
     expect(rows).toHaveLength(count);
     return rows;
   }
