@@ -102,7 +102,9 @@ describe.each(['the loopback provider', 'another gateway over HTTP'])(
         if (seen === 5) break;
       }
       const [row] = await gateway.rows(1);
-      expect(row).toMatchObject({ memo: 'aborted', attributes: { counted: true } });
+      // The provider stops there and tells what it made; another server is cut off, and its text counted.
+      const attributes = name.startsWith('another') ? { counted: true } : null;
+      expect(row).toMatchObject({ memo: 'aborted', attributes });
       expect(row.prompt_tokens).toBeGreaterThanOrEqual(2_000);
       expect(row.completion_tokens).toBeGreaterThanOrEqual(seen);
       expect(row.completion_tokens).toBeLessThan(2_000);
