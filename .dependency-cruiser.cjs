@@ -18,6 +18,7 @@ const LAYERS = [
   ['files'],
   ['segments'],
   ['journal'],
+  ['tuning'],
   ['writer'],
   ['postgres'],
   ['sink', 'migrations', 'reading', 'rollup', 'partitions'],

@@ -1,6 +1,6 @@
 /**
- * Runs drawn faults for hours: `npm run soak -- journal | power | faults`. A soak that is stopped or
- * killed goes on where it was when it is started again: its progress is in `.data/soak/<name>.json`.
+ * Runs drawn faults, and drawn servers for `auto`, for hours: `npm run soak -- journal | power | auto | faults`.
+ * A soak that is stopped or killed goes on where it was when it is started again: its progress is in `.data/soak/<name>.json`.
  * A failure is kept there with its seed. The exit status is 1 if there is one, 130 if it was stopped.
  */
 import { spawn } from 'node:child_process';
@@ -33,6 +33,13 @@ const SOAKS = {
     test: () => ['libs/ledger/src/journal/journal-power.spec.ts', '-t', 'whenever the power goes'],
     env: ({ size }) => ({ LEDGER_POWER_CRASHES: size }),
   },
+  auto: {
+    wanted: { auto: 10_000 },
+    size: 500,
+    unit: 'servers',
+    test: () => ['libs/ledger/src/tuning/tune.spec.ts', '-t', 'within 10 % of the best cell'],
+    env: ({ size }) => ({ LEDGER_AUTO_DRAWS: size }),
+  },
 };
 /** Tests that draw more, or take more entries, where LEDGER_SOAK is set. */
 const FAULTS = ['test/faults', 'libs/ledger/src/ledger.journal-outage.int-spec.ts'];
@@ -50,7 +57,7 @@ const [name, ...rest] = process.argv.slice(2);
 if (name === 'faults') process.exitCode = await runFaults(rest);
 else if (Object.hasOwn(SOAKS, name)) process.exitCode = await soak(name, SOAKS[name]);
 else {
-  console.error('Usage: npm run soak -- journal | power | faults [files]');
+  console.error('Usage: npm run soak -- journal | power | auto | faults [files]');
   process.exitCode = 2;
 }
 

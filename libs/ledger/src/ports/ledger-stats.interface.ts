@@ -78,6 +78,34 @@ export interface SettingInForce {
   readonly profile?: string;
 }
 
+/** One more worker that `auto` tried under a backlog, by turns with and without it. @inline */
+export interface AutoTrial {
+  /** Workers with the one that was tried. */
+  readonly workers: number;
+  /** Entries a second with it over those without it: the median of the turns. */
+  readonly ratio: number;
+  /** Whether the worker stayed. */
+  readonly isKept: boolean;
+  /** Milliseconds since 1970 when the trial ended. */
+  readonly at: number;
+}
+
+/** The figures that `auto` has found up to now. What is not `auto` is as it was given. @inline */
+export interface AutoStats {
+  /** Entries of a batch at most. */
+  readonly batch: number;
+  /** Milliseconds that the oldest entry waits at most before its batch is due. */
+  readonly delayMs: number;
+  /** Workers; while one more is tried, those of this turn. */
+  readonly workers: number;
+  /** Why they are as they are, in words. */
+  readonly why: string;
+  /** Milliseconds since 1970 when the delay or the number of workers changed. */
+  readonly since: number;
+  /** The last trials, at most eight, oldest first. */
+  readonly tried: readonly AutoTrial[];
+}
+
 /** Counters since the start of the run; each only grows. */
 export interface LedgerCounters {
   /** Entries given to `record()`, `recordMany()` or `recordAndWait()`. */
