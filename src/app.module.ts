@@ -37,6 +37,7 @@ export class AppModule {
     const ledgerConfig = createLedgerConfig(usage, {
       defaults: {
         connection: { url: database.url },
+        profile: 'auto',
         // One that was started for it is there, so no request is answered before its tables are.
         connectAtBoot: settings.databaseUrl === undefined,
         spillDir: join(settings.dataDir, 'spill'),

@@ -21,8 +21,11 @@ export interface BenchLedger {
   readonly ledger: Ledger;
   /** Reads on the same pool as the ledger writes. */
   readonly reader: PostgresLedger['reader'];
-  /** Records so many entries as fast as they are written, and waits for the last commit. */
-  pump(rows: number): Promise<void>;
+  /**
+   * Records so many entries as fast as they are written, and waits for the last commit.
+   * @param waiting full batches that wait beside those in flight; default 2
+   */
+  pump(rows: number, waiting?: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -52,7 +55,7 @@ export async function createBenchLedger(
   return {
     ledger,
     reader,
-    pump: (rows) => pump(ledger, kind, rows),
+    pump: (rows, waiting = 2) => pump(ledger, kind, { rows, waiting }),
     close: async () => {
       await ledger.shutdown.finish();
       await ledger.sink.close();
@@ -61,15 +64,18 @@ export async function createBenchLedger(
 }
 
 /** Entries that may wait: enough that no worker ever does, few enough to stay in bounds. */
-function backlogOf(ledger: Ledger): number {
-  const { batchSize, numWorkers, bufferSize } = ledger.options;
-  const wanted = Math.max(2000, batchSize * (numWorkers + 2));
-  return Math.min(wanted, bufferSize - ENTRIES_A_TURN);
+function backlogOf(ledger: Ledger, waiting: number): number {
+  const { batchSize, capacity } = ledger.options.figures;
+  const wanted = Math.max(2000, batchSize * (ledger.writer.numWorkers + waiting));
+  return Math.min(wanted, capacity - ENTRIES_A_TURN);
 }
 
-async function pump(ledger: Ledger, kind: EntryKind, rows: number): Promise<void> {
+async function pump(
+  ledger: Ledger,
+  kind: EntryKind,
+  { rows, waiting }: { rows: number; waiting: number },
+): Promise<void> {
   const { intake, counters, writer } = ledger;
-  const backlog = backlogOf(ledger);
   const written = counters.written + rows;
   let wake = silent;
   const stopListening = writer.onFlush(() => wake());
@@ -79,7 +85,7 @@ async function pump(ledger: Ledger, kind: EntryKind, rows: number): Promise<void
       const outcome = intake.offer(makeEntry(kind, i));
       if (outcome !== 'queued') throw new Error(`void round: an entry was ${outcome}`);
     }
-    while (counters.queued - counters.written > backlog) {
+    while (counters.queued - counters.written > backlogOf(ledger, waiting)) {
       await new Promise<void>((resolve) => (wake = resolve));
     }
     // Requests come in turns of their own, not in the one that a batch's answer came in.

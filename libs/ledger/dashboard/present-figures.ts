@@ -1,5 +1,6 @@
 import type { DashboardNow, DashboardPoint } from '../src/dashboard/dashboard-frame.interface.js';
 import type { SaturationMarks } from './charts.js';
+import { showAuto } from './auto-tile.js';
 import { byId, fill, setData } from './elements.js';
 import { compact, duration, grouped, percent } from './format.js';
 import { showJournal } from './journal-tile.js';
@@ -19,6 +20,7 @@ export function showFigures(
   showForecast(now);
   showLosses(now, point);
   showJournal(now);
+  showAuto(now);
 }
 
 function rateText(perSecond: number | null): string {

@@ -1,4 +1,5 @@
 import type { DashboardHello, DashboardNow } from '../src/dashboard/dashboard-frame.interface.js';
+import { autoText, triedText } from './auto-tile.js';
 import { byId, make, setText } from './elements.js';
 import { bytesText, clockText, compact, durationText, grouped, sentence } from './format.js';
 import { journalText, notDurableText, recoveredText } from './journal-tile.js';
@@ -74,6 +75,8 @@ const FACTS: readonly (readonly [string, (now: DashboardNow) => string | undefin
   ['Journal', journalText],
   ['Recovered from earlier runs', recoveredText],
   ['Answered before durable', notDurableText],
+  ['Auto', autoText],
+  ['Workers tried', triedText],
 ];
 
 function lastFlushText({ lastFlush }: DashboardNow): string {

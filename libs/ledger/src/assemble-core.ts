@@ -58,9 +58,9 @@ export function assembleHandoff(
   clock: Clock,
   late?: RowSpill,
 ): Handoff {
-  const { bufferSize, bufferMaxBytes, maxWaiting } = options;
+  const { figures, bufferMaxBytes, maxWaiting } = options;
   const bounds = {
-    capacity: bufferSize,
+    capacity: figures.capacity,
     maxBytes: bufferMaxBytes,
     maxWaiting,
     maxWaitingBytes: bufferMaxBytes * WAITING_SHARE,

@@ -63,6 +63,10 @@ class ForeignBatches implements BatchSource {
     else accept(assignment);
   }
 
+  withdraw(accept: (assignment: Assignment | undefined) => void): void {
+    if (this.#idle.includes(accept)) accept(undefined);
+  }
+
   #takeOne(): Assignment[] {
     return this.batches.splice(0, 1).map((batch) => {
       this.head += batch.count;

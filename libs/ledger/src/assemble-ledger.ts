@@ -1,7 +1,7 @@
 import { Surroundings } from './advice/surroundings.js';
 import { assembleCore, assembleHandoff, type CoreParts, type LedgerCore } from './assemble-core.js';
 import { assembleIntake } from './assemble-intake.js';
-import { assembleWriter, channelSource } from './assemble-writer.js';
+import { assembleTuning, assembleWriter, channelSource } from './assemble-writer.js';
 import type { AwaitedIntake } from './channel/awaited-intake.js';
 import type { Handoff } from './channel/handoff.js';
 import { OpenCalls } from './channel/open-calls.js';
@@ -17,6 +17,7 @@ import type { RowSpill, SpillStore } from './ports/spill-store.interface.js';
 import type { Counters } from './stats/counters.js';
 import type { Status } from './stats/status.js';
 import type { RecoverySource } from './writer/batch-source.interface.js';
+import type { AutoTuning, ReadUtilization } from './writer/auto-tuning.js';
 import type { BatchWriter } from './writer/batch-writer.js';
 import { readStats } from './writer/read-stats.js';
 import type { ExitSpill } from './writer/exit-spill.js';
@@ -34,6 +35,8 @@ export interface LedgerParts extends CoreParts {
   readonly recovery?: (core: LedgerCore) => RecoverySource;
   /** 0 up to 1; default `Math.random`. */
   readonly random?: () => number;
+  /** Of the event loop; default: Node's own. */
+  readonly utilization?: ReadUtilization;
 }
 
 /** One ledger's parts, wired together. @internal */
@@ -49,6 +52,8 @@ export interface Ledger {
   readonly awaited: AwaitedIntake;
   readonly openCalls: OpenCalls;
   readonly writer: BatchWriter;
+  /** Undefined: no figure is `auto`. */
+  readonly auto: AutoTuning | undefined;
   readonly shutdown: Shutdown;
   readonly exit: ExitSpill;
   /** Undefined: there is no journal. */
@@ -85,10 +90,13 @@ export function assembleLedger(parts: LedgerParts): Ledger {
     journal === undefined && intake.knownUuids.isOwnUnanswered(row);
   const ends = { source, recovery, journal, sink, spills, rowSpill: handoff.late };
   const outputs = { ...ends, random, isOwnUnanswered };
-  const { writer, shutdown, exit } = assembleWriter(core, outputs);
+  const half = assembleWriter(core, outputs);
+  const { writer, shutdown, exit } = half;
+  const auto = assembleTuning(core, source, half, parts);
   const { run } = intake;
   const { settings } = options;
-  const sources = { counters, handoff, journal, writer, recovery, status, clock, run, settings };
+  const working = { handoff, journal, writer, auto, recovery };
+  const sources = { ...working, counters, status, clock, run, settings };
   const stats = (): LedgerStats => readStats(sources);
   return {
     name: table.name,
@@ -101,6 +109,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
     awaited,
     openCalls: new OpenCalls(),
     writer,
+    auto,
     shutdown,
     exit,
     recovery,

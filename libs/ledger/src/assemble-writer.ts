@@ -4,6 +4,7 @@ import type { Journal } from './journal/journal.js';
 import type { LedgerSink } from './ports/ledger-sink.interface.js';
 import type { RowSpill, SpillStore } from './ports/spill-store.interface.js';
 import type { BatchSource, RecoverySource } from './writer/batch-source.interface.js';
+import { AutoTuning, type AutoTuningParts } from './writer/auto-tuning.js';
 import { BatchWriter } from './writer/batch-writer.js';
 import { Dispatcher } from './writer/dispatcher.js';
 import { ExitSpill } from './writer/exit-spill.js';
@@ -34,6 +35,7 @@ export interface WriterParts {
 /** The half that writes entries: from the channel to the sink. @internal */
 export interface WriterHalf {
   readonly writer: BatchWriter;
+  readonly outage: Outage;
   readonly shutdown: Shutdown;
   readonly exit: ExitSpill;
 }
@@ -43,9 +45,17 @@ export function channelSource(
   { options, clock }: LedgerCore,
   handoff: Handoff,
   recovery?: RecoverySource,
-): BatchSource {
-  const { batchSize, flushMs } = options;
-  const dispatcher = new Dispatcher({ handoff, clock, batchSize, flushMs, recovery });
+): Dispatcher {
+  const { batchSize, enough, batchBytes, flushMs } = options.figures;
+  const dispatcher = new Dispatcher({
+    handoff,
+    clock,
+    batchSize,
+    enough,
+    batchBytes,
+    flushMs,
+    recovery,
+  });
   handoff.attach(dispatcher);
   return dispatcher;
 }
@@ -53,7 +63,7 @@ export function channelSource(
 /** Wires the writer half, for whatever source. */
 export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf {
   const { clock, logger, codec, counters, status, losses, keeper } = core;
-  const { numWorkers, writeTimeoutMs, shutdownTimeoutMs } = core.options;
+  const { writeTimeoutMs, shutdownTimeoutMs } = core.options;
   const { retryMinMs, retryMaxMs } = core.options;
   const { source, recovery, journal, sink, spills, rowSpill, random } = parts;
   const { isOwnUnanswered = () => false } = parts;
@@ -74,7 +84,7 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
     status,
     clock,
     logger,
-    numWorkers,
+    numWorkers: core.options.figures.numWorkers,
     writeTimeoutMs,
     retryMaxMs,
   });
@@ -103,5 +113,32 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
     losses,
     logger,
   });
-  return { writer, shutdown, exit };
+  return { writer, outage, shutdown, exit };
+}
+
+/** What keeps the figures that are `auto`; undefined: none is. */
+export function assembleTuning(
+  core: LedgerCore,
+  dispatcher: Dispatcher,
+  { writer, outage }: WriterHalf,
+  { sink, utilization }: Pick<AutoTuningParts, 'sink' | 'utilization'>,
+): AutoTuning | undefined {
+  const { clock, logger, status, counters } = core;
+  const { batchSize, flushMs, numWorkers, figures } = core.options;
+  if (![batchSize, flushMs, numWorkers].includes('auto')) return undefined;
+  return new AutoTuning({
+    clock,
+    logger,
+    status,
+    counters,
+    outage,
+    sink,
+    writer,
+    dispatcher,
+    isDelayAuto: flushMs === 'auto',
+    areWorkersAuto: numWorkers === 'auto',
+    batchSize: figures.batchSize,
+    mostWorkers: figures.mostWorkers,
+    utilization,
+  });
 }

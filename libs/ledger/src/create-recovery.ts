@@ -28,7 +28,7 @@ export function createRecovery(
         table,
         run: formatRun(run),
         target,
-        batchRows: options.batchSize,
+        batchRows: options.figures.batchSize,
         keepMs,
         maxBytes,
         server: () => question?.last ?? UNKNOWN_SERVER,

@@ -59,12 +59,12 @@ export class LedgerDatabase {
   }
 
   #makeOwn(): DataSource {
-    const { connection, numWorkers } = this.#options;
+    const { connection, figures } = this.#options;
     // Before TypeORM has them, which would say less.
     checkOptions({ ...connection, type: 'postgres' }, true);
     return open(connection!, {
       applicationName: `nestjs-ledger ${this.#name}`,
-      poolSize: numWorkers + SPARE_CONNECTIONS,
+      poolSize: figures.mostWorkers + SPARE_CONNECTIONS,
     });
   }
 

@@ -16,7 +16,7 @@ interface Surroundings {
   /** Of the application's ledgers. */
   readonly all?: LedgerLifecycle[];
   readonly name?: string;
-  readonly numWorkers?: number;
+  readonly numWorkers?: number | 'auto';
   readonly dataSource?: DataSource;
 }
 
@@ -157,6 +157,44 @@ describe('LedgerLifecycle', () => {
     for (const { boot } of [...tests, elsewhere]) await boot();
     expect(tests.map(({ ledger }) => ledger.writer.numWorkers)).toEqual(had);
     expect(elsewhere.ledger.writer.numWorkers).toBe(6);
+    const stop = tests[0]!.lifecycle.onModuleDestroy();
+    for (const { clock } of tests) await clock.turn();
+    await stop;
+  });
+
+  it.each([
+    [['auto'], [3]],
+    [
+      ['auto', 'auto'],
+      [1, 1],
+    ],
+    [
+      [8, 'auto'],
+      [5, 1],
+    ],
+    [
+      ['auto', 8],
+      [1, 5],
+    ],
+  ] as const)('leaves the application half of the pool beside %j workers', async (wanted, most) => {
+    const all: LedgerLifecycle[] = [];
+    const dataSource = new DataSource(NOWHERE);
+    const tests = wanted.map((numWorkers, index) => {
+      return bootable({ all, name: `ledger-${index}`, numWorkers, dataSource });
+    });
+    all.push(...tests.map(({ lifecycle }) => lifecycle));
+    for (const { boot } of tests) await boot();
+    const had = tests.map(({ ledger }) => ledger.auto?.mostWorkers ?? ledger.writer.numWorkers);
+    expect(had).toEqual(most);
+    for (const [index, { ledger }] of tests.entries()) {
+      if (wanted[index] === 'auto') expect(ledger.writer.numWorkers).toBe(Math.min(2, had[index]!));
+    }
+    const warned = tests
+      .flatMap(({ lines }) => lines)
+      .filter((line) => line.includes('whole pool'));
+    expect(warned).toEqual(
+      wanted.filter((each) => each !== 'auto').map(() => expect.stringContaining('using 5')),
+    );
     const stop = tests[0]!.lifecycle.onModuleDestroy();
     for (const { clock } of tests) await clock.turn();
     await stop;

@@ -133,8 +133,9 @@ export class LedgerLifecycle
   #announce(): void {
     const { logger, options, writer } = this.#parts.ledger;
     const { batchSize, flushMs, bufferSize } = options;
+    const unit = flushMs === 'auto' ? '' : ' ms';
     logger.log(
-      `started ${writer.numWorkers} workers: batch ${batchSize}, flush ${flushMs} ms, ` +
+      `started ${writer.numWorkers} workers: batch ${batchSize}, flush ${flushMs}${unit}, ` +
         `buffer ${bufferSize}`,
     );
     logger.log(`settings: ${describeSettings(options.settings)}`);
@@ -221,6 +222,7 @@ export class LedgerLifecycle
   #stopWatches(): void {
     this.#sigtermWatch?.cancel();
     this.#adviceWatch.stop();
+    this.#parts.ledger.auto?.stop();
     this.#parts.partitions?.stop();
     this.#parts.rollups?.stop();
   }

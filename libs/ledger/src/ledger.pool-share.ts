@@ -1,5 +1,6 @@
 import type { Ledger } from './assemble-ledger.js';
 import { unwiseConnections } from './config/unwise-settings.js';
+import { SPARE_CONNECTIONS } from './postgres/connection-defaults.js';
 import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
 
 /**
@@ -34,10 +35,25 @@ export class PoolShare {
   begin(others: readonly PoolShare[]): void {
     this.#hasBegun = true;
     this.#database.find(this.#findDataSource);
-    const beside = this.#workersBeside(others);
+    const sharing = this.#sharing(others);
+    const beside = workersOf(sharing);
+    this.#limitAuto(sharing.length + 1, beside);
     this.#clampWorkers(beside);
-    this.#database.spare(beside + this.#ledger.writer.numWorkers);
+    this.#database.spare(beside + this.#mostWorkers);
     this.#ledger.surroundings.poolSize = this.#database.poolSize;
+  }
+
+  /** Workers that there may be at most, now or later. */
+  get #mostWorkers(): number {
+    const { auto, writer } = this.#ledger;
+    return auto?.mostWorkers ?? writer.numWorkers;
+  }
+
+  /** Where the ledger finds the number itself, it leaves the application half, and each other ledger its share. */
+  #limitAuto(ledgers: number, beside: number): void {
+    const { poolSize, maxWorkers } = this.#database;
+    const share = Math.floor(poolSize / 2 / ledgers);
+    this.#ledger.auto?.limitToPool(Math.min(maxWorkers - beside, this.isOwn ? maxWorkers : share));
   }
 
   #clampWorkers(beside: number): void {
@@ -51,30 +67,43 @@ export class PoolShare {
         : `WARNING: ${writer.numWorkers} workers would take the application's whole pool, ` +
             `using ${most}: give the ledger a connection of its own, or a larger pool`,
     );
-    writer.numWorkers = most;
+    writer.resize(most);
   }
 
-  /** Of other ledgers on the same pool: those that have begun, and one for each that has not yet. */
-  #workersBeside(others: readonly PoolShare[]): number {
-    if (this.isOwn) return 0;
+  /** Other ledgers on the same pool. */
+  #sharing(others: readonly PoolShare[]): PoolShare[] {
+    if (this.isOwn) return [];
     const { dataSource } = this.#database;
-    return others
-      .filter((each) => each.#database.shares(dataSource, each.#findDataSource))
-      .reduce((sum, each) => sum + (each.#hasBegun ? each.#ledger.writer.numWorkers : 1), 0);
+    return others.filter((each) => each.#database.shares(dataSource, each.#findDataSource));
+  }
+
+  /** Workers that it counts as to other ledgers: those of one that has begun, else one. */
+  get reservedWorkers(): number {
+    return this.#hasBegun ? this.#mostWorkers : 1;
   }
 
   /** Compares with the server's limit; says nothing if it can't be asked. Never rejects. */
   async warnOfConnections(): Promise<void> {
-    const { writer, logger, surroundings } = this.#ledger;
+    const { writer, auto, logger, surroundings } = this.#ledger;
     if (!writer.isPrepared) return;
     try {
       const max = await this.#database.readMaxConnections();
       surroundings.maxConnections = max;
-      for (const warning of unwiseConnections(writer.numWorkers, this.#database.poolSize, max)) {
+      auto?.limitToServer(max);
+      const { poolSize } = this.#database;
+      // A pool of its own is as large as `auto` may ever need: what it opens depends on the server.
+      const opens = this.isOwn
+        ? Math.min(poolSize, this.#mostWorkers + SPARE_CONNECTIONS)
+        : poolSize;
+      for (const warning of unwiseConnections(writer.numWorkers, opens, max)) {
         logger.warn(`WARNING: ${warning}`);
       }
     } catch {
       // The workers report a database that went away again; this was only advice.
     }
   }
+}
+
+function workersOf(shares: readonly PoolShare[]): number {
+  return shares.reduce((sum, { reservedWorkers }) => sum + reservedWorkers, 0);
 }

@@ -80,7 +80,7 @@ export const CHEAP_FLUSH_MS = 10;
  * that are never busy are taken back. What was measured goes before a rule of thumb, so workers
  * above the limit that do work are left alone.
  */
-export const CONNECTIONS_PER_WORKER = 10;
+export { CONNECTIONS_PER_WORKER } from '../tuning/auto-limits.js';
 
 /**
  * Share of the event loop's time from which it is what binds: above it waits grow without a bound,

@@ -37,6 +37,46 @@ describe('adviseLedger', () => {
   });
 });
 
+describe('figures that are auto', () => {
+  const value = { value: 'auto', source: 'code' } as const;
+  const names = ['batchSize', 'flushMs', 'bufferSize', 'numWorkers'];
+  const settings = Object.fromEntries(names.map((name) => [name, value]));
+  const found = { batch: 500, delayMs: 25, workers: 1, why: '', since: 0, tried: [] };
+
+  it('are given no value by advice: what remains is memory, the server or the process', () => {
+    const load = { ...SHORT, now: { ...SHORT.now, settings, auto: found, bytes: 200_000_000 } };
+    const busy = { ...SERVER, eventLoopUtilization: 0.97 };
+    for (const environment of [SERVER, busy, { ...SERVER, targetRate: 100_000 }]) {
+      const changed = advise(load, environment).map(({ change }) => change?.setting);
+      expect(changed.length).toBeGreaterThan(0);
+      for (const name of names) expect(changed).not.toContain(name);
+    }
+    expect(advise(load)[0]!.remedy).toMatch(/^the server takes no more than 10,000 entries\/s/);
+  });
+
+  it('are left alone where the event loop is the limit, which advice says', () => {
+    const load = { ...SHORT, now: { ...SHORT.now, settings, auto: found } };
+    expect(advise(load, { ...SERVER, eventLoopUtilization: 0.97 })).toContainEqual(
+      expect.objectContaining({
+        constraint: 'event-loop',
+        change: { setting: 'instances', from: 1, to: 2 },
+      }),
+    );
+  });
+
+  it('are asked to make room by bytes in an outage', () => {
+    const away = { kind: 'connection' } as const;
+    const load: Load = {
+      ...SHORT,
+      written: 0,
+      flush: { entries: 0, ms: 0 },
+      retries: { [away.kind]: 1 },
+      now: { depth: 50_000, saturation: 1, settings, auto: found, oldestEntryAgeMs: 60_000 },
+    };
+    expect(advise(load)[0]!.change).toMatchObject({ setting: 'bufferMaxBytes', to: 536_870_912 });
+  });
+});
+
 /** The upper rate of each row of the guide's table, and the workers' time that it may take. */
 const ROWS = [
   ['low', 100],

@@ -72,10 +72,10 @@ export function rateBelowDemand(situation: Situation): Finding | undefined {
 
 /** `buffer_size >= peak_qps x burst_duration_seconds`. @internal */
 export function bufferBelowBurst(situation: Situation): Finding | undefined {
-  const { settings, peakPerSecond, environment } = situation;
+  const { settings, peakPerSecond, environment, isAuto } = situation;
   const { bufferSize } = settings;
   const needed = burstOf(situation);
-  if (situation.isOnDisk || needed <= bufferSize) return undefined;
+  if (situation.isOnDisk || isAuto.has('bufferSize') || needed <= bufferSize) return undefined;
   const peak = Math.round(peakPerSecond);
   const seconds = environment.burstSeconds ?? BURST_SECONDS;
   return {

@@ -1,4 +1,3 @@
-import type { LedgerProfileName } from '../ports/ledger-settings.interface.js';
 import { LEDGER_PROFILES } from '../config/ledger-profiles.js';
 import { LEDGER_SETTINGS } from '../config/ledger-settings.js';
 import { grouped } from '../config/setting-values.js';
@@ -11,7 +10,7 @@ import {
 import { roundUp } from './figures.js';
 
 /** Upper end of each row of the guide's table, in entries a second; above the last: shards. */
-const ROWS: readonly (readonly [LedgerProfileName, number])[] = [
+const ROWS: readonly (readonly [keyof typeof LEDGER_PROFILES, number])[] = [
   ['low', 100],
   ['medium', 1_000],
   ['high', 10_000],

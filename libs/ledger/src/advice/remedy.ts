@@ -51,7 +51,7 @@ export function writeFaster(situation: Situation): Remedy {
   if (batch !== null && situation.isAlwaysFull && window.flushMs <= CHEAP_FLUSH_MS) {
     return raise('batch', batch);
   }
-  if (numWorkers < (workerLimit ?? numWorkers + 1)) {
+  if (!situation.isAuto.has('numWorkers') && numWorkers < (workerLimit ?? numWorkers + 1)) {
     const needed = workerPerSecond > 0 ? Math.ceil(demandPerSecond / workerPerSecond) : 0;
     const to = clamp(needed, numWorkers + 1, workerLimit ?? numWorkers * LARGEST_STEP);
     return raise('workers', knob('numWorkers', numWorkers, to));
@@ -68,7 +68,8 @@ export function writeFaster(situation: Situation): Remedy {
 }
 
 /** A batch as large as pays and as its flush stays below the guide's limit; null if it can't grow. */
-export function growBatch({ settings, window }: Situation): SettingChange | null {
+export function growBatch({ settings, window, isAuto }: Situation): SettingChange | null {
+  if (isAuto.has('batchSize')) return null;
   const { batchSize, bufferSize, numWorkers } = settings;
   const factor = clamp(SLOW_FLUSH_MS / Math.max(window.flushMs, 1), 0, LARGEST_STEP);
   const most = Math.min(LARGEST_USEFUL_BATCH, bufferSize / numWorkers);
@@ -84,7 +85,7 @@ export function growBuffer(situation: Situation): Remedy {
   const { depth, inFlight, bytes } = window.last;
   // The bound that was met was not enough, whatever the formula says.
   const entries = Math.max(burstOf(situation), bufferSize * 2);
-  if (bytes / bufferMaxBytes > depth / bufferSize) {
+  if (situation.isAuto.has('bufferSize') || bytes / bufferMaxBytes > depth / bufferSize) {
     const rowBytes = bytes / Math.max(1, depth + inFlight);
     const to = roundUp(
       clamp(entries * rowBytes, bufferMaxBytes * 2, bufferMaxBytes * LARGEST_STEP),
@@ -101,7 +102,8 @@ export function burstOf({ environment, peakPerSecond, window }: Situation): numb
   return peakPerSecond * seconds;
 }
 
-function rideOutOutage({ demandPerSecond, settings, window, isOnDisk }: Situation): Remedy {
+function rideOutOutage(situation: Situation): Remedy {
+  const { demandPerSecond, settings, window, isOnDisk, isAuto } = situation;
   const { reason, oldestEntryAgeMs } = window.last;
   const why = reason === null ? '' : ` (${reason})`;
   if (isOnDisk) {
@@ -109,8 +111,9 @@ function rideOutOutage({ demandPerSecond, settings, window, isOnDisk }: Situatio
     return { constraint: 'database', remedy, change: null };
   }
   const heldFor = demandPerSecond * (oldestEntryAgeMs / 1000) * 2;
-  const to = roundUp(Math.max(heldFor, settings.bufferSize * 2));
-  const change = knob('bufferSize', settings.bufferSize, to);
+  const change = isAuto.has('bufferSize')
+    ? knob('bufferMaxBytes', settings.bufferMaxBytes, settings.bufferMaxBytes * 2)
+    : knob('bufferSize', settings.bufferSize, roundUp(Math.max(heldFor, settings.bufferSize * 2)));
   const longer = change === null ? '' : `; ${wordsOf(change)} to ride out such an outage`;
   return { constraint: 'database', remedy: `bring the server back${why}${longer}`, change };
 }
@@ -133,7 +136,7 @@ export function freeConnections(situation: Situation): Remedy {
   const needed = instances * poolSize + RESERVED_CONNECTIONS;
   const raised = roundUp(Math.max(needed, (maxConnections ?? 0) * 1.25));
   const otherwise = `raise max_connections to ${grouped(raised)}, or put PgBouncer in between`;
-  if (numWorkers > 1) {
+  if (numWorkers > 1 && !situation.isAuto.has('numWorkers')) {
     const fits =
       maxConnections === undefined
         ? numWorkers / 2

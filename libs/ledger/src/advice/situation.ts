@@ -26,6 +26,8 @@ export interface Situation {
   readonly isAlwaysFull: boolean;
   /** No write was committed, though it was tried. */
   readonly isOutage: boolean;
+  /** Settings that the ledger finds itself: advice names no value for them. */
+  readonly isAuto: ReadonlySet<LedgerKnob>;
   /** Entries that are not next are on disk: `bufferSize` is no bound, and `journalMaxBytes` is. */
   readonly isOnDisk: boolean;
 }
@@ -34,8 +36,8 @@ export interface Situation {
 export function situationOf(window: WindowFacts, environment: AdviceEnvironment): Situation {
   const { last, batches, batchCount, flushMs, entriesPerFlush, flushes } = window;
   const settings = {
-    batchSize: settingIn(window, 'batchSize'),
-    flushMs: settingIn(window, 'flushMs'),
+    batchSize: last.auto?.batch ?? settingIn(window, 'batchSize'),
+    flushMs: last.auto?.delayMs ?? settingIn(window, 'flushMs'),
     bufferSize: last.capacity,
     bufferMaxBytes: settingIn(window, 'bufferMaxBytes'),
     numWorkers: last.workers.total,
@@ -54,8 +56,14 @@ export function situationOf(window: WindowFacts, environment: AdviceEnvironment)
     poolSize: environment.poolSize ?? settings.numWorkers + SPARE_CONNECTIONS,
     isAlwaysFull: batchCount >= MIN_BATCHES && batches.full >= batchCount * ALWAYS_FULL_SHARE,
     isOutage: last.state === 'halted' || (flushes === 0 && retries > 0),
+    isAuto: autoIn(last.settings),
     isOnDisk: last.settings['overflow']?.value === 'disk' && last.journal?.state !== 'degraded',
   };
+}
+
+function autoIn(settings: WindowFacts['last']['settings']): ReadonlySet<LedgerKnob> {
+  const names = Object.keys(settings).filter((name) => settings[name]?.value === 'auto');
+  return new Set(names as LedgerKnob[]);
 }
 
 function settingIn({ last }: WindowFacts, name: 'batchSize' | 'flushMs' | 'bufferMaxBytes') {

@@ -110,12 +110,12 @@ export function batchesAlwaysFull(situation: Situation): Finding | undefined {
 
 /** Flushes over 100 ms: a large batch if the rate is good, else a slow server. */
 export function flushesSlow(situation: Situation): Finding | undefined {
-  const { window, settings, workerPerSecond } = situation;
+  const { window, settings, workerPerSecond, isAuto } = situation;
   const { flushMs, flushes, entriesPerFlush, busyShare } = window;
   if (flushes < MIN_BATCHES || flushMs <= SLOW_FLUSH_MS) return undefined;
   const isGoodRate = workerPerSecond >= GOOD_WORKER_RATE;
   // As long as entries wait for a worker, throughput goes before the time of one flush.
-  if (isGoodRate && busyShare >= SHORT_OF_TIME) return undefined;
+  if (isGoodRate && (busyShare >= SHORT_OF_TIME || isAuto.has('batchSize'))) return undefined;
   const smaller = roundDown((entriesPerFlush * SLOW_FLUSH_MS) / flushMs);
   const change = isGoodRate ? knob('batchSize', settings.batchSize, smaller) : null;
   return {
@@ -143,6 +143,8 @@ export function workersAboveLimit(situation: Situation): Finding | undefined {
   const { settings, window, workerLimit, environment, isOutage } = situation;
   const { numWorkers } = settings;
   if (workerLimit === undefined || numWorkers <= workerLimit) return undefined;
+  // A trial has shown that they write more.
+  if (situation.isAuto.has('numWorkers')) return undefined;
   // Who has nothing to write, or nobody to write to, needs no workers: that says nothing about them.
   if (isOutage || window.flushes < MIN_BATCHES) return undefined;
   const used = Math.max(window.busyWorkers, Math.ceil(window.busyShare * numWorkers));

@@ -2,6 +2,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { evidenceWords } from '../advice/evidence-words.js';
 import type { Finding } from '../advice/finding.interface.js';
 import { grouped } from '../config/setting-values.js';
+import { autoLines, INDENT } from './auto-lines.js';
 import { lookAtDashboard, type Sight } from './look-at-dashboard.js';
 import type { CommandOutput } from './command-output.js';
 import { parsePositive } from './parse-number.js';
@@ -9,8 +10,6 @@ import { parsePositive } from './parse-number.js';
 /** A dashboard that nobody looked at has no window yet, and less than five seconds say nothing. */
 const LEAST_SECONDS = 6;
 const DEFAULT_SECONDS = 15;
-
-const INDENT = ' '.repeat(10);
 
 /** What `advise` is told. @internal */
 export interface AdviseOptions {
@@ -61,11 +60,11 @@ export function addAdviseCommand(
 }
 
 function reportOf({ ledger, now, point }: Sight) {
-  const { state, health, healthReason, saturation, advice } = now;
+  const { state, health, healthReason, saturation, auto, advice } = now;
   const { queuedPerSecond, droppedPerSecond, settledPerSecond } = point;
   const rates = { queuedPerSecond, droppedPerSecond, settledPerSecond };
   const trouble = troubleOf(now);
-  return { ledger, state, health, healthReason, trouble, saturation, ...rates, advice };
+  return { ledger, state, health, healthReason, trouble, saturation, ...rates, auto, advice };
 }
 
 /** What no setting mends; null if entries are written. */
@@ -79,18 +78,18 @@ function troubleOf({ state, health, healthReason, reason, database }: Sight['now
 }
 
 function linesOf(sight: Sight): string[] {
-  const { ledger, state, health, queuedPerSecond, settledPerSecond, trouble, advice } =
+  const { ledger, state, health, queuedPerSecond, settledPerSecond, trouble, advice, auto } =
     reportOf(sight);
   const [taken, settled] = [queuedPerSecond, settledPerSecond].map((rate) =>
     grouped(Math.round(rate ?? 0)),
   );
   const head = `${ledger}: ${state}, ${health}; ${taken} entries/s in, ${settled} settled`;
-  const lines = advice.flatMap(findingLines);
+  const lines = [...autoLines(auto), ...advice.flatMap(findingLines)];
   if (trouble !== null) {
     const remedy = `${INDENT}-> \`npx nestjs-ledger doctor\` says what is wrong with it; settings can wait`;
     return [head, `FAULT   ${trouble}`, remedy, ...lines];
   }
-  return [head, ...(lines.length > 0 ? lines : ['nothing to change'])];
+  return [head, ...lines, ...(advice.length > 0 ? [] : ['nothing to change'])];
 }
 
 function findingLines({ severity, constraint, summary, remedy, evidence }: Finding): string[] {

@@ -49,7 +49,7 @@ const MARKS = { ok: 'ok     ', warning: 'warning', fault: 'FAULT  ' };
 export interface DoctorOptions extends LedgerCommandOptions {
   readonly instances: number;
   /** Undefined: as the settings say. */
-  readonly workers?: number;
+  readonly workers?: number | 'auto';
   /** The same. */
   readonly spillDir?: string;
   /** The same. */

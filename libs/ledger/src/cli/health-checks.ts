@@ -1,6 +1,7 @@
 import type { PgSession } from '../postgres/pg-session.js';
 import { SPARE_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { unwiseConnections } from '../config/unwise-settings.js';
+import { mostWorkers } from '../tuning/auto-limits.js';
 import { migrateCommand } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { entryIndexes } from '../migrations/entries-sql.js';
@@ -102,7 +103,8 @@ export async function checkIndexes(
 /** What an instance is going to be like. @internal */
 export interface PlannedFleet {
   readonly instances: number;
-  readonly workers: number;
+  /** `auto`: those that there may be at most. */
+  readonly workers: number | 'auto';
 }
 
 interface Limits {
@@ -115,7 +117,7 @@ interface Limits {
 /** Whether the server has a connection for every worker of every instance. @internal */
 export async function checkConnections(
   session: PgSession,
-  { instances, workers }: PlannedFleet,
+  { instances, workers: wished }: PlannedFleet,
 ): Promise<Diagnosis[]> {
   const [found] = await session.rows<Record<keyof Limits, string>>(`SELECT
     current_setting('max_connections')::int AS most,
@@ -130,6 +132,7 @@ export async function checkConnections(
     role: Number(found!.role),
     others: Number(found!.others),
   };
+  const workers = wished === 'auto' ? mostWorkers(limits.most) : wished;
   const pool = workers + SPARE_CONNECTIONS;
   const wanted = instances * pool;
   const takes = limits.most - limits.reserved;
@@ -145,7 +148,8 @@ export async function checkConnections(
     const text = `${sum} and ${limits.others} of others now are more than there are (${limit})`;
     return [warning('connections', text, remedy)];
   }
-  const unwise = unwiseConnections(workers * instances, pool, limits.most);
+  // More than they need now they open only where the server is seen to write more by it.
+  const unwise = wished === 'auto' ? [] : unwiseConnections(workers * instances, pool, limits.most);
   if (unwise.length > 0) {
     const text = `${workers * instances} workers are above a tenth of max_connections (${limits.most})`;
     return [

@@ -8,7 +8,7 @@ import { isLedgerError } from '../errors/is-ledger-error.js';
 
 /** Settings of an application that commands need. @internal */
 export interface SettingsInForce {
-  readonly numWorkers: number;
+  readonly numWorkers: number | 'auto';
   readonly bufferMaxBytes: number;
   readonly spillDir: string;
   /** Undefined: there is no journal. */

@@ -57,7 +57,7 @@ export function checkOverflow(inForce: ReadonlyMap<SettingOption, SourcedValue>)
 type Numeric = SourcedValue & { readonly value: number };
 
 function isKept(option: SettingOption, found: SourcedValue | undefined): found is Numeric {
-  return found !== undefined && keepsRule(settingOf(option), found.value);
+  return typeof found?.value === 'number' && keepsRule(settingOf(option), found.value);
 }
 
 function named(option: SettingOption, { name, value, source, profile }: Numeric): string {

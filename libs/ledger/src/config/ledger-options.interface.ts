@@ -8,6 +8,7 @@ import type {
 import type { LedgerSink } from '../ports/ledger-sink.interface.js';
 import type { LedgerState, SettingInForce } from '../ports/ledger-stats.interface.js';
 import type { UsageReading } from '../ports/usage-reading.interface.js';
+import type { StartingFigures } from './starting-figures.js';
 
 type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
@@ -16,7 +17,7 @@ export type LedgerConnectionOptions = Omit<PostgresOptions, 'type'> & { type?: '
 
 /** What `forRoot` and a `useFactory` take: settings, and what only code can give. @publicApi */
 export interface LedgerOptions extends LedgerSettings {
-  /** A connection of the ledger's own: pool of `numWorkers + 2`. */
+  /** A connection of the ledger's own: pool of `numWorkers + 2`, 18 with `auto`, opened as they are needed. */
   connection?: LedgerConnectionOptions;
   /** An initialised DataSource to write through. */
   dataSource?: DataSource;
@@ -71,6 +72,8 @@ export type ResolvedLedgerOptions = Readonly<
     retention: LedgerRetention | undefined;
     onLoss: LedgerOptions['onLoss'];
     onState: LedgerOptions['onState'];
+    /** The numbers to start with, whatever is `auto`. */
+    figures: StartingFigures;
     /** Value and source of each setting, for `stats()` and the settings line. */
     settings: Readonly<Record<string, SettingInForce>>;
     /** Legal but unwise values, and unknown names; each a sentence for one warning at start. */

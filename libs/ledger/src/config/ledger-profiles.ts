@@ -6,9 +6,12 @@ import type { LedgerProfileName, LedgerSettings } from '../ports/ledger-settings
  * @publicApi
  */
 export type LedgerProfile = Readonly<
-  Required<Pick<LedgerSettings, 'batchSize' | 'flushMs' | 'bufferSize' | 'numWorkers'>> &
+  Record<'batchSize' | 'flushMs' | 'bufferSize' | 'numWorkers', number> &
     Pick<LedgerSettings, 'bufferMaxBytes'>
 >;
+
+/** The settings that a profile sets, each of which may be `auto`. @internal */
+export type TunedSetting = Exclude<keyof LedgerProfile, 'bufferMaxBytes'>;
 
 function profile(
   batchSize: number,
@@ -28,18 +31,39 @@ function profile(
  *
  * @publicApi
  */
-export const LEDGER_PROFILES: Readonly<Record<LedgerProfileName, LedgerProfile>> = Object.freeze({
-  low: profile(50, 2000, 5_000, 1),
-  medium: profile(100, 1000, 10_000, 2),
-  high: profile(500, 500, 50_000, 5),
-  'very-high': profile(2_000, 200, 200_000, 10),
-  ultra: Object.freeze({
-    ...profile(10_000, 100, 1_000_000, 50),
-    bufferMaxBytes: 1_073_741_824,
-  }),
+export const LEDGER_PROFILES: Readonly<Record<Exclude<LedgerProfileName, 'auto'>, LedgerProfile>> =
+  Object.freeze({
+    low: profile(50, 2000, 5_000, 1),
+    medium: profile(100, 1000, 10_000, 2),
+    high: profile(500, 500, 50_000, 5),
+    'very-high': profile(2_000, 200, 200_000, 10),
+    ultra: Object.freeze({
+      ...profile(10_000, 100, 1_000_000, 50),
+      bufferMaxBytes: 1_073_741_824,
+    }),
+  });
+
+/** What profile `auto` sets. @internal */
+export const AUTO_PROFILE: Readonly<Record<TunedSetting, 'auto'>> = Object.freeze({
+  batchSize: 'auto',
+  flushMs: 'auto',
+  bufferSize: 'auto',
+  numWorkers: 'auto',
 });
+
+const PROFILES = Object.freeze({ auto: AUTO_PROFILE, ...LEDGER_PROFILES });
+
+/** In the order of the documents. @internal */
+export const PROFILE_NAMES = Object.freeze(Object.keys(PROFILES)) as readonly LedgerProfileName[];
+
+/** What a profile sets. @internal */
+export function profileOf(
+  name: LedgerProfileName,
+): Partial<Record<keyof LedgerProfile, number | 'auto'>> {
+  return PROFILES[name];
+}
 
 /** True for the name of a profile, whatever else is given. @internal */
 export function isProfileName(value: unknown): value is LedgerProfileName {
-  return typeof value === 'string' && Object.hasOwn(LEDGER_PROFILES, value);
+  return typeof value === 'string' && Object.hasOwn(PROFILES, value);
 }

@@ -186,7 +186,7 @@ describe('the settings table', () => {
     const lines = renderSettingsTable().trimEnd().split('\n');
     expect(lines).toHaveLength(SETTING_OPTIONS.length + 2);
     expect(lines).toContain(
-      '| `flushMs` | `LEDGER_ASYNC_FLUSH_MS` | 1,000 | a whole number from 1 to 3,600,000 ' +
+      '| `flushMs` | `LEDGER_ASYNC_FLUSH_MS` | 1,000 | a whole number from 1 to 3,600,000, or auto ' +
         `| ${settingOf('flushMs').about} |`,
     );
   });
@@ -210,7 +210,7 @@ describe('numbers written as text', () => {
         {
           name: 'LEDGER_ASYNC_BUFFER_SIZE',
           value: text.trim() === '' ? expect.stringMatching(/^""$|^ $/) : text,
-          rule: 'must be a whole number from 1 to 10,000,000',
+          rule: 'must be a whole number from 1 to 10,000,000, or auto',
           source: 'environment',
         },
       ]);
@@ -230,6 +230,47 @@ describe('numbers written as text', () => {
   });
 });
 
+describe('auto', () => {
+  it.each([
+    ['LEDGER_ASYNC_BATCH_SIZE', 'batchSize'],
+    ['LEDGER_ASYNC_FLUSH_MS', 'flushMs'],
+    ['LEDGER_ASYNC_BUFFER_SIZE', 'bufferSize'],
+    ['LEDGER_ASYNC_NUM_WORKERS', 'numWorkers'],
+  ] as const)('is taken by %s, with spaces around it, and alone', (name, option) => {
+    expect(fromEnvironment(name, ' auto ')[option]).toBe('auto');
+    for (const wrong of ['Auto', 'automatic', 'auto 5', '']) {
+      expect(faultsOf(() => fromEnvironment(name, wrong))).toMatchObject([
+        { name, rule: expect.stringMatching(/^must be a whole number from .*, or auto$/) },
+      ]);
+    }
+  });
+
+  it.each(['LEDGER_ASYNC_BUFFER_MAX_BYTES', 'LEDGER_ASYNC_RETRY_MIN_MS'])(
+    'is refused by %s, which nothing finds',
+    (name) => {
+      expect(faultsOf(() => fromEnvironment(name, 'auto'))).toHaveLength(1);
+    },
+  );
+
+  it('begins with one worker on one core, and fits its batches into a buffer that was given', () => {
+    const { figures } = resolveLedgerOptions({ profile: 'auto', bufferSize: 900 }, 1);
+    expect(figures).toMatchObject({ batchSize: 300, enough: 300, numWorkers: 1, capacity: 900 });
+    const fixed = resolveLedgerOptions({ batchSize: 'auto', numWorkers: 8 }, 8);
+    expect(fixed.figures).toMatchObject({
+      batchSize: 1_000,
+      enough: 1_000,
+      numWorkers: 8,
+      mostWorkers: 8,
+    });
+    expect(fixed.warnings).toEqual([]);
+  });
+
+  it('contradicts no bound of a figure that was given', () => {
+    const options = { batchSize: 100_000, bufferSize: 'auto' } as const;
+    expect(resolveLedgerOptions(options, 4).figures.capacity).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
 describe('profiles', () => {
   it("carry exactly the guide's figures", () => {
     expect(LEDGER_PROFILES).toEqual({
@@ -245,6 +286,27 @@ describe('profiles', () => {
         bufferMaxBytes: 2 ** 30,
       },
     });
+  });
+
+  it('set all four figures to auto, a figure by name first', () => {
+    const auto = { batchSize: 'auto', flushMs: 'auto', bufferSize: 'auto', numWorkers: 'auto' };
+    expect(fromEnvironment('LEDGER_ASYNC_PROFILE', 'auto')).toMatchObject(auto);
+    const resolved = resolveLedgerOptions({ profile: 'auto', flushMs: 40 }, 4);
+    expect(resolved).toMatchObject({ ...auto, flushMs: 40 });
+    expect(resolved.settings).toMatchObject({
+      batchSize: { value: 'auto', source: 'code', profile: 'auto' },
+      flushMs: { value: 40, source: 'code' },
+    });
+    expect(resolved.figures).toEqual({
+      batchSize: 10_000,
+      enough: 1_500,
+      batchBytes: 2 ** 26,
+      flushMs: 40,
+      capacity: Number.POSITIVE_INFINITY,
+      numWorkers: 2,
+      mostWorkers: 16,
+    });
+    expect(resolved.warnings).toEqual([]);
   });
 
   it('are frozen', () => {

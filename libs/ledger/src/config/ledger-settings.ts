@@ -1,12 +1,17 @@
 import type { LedgerSettings } from '../ports/ledger-settings.interface.js';
-import { LEDGER_PROFILES } from './ledger-profiles.js';
+import { PROFILE_NAMES } from './ledger-profiles.js';
 
 /** Name of a setting as code writes it. @internal */
 export type SettingOption = keyof LedgerSettings;
 
 /** What a value must be; each kind is checked alike whatever source gave it. @internal */
 export type SettingKind =
-  | { readonly kind: 'integer'; readonly min: number; readonly max: number }
+  | {
+      readonly kind: 'integer';
+      readonly min: number;
+      readonly max: number;
+      readonly orAuto?: true;
+    }
   | { readonly kind: 'fraction' }
   | { readonly kind: 'choice'; readonly choices: readonly string[]; readonly orStore?: true }
   | { readonly kind: 'path' };
@@ -32,31 +37,32 @@ const MINUTES_10 = 600_000;
 export const LEDGER_SETTINGS = Object.freeze({
   profile: {
     kind: 'choice',
-    choices: Object.keys(LEDGER_PROFILES),
+    choices: PROFILE_NAMES,
     default: undefined,
-    about: 'figures for a rate of requests, see the profiles',
+    about:
+      'figures that the ledger finds itself, or those for a rate of requests, see the profiles',
     source: 'tuning guide, recommended configurations',
   },
   batchSize: {
-    ...integer(1, 100_000),
+    ...integerOrAuto(1, 100_000),
     default: 100,
     about: 'entries in a batch at most; not above `bufferSize`, and never more than 16 MiB',
     source: 'tuning guide, parameter 1; upper end: contract',
   },
   flushMs: {
-    ...integer(1, 3_600_000),
+    ...integerOrAuto(1, 3_600_000),
     default: 1_000,
     about: 'ms that the oldest entry waits at most before its batch is due',
     source: 'tuning guide, parameter 2; upper end: one hour',
   },
   bufferSize: {
-    ...integer(1, 10_000_000),
+    ...integerOrAuto(1, 10_000_000),
     default: 10_000,
     about: 'entries that the channel holds at most',
     source: 'tuning guide, parameter 3; upper end: ten times the ultra profile',
   },
   numWorkers: {
-    ...integer(1, 256),
+    ...integerOrAuto(1, 256),
     default: 1,
     about: 'batches written at once, each on a connection of its own',
     source: 'tuning guide, parameter 4; upper end: five times the ultra profile',
@@ -205,6 +211,10 @@ export const SETTING_OPTIONS = Object.freeze(
 /** The row of one setting. @internal */
 export function settingOf(option: SettingOption): LedgerSetting {
   return LEDGER_SETTINGS[option];
+}
+
+function integerOrAuto<Min extends number, Max extends number>(min: Min, max: Max) {
+  return { ...integer(min, max), orAuto: true } as const;
 }
 
 function integer<Min extends number, Max extends number>(min: Min, max: Max) {

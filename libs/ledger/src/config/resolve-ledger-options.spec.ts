@@ -40,10 +40,10 @@ describe('faults', () => {
       [
         'ledger options: 8 faults',
         '  - LEDGER_ASYNC_BATCH_SIZE = 12abc (environment): ' +
-          'must be a whole number from 1 to 100,000',
+          'must be a whole number from 1 to 100,000, or auto',
         '  - LEDGER_ASYNC_FLUSH_MS = 9999999 (environment): ' +
-          'must be a whole number from 1 to 3,600,000',
-        '  - flushMs = 0 (code): must be a whole number from 1 to 3,600,000',
+          'must be a whole number from 1 to 3,600,000, or auto',
+        '  - flushMs = 0 (code): must be a whole number from 1 to 3,600,000, or auto',
         '  - overflow = "spill" (code): must be one of drop, block, disk',
         '  - maxWaiting = 2.5 (code): must be a whole number from 0 to 1,000,000',
         '  - LEDGER_ASYNC_SPILL_DIR = "" (environment): must be the path of a directory',

@@ -14,6 +14,7 @@ import type { SettingOption } from './ledger-settings.js';
 import { codeLayer, mergeLayers, withDefaults } from './settings-layer.js';
 import type { PlacedFault, SettingsLayer, SourcedValue } from './settings-layer.js';
 import { showValue } from './show-value.js';
+import { startingFigures } from './starting-figures.js';
 import { unwiseSettings } from './unwise-settings.js';
 
 /**
@@ -108,8 +109,10 @@ function freeze(
   const values = Object.fromEntries(
     SETTING_OPTIONS.map((option) => [option, inForce.get(option)?.value]),
   ) as Pick<ResolvedLedgerOptions, SettingOption>;
+  const figures = startingFigures(values, cores);
   return Object.freeze({
     ...values,
+    figures,
     connection: options.connection && Object.freeze({ ...options.connection }),
     dataSource: options.dataSource,
     sink: options.sink,
@@ -124,7 +127,7 @@ function freeze(
     settings: Object.freeze(
       Object.fromEntries([...inForce].map(([option, found]) => [option, settingInForce(found)])),
     ),
-    warnings: Object.freeze([...warnings, ...unwiseSettings(values, cores)]),
+    warnings: Object.freeze([...warnings, ...unwiseSettings(figures, cores)]),
   });
 }
 

@@ -21,7 +21,10 @@ export function parseSetting(setting: LedgerSetting, text: string): string | num
 export function keepsRule(setting: LedgerSetting, value: unknown): boolean {
   switch (setting.kind) {
     case 'integer':
-      return Number.isInteger(value) && isWithin(value as number, setting.min, setting.max);
+      return (
+        (setting.orAuto === true && value === 'auto') ||
+        (Number.isInteger(value) && isWithin(value as number, setting.min, setting.max))
+      );
     case 'fraction':
       return typeof value === 'number' && value > 0 && value <= 1;
     case 'choice':
@@ -38,7 +41,10 @@ export function keepsRule(setting: LedgerSetting, value: unknown): boolean {
 export function ruleOf(setting: LedgerSetting): string {
   switch (setting.kind) {
     case 'integer':
-      return `must be a whole number from ${grouped(setting.min)} to ${grouped(setting.max)}`;
+      return (
+        `must be a whole number from ${grouped(setting.min)} to ${grouped(setting.max)}` +
+        (setting.orAuto ? ', or auto' : '')
+      );
     case 'fraction':
       return 'must be a number above 0 and at most 1';
     case 'choice':

@@ -1,6 +1,6 @@
 import type { OptionsFault, SettingSource } from '../errors/ledger-options.error.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
-import { isProfileName, LEDGER_PROFILES } from './ledger-profiles.js';
+import { isProfileName, profileOf } from './ledger-profiles.js';
 import { SETTING_OPTIONS, settingOf } from './ledger-settings.js';
 import type { SettingOption } from './ledger-settings.js';
 import { showValue } from './show-value.js';
@@ -78,7 +78,7 @@ export function mergeLayers(
 function figureOf(layer: SettingsLayer, option: SettingOption): SourcedValue | undefined {
   const given = layer.given.get('profile');
   if (given === undefined || !isProfileName(given.value)) return undefined;
-  const figures: Partial<Record<SettingOption, number>> = LEDGER_PROFILES[given.value];
+  const figures: Partial<Record<SettingOption, number | 'auto'>> = profileOf(given.value);
   const value = figures[option];
   if (value === undefined) return undefined;
   const shown = `${value} (profile ${given.value})`;

@@ -4,7 +4,8 @@ import { grouped } from './setting-values.js';
 /** The settings that sense depends on. @internal */
 export interface WorkerSettings {
   readonly batchSize: number;
-  readonly bufferSize: number;
+  /** Infinite: only bytes are a bound. */
+  readonly capacity: number;
   readonly numWorkers: number;
 }
 
@@ -18,7 +19,7 @@ export interface WorkerSettings {
  * @internal
  */
 export function unwiseSettings(settings: WorkerSettings, cores: number): string[] {
-  const { batchSize, bufferSize, numWorkers } = settings;
+  const { batchSize, capacity, numWorkers } = settings;
   const warnings: string[] = [];
   if (numWorkers > cores) {
     warnings.push(
@@ -26,9 +27,9 @@ export function unwiseSettings(settings: WorkerSettings, cores: number): string[
         'min(cores, max_connections / 10) is enough.',
     );
   }
-  if (bufferSize < batchSize * numWorkers) {
+  if (capacity < batchSize * numWorkers) {
     warnings.push(
-      `bufferSize ${grouped(bufferSize)} is below batchSize x numWorkers ` +
+      `bufferSize ${grouped(capacity)} is below batchSize x numWorkers ` +
         `(${grouped(batchSize * numWorkers)}): not all workers can have a full batch.`,
     );
   }

@@ -65,6 +65,18 @@ const dataOf = <T>(event: MessageEvent | undefined): T => JSON.parse(event?.data
 const typesOf = ({ events }: Viewer): (string | undefined)[] => events.map(({ type }) => type);
 
 describe('DashboardFeed', () => {
+  it('shows what auto has found, and how full its batches were', async () => {
+    const under = await feedUnderTest({ profile: 'auto' });
+    const viewer = look(under);
+    for (let i = 0; i < 2_500; i++) under.ledger.intake.offer({ userId: 1 });
+    await under.clock.advance(2 * SAMPLE_MS);
+    const frame = viewer.events.findLast(({ type }) => type === 'frame');
+    const { now } = dataOf<DashboardFrame>(frame);
+    expect(now.auto).toMatchObject({ batch: 10_000, workers: under.ledger.writer.numWorkers });
+    expect(now.recent).toMatchObject({ batches: 1, fill: 0.25 });
+    viewer.leave();
+  });
+
   it('does not look at the ledger, and has no timer, until somebody looks', async () => {
     const under = await feedUnderTest();
     const timers = under.clock.pendingTimers;

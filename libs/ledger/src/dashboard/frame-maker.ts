@@ -55,7 +55,7 @@ export class FrameMaker {
     this.#looks = this.#looks.filter((each) => elapsed - each.elapsed <= 2 * RECENT_SPAN_MS);
     const due = long === undefined ? NONE : sinceThen(stats.batches, long.stats.batches);
     const { settings, ...figures } = stats;
-    const batchSize = Number(settings['batchSize']?.value ?? 1);
+    const batchSize = stats.auto?.batch ?? Number(settings['batchSize']?.value ?? 1);
     const recent = this.#flushes.take(elapsed, batchSize, due);
     const now: DashboardNow = {
       ...figures,

@@ -39,6 +39,7 @@ const STATS: LedgerStats = {
   oldestEntryAgeMs: 12,
   workers: { total: 2, busy: 1 },
   lastFlush: null,
+  auto: null,
   journal: null,
   ...new WriteTally().snapshot(),
   run: '00c0ffee',

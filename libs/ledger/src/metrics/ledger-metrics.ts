@@ -168,6 +168,15 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     ],
   },
   {
+    name: 'ledger_auto_delay_seconds',
+    instrument: 'ledger.auto.delay',
+    unit: 's',
+    kind: 'gauge',
+    aggregator: 'max',
+    help: 'Longest wait of an entry for its batch, as auto has found it; absent where nothing is auto',
+    read: ({ auto }) => (auto === null ? [] : [[auto.delayMs / 1000]]),
+  },
+  {
     name: 'ledger_retries_total',
     instrument: 'ledger.retries',
     unit: '{attempt}',

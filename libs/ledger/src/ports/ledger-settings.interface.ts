@@ -1,7 +1,12 @@
 import type { LedgerDeadLetterStore } from './dead-letter-store.interface.js';
 
-/** Rows of the guide's table, by requests a second. @publicApi */
-export type LedgerProfileName = 'low' | 'medium' | 'high' | 'very-high' | 'ultra';
+/**
+ * `auto`: the ledger measures, and finds its own figures at any rate. The others are rows of the guide's table, by
+ * requests a second.
+ *
+ * @publicApi
+ */
+export type LedgerProfileName = 'auto' | 'low' | 'medium' | 'high' | 'very-high' | 'ultra';
 
 /** How batches are written: binary COPY, or INSERT … SELECT FROM unnest. @inline */
 export type WriteStrategy = 'copy' | 'insert';
@@ -43,19 +48,32 @@ export interface LossReport {
 
 /** Settings that the environment and an INI file can give too. @publicApi */
 export interface LedgerSettings {
-  /** The figures of a rate of requests, for what is not given by name. Default: none. */
+  /**
+   * Figures for what is not given by name: `auto` sets `batchSize`, `flushMs`, `bufferSize` and `numWorkers` to
+   * `auto`, the others to those of a rate of requests. Default: none.
+   */
   profile?: LedgerProfileName;
-  /** Entries of a batch at most, 1 to 100,000; default 100. No batch is above 16 MiB. */
-  batchSize?: number;
-  /** Ms that the oldest entry waits at most, 1 to 3,600,000; default 1000. */
-  flushMs?: number;
+  /**
+   * Entries of a batch at most, 1 to 100,000; default 100. No batch is above 16 MiB. `auto`: what waits,
+   * due from 1,500 entries on, at most 10,000, a quarter of `bufferSize` and a quarter of `bufferMaxBytes`.
+   */
+  batchSize?: number | 'auto';
+  /**
+   * Ms that the oldest entry waits at most, 1 to 3,600,000; default 1000. `auto`: nine times the fixed part of a
+   * flush as it was measured, 25 to 1,000 ms; up to 100 ms where fewer than 10,000 entries a second come.
+   */
+  flushMs?: number | 'auto';
   /**
    * Entries that the channel holds at most, 1 to 10,000,000; default 10,000. With `overflow: 'disk'` it bounds only
-   * entries that are not on disk, while the journal can't be written.
+   * entries that are not on disk, while the journal can't be written. `auto`: only `bufferMaxBytes` is a bound.
    */
-  bufferSize?: number;
-  /** Batches written at once, each on its own connection, 1 to 256; default 1. */
-  numWorkers?: number;
+  bufferSize?: number | 'auto';
+  /**
+   * Batches written at once, each on its own connection, 1 to 256; default 1. `auto`: two (one on a single core), and
+   * more where a trial under a backlog shows that they write more: at most 16, a tenth of the server's
+   * `max_connections`, and half of the application's pool.
+   */
+  numWorkers?: number | 'auto';
   /** Bytes of memory for waiting rows at most, 1 MiB to 8 GiB; default 256 MiB. */
   bufferMaxBytes?: number;
   /** Default `copy`; `insert` where the server takes no COPY. */

@@ -197,7 +197,10 @@ export interface LedgerStats extends LedgerCounters, WriteCounts {
   readonly depth: number;
   /** Entries taken by a worker and not yet settled. */
   readonly inFlight: number;
-  /** Entries that the channel may hold: `bufferSize`. With `overflow: 'disk'` it may hold more. */
+  /**
+   * Entries that the channel may hold: `bufferSize`. With `overflow: 'disk'` it may hold more. With `auto` an
+   * estimate: entries of the present mean size that fit into `bufferMaxBytes`.
+   */
   readonly capacity: number;
   /** Encoded bytes of all entries in the channel and in flight. */
   readonly bytes: number;
@@ -210,6 +213,8 @@ export interface LedgerStats extends LedgerCounters, WriteCounts {
   readonly oldestEntryAgeMs: number;
   readonly workers: { readonly total: number; readonly busy: number };
   readonly lastFlush: LastFlush | null;
+  /** Null unless `batchSize`, `flushMs` or `numWorkers` is `auto`. */
+  readonly auto: AutoStats | null;
   /** Null without a journal. */
   readonly journal: JournalStats | null;
   /** This run's random id, eight hex digits; it is in every uuid the run makes. */

@@ -83,6 +83,8 @@ export interface BatchSource {
    * the source is stopped
    */
   next(accept: (assignment: Assignment | undefined) => void): void;
+  /** Takes back what was asked by `next`: calls `accept` with undefined, unless it was called already. */
+  withdraw(accept: (assignment: Assignment | undefined) => void): void;
   /** Rows of an assignment have their final fate; called once for each row. */
   settle(batch: Batch): void;
   /** Whether rows may be in the table by another process's doing; default: no. Asked before each attempt. */

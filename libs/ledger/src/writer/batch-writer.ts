@@ -59,32 +59,39 @@ export interface BatchWriterParts {
  */
 export class BatchWriter {
   lastFlush: LastFlush | null = null;
-  /** Workers that there are, or will be; may be set until `start`. */
-  numWorkers: number;
+  /** Workers that there are, or will be. */
+  get numWorkers(): number {
+    return this.#numWorkers;
+  }
+
   /** Whether the sink was ready once. */
   isPrepared = false;
   /** Batches, flushes and retries up to now. */
   readonly tally = new WriteTally();
   readonly #parts: BatchWriterParts;
+  /** Those that retire are among them until their batch is settled. */
   readonly #workers: Worker[] = [];
+  readonly #onStarted: (() => void)[] = [];
+  #peakBusy = 0;
   readonly #connections: ConnectionLimit;
   readonly #trouble: TroubleReporter;
   readonly #settled: SettledLine;
   readonly #held: HeldRows;
   readonly #attempts: AttemptParts;
   readonly #listeners = new Set<FlushListener>();
+  #numWorkers: number;
   #progressAt: number;
   #deadline = Number.POSITIVE_INFINITY;
   #isAbandoned = false;
   readonly #stop = new AbortController();
-  #running: Promise<void>[] = [];
+  readonly #running = new Set<Promise<void>>();
   /** Deliveries that were ended, whose rows are to be taken back. */
   #ended: readonly Delivery[] = [];
 
   constructor(parts: BatchWriterParts) {
     this.#parts = parts;
     const { clock, status, logger } = parts;
-    this.numWorkers = parts.numWorkers;
+    this.#numWorkers = parts.numWorkers;
     this.#progressAt = clock.monotonic();
     this.#connections = new ConnectionLimit({
       clock,
@@ -149,6 +156,7 @@ export class BatchWriter {
     const onAssigned = (due: DueReason): void => {
       this.#progressAt = clock.monotonic();
       this.tally.noteBatch(due);
+      this.#peakBusy = Math.max(this.#peakBusy, this.busyWorkers + 1);
     };
     return new Worker(index, { source, delivery, clock, logger, onAssigned, onWritten, onDone });
   }
@@ -227,9 +235,60 @@ export class BatchWriter {
     this.#progressAt = this.#parts.clock.monotonic();
     outage.reached();
     this.#trouble.reached();
-    for (let i = 0; i < this.numWorkers; i++) this.#workers.push(this.#worker(i));
-    this.#running = this.#workers.map((worker) => worker.run());
+    this.#match();
     this.#parts.recovery?.start();
+    for (const callback of this.#onStarted.splice(0)) callback();
+  }
+
+  /** Calls back once, when the workers work; must not throw. */
+  whenStarted(callback: () => void): void {
+    this.#onStarted.push(callback);
+  }
+
+  /**
+   * Changes the number of workers, before the start or later. New ones begin at once; those that are too
+   * many take no further batch and end when theirs is settled.
+   *
+   * @param numWorkers at least 1
+   */
+  resize(numWorkers: number): void {
+    this.#numWorkers = numWorkers;
+    if (this.isPrepared && !this.#isAbandoned) this.#match();
+  }
+
+  /** Starts or retires workers until there are as many as there should be. */
+  #match(): void {
+    const working = this.#workers.filter(({ isRetired }) => !isRetired);
+    for (const worker of working.slice(this.#numWorkers)) worker.retire();
+    for (let missing = this.#numWorkers - working.length; missing > 0; missing--) this.#addWorker();
+  }
+
+  /** One that retires and is not gone yet goes on: no more connections are in use than there are workers. */
+  #addWorker(): void {
+    const retiring = this.#workers.find(
+      ({ isRetired, delivery }) => isRetired && delivery !== undefined,
+    );
+    if (retiring !== undefined) return retiring.stay();
+    const worker = this.#worker(this.#freeIndex());
+    this.#workers.push(worker);
+    const run = worker.run().then(() => {
+      this.#running.delete(run);
+      if (!this.#isAbandoned) this.#workers.splice(this.#workers.indexOf(worker), 1);
+    });
+    this.#running.add(run);
+  }
+
+  #freeIndex(): number {
+    let index = 0;
+    while (this.#workers.some((worker) => worker.index === index)) index++;
+    return index;
+  }
+
+  /** Workers that had a batch in flight at once, at most, since this was asked last. */
+  takePeakBusy(): number {
+    const peak = Math.max(this.#peakBusy, this.busyWorkers);
+    this.#peakBusy = 0;
+    return peak;
   }
 
   /**

@@ -12,7 +12,13 @@ import type { Assignment, BatchSource, RecoverySource } from './batch-source.int
 export interface DispatcherParts {
   readonly handoff: Handoff;
   readonly clock: Clock;
+  /** Entries of a batch at most. */
   readonly batchSize: number;
+  /** A batch is due when so many entries wait; default, and at most: `batchSize`. */
+  readonly enough?: number;
+  /** A batch is due when so many bytes wait; default: 16 MiB, which is also the most. */
+  readonly batchBytes?: number | undefined;
+  /** To begin with. */
   readonly flushMs: number;
   /** Rows of earlier runs; undefined: there is no journal. */
   readonly recovery?: RecoverySource | undefined;
@@ -39,20 +45,25 @@ export class Dispatcher implements BatchSource, QueueListener {
   /** Entries before this position are due because a flush waits for them. */
   #flushPosition = 0;
   #onUnreadable: (assignment: Assignment) => void = () => undefined;
+  #flushMs: number;
+  readonly #enough: number;
+  readonly #batchBytes: number;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    this.#flushMs = parts.flushMs;
+    this.#enough = parts.enough ?? parts.batchSize;
+    this.#batchBytes = Math.min(MAX_BATCH_BYTES, parts.batchBytes ?? MAX_BATCH_BYTES);
     parts.recovery?.whenReady(() => this.#schedule());
     parts.handoff.whenLoaded(() => this.#schedule());
   }
 
   /** Looks whether something became due; called for each entry, so it costs next to nothing. */
   noteQueued(): void {
-    const { handoff, batchSize } = this.#parts;
-    const { channel, commits } = handoff;
+    const { channel, commits } = this.#parts.handoff;
     if (
-      channel.depth >= batchSize ||
-      channel.waitingBytes >= MAX_BATCH_BYTES ||
+      channel.depth >= this.#enough ||
+      channel.waitingBytes >= this.#batchBytes ||
       commits.hasWaiting ||
       this.#isDraining
     ) {
@@ -77,10 +88,29 @@ export class Dispatcher implements BatchSource, QueueListener {
   }
 
   get dueAt(): number | undefined {
-    const { handoff, flushMs } = this.#parts;
-    const { inFlight, oldestAt } = handoff.channel;
+    const { inFlight, oldestAt } = this.#parts.handoff.channel;
     if (inFlight > 0) return 0;
-    return oldestAt === undefined ? undefined : oldestAt + flushMs;
+    return oldestAt === undefined ? undefined : oldestAt + this.#flushMs;
+  }
+
+  /** Ms that the oldest entry waits at most; may be changed at any time. */
+  get flushMs(): number {
+    return this.#flushMs;
+  }
+
+  set flushMs(flushMs: number) {
+    if (flushMs === this.#flushMs) return;
+    this.#flushMs = flushMs;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#armTimer();
+  }
+
+  /** Full batches that wait, with their fraction: by entries or by bytes, whichever is more. */
+  get waitingBatches(): number {
+    const { handoff, batchSize } = this.#parts;
+    const { depth, waitingBytes } = handoff.channel;
+    return Math.max(depth / batchSize, waitingBytes / this.#batchBytes);
   }
 
   flushUntil(position: number): void {
@@ -111,6 +141,13 @@ export class Dispatcher implements BatchSource, QueueListener {
     if (this.#isStopped) return accept(undefined);
     this.#idle.push(accept);
     this.#dispatch();
+  }
+
+  withdraw(accept: (assignment: Assignment | undefined) => void): void {
+    const index = this.#idle.indexOf(accept);
+    if (index < 0) return;
+    this.#idle.splice(index, 1);
+    accept(undefined);
   }
 
   /** Gives the memory of the rows back. */
@@ -205,23 +242,23 @@ export class Dispatcher implements BatchSource, QueueListener {
   }
 
   #dueReason(): DueReason | undefined {
-    const { handoff, batchSize, flushMs, clock } = this.#parts;
+    const { handoff, clock } = this.#parts;
     const { channel, commits } = handoff;
     if (!channel.isReady) return undefined;
-    if (channel.depth >= batchSize || channel.waitingBytes >= MAX_BATCH_BYTES) return 'full';
+    if (channel.depth >= this.#enough || channel.waitingBytes >= this.#batchBytes) return 'full';
     if (this.#isDraining) return 'draining';
     const isAwaited = commits.hasWaiting || this.#flushPosition > channel.head;
     if (isAwaited && !this.#isAwaitedPartInFlight) return 'awaited';
-    return clock.monotonic() - channel.oldestAt! >= flushMs ? 'old' : undefined;
+    return clock.monotonic() - channel.oldestAt! >= this.#flushMs ? 'old' : undefined;
   }
 
   /** One timer for the oldest entry, however many come after it. */
   #armTimer(): void {
-    const { handoff, clock, flushMs } = this.#parts;
+    const { handoff, clock } = this.#parts;
     if (this.#timer !== undefined || this.#isStopped || this.#idle.length === 0) return;
     const { oldestAt, isReady } = handoff.channel;
     if (oldestAt === undefined || !isReady) return;
-    const waitMs = Math.max(1, Math.ceil(oldestAt + flushMs - clock.monotonic()));
+    const waitMs = Math.max(1, Math.ceil(oldestAt + this.#flushMs - clock.monotonic()));
     this.#timer = clock.after(waitMs, () => {
       this.#timer = undefined;
       this.#dispatch();

@@ -1,5 +1,6 @@
 import type { Handoff } from '../channel/handoff.js';
 import { formatRun } from '../codec/uuid.js';
+import type { AutoTuning } from './auto-tuning.js';
 import type { BatchWriter } from './batch-writer.js';
 import type { Clock } from '../clock/clock.js';
 import type { Journal } from '../journal/journal.js';
@@ -14,6 +15,8 @@ export interface StatsSources {
   readonly handoff: Handoff;
   readonly journal: Journal | undefined;
   readonly writer: BatchWriter;
+  /** Undefined: no figure is `auto`. */
+  readonly auto: AutoTuning | undefined;
   readonly recovery: RecoverySource | undefined;
   readonly status: Status;
   readonly clock: Clock;
@@ -23,19 +26,20 @@ export interface StatsSources {
 
 /** Takes an immutable snapshot; all of it in one turn, so the conservation law holds in it. */
 export function readStats(sources: StatsSources): LedgerStats {
-  const { counters, handoff, writer, recovery, status, run, settings } = sources;
+  const { counters, handoff, writer, auto, recovery, status, run, settings } = sources;
   const { channel, room } = handoff;
   return Object.freeze({
     ...counters,
     waiting: room.waiting,
     depth: channel.depth,
     inFlight: channel.inFlight + (recovery?.inFlight ?? 0),
-    capacity: channel.capacity,
+    capacity: channel.usualCapacity,
     bytes: channel.bytes,
     saturation: channel.saturation,
     oldestEntryAgeMs: Math.round(oldestAgeMs(sources)),
     workers: Object.freeze({ total: writer.numWorkers, busy: writer.busyWorkers }),
     lastFlush: writer.lastFlush,
+    auto: auto?.stats ?? null,
     journal: journalStats(sources),
     ...writer.tally.snapshot(),
     run: formatRun(run),

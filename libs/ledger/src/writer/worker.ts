@@ -26,20 +26,38 @@ export interface WorkerParts {
 export class Worker {
   /** The batch in flight; undefined while the worker is idle. */
   delivery: Delivery | undefined;
-  readonly #name: string;
+  /** From 0, as the log names it. */
+  readonly index: number;
   readonly #parts: WorkerParts;
   #loggedAt = Number.NEGATIVE_INFINITY;
+  #isRetired = false;
+  #accept: ((assignment: Assignment | undefined) => void) | undefined;
 
-  /** @param index from 0, as the log names it */
   constructor(index: number, parts: WorkerParts) {
-    this.#name = `worker-${index}`;
+    this.index = index;
     this.#parts = parts;
   }
 
-  /** Takes and delivers batches until the source sends it home. Never rejects. */
+  /** Whether it takes no batch after the one that it has. */
+  get isRetired(): boolean {
+    return this.#isRetired;
+  }
+
+  /** Takes no further batch, and ends when the one in flight is settled. May be called again. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#accept !== undefined) this.#parts.source.withdraw(this.#accept);
+  }
+
+  /** Goes on after all, while it still has a batch. */
+  stay(): void {
+    this.#isRetired = false;
+  }
+
+  /** Takes and delivers batches until the source sends it home, or it retires. Never rejects. */
   async run(): Promise<void> {
     const { source, onDone } = this.#parts;
-    for (;;) {
+    while (!this.#isRetired) {
       const delivery = await this.#next();
       if (delivery === undefined) return;
       await delivery.run();
@@ -52,10 +70,12 @@ export class Worker {
   /** The delivery is there in the turn in which its rows leave the channel: none is overlooked. */
   #next(): Promise<Delivery | undefined> {
     return new Promise((resolve) => {
-      this.#parts.source.next((assignment) => {
+      this.#accept = (assignment) => {
+        this.#accept = undefined;
         this.delivery = assignment && this.#deliver(assignment);
         resolve(this.delivery);
-      });
+      };
+      this.#parts.source.next(this.#accept);
     });
   }
 
@@ -75,7 +95,7 @@ export class Worker {
     this.#loggedAt = now;
     const { entriesPerSecond } = flushOf(entries, ms, 0);
     logger.log(
-      `${this.#name} flushed ${entries}/${of} entries in ${Math.round(ms)}ms ` +
+      `worker-${this.index} flushed ${entries}/${of} entries in ${Math.round(ms)}ms ` +
         `(${entriesPerSecond} entries/sec)`,
     );
   }

@@ -16,8 +16,8 @@ const ENV_LINES = [
   '# Copy it to .env, which ConfigModule.forRoot() and the commands of nestjs-ledger read.',
   '# nestjs-ledger: its own connection; without it, the default DataSource of TypeOrmModule, or DATABASE_URL.',
   'LEDGER_DATABASE_URL=postgres://postgres@localhost:5432/postgres',
-  '# Figures for a rate of requests: low, medium, high, very-high, ultra.',
-  'LEDGER_ASYNC_PROFILE=low',
+  '# The ledger finds its own figures; or those for a rate of requests: low, medium, high, very-high, ultra.',
+  'LEDGER_ASYNC_PROFILE=auto',
 ];
 
 const LEDGER_PACKAGE: NeededPackage = { name: 'nestjs-ledger', range: '^0.1.0' };

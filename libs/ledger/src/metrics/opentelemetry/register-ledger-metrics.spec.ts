@@ -45,7 +45,7 @@ function pointsOf(metric: MetricData | undefined): Record<string, unknown> {
 describe('registerLedgerMetrics for OpenTelemetry', () => {
   it('has an instrument with unit and description for every metric', async () => {
     const { meter, collect } = sdk();
-    registerLedgerMetrics(meter, metered(ledgerUnderTest()));
+    registerLedgerMetrics(meter, metered(ledgerUnderTest({ flushMs: 'auto' })));
     const collected = await collect();
     for (const { instrument, unit, help } of LEDGER_METRICS) {
       expect(collected.get(instrument)?.descriptor).toMatchObject({ unit, description: help });

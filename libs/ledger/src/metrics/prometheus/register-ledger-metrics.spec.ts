@@ -57,6 +57,17 @@ describe('registerLedgerMetrics for Prometheus', () => {
     ]);
   });
 
+  it('has what auto has found, where something is auto', async () => {
+    const registry = new Registry();
+    registerLedgerMetrics(registry, metered(await running({ profile: 'auto' })));
+    const read = await readMetrics(registry);
+    expect(read.get('ledger_auto_delay_seconds{ledger="default"}')).toBe(0.025);
+    expect(read.get('ledger_workers{ledger="default",state="idle"}')).toBe(2);
+    expect(read.get('ledger_channel_capacity{ledger="default"}')).toBe(
+      Math.floor(268_435_456 / 300),
+    );
+  });
+
   it('reads the ledger at the scrape, so that the conservation law adds up in each', async () => {
     const test = await running({ bufferSize: 10, batchSize: 2, flushMs: 60_000 });
     const registry = new Registry();

@@ -1,0 +1,22 @@
+import type { AutoStats } from '../ports/ledger-stats.interface.js';
+import { grouped } from '../config/setting-values.js';
+
+/** Before all lines of `advise` that go on from another. @internal */
+export const INDENT = ' '.repeat(10);
+
+/** What a ledger has found itself, and what it tried for that; none if all figures were given. @internal */
+export function autoLines(auto: AutoStats | null): string[] {
+  if (auto === null) return [];
+  const { batch, delayMs, workers, why, since, tried } = auto;
+  const counted = workers === 1 ? '1 worker' : `${workers} workers`;
+  const figures = `batch ${grouped(batch)}, delay ${grouped(delayMs)} ms, ${counted}`;
+  const trials = tried.map(({ workers: most, ratio, isKept, at }) => {
+    const verdict = isKept ? 'kept' : 'not kept';
+    return `${INDENT}tried ${most} workers: ${ratio.toFixed(2)} x, ${verdict} (${timeText(at)})`;
+  });
+  return [`auto    ${figures}, since ${timeText(since)}`, `${INDENT}-> ${why}`, ...trials];
+}
+
+function timeText(at: number): string {
+  return new Date(at).toISOString();
+}

@@ -1,0 +1,55 @@
+import type { LedgerSettings } from '../ports/ledger-settings.interface.js';
+import {
+  AUTO_BATCH,
+  AUTO_ENOUGH,
+  AUTO_FIRST_WORKERS,
+  AUTO_LEAST_DELAY_MS,
+  AUTO_MOST_WORKERS,
+} from '../tuning/auto-limits.js';
+import type { TunedSetting } from './ledger-profiles.js';
+
+/** The numbers that a ledger starts with: as they were given, or what `auto` begins with. @internal */
+export interface StartingFigures {
+  /** Entries of a batch at most. `auto` does not change it later. */
+  readonly batchSize: number;
+  /** A batch is due when so many entries wait. */
+  readonly enough: number;
+  /** Or when so many bytes wait; undefined: when 16 MiB do. */
+  readonly batchBytes: number | undefined;
+  readonly flushMs: number;
+  /** Entries that may wait; infinite: only bytes are a bound. */
+  readonly capacity: number;
+  readonly numWorkers: number;
+  /** Workers that there may be later, as far as pool and server have connections. */
+  readonly mostWorkers: number;
+}
+
+/**
+ * Batches of `auto` that fit into the channel beside those in flight: two that wait. A smaller bound
+ * would be met before a batch is due.
+ */
+const WAITING_BATCHES = 2;
+
+/** @param cores that this process may use @internal */
+export function startingFigures(
+  settings: Required<Pick<LedgerSettings, TunedSetting | 'bufferMaxBytes'>>,
+  cores: number,
+): StartingFigures {
+  const { batchSize, flushMs, bufferSize, numWorkers, bufferMaxBytes } = settings;
+  const capacity = bufferSize === 'auto' ? Number.POSITIVE_INFINITY : bufferSize;
+  const workers = numWorkers === 'auto' ? Math.min(AUTO_FIRST_WORKERS, cores) : numWorkers;
+  const batches = workers + WAITING_BATCHES;
+  const mostEntries =
+    batchSize === 'auto'
+      ? Math.min(AUTO_BATCH, Math.max(1, Math.floor(capacity / batches)))
+      : batchSize;
+  return Object.freeze({
+    batchSize: mostEntries,
+    enough: batchSize === 'auto' ? Math.min(AUTO_ENOUGH, mostEntries) : mostEntries,
+    batchBytes: batchSize === 'auto' ? Math.floor(bufferMaxBytes / batches) : undefined,
+    flushMs: flushMs === 'auto' ? AUTO_LEAST_DELAY_MS : flushMs,
+    capacity,
+    numWorkers: workers,
+    mostWorkers: numWorkers === 'auto' ? AUTO_MOST_WORKERS : numWorkers,
+  });
+}
