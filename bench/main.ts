@@ -17,6 +17,8 @@ import { processes } from './parts/processes.part.js';
 import { read } from './parts/read.part.js';
 import { beside } from './parts/beside.part.js';
 import { wait } from './parts/wait.part.js';
+import { auto } from './parts/auto.part.js';
+import { autoRates } from './parts/auto-rates.part.js';
 import { journal } from './parts/journal.part.js';
 import { printPart } from './report/print-part.js';
 import { saveResult, writeReport } from './report/write-report.js';
@@ -36,6 +38,8 @@ const PARTS: readonly Part[] = [
   beside,
   read,
   journal,
+  auto,
+  autoRates,
 ];
 
 const FULL_ROUNDS = 5;

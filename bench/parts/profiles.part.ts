@@ -1,17 +1,16 @@
-import pg from 'pg';
 import {
   LEDGER_PROFILES,
   type LedgerProfile,
 } from '../../libs/ledger/src/config/ledger-profiles.js';
 import { BareLoop } from '../setup/bare-copy.js';
 import { createBenchLedger, roomFor, roundRows } from '../setup/bench-ledger.js';
-import { tableOf } from '../setup/entries.js';
 import { median, percentile, takeTurns } from '../setup/figures.js';
-import { Writer, type Probe } from '../setup/writer.js';
+import { ProbeWatch } from '../setup/probe-watch.js';
+import { Writer } from '../setup/writer.js';
 import { measure, type Bench, type Part } from './part.js';
 
 /** Top of each row of the guide's table, in requests a second. */
-const TOPS: Readonly<Record<string, number>> = {
+export const TOPS: Readonly<Record<string, number>> = {
   low: 100,
   medium: 1000,
   high: 10_000,
@@ -20,8 +19,6 @@ const TOPS: Readonly<Record<string, number>> = {
 };
 const SHARES = [0.1, 0.5, 0.8];
 const LAG_OPTIONS = { batchSize: 2000, numWorkers: 2, bufferSize: 200_000, flushMs: 200 };
-const LOOK_EVERY_MS = 5;
-const LONGEST_LOOK_MS = 30_000;
 
 /** Entries of a run at full speed, from which the capacity is taken. */
 const CAPACITY_ENTRIES = 200_000;
@@ -120,42 +117,6 @@ async function lagOnce(
     dropped: { value: report.dropped, unit: 'entries' },
     connections: { value: Number(rows[0]!.count), unit: '' },
   };
-}
-
-/** Looks which probes are visible, again and again. */
-class ProbeWatch {
-  readonly #waiting = new Map<string, number>();
-  readonly #lags: number[] = [];
-  #isOver = false;
-
-  add({ uuid, at }: Probe): void {
-    this.#waiting.set(uuid, at);
-  }
-
-  async look(url: string): Promise<void> {
-    const client = new pg.Client(url);
-    await client.connect();
-    const sql = `SELECT uuid FROM ${tableOf('small')} WHERE uuid = ANY($1::uuid[])`;
-    const giveUpAt = performance.now() + 2 * LONGEST_LOOK_MS;
-    while (!this.#isOver || this.#waiting.size > 0) {
-      if (performance.now() > giveUpAt) throw new Error('a probe never became visible');
-      const asked = [...this.#waiting.keys()];
-      const { rows } = await client.query<{ uuid: string }>(sql, [asked]);
-      const now = Date.now();
-      for (const { uuid } of rows) {
-        this.#lags.push(now - this.#waiting.get(uuid)!);
-        this.#waiting.delete(uuid);
-      }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-    }
-    await client.end();
-  }
-
-  async finish(looking: Promise<void>): Promise<number[]> {
-    this.#isOver = true;
-    await looking;
-    return this.#lags;
-  }
 }
 
 /** The profile at full speed beside the bare loop with its batch size and connections. */

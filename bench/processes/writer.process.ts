@@ -55,12 +55,15 @@ for (;;) {
   const { written, dropped } = counters;
   // Watching wakes the loop each millisecond, which a trickle would not.
   const watch = new LoopWatch(order.perSecond === 0 || order.perSecond >= 1000);
+  const cpu = process.cpuUsage();
   const startedAt = performance.now();
   if (order.perSecond > 0) await recordAtRate(order);
   else await bench.pump(order.entries);
   const ms = performance.now() - startedAt;
+  const { user, system } = process.cpuUsage(cpu);
   tell({
     ms,
+    cpuMs: (user + system) / 1000,
     loop: watch.stop(),
     written: counters.written - written,
     dropped: counters.dropped - dropped,

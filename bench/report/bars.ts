@@ -1,5 +1,6 @@
 import { median } from '../setup/figures.js';
 import { atLeast, atMost, Medians, type Bar, type Known, type Rule } from './bar.js';
+import { autoRules } from './auto-bars.js';
 import { journalRules } from './journal-bars.js';
 import { largeTableRules } from './large-table-bars.js';
 
@@ -212,4 +213,5 @@ const RULES: readonly Rule[] = [
   processesRules,
   largeTableRules,
   journalRules,
+  ...autoRules,
 ];

@@ -9,6 +9,8 @@ export interface WriterReport {
   readonly loop: LoopReport;
   readonly written: number;
   readonly dropped: number;
+  /** Milliseconds of CPU of the process, the load it makes itself included. */
+  readonly cpuMs: number;
   /** Milliseconds of each flush. */
   readonly flushes: readonly number[];
 }
