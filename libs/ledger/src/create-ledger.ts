@@ -108,7 +108,7 @@ export function createLedger(
   question?.listen((history) => ledger.journal?.noteServer(history));
   watchExit(ledger, segments);
   const asOf = (): Date => new Date(ledger.completeUntil());
-  const reader = new UsageReader({ definition, connections: reads, asOf, source: rollups });
+  const reader = new UsageReader({ definition, connections: reads, asOf, source: rollups, logger });
   const vitals = vitalsOf(ledger, files);
   return { ledger, database, reader, rollups, files, vitals, partitions };
 }

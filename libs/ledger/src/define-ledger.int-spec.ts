@@ -67,7 +67,7 @@ describe('a definition in the DataSource of an application', () => {
     async (type) => {
       const usage = defineLedger({ name: `my-${type}_1`, table: `of ${type}`, ids: type, columns });
       await withApplication([usage], async (dataSource) => {
-        expect(await dataSource.runMigrations()).toHaveLength(11);
+        expect(await dataSource.runMigrations()).toHaveLength(12);
         expect(await dataSource.runMigrations()).toEqual([]);
         const query = (sql: string, values: unknown[]): Promise<unknown> =>
           dataSource.query(sql, values);
@@ -155,13 +155,13 @@ describe('a definition in the DataSource of an application', () => {
       rollup: true,
     });
     await withApplication([before], async (dataSource) => {
-      expect(await dataSource.runMigrations()).toHaveLength(5);
+      expect(await dataSource.runMigrations()).toHaveLength(6);
     });
     await withApplication([after], async (dataSource) => {
       expect((await dataSource.runMigrations()).map(({ name }) => name)).toEqual([
         '"growing entries":add_model:1767225600002',
       ]);
-      for (let count = 0; count < 6; count += 1) await dataSource.undoLastMigration();
+      for (let count = 0; count < 7; count += 1) await dataSource.undoLastMigration();
       const tables: unknown[] = await dataSource.query(
         `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname = $1 AND c.relname LIKE 'growing%'`,
@@ -175,7 +175,7 @@ describe('a definition in the DataSource of an application', () => {
     const one = defineLedger({ name: 'one', table: 'one' });
     const two = defineLedger({ name: 'two', table: 'two', ids: 'uuid' });
     await withApplication([one, two], async (dataSource) => {
-      expect(await dataSource.runMigrations()).toHaveLength(6);
+      expect(await dataSource.runMigrations()).toHaveLength(8);
       expect(await dataSource.getRepository(one.entity).count()).toBe(0);
       expect(await dataSource.getRepository(two.entity).count()).toBe(0);
     });

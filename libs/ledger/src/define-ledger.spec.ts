@@ -1,6 +1,7 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { defaultLedger, defineLedger } from './define-ledger.js';
 import type { LedgerDefinition } from './define-ledger.js';
+import { isSameDefinition } from './entry/compare-definitions.js';
 import { MAX_TABLE_BYTES } from './entry/check-definition.js';
 import type { StoredEntry, UsageEntry } from './entry/usage-entry.interface.js';
 import { isLedgerError } from './errors/is-ledger-error.js';
@@ -49,6 +50,23 @@ describe('defineLedger', () => {
     expectTypeOf<'tenantId' | 'writtenAt'>().toExtend<Row>();
   });
 
+  it('types indexes by the columns it was given', () => {
+    defineLedger({ columns: { tenantId: 'uuid' }, indexes: ['userId', 'tenantId'] });
+    // @ts-expect-error: no such column
+    expect(() => defineLedger({ columns: { tenantId: 'uuid' }, indexes: ['tenant'] })).toThrow();
+    // @ts-expect-error: an index of the memo would refuse long ones
+    expect(() => defineLedger({ indexes: ['memo'] })).toThrow();
+    // @ts-expect-error: no such column
+    expect(() => defineLedger({ rollup: { dimensions: ['model'] } })).toThrow();
+  });
+
+  it('tells definitions of other indexes apart', () => {
+    const none = defineLedger({ indexes: [] });
+    expect(isSameDefinition(none, defineLedger({ indexes: [] }))).toBe(true);
+    expect(isSameDefinition(none, defineLedger())).toBe(false);
+    expect(Object.isFrozen(none.indexes)).toBe(true);
+  });
+
   it('freezes the definition, its columns and its migrations', () => {
     expect(Object.isFrozen(usage)).toBe(true);
     expect(Object.isFrozen(usage.columns)).toBe(true);
@@ -62,7 +80,7 @@ describe('defineLedger', () => {
     expect(Object.keys(ledger.columns)).toEqual(['model']);
   });
 
-  it('makes one migration for the table, dead letters, each column and the id, and two for rollups', () => {
+  it('makes one migration for the table, dead letters, each column, the id and the indexes, and two for rollups', () => {
     expect(usage.migrations.map((Migration) => new Migration().name)).toEqual([
       'metering.usage_entries:create_entries:1767225600000',
       'metering.usage_entries:create_dead_letters:1767225600001',
@@ -73,6 +91,7 @@ describe('defineLedger', () => {
       'metering.usage_entries:create_rollups:1767225600003',
       'metering.usage_entries:guard_rollups:1767225600006',
       'metering.usage_entries:create_identity:1767225600007',
+      'metering.usage_entries:choose_indexes+user_id+api_key_id:1767225600008',
     ]);
   });
 
@@ -190,16 +209,33 @@ describe('the check of a definition', () => {
     [{ columns: { slice: 'text' } }, 0],
     [{ rollup: true }, 0],
     [{ rollup: 1 }, 1],
+    [{ indexes: [] }, 0],
+    [{ indexes: ['userId', 'apiKeyId', 'serviceId'] }, 0],
+    [{ indexes: ['tenantId'], columns: { tenantId: 'uuid' } }, 0],
+    [{ indexes: ['tenantId'] }, 1],
+    [{ indexes: ['user_id'] }, 1],
+    [{ indexes: ['memo'] }, 1],
+    [{ indexes: ['toString'] }, 1],
+    // Values of 8 KiB are more than an index row holds, and the server would refuse the entry.
+    [{ indexes: ['model'], columns: { model: 'text' } }, 1],
+    [{ indexes: ['cost'], columns: { cost: 'numeric' } }, 1],
+    [{ indexes: ['userId', 'userId'] }, 1],
+    [{ indexes: 'userId' }, 1],
+    [{ indexes: null }, 1],
+    [{ indexes: ['apiKeyId'], rollup: true }, 1],
+    [{ indexes: ['apiKeyId'], rollup: false }, 0],
+    [{ indexes: ['userId'], rollup: true }, 0],
   ])('finds in %j so many faults: %i', (options, count) => {
     expect(faultsOf(options)).toHaveLength(count);
   });
 
   it('makes rollups if they are asked for, also beside partitions', () => {
     const names = (definition: { migrations: (new () => { name: string })[] }): string[] =>
-      definition.migrations.map((Migration) => new Migration().name.split(':')[1]!);
+      definition.migrations.map((Migration) => new Migration().name.split(/[+:]/)[1]!);
     const tables = ['create_entries', 'create_dead_letters'];
-    const plain = [...tables, 'create_identity'];
-    const rollups = [...tables, 'create_rollups', 'guard_rollups', 'create_identity'];
+    const end = ['create_identity', 'choose_indexes'];
+    const plain = [...tables, ...end];
+    const rollups = [...tables, 'create_rollups', 'guard_rollups', ...end];
     expect(names(defineLedger())).toEqual(plain);
     expect(names(defineLedger({ rollup: true }))).toEqual(rollups);
     expect(names(defineLedger({ rollup: {}, partition: 'day' }))).toEqual(rollups);

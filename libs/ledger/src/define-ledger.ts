@@ -14,6 +14,12 @@ import { tableExtensions } from './ledger.extensions.js';
 import { ledgerMigrations } from './migrations/ledger-migrations.js';
 import type { MigrationConstructor } from './migrations/ledger-migrations.js';
 
+/**
+ * The same type, which infers nothing: a field that is named elsewhere would else count as declared.
+ * TypeScript has `NoInfer` for it from 5.4 on.
+ */
+type Given<T> = [T][T extends unknown ? 0 : never];
+
 /** What a ledger may be told to be; everything has a default. @publicApi */
 export interface DefinitionOptions<
   Ids extends IdType = IdType,
@@ -46,7 +52,7 @@ export interface DefinitionOptions<
    * `nestjs-ledger rollup --pause` and `--rebuild`. Rollups that the database has already stay in use
    * until `nestjs-ledger migrate --drop-rollups`.
    */
-  readonly rollup?: boolean | { readonly dimensions?: readonly (keyof Columns & string)[] };
+  readonly rollup?: boolean | { readonly dimensions?: readonly (keyof Given<Columns> & string)[] };
   /**
    * `true`: a trigger refuses UPDATE, DELETE and TRUNCATE on the table, whoever asks; it fires once a
    * statement, and never for an INSERT or COPY. Migrations only add: taking it back is yours to do.
@@ -63,6 +69,20 @@ export interface DefinitionOptions<
    * its own. Default: any uuid.
    */
   readonly uuids?: 'v7' | undefined;
+  /**
+   * Fields by which `listRecent`, `summary` and `report` find their rows, each once: `userId`, `apiKeyId`,
+   * `serviceId`, or a declared column of type bigint, integer, boolean, uuid or timestamptz. Each is an
+   * index of the field and `createdAt`, and costs the server nearly as much as the row itself.
+   * Reads by any other field look through all entries of the period, and the first one logs a warning.
+   *
+   * Default: `['userId']`, and with `rollup` `['userId', 'apiKeyId']`; `rollup` needs `userId`. `[]`:
+   * none, for a ledger that is only written. A table above 32 MiB gets a new index from
+   * `nestjs-ledger migrate`, while writers go on. One that is not asked for any more stays until
+   * `nestjs-ledger migrate --drop-indexes`.
+   */
+  readonly indexes?: readonly (
+    'userId' | 'apiKeyId' | 'serviceId' | (keyof Given<Columns> & string)
+  )[];
 }
 
 /**
@@ -124,6 +144,7 @@ export function defineLedger<
     immutable: options.immutable ?? false,
     shared: options.shared ?? false,
     ...(options.uuids === undefined ? {} : { uuids: options.uuids }),
+    ...(options.indexes === undefined ? {} : { indexes: Object.freeze([...options.indexes]) }),
   };
   return completeDefinition(table) as LedgerDefinition<Ids, Columns> &
     PartitionedBy<Period> &

@@ -4,11 +4,13 @@ import { unwiseConnections } from '../config/unwise-settings.js';
 import { mostWorkers } from '../tuning/auto-limits.js';
 import { migrateCommand } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { entryIndexes } from '../migrations/entries-sql.js';
 import { tableExtensions } from '../ledger.extensions.js';
 import { remedyInOtherSchema } from './find-other-schemas.js';
 import { tableNames } from '../postgres/table-names.js';
+import { adoptDefinition } from '../migrations/plan-migrations.js';
+import { surplusIndexes, verifyIndexes } from '../migrations/verify-indexes.js';
 import { verifyTable } from '../migrations/verify-table.js';
+import { loadCatalog } from '../postgres/load-catalog.js';
 
 /** One line of `doctor`. @internal */
 export interface Diagnosis {
@@ -52,7 +54,8 @@ export async function checkTables(
   );
   const migrate = migrateCommand(definition, session.schema);
   const elsewhere = isAbsent ? await remedyInOtherSchema(session.query, names, migrate) : undefined;
-  const lines = found.map(({ kind, isPrivilege, problem, remedy: usual, subject }) => {
+  const others = found.filter(({ object }) => object !== 'index');
+  const lines = others.map(({ kind, isPrivilege, problem, remedy: usual, subject }) => {
     const isTable = kind === 'missing' && [names.entries, names.deadLetters].includes(subject);
     const remedy = isTable ? (elsewhere ?? usual) : usual;
     const isRight = kind === 'privilege' || isPrivilege === true;
@@ -75,29 +78,34 @@ export async function checkTables(
   return lines;
 }
 
-const INDEX_SQL = `
-  SELECT i.indisvalid::text AS valid, (
-    SELECT string_agg(a.attname, ',' ORDER BY k.position)
-    FROM unnest(i.indkey::int[]) WITH ORDINALITY AS k(attnum, position)
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) AS columns
-  FROM pg_catalog.pg_index i WHERE i.indrelid = to_regclass($1)`;
-
-/** Indexes that reads go by; without them `summary` and `listRecent` read the whole table. @internal */
+/**
+ * Indexes that reads go by, and those that cost a write for nothing. An index is named by its statement
+ * where the definition does not ask for it.
+ *
+ * @internal
+ */
 export async function checkIndexes(
   session: PgSession,
   definition: LedgerTable,
 ): Promise<Diagnosis[]> {
-  const { schema, sqlEntries } = tableNames(definition, session.schema);
-  const found = await session.rows<{ valid: string; columns: string }>(INDEX_SQL, [sqlEntries]);
-  if (found.length === 0) return [];
-  const lines = entryIndexes(definition, schema).flatMap(({ columns, sql }) => {
-    const index = found.filter((each) => each.columns === columns);
-    if (index.some(({ valid }) => valid === 'true')) return [];
-    const remedy = sql.replaceAll(/\s+/g, ' ');
-    const state = index.length > 0 ? 'is not valid: drop it first' : 'is missing';
-    return [warning('indexes', `the index on (${columns}) ${state}: reads are slow`, remedy)];
-  });
-  return lines.length > 0 ? lines : [ok('indexes', 'all are there and valid')];
+  const { schema, entries, sqlEntries } = tableNames(definition, session.schema);
+  const [found] = (await loadCatalog(session.query, [entries], schema)).tables;
+  if (!found) return [];
+  const migrate = migrateCommand(definition, session.schema);
+  const asked = { sqlName: sqlEntries, remedy: migrate };
+  const lines = verifyIndexes(definition, found, asked).map(({ problem, remedy }) =>
+    warning('indexes', problem, remedy),
+  );
+  // Rollups that the database has read by the index of keys, whatever the definition says.
+  const adopted = await adoptDefinition(session.query, definition, schema, tableExtensions);
+  for (const { name, columns } of surplusIndexes(adopted, found)) {
+    const text =
+      `${name} on (${columns.join(', ')}) is not asked for by the definition: it costs the server ` +
+      'nearly as much as a row without indexes';
+    const remedy = `${migrate} --drop-indexes, or name its field in indexes: [...] of defineLedger()`;
+    lines.push(warning('indexes', text, remedy));
+  }
+  return lines.length > 0 ? lines : [ok('indexes', 'as the definition asks, and valid')];
 }
 
 /** What an instance is going to be like. @internal */

@@ -28,6 +28,7 @@ const FIELDS = Object.keys({
   immutable: true,
   shared: true,
   uuids: true,
+  indexes: true,
   entity: true,
   migrations: true,
 } satisfies Record<keyof LedgerDefinition, true>);

@@ -6,6 +6,7 @@ import { migrationSql } from '../migrations/ledger-migrations.js';
 import { Deadline } from '../clock/deadline.js';
 import type { PostgresOptions } from '../postgres/open.js';
 import { withConnections } from '../postgres/with-connections.js';
+import { settleIndexes } from '../migrations/build-indexes.js';
 import { runMigrations } from '../migrations/run-migrations.js';
 import { verifyTable } from '../migrations/verify-table.js';
 import { ConnectError } from '../postgres/connect-error.js';
@@ -24,6 +25,8 @@ export interface MigrateOptions extends LedgerCommandOptions {
   readonly sql?: boolean;
   /** Drop rollups that the definition does not ask for. */
   readonly dropRollups?: boolean;
+  /** Drop indexes that the ledger once made and the definition does not ask for. */
+  readonly dropIndexes?: boolean;
   readonly json?: boolean;
 }
 
@@ -42,6 +45,10 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
     .description("make or complete a ledger's tables; may be run again, and by many at once")
     .option('--sql', 'print the statements instead of running them, without a look at a database')
     .option('--drop-rollups', 'drop rollups that the definition does not ask for')
+    .option(
+      '--drop-indexes',
+      'drop indexes that the ledger made and the definition does not ask for',
+    )
     .option('--json', 'print names or statements as JSON')
     .addHelpText('after', EXAMPLES);
   addLedgerOptions(command).action(async (options: MigrateOptions) => {
@@ -87,6 +94,9 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
     const what = options.sql ? 'with --sql' : 'while the definition asks for rollups';
     throw new CommandError(`--drop-rollups can't be used ${what}`);
   }
+  if (options.dropIndexes && options.sql) {
+    throw new CommandError("--drop-indexes can't be used with --sql");
+  }
   if (options.sql) {
     const placed = { ...definition, schema: definition.schema ?? schema };
     const statements = migrationSql(placed, tableExtensions);
@@ -99,8 +109,15 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
     const migrated = await runMigrations(connection, definition, {
       extensions: tableExtensions,
     });
+    // Once the table is there; a large one takes as long as it takes, and a person can interrupt it.
+    const indexes = await settleIndexes(connection, definition, {
+      extensions: tableExtensions,
+      dropsSurplus: options.dropIndexes ?? false,
+    });
+    const built = indexes.built.map((name) => `index ${name}`);
+    const gone = indexes.dropped.map((name) => `drop of index ${name}`);
     return {
-      migrated: [...dropped, ...migrated],
+      migrated: [...dropped, ...migrated, ...built, ...gone],
       differences: await findDifferences(connection, definition),
       next: nextStep(definition, schema),
     };

@@ -101,7 +101,7 @@ export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<
     const rebuild = database.command('rollup --rebuild');
     if (options.pause)
       return pauseReport(await retry(() => refresher.pause(), waitMs), names, rebuild);
-    await makeEntryIndexes(query, definition);
+    await database.use((session) => makeEntryIndexes(session, definition));
     const isReady = !options.rebuild || (await retry(() => refresher.empty(), waitMs));
     const { outcome, steps } = isReady
       ? await refreshAll(refresher, waitMs)

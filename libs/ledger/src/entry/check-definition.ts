@@ -1,3 +1,4 @@
+import { checkIndexes } from './check-indexes.js';
 import { checkRollup } from './check-rollup.js';
 import { BUILT_IN_NAMES, columnName } from './columns.js';
 import { MAX_COLUMNS } from './ledger-definition.js';
@@ -55,6 +56,7 @@ const OPTIONS = [
   'immutable',
   'shared',
   'uuids',
+  'indexes',
 ];
 const PERIODS = ['day', 'month'];
 const ID_TYPES = ['bigint', 'uuid', 'text'];
@@ -88,6 +90,7 @@ export function checkDefinition(options: unknown): string[] {
     .map((key) => `${quote(key)} is not an option; there are ${OPTIONS.join(', ')}`);
   const { name, schema, table, ids, columns, partition, rollup, immutable, shared, uuids } =
     options;
+  const { indexes } = options;
   if (name !== undefined && !(typeof name === 'string' && NAME.test(name))) {
     faults.push('name must be 1 to 40 of a-z, 0-9, _ and -, beginning with a letter');
   }
@@ -106,6 +109,7 @@ export function checkDefinition(options: unknown): string[] {
     }
   }
   if (rollup !== undefined) faults.push(...checkRollup(rollup, columns));
+  faults.push(...checkIndexes(indexes, columns, rollup));
   if (uuids !== undefined && uuids !== 'v7') faults.push('uuids must be v7, or left out');
   return faults;
 }

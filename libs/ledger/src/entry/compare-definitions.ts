@@ -25,9 +25,11 @@ export function isSameDefinition(a: LedgerTable, b: LedgerTable): boolean {
 export function fingerprint(definition: LedgerTable): string {
   const { name, schema, table, ids, columns, partition, rollup, immutable, shared, uuids } =
     definition;
+  const { indexes } = definition;
   return JSON.stringify([
     [name, schema ?? null, table, ids],
     Object.entries(columns),
     [partition ?? null, rollup ?? false, immutable ?? false, shared ?? false, uuids ?? null],
+    indexes ?? null,
   ]);
 }

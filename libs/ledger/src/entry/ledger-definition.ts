@@ -42,6 +42,11 @@ export interface LedgerTable<
   readonly shared?: boolean;
   /** `v7`: every uuid in the table is a UUIDv7. */
   readonly uuids?: 'v7' | undefined;
+  /**
+   * Fields by which reads find their rows, each an index with the time; undefined: `userId`, and with
+   * rollups `apiKeyId` as well.
+   */
+  readonly indexes?: readonly string[] | undefined;
 }
 
 /** Bytes that a text id or an idempotency key may have in UTF-8. */

@@ -1,31 +1,19 @@
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { fillTemplate } from '../postgres/fill-template.js';
-import { scriptOf, templateValues, valuesOf } from '../postgres/migration-script.js';
+import { scriptOf, valuesOf } from '../postgres/migration-script.js';
+import { planIndexes } from './plan-indexes.js';
 import { tablePlan } from './plan-migrations.js';
-import { ENTRY_INDEXES } from './versions/0001-create-entries.js';
 
 /**
- * The script that makes the table of entries without declared columns, and its indexes.
+ * The script that makes the table of entries without declared columns, and the indexes that the
+ * definition asks for.
  *
+ * @param definition its indexes are of built-in columns
  * @param schema that counts
  * @internal
  */
 export function createEntriesScript(definition: LedgerTable, schema?: string): string {
   const [first] = tablePlan(definition);
-  return scriptOf(first!, 'up', valuesOf(first!, definition, schema));
-}
-
-/**
- * The indexes that reads go by: their columns as the catalog lists them, and the statement that makes
- * them.
- *
- * @param schema that counts
- * @internal
- */
-export function entryIndexes(
-  definition: LedgerTable,
-  schema: string | undefined,
-): { columns: string; sql: string }[] {
-  const values = templateValues(definition, schema);
-  return ENTRY_INDEXES.map(({ columns, sql }) => ({ columns, sql: fillTemplate(sql, values) }));
+  return [first!, planIndexes(definition)]
+    .map((planned) => scriptOf(planned, 'up', valuesOf(planned, definition, schema)))
+    .join('\n');
 }

@@ -3,6 +3,7 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { QueryFunction } from '../postgres/load-catalog.js';
 import type { PlannedMigration, TableExtension } from '../postgres/sql-migration.interface.js';
 import { quoteIdentifier } from '../postgres/quote-sql.js';
+import { planIndexes } from './plan-indexes.js';
 import { createEntries } from './versions/0001-create-entries.js';
 import { createDeadLetters } from './versions/0002-create-dead-letters.js';
 import { addColumn } from './versions/0003-add-column.js';
@@ -31,6 +32,7 @@ export function tablePlan(definition: LedgerTable): PlannedMigration[] {
     })),
     ...immutablePlan(definition),
     { migration: createIdentity },
+    planIndexes(definition),
   ];
 }
 

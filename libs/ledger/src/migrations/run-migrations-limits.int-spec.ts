@@ -74,7 +74,7 @@ describe('the time limit of runMigrations', () => {
     } finally {
       await admin.query('SELECT pg_advisory_unlock($1)', [key]);
     }
-    expect(await runMigrations(options(), usage)).toHaveLength(3);
+    expect(await runMigrations(options(), usage)).toHaveLength(4);
   });
 
   it('ends early when the caller says so', async () => {
@@ -106,7 +106,7 @@ describe('a session that the server ends in the packet that answers its log-in',
     try {
       await expect(runMigrations(options(server.url), usage)).rejects.toThrow();
       expect(uncaught).toEqual([]);
-      expect(await runMigrations(options(server.url), usage)).toHaveLength(3);
+      expect(await runMigrations(options(server.url), usage)).toHaveLength(4);
     } finally {
       process.off('uncaughtException', note);
       await server.close();

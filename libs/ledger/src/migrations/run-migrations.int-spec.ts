@@ -89,7 +89,7 @@ describe('runMigrations', () => {
       rollup: true,
     });
     schemas.push(schema.slice(0, 60));
-    expect(await runMigrations(options(), usage)).toHaveLength(9);
+    expect(await runMigrations(options(), usage)).toHaveLength(10);
     expect(await runMigrations(options(), usage)).toEqual([]);
     expect(await verifyTable(query, usage)).toEqual([]);
   });
@@ -107,7 +107,7 @@ describe('runMigrations', () => {
   it("lives in the schema of the connection's options if the definition has none", async () => {
     const schema = newSchema();
     const usage = defineLedger({ table: 'here' });
-    expect(await runMigrations(options({ schema }), usage)).toHaveLength(3);
+    expect(await runMigrations(options({ schema }), usage)).toHaveLength(4);
     expect(await runMigrations(options({ schema }), usage)).toEqual([]);
     expect(await relations(schema)).toContain('here');
   });
@@ -117,7 +117,7 @@ describe('runMigrations', () => {
     await admin.query(`CREATE SCHEMA ${quoteIdentifier(schema)}`);
     const extra = { options: `-c search_path="${schema.replaceAll(' ', '\\ ')}"` };
     const usage = defineLedger({ table: 'found' });
-    expect(await runMigrations(options({ extra }), usage)).toHaveLength(3);
+    expect(await runMigrations(options({ extra }), usage)).toHaveLength(4);
     expect(await runMigrations(options({ extra }), usage)).toEqual([]);
     expect(await relations(schema)).toContain('found');
   });
@@ -149,7 +149,7 @@ describe('runMigrations', () => {
     await runMigrations(options(), usage);
     expect(await verifyTable(query, usage)).toEqual([]);
     const { rows } = await admin.query(`SELECT name FROM ${table}_migrations`);
-    expect(rows).toHaveLength(4);
+    expect(rows).toHaveLength(5);
   });
 
   it('records number and hash of each script, also in a table of an older version', async () => {
@@ -192,7 +192,7 @@ describe('runMigrations', () => {
     const calls = Array.from({ length: 8 }, () => runMigrations(options(), usage, { pollMs: 20 }));
     const ran = (await Promise.all(calls)).filter(({ length }) => length > 0);
     expect(ran).toHaveLength(1);
-    expect(ran[0]).toHaveLength(5);
+    expect(ran[0]).toHaveLength(6);
     expect(await verifyTable(query, usage)).toEqual([]);
   });
 
@@ -249,7 +249,7 @@ describe('runMigrations', () => {
     await expect(runMigrations(nowhere, usage)).rejects.toMatchObject({
       reason: { code: 'ECONNREFUSED' },
     });
-    expect(await runMigrations(options(), usage)).toHaveLength(3);
+    expect(await runMigrations(options(), usage)).toHaveLength(4);
   });
 });
 

@@ -1,5 +1,4 @@
 import { quoteIdentifier } from '../postgres/quote-sql.js';
-import { createHash } from 'node:crypto';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
@@ -13,6 +12,7 @@ import type { PgConnections } from '../postgres/pg-connections.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { sqlStateOf } from '../postgres/read-pg-error.js';
 import { withConnections } from '../postgres/with-connections.js';
+import { migrationLockKey, withMigrationLock } from './migration-lock.js';
 import { findPending } from './pending-migrations.js';
 import type { PendingMigration } from './pending-migrations.js';
 import { tableNames } from '../postgres/table-names.js';
@@ -80,7 +80,7 @@ export async function runMigrations(
     return await withConnections(options, { ...opened, signal }, async (connections) => {
       const { driver } = await connections.ready();
       const names = tableNames(definition, options.schema);
-      const key = lockKey(names.schema ?? driver.schema ?? null, names);
+      const key = migrationLockKey(names.schema ?? driver.schema ?? null, names);
       return migrate({
         connections,
         definition,
@@ -122,7 +122,7 @@ async function migrate(migration: Migration): Promise<string[]> {
     // The usual start of a process: all is there, and no lock is taken.
     const pending = await connections.use(deadline, ({ query }) => findPending(query, migration));
     if (pending.length === 0) return [];
-    const ran = await withLock(migration, () =>
+    const ran = await withMigrationLock(migration, () =>
       connections.use(deadline, (session) => runPending(session, migration)),
     );
     if (ran) return ran;
@@ -189,31 +189,6 @@ function runOne(
   };
   const lockTimeoutMs = Math.max(1, Math.min(LOCK_TIMEOUT_MS, Math.floor(deadline.remainingMs)));
   return session.transaction(work, { lockTimeoutMs });
-}
-
-/** Runs `work` if the lock is free; undefined if another process has it. */
-async function withLock<T>(
-  { connections, deadline, key }: Migration,
-  work: () => Promise<T>,
-): Promise<T | undefined> {
-  return connections.use(deadline, async (session) => {
-    // The lock's transaction is idle while the other connection works; that is no mistake.
-    await session.begin({ settings: { idle_in_transaction_session_timeout: '0' } });
-    try {
-      const sql = `SELECT pg_catalog.pg_try_advisory_xact_lock(${key})::text AS got`;
-      const [row] = await session.rows<{ got: string }>(sql);
-      return row?.got === 'true' ? await work() : undefined;
-    } finally {
-      // If the connection is gone, so are its transaction and the lock.
-      await session.rollback();
-    }
-  });
-}
-
-/** A signed 64-bit number made from schema and table; locks of other databases are others. */
-function lockKey(schema: string | null, { entries }: TableNames): bigint {
-  const path = JSON.stringify([schema, entries]);
-  return createHash('sha256').update(`nestjs-ledger:${path}`).digest().readBigInt64BE();
 }
 
 function tookTooLong({ name }: LedgerTable): SinkTransientError {

@@ -184,8 +184,10 @@ describe('verifyTable', () => {
          tenant_id uuid, note text, region text NOT NULL DEFAULT 'eu') PARTITION BY HASH (uuid)`,
     );
     // The rollups of the table of before are still there; migrations make all of them again.
-    expect(await verify({ ...usage, rollup: false })).toHaveLength(4);
+    expect(await verify({ ...usage, rollup: false })).toHaveLength(5);
     expect(await verify()).toMatchObject([
+      { kind: 'warning', subject: 'entries_user_created' },
+      { kind: 'warning', subject: 'entries_api_key_created' },
       { kind: 'warning', subject: 'entries_rollup_update' },
       { kind: 'warning', subject: 'entries_rollup_delete' },
       { kind: 'warning', subject: 'entries_rollup_truncate' },

@@ -2,6 +2,7 @@ import { quoteIdentifier } from '../postgres/quote-sql.js';
 import type { TableFault } from '../postgres/table-fault.interface.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { SinkHaltError } from '../errors/sink.errors.js';
+import { verifyIndexes } from './verify-indexes.js';
 import { expectedDeadLetters, expectedEntries } from './expected-tables.js';
 import type { ExpectedColumn, ExpectedTable } from './expected-tables.js';
 import { loadCatalog } from '../postgres/load-catalog.js';
@@ -61,6 +62,11 @@ export async function verifyTable(
     const placed = { ...definition, schema: names.schema };
     const plan = immutablePlan(definition);
     faults.push(...verifyStored({ plan, definition: placed, found: entries, remedy: migrate }));
+    const asked = {
+      sqlName: names.sqlEntries,
+      remedy: `run \`${migrateCommand(definition, options.connectionSchema)}\``,
+    };
+    faults.push(...verifyIndexes(definition, entries, asked));
     faults.push(...(await verifyExtensions(query, placed, options)));
   }
   return faults;

@@ -42,6 +42,16 @@ export interface FoundFunction {
   readonly body: string;
 }
 
+/** A B-tree index of a table. @internal */
+export interface FoundIndex {
+  readonly name: string;
+  /** Its columns in order; an empty text for an expression. */
+  readonly columns: readonly string[];
+  readonly isValid: boolean;
+  /** The condition of a partial one, as PostgreSQL spells it. */
+  readonly predicate: string | null;
+}
+
 /** A table that inherits from another. @internal */
 export interface FoundChild {
   /** As SQL names it at this moment. */
@@ -57,6 +67,8 @@ export interface FoundTable {
   readonly columns: readonly FoundColumn[];
   /** Columns that are unique by themselves: whole index, valid, not deferrable. */
   readonly uniqueColumns: readonly string[];
+  /** Its own; those of its partitions are not among them. */
+  readonly indexes: readonly FoundIndex[];
   /** Names of its rules ON INSERT. */
   readonly insertRules: readonly string[];
   /** Children by inheritance; partitions are none. */
@@ -125,6 +137,22 @@ SELECT pg_catalog.json_build_object(
           JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
           WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
             AND i.indnkeyatts = 1 AND i.indpred IS NULL), '[]'::json),
+        'indexes', coalesce((
+          SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+            'name', x.relname,
+            'isValid', i.indisvalid,
+            'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
+            'columns', (
+              SELECT pg_catalog.json_agg(coalesce(a.attname, '') ORDER BY k.position)
+              FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[])
+                WITH ORDINALITY AS k(attnum, position)
+              LEFT JOIN pg_catalog.pg_attribute a
+                ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0))
+            ORDER BY x.relname)
+          FROM pg_catalog.pg_index i
+          JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+          JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree'
+          WHERE i.indrelid = c.oid), '[]'::json),
         'insertRules', coalesce((
           SELECT pg_catalog.json_agg(w.rulename ORDER BY w.rulename) FROM pg_catalog.pg_rewrite w
           WHERE w.ev_class = c.oid AND w.ev_type = '3'), '[]'::json),

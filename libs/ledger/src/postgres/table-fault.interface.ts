@@ -10,8 +10,8 @@ export interface TableFault {
   /** Number of the migration that makes it again, for a `warning`; `missing` says so by itself. */
   readonly remadeBy?: number;
   /** What the subject is, if not a table or a column. */
-  readonly object?: 'function' | 'trigger' | 'rule';
-  /** Name of the table, column, function, trigger or rule. */
+  readonly object?: 'function' | 'trigger' | 'rule' | 'index';
+  /** Name of the table, column, function, trigger, rule or index. */
   readonly subject: string;
   /** What is wrong, in words. */
   readonly problem: string;

@@ -1,6 +1,7 @@
 import { EntitySchema } from 'typeorm';
 import type { EntitySchemaColumnOptions, EntitySchemaIndexOptions } from 'typeorm';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
+import { entryIndexes } from '../entry/entry-indexes.js';
 import { columnsOf } from '../entry/columns.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import type { ColumnOutput, Direction } from '../entry/usage-entry.interface.js';
@@ -53,15 +54,7 @@ export function usageEntryEntity<T extends LedgerTable>(table: T): EntitySchema<
     tableName: table.table,
     ...(table.schema === undefined ? {} : { schema: table.schema }),
     columns: entityColumns(table),
-    indices: [
-      { name: table.table + NAME_ENDINGS.userIndex, columns: ['userId', 'createdAt'] },
-      {
-        name: table.table + NAME_ENDINGS.apiKeyIndex,
-        columns: ['apiKeyId', 'createdAt'],
-        where: 'api_key_id IS NOT NULL',
-      },
-      ...(!table.rollup ? [] : rollupIndexes(table)),
-    ],
+    indices: [...readIndexes(table), ...(!table.rollup ? [] : rollupIndexes(table))],
     checks: [
       {
         name: table.table + NAME_ENDINGS.directionCheck,
@@ -70,6 +63,21 @@ export function usageEntryEntity<T extends LedgerTable>(table: T): EntitySchema<
       { name: table.table + NAME_ENDINGS.tokensCheck, expression: CHECK_EXPRESSIONS.tokens },
     ],
   }) as EntitySchema<UsageEntryRow<T>>;
+}
+
+/** Those of the definition, and those that an earlier version made: synchronisation drops neither. */
+function readIndexes(definition: LedgerTable): EntitySchemaIndexOptions[] {
+  const indexes = entryIndexes(definition);
+  const asked = indexes.map(({ name, field, column, isPartial }) => ({
+    name,
+    columns: [field, 'createdAt'],
+    ...(isPartial && { where: `${column} IS NOT NULL` }),
+  }));
+  const left = [NAME_ENDINGS.userIndex, NAME_ENDINGS.apiKeyIndex]
+    .map((ending) => definition.table + ending)
+    .filter((name) => !indexes.some((each) => each.name === name))
+    .map((name) => ({ name, columns: ['createdAt'], synchronize: false }));
+  return [...asked, ...left];
 }
 
 /** Made by the migration alone: TypeORM knows neither their kind nor their predicate. */

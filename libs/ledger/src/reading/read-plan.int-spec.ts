@@ -26,7 +26,11 @@ afterAll(() => database.drop());
 
 describe('the reads', () => {
   it('reach their rows through the indexes', async () => {
-    const usage = defineLedger({ schema: database.schema, table: 'indexed', rollup: false });
+    const usage = defineLedger({
+      schema: database.schema,
+      table: 'indexed',
+      indexes: ['userId', 'apiKeyId'],
+    });
     const reader = await database.open(usage);
     const { sqlEntries } = tableNames(usage);
     await database.client.query(

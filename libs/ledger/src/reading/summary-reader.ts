@@ -6,6 +6,7 @@ import type { SummarySource, SummarySums } from '../ports/summary-source.interfa
 import { readRows } from '../postgres/read-rows.js';
 import type { SessionLender } from '../postgres/session-lender.interface.js';
 import { parseSummaryQuery } from './parse-summary-query.js';
+import type { UnindexedReads } from './unindexed-reads.js';
 import { plainSummary } from './plain-summary-sql.js';
 
 /** What a summary is read with. @internal */
@@ -27,7 +28,10 @@ export const DEFAULT_TIMEOUT_MS = 10_000;
  * @internal
  */
 export class SummaryReader {
-  constructor(private readonly parts: SummaryReaderParts) {}
+  constructor(
+    private readonly parts: SummaryReaderParts,
+    private readonly unindexed: UnindexedReads,
+  ) {}
 
   /** As `UsageReader.summary`. */
   async read(query: unknown): Promise<UsageSummary> {
@@ -47,6 +51,7 @@ export class SummaryReader {
 
   async #addUp(filter: SummaryFilter, timeoutMs: number): Promise<SummarySums> {
     const { connections, definition } = this.parts;
+    await this.unindexed.look('summary', filter.filters);
     const make = (schema: string | undefined) => plainSummary(definition, schema, filter);
     const [row] = await readRows(connections, make, timeoutMs);
     const [consumed, supplied, entries] = row ?? [];

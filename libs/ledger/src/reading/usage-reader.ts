@@ -18,6 +18,8 @@ import type { SummarySource } from '../ports/summary-source.interface.js';
 import type { ReportRow } from '../ports/report-query.interface.js';
 import { streamReport } from './report-reader.js';
 import { DEFAULT_TIMEOUT_MS, SummaryReader } from './summary-reader.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+import { UnindexedReads } from './unindexed-reads.js';
 import { rowFormat } from './row-format.js';
 import type { RowFormat } from './row-format.js';
 
@@ -32,6 +34,8 @@ export interface UsageReaderParts<T extends LedgerTable> {
   readonly timeoutMs?: number;
   /** Is asked for sums first; undefined: summaries add up the rows. */
   readonly source?: SummarySource | undefined;
+  /** Hears once of reads that no index serves; default: nobody does. */
+  readonly logger?: Pick<LedgerLogger, 'warn'> | undefined;
 }
 
 /**
@@ -43,11 +47,13 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
   private readonly definition: LedgerTable;
   private readonly format: RowFormat;
   private readonly summaries: SummaryReader;
+  private readonly unindexed: UnindexedReads;
 
   constructor(private readonly parts: UsageReaderParts<T>) {
     this.definition = parts.definition;
     this.format = rowFormat(parts.definition);
-    this.summaries = new SummaryReader(parts);
+    this.unindexed = new UnindexedReads(parts);
+    this.summaries = new SummaryReader(parts, this.unindexed);
   }
 
   /**
@@ -76,6 +82,7 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
       conditions.push(`(created_at, uuid) < (${moment}, ${parameters.add(after.uuid, 'uuid')})`);
     }
     const asOf = this.parts.asOf().toISOString();
+    await this.unindexed.look('listRecent', filters);
     // One row more than asked for tells whether there is a next page. Without the alias the order
     // would be that of the texts in the select list, which no index has.
     const rows = await this.read(
