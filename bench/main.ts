@@ -14,6 +14,7 @@ import { growth } from './parts/growth.part.js';
 import { partitions } from './parts/partitions.part.js';
 import { distance } from './parts/distance.part.js';
 import { processes } from './parts/processes.part.js';
+import { indexes } from './parts/indexes.part.js';
 import { read } from './parts/read.part.js';
 import { beside } from './parts/beside.part.js';
 import { wait } from './parts/wait.part.js';
@@ -36,6 +37,7 @@ const PARTS: readonly Part[] = [
   processes,
   wait,
   beside,
+  indexes,
   read,
   journal,
   auto,

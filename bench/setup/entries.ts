@@ -4,10 +4,17 @@ import { createRowTarget } from '../../libs/ledger/src/codec/row-target.js';
 
 /**
  * `small`: about 130 bytes encoded. `large`: about 300, with attributes and four columns.
- * The others are as `small`: in one to read from, and without rollups in a plain table and in months.
+ * The others are as `small`: in one to read from, and without rollups in a plain table, in months, and with fewer indexes.
  */
 export type EntryKind =
-  'small' | 'large' | 'partitioned' | 'partitioned_empty' | 'read' | 'without_rollups';
+  | 'small'
+  | 'large'
+  | 'partitioned'
+  | 'partitioned_empty'
+  | 'read'
+  | 'without_rollups'
+  | 'by_user'
+  | 'unindexed';
 /** The kinds that most parts measure. */
 export const ENTRY_KINDS: readonly EntryKind[] = ['small', 'large'];
 /** A table for each. */
@@ -17,6 +24,8 @@ export const TABLE_KINDS: readonly EntryKind[] = [
   'partitioned_empty',
   'read',
   'without_rollups',
+  'by_user',
+  'unindexed',
 ];
 
 /** An entry as an application gives it to `record()`. */
@@ -34,20 +43,32 @@ const partitioned = defineLedger({
   name: 'partitioned',
   schema: 'bench_partitioned',
   partition: 'month',
+  indexes: ['userId', 'apiKeyId'],
 });
 
 const partitionedEmpty = defineLedger({
   name: 'partitioned-empty',
   schema: 'bench_partitioned_empty',
   partition: 'month',
+  indexes: ['userId', 'apiKeyId'],
 });
 
 const read = defineLedger({ name: 'read', schema: 'bench_read', rollup: true });
 
+// The indexes that a table with rollups has as well, so that they are not part of what rollups cost.
 const withoutRollups = defineLedger({
   name: 'without-rollups',
   schema: 'bench_without_rollups',
+  indexes: ['userId', 'apiKeyId'],
 });
+
+const byUser = defineLedger({
+  name: 'by-user',
+  schema: 'bench_by_user',
+  indexes: ['userId'],
+});
+
+const unindexed = defineLedger({ name: 'unindexed', schema: 'bench_unindexed', indexes: [] });
 
 /** The real table, with all its indexes, in a schema of its own. */
 export function definitionOf(kind: EntryKind): LedgerDefinition {
@@ -58,6 +79,8 @@ export function definitionOf(kind: EntryKind): LedgerDefinition {
     partitioned_empty: partitionedEmpty,
     read,
     without_rollups: withoutRollups,
+    by_user: byUser,
+    unindexed,
   }[kind];
 }
 
