@@ -20,6 +20,7 @@ const LAYERS = [
   ['journal'],
   ['tuning'],
   ['writer'],
+  ['stream'],
   ['postgres'],
   ['sink', 'migrations', 'reading', 'rollup', 'partitions'],
   ['nest'],

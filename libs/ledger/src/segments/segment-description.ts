@@ -113,7 +113,8 @@ function isDescription(found: SegmentDescription | null): found is SegmentDescri
   );
 }
 
-function areColumns(columns: unknown): boolean {
+/** Whether this is a list of columns that rows can have: few enough, of known types, the uuid first. @internal */
+export function areColumns(columns: unknown): columns is readonly SegmentColumn[] {
   if (!Array.isArray(columns) || columns.length > MAX_COLUMNS) return false;
   const all = columns as (SegmentColumn | null)[];
   const [first] = all;

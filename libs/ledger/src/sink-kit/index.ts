@@ -13,6 +13,16 @@ export type {
   WriteAttempt,
   WriteResult,
 } from '../ports/ledger-sink.interface.js';
+export type {
+  LedgerStream,
+  OutgoingMessage,
+  StreamBacklog,
+  StreamHeaders,
+  StreamMessage,
+  StreamTopic,
+  TakeLimits,
+  UnreadMessages,
+} from '../ports/ledger-stream.interface.js';
 export type { UsageReading } from '../ports/usage-reading.interface.js';
 export { createRowEncoder, type RowEncoder } from './row-encoder.js';
 export { createRowReader, type RowColumn, type RowReader } from './row-reader.js';

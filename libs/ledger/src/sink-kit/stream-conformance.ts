@@ -1,0 +1,56 @@
+import type { LedgerStream } from '../ports/ledger-stream.interface.js';
+import type { TestRunner } from './sink-conformance.js';
+import { PUBLISHING } from './stream-publishing.tests.js';
+import { TAKING } from './stream-taking.tests.js';
+import { StreamTrial } from './stream-trial.js';
+
+/** A stream under test, and what the suite must do around it. @publicApi */
+export interface StreamSubject {
+  /**
+   * Another process's way to the same stream, not opened yet. Its `redeliverMs` should be about a second: the
+   * suite waits for it.
+   */
+  connect(): LedgerStream | Promise<LedgerStream>;
+  /** From now on nothing gets through, until the returned function is called. */
+  block(): Promise<() => Promise<void>>;
+  /** Ends the subject; the suite has closed what it connected. */
+  dispose(): Promise<void>;
+}
+
+/** In which runner the tests run. @publicApi */
+export interface StreamConformanceOptions {
+  /** Default: the global `describe` and `it`. */
+  readonly runner?: TestRunner;
+}
+
+/** One test of the suite. @internal */
+export type StreamTest = (trial: StreamTrial) => Promise<void>;
+
+/**
+ * What every stream must do, as a suite of tests: no message lost, each with one writer at a time, delivered
+ * again when that one gives it up, failures as the port says them, unknown layouts left alone.
+ *
+ * @param makeSubject called once per test; the stream is empty then
+ * @publicApi
+ */
+export function describeStreamConformance(
+  name: string,
+  makeSubject: () => Promise<StreamSubject>,
+  options: StreamConformanceOptions = {},
+): void {
+  const runner = options.runner ?? (globalThis as unknown as TestRunner);
+  runner.describe(`${name} as a ledger stream`, () => {
+    for (const [title, test] of Object.entries({ ...PUBLISHING, ...TAKING })) {
+      runner.it(title, async () => {
+        const subject = await makeSubject();
+        const trial = new StreamTrial(subject);
+        try {
+          await test(trial);
+        } finally {
+          await trial.end();
+          await subject.dispose();
+        }
+      });
+    }
+  });
+}

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { StreamTest } from './stream-conformance.js';
+import {
+  COMES_MS,
+  contentOf,
+  MANY,
+  message,
+  PUBLISH_MS,
+  QUIET_MS,
+  UNKNOWN,
+  KNOWN,
+} from './stream-trial.js';
+
+/** What a writer does. @internal */
+export const TAKING: Readonly<Record<string, StreamTest>> = {
+  'delivers a message once that a writer is done with': async (trial) => {
+    const gateway = await trial.gateway();
+    const writer = await trial.writer();
+    await trial.publish(gateway, 'one', 'two');
+    assert.deepEqual(await trial.contents(writer, 2), ['one', 'two']);
+    await writer.close(1000);
+    const other = await trial.writer();
+    await trial.publish(gateway, 'three');
+    assert.deepEqual(await trial.contents(other, 1), ['three']);
+  },
+
+  'gives each message to one of two writers': async (trial) => {
+    const gateway = await trial.gateway();
+    const writers = [await trial.writer(), await trial.writer()];
+    const contents = Array.from({ length: 30 }, (_, index) => `content ${index}`);
+    for (const content of contents) await trial.publish(gateway, content);
+    const taken: string[] = [];
+    const until = performance.now() + COMES_MS;
+    while (taken.length < contents.length && performance.now() < until) {
+      const both = await Promise.all(
+        writers.map((writer) => writer.take({ ...MANY, messages: 3, waitMs: 50 }, trial.signal)),
+      );
+      for (const each of both.flat()) {
+        taken.push(contentOf(each));
+        each.done();
+      }
+    }
+    assert.deepEqual(taken.sort(), contents.sort());
+  },
+
+  'delivers again what was left for later, and says how often': async (trial) => {
+    const gateway = await trial.gateway();
+    const writer = await trial.writer();
+    await trial.publish(gateway, 'later');
+    for (const redeliveries of [0, 1, 2]) {
+      const [taken] = await trial.take(writer, 1);
+      assert.equal(contentOf(taken!), 'later');
+      assert.equal(taken!.redeliveries, redeliveries);
+      if (redeliveries < 2) taken!.later(0);
+      else taken!.done();
+    }
+    await trial.expectNone(writer);
+  },
+
+  'delivers to another writer what one that closed was not done with': async (trial) => {
+    const gateway = await trial.gateway();
+    const gone = await trial.writer();
+    await trial.publish(gateway, 'one', 'two');
+    const taken = await trial.take(gone, 2);
+    assert.equal(taken.length, 2);
+    taken[0]!.done();
+    taken[1]!.later(0);
+    await gone.close(1000);
+    assert.deepEqual(await trial.contents(await trial.writer(), 1), ['two']);
+  },
+
+  'delivers again what nobody was alive for, and not what somebody was': async (trial) => {
+    const gateway = await trial.gateway();
+    const writer = await trial.writer();
+    const other = await trial.writer();
+    const { redeliverMs } = writer;
+    await trial.publish(gateway, 'held', 'silent');
+    const [held, silent] = await trial.take(writer, 2);
+    assert.deepEqual(
+      [held, silent].map((each) => contentOf(each!)),
+      ['held', 'silent'],
+    );
+    if (redeliverMs === Number.POSITIVE_INFINITY) return held!.done();
+    const beat = setInterval(() => held!.alive(), redeliverMs / 5);
+    try {
+      const [again] = await trial.take(other, 1);
+      assert.equal(contentOf(again!), 'silent');
+      again!.done();
+      await delay(redeliverMs);
+      await trial.expectNone(other);
+    } finally {
+      clearInterval(beat);
+    }
+    held!.done();
+    silent!.done();
+  },
+
+  'gives no more than it is asked for, and at least one message': async (trial) => {
+    const gateway = await trial.gateway();
+    const writer = await trial.writer();
+    await trial.publish(gateway, ...['a', 'b', 'c', 'd'].map((letter) => letter.repeat(2000)));
+    const signal = trial.signal;
+    const two = await writer.take({ messages: 2, bytes: 1_048_576, waitMs: COMES_MS }, signal);
+    assert.ok(two.length >= 1 && two.length <= 2, `${two.length} messages`);
+    for (const each of two) each.done();
+    const small = await writer.take({ messages: 9, bytes: 1, waitMs: COMES_MS }, signal);
+    assert.equal(small.length, 1);
+    small[0]!.done();
+    assert.equal((await trial.contents(writer, 3 - two.length)).length, 3 - two.length);
+  },
+
+  'waits no longer than it is told, and ends at once when it is aborted': async (trial) => {
+    const writer = await trial.writer();
+    assert.deepEqual(await writer.take({ ...MANY, waitMs: 100 }, trial.signal), []);
+    const abort = new AbortController();
+    const taking = writer.take({ ...MANY, waitMs: COMES_MS * 10 }, abort.signal);
+    await delay(QUIET_MS);
+    abort.abort();
+    assert.deepEqual(await taking, []);
+  },
+
+  'loses no message that comes while a take is aborted': async (trial) => {
+    const gateway = await trial.gateway();
+    const writer = await trial.writer();
+    const contents = Array.from({ length: 20 }, (_, index) => `content ${index}`);
+    const taken: string[] = [];
+    for (const content of contents) {
+      const abort = new AbortController();
+      const taking = writer.take({ ...MANY, waitMs: COMES_MS }, abort.signal);
+      const publishing = trial.publish(gateway, content);
+      await delay(1);
+      abort.abort();
+      for (const each of await taking) {
+        taken.push(contentOf(each));
+        each.done();
+      }
+      await publishing;
+    }
+    taken.push(...(await trial.contents(writer, contents.length - taken.length)));
+    assert.deepEqual([...new Set(taken)].sort(), contents.sort());
+  },
+
+  'leaves what no writer reads, names it, and delivers it to one that does': async (trial) => {
+    const gateway = await trial.gateway();
+    const old = await trial.writer();
+    await trial.publish(gateway, 'known');
+    assert.deepEqual(await trial.contents(old, 1), ['known']);
+    await gateway.publish(message('new column', UNKNOWN), PUBLISH_MS);
+    await trial.expectNone(old);
+    const { unread } = await old.backlog(PUBLISH_MS);
+    assert.deepEqual(unread, [{ fingerprint: UNKNOWN, messages: 1 }]);
+    await old.close(1000);
+    const newer = await trial.writer(KNOWN, UNKNOWN);
+    assert.deepEqual(await trial.contents(newer, 1), ['new column']);
+  },
+};

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type {
+  LedgerStream,
+  OutgoingMessage,
+  StreamHeaders,
+  StreamMessage,
+} from '../ports/ledger-stream.interface.js';
+import type { StreamSubject } from './stream-conformance.js';
+
+/** How long a test waits for a message that must come. */
+export const COMES_MS = 20_000;
+/** How long a test waits for one that must not come. */
+export const QUIET_MS = 300;
+/** Limits that any test's messages fit in. */
+export const MANY = { messages: 1000, bytes: 1_048_576 };
+/** Time of a publish that must succeed. */
+export const PUBLISH_MS = 10_000;
+
+/** The layout that writers of a test read, and one that they don't. */
+export const KNOWN = '0123456789abcdef';
+export const UNKNOWN = 'fedcba9876543210';
+
+const LEDGER = 'conformance';
+/** Says of which layout a message is; the suite's messages need no more. */
+const LAYOUT = 'ledger-fingerprint';
+
+/** What one test works with: its subject, and ways in that are closed at the end. */
+export class StreamTrial {
+  readonly #open: LedgerStream[] = [];
+  readonly #never = new AbortController();
+
+  constructor(readonly subject: StreamSubject) {}
+
+  /** A signal that nobody aborts. */
+  get signal(): AbortSignal {
+    return this.#never.signal;
+  }
+
+  /** A way into the stream that only publishes. */
+  async gateway(): Promise<LedgerStream> {
+    return this.#connect({ ledger: LEDGER, fingerprint: KNOWN });
+  }
+
+  /** One that takes messages. @param layouts that it reads */
+  async writer(...layouts: string[]): Promise<LedgerStream> {
+    const read = layouts.length === 0 ? [KNOWN] : layouts;
+    const reads = (headers: StreamHeaders): boolean => read.includes(headers[LAYOUT] ?? '');
+    return this.#connect({ ledger: LEDGER, fingerprint: read[0]!, reads });
+  }
+
+  async #connect(topic: Parameters<LedgerStream['open']>[0]): Promise<LedgerStream> {
+    const stream = await this.subject.connect();
+    this.#open.push(stream);
+    await stream.open(topic);
+    return stream;
+  }
+
+  /** Ends what is open. */
+  async end(): Promise<void> {
+    this.#never.abort();
+    await Promise.all(this.#open.map((stream) => stream.close(1000)));
+  }
+
+  /** Messages with contents of their own, published one after the other. */
+  async publish(stream: LedgerStream, ...contents: string[]): Promise<OutgoingMessage[]> {
+    const messages = contents.map((content) => message(content));
+    for (const each of messages) await stream.publish(each, PUBLISH_MS);
+    return messages;
+  }
+
+  /** Takes until there are so many messages, or the time is over. */
+  async take(stream: LedgerStream, count: number, ms = COMES_MS): Promise<StreamMessage[]> {
+    const taken: StreamMessage[] = [];
+    const until = performance.now() + ms;
+    while (taken.length < count && performance.now() < until) {
+      const waitMs = Math.max(1, until - performance.now());
+      const limits = { ...MANY, messages: count - taken.length, waitMs };
+      taken.push(...(await stream.take(limits, this.signal)));
+    }
+    return taken;
+  }
+
+  /** Takes so many messages, which must come, and answers their contents. */
+  async contents(stream: LedgerStream, count: number): Promise<string[]> {
+    const taken = await this.take(stream, count);
+    for (const each of taken) each.done();
+    return taken.map(contentOf);
+  }
+
+  /** Fails if a message comes. */
+  async expectNone(stream: LedgerStream): Promise<void> {
+    const taken = await this.take(stream, 1, QUIET_MS);
+    assert.deepEqual(taken.map(contentOf), []);
+  }
+}
+
+/** The payload as text. */
+export function contentOf({ payload }: StreamMessage): string {
+  return payload.toString();
+}
+
+/** A message whose payload is a text, in two pieces. */
+export function message(
+  content: string,
+  fingerprint = KNOWN,
+  id: string = randomUUID(),
+): OutgoingMessage {
+  const bytes = Buffer.from(content);
+  const middle = bytes.length >>> 1;
+  return {
+    id,
+    fingerprint,
+    headers: { [LAYOUT]: fingerprint, 'ledger-rows': '1' },
+    payload: [bytes.subarray(0, middle), bytes.subarray(middle)],
+    bytes: bytes.length,
+  };
+}
