@@ -178,18 +178,6 @@ import { defineLedger } from 'nestjs-ledger';
 export const ledgers = () => {
 ${code}
 };`,
-  filters: (code) => `
-import type { LedgerService } from 'nestjs-ledger';
-import type { usage } from './ledgers.js';
-export function read(ledger: LedgerService<typeof usage>, tenantId: string): void {
-${code}
-}`,
-  'own-sink': (code) => `
-import type { LedgerSink } from 'nestjs-ledger/sink';
-import { usage } from './ledgers.js';
-declare const HttpSink: new (options: { definition: typeof usage; url: string }) => LedgerSink;
-declare const url: string;
-${code}`,
   'read-rows': (code) => `
 import { createRowReader, type RowBatch } from 'nestjs-ledger/sink';
 import { usage } from './ledgers.js';

@@ -16,7 +16,7 @@ import type { LedgerStats } from './ports/ledger-stats.interface.js';
 import type { RowSpill, SpillStore } from './ports/spill-store.interface.js';
 import type { Counters } from './stats/counters.js';
 import type { Status } from './stats/status.js';
-import type { RecoverySource } from './writer/batch-source.interface.js';
+import type { BatchSource, RecoverySource } from './writer/batch-source.interface.js';
 import type { AutoTuning, ReadUtilization } from './writer/auto-tuning.js';
 import type { BatchWriter } from './writer/batch-writer.js';
 import { readStats } from './writer/read-stats.js';
@@ -29,6 +29,13 @@ export interface LedgerParts extends CoreParts {
   readonly spills: SpillStore;
   /** Takes what comes after the seal, and what is held at an exit; default: none, it is refused or lost. */
   readonly rowSpill?: RowSpill;
+  /** What rows count as that the sink took; default: `written`. */
+  readonly taken?: 'written' | 'published';
+  /**
+   * Makes where batches come from instead of the channel, which is sealed then: every entry is refused. Default: the
+   * channel.
+   */
+  readonly source?: (core: LedgerCore) => BatchSource;
   /** Makes what keeps accepted rows on disk; default: they are in memory only. */
   readonly journal?: (handoff: Handoff, logger: LedgerLogger) => Journal;
   /** Makes what takes rows out of the journals of earlier runs; default: there is none. */
@@ -84,18 +91,30 @@ export function assembleLedger(parts: LedgerParts): Ledger {
   if (journal !== undefined) handoff.keep(journal, options.overflow === 'disk');
   const { intake, awaited } = assembleIntake(core, handoff);
   const recovery = parts.recovery?.(core);
-  const source = channelSource(core, handoff, recovery);
+  const foreign = parts.source?.(core);
+  if (foreign !== undefined) handoff.seal();
+  const dispatcher = foreign === undefined ? channelSource(core, handoff, recovery) : undefined;
+  const source = foreign ?? dispatcher!;
   // A row in a journal is replayed under the uuid that it has there, so it never gets another one.
   const isOwnUnanswered = (row: Buffer): boolean =>
     journal === undefined && intake.knownUuids.isOwnUnanswered(row);
-  const ends = { source, recovery, journal, sink, spills, rowSpill: handoff.late };
+  const ends = {
+    source,
+    taken: parts.taken,
+    recovery,
+    journal,
+    sink,
+    spills,
+    rowSpill: handoff.late,
+  };
   const outputs = { ...ends, random, isOwnUnanswered };
   const half = assembleWriter(core, outputs);
   const { writer, shutdown, exit } = half;
-  const auto = assembleTuning(core, source, half, parts);
+  // What comes from a stream is taken as fast as it can be written: no delay, and no backlog to go by.
+  const auto = dispatcher && assembleTuning(core, dispatcher, half, parts);
   const { run } = intake;
   const { settings } = options;
-  const working = { handoff, journal, writer, auto, recovery };
+  const working = { handoff, foreign, journal, writer, auto, recovery };
   const sources = { ...working, counters, status, clock, run, settings };
   const stats = (): LedgerStats => readStats(sources);
   return {

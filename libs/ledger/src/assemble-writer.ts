@@ -20,6 +20,8 @@ export interface WriterParts {
   readonly recovery?: RecoverySource | undefined;
   /** Where they go. */
   readonly sink: LedgerSink;
+  /** What rows count as that the sink took; default: `written`. */
+  readonly taken?: 'written' | 'published';
   /** Has every accepted row on disk; undefined: they are in memory only. */
   readonly journal?: Journal | undefined;
   /** Takes what is left at the drain deadline and in no journal. */
@@ -66,9 +68,9 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
   const { writeTimeoutMs, shutdownTimeoutMs } = core.options;
   const { retryMinMs, retryMaxMs } = core.options;
   const { source, recovery, journal, sink, spills, rowSpill, random } = parts;
-  const { isOwnUnanswered = () => false } = parts;
+  const { isOwnUnanswered = () => false, taken = 'written' } = parts;
   const settler = new Settler({
-    ...{ source, codec, counters, losses, keeper, clock, logger },
+    ...{ source, taken, codec, counters, losses, keeper, clock, logger },
     isOwnUnanswered,
     leaveBehind: (batch) =>
       recovery?.owns(batch) === true ? recovery.leave(batch) : journal?.leaveBehind(batch),

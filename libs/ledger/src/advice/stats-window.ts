@@ -117,8 +117,8 @@ function demandOf({ offered, invalid, sealed }: LedgerStats): number {
   return offered - invalid - sealed;
 }
 
-function settledOf({ written, duplicate, deadLettered, spilled }: LedgerStats): number {
-  return written + duplicate + deadLettered + spilled;
+function settledOf({ written, published, duplicate, deadLettered, spilled }: LedgerStats): number {
+  return written + published + duplicate + deadLettered + spilled;
 }
 
 function journalBytesOf({ journal }: LedgerStats): number {

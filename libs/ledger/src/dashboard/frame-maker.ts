@@ -127,8 +127,8 @@ function forecastOf({ stats, elapsed }: Look, before: Look | undefined) {
   });
 }
 
-function settledOf({ written, duplicate, deadLettered, spilled }: LedgerStats): number {
-  return written + duplicate + deadLettered + spilled;
+function settledOf({ written, published, duplicate, deadLettered, spilled }: LedgerStats): number {
+  return written + published + duplicate + deadLettered + spilled;
 }
 
 function sinceThen(now: BatchCounts, then: BatchCounts): BatchCounts {

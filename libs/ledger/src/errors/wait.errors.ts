@@ -32,8 +32,8 @@ export class LedgerSealedError extends LedgerError {
   }
 }
 
-/** Why an entry became a dead letter. @publicApi */
-export type DeadLetterReason = 'refused' | 'conflict' | 'invalid';
+/** Why an entry became a dead letter; `unreadable`: a message of the stream that is no batch. @publicApi */
+export type DeadLetterReason = 'refused' | 'conflict' | 'invalid' | 'unreadable';
 
 /** The server refused this entry, or its uuid is taken by other content. @publicApi */
 export class LedgerDeadLetteredError extends LedgerError {

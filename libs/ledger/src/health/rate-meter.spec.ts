@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RateMeter } from './rate-meter.js';
 
 function counters(queued: number, written = 0) {
-  return { queued, written, duplicate: 0, deadLettered: 0, spilled: 0 };
+  return { queued, written, published: 0, duplicate: 0, deadLettered: 0, spilled: 0 };
 }
 
 describe('RateMeter', () => {
@@ -15,8 +15,8 @@ describe('RateMeter', () => {
   it('counts every way of being settled', () => {
     const meter = new RateMeter();
     meter.observe(0, counters(0));
-    const all = { queued: 0, written: 1, duplicate: 2, deadLettered: 3, spilled: 4 };
-    expect(meter.observe(1000, all)?.settled).toBe(10);
+    const all = { queued: 0, written: 1, published: 5, duplicate: 2, deadLettered: 3, spilled: 4 };
+    expect(meter.observe(1000, all)?.settled).toBe(15);
   });
 
   it('keeps the rates of the last span for probes less than a second later', () => {

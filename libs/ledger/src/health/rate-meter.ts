@@ -9,11 +9,14 @@ const MAX_SPAN_MS = 60_000;
 export interface ChannelRates {
   /** Given a place in the channel. */
   readonly queued: number;
-  /** Written, duplicate, dead-lettered or spilled. */
+  /** Written, published, duplicate, dead-lettered or spilled. */
   readonly settled: number;
 }
 
-type Counted = Pick<LedgerStats, 'queued' | 'written' | 'duplicate' | 'deadLettered' | 'spilled'>;
+type Counted = Pick<
+  LedgerStats,
+  'queued' | 'written' | 'published' | 'duplicate' | 'deadLettered' | 'spilled'
+>;
 
 /**
  * Rates from counters that are looked at now and then: over the span between two probes that are 1
@@ -33,8 +36,8 @@ export class RateMeter {
     const from = this.#from;
     const span = from === undefined ? Number.POSITIVE_INFINITY : at - from.at;
     if (from !== undefined && span < MIN_SPAN_MS) return this.#rates;
-    const { queued, written, duplicate, deadLettered, spilled } = counters;
-    const settled = written + duplicate + deadLettered + spilled;
+    const { queued, written, published, duplicate, deadLettered, spilled } = counters;
+    const settled = written + published + duplicate + deadLettered + spilled;
     this.#rates =
       from === undefined || span > MAX_SPAN_MS
         ? null

@@ -114,10 +114,14 @@ export interface LedgerCounters {
   readonly queued: number;
   /** Entries of earlier runs that were taken from their journals, to be written by this one. */
   readonly recovered: number;
+  /** Entries of messages that a writer took from the stream; a message that can't be read counts as one. */
+  readonly received: number;
   readonly dropped: number;
   readonly sealed: number;
   readonly invalid: number;
   readonly written: number;
+  /** Entries that a gateway's stream acknowledged: writers put them into the table. */
+  readonly published: number;
   readonly duplicate: number;
   readonly deadLettered: number;
   readonly spilled: number;
@@ -186,7 +190,8 @@ export interface JournalStats {
 /**
  * An immutable snapshot. The conservation law holds in each:
  * `offered = queued + dropped + sealed + invalid + waiting` and
- * `queued + recovered = written + duplicate + deadLettered + spilled + depth + inFlight`.
+ * `queued + recovered + received = written + published + duplicate + deadLettered + spilled + depth + inFlight`.
+ * A process that publishes writes nothing, and only a process that takes from a stream receives.
  *
  * @publicApi
  */
@@ -195,7 +200,7 @@ export interface LedgerStats extends LedgerCounters, WriteCounts {
   readonly waiting: number;
   /** Entries in the channel now. */
   readonly depth: number;
-  /** Entries taken by a worker and not yet settled. */
+  /** Entries taken by a worker and not yet settled; at the end of a writer also those that it left in the stream. */
   readonly inFlight: number;
   /**
    * Entries that the channel may hold: `bufferSize`. With `overflow: 'disk'` it may hold more. With `auto` an

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isSinkHaltError, isSinkRowError, isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { failure, SHORT_MS } from './sink-trial.js';
 import type { StreamTest } from './stream-conformance.js';
 import { contentOf, KNOWN, message, PUBLISH_MS } from './stream-trial.js';
@@ -58,7 +58,7 @@ export const PUBLISHING: Readonly<Record<string, StreamTest>> = {
     const writer = await trial.writer();
     const largest = 'x'.repeat(gateway.maxPayloadBytes);
     const error = await failure(gateway.publish(message(`${largest}x`), PUBLISH_MS));
-    assert.ok(isSinkRowError(error), String(error));
+    assert.ok(isLedgerError(error, 'SINK_ROW'), String(error));
     await trial.publish(gateway, largest);
     const [taken] = await trial.take(writer, 1);
     assert.equal(taken!.payload.length, gateway.maxPayloadBytes);
@@ -75,8 +75,8 @@ export const PUBLISHING: Readonly<Record<string, StreamTest>> = {
     const ms = performance.now() - begin;
     const pinged = await failure(gateway.ping(SHORT_MS));
     await unblock();
-    assert.ok(isSinkTransientError(error), String(error));
-    assert.ok(isSinkTransientError(pinged), String(pinged));
+    assert.ok(isLedgerError(error, 'SINK_TRANSIENT'), String(error));
+    assert.ok(isLedgerError(pinged, 'SINK_TRANSIENT'), String(pinged));
     assert.ok(ms < ENDLESS_MS, `took ${ms} ms`);
     await publishUntilTaken(() => gateway.publish(late, PUBLISH_MS));
     await gateway.ping(PUBLISH_MS);
@@ -104,7 +104,10 @@ export const PUBLISHING: Readonly<Record<string, StreamTest>> = {
     await gateway.close();
     await gateway.close();
     const error = await failure(gateway.publish(message('after', KNOWN), SHORT_MS));
-    assert.ok(isSinkTransientError(error) || isSinkHaltError(error), String(error));
+    assert.ok(
+      isLedgerError(error, 'SINK_TRANSIENT') || isLedgerError(error, 'SINK_HALT'),
+      String(error),
+    );
   },
 };
 
@@ -115,7 +118,7 @@ async function publishUntilTaken(publish: () => Promise<void>): Promise<void> {
     try {
       return await publish();
     } catch (error) {
-      if (!isSinkTransientError(error) || performance.now() > until) throw error;
+      if (!isLedgerError(error, 'SINK_TRANSIENT') || performance.now() > until) throw error;
     }
   }
 }

@@ -7,10 +7,12 @@ export class Counters implements Mutable<LedgerCounters> {
   offered = 0;
   queued = 0;
   recovered = 0;
+  received = 0;
   dropped = 0;
   sealed = 0;
   invalid = 0;
   written = 0;
+  published = 0;
   duplicate = 0;
   deadLettered = 0;
   spilled = 0;

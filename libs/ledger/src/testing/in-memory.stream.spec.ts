@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isSinkHaltError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { describeStreamConformance } from '../sink-kit/stream-conformance.js';
 import { InMemoryStream } from './in-memory.stream.js';
 import { ManualClock } from './manual-clock.js';
@@ -43,6 +43,6 @@ describe('InMemoryStream', () => {
       .connect()
       .ping(1)
       .catch((each: unknown) => each);
-    expect(isSinkHaltError(error)).toBe(true);
+    expect(isLedgerError(error, 'SINK_HALT')).toBe(true);
   });
 });

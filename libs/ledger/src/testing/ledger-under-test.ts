@@ -83,11 +83,14 @@ export async function start({ ledger, clock }: LedgerUnderTest): Promise<void> {
 
 /** The two sums of the conservation law, each with what it must be equal to. */
 export function conservation(stats: LedgerStats): Record<'offered' | 'queued', [number, number]> {
-  const { queued, recovered, dropped, sealed, invalid, waiting } = stats;
-  const { written, duplicate, deadLettered, spilled, depth, inFlight } = stats;
+  const { queued, recovered, received, dropped, sealed, invalid, waiting } = stats;
+  const { written, published, duplicate, deadLettered, spilled, depth, inFlight } = stats;
   return {
     offered: [stats.offered, queued + dropped + sealed + invalid + waiting],
-    queued: [queued + recovered, written + duplicate + deadLettered + spilled + depth + inFlight],
+    queued: [
+      queued + recovered + received,
+      written + published + duplicate + deadLettered + spilled + depth + inFlight,
+    ],
   };
 }
 

@@ -108,6 +108,11 @@ export interface BatchSource {
    * and have their final fate once the callback settles them. Must not throw.
    */
   whenUnreadable?(callback: (assignment: Assignment) => void): void;
+  /**
+   * Leaves rows that are not settled where the source has them from. Where a source can, these are neither spilled
+   * nor reported as lost; no row is settled afterwards. May be called again.
+   */
+  leave?(): void;
   /** Takes all entries that no worker has, in batches; for what is left at the drain deadline. */
   takeAll(): Assignment[];
 }

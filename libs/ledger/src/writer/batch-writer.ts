@@ -343,6 +343,11 @@ export class BatchWriter {
     this.#held.abandon();
     const leftovers = [...deliveries].flatMap((delivery) => leftoversOf(delivery));
     const { source, recovery } = this.#parts;
+    if (source.leave !== undefined) {
+      this.#held.takeRows();
+      source.leave();
+      return [];
+    }
     const waiting = source.takeAll().map((assignment): Leftover => {
       const { batch, keptIn } = assignment;
       const kept = keptIn === undefined ? {} : { keptIn };

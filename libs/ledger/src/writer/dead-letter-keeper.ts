@@ -57,6 +57,11 @@ export class DeadLetterKeeper {
     return lost;
   }
 
+  /** Keeps a letter that another place has as long as it is not kept. @returns whether it is. Never rejects. */
+  async tryKeep(letter: DeadLetter): Promise<boolean> {
+    return (await this.keep([letter])).size === 0;
+  }
+
   /** @returns what the store rejected with, or that it did not answer; undefined: the letters are kept */
   async #tryStore(letters: readonly DeadLetter[]): Promise<unknown> {
     const { store, clock, timeoutMs } = this.#parts;

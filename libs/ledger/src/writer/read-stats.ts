@@ -6,13 +6,15 @@ import type { Clock } from '../clock/clock.js';
 import type { Journal } from '../journal/journal.js';
 import type { Counters } from '../stats/counters.js';
 import type { JournalStats, LedgerStats, SettingInForce } from '../ports/ledger-stats.interface.js';
-import type { RecoverySource } from './batch-source.interface.js';
+import type { BatchSource, RecoverySource } from './batch-source.interface.js';
 import type { Status } from '../stats/status.js';
 
 /** Where a snapshot is read from. */
 export interface StatsSources {
   readonly counters: Counters;
   readonly handoff: Handoff;
+  /** Where batches come from instead of the channel. */
+  readonly foreign?: Pick<BatchSource, 'held'> | undefined;
   readonly journal: Journal | undefined;
   readonly writer: BatchWriter;
   /** Undefined: no figure is `auto`. */
@@ -26,13 +28,13 @@ export interface StatsSources {
 
 /** Takes an immutable snapshot; all of it in one turn, so the conservation law holds in it. */
 export function readStats(sources: StatsSources): LedgerStats {
-  const { counters, handoff, writer, auto, recovery, status, run, settings } = sources;
+  const { counters, handoff, foreign, writer, auto, recovery, status, run, settings } = sources;
   const { channel, room } = handoff;
   return Object.freeze({
     ...counters,
     waiting: room.waiting,
     depth: channel.depth,
-    inFlight: channel.inFlight + (recovery?.inFlight ?? 0),
+    inFlight: channel.inFlight + (recovery?.inFlight ?? 0) + (foreign?.held ?? 0),
     capacity: channel.usualCapacity,
     bytes: channel.bytes,
     saturation: channel.saturation,

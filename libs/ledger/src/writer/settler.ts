@@ -36,6 +36,8 @@ export interface SettledRow {
 /** What the settler is made of. */
 export interface SettlerParts {
   readonly source: BatchSource;
+  /** What the rows count as that the sink took. */
+  readonly taken: 'written' | 'published';
   readonly codec: RowCodec;
   readonly counters: Counters;
   readonly losses: LossReporter;
@@ -106,7 +108,7 @@ export class Settler {
     result: WriteResult,
     lost: readonly number[] = [],
   ): void {
-    const { counters, losses } = this.#parts;
+    const { counters, losses, taken } = this.#parts;
     const left = new Map(
       lost.flatMap((index) => {
         const file = this.#leaveBehind(batch.part(index, index + 1)!);
@@ -114,7 +116,7 @@ export class Settler {
       }),
     );
     const conflicts = result.conflicts.length - left.size;
-    counters.written += result.written;
+    counters[taken] += result.written;
     counters.duplicate += result.duplicates.length;
     counters.deadLettered += conflicts;
     counters.conflicts += conflicts;
@@ -173,8 +175,8 @@ export class Settler {
   }
 
   #count(settlement: Settlement): void {
-    const { counters } = this.#parts;
-    if (settlement.outcome === 'written') counters.written++;
+    const { counters, taken } = this.#parts;
+    if (settlement.outcome === 'written') counters[taken]++;
     else if (settlement.outcome === 'duplicate') counters.duplicate++;
     else if (settlement.outcome === 'spilled') counters.spilled++;
     else if (settlement.outcome === 'deadLettered') {

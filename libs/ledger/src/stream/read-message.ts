@@ -1,0 +1,42 @@
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { fitRows } from '../journal/fit-row.js';
+import type { StreamMessage } from '../ports/ledger-stream.interface.js';
+import { MessageBlock } from './message-block.js';
+import { decodeMessage, type ReadableRows, type UnreadableRows } from './message-format.js';
+
+/**
+ * The rows of a message as rows of a table: views on the payload, or, where the message has other columns,
+ * in memory of their own. Never throws.
+ *
+ * @param now monotonic milliseconds
+ * @internal
+ */
+export function readMessage(
+  message: StreamMessage,
+  table: LedgerTable,
+  now: number,
+): MessageBlock | UnreadableRows {
+  const rows = decodeMessage(message.headers, message.payload);
+  if ('fault' in rows) return rows;
+  const fitted = fit(rows, table);
+  return 'fault' in fitted ? fitted : new MessageBlock(message, fitted.bytes, fitted.ends, now);
+}
+
+function fit(
+  { columns, bytes, ends }: ReadableRows,
+  table: LedgerTable,
+): { readonly bytes: Buffer; readonly ends: ArrayLike<number> } | UnreadableRows {
+  const fitRow = fitRows(columns, table);
+  if (fitRow === undefined) return { bytes, ends };
+  const rows: Buffer[] = [];
+  const fittedEnds: number[] = [];
+  let end = 0;
+  for (let row = 0; row < ends.length; row++) {
+    const fitted = fitRow(bytes.subarray(row === 0 ? 0 : ends[row - 1]!, ends[row]));
+    if (fitted === undefined) return { fault: 'it has values that the table has no column for' };
+    end += fitted.length;
+    rows.push(fitted);
+    fittedEnds.push(end);
+  }
+  return { bytes: Buffer.concat(rows, end), ends: fittedEnds };
+}

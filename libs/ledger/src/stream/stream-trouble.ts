@@ -1,0 +1,35 @@
+import type { Clock } from '../clock/clock.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
+import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
+
+/** Tells in the log when the stream can't be read, and when it can again; never per attempt. @internal */
+export class StreamTrouble {
+  /** Why no message comes, free of users' values; null if all is well. */
+  reason: string | null = null;
+  /** Only a person can end it. */
+  isHalted = false;
+  #since: number | undefined;
+
+  constructor(
+    private readonly logger: LedgerLogger,
+    private readonly clock: Clock,
+  ) {}
+
+  failed(error: unknown): void {
+    const reason = isLedgerError(error) ? error.message : 'an unexpected failure';
+    const isNew = this.reason !== reason;
+    this.reason = reason;
+    this.isHalted = isLedgerError(error, 'SINK_HALT');
+    this.#since ??= this.clock.monotonic();
+    if (isNew) this.logger.error(`taking from the stream fails: ${reason}; trying again`);
+  }
+
+  reached(): void {
+    if (this.#since === undefined) return;
+    const seconds = ((this.clock.monotonic() - this.#since) / 1000).toFixed(1);
+    this.reason = null;
+    this.isHalted = false;
+    this.#since = undefined;
+    this.logger.log(`taking from the stream again after ${seconds}s`);
+  }
+}

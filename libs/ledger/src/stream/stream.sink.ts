@@ -1,0 +1,122 @@
+import type { Clock } from '../clock/clock.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
+import type {
+  LedgerSink,
+  RowBatch,
+  WriteAttempt,
+  WriteResult,
+} from '../ports/ledger-sink.interface.js';
+import type { LedgerStream, OutgoingMessage } from '../ports/ledger-stream.interface.js';
+import { cutBatch, encodeMessage, type RowSpan } from './message-format.js';
+import { layoutOf, type RowLayout } from './row-layout.js';
+
+/**
+ * Bytes of one message's payload, unless the server allows less. Source: JetStream with three replicas on two
+ * cores, 64 KiB: 482,000 rows/s with a p99 of 12 ms; 256 KiB: 522,000 rows/s with a p99 of 69 ms.
+ */
+const MESSAGE_BYTES = 131_072;
+/** Messages of one batch that are published at once. Source: the same measurement. */
+const MESSAGES_AT_ONCE = 4;
+
+/** What a stream sink is made of. */
+export interface StreamSinkParts {
+  readonly stream: LedgerStream;
+  readonly table: LedgerTable;
+  readonly clock: Clock;
+}
+
+/**
+ * Publishes batches to a stream, from which writers take them. A row counts as published once the stream
+ * acknowledged its message: at least once there, and once in the table by its uuid.
+ *
+ * Nothing is read back: `find` finds no row, and no answer has duplicates.
+ *
+ * @internal
+ */
+export class StreamSink implements LedgerSink {
+  readonly #stream: LedgerStream;
+  readonly #clock: Clock;
+  readonly #ledger: string;
+  readonly #layout: RowLayout;
+
+  constructor({ stream, table, clock }: StreamSinkParts) {
+    this.#stream = stream;
+    this.#clock = clock;
+    this.#ledger = table.name;
+    this.#layout = layoutOf(table);
+  }
+
+  async prepare(signal?: AbortSignal): Promise<void> {
+    const { fingerprint } = this.#layout;
+    await this.#stream.open({ ledger: this.#ledger, fingerprint }, signal);
+  }
+
+  /**
+   * @throws SinkRowError, before anything is published, if a row is too large for a message
+   * @throws SinkTransientError with `outcomeKnown: false` as soon as one message may be in the stream
+   */
+  async write(batch: RowBatch, { timeoutMs }: WriteAttempt): Promise<WriteResult> {
+    const { maxPayloadBytes } = this.#stream;
+    const spans = cutBatch(batch, Math.min(MESSAGE_BYTES, maxPayloadBytes));
+    checkSizes(batch, spans, maxPayloadBytes);
+    const until = this.#clock.monotonic() + timeoutMs;
+    const failures: unknown[] = [];
+    let published = 0;
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      while (next < spans.length && failures.length === 0) {
+        const message = encodeMessage(batch, spans[next++]!, this.#layout);
+        try {
+          await this.#publish(message, until);
+          published++;
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(MESSAGES_AT_ONCE, spans.length) }, lane));
+    if (failures.length > 0) throw failureOf(failures, published);
+    return { written: batch.count, duplicates: [], conflicts: [] };
+  }
+
+  async #publish(message: OutgoingMessage, until: number): Promise<void> {
+    await this.#stream.publish(message, Math.max(1, until - this.#clock.monotonic()));
+  }
+
+  async find(): Promise<readonly number[]> {
+    return [];
+  }
+
+  async ping(timeoutMs: number): Promise<void> {
+    await this.#stream.ping(timeoutMs);
+  }
+
+  async close(timeoutMs?: number): Promise<void> {
+    await this.#stream.close(timeoutMs);
+  }
+}
+
+function checkSizes(batch: RowBatch, spans: readonly RowSpan[], maxBytes: number): void {
+  for (const { from, to } of spans) {
+    // A part with more than one row fits: it was cut so.
+    if (to - from > 1 || batch.row(from).length <= maxBytes) continue;
+    throw new SinkRowError(
+      `a row is larger than a message of the stream may be (${maxBytes} bytes)`,
+      {
+        rowNumber: from + 1,
+      },
+    );
+  }
+}
+
+/** A halt needs a person, whatever else failed. What is in the stream in part is published again. */
+function failureOf(failures: readonly unknown[], published: number): unknown {
+  const halt = failures.find((error) => isLedgerError(error, 'SINK_HALT'));
+  const [first] = failures;
+  if (halt !== undefined) return halt;
+  if (published === 0 && failures.length === 1) return first;
+  const why = first instanceof SinkTransientError ? first.message : 'a message was not taken';
+  return new SinkTransientError(why, { outcomeKnown: false, cause: first });
+}

@@ -1,0 +1,324 @@
+import { describe, expect, it } from 'vitest';
+import type { LedgerOptions } from '../config/ledger-options.interface.js';
+import { createStreamSource } from '../create-stream-source.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import { createRowReader } from '../sink-kit/row-reader.js';
+import { InMemoryStream } from '../testing/in-memory.stream.js';
+import {
+  assertConservation,
+  ledgerUnderTest,
+  PLAIN_TABLE,
+  type LedgerUnderTest,
+} from '../testing/ledger-under-test.js';
+import { ManualClock } from '../testing/manual-clock.js';
+import { StreamSink } from './stream.sink.js';
+
+const REDELIVER_MS = 3000;
+const MODEL: LedgerTable = { ...PLAIN_TABLE, columns: { model: 'text' } };
+
+/** Gateways and writers on one stream, all on one clock. */
+class Fleet {
+  readonly clock = new ManualClock();
+  readonly log = new InMemoryStream({ clock: this.clock, redeliverMs: REDELIVER_MS });
+  readonly #all: LedgerUnderTest[] = [];
+
+  async gateway(options: LedgerOptions = {}, table = PLAIN_TABLE): Promise<LedgerUnderTest> {
+    const stream = this.log.connect();
+    const test = ledgerUnderTest({ batchSize: 5, flushMs: 10, ...options }, table, () => ({
+      clock: this.clock,
+      sink: new StreamSink({ stream, table, clock: this.clock }),
+      taken: 'published',
+    }));
+    return this.#start(test);
+  }
+
+  async writer(options: LedgerOptions = {}, table = PLAIN_TABLE): Promise<LedgerUnderTest> {
+    const stream = this.log.connect();
+    return this.#start(
+      ledgerUnderTest(options, table, () => ({
+        clock: this.clock,
+        source: (core) => createStreamSource(core, stream, () => 0.5),
+      })),
+    );
+  }
+
+  async #start(test: LedgerUnderTest): Promise<LedgerUnderTest> {
+    this.#all.push(test);
+    void test.ledger.writer.start(() => undefined);
+    await this.clock.turn();
+    return test;
+  }
+
+  async record({ ledger }: LedgerUnderTest, count: number): Promise<void> {
+    for (let i = 0; i < count; i++) expect(ledger.intake.offer({ userId: 1 })).toBe('queued');
+    await this.clock.advance(20);
+  }
+
+  /** The law holds in each process. */
+  assertLaw(): void {
+    for (const { ledger } of this.#all) assertConservation(ledger.stats());
+  }
+
+  /** Messages that the stream has. */
+  get waiting(): number {
+    return this.log.payloads().length;
+  }
+}
+
+describe('a gateway and a writer on one stream', () => {
+  it('put each entry into the table once, and each process counts by the law', async () => {
+    const fleet = new Fleet();
+    const gateways = [await fleet.gateway(), await fleet.gateway()];
+    const writers = [await fleet.writer({ batchSize: 20 }), await fleet.writer({ batchSize: 20 })];
+    for (const gateway of gateways) await fleet.record(gateway, 53);
+    for (const { ledger } of gateways) {
+      expect(ledger.stats()).toMatchObject({ queued: 53, published: 53, written: 0, inFlight: 0 });
+    }
+    const stats = writers.map(({ ledger }) => ledger.stats());
+    expect(stats.map(({ written }) => written).reduce((a, b) => a + b)).toBe(106);
+    expect(stats.map(({ received }) => received).reduce((a, b) => a + b)).toBe(106);
+    const uuids = writers.flatMap(({ sink }) => [...sink.rows.keys()]);
+    expect(new Set(uuids).size).toBe(106);
+    expect(uuids).toHaveLength(106);
+    expect(fleet.waiting).toBe(0);
+    fleet.assertLaw();
+  });
+
+  it('make one batch of the messages that wait, up to batchSize rows', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    await fleet.record(gateway, 100);
+    const { sink } = await fleet.writer({ batchSize: 20 });
+    await fleet.clock.turn();
+    // Of the first message alone nobody knows how many rows the others have.
+    expect(sink.calls.map(({ count }) => count)).toEqual([5, 20, 20, 20, 20, 15]);
+    expect(sink.calls.every(({ isAwaited, mayExist }) => isAwaited && !mayExist)).toBe(true);
+    fleet.assertLaw();
+  });
+
+  it('leave in the stream what no worker has time for', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const writer = await fleet.writer({ batchSize: 5, numWorkers: 1 });
+    writer.sink.hold();
+    await fleet.record(gateway, 50);
+    expect(writer.ledger.stats()).toMatchObject({ received: 5, inFlight: 5, written: 0 });
+    expect(fleet.waiting).toBe(10);
+    writer.sink.hold(false);
+    for (const held of [...writer.sink.held]) held.release();
+    await fleet.clock.advance(10);
+    expect(writer.ledger.stats()).toMatchObject({ received: 50, inFlight: 0, written: 50 });
+    expect(fleet.waiting).toBe(0);
+    fleet.assertLaw();
+  });
+
+  it('keep messages while the database is away, however long, and write them once', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const writer = await fleet.writer({ batchSize: 5 });
+    const other = await fleet.writer({ batchSize: 5 });
+    for (const { sink } of [writer, other]) sink.failAlways({ kind: 'transient' });
+    await fleet.record(gateway, 20);
+    await fleet.clock.advance(20 * REDELIVER_MS);
+    expect(fleet.waiting).toBe(4);
+    fleet.assertLaw();
+    for (const { sink } of [writer, other]) sink.failAlways(undefined);
+    await fleet.clock.advance(10_000);
+    expect(writer.sink.rows.size + other.sink.rows.size).toBe(20);
+    const { duplicate, written } = writer.ledger.stats();
+    expect(duplicate + written + other.ledger.stats().written).toBe(20);
+    expect(fleet.waiting).toBe(0);
+    fleet.assertLaw();
+  });
+
+  it('keep all in the stream while the table refuses every batch', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const writer = await fleet.writer({ batchSize: 5 });
+    writer.sink.failAlways({ kind: 'halt' });
+    await fleet.record(gateway, 20);
+    await fleet.clock.advance(60_000);
+    expect(writer.ledger.stats()).toMatchObject({ state: 'halted', written: 0, deadLettered: 0 });
+    expect(fleet.waiting).toBe(4);
+    writer.sink.failAlways(undefined);
+    await fleet.clock.advance(10_000);
+    expect(writer.sink.rows.size).toBe(20);
+    fleet.assertLaw();
+  });
+
+  it('make dead letters of rows that the table refuses, and acknowledge their message', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const writer = await fleet.writer({ batchSize: 5 });
+    const uuid = '01890a5d-ac96-774b-bcce-b302099a8057';
+    writer.sink.refuse(uuid);
+    for (let i = 0; i < 4; i++) gateway.ledger.intake.offer({ userId: 1 });
+    gateway.ledger.intake.offer({ userId: 1, uuid });
+    await fleet.clock.advance(1000);
+    await fleet.record(gateway, 5);
+    await fleet.clock.advance(10_000);
+    expect(writer.letters).toMatchObject([{ uuid, reason: 'refused' }]);
+    expect(writer.ledger.stats()).toMatchObject({ received: 10, written: 9, deadLettered: 1 });
+    expect(fleet.waiting).toBe(0);
+    fleet.assertLaw();
+  });
+
+  it('end with a duplicate where an acknowledgement was lost', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const stream = fleet.log.connect();
+    const { signal } = new AbortController();
+    await stream.open({ ledger: 'default', fingerprint: 'any', reads: () => true });
+    await fleet.record(gateway, 5);
+    const limits = { messages: 1, bytes: 1_000_000, waitMs: 1 };
+    const [lost] = await stream.take(limits, signal);
+    expect(lost!.redeliveries).toBe(0);
+    await fleet.clock.advance(REDELIVER_MS);
+    const writer = await fleet.writer({ batchSize: 5 });
+    await fleet.clock.turn();
+    expect(writer.sink.calls).toMatchObject([{ mayExist: true }]);
+    expect(writer.ledger.stats()).toMatchObject({ received: 5, written: 5 });
+    fleet.assertLaw();
+  });
+});
+
+describe('a gateway', () => {
+  it('keeps entries while the stream is away, and publishes them once it is back', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    fleet.log.failAlways('transient');
+    await fleet.record(gateway, 12);
+    expect(gateway.ledger.stats()).toMatchObject({ queued: 12, published: 0 });
+    fleet.log.failAlways('halt');
+    await fleet.clock.advance(30_000);
+    expect(gateway.ledger.stats()).toMatchObject({ state: 'halted', published: 0 });
+    fleet.assertLaw();
+    fleet.log.failAlways(undefined);
+    await fleet.clock.advance(30_000);
+    expect(gateway.ledger.stats()).toMatchObject({ published: 12, state: 'running' });
+    fleet.assertLaw();
+  });
+
+  it('answers who waits once the stream has acknowledged', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const answer = gateway.ledger.awaited.record({ userId: 1 }, { until: 'durable' });
+    await fleet.clock.turn();
+    await answer;
+    expect(fleet.waiting).toBe(1);
+  });
+});
+
+describe('a writer', () => {
+  it('refuses entries of its own', async () => {
+    const fleet = new Fleet();
+    const { ledger } = await fleet.writer();
+    ledger.handoff.late = undefined;
+    expect(ledger.intake.offer({ userId: 1 })).toBe('sealed');
+    fleet.assertLaw();
+  });
+
+  it('reads rows of an older layout, and leaves those of a newer one', async () => {
+    const fleet = new Fleet();
+    const older = await fleet.gateway();
+    const newer = await fleet.gateway({}, MODEL);
+    await fleet.record(older, 5);
+    newer.ledger.intake.offer({ userId: 2, model: 'm' });
+    await fleet.clock.advance(20);
+    const plain = await fleet.writer();
+    await fleet.clock.advance(1000);
+    expect(plain.sink.rows.size).toBe(5);
+    expect(fleet.waiting, 'the newer one waits').toBe(1);
+    expect(plain.letters).toEqual([]);
+    await fleet.record(older, 5);
+    expect(plain.sink.rows.size).toBe(10);
+    const stop = plain.ledger.shutdown.finish();
+    await fleet.clock.advance(100);
+    await stop;
+    await fleet.record(older, 5);
+    const upgraded = await fleet.writer({ batchSize: 100 }, MODEL);
+    await fleet.clock.advance(1000);
+    const reader = createRowReader(MODEL);
+    const models = [...upgraded.sink.rows.values()].map((row) => reader.entry(row));
+    expect(models.filter(({ userId }) => userId === '1')).toHaveLength(5);
+    expect(models).toContainEqual(expect.objectContaining({ userId: '2', model: 'm' }));
+    expect(fleet.waiting).toBe(0);
+    fleet.assertLaw();
+  });
+
+  it('keeps a message that is no batch as a dead letter, with its bytes', async () => {
+    const fleet = new Fleet();
+    const payload = Buffer.from('no rows');
+    const headers = { 'ledger-format': '1', 'ledger-rows': '5' };
+    fleet.log.inject('default', { id: 'x', fingerprint: 'f', headers, payload: [payload] });
+    const writer = await fleet.writer();
+    await fleet.clock.turn();
+    expect(writer.letters).toMatchObject([{ reason: 'unreadable', uuid: undefined }]);
+    const { entry } = writer.letters[0]!;
+    expect(Buffer.from(entry['payload'] as string, 'base64')).toEqual(payload);
+    expect(writer.ledger.stats()).toMatchObject({ received: 1, deadLettered: 1 });
+    expect(fleet.waiting).toBe(0);
+    fleet.assertLaw();
+  });
+
+  it('writes what it has at a stop, and takes no more', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const writer = await fleet.writer({ batchSize: 5, numWorkers: 2 });
+    writer.sink.hold();
+    await fleet.record(gateway, 50);
+    const drained = writer.ledger.shutdown.drain();
+    for (const held of [...writer.sink.held]) held.release();
+    await fleet.clock.turn();
+    await drained;
+    const finished = writer.ledger.shutdown.finish();
+    await fleet.clock.advance(200);
+    expect(await finished).toMatchObject({ written: 10, spilled: 0 });
+    expect(fleet.waiting).toBe(8);
+    expect(writer.ledger.stats()).toMatchObject({ received: 10, inFlight: 0, state: 'sealed' });
+    fleet.assertLaw();
+  });
+
+  it('gives back at its deadline what the table did not take, and spills nothing', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const writer = await fleet.writer({ batchSize: 5, numWorkers: 2, shutdownTimeoutMs: 1000 });
+    writer.sink.failAlways({ kind: 'transient' });
+    await fleet.record(gateway, 50);
+    const finished = writer.ledger.shutdown.finish();
+    await fleet.clock.advance(1500);
+    expect(await finished).toMatchObject({ written: 0, spilled: 0 });
+    expect(writer.spilled).toEqual([]);
+    expect(writer.rows).toEqual([]);
+    fleet.assertLaw();
+    expect(fleet.waiting).toBe(10);
+    const other = await fleet.writer();
+    await fleet.clock.turn();
+    expect(other.sink.rows.size, 'at once, not after the redelivery').toBe(50);
+    expect(fleet.waiting).toBe(0);
+  });
+
+  it('goes on after the stream was away, and leaves no timer', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const writer = await fleet.writer();
+    fleet.log.failAlways('transient');
+    await fleet.record(gateway, 5);
+    await fleet.clock.advance(20_000);
+    fleet.log.failAlways(undefined);
+    await fleet.clock.advance(20_000);
+    expect(writer.sink.rows.size).toBe(5);
+    const told = writer.lines.filter((line) => line.includes('from the stream'));
+    expect(told[0]).toBe('taking from the stream fails: the stream is away; trying again');
+    expect(told[1]).toMatch(/^taking from the stream again after \d+\.\ds$/);
+    expect(told).toHaveLength(2);
+    for (const { ledger } of [gateway, writer]) {
+      const finished = ledger.shutdown.finish();
+      await fleet.clock.advance(200);
+      await finished;
+    }
+    await fleet.clock.advance(60_000);
+    expect(fleet.clock.pendingTimers).toBe(0);
+    expect(fleet.clock.pendingHolds).toBe(0);
+  });
+});

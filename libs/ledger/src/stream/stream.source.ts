@@ -1,0 +1,289 @@
+import { Batch, type RowRange } from '../channel/batch.js';
+import { MAX_BATCH_BYTES } from '../channel/channel.js';
+import type { Clock, Timer } from '../clock/clock.js';
+import type { LedgerTable } from '../entry/ledger-definition.js';
+import type {
+  LedgerStream,
+  StreamHeaders,
+  StreamMessage,
+} from '../ports/ledger-stream.interface.js';
+import type { Counters } from '../stats/counters.js';
+import type { Assignment, BatchSource } from '../writer/batch-source.interface.js';
+import { retryDelayMs, type RetryBounds } from '../writer/retry-policy.js';
+import { isForReader } from './message-format.js';
+import { MessageBlock } from './message-block.js';
+import { readMessage } from './read-message.js';
+import { layoutOf } from './row-layout.js';
+import type { StreamTrouble } from './stream-trouble.js';
+import type { UnreadableKeeper } from './unreadable-keeper.js';
+
+/** Milliseconds that one `take` waits for a message; a stop ends it early. */
+const WAIT_MS = 30_000;
+/** Messages that one `take` asks for at most, however few rows they have. */
+const MOST_MESSAGES = 1000;
+/** Weight of the last messages in the average of rows per message. */
+const NEW_WEIGHT = 0.2;
+
+/** What a stream source is made of. */
+export interface StreamSourceParts {
+  readonly stream: LedgerStream;
+  readonly table: LedgerTable;
+  readonly clock: Clock;
+  readonly counters: Counters;
+  /** Rows that one batch is to have. */
+  readonly batchSize: number;
+  /** Pauses after a `take` that failed. */
+  readonly retry: RetryBounds;
+  /** 0 up to 1. */
+  readonly random: () => number;
+  readonly unreadable: UnreadableKeeper;
+  readonly trouble: StreamTrouble;
+}
+
+/**
+ * Batches that gateways published. It takes messages only while a worker is idle, so that what this
+ * process holds is what its workers write; the rest stays where any other writer can take it. A message is
+ * done after its last row has its final fate, so a writer may die at any moment.
+ *
+ * @internal
+ */
+export class StreamSource implements BatchSource {
+  /** Rows that a worker took and that are not settled. */
+  held = 0;
+  head = 0;
+  readonly #parts: StreamSourceParts;
+  readonly #idle: ((assignment: Assignment | undefined) => void)[] = [];
+  /** Messages beyond those of the idle workers: they had more rows than the last ones. */
+  readonly #ready: MessageBlock[][] = [];
+  /** Messages that are not done: with a worker, or ready. */
+  readonly #unsettled = new Set<MessageBlock>();
+  readonly #end = new AbortController();
+  #isOpen = false;
+  #isTaking = false;
+  #isStopped = false;
+  #hasLeft = false;
+  #rowsPerMessage = Number.POSITIVE_INFINITY;
+  #failures = 0;
+  #beat: Timer | undefined;
+
+  constructor(parts: StreamSourceParts) {
+    this.#parts = parts;
+  }
+
+  /** No worker waits for what is still in the stream. */
+  get tail(): number {
+    return this.head;
+  }
+
+  get dueAt(): number | undefined {
+    return this.held > 0 ? 0 : undefined;
+  }
+
+  next(accept: (assignment: Assignment | undefined) => void): void {
+    if (this.#isStopped) return accept(undefined);
+    this.#idle.push(accept);
+    this.#hand();
+    void this.#take();
+  }
+
+  withdraw(accept: (assignment: Assignment | undefined) => void): void {
+    const index = this.#idle.indexOf(accept);
+    if (index === -1) return;
+    this.#idle.splice(index, 1);
+    accept(undefined);
+  }
+
+  /** Gives assignments to idle workers. */
+  #hand(): void {
+    while (this.#idle.length > 0 && this.#ready.length > 0) {
+      const assignment = this.#assign(this.#ready.shift()!);
+      this.#idle.shift()!(assignment);
+    }
+  }
+
+  /** Takes messages while a worker has nothing to do. Never rejects. */
+  async #take(): Promise<void> {
+    if (this.#isTaking) return;
+    this.#isTaking = true;
+    const { stream, trouble } = this.#parts;
+    const { signal } = this.#end;
+    while (this.#idle.length > 0 && !signal.aborted) {
+      try {
+        await this.#open(signal);
+        const messages = await stream.take(this.#limits(), signal);
+        this.#failures = 0;
+        trouble.reached();
+        await this.#receive(messages);
+      } catch (error) {
+        trouble.failed(error);
+        await this.#pause();
+      }
+    }
+    this.#isTaking = false;
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    if (this.#isOpen) return;
+    const { stream, table } = this.#parts;
+    const { fingerprint, columns } = layoutOf(table);
+    const reads = (headers: StreamHeaders): boolean => isForReader(headers, columns);
+    await stream.open({ ledger: table.name, fingerprint, reads }, signal);
+    this.#isOpen = true;
+  }
+
+  #limits(): { messages: number; bytes: number; waitMs: number } {
+    const messages = Math.floor(this.#parts.batchSize / this.#rowsPerMessage);
+    const most = Math.min(MOST_MESSAGES, Math.max(1, messages));
+    return { messages: most, bytes: MAX_BATCH_BYTES, waitMs: WAIT_MS };
+  }
+
+  /** Ends early at a stop. */
+  #pause(): Promise<void> {
+    const { clock, retry, random } = this.#parts;
+    const { signal } = this.#end;
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        timer.cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = clock.after(retryDelayMs(++this.#failures, retry, random()), end);
+      signal.addEventListener('abort', end);
+    });
+  }
+
+  async #receive(messages: readonly StreamMessage[]): Promise<void> {
+    if (this.#end.signal.aborted) return giveBack(messages);
+    const { table, clock, unreadable } = this.#parts;
+    const blocks: MessageBlock[] = [];
+    for (const message of messages) {
+      const read = readMessage(message, table, clock.monotonic());
+      if ('fault' in read) await unreadable.keep(message, read.fault);
+      else blocks.push(read);
+    }
+    if (this.#end.signal.aborted) return giveBack(blocks.map(({ message }) => message));
+    if (blocks.length === 0) return;
+    this.#noteSizes(blocks);
+    for (const block of blocks) this.#unsettled.add(block);
+    this.#ready.push(...this.#grouped(blocks));
+    this.#keepAlive();
+    this.#hand();
+  }
+
+  #noteSizes(blocks: readonly MessageBlock[]): void {
+    const rows = rowsIn(blocks) / blocks.length;
+    const before = this.#rowsPerMessage;
+    this.#rowsPerMessage =
+      before === Number.POSITIVE_INFINITY ? rows : before + NEW_WEIGHT * (rows - before);
+  }
+
+  /** Messages of up to `batchSize` rows together, or one that alone has more. */
+  #grouped(blocks: readonly MessageBlock[]): MessageBlock[][] {
+    const groups: MessageBlock[][] = [];
+    let rows = Number.POSITIVE_INFINITY;
+    for (const block of blocks) {
+      if (rows + block.rows > this.#parts.batchSize) {
+        groups.push([]);
+        rows = 0;
+      }
+      groups.at(-1)!.push(block);
+      rows += block.rows;
+    }
+    return groups;
+  }
+
+  #assign(blocks: readonly MessageBlock[]): Assignment {
+    const { counters, batchSize } = this.#parts;
+    const ranges = blocks.map((block): RowRange<MessageBlock> => {
+      const range = { slab: block, from: 0, to: block.rows, position: this.head };
+      this.head += block.rows;
+      return range;
+    });
+    const batch = new Batch(ranges);
+    counters.received += batch.count;
+    this.held += batch.count;
+    // It was delivered before, so another writer, or this one, may have written it.
+    const mayExist = blocks.some(({ message }) => message.redeliveries > 0);
+    const due = batch.count >= batchSize ? 'full' : 'old';
+    // The stream forgets the rows with the commit, so that must be durable whatever the server's default.
+    return { batch, due, awaited: [], isAwaited: true, mayExist };
+  }
+
+  /** Messages are worked on until they are done: three signs of life in the time that the stream waits. */
+  #keepAlive(): void {
+    const { clock, stream } = this.#parts;
+    if (this.#beat !== undefined || stream.redeliverMs === Number.POSITIVE_INFINITY) return;
+    this.#beat = clock.after(stream.redeliverMs / 3, () => {
+      this.#beat = undefined;
+      for (const { message } of this.#unsettled) message.alive();
+      if (this.#unsettled.size > 0) this.#keepAlive();
+    });
+  }
+
+  settle(batch: Batch): void {
+    this.held -= batch.count;
+    for (const { slab, from, to } of batch.ranges) {
+      // All batches of this source are made of these.
+      const block = slab as MessageBlock;
+      block.unsettled -= to - from;
+      if (block.unsettled > 0) continue;
+      this.#unsettled.delete(block);
+      block.message.done();
+    }
+    if (this.#unsettled.size === 0) this.#stopBeat();
+  }
+
+  #stopBeat(): void {
+    this.#beat?.cancel();
+    this.#beat = undefined;
+  }
+
+  done(): void {}
+
+  /** What was taken is written as soon as it can be. */
+  flushUntil(): void {}
+
+  /** The stream keeps the rest, and other writers go on with it. */
+  drain(): void {
+    this.seal();
+  }
+
+  seal(): void {
+    if (this.#end.signal.aborted) return;
+    this.#end.abort();
+    // No worker had them: another writer need not wait for this one's end.
+    for (const block of this.#ready.splice(0).flat()) {
+      this.#unsettled.delete(block);
+      block.message.later(0);
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.seal();
+    for (const accept of this.#idle.splice(0)) accept(undefined);
+  }
+
+  takeAll(): Assignment[] {
+    return [];
+  }
+
+  /** Rows that are not settled go back to the stream at once; they stay `held` here. */
+  leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.stop();
+    this.#stopBeat();
+    for (const { message } of this.#unsettled) message.later(0);
+    this.#unsettled.clear();
+  }
+}
+
+function rowsIn(blocks: readonly MessageBlock[]): number {
+  return blocks.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+function giveBack(messages: readonly StreamMessage[]): void {
+  for (const message of messages) message.later(0);
+}
