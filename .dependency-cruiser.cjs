@@ -21,6 +21,7 @@ const LAYERS = [
   ['tuning'],
   ['writer'],
   ['stream'],
+  ['nats'],
   ['postgres'],
   ['sink', 'migrations', 'reading', 'rollup', 'partitions'],
   ['nest'],

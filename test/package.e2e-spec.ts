@@ -39,7 +39,10 @@ const SINK_NAMES = [
   ['isLedgerError'],
   ['createRowReader', 'createRowEncoder', 'rowBatch', 'describeSinkConformance'],
 ].flat();
-const TESTING_NAMES = ['LedgerTestingModule', 'ManualClock', 'describeSinkConformance'];
+const TESTING_NAMES = [
+  ['LedgerTestingModule', 'ManualClock', 'describeSinkConformance'],
+  ['InMemoryStream', 'describeStreamConformance'],
+].flat();
 
 let folder: string;
 let manifest: Manifest;
@@ -142,6 +145,7 @@ describe('nestjs-ledger in an empty application', { timeout: 120_000 }, () => {
     expect(await namesOf('nestjs-ledger/testing')).toEqual(expect.arrayContaining(TESTING_NAMES));
     expect(await namesOf('nestjs-ledger/sink')).toEqual(expect.arrayContaining(SINK_NAMES));
     expect(await namesOf('nestjs-ledger/advice')).toContain('adviseLedger');
+    expect(await namesOf('nestjs-ledger/nats')).toEqual(['jetStream']);
     expect(await namesOf('nestjs-ledger/dashboard')).toContain('LedgerDashboardModule');
   });
 

@@ -1,0 +1,12 @@
+export { jetStream } from './create-jet-stream.js';
+export type { JetStreamOptions } from './jet-stream.options.js';
+export type {
+  LedgerStream,
+  OutgoingMessage,
+  StreamBacklog,
+  StreamHeaders,
+  StreamMessage,
+  StreamTopic,
+  TakeLimits,
+  UnreadMessages,
+} from '../ports/ledger-stream.interface.js';

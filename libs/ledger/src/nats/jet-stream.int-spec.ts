@@ -1,0 +1,225 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { isSinkHaltError, isSinkTransientError } from '../errors/sink.errors.js';
+import type { LedgerStream } from '../ports/ledger-stream.interface.js';
+import { describeStreamConformance } from '../sink-kit/stream-conformance.js';
+import { KNOWN, message } from '../sink-kit/stream-trial.js';
+import { jetStream } from './create-jet-stream.js';
+import { findNatsPrograms, NatsServers } from './fixtures/nats-servers.fixture.js';
+
+const programs = findNatsPrograms();
+const TOPIC = { ledger: 'conformance', fingerprint: KNOWN };
+const failure = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+// Without a program one test says which is missing.
+if (programs.length === 0) it.skip('nats-server is not installed');
+
+describe.each(programs)('JetStream, nats-server $version', (program) => {
+  let servers: NatsServers;
+  let nc: NatsConnection;
+  let manager: JetStreamManager;
+  let number = 0;
+
+  beforeAll(async () => {
+    servers = await NatsServers.start(program);
+    nc = await connect({ servers: servers.addresses });
+    manager = await jetstreamManager(nc);
+  });
+
+  afterAll(async () => {
+    await nc?.close();
+    await servers?.stop();
+  });
+
+  const stream = (more = {}): LedgerStream =>
+    jetStream({
+      servers: servers.addresses,
+      replicas: 1,
+      maxBytes: 100_000_000,
+      ackWaitMs: 1000,
+      ...more,
+    });
+
+  describeStreamConformance(
+    'JetStream',
+    async () => {
+      const name = `conformance-${number++}`;
+      return {
+        connect: () => stream({ stream: name }),
+        block: async () => {
+          await servers.signal(0, 'SIGSTOP');
+          return () => servers.signal(0, 'SIGCONT');
+        },
+        dispose: async () => void (await manager.streams.delete(name)),
+      };
+    },
+    { runner: { describe, it } },
+  );
+
+  /** Opens a stream of its own, and ends it with the test. */
+  async function withStream(
+    more: object,
+    test: (gateway: LedgerStream, name: string) => Promise<void>,
+  ): Promise<void> {
+    const name = `test-${number++}`;
+    const gateway = stream({ stream: name, ...more });
+    try {
+      await test(gateway, name);
+    } finally {
+      await gateway.close();
+      await manager.streams.delete(name).catch(() => undefined);
+    }
+  }
+
+  it('makes a stream that is full only when there is a backlog', async () => {
+    await withStream({}, async (gateway, name) => {
+      await gateway.open(TOPIC);
+      const { config } = await manager.streams.info(name);
+      expect(config).toMatchObject({
+        retention: 'workqueue',
+        discard: 'new',
+        num_replicas: 1,
+        storage: 'file',
+      });
+      expect(config.max_bytes).toBe(100_000_000);
+    });
+  });
+
+  it('tells a gateway that the stream is full, and takes messages again once there is room', async () => {
+    await withStream({ maxBytes: 1_048_576 }, async (gateway, name) => {
+      await gateway.open(TOPIC);
+      const large = (): Promise<void> => gateway.publish(message('x'.repeat(200_000)), 5000);
+      let error: unknown;
+      for (let i = 0; i < 10 && error === undefined; i++) error = await failure(large());
+      expect(isSinkTransientError(error) && error.outcomeKnown).toBe(true);
+      expect((error as Error).message).toBe('the stream has no room: maximum bytes exceeded');
+      await manager.streams.purge(name);
+      await large();
+    });
+  });
+
+  it('halts where the stream was deleted, and goes on once somebody made it again', async () => {
+    await withStream({}, async (gateway, name) => {
+      await gateway.open(TOPIC);
+      const { config } = await manager.streams.info(name);
+      await manager.streams.delete(name);
+      const error = await failure(gateway.publish(message('gone'), 2000));
+      expect(isSinkHaltError(error)).toBe(true);
+      expect((error as Error).message).toContain(`there is no stream ${name} any more`);
+      await manager.streams.add(config);
+      await gateway.publish(message('back'), 5000);
+    });
+  });
+
+  it('halts on a stream that could lose messages, and says what it needs', async () => {
+    const subjects = ['ledger.conformance.*'];
+    for (const [config, needed] of [
+      [{ retention: 'limits', discard: 'new' }, 'it needs workqueue'],
+      [{ retention: 'workqueue', discard: 'old' }, 'it needs discard: new'],
+    ] as const) {
+      await withStream({}, async (gateway, name) => {
+        await manager.streams.add({ name, subjects, storage: 'file', ...config } as never);
+        const error = await failure(gateway.open(TOPIC));
+        expect(isSinkHaltError(error)).toBe(true);
+        expect((error as Error).message).toContain(needed);
+      });
+    }
+  });
+
+  it('halts where copies are asked of a server that stands alone', async () => {
+    await withStream({ replicas: 3 }, async (gateway) => {
+      const error = await failure(gateway.open(TOPIC));
+      expect(isSinkHaltError(error)).toBe(true);
+      expect((error as Error).message).toContain('set replicas: 1, or name a cluster');
+    });
+  });
+
+  it('halts where there is no stream and none is to be made', async () => {
+    await withStream({ create: false }, async (gateway) => {
+      expect(isSinkHaltError(await failure(gateway.open(TOPIC)))).toBe(true);
+    });
+  });
+
+  it('is away, and not halted, where nobody listens', async () => {
+    await withStream({ servers: 'nats://127.0.0.1:9' }, async (gateway) => {
+      const error = await failure(gateway.open(TOPIC));
+      expect(isSinkTransientError(error) && error.outcomeKnown).toBe(true);
+    });
+  });
+
+  it('makes the consumer again that somebody deleted', async () => {
+    await withStream({}, async (writer, name) => {
+      await writer.open({ ...TOPIC, reads: () => true });
+      await manager.consumers.delete(name, KNOWN);
+      const signal = new AbortController().signal;
+      const take = () => writer.take({ messages: 1, bytes: 1_000_000, waitMs: 10_000 }, signal);
+      await writer.publish(message('one'), 5000);
+      let taken = await take().catch(() => []);
+      for (let i = 0; i < 20 && taken.length === 0; i++) taken = await take().catch(() => []);
+      expect(taken[0]?.payload.toString()).toBe('one');
+      taken[0]?.done();
+    });
+  });
+});
+
+describe.each(programs)('rights on nats-server $version', (program) => {
+  let servers: NatsServers;
+  beforeAll(async () => {
+    const denied = 'permissions: { publish: { deny: "ledger.>" } }';
+    const config = `authorization { users: [{ user: u, password: p, ${denied} }] }`;
+    servers = await NatsServers.start(program, 1, config);
+  });
+  afterAll(() => servers?.stop());
+
+  const stream = (connection: object): LedgerStream =>
+    jetStream({ servers: servers.addresses, replicas: 1, maxBytes: 100_000_000, connection });
+
+  it('halt where they do not allow to publish, or are not known', async () => {
+    const gateway = stream({ user: 'u', pass: 'p' });
+    await gateway.open(TOPIC);
+    expect(isSinkHaltError(await failure(gateway.publish(message('denied'), 3000)))).toBe(true);
+    await gateway.close();
+    const stranger = stream({ user: 'u', pass: 'wrong' });
+    expect(isSinkHaltError(await failure(stranger.open(TOPIC)))).toBe(true);
+    await stranger.close();
+  });
+});
+
+const [current, oldest] = [programs.at(0), programs.at(-1)];
+if (current !== undefined && oldest !== undefined && current !== oldest) {
+  it(`keeps messages when nats-server ${oldest.version} becomes ${current.version}`, async () => {
+    const servers = await NatsServers.start(oldest);
+    const options = { servers: servers.addresses, replicas: 1, maxBytes: 100_000_000 };
+    const [gateway, writer] = [jetStream(options), jetStream(options)];
+    try {
+      await gateway.open(TOPIC);
+      await gateway.publish(message('before'), 5000);
+      await servers.signal(0, 'SIGTERM');
+      await servers.restart(0, current);
+      await writer.open({ ...TOPIC, reads: () => true });
+      const limits = { messages: 1, bytes: 1_000_000, waitMs: 10_000 };
+      const [taken] = await writer.take(limits, new AbortController().signal);
+      expect(taken!.payload.toString()).toBe('before');
+      taken!.done();
+    } finally {
+      await Promise.all([gateway.close(), writer.close()]);
+      await servers.stop();
+    }
+  });
+}
+
+describe('jetStream', () => {
+  it('names an option out of its range', () => {
+    const servers = 'nats://localhost';
+    expect(() => jetStream({ servers: [] })).toThrow('servers');
+    expect(() => jetStream({ servers, replicas: 6 })).toThrow('replicas');
+    expect(() => jetStream({ servers, maxBytes: 1 })).toThrow('maxBytes');
+    expect(() => jetStream({ servers, ackWaitMs: 10 })).toThrow('ackWaitMs');
+    expect(() => jetStream({ servers, stream: 'a.b' })).toThrow('stream');
+  });
+});

@@ -1,0 +1,102 @@
+import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { systemClock as clock, type Timer } from '../clock/clock.js';
+import { NatsMessage } from './nats-message.js';
+
+/** Milliseconds without a message after which no more of a batch are expected. */
+const QUIET_MS = 250;
+/** Beyond the time that the server waits: its answer is on the way. */
+const ANSWER_MS = 1000;
+/** Status of a server that waits on. */
+const HEARTBEAT = 100;
+
+/** One request for messages of one consumer. @internal */
+export interface PullRequest {
+  readonly stream: string;
+  readonly consumer: string;
+  readonly messages: number;
+  /** Bytes of the messages with subjects and headers; undefined: any. */
+  readonly bytes?: number;
+  /** Milliseconds that the server waits for the first message; 0: it answers with what it has. */
+  readonly waitMs: number;
+}
+
+/** What a request brought. @internal */
+export interface Pulled {
+  readonly messages: NatsMessage[];
+  /** Status of the server that ended it: 404, 408, 409, 503; undefined: it ended by itself. */
+  readonly status: number | undefined;
+}
+
+/**
+ * Asks for messages, and resolves as soon as no more of them can be expected. Never rejects. Messages that
+ * come later all the same, as after an abort, go back at once. The client's `consume` is no way to do this: what it
+ * fetches ahead outlives its acknowledgement time while workers are busy.
+ * Source: https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-37.md, "Pull Requests"
+ *
+ * @internal
+ */
+export function pullMessages(
+  nc: NatsConnection,
+  request: PullRequest,
+  signal: AbortSignal,
+): Promise<Pulled> {
+  return new Promise((resolve) => new Pull(nc, request, signal, resolve));
+}
+
+class Pull {
+  readonly #messages: NatsMessage[] = [];
+  readonly #abort = (): void => this.#finish();
+  #timer: Timer | undefined;
+  #isOver = false;
+
+  constructor(
+    nc: NatsConnection,
+    private readonly request: PullRequest,
+    private readonly signal: AbortSignal,
+    private readonly resolve: (pulled: Pulled) => void,
+  ) {
+    const { stream, consumer, waitMs } = request;
+    const reply = createInbox();
+    signal.addEventListener('abort', this.#abort);
+    this.#finishAfter(waitMs + ANSWER_MS);
+    try {
+      const subscription = nc.subscribe(reply, {
+        callback: (error, msg) => (error === null ? this.#receive(msg) : this.#finish()),
+      });
+      // Longer than the request lives: what the server still sends for it has to go back.
+      clock.after(waitMs + 2 * ANSWER_MS, () => subscription.unsubscribe());
+      const body = JSON.stringify(bodyOf(request));
+      nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, body, { reply });
+    } catch {
+      this.#finish();
+    }
+  }
+
+  #receive(msg: Msg): void {
+    const status = msg.headers?.code ?? 0;
+    if (status > 0) return status === HEARTBEAT ? undefined : this.#finish(status);
+    const message = new NatsMessage(msg);
+    if (this.#isOver) return message.later(0);
+    this.#messages.push(message);
+    if (this.#messages.length >= this.request.messages || message.pending === 0) this.#finish();
+    else this.#finishAfter(QUIET_MS);
+  }
+
+  #finishAfter(ms: number): void {
+    this.#timer?.cancel();
+    this.#timer = clock.after(ms, () => this.#finish());
+  }
+
+  #finish(status?: number): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#timer?.cancel();
+    this.signal.removeEventListener('abort', this.#abort);
+    this.resolve({ messages: this.#messages, status });
+  }
+}
+
+function bodyOf({ messages, bytes, waitMs }: PullRequest): Record<string, unknown> {
+  const limits = bytes === undefined ? { batch: messages } : { batch: messages, max_bytes: bytes };
+  return waitMs === 0 ? { ...limits, no_wait: true } : { ...limits, expires: waitMs * 1_000_000 };
+}
