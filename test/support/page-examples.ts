@@ -173,6 +173,10 @@ import { usage } from './ledgers.js';
 declare const HttpSink: new (options: { definition: typeof usage; url: string }) => LedgerSink;
 declare const url: string;
 ${code}`,
+  'gateway-and-writer': (code) => `
+import { usage } from './ledgers.js';
+declare const url: string;
+${code}`,
   indexes: (code) => `
 import { defineLedger } from 'nestjs-ledger';
 export const ledgers = () => {

@@ -9,6 +9,8 @@ interface Term {
   readonly read: (now: DashboardNow) => number;
   /** Left out without a journal. */
   readonly isOfJournal?: true;
+  /** Left out until a gateway or a writer of a stream has some. */
+  readonly isOfStream?: true;
 }
 
 interface Law {
@@ -32,9 +34,11 @@ const LAWS: readonly Law[] = [
     totals: [
       { label: 'queued', tone: 'in', read: (now) => now.queued },
       { label: 'recovered', tone: 'muted', read: (now) => now.recovered, isOfJournal: true },
+      { label: 'received', tone: 'in', read: (now) => now.received, isOfStream: true },
     ],
     terms: [
       { label: 'written', tone: 'out', read: (now) => now.written },
+      { label: 'published', tone: 'out', read: (now) => now.published, isOfStream: true },
       { label: 'duplicate', tone: 'muted', read: (now) => now.duplicate },
       { label: 'dead-lettered', tone: 'bad', read: (now) => now.deadLettered },
       { label: 'spilled', tone: 'warn', read: (now) => now.spilled },
@@ -107,7 +111,9 @@ class TermBox {
     const value = this.#term.read(now);
     setText(this.#figure, grouped(value));
     this.#box.classList.toggle('zero', value === 0);
-    const isHidden = this.#term.isOfJournal === true && now.journal === null;
+    const isHidden =
+      (this.#term.isOfJournal === true && now.journal === null) ||
+      (this.#term.isOfStream === true && value === 0);
     for (const element of this.elements) element.hidden = isHidden;
   }
 }

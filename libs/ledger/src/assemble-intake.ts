@@ -12,8 +12,16 @@ export interface IntakeHalf {
   readonly awaited: AwaitedIntake;
 }
 
-/** Wires the intake half. It works without a writer half: entries wait in the channel then. */
-export function assembleIntake(core: LedgerCore, handoff: Handoff): IntakeHalf {
+/**
+ * Wires the intake half. It works without a writer half: entries wait in the channel then.
+ *
+ * @param taken what an entry is once the sink took it
+ */
+export function assembleIntake(
+  core: LedgerCore,
+  handoff: Handoff,
+  taken: 'written' | 'published' = 'written',
+): IntakeHalf {
   const { codec, run, counters, clock, losses, keeper } = core;
   const { blockTimeoutMs, commitTimeoutMs } = core.options;
   const invalid = new InvalidReporter({ keeper, losses, clock, fields: codec.fieldNames });
@@ -37,6 +45,7 @@ export function assembleIntake(core: LedgerCore, handoff: Handoff): IntakeHalf {
     onUnknown: (names) => unknown.note(names),
     onInvalid: (fault, entry) => invalid.note(fault, entry),
   });
-  const awaited = new AwaitedIntake({ intake, handoff, clock, blockTimeoutMs, commitTimeoutMs });
+  const limits = { blockTimeoutMs, commitTimeoutMs };
+  const awaited = new AwaitedIntake({ intake, handoff, clock, ...limits, taken });
   return { intake, awaited };
 }

@@ -66,6 +66,7 @@ export interface Ledger {
   /** Undefined: there is no journal. */
   readonly recovery: RecoverySource | undefined;
   readonly status: Status;
+  readonly source: BatchSource;
   readonly sink: LedgerSink;
   readonly clock: Clock;
   /** Never throws. */
@@ -89,7 +90,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
   const { counters, status, logger } = core;
   const journal = parts.journal?.(handoff, logger);
   if (journal !== undefined) handoff.keep(journal, options.overflow === 'disk');
-  const { intake, awaited } = assembleIntake(core, handoff);
+  const { intake, awaited } = assembleIntake(core, handoff, parts.taken);
   const recovery = parts.recovery?.(core);
   const foreign = parts.source?.(core);
   if (foreign !== undefined) handoff.seal();
@@ -133,6 +134,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
     exit,
     recovery,
     status,
+    source,
     sink,
     clock,
     logger,

@@ -1,10 +1,11 @@
-import { assembleLedger, type Ledger } from './assemble-ledger.js';
+import { assembleLedger, type Ledger, type LedgerParts } from './assemble-ledger.js';
 import { systemClock as clock } from './clock/clock.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { createDeadLetters } from './create-dead-letters.js';
 import { journalOf } from './create-journal.js';
 import { createRecovery } from './create-recovery.js';
-import { createRowSpill, watchExit } from './create-row-spill.js';
+import { createStreamSource } from './create-stream-source.js';
+import { createRowSpill, watchExit, type CreatedRowSpill } from './create-row-spill.js';
 import { LedgerTarget } from './create-target.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import { LedgerFiles } from './files/ledger-files.js';
@@ -99,7 +100,7 @@ export function createLedger(
     sink,
     deadLetters,
     spills: files.spills,
-    rowSpill: segments.rowSpill,
+    ...intakeOrStream(options, segments),
     ...journalOf({ table: definition, options, run: segments.run, target, clock }),
     ...createRecovery(options, { run: segments.run, target, question }),
     clock,
@@ -111,6 +112,15 @@ export function createLedger(
   const reader = new UsageReader({ definition, connections: reads, asOf, source: rollups, logger });
   const vitals = vitalsOf(ledger, files);
   return { ledger, database, reader, rollups, files, vitals, partitions };
+}
+
+/** A writer of a stream accepts no entries, so there are none that come too late. */
+function intakeOrStream(
+  { role, stream }: ResolvedLedgerOptions,
+  { rowSpill }: CreatedRowSpill,
+): Pick<LedgerParts, 'source' | 'rowSpill'> {
+  if (role !== 'writer' || stream === undefined) return { rowSpill };
+  return { source: (core) => createStreamSource(core, stream) };
 }
 
 /** Without both settings nothing is kept that a promotion could have lost. */

@@ -8,18 +8,20 @@ import { createRowSpill, watchExit } from './create-row-spill.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
 import { LedgerOptionsError, type OptionsFault } from './errors/ledger-options.error.js';
+import { StreamSink } from './stream/stream.sink.js';
 import { LedgerFiles } from './files/ledger-files.js';
 import { NoReader } from './ledger.no-reader.js';
 import { vitalsOf } from './ledger.vitals.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 import type { LedgerSink } from './ports/ledger-sink.interface.js';
+import type { LedgerStream } from './ports/ledger-stream.interface.js';
 import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
 import type { UsageReading } from './ports/usage-reading.interface.js';
 import type { SegmentTarget } from './segments/segment-description.js';
 import { guardLogger } from './stats/guard-logger.js';
 import { CheckedSink } from './writer/checked-sink.js';
 
-/** A ledger on a sink of the application's own, with all that the module makes providers of. @internal */
+/** A ledger on a sink that is not PostgreSQL, with all that the module makes providers of. @internal */
 export interface SinkLedger {
   readonly ledger: Ledger;
   readonly reader: UsageReading<LedgerDefinition>;
@@ -32,7 +34,7 @@ export interface SinkLedger {
 }
 
 /**
- * Builds a ledger on a sink of the application's own. Starts nothing.
+ * Builds a ledger on a sink of the application's own, or on a stream as a gateway. Starts nothing.
  *
  * @throws LedgerOptionsError if the definition asks for what only PostgreSQL has
  * @internal
@@ -43,7 +45,9 @@ export function createSinkLedger(
   given: LedgerSink,
   givenLogger: LedgerLogger,
 ): SinkLedger {
-  checkDefinition(definition);
+  const isGateway = options.role === 'gateway';
+  // What the definition asks of PostgreSQL is kept by the writers.
+  if (!isGateway) checkDefinition(definition);
   const logger = guardLogger(givenLogger);
   const files = new LedgerFiles(options.spillDir, definition.name);
   const places = { inTable: undefined, inFile: files.deadLetters };
@@ -58,6 +62,7 @@ export function createSinkLedger(
     options,
     run: segments.run,
     sink,
+    taken: isGateway ? 'published' : 'written',
     deadLetters,
     spills: files.spills,
     rowSpill: segments.rowSpill,
@@ -67,7 +72,7 @@ export function createSinkLedger(
     logger,
   });
   watchExit(ledger, segments);
-  const reader = options.reader ?? new NoReader();
+  const reader = options.reader ?? new NoReader(isGateway ? 'to a stream' : 'to a sink of its own');
   const vitals = vitalsOf(ledger, files);
   return {
     ledger,
@@ -78,6 +83,11 @@ export function createSinkLedger(
     partitions: undefined,
     rollups: undefined,
   };
+}
+
+/** The sink of a gateway. @internal */
+export function gatewaySink(table: LedgerTable, stream: LedgerStream): LedgerSink {
+  return new StreamSink({ stream, table, clock: systemClock });
 }
 
 /** What a definition asks for must be kept, or the boot fails. */

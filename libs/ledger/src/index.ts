@@ -33,6 +33,7 @@ export { LedgerOptionsError } from './errors/ledger-options.error.js';
 export { LedgerReadError } from './errors/ledger-read.error.js';
 export {
   LedgerDeadLetteredError,
+  LedgerNoCommitError,
   LedgerSealedError,
   LedgerSpilledError,
   LedgerWaitTimeoutError,

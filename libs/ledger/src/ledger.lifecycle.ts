@@ -138,6 +138,10 @@ export class LedgerLifecycle
       `started ${writer.numWorkers} workers: batch ${batchSize}, flush ${flushMs}${unit}, ` +
         `buffer ${bufferSize}`,
     );
+    if (options.role === 'gateway')
+      logger.log('gateway: entries go to the stream, and no database is used');
+    if (options.role === 'writer')
+      logger.log('writer: entries come from the stream, and none are accepted here');
     logger.log(`settings: ${describeSettings(options.settings)}`);
     for (const warning of options.warnings) logger.warn(`WARNING: ${warning}`);
   }
@@ -177,6 +181,7 @@ export class LedgerLifecycle
     await ledger.recovery?.close();
     await files.close();
     await ledger.sink.close();
+    await ledger.options.stream?.close();
     throw error;
   }
 
@@ -298,6 +303,8 @@ export class LedgerLifecycle
     const { ms } = await ledger.shutdown.finish();
     await ledger.recovery?.close();
     await files.close();
-    await ledger.sink.close(ledger.options.shutdownTimeoutMs - ms);
+    const leftMs = ledger.options.shutdownTimeoutMs - ms;
+    await ledger.sink.close(leftMs);
+    await ledger.options.stream?.close(leftMs);
   }
 }

@@ -1,5 +1,7 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 import type { LedgerOptions } from './config/ledger-options.interface.js';
+import type { LedgerRole } from './ports/ledger-settings.interface.js';
+import type { LedgerStream } from './ports/ledger-stream.interface.js';
 import type { LedgerDefinition } from './define-ledger.js';
 
 /** What stands beside the options in `forRoot` and `forRootAsync`. @inline */
@@ -8,6 +10,10 @@ export interface LedgerModuleExtras {
   ledger?: LedgerDefinition;
   /** Make the ledger injectable everywhere; default false. */
   isGlobal?: boolean;
+  /** The option `stream`, where the other options come from a configuration. */
+  stream?: LedgerStream;
+  /** The option `role`, likewise. */
+  role?: LedgerRole;
 }
 
 /** Implemented by classes given as `useClass` or `useExisting`. @publicApi */
@@ -16,7 +22,12 @@ export interface LedgerOptionsFactory {
   createLedgerOptions(): LedgerOptions | Promise<LedgerOptions>;
 }
 
-const NO_EXTRAS: LedgerModuleExtras = { ledger: undefined, isGlobal: undefined };
+const NO_EXTRAS: LedgerModuleExtras = {
+  ledger: undefined,
+  isGlobal: undefined,
+  stream: undefined,
+  role: undefined,
+};
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
   new ConfigurableModuleBuilder<LedgerOptions>({ moduleName: 'Ledger' })

@@ -4,11 +4,12 @@ import { HealthIndicatorService } from '@nestjs/terminus';
 import type { Server } from 'node:http';
 import { DataSource } from 'typeorm';
 import { checkConfiguredLedger, configuredLedgerOf } from './config/configured-ledger.js';
+import { checkRole } from './config/check-stream-options.js';
 import { withFallbackDatabase } from './config/fallback-database.js';
 import type { LedgerOptions, ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { createLedger, type PostgresLedger } from './create-ledger.js';
-import { createSinkLedger, type SinkLedger } from './create-sink-ledger.js';
+import { createSinkLedger, gatewaySink, type SinkLedger } from './create-sink-ledger.js';
 import { createLogger } from './nest/create-logger.js';
 import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
@@ -28,6 +29,7 @@ import {
 } from './ledger.module-definition.js';
 import { LedgerService } from './ledger.service.js';
 import { getLedgerHealthToken, getLedgerToken } from './ledger.tokens.js';
+import { LedgerOptionsError } from './errors/ledger-options.error.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 
 /** The ledger with its parts; inside its own module only. */
@@ -69,7 +71,7 @@ function complete(module: DynamicModule, extras: LedgerModuleExtras): DynamicMod
   const definition = extras.ledger ?? configured ?? defaultLedger;
   const ledgerModule: DynamicModule = {
     ...module,
-    providers: [...(module.providers ?? []), ...providersOf(definition, configured)],
+    providers: [...(module.providers ?? []), ...providersOf(definition, configured, extras)],
     exports: [getLedgerToken(definition), getLedgerHealthToken(definition), LedgerInterceptor],
   };
   if (extras.isGlobal !== true) return ledgerModule;
@@ -80,6 +82,7 @@ function complete(module: DynamicModule, extras: LedgerModuleExtras): DynamicMod
 function providersOf(
   definition: LedgerDefinition,
   configured: LedgerDefinition | undefined,
+  extras: LedgerModuleExtras,
 ): Provider[] {
   return [
     HealthIndicatorService,
@@ -88,8 +91,10 @@ function providersOf(
       provide: LEDGER,
       inject: [MODULE_OPTIONS_TOKEN, ModulesContainer],
       useFactory: (given: LedgerOptions, modules: ModulesContainer) => {
-        const options = withFallbackDatabase(given, hasDataSource(modules));
+        const options = withFallbackDatabase(withStream(given, extras), hasDataSource(modules));
         const resolved = resolveLedgerOptions(options);
+        const faults = checkRole(resolved);
+        if (faults.length > 0) throw new LedgerOptionsError(faults);
         checkConfiguredLedger(definition, configured, options);
         return create(definition, resolved, createLogger(definition));
       },
@@ -113,15 +118,23 @@ function providersOf(
   ];
 }
 
+/** What stands beside the options goes before what they say. */
+function withStream(options: LedgerOptions, { stream, role }: LedgerModuleExtras): LedgerOptions {
+  if (stream === undefined && role === undefined) return options;
+  return { ...options, ...(stream && { stream }), ...(role && { role }) };
+}
+
 type CreatedLedger = PostgresLedger | SinkLedger;
 
-/** On PostgreSQL, or on the sink that the options give instead. */
+/** On PostgreSQL, on the sink that the options give instead, or as a gateway of a stream. */
 function create(
   definition: LedgerDefinition,
   options: ResolvedLedgerOptions,
   logger: LedgerLogger,
 ): CreatedLedger {
-  const { sink } = options;
+  const { stream, role } = options;
+  const isGateway = role === 'gateway' && stream !== undefined;
+  const sink = isGateway ? gatewaySink(definition, stream) : options.sink;
   return sink === undefined
     ? createLedger(definition, options, logger)
     : createSinkLedger(definition, options, sink, logger);

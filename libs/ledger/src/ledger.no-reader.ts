@@ -2,14 +2,16 @@ import type { LedgerDefinition } from './define-ledger.js';
 import { LedgerReadError } from './errors/ledger-read.error.js';
 import type { UsageReading } from './ports/usage-reading.interface.js';
 
-/** Reads of a ledger whose sink nobody reads back: each rejects and says what to give. @internal */
+/** Reads of a ledger that reads nothing back: each rejects and says what to give. @internal */
 export class NoReader implements UsageReading<LedgerDefinition> {
+  constructor(private readonly writes: 'to a sink of its own' | 'to a stream') {}
+
   async summary(): Promise<never> {
-    throw noReader();
+    throw noReader(this.writes);
   }
 
   async listRecent(): Promise<never> {
-    throw noReader();
+    throw noReader(this.writes);
   }
 
   async *report(): AsyncGenerator<never, void, undefined> {
@@ -17,11 +19,11 @@ export class NoReader implements UsageReading<LedgerDefinition> {
   }
 
   async find(): Promise<never> {
-    throw noReader();
+    throw noReader(this.writes);
   }
 }
 
-function noReader(): LedgerReadError {
-  const rule = 'is missing: this ledger writes to a sink of its own; give the option `reader`';
+function noReader(writes: string): LedgerReadError {
+  const rule = `is missing: this ledger writes ${writes}; give the option \`reader\``;
   return new LedgerReadError('unavailable', 'reader', rule);
 }

@@ -30,6 +30,7 @@ export type RecordManyResult = Readonly<Record<RecordOutcome, number>>;
 
 /** What was settled while a flush ran; entries accepted after the call may be among them. @publicApi */
 export interface FlushReport {
+  /** On a gateway: published to the stream. */
   readonly written: number;
   readonly duplicate: number;
   readonly deadLettered: number;
@@ -128,7 +129,7 @@ export class LedgerService<
 
   /**
    * Takes an entry and waits for room (`until: 'queued'`) or for the commit that holds it
-   * (default). A wait that ends ends the wait, not the entry.
+   * (default); on a gateway for the journal or the stream (`until: 'durable'`, its default). A wait that ends ends the wait, not the entry.
    *
    * @throws LedgerWaitTimeoutError `outcome` says whether the entry may yet be written
    * @throws LedgerEntryInvalidError, LedgerSealedError, LedgerDeadLetteredError,
@@ -150,13 +151,13 @@ export class LedgerService<
   async flush(options: { readonly timeoutMs?: number } = {}): Promise<FlushReport> {
     checkTimeout('flush', options.timeoutMs);
     const { writer, clock, counters } = this.#ledger;
-    const { written, duplicate, deadLettered } = counters;
+    const { written, published, duplicate, deadLettered } = counters;
     const startedAt = clock.monotonic();
     const isSettled = await writer.flush(options.timeoutMs ?? this.#ledger.options.commitTimeoutMs);
     const ms = Math.round(clock.monotonic() - startedAt);
     if (!isSettled) throw new LedgerWaitTimeoutError('queued', ms);
     return {
-      written: counters.written - written,
+      written: counters.written + counters.published - written - published,
       duplicate: counters.duplicate - duplicate,
       deadLettered: counters.deadLettered - deadLettered,
       ms,

@@ -5,8 +5,11 @@ import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
 export function vitalsOf(ledger: Ledger, files: { readonly isUnavailable: boolean }): LedgerVitals {
   const { sink, writer } = ledger;
   return {
+    writesTo: ledger.options.role === 'gateway' ? 'stream' : 'database',
     stats: () => ledger.stats(),
     ping: (timeoutMs) => sink.ping(timeoutMs),
+    sourceTrouble: () => ledger.source.trouble,
+    sourceNotice: () => ledger.source.notice,
     isRetrying: () => writer.isRetrying,
     isStuck: () => writer.isStuck,
     isSpillUnavailable: () => files.isUnavailable,

@@ -1,6 +1,7 @@
 import { LedgerEntryInvalidError } from '../errors/ledger-entry-invalid.error.js';
 import {
   LedgerDeadLetteredError,
+  LedgerNoCommitError,
   LedgerSealedError,
   LedgerSpilledError,
   LedgerWaitTimeoutError,
@@ -16,7 +17,8 @@ export interface WaitOptions {
   /**
    * `queued`: a place in the channel. `durable`: that the entry survives the process, or with
    * `journalSync: 'power'` a loss of power; without a journal, or while it can't be written, the commit.
-   * `committed` (default): the commit that holds the entry.
+   * `committed` (default): the commit that holds the entry. On a gateway `durable` is the default, and means that the
+   * journal or the stream has the entry; `committed` rejects with `LedgerNoCommitError`.
    */
   readonly until?: 'queued' | 'durable' | 'committed';
   /**
@@ -35,7 +37,7 @@ export interface WaitResult {
    * `queued` nothing changes it any more.
    */
   readonly uuid: string;
-  /** What was waited for has come about, and maybe more: `durable` is said only of what is in the journal. */
+  /** What was waited for has come about, and maybe more: `durable` is said only of what is in the journal, or on a gateway in the stream. */
   readonly outcome: 'queued' | 'durable' | 'written' | 'duplicate';
 }
 
@@ -46,6 +48,8 @@ export interface AwaitedIntakeParts {
   readonly clock: Clock;
   readonly blockTimeoutMs: number;
   readonly commitTimeoutMs: number;
+  /** What an entry is once the sink took it: a gateway's is in the stream, not in the table. */
+  readonly taken: 'written' | 'published';
 }
 
 /** An entry in the channel, and the promise of its caller. */
@@ -106,18 +110,30 @@ export class AwaitedIntake {
         const wait = { uuid: place.uuid, startedAt, options, resolve, reject };
         if (place.outcome === 'spilled') return this.#answerLate(place.file, wait);
         if (place.outcome !== 'queued') return this.#refuse(place, wait);
-        if (options.until === 'durable') return this.#awaitDurable(place.position, wait);
-        if (options.until !== 'queued') return this.#awaitCommit(place.position, wait);
+        if (this.#until(options) === 'durable') return this.#awaitDurable(place.position, wait);
+        if (options.until !== 'queued') return this.#untilCommitted(place.position, wait);
         this.#resolve(wait, 'queued');
       });
     });
   }
 
+  #until({ until }: WaitOptions): WaitOptions['until'] {
+    return until ?? (this.#parts.taken === 'published' ? 'durable' : 'committed');
+  }
+
+  /** The entry stays queued where there is no commit to wait for. */
+  #untilCommitted(position: number, wait: Wait): void {
+    if (this.#parts.taken === 'written') return this.#awaitCommit(position, wait);
+    this.#parts.intake.knownUuids.noteAnswered(wait.uuid);
+    wait.reject(new LedgerNoCommitError(wait.uuid));
+  }
+
   /** The entry came after the seal: it is in a file, and no commit comes any more. */
   #answerLate(file: string, { uuid, options, resolve, reject }: Wait): void {
     this.#parts.intake.knownUuids.noteAnswered(uuid);
-    if (options.until === 'queued' || options.until === 'durable') {
-      resolve({ uuid, outcome: options.until });
+    const until = this.#until(options);
+    if (until === 'queued' || until === 'durable') {
+      resolve({ uuid, outcome: until });
     } else {
       reject(new LedgerSpilledError(uuid, file));
     }
@@ -236,6 +252,7 @@ export class AwaitedIntake {
     this.#parts.intake.knownUuids.noteAnswered(uuid);
     switch (settlement.outcome) {
       case 'written':
+        return resolve({ uuid, outcome: this.#parts.taken === 'written' ? 'written' : 'durable' });
       case 'duplicate':
         return resolve({ uuid, outcome: settlement.outcome });
       case 'deadLettered':

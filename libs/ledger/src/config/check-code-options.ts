@@ -40,6 +40,10 @@ const RULES: Readonly<Record<CodeOption, CodeRule>> = {
     rule: 'must be an object with the methods of a LedgerSink: prepare, write, find, ping, close',
     isKept: (value) => hasMethods(value, ['prepare', 'write', 'find', 'ping', 'close']),
   },
+  stream: {
+    rule: 'must be an object with the methods of a LedgerStream, as jetStream() makes it',
+    isKept: (value) => hasMethods(value, ['open', 'publish', 'take', 'backlog', 'ping', 'close']),
+  },
   reader: {
     rule: 'must be an object with the methods of a UsageReading: summary, listRecent, report, find',
     isKept: (value) => hasMethods(value, ['summary', 'listRecent', 'report', 'find']),

@@ -19,8 +19,9 @@ export function checkSinkOptions(
   inForce: ReadonlyMap<SettingOption, SourcedValue>,
 ): OptionsFault[] {
   const { sink, reader } = options;
+  const isGateway = inForce.get('role')?.value === 'gateway';
   if (sink === undefined) {
-    if (reader === undefined) return [];
+    if (reader === undefined || isGateway) return [];
     return [
       fault('reader', 'an object', 'is given without sink; PostgreSQL is read back without it'),
     ];

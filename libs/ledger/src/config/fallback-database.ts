@@ -18,8 +18,9 @@ export function withFallbackDatabase(
   hasDataSource: boolean,
 ): LedgerOptions {
   const common = originOf(options)?.commonDatabase;
-  const { connection, dataSource, sink } = options;
-  const isNamed = [connection, dataSource, sink].some((each) => each !== undefined);
+  const { connection, dataSource, sink, role } = options;
+  const isNamed =
+    role === 'gateway' || [connection, dataSource, sink].some((each) => each !== undefined);
   if (common === undefined || isNamed || hasDataSource) return options;
   const { name, url } = common;
   const rule = brokenUrlRule(url);

@@ -6,6 +6,7 @@ import type {
   LossReport,
 } from '../ports/ledger-settings.interface.js';
 import type { LedgerSink } from '../ports/ledger-sink.interface.js';
+import type { LedgerStream } from '../ports/ledger-stream.interface.js';
 import type { LedgerState, SettingInForce } from '../ports/ledger-stats.interface.js';
 import type { UsageReading } from '../ports/usage-reading.interface.js';
 import type { StartingFigures } from './starting-figures.js';
@@ -26,7 +27,12 @@ export interface LedgerOptions extends LedgerSettings {
    * No database is needed then. See `nestjs-ledger/sink`.
    */
   sink?: LedgerSink;
-  /** Reads back what the sink keeps. Default: reads reject with `LedgerReadError` (`unavailable`). */
+  /**
+   * A replicated log between gateways and writers, made for this ledger, which closes it: `jetStream({ servers })` of
+   * `nestjs-ledger/nats`. Needs `role`.
+   */
+  stream?: LedgerStream;
+  /** Reads back what the sink keeps, or for a gateway what writers wrote. Default: reads reject with `LedgerReadError` (`unavailable`). */
   reader?: UsageReading;
   /** Default: `run` on the ledger's own connection, `verify` on the application's. */
   migrations?: 'run' | 'verify' | 'off';
@@ -64,6 +70,7 @@ export type ResolvedLedgerOptions = Readonly<
     connection: LedgerConnectionOptions | undefined;
     dataSource: DataSource | undefined;
     sink: LedgerSink | undefined;
+    stream: LedgerStream | undefined;
     reader: UsageReading | undefined;
     migrations: 'run' | 'verify' | 'off' | undefined;
     connectAtBoot: boolean | undefined;

@@ -51,6 +51,7 @@ const CHOICES = [
   ['overflow', 'LEDGER_ASYNC_OVERFLOW', 'drop', ['drop', 'block']],
   ['journalSync', 'LEDGER_ASYNC_JOURNAL_SYNC', 'turn', ['turn', 'entry', 'power']],
   ['unknownFields', 'LEDGER_ASYNC_UNKNOWN_FIELDS', 'count', ['count', 'reject']],
+  ['role', 'LEDGER_ASYNC_ROLE', 'both', ['both', 'gateway', 'writer']],
   ['deadLetters', 'LEDGER_ASYNC_DEAD_LETTERS', 'table', ['table', 'file']],
   ['profile', 'LEDGER_ASYNC_PROFILE', undefined, ['low', 'medium', 'high', 'very-high', 'ultra']],
 ] as const;

@@ -183,6 +183,13 @@ export const LEDGER_SETTINGS = Object.freeze({
     about: 'ms that journal files are kept after their last entry was settled',
     source: 'contract: 0; upper end: one week',
   },
+  role: {
+    kind: 'choice',
+    choices: ['both', 'gateway', 'writer'],
+    default: 'both',
+    about: 'with a stream: whether this process publishes entries to it, or writes what it takes',
+    source: 'stream design: one process does both unless it says',
+  },
   healthDegradedAt: {
     kind: 'fraction',
     default: 0.8,

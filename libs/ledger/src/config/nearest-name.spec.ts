@@ -8,9 +8,10 @@ describe('the nearest name', () => {
     ['BTACH_SIZE', 'BATCH_SIZE'],
     ['FLUSH', 'FLUSH_MS'],
     ['NUM_WORKERS', 'NUM_WORKERS'],
-    ['', 'FLUSH_MS'],
+    ['WORKER', 'NUM_WORKERS'],
+    ['', 'ROLE'],
   ])('to %o is %o', (wanted, nearest) => {
-    expect(nearestName(wanted, ['BATCH_SIZE', 'FLUSH_MS', 'NUM_WORKERS'])).toBe(nearest);
+    expect(nearestName(wanted, ['BATCH_SIZE', 'FLUSH_MS', 'NUM_WORKERS', 'ROLE'])).toBe(nearest);
   });
 
   it('is the first of those that are equally near', () => {

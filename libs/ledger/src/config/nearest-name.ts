@@ -1,13 +1,18 @@
+/** Letters of a word that tells more than its length does. */
+const SHORTEST_WORD = 4;
+
 /**
  * The name that takes the fewest insertions, removals and replacements of a character to get at,
- * the first of equals. Own code, since the package for it is an ES module, which Jest can't load.
+ * the first of equals. Names that have the wanted one in them go before others: a word was left out. Own code, since the package for it is an ES module, which Jest can't load.
  *
  * @param names at least one
  * @internal
  */
 export function nearestName(wanted: string, names: readonly string[]): string {
-  const distances = names.map((name) => distanceOf(wanted, name));
-  return names[distances.indexOf(Math.min(...distances))]!;
+  const whole = wanted.length < SHORTEST_WORD ? [] : names.filter((name) => name.includes(wanted));
+  const likely = whole.length > 0 ? whole : names;
+  const distances = likely.map((name) => distanceOf(wanted, name));
+  return likely[distances.indexOf(Math.min(...distances))]!;
 }
 
 /** Levenshtein's distance, row by row of its table. */

@@ -5,6 +5,7 @@ import type { SettingInForce } from '../ports/ledger-stats.interface.js';
 import { unwiseUrl } from './beside-url.js';
 import { checkCodeOptions } from './check-code-options.js';
 import { checkSinkOptions } from './check-sink-options.js';
+import { checkStreamOptions } from './check-stream-options.js';
 import { checkLayers, checkOrder, checkOverflow } from './check-settings.js';
 import { originOf } from './config-origin.js';
 import type { ConfigOrigin } from './config-origin.js';
@@ -51,6 +52,7 @@ export function resolveLedgerOptions(
     ...inTableOrder(placed),
     ...checkCodeOptions(options),
     ...checkSinkOptions(options, inForce),
+    ...checkStreamOptions(options, inForce),
   ];
   const unknown = origin?.unknown ?? [];
   if (faults.length > 0 || (origin?.strict === true && unknown.length > 0)) {
@@ -116,6 +118,7 @@ function freeze(
     connection: options.connection && Object.freeze({ ...options.connection }),
     dataSource: options.dataSource,
     sink: options.sink,
+    stream: options.stream,
     reader: options.reader,
     migrations: options.migrations,
     connectAtBoot: options.connectAtBoot,

@@ -96,9 +96,10 @@ export function withDefaults(
   { sink }: Pick<LedgerOptions, 'sink'>,
 ): ReadonlyMap<SettingOption, SourcedValue> {
   const all = new Map<SettingOption, SourcedValue>();
+  const isGateway = merged.get('role')?.value === 'gateway';
   for (const option of SETTING_OPTIONS) {
     // Only PostgreSQL has a table for them.
-    const isFile = option === 'deadLetters' && sink !== undefined;
+    const isFile = option === 'deadLetters' && (sink !== undefined || isGateway);
     const isDisk = option === 'overflow' && merged.has('journalDir');
     const value = isFile ? 'file' : isDisk ? 'disk' : settingOf(option).default;
     const found = merged.get(option);

@@ -6,6 +6,7 @@ import { ERROR_BRAND, type LedgerError, type LedgerErrorCode } from './ledger.er
 import type { SinkHaltError, SinkRowError, SinkTransientError } from './sink.errors.js';
 import type {
   LedgerDeadLetteredError,
+  LedgerNoCommitError,
   LedgerSealedError,
   LedgerSpilledError,
   LedgerWaitTimeoutError,
@@ -15,6 +16,7 @@ type AnyLedgerError =
   | LedgerDeadLetteredError
   | LedgerDefinitionError
   | LedgerEntryInvalidError
+  | LedgerNoCommitError
   | LedgerOptionsError
   | LedgerReadError
   | LedgerSealedError

@@ -10,6 +10,7 @@ export type LedgerErrorCode =
   | 'LEDGER_DEAD_LETTERED'
   | 'LEDGER_SPILLED'
   | 'LEDGER_SEALED'
+  | 'LEDGER_NO_COMMIT'
   | 'LEDGER_READ'
   | 'SINK_TRANSIENT'
   | 'SINK_ROW'

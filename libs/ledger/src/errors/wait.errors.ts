@@ -23,12 +23,28 @@ export class LedgerWaitTimeoutError extends LedgerError {
   }
 }
 
-/** The ledger has stopped, and no file takes the entry: it is not recorded. @publicApi */
+/** The ledger has stopped, and no file takes the entry, or it is a writer of a stream: the entry is not recorded. @publicApi */
 export class LedgerSealedError extends LedgerError {
   readonly code = 'LEDGER_SEALED';
 
   constructor(readonly uuid?: string) {
-    super('the ledger is sealed: the process is stopping');
+    super('the ledger is sealed: the process is stopping, or it is a writer of a stream');
+  }
+}
+
+/**
+ * A gateway was asked to wait for the commit, which a writer makes in another process. The entry is in the
+ * channel and goes to the stream; `until: 'durable'` waits for that.
+ *
+ * @publicApi
+ */
+export class LedgerNoCommitError extends LedgerError {
+  readonly code = 'LEDGER_NO_COMMIT';
+
+  constructor(readonly uuid: string) {
+    super(
+      "a gateway can't wait for the commit, which a writer makes: the entry is queued; use until: 'durable'",
+    );
   }
 }
 

@@ -7,8 +7,11 @@ import type { SaturationStatus } from './saturation-level.js';
 /** Everything that the rules look at, taken at one moment. @internal */
 export interface HealthFacts extends DatabaseAnswer {
   readonly stats: LedgerStats;
+  readonly writesTo: 'database' | 'stream';
   readonly saturation: SaturationStatus;
   readonly overflow: OverflowPolicy;
+  readonly sourceTrouble: string | undefined;
+  readonly sourceNotice: string | undefined;
   readonly isRetrying: boolean;
   readonly isStuck: boolean;
   readonly isSpillUnavailable: boolean;
@@ -35,6 +38,8 @@ export interface Verdict {
 type Trouble =
   | 'stopping'
   | 'databaseAway'
+  | 'streamAway'
+  | 'unread'
   | 'halted'
   | 'stuck'
   | 'saturated'
@@ -51,11 +56,13 @@ export function assessHealth(facts: HealthFacts): Verdict {
   return judge(facts, {
     stopping: 'down',
     databaseAway: 'down',
+    streamAway: 'down',
     halted: 'down',
     stuck: 'down',
     saturated: 'down',
     filling: 'degraded',
     retrying: 'degraded',
+    unread: 'degraded',
     spillUnavailable: 'degraded',
     notJournaled: 'degraded',
   });
@@ -67,6 +74,8 @@ export function assessReadiness(facts: HealthFacts, policy: ReadinessPolicy = {}
     stopping: 'down',
     full: facts.overflow === 'block' ? 'down' : undefined,
     databaseAway: policy.databaseAway ?? 'degraded',
+    streamAway: 'degraded',
+    unread: 'degraded',
     halted: policy.halted ?? 'degraded',
     saturated: policy.saturated ?? 'degraded',
     stuck: 'degraded',
@@ -110,7 +119,12 @@ function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[]
     [
       'databaseAway',
       database === 'away',
-      `the database does not answer${code === undefined ? '' : ` (${code})`}`,
+      `the ${facts.writesTo} does not answer${code === undefined ? '' : ` (${code})`}`,
+    ],
+    [
+      'streamAway',
+      facts.sourceTrouble !== undefined,
+      `nothing comes from the stream: ${withoutCredentials(facts.sourceTrouble ?? '')}`,
     ],
     ['halted', state === 'halted', halted],
     ['stuck', facts.isStuck, 'the workers make no progress'],
@@ -119,9 +133,14 @@ function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[]
     ['saturated', saturation === 'down', percent],
     ['filling', saturation === 'degraded', percent],
     ['retrying', facts.isRetrying, `the last attempt failed and is repeated${why}`],
+    ['unread', facts.sourceNotice !== undefined, facts.sourceNotice ?? ''],
     ['spillUnavailable', facts.isSpillUnavailable, 'the spill directory cannot be written'],
     ['notJournaled', stats.journal?.state === 'degraded', describeJournalFault(stats.journal)],
-    ['unchecked', !facts.wasTableChecked, `the table was not yet reached and checked${why}`],
+    [
+      'unchecked',
+      !facts.wasTableChecked,
+      `the ${facts.writesTo === 'stream' ? 'stream' : 'table'} was not yet reached and checked${why}`,
+    ],
   ];
   return all.flatMap(([trouble, isOn, reason]) => (isOn ? [[trouble, reason] as const] : []));
 }

@@ -57,16 +57,22 @@ class Patient implements LedgerVitals {
   pingError: Error | undefined = undefined;
   retrying = false;
   stuck = false;
+  trouble: string | undefined = undefined;
+  notice: string | undefined = undefined;
   spillUnavailable = false;
   tableChecked = true;
   pings = 0;
   time = 0;
+
+  writesTo: 'database' | 'stream' = 'database';
 
   stats = (): LedgerStats => ({ ...STATS, ...this.stat });
   async ping(): Promise<void> {
     this.pings++;
     if (this.pingError !== undefined) throw this.pingError;
   }
+  sourceTrouble = (): string | undefined => this.trouble;
+  sourceNotice = (): string | undefined => this.notice;
   isRetrying = (): boolean => this.retrying;
   isStuck = (): boolean => this.stuck;
   isSpillUnavailable = (): boolean => this.spillUnavailable;
@@ -104,6 +110,11 @@ const TROUBLES: Record<string, [sign: Partial<Patient>, reason: string]> = {
   full: [{ stat: { saturation: 1 } }, 'the channel is 100 % full'],
   'callers wait': [{ stat: { waiting: 1 } }, 'the channel is full'],
   'database away': [{ pingError: AWAY }, 'the database does not answer (ECONNREFUSED)'],
+  'stream away': [
+    { trouble: 'no answer of nats://u:hush@n1' },
+    'nothing comes from the stream: no answer of nats://***@n1',
+  ],
+  unread: [{ notice: '3 messages wait' }, '3 messages wait'],
   halted: [
     { stat: { state: 'halted', reason: 'no table' } },
     'the server refuses every batch: no table',
@@ -154,6 +165,8 @@ describe('isHealthy', () => {
     ['saturated', 'down'],
     ['full', 'down'],
     ['database away', 'down'],
+    ['stream away', 'down'],
+    ['unread', 'degraded'],
     ['halted', 'down'],
     ['draining', 'down'],
     ['sealed', 'down'],
@@ -174,6 +187,8 @@ describe('isReady', () => {
     ['saturated', 'degraded'],
     ['full', 'degraded'],
     ['database away', 'degraded'],
+    ['stream away', 'degraded'],
+    ['unread', 'degraded'],
     ['halted', 'degraded'],
     ['stuck', 'degraded'],
     ['retrying', 'degraded'],

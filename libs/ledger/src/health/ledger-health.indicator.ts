@@ -90,7 +90,7 @@ export class LedgerHealthIndicator {
   }
 
   /**
-   * Is metering whole? Down: saturation, database away, halted, stopping, workers stuck. Degraded:
+   * Is metering whole? Down: saturation, database or stream away, halted, stopping, workers stuck. Degraded:
    * saturation, retrying, spill directory unavailable. For people and alarms, not for routing.
    */
   isHealthy<const Key extends string>(key: Key): Promise<LedgerHealthResult<Key>> {
@@ -156,9 +156,12 @@ export class LedgerHealthIndicator {
     const stats = vitals.stats();
     return {
       ...answer,
+      writesTo: vitals.writesTo,
       stats,
       saturation: this.#level.observe(stats.saturation),
       overflow: this.#settings.overflow,
+      sourceTrouble: vitals.sourceTrouble(),
+      sourceNotice: vitals.sourceNotice(),
       isRetrying: vitals.isRetrying(),
       isStuck: vitals.isStuck(),
       isSpillUnavailable: vitals.isSpillUnavailable(),

@@ -52,7 +52,8 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     aggregator: 'sum',
     help:
       'Entries by outcome: offered = queued + dropped + sealed + invalid + callers waiting, ' +
-      'queued + recovered = written + duplicate + dead_lettered + spilled + depth + in flight',
+      'queued + recovered + received = ' +
+      'written + published + duplicate + dead_lettered + spilled + depth + in flight',
     label: 'outcome',
     read: readOutcomes,
   },
@@ -206,10 +207,12 @@ function readOutcomes(stats: LedgerStats): Reading[] {
     [stats.offered, 'offered'],
     [stats.queued, 'queued'],
     [stats.recovered, 'recovered'],
+    [stats.received, 'received'],
     [stats.dropped, 'dropped'],
     [stats.sealed, 'sealed'],
     [stats.invalid, 'invalid'],
     [stats.written, 'written'],
+    [stats.published, 'published'],
     [stats.duplicate, 'duplicate'],
     [stats.deadLettered, 'dead_lettered'],
     [stats.spilled, 'spilled'],

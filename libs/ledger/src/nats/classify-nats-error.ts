@@ -1,4 +1,4 @@
-import { isLedgerError } from '../errors/ledger.error.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
 
 /** Only a person can end these: no right, no such account, no such stream. */

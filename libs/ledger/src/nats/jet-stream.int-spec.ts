@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { isSinkHaltError, isSinkTransientError } from '../errors/sink.errors.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { LedgerStream } from '../ports/ledger-stream.interface.js';
 import { describeStreamConformance } from '../sink-kit/stream-conformance.js';
 import { KNOWN, message } from '../sink-kit/stream-trial.js';
@@ -96,7 +96,7 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
       const large = (): Promise<void> => gateway.publish(message('x'.repeat(200_000)), 5000);
       let error: unknown;
       for (let i = 0; i < 10 && error === undefined; i++) error = await failure(large());
-      expect(isSinkTransientError(error) && error.outcomeKnown).toBe(true);
+      expect(isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown).toBe(true);
       expect((error as Error).message).toBe('the stream has no room: maximum bytes exceeded');
       await manager.streams.purge(name);
       await large();
@@ -109,7 +109,7 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
       const { config } = await manager.streams.info(name);
       await manager.streams.delete(name);
       const error = await failure(gateway.publish(message('gone'), 2000));
-      expect(isSinkHaltError(error)).toBe(true);
+      expect(isLedgerError(error, 'SINK_HALT')).toBe(true);
       expect((error as Error).message).toContain(`there is no stream ${name} any more`);
       await manager.streams.add(config);
       await gateway.publish(message('back'), 5000);
@@ -125,7 +125,7 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
       await withStream({}, async (gateway, name) => {
         await manager.streams.add({ name, subjects, storage: 'file', ...config } as never);
         const error = await failure(gateway.open(TOPIC));
-        expect(isSinkHaltError(error)).toBe(true);
+        expect(isLedgerError(error, 'SINK_HALT')).toBe(true);
         expect((error as Error).message).toContain(needed);
       });
     }
@@ -134,21 +134,21 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
   it('halts where copies are asked of a server that stands alone', async () => {
     await withStream({ replicas: 3 }, async (gateway) => {
       const error = await failure(gateway.open(TOPIC));
-      expect(isSinkHaltError(error)).toBe(true);
+      expect(isLedgerError(error, 'SINK_HALT')).toBe(true);
       expect((error as Error).message).toContain('set replicas: 1, or name a cluster');
     });
   });
 
   it('halts where there is no stream and none is to be made', async () => {
     await withStream({ create: false }, async (gateway) => {
-      expect(isSinkHaltError(await failure(gateway.open(TOPIC)))).toBe(true);
+      expect(isLedgerError(await failure(gateway.open(TOPIC)), 'SINK_HALT')).toBe(true);
     });
   });
 
   it('is away, and not halted, where nobody listens', async () => {
     await withStream({ servers: 'nats://127.0.0.1:9' }, async (gateway) => {
       const error = await failure(gateway.open(TOPIC));
-      expect(isSinkTransientError(error) && error.outcomeKnown).toBe(true);
+      expect(isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown).toBe(true);
     });
   });
 
@@ -182,10 +182,12 @@ describe.each(programs)('rights on nats-server $version', (program) => {
   it('halt where they do not allow to publish, or are not known', async () => {
     const gateway = stream({ user: 'u', pass: 'p' });
     await gateway.open(TOPIC);
-    expect(isSinkHaltError(await failure(gateway.publish(message('denied'), 3000)))).toBe(true);
+    expect(
+      isLedgerError(await failure(gateway.publish(message('denied'), 3000)), 'SINK_HALT'),
+    ).toBe(true);
     await gateway.close();
     const stranger = stream({ user: 'u', pass: 'wrong' });
-    expect(isSinkHaltError(await failure(stranger.open(TOPIC)))).toBe(true);
+    expect(isLedgerError(await failure(stranger.open(TOPIC)), 'SINK_HALT')).toBe(true);
     await stranger.close();
   });
 });

@@ -31,6 +31,9 @@ export type OverflowPolicy = 'drop' | 'block' | 'disk';
  */
 export type JournalSync = 'turn' | 'entry' | 'power';
 
+/** What a process does where gateways and writers share a stream. @inline */
+export type LedgerRole = 'both' | 'gateway' | 'writer';
+
 /** What happens to an entry with a property that is not a field. @inline */
 export type UnknownFieldPolicy = 'count' | 'reject';
 
@@ -119,6 +122,12 @@ export interface LedgerSettings {
   journalMaxBytes?: number;
   /** Ms that journal files are kept once settled, 0 to 604,800,000; default 0. */
   journalKeepMs?: number;
+  /**
+   * What this process does. `gateway`: it accepts entries and publishes them to the stream; it needs no database, and
+   * reads reject with `LedgerReadError` (`unavailable`) unless it has a `reader`. `writer`: it writes what it takes from the
+   * stream, and accepts no entries. `both` (default): it writes what it accepts, without a stream.
+   */
+  role?: LedgerRole;
   /** Saturation from which health is degraded, 0 to 1; default 0.8. */
   healthDegradedAt?: number;
   /** Saturation from which health is down, 0 to 1; default 0.95. */

@@ -4,10 +4,8 @@ import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
 /** Tells in the log when the stream can't be read, and when it can again; never per attempt. @internal */
 export class StreamTrouble {
-  /** Why no message comes, free of users' values; null if all is well. */
-  reason: string | null = null;
-  /** Only a person can end it. */
-  isHalted = false;
+  /** Why no message comes, free of users' values; undefined if all is well. */
+  reason: string | undefined;
   #since: number | undefined;
 
   constructor(
@@ -19,7 +17,6 @@ export class StreamTrouble {
     const reason = isLedgerError(error) ? error.message : 'an unexpected failure';
     const isNew = this.reason !== reason;
     this.reason = reason;
-    this.isHalted = isLedgerError(error, 'SINK_HALT');
     this.#since ??= this.clock.monotonic();
     if (isNew) this.logger.error(`taking from the stream fails: ${reason}; trying again`);
   }
@@ -27,8 +24,7 @@ export class StreamTrouble {
   reached(): void {
     if (this.#since === undefined) return;
     const seconds = ((this.clock.monotonic() - this.#since) / 1000).toFixed(1);
-    this.reason = null;
-    this.isHalted = false;
+    this.reason = undefined;
     this.#since = undefined;
     this.logger.log(`taking from the stream again after ${seconds}s`);
   }

@@ -11,6 +11,7 @@ import {
   type LedgerUnderTest,
 } from '../testing/ledger-under-test.js';
 import { ManualClock } from '../testing/manual-clock.js';
+import { layoutOf } from './row-layout.js';
 import { StreamSink } from './stream.sink.js';
 
 const REDELIVER_MS = 3000;
@@ -230,6 +231,12 @@ describe('a writer', () => {
     expect(plain.sink.rows.size).toBe(5);
     expect(fleet.waiting, 'the newer one waits').toBe(1);
     expect(plain.letters).toEqual([]);
+    await fleet.clock.advance(30_000);
+    const { fingerprint } = layoutOf(MODEL);
+    const notice = `messages wait in the stream for a writer that has their columns: 1 (layout ${fingerprint})`;
+    expect(plain.ledger.source.notice).toBe(notice);
+    await fleet.clock.advance(60_000);
+    expect(plain.lines.filter((line) => line.includes(notice))).toEqual([`WARNING: ${notice}`]);
     await fleet.record(older, 5);
     expect(plain.sink.rows.size).toBe(10);
     const stop = plain.ledger.shutdown.finish();
@@ -243,6 +250,8 @@ describe('a writer', () => {
     expect(models.filter(({ userId }) => userId === '1')).toHaveLength(5);
     expect(models).toContainEqual(expect.objectContaining({ userId: '2', model: 'm' }));
     expect(fleet.waiting).toBe(0);
+    await fleet.clock.advance(30_000);
+    expect(upgraded.ledger.source.notice).toBeUndefined();
     fleet.assertLaw();
   });
 
@@ -305,9 +314,11 @@ describe('a writer', () => {
     fleet.log.failAlways('transient');
     await fleet.record(gateway, 5);
     await fleet.clock.advance(20_000);
+    expect(writer.ledger.source.trouble).toBe('the stream is away');
     fleet.log.failAlways(undefined);
     await fleet.clock.advance(20_000);
     expect(writer.sink.rows.size).toBe(5);
+    expect(writer.ledger.source.trouble).toBeUndefined();
     const told = writer.lines.filter((line) => line.includes('from the stream'));
     expect(told[0]).toBe('taking from the stream fails: the stream is away; trying again');
     expect(told[1]).toMatch(/^taking from the stream again after \d+\.\ds$/);

@@ -15,6 +15,7 @@ import { MessageBlock } from './message-block.js';
 import { readMessage } from './read-message.js';
 import { layoutOf } from './row-layout.js';
 import type { StreamTrouble } from './stream-trouble.js';
+import type { UnreadWatch } from './unread-watch.js';
 import type { UnreadableKeeper } from './unreadable-keeper.js';
 
 /** Milliseconds that one `take` waits for a message; a stop ends it early. */
@@ -38,6 +39,7 @@ export interface StreamSourceParts {
   readonly random: () => number;
   readonly unreadable: UnreadableKeeper;
   readonly trouble: StreamTrouble;
+  readonly unread: UnreadWatch;
 }
 
 /**
@@ -73,6 +75,16 @@ export class StreamSource implements BatchSource {
   /** No worker waits for what is still in the stream. */
   get tail(): number {
     return this.head;
+  }
+
+  /** Why no message comes. */
+  get trouble(): string | undefined {
+    return this.#parts.trouble.reason;
+  }
+
+  /** Messages that no writer reads. */
+  get notice(): string | undefined {
+    return this.#parts.unread.notice;
   }
 
   get dueAt(): number | undefined {
@@ -129,6 +141,7 @@ export class StreamSource implements BatchSource {
     const reads = (headers: StreamHeaders): boolean => isForReader(headers, columns);
     await stream.open({ ledger: table.name, fingerprint, reads }, signal);
     this.#isOpen = true;
+    this.#parts.unread.start();
   }
 
   #limits(): { messages: number; bytes: number; waitMs: number } {
@@ -252,6 +265,7 @@ export class StreamSource implements BatchSource {
   seal(): void {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
+    this.#parts.unread.stop();
     // No worker had them: another writer need not wait for this one's end.
     for (const block of this.#ready.splice(0).flat()) {
       this.#unsettled.delete(block);

@@ -75,6 +75,10 @@ export interface BatchSource {
   readonly head: number;
   /** Position that the next entry will get. */
   readonly tail: number;
+  /** Why no batch comes from elsewhere, in words without values; undefined: all is well. */
+  readonly trouble?: string | undefined;
+  /** What needs a person though batches come; undefined: nothing does. */
+  readonly notice?: string | undefined;
   /** Monotonic milliseconds when a worker should have had an entry at the latest; undefined: none. */
   readonly dueAt: number | undefined;
   /**

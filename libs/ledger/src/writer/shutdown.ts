@@ -44,6 +44,7 @@ export interface ShutdownParts {
 
 /** What became of the entries that were accepted, from the first shutdown hook on. @internal */
 export interface DrainReport {
+  /** On a gateway: published to the stream. */
   readonly written: number;
   readonly duplicate: number;
   readonly deadLettered: number;
@@ -63,7 +64,8 @@ export class Shutdown {
   readonly #parts: ShutdownParts;
   #drain: Promise<void> | undefined;
   #finish: Promise<DrainReport> | undefined;
-  #before: Pick<Counters, 'written' | 'duplicate' | 'deadLettered' | 'spilled'> | undefined;
+  #before:
+    Pick<Counters, 'written' | 'published' | 'duplicate' | 'deadLettered' | 'spilled'> | undefined;
   #spentMs = 0;
   #hasFailed = false;
   #inJournal = 0;
@@ -108,8 +110,8 @@ export class Shutdown {
   }
 
   #begin(): void {
-    const { written, duplicate, deadLettered, spilled } = this.#parts.counters;
-    this.#before = { written, duplicate, deadLettered, spilled };
+    const { written, published, duplicate, deadLettered, spilled } = this.#parts.counters;
+    this.#before = { written, published, duplicate, deadLettered, spilled };
     this.#parts.status.enter('draining');
   }
 
@@ -257,7 +259,7 @@ export class Shutdown {
     const { counters, logger } = this.#parts;
     const before = this.#before!;
     const report = {
-      written: counters.written - before.written,
+      written: counters.written + counters.published - before.written - before.published,
       duplicate: counters.duplicate - before.duplicate,
       deadLettered: counters.deadLettered - before.deadLettered,
       spilled: counters.spilled - before.spilled,
