@@ -6,12 +6,15 @@ import type { LedgerStats } from '../../../libs/ledger/src/ports/ledger-stats.in
 import { transpileFolder } from '../../support/transpile.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-const FOLDER = fileURLToPath(new URL('./journal', import.meta.url));
+const FOLDERS = {
+  journal: fileURLToPath(new URL('./journal', import.meta.url)),
+  stream: fileURLToPath(new URL('./stream', import.meta.url)),
+};
 
 /** Builds what the processes run. @returns path of their program */
-export async function buildJournalProgram(): Promise<string> {
+export async function buildJournalProgram(name: keyof typeof FOLDERS = 'journal'): Promise<string> {
   await promisify(execFile)(process.execPath, ['scripts/build-if-stale.js'], { cwd: ROOT });
-  return fileURLToPath(new URL('main.js', await transpileFolder(FOLDER)));
+  return fileURLToPath(new URL('main.js', await transpileFolder(FOLDERS[name])));
 }
 
 /** What a process is started with. */
@@ -26,6 +29,8 @@ export interface JournalProcessOptions {
   readonly first: number;
   /** Entries a second. */
   readonly rate: number;
+  /** What else its environment has. */
+  readonly more?: Readonly<Record<string, string>>;
   /** Command and arguments that run the program, as `unshare` does; default: none. */
   readonly inside?: readonly string[];
 }
@@ -45,14 +50,33 @@ export class JournalProcess {
   #isGone = false;
 
   constructor(options: JournalProcessOptions) {
-    const { program, databaseUrl, journalDir, spillDir, sync, first, rate, inside = [] } = options;
+    const {
+      program,
+      databaseUrl,
+      journalDir,
+      spillDir,
+      sync,
+      first,
+      rate,
+      inside = [],
+      more,
+    } = options;
     this.first = this.durable = first;
     const { PATH, HOME, TMPDIR } = process.env;
     const own = { DATABASE: databaseUrl, JOURNAL_DIR: journalDir, SPILL_DIR: spillDir };
     const [command, ...args] = [...inside, process.execPath, program];
     this.#child = spawn(command, args, {
       cwd: ROOT,
-      env: { PATH, HOME, TMPDIR, ...own, SYNC: sync, FIRST: String(first), RATE: String(rate) },
+      env: {
+        PATH,
+        HOME,
+        TMPDIR,
+        ...own,
+        SYNC: sync,
+        FIRST: String(first),
+        RATE: String(rate),
+        ...more,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#gone = new Promise((resolve) =>
@@ -107,7 +131,7 @@ export class JournalProcess {
     }
   }
 
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+  signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void {
     this.#child.kill(signal);
   }
 

@@ -1,0 +1,80 @@
+import { ConsoleLogger, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { writeSync } from 'node:fs';
+import { LedgerModule, LedgerService, type LedgerOptions } from 'nestjs-ledger';
+import { jetStream } from 'nestjs-ledger/nats';
+
+/**
+ * A gateway or a writer on JetStream that runs until it is killed; a gateway records, and says up to which entry all
+ * are durable. Environment: ROLE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST (number of a gateway's first entry),
+ * RATE (its entries a second).
+ */
+const { ROLE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST, RATE } = process.env;
+const SLICE_MS = 5;
+/** One entry in so many is waited for; those before it are in the journal then too. */
+const WAITED = 50;
+
+const stream = jetStream({ servers: SERVERS!.split(','), maxBytes: 500_000_000, ackWaitMs: 3000 });
+const common: LedgerOptions = {
+  stream,
+  spillDir: SPILL_DIR!,
+  retryMinMs: 50,
+  retryMaxMs: 500,
+  writeTimeoutMs: 2000,
+  numWorkers: 2,
+};
+const options: LedgerOptions =
+  ROLE === 'writer'
+    ? { ...common, role: 'writer', connection: { url: DATABASE! }, batchSize: 2000 }
+    : {
+        ...common,
+        role: 'gateway',
+        journalDir: JOURNAL_DIR!,
+        flushMs: 50,
+        bufferSize: 1_000_000,
+        batchSize: 500,
+      };
+
+@Module({ imports: [LedgerModule.forRoot(options)] })
+class AppModule {}
+
+const app = await NestFactory.createApplicationContext(AppModule, {
+  logger: new ConsoleLogger({ colors: false }),
+});
+const ledger = app.get(LedgerService);
+const say = (text: string): void => void writeSync(1, `${text}\n`);
+
+let next = Number(FIRST);
+let acknowledged = next;
+let isRecording = ROLE === 'gateway';
+// The parent ends the load; the process goes on, and publishes what it has.
+process.on('SIGUSR2', () => (isRecording = false));
+
+function record(): void {
+  const number = next++;
+  if (ledger.record({ userId: number }) !== 'queued') say(`refused ${number}`);
+}
+
+function waitFor(): void {
+  const number = next++;
+  ledger.recordAndWait({ userId: number }, { timeoutMs: 60_000 }).then(
+    () => {
+      if (number < acknowledged) return;
+      acknowledged = number + 1;
+      say(`durable ${acknowledged}`);
+    },
+    (error: unknown) => say(`failed ${number} ${String(error)}`),
+  );
+}
+
+say('ready');
+setInterval(() => {
+  const count = isRecording ? (Number(RATE) * SLICE_MS) / 1000 : 0;
+  for (let i = 0; i < count; i++) {
+    if (next % WAITED === 0) waitFor();
+    else record();
+  }
+}, SLICE_MS);
+setInterval(() => {
+  say(`stats ${JSON.stringify(ledger.stats())}`);
+}, 100);
