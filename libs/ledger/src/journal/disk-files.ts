@@ -1,11 +1,13 @@
 import {
   closeSync,
+  constants,
   fdatasync,
   fdatasyncSync,
   fsyncSync,
   ftruncateSync,
   lstatSync,
   mkdirSync,
+  open as openFile,
   openSync,
   read,
   renameSync,
@@ -17,13 +19,16 @@ import {
   writev,
   writevSync,
 } from 'node:fs';
-import { open, unlink } from 'node:fs/promises';
+import { open, readdir, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { createFileSync } from '../files/create-file.js';
 import { prepareFolderSync } from '../files/private-folder.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 
 const syncBytes = promisify(fdatasync);
+const openDescriptor = promisify(openFile);
+/** Windows knows no such flag. */
+const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0);
 const FOLDER_MODE = 0o700;
 
 /** The file system of this machine. @internal */
@@ -48,6 +53,8 @@ export const diskFiles: JournalFiles = {
     return found && `${found.dev}:${found.ino}`;
   },
   create: (path) => createFileSync(path, true),
+  openToRead: (path) => openDescriptor(path, READ_ONLY),
+  names: (path) => readdir(path),
   write: (file, bytes) => writeSync(file, bytes),
   writeMany: (file, parts) => writevSync(file, parts),
   writeLater: (file, parts) =>

@@ -28,7 +28,16 @@ export function parseFolderName(name: string): FolderName | undefined {
 
 /** The name of a folder once a run has adopted it. @internal */
 export function adoptedName(name: string, adopter: string): string {
-  return `${name.replace(/\.adopted-[0-9a-f]{8}$/, '')}.adopted-${adopter}`;
+  return `${withoutAdopter(name)}.adopted-${adopter}`;
+}
+
+/** Whether a name is that of a folder after it was adopted, by any run. @internal */
+export function isLaterName(name: string, folder: string): boolean {
+  return name !== folder && parseFolderName(name) !== undefined && withoutAdopter(name) === folder;
+}
+
+function withoutAdopter(name: string): string {
+  return name.replace(/\.adopted-[0-9a-f]{8}$/, '');
 }
 
 /** Whether a file of a run's folder holds rows, by its name. @internal */

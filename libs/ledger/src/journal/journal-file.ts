@@ -1,3 +1,5 @@
+import { strict as assert } from 'node:assert';
+import { basename, dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { RowRange } from '../channel/batch.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
@@ -9,7 +11,7 @@ import {
 } from '../segments/segment-format.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import { encodeSettled, type SettledFrame } from '../segments/settled-frame.js';
-import { damagedPath } from './folder-names.js';
+import { damagedPath, isLaterName } from './folder-names.js';
 
 /**
  * A frame up to this size is copied behind its header and written by one plain write, which costs less
@@ -57,11 +59,12 @@ export class JournalFile {
   #syncs = 0;
 
   readonly #files: JournalFiles;
-  readonly #descriptor: number;
+  /** Undefined: the file rests, and is opened again to be read. */
+  #descriptor: number | undefined;
+  #opening: Promise<void> | undefined;
   /** Calls in the thread pool; a descriptor that is given back meanwhile may be another file's. */
   #busy = 0;
-  #isClosing = false;
-  #isClosed = false;
+  #isResting = false;
 
   private constructor(files: JournalFiles, path: string, descriptor: number, header: FileHeader) {
     this.path = path;
@@ -96,6 +99,16 @@ export class JournalFile {
     }
   }
 
+  /** Whether all that was written is synced, or the sync is under way. */
+  get isSynced(): boolean {
+    return !this.needsSync && !this.isBusy;
+  }
+
+  get #open(): number {
+    assert(this.#descriptor !== undefined, 'only a file that is open is written or synced');
+    return this.#descriptor;
+  }
+
   /** Appends rows as one frame of at most 16 MiB. @throws the file system's error; the file ends with whole frames */
   append(rows: FrameRows): void {
     const { bytes } = rows;
@@ -117,7 +130,7 @@ export class JournalFile {
     this.isBusy = true;
     try {
       while (rest.length > 0) {
-        rest = behind(rest, await this.#files.writeLater(this.#descriptor, rest));
+        rest = behind(rest, await this.#files.writeLater(this.#open, rest));
       }
     } catch (error) {
       this.#cutOff();
@@ -127,7 +140,8 @@ export class JournalFile {
       this.#leave();
     }
     this.bytes += FRAME_HEADER_BYTES + rows.bytes.length;
-    this.needsSync = true;
+    // One that was given up meanwhile is closed by now: its rows are written elsewhere.
+    this.needsSync = !this.#isResting;
     this.#noteRows(rows);
   }
 
@@ -149,7 +163,7 @@ export class JournalFile {
 
   #writeOne(bytes: Uint8Array): void {
     try {
-      writeAll(bytes, (rest) => this.#files.write(this.#descriptor, rest));
+      writeAll(bytes, (rest) => this.#files.write(this.#open, rest));
     } catch (error) {
       this.#cutOff();
       throw error;
@@ -162,7 +176,7 @@ export class JournalFile {
     let rest = parts;
     try {
       while (rest.length > 0) {
-        rest = behind(rest, this.#files.writeMany(this.#descriptor, rest));
+        rest = behind(rest, this.#files.writeMany(this.#open, rest));
       }
     } catch (error) {
       this.#cutOff();
@@ -175,7 +189,7 @@ export class JournalFile {
   /** Half a frame would be torn; where it can't be cut off, a reader does it. */
   #cutOff(): void {
     try {
-      this.#files.truncate(this.#descriptor, this.bytes);
+      this.#files.truncate(this.#open, this.bytes);
     } catch {
       // The reader finds the end.
     }
@@ -193,23 +207,50 @@ export class JournalFile {
     this.retireNow();
   }
 
-  /** Reads bytes; fewer at the end of the file. @throws the file system's error */
+  /**
+   * Keeps the file open while work reads from it. One that rests is opened for that, in the folder that another
+   * process renamed where it did.
+   *
+   * @throws the file system's error
+   */
+  async *reading<T>(work: () => AsyncGenerator<T, void>): AsyncGenerator<T, void> {
+    this.#busy++;
+    try {
+      if (this.#descriptor === undefined) await (this.#opening ??= this.#openAgain());
+      yield* work();
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async #openAgain(): Promise<void> {
+    try {
+      this.#descriptor = await this.#files.openToRead(this.path).catch(async (error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        return this.#files.openToRead(await this.#pathNow());
+      });
+    } finally {
+      this.#opening = undefined;
+    }
+  }
+
+  /** Where a process that adopted the folder has the file. */
+  async #pathNow(): Promise<string> {
+    const folder = dirname(this.path);
+    const beside = await this.#files.names(dirname(folder));
+    const name = beside.find((each) => isLaterName(each, basename(folder)));
+    return join(dirname(folder), name ?? basename(folder), basename(this.path));
+  }
+
+  /** Reads bytes, within `reading`; fewer at the end of the file. @throws the file system's error */
   async read(offset: number, length: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafe(length);
     let filled = 0;
-    this.#busy++;
-    try {
-      while (filled < length) {
-        const read = await this.#files.read(
-          this.#descriptor,
-          bytes.subarray(filled),
-          offset + filled,
-        );
-        if (read === 0) break;
-        filled += read;
-      }
-    } finally {
-      this.#leave();
+    while (filled < length) {
+      const rest = bytes.subarray(filled);
+      const read = await this.#files.read(this.#open, rest, offset + filled);
+      if (read === 0) break;
+      filled += read;
     }
     return bytes.subarray(0, filled);
   }
@@ -219,13 +260,17 @@ export class JournalFile {
     return this.#syncs > 0;
   }
 
-  /** Syncs what was written until now. A file whose sync failed must not be synced again. */
+  /**
+   * Syncs what was written until now; nothing where that is not needed any more. A file whose sync failed must
+   * not be synced again.
+   */
   async sync(): Promise<void> {
+    if (!this.needsSync) return;
     this.needsSync = false;
     this.#busy++;
     this.#syncs++;
     try {
-      await this.#files.sync(this.#descriptor);
+      await this.#files.sync(this.#open);
     } finally {
       this.#syncs--;
       this.#leave();
@@ -234,22 +279,30 @@ export class JournalFile {
 
   #leave(): void {
     this.#busy--;
-    if (this.#isClosing) this.close();
+    if (this.#isResting) this.#giveBack();
   }
 
   /** As `sync`, at once. */
   syncNow(): void {
     this.needsSync = false;
-    this.#files.syncNow(this.#descriptor);
+    this.#files.syncNow(this.#open);
   }
 
-  /** Gives the descriptor back, once no call uses it; calling it again does nothing. Never throws. */
-  close(): void {
-    this.#isClosing = true;
-    if (this.#isClosed || this.#busy > 0) return;
-    this.#isClosed = true;
+  /**
+   * Gives the descriptor back, once no call uses it: nothing is written or synced any more, and to be read the
+   * file is opened again. Calling it again does nothing. Never throws.
+   */
+  rest(): void {
+    this.#isResting = true;
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
+    const descriptor = this.#descriptor;
+    if (descriptor === undefined || this.#busy > 0) return;
+    this.#descriptor = undefined;
     try {
-      this.#files.close(this.#descriptor);
+      this.#files.close(descriptor);
     } catch {
       // Nothing can be done about it: Linux gives the descriptor back all the same.
     }

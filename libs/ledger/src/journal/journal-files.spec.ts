@@ -48,6 +48,21 @@ describe.each(MAKERS)('the file system %s', (_, make) => {
     expect(files.identityOf(join(dir, 'a'))).not.toBe(first);
   });
 
+  it('opens a file again to read it, and lists names', async () => {
+    const path = join(dir, 'file');
+    const file = files.create(path)!;
+    files.write(file, Buffer.from('one'));
+    files.close(file);
+    const again = await files.openToRead(path);
+    const into = Buffer.alloc(3);
+    expect(await files.read(again, into, 0)).toBe(3);
+    expect(into.toString()).toBe('one');
+    files.close(again);
+    expect(await files.names(dir)).toEqual(['file']);
+    await expect(files.openToRead(join(dir, 'none'))).rejects.toThrow('ENOENT');
+    await expect(files.names(join(dir, 'none'))).rejects.toThrow('ENOENT');
+  });
+
   it('makes a file once, and appends to it, in any way', async () => {
     const path = join(dir, 'file');
     const file = files.create(path)!;

@@ -4,7 +4,6 @@ import type { JournalFiles } from '../ports/journal-files.interface.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import type { SettledFrame } from '../segments/settled-frame.js';
-import type { JournalFile } from './journal-file.js';
 import { isGoneCode, JournalFolder } from './journal-folder.js';
 import { JournalSegments } from './journal-segments.js';
 
@@ -29,8 +28,6 @@ export interface JournalPlaceParts {
   readonly maxBytes: number;
   /** How long files are kept once all their rows are settled. */
   readonly keepMs: number;
-  /** Whether rows that are not next may be on disk only, and are read back: `overflow: 'disk'`. */
-  readonly reads: boolean;
   /** What the header of a new file says. */
   readonly describe: () => SegmentDescription;
   /** What `owner.json` says. */
@@ -59,8 +56,6 @@ export class JournalPlace {
   /** Folders made up to now: no two have one name, though another process renamed the first. */
   #folders = 0;
   #owner = '';
-  /** Files of folders that were lost or handed over, as long as rows are to be read back from them. */
-  #lost: JournalFile[] = [];
   /** What the last settled frame said. */
   #framed = 0;
   readonly #watchers: ((isOpen: boolean) => void)[] = [];
@@ -82,12 +77,12 @@ export class JournalPlace {
   }
 
   #make(): OpenPlace {
-    const { files, maxBytes, keepMs, syncs, reads, describe } = this.#parts;
+    const { files, maxBytes, keepMs, syncs, describe } = this.#parts;
     this.#owner = this.#parts.owner();
     const folder = this.makeFolder(this.#owner);
     this.#ownedAt = this.#parts.clock.monotonic();
     const settled = this.#settled;
-    const parts = { files, folder, maxBytes, keepMs, syncs, reads, describe, settled };
+    const parts = { files, folder, maxBytes, keepMs, syncs, describe, settled };
     this.#tell(true);
     return { folder, segments: new JournalSegments(parts) };
   }
@@ -130,7 +125,7 @@ export class JournalPlace {
       `WARNING: the journal ${current.folder.path} is not this process's any more (another one took it over, or it was ` +
         'removed): rows that are not settled are written to a new one',
     );
-    this.#lost.push(...current.segments.forget());
+    current.segments.forget();
     this.current = undefined;
     this.#tell(false);
     return false;
@@ -145,15 +140,9 @@ export class JournalPlace {
     }
   }
 
-  /** Unlinks files whose rows are settled, and closes those that are another process's. */
+  /** Unlinks files whose rows are settled. */
   retire(mark: number, now: number): void {
     this.current?.segments.retire(mark, now);
-    const { reads } = this.#parts;
-    this.#lost = this.#lost.filter((file) => {
-      const isNeeded = reads && (file.end ?? 0) > mark;
-      if (!isNeeded) file.close();
-      return isNeeded;
-    });
   }
 
   /**
@@ -164,7 +153,7 @@ export class JournalPlace {
     const { current } = this;
     if (current === undefined) return;
     current.folder.handOver();
-    this.#lost.push(...current.segments.forget());
+    current.segments.forget();
     this.current = undefined;
     this.#tell(false);
   }
@@ -201,7 +190,6 @@ export class JournalPlace {
 
   /** Removes the folder if every row in it is before the mark, and releases it if not. Never throws. */
   close(mark: number): void {
-    for (const file of this.#lost.splice(0)) file.close();
     const { current } = this;
     if (current === undefined) return;
     this.current = undefined;

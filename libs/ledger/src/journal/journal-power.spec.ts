@@ -84,6 +84,29 @@ describe("journalSync 'power'", () => {
     expect([...rows.keys()].sort()).toEqual([0, 1, 2, 3]);
   });
 
+  it('never syncs a file that was given up while the thread pool wrote to it', async () => {
+    const test = powerTest();
+    test.files.onOperation = (operation) => void (operation === 'write' && test.clock.skip(30));
+    test.append(1);
+    await test.clock.turn();
+    test.files.onOperation = () => undefined;
+    let go = (): void => undefined;
+    test.files.hold = new Promise((resolve) => (go = resolve));
+    test.append(1);
+    await test.clock.turn();
+    test.files.refuse = (operation) => (operation === 'touch' ? fileError('EIO') : undefined);
+    await test.clock.advance(1000);
+    expect(test.journal.state).toBe('degraded');
+    go();
+    test.files.hold = undefined;
+    test.files.refuse = () => undefined;
+    await test.clock.advance(6000);
+    expect(test.journal).toMatchObject({ durableUntil: 2, reason: undefined });
+    expect([...(await survivors(test)).keys()].sort()).toEqual([0, 1]);
+    test.journal.close();
+    expect(test.files.openFiles).toBe(0);
+  });
+
   it('syncs a row that comes after the seal before it answers', async () => {
     const test = powerTest();
     test.append(1);

@@ -20,8 +20,6 @@ export interface JournalSegmentsParts {
   readonly keepMs: number;
   /** Whether files are synced, and closed only then. */
   readonly syncs: boolean;
-  /** Whether rows are read back from files, which stay open until then. */
-  readonly reads: boolean;
   /** Asked for each file. */
   readonly describe: () => SegmentDescription;
   /** What a file begins with. */
@@ -121,7 +119,7 @@ export class JournalSegments {
     this.#current = undefined;
     file.isFinished = true;
     this.#last = file;
-    if (!this.#parts.syncs && !this.#parts.reads) file.close();
+    if (!this.#parts.syncs || file.isSynced) file.rest();
     this.#older.push({ file, bytes: file.bytes, settledAt: undefined });
     this.#olderBytes += file.bytes;
   }
@@ -136,8 +134,11 @@ export class JournalSegments {
 
   /** No file of now is written or synced any more: half a frame may stand there, or its sync failed. */
   giveUp(): void {
-    for (const file of this.unsynced) file.needsSync = false;
     this.finish();
+    for (const { file } of this.#older) {
+      file.needsSync = false;
+      file.rest();
+    }
   }
 
   /**
@@ -171,7 +172,7 @@ export class JournalSegments {
   #unlink({ file, bytes }: OlderFile): void {
     this.#olderBytes -= bytes;
     this.#settledBytes -= bytes;
-    file.close();
+    file.rest();
     // One that stays has settled rows only: they are written again some day, and skipped.
     file.retire().catch(() => undefined);
   }
@@ -184,7 +185,7 @@ export class JournalSegments {
     const { keepMs } = this.#parts;
     this.finish();
     this.#older = this.#older.filter(({ file }) => {
-      file.close();
+      file.rest();
       if (keepMs > 0 || (file.end ?? 0) > mark) return true;
       try {
         file.retireNow();
@@ -196,18 +197,11 @@ export class JournalSegments {
     return this.#older.length > 0;
   }
 
-  /**
-   * Another process has the files. Nothing is written to them or unlinked any more; what is to be read
-   * back can be read as long as they are open.
-   *
-   * @returns the files, which the caller closes
-   */
-  forget(): JournalFile[] {
-    this.finish();
-    const files = this.#older.map(({ file }) => file);
+  /** Another process has the files: nothing is written to them, synced or unlinked any more. */
+  forget(): void {
+    this.giveUp();
     this.#older = [];
     this.#olderBytes = 0;
     this.#settledBytes = 0;
-    return files;
   }
 }

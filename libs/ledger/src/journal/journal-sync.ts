@@ -5,8 +5,6 @@ import type { JournalSegments } from './journal-segments.js';
 /** What a journal that syncs is made of. @internal */
 export interface JournalSyncParts {
   readonly files: JournalFiles;
-  /** Whether finished files stay open. */
-  readonly reads: boolean;
   /** Every row before it is on file. */
   readonly written: () => number;
   /** Every row before the position survives a loss of power. */
@@ -55,12 +53,12 @@ export class JournalSync {
   }
 
   async #pass(place: Place): Promise<void> {
-    const { files, reads, written, onSynced, onFailed } = this.#parts;
+    const { files, written, onSynced, onFailed } = this.#parts;
     const position = written();
     try {
       for (const file of place.segments.unsynced) {
         await file.sync();
-        if (file.isFinished && !file.needsSync && !reads) file.close();
+        if (file.isFinished && file.isSynced) file.rest();
       }
       for (const each of place.folder.unsynced) {
         await files.syncFolder(each[0]);
@@ -83,16 +81,25 @@ export class JournalSync {
     this.#synced = position;
   }
 
-  /**
-   * Syncs at once what of a place no sync is under way for.
-   * @throws the file system's error
-   */
-  runNow({ segments, folder }: Place): void {
-    for (const file of segments.unsynced) file.syncNow();
-    // Of a folder the sync under way counts for nothing: it may have begun before the last name.
-    for (const each of folder.unsynced) {
-      this.#parts.files.syncFolderNow(each[0]);
-      folder.noteSynced(each);
-    }
+  /** As `syncPlaceNow`. @throws the file system's error */
+  runNow(place: Place): void {
+    syncPlaceNow(this.#parts.files, place);
+  }
+}
+
+/**
+ * Syncs at once what of a place no sync is under way for.
+ * @throws the file system's error
+ * @internal
+ */
+export function syncPlaceNow(files: JournalFiles, { segments, folder }: Place): void {
+  for (const file of segments.unsynced) {
+    file.syncNow();
+    if (file.isFinished && file.isSynced) file.rest();
+  }
+  // Of a folder the sync under way counts for nothing: it may have begun before the last name.
+  for (const each of folder.unsynced) {
+    files.syncFolderNow(each[0]);
+    folder.noteSynced(each);
   }
 }

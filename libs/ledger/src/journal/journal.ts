@@ -27,6 +27,8 @@ export interface JournalParts extends JournalPlaceParts {
   readonly channel: Channel;
   readonly durables: DurableLine;
   readonly sync: SyncMode;
+  /** Whether rows that are not next may be on disk only, and are read back: `overflow: 'disk'`. */
+  readonly reads: boolean;
   /** Of a row. */
   readonly columns: number;
 }
@@ -114,7 +116,6 @@ export class Journal implements RowJournal {
     });
     this.#syncing = new JournalSync({
       files: parts.files,
-      reads: parts.reads,
       written: () => this.#written,
       onSynced: (position) => {
         this.#synced = position;

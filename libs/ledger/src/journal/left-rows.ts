@@ -7,6 +7,7 @@ import { rowsOfRange } from './journal-file.js';
 import type { JournalFolder } from './journal-folder.js';
 import { JournalSegments } from './journal-segments.js';
 import type { OpenPlace } from './journal-place.js';
+import { syncPlaceNow } from './journal-sync.js';
 
 /** What the rows that a run leaves behind are kept with. @internal */
 export interface LeftRowsParts {
@@ -76,7 +77,7 @@ export class LeftRows {
     const { folder, segments } = (this.#place ??= this.#open());
     try {
       for (const range of ranges) segments.open().append(rowsOfRange(range));
-      if (this.#parts.syncs) this.#sync(folder, segments);
+      if (this.#parts.syncs) syncPlaceNow(this.#parts.files, { folder, segments });
     } catch (error) {
       segments.giveUp();
       throw error;
@@ -87,20 +88,12 @@ export class LeftRows {
   #open(): OpenPlace {
     const { files, maxBytes, describe, settled, syncs, makeFolder } = this.#parts;
     const folder = makeFolder();
-    const parts = { files, folder, maxBytes, keepMs: 0, syncs, reads: false, describe };
+    const parts = { files, folder, maxBytes, keepMs: 0, syncs, describe };
     const segments = new JournalSegments({
       ...parts,
       settled: () => ({ ...settled(), position: 0 }),
     });
     return { folder, segments };
-  }
-
-  #sync(folder: JournalFolder, segments: JournalSegments): void {
-    for (const file of segments.unsynced) file.syncNow();
-    for (const each of folder.unsynced) {
-      this.#parts.files.syncFolderNow(each[0]);
-      folder.noteSynced(each);
-    }
   }
 
   /** Shows others that the owner lives, so that they leave the rows to the next start. Never throws. */
@@ -125,7 +118,7 @@ export class LeftRows {
   #forget(): OpenPlace | undefined {
     const place = this.#place;
     this.#place = undefined;
-    for (const file of place?.segments.forget() ?? []) file.close();
+    place?.segments.forget();
     return place;
   }
 }

@@ -86,6 +86,26 @@ describe("overflow: 'disk'", () => {
     expect(test.loads).toBeGreaterThan(8);
   });
 
+  it.each(['turn', 'power'] as const)(
+    'has few files open, however many there are, and opens them again to read (journalSync %s)',
+    async (sync) => {
+      const files = new MemoryFiles();
+      const test = new JournalUnderTest(files, { reads: true, sync }, 8 * MIB);
+      test.channel.storeIn(test.journal.store, () => test.loads++);
+      let most = 0;
+      files.onOperation = () => (most = Math.max(most, files.openFiles));
+      await fill(test, 40);
+      expect(test.journal.files).toBeGreaterThan(4);
+      expect(files.openFiles).toBe(1);
+      expect(await drain(test)).toBe(0);
+      expect(files.operations.filter((each) => each === 'openToRead').length).toBeGreaterThan(4);
+      expect(most).toBeLessThan(4);
+      test.journal.close();
+      await test.clock.turn();
+      expect(files.openFiles).toBe(0);
+    },
+  );
+
   it('takes entries while it gives older ones back', async () => {
     const test = diskTest();
     await fill(test, 12);

@@ -28,7 +28,15 @@ export interface RowFrame {
  * @throws the file system's error
  * @internal
  */
-export async function* wholeFrames(
+export function wholeFrames(
+  file: JournalFile,
+  from: number,
+  columns: number,
+): AsyncGenerator<RowFrame, void> {
+  return file.reading(() => framesOf(file, from, columns));
+}
+
+async function* framesOf(
   file: JournalFile,
   from: number,
   columns: number,

@@ -20,6 +20,10 @@ export interface JournalFiles {
   identityOf(path: string): string | undefined;
   /** Creates a file that only its owner can read, for reading and writing. @returns its descriptor; undefined if the name is taken */
   create(path: string): number | undefined;
+  /** Opens a file for reading, in the thread pool; a link is refused. @returns its descriptor */
+  openToRead(path: string): Promise<number>;
+  /** Names in a folder, in the thread pool. */
+  names(path: string): Promise<readonly string[]>;
   /** Writes at the end. @returns bytes that were taken, which may be fewer */
   write(file: number, bytes: Uint8Array): number;
   /** As `write`, several in a row. */
