@@ -4,8 +4,8 @@ import { Agent, get } from 'node:http';
 const CONNECTIONS = 32;
 
 /** Kinds of answers of `http/main.ts`; those of `PLAIN` are held until their entry is durable. */
-export const PLAIN = ['plain', 'later'] as const;
-export const STREAMED = ['stream', 'events', 'passthrough', 'manual'] as const;
+export const PLAIN = ['plain', 'later', 'passthrough'] as const;
+export const STREAMED = ['stream', 'events', 'manual'] as const;
 const KINDS = [...PLAIN, ...PLAIN, ...STREAMED];
 
 /** Requests that a client received a whole answer of status 200 to, by their kinds. */

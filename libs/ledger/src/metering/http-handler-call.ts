@@ -110,8 +110,9 @@ export class HttpHandlerCall extends HandlerCall {
   }
 
   protected override completed(): Promise<void> | undefined {
-    if (!this.isPlain || !this.last || isGone(this.request)) return undefined;
-    if (this.guarantee === 'record' && this.isHooked) return undefined;
+    if (!this.isHeld || !this.last || isGone(this.request)) return undefined;
+    const isPassthrough = this.plan.mode === 'passthrough';
+    if (this.guarantee === 'record' && (this.isHooked || isPassthrough)) return undefined;
     return this.settle('completed');
   }
 
@@ -176,6 +177,13 @@ export class HttpHandlerCall extends HandlerCall {
 
   private get isAnsweredByNest(): boolean {
     return this.plan.mode === 'plain' || this.plan.mode === 'passthrough';
+  }
+
+  /** Nest has the result, and nothing of the response is under way: it can wait. */
+  private get isHeld(): boolean {
+    if (this.isPlain) return true;
+    const hasBegun = this.response.headersSent || this.response.writableEnded;
+    return this.plan.mode === 'passthrough' && !this.stream && !hasBegun;
   }
 
   private get isPlain(): boolean {

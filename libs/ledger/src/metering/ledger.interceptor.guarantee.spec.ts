@@ -21,6 +21,12 @@ const promiseMapper = (async () => {
   throw fault;
 }) as unknown as UsageMapper;
 
+interface RawHolder {
+  /** Fastify's. */
+  readonly raw?: { end(body: string): void };
+  end(body: string): void;
+}
+
 @Controller()
 class GuaranteeController {
   @Get('record')
@@ -45,6 +51,25 @@ class GuaranteeController {
   @RecordUsage(calls.map)
   manual(@Res() response: { send(body: string): void }): void {
     response.send('answer');
+  }
+
+  @Get('passthrough')
+  @RecordUsage(calls.map)
+  passthrough(@Res({ passthrough: true }) response: { header(name: string, value: string): void }) {
+    response.header('x-answer', 'own');
+    return 'answer';
+  }
+
+  @Get('passthrough-commit')
+  @RecordUsage(calls.map, { guarantee: 'commit' })
+  passthroughCommit(@Res({ passthrough: true }) _response: unknown): string {
+    return 'answer';
+  }
+
+  @Get('begun')
+  @RecordUsage(calls.map)
+  begun(@Res({ passthrough: true }) response: RawHolder): void {
+    (response.raw ?? response).end('answer');
   }
 
   @Get('commit')
@@ -181,6 +206,23 @@ describe.each(ADAPTERS)('LedgerInterceptor and its ledger on %s', (adapter) => {
     app.ledger.unwritten = undefined;
     await app.fetch('/record');
     expect(app.ledger.awaited).toEqual([]);
+  });
+
+  it('holds what a handler with a passthrough response returns, not what it began itself', async () => {
+    app.ledger.isJournaled = true;
+    const gate = latch();
+    app.ledger.unwritten = gate.promise;
+    let isAnswered = false;
+    const answer = app.fetch('/passthrough').finally(() => (isAnswered = true));
+    await calls.reach(1);
+    expect(await (await app.fetch('/begun')).text(), 'nobody can hold this one').toBe('answer');
+    expect(isAnswered).toBe(false);
+    gate.open();
+    const { headers, status } = await answer;
+    expect([status, headers.get('x-answer')]).toEqual([200, 'own']);
+    expect(calls.ends).toEqual(['completed', 'completed']);
+    await app.fetch('/passthrough-commit');
+    expect(app.ledger.awaited).toEqual([{ entry: { userId: 3 }, until: 'committed' }]);
   });
 
   it('waits for room and for the journal when the ledger blocks', async () => {
