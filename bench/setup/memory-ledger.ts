@@ -7,6 +7,7 @@ import { systemClock } from '../../libs/ledger/src/clock/clock.js';
 import { newRun } from '../../libs/ledger/src/codec/uuid.js';
 import { resolveLedgerOptions } from '../../libs/ledger/src/config/resolve-ledger-options.js';
 import { journalOf } from '../../libs/ledger/src/create-journal.js';
+import { EarlierFiles } from '../../libs/ledger/src/journal/earlier-files.js';
 import type {
   JournalSync,
   LedgerSettings,
@@ -44,7 +45,14 @@ export function createMemoryLedger(
     sink,
     deadLetters: { store: async () => undefined },
     spills: { probe: async () => undefined, spill: async () => ({ file: '', entries: 0 }) },
-    ...journalOf({ table, options, run, target: () => ({ table: table.table }), clock }),
+    ...journalOf({
+      table,
+      options,
+      run,
+      target: () => ({ table: table.table }),
+      clock,
+      earlier: new EarlierFiles(),
+    }),
     clock,
     logger: { log: silent, warn: silent, error: silent },
   });

@@ -119,7 +119,7 @@ describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
       import.meta.url,
     );
     const script = `import { isKnownGone, ownIdentity } from '${module.href}';
-      process.stdout.write(String(isKnownGone(ownIdentity())));`;
+      process.stdout.write(String(await isKnownGone(ownIdentity())));`;
     const [command, ...args] = unshare('--pid', '--fork', '--kill-child');
     const run = [...args, process.execPath, '--input-type=module', '-e', script];
     const { stdout } = await promisify(execFile)(command!, run);

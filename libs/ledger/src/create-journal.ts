@@ -6,6 +6,7 @@ import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js
 import { rowColumnsOf } from './entry/columns.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
 import { diskFiles } from './journal/disk-files.js';
+import type { EarlierFiles } from './journal/earlier-files.js';
 import { Journal } from './journal/journal.js';
 import { ownIdentity } from './journal/process-identity.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
@@ -19,6 +20,8 @@ export interface JournalPlan {
   /** Asked for each file, and each second: a database is known only once there is a connection. */
   readonly target: () => SegmentTarget;
   readonly clock: Clock;
+  /** What earlier runs left takes room too. */
+  readonly earlier: EarlierFiles;
 }
 
 /**
@@ -27,7 +30,7 @@ export interface JournalPlan {
  * @internal
  */
 export function journalOf(plan: JournalPlan): { journal?: LedgerJournal } {
-  const { table, options, target, clock } = plan;
+  const { table, options, target, clock, earlier } = plan;
   const { journalDir, journalSync, journalMaxBytes, journalKeepMs, overflow } = options;
   if (journalDir === undefined) return {};
   const run = formatRun(plan.run);
@@ -46,6 +49,7 @@ export function journalOf(plan: JournalPlan): { journal?: LedgerJournal } {
       sync: journalSync,
       maxBytes: journalMaxBytes,
       keepMs: journalKeepMs,
+      earlier,
       reads: overflow === 'disk',
       columns: rowColumnsOf(table).length,
       describe: () => describeSegment(table, run, target(), clock.now()),

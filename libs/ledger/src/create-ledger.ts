@@ -9,6 +9,7 @@ import { createRowSpill, watchExit, type CreatedRowSpill } from './create-row-sp
 import { LedgerTarget } from './create-target.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import { LedgerFiles } from './files/ledger-files.js';
+import { EarlierFiles } from './journal/earlier-files.js';
 import { tableExtensions } from './ledger.extensions.js';
 import { LedgerDatabase } from './ledger.database.js';
 import { vitalsOf } from './ledger.vitals.js';
@@ -93,6 +94,7 @@ export function createLedger(
   const deadLetters = createDeadLetters(options, { inTable, inFile: files.deadLetters }, onNotice);
   const target = ledgerTarget.describe;
   const segments = createRowSpill(definition, spillDir, target);
+  const earlier = new EarlierFiles();
   const ledger = assembleLedger({
     table: definition,
     options,
@@ -101,8 +103,8 @@ export function createLedger(
     deadLetters,
     spills: files.spills,
     ...intakeOrStream(options, segments),
-    ...journalOf({ table: definition, options, run: segments.run, target, clock }),
-    ...createRecovery(options, { run: segments.run, target, question }),
+    ...journalOf({ table: definition, options, run: segments.run, target, clock, earlier }),
+    ...createRecovery(options, { run: segments.run, target, question, earlier }),
     clock,
     logger,
   });

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import type { LedgerCore } from './assemble-core.js';
 import { formatRun } from './codec/uuid.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
+import type { EarlierFiles } from './journal/earlier-files.js';
 import { Recovery } from './journal/recovery.js';
 import type { SegmentTarget } from './segments/segment-description.js';
 import { UNKNOWN_SERVER, type ServerHistory } from './segments/settled-frame.js';
@@ -13,12 +14,13 @@ export interface RecoveringRun {
   readonly target: () => SegmentTarget;
   /** What knows the server that takes the rows; undefined: nobody does. */
   readonly question: { readonly last: ServerHistory } | undefined;
+  readonly earlier: EarlierFiles;
 }
 
 /** What takes rows out of the journals of earlier runs; nothing without a journal. @internal */
 export function createRecovery(
   { journalDir, journalKeepMs: keepMs, journalMaxBytes: maxBytes }: ResolvedLedgerOptions,
-  { run, target, question }: RecoveringRun,
+  { run, target, question, earlier }: RecoveringRun,
 ): { recovery?: (core: LedgerCore) => Recovery } {
   if (journalDir === undefined) return {};
   return {
@@ -32,6 +34,7 @@ export function createRecovery(
         keepMs,
         maxBytes,
         server: () => question?.last ?? UNKNOWN_SERVER,
+        earlier,
         counters,
         clock,
         logger,

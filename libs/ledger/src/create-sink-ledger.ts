@@ -10,6 +10,7 @@ import type { LedgerTable } from './entry/ledger-definition.js';
 import { LedgerOptionsError, type OptionsFault } from './errors/ledger-options.error.js';
 import { StreamSink } from './stream/stream.sink.js';
 import { LedgerFiles } from './files/ledger-files.js';
+import { EarlierFiles } from './journal/earlier-files.js';
 import { NoReader } from './ledger.no-reader.js';
 import { vitalsOf } from './ledger.vitals.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
@@ -57,6 +58,7 @@ export function createSinkLedger(
   const target = (): SegmentTarget => ({ schema, table });
   const clock = systemClock;
   const segments = createRowSpill(definition, options.spillDir, target);
+  const earlier = new EarlierFiles();
   const ledger = assembleLedger({
     table: definition,
     options,
@@ -66,8 +68,8 @@ export function createSinkLedger(
     deadLetters,
     spills: files.spills,
     rowSpill: segments.rowSpill,
-    ...journalOf({ table: definition, options, run: segments.run, target, clock }),
-    ...createRecovery(options, { run: segments.run, target, question: undefined }),
+    ...journalOf({ table: definition, options, run: segments.run, target, clock, earlier }),
+    ...createRecovery(options, { run: segments.run, target, question: undefined, earlier }),
     clock,
     logger,
   });

@@ -108,6 +108,7 @@ export class LedgerLifecycle
     pool?.begin(this.#otherPools());
     this.#announce();
     await probeJournal(ledger, this.#parts.name);
+    await ledger.recovery?.watch?.();
     await this.#probeSpillDirectory();
     await this.#start();
     if (ledger.status.isStopping) return;

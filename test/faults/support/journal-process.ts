@@ -31,6 +31,10 @@ export interface JournalProcessOptions {
   readonly rate: number;
   /** What else its environment has. */
   readonly more?: Readonly<Record<string, string>>;
+  /** `journalMaxBytes`; default: the ledger's. */
+  readonly maxBytes?: number;
+  /** Of the memo of an entry; default: a few. */
+  readonly memoBytes?: number;
   /** Command and arguments that run the program, as `unshare` does; default: none. */
   readonly inside?: readonly string[];
 }
@@ -64,6 +68,11 @@ export class JournalProcess {
     this.first = this.durable = first;
     const { PATH, HOME, TMPDIR } = process.env;
     const own = { DATABASE: databaseUrl, JOURNAL_DIR: journalDir, SPILL_DIR: spillDir };
+    const { maxBytes, memoBytes } = options;
+    const sizes = {
+      ...(maxBytes === undefined ? {} : { MAX_BYTES: String(maxBytes) }),
+      ...(memoBytes === undefined ? {} : { MEMO_BYTES: String(memoBytes) }),
+    };
     const [command, ...args] = [...inside, process.execPath, program];
     this.#child = spawn(command, args, {
       cwd: ROOT,
@@ -75,6 +84,7 @@ export class JournalProcess {
         SYNC: sync,
         FIRST: String(first),
         RATE: String(rate),
+        ...sizes,
         ...more,
       },
       stdio: ['ignore', 'pipe', 'pipe'],

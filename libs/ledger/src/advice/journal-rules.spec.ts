@@ -10,6 +10,7 @@ const JOURNAL: JournalStats = {
   reason: null,
   bytes: 0,
   files: 1,
+  earlierBytes: 0,
   unsyncedRows: 0,
   recovered: 0,
   torn: 0,

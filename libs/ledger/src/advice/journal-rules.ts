@@ -17,7 +17,7 @@ export function journalFilling({ window }: Situation): Finding | undefined {
   const maxBytes = last.settings['journalMaxBytes']?.value;
   const keepMs = last.settings['journalKeepMs']?.value ?? 0;
   if (last.journal === null || typeof maxBytes !== 'number' || keepMs !== 0) return undefined;
-  const { bytes } = last.journal;
+  const bytes = last.journal.bytes + last.journal.earlierBytes;
   if (bytes < JOURNAL_IN_USE_BYTES || journalBytesPerSecond <= 0) return undefined;
   const leftMs = (Math.max(0, maxBytes - bytes) / journalBytesPerSecond) * 1000;
   if (leftMs > JOURNAL_FULL_SOON_MS) return undefined;

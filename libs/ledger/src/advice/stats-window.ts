@@ -122,7 +122,7 @@ function settledOf({ written, published, duplicate, deadLettered, spilled }: Led
 }
 
 function journalBytesOf({ journal }: LedgerStats): number {
-  return journal?.bytes ?? 0;
+  return journal === null ? 0 : journal.bytes + journal.earlierBytes;
 }
 
 function perSecond(count: number, ms: number): number {

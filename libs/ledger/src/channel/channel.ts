@@ -148,8 +148,17 @@ export class Channel {
 
   /** 0 to 1, by entries or by bytes, whichever is higher. */
   get saturation(): number {
+    return this.#saturationWith(this.#store?.fill ?? 0);
+  }
+
+  /** As `saturation`, without what earlier runs left on disk: it is no reason to leave it there. */
+  get ownSaturation(): number {
+    return this.#saturationWith(this.#store?.ownFill ?? 0);
+  }
+
+  #saturationWith(fill: number): number {
     const store = this.#store;
-    if (store?.isTaking === true) return this.#storedSaturation(store);
+    if (store?.isTaking === true) return this.#storedSaturation(store, fill);
     const bytes =
       store === undefined
         ? Math.max(this.bytes, this.#slabBytes) / this.#maxBytes
@@ -158,7 +167,7 @@ export class Channel {
   }
 
   /** By memory that can't be given back, or by the room of the store. */
-  #storedSaturation({ storedUntil, fill }: RowStore): number {
+  #storedSaturation({ storedUntil }: RowStore, fill: number): number {
     let spare = 0;
     for (let index = this.#slabs.length - 2; index >= this.#ahead; index--) {
       const slab = this.#slabs[index]!;
@@ -193,14 +202,19 @@ export class Channel {
   hasRoom(rowBytes: number): boolean {
     const store = this.#store;
     if (store !== undefined) {
-      const isTaken = store.isTaking ? store.fill < 1 : this.#inMemory < this.capacity;
-      return isTaken && this.#slabBytes < this.#storeBytes;
+      return this.#hasStoreRoom(store) && this.#slabBytes < this.#storeBytes;
     }
     return (
       this.depth < this.capacity &&
       this.bytes + rowBytes <= this.#maxBytes &&
       this.#slabBytes < this.#maxBytes
     );
+  }
+
+  #hasStoreRoom({ isTaking, fill, ownFill }: RowStore): boolean {
+    if (!isTaking) return this.#inMemory < this.capacity;
+    // Nothing that fits into memory is dropped for the room that earlier runs take on disk.
+    return fill < 1 || (ownFill < 1 && this.depth < this.capacity);
   }
 
   /**

@@ -76,6 +76,8 @@ export interface RowStore {
   readonly isTaking: boolean;
   /** Share of its room that is used, 0 to 1 and above. */
   readonly fill: number;
+  /** The same by this channel's rows alone: earlier runs may have left some. */
+  readonly ownFill: number;
   /** The folder. */
   readonly place: string;
   /**

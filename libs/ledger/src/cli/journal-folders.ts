@@ -59,7 +59,7 @@ async function view(folder: FoundFolder): Promise<JournalFolderView> {
   const names = await readdir(folder.path).catch(() => []);
   return {
     folder,
-    state: stateOf(folder),
+    state: await stateOf(folder),
     target: await targetOfFolder(folder),
     bytes: folder.files.reduce((sum, { bytes }) => sum + bytes, 0),
     damaged: names.filter(isDamagedFile),
@@ -80,9 +80,9 @@ async function stuckCode({ path, files }: FoundFolder): Promise<string | undefin
   return undefined;
 }
 
-function stateOf(folder: FoundFolder): FolderState {
+async function stateOf(folder: FoundFolder): Promise<FolderState> {
   if (folder.isReleased) return 'released';
-  if (isOwnerGone(folder)) return 'ended';
+  if (await isOwnerGone(folder)) return 'ended';
   return folder.owner !== undefined && isOfThisMachine(folder) ? 'in use' : 'unknown';
 }
 

@@ -10,6 +10,7 @@ const journal: JournalStats = {
   reason: null,
   bytes: 100 * MIB,
   files: 7,
+  earlierBytes: 0,
   unsyncedRows: 0,
   recovered: 0,
   torn: 0,

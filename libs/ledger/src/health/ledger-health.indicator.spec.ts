@@ -92,6 +92,7 @@ const JOURNAL: JournalStats = {
   reason: 'ENOSPC',
   bytes: 0,
   files: 0,
+  earlierBytes: 0,
   unsyncedRows: 3,
   recovered: 0,
   torn: 0,

@@ -26,24 +26,23 @@ export class FolderWatch {
   readonly #sights = new Map<string, Sight>();
 
   /** @param now monotonic milliseconds */
-  judge(folder: FoundFolder, now: number): OwnerState {
+  async judge(folder: FoundFolder, now: number): Promise<OwnerState> {
     const { path, print, isReleased } = folder;
     const before = this.#sights.get(path);
     const since = before?.print === print ? before.since : now;
     this.#sights.set(path, { print, since });
-    if (isReleased || isOwnerGone(folder)) return 'gone';
+    if (isReleased || (await isOwnerGone(folder))) return 'gone';
     return now - since >= SILENT_MS ? 'gone' : 'alive';
   }
 
   /** Forgets folders that are not there any more. */
-  keepOnly(folders: readonly FoundFolder[]): void {
-    const paths = new Set(folders.map(({ path }) => path));
+  keepOnly(paths: ReadonlySet<string>): void {
     for (const path of this.#sights.keys()) if (!paths.has(path)) this.#sights.delete(path);
   }
 }
 
 /** An adopter that has just renamed the folder may not have put its own record there yet. @internal */
-export function isOwnerGone({ owner, adopter }: FoundFolder): boolean {
+export async function isOwnerGone({ owner, adopter }: FoundFolder): Promise<boolean> {
   if (owner === undefined || (adopter !== undefined && owner.run !== adopter)) return false;
   return isKnownGone(owner.author);
 }

@@ -4,6 +4,7 @@ import type { JournalFiles } from '../ports/journal-files.interface.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import type { SettledFrame } from '../segments/settled-frame.js';
+import type { EarlierFiles } from './earlier-files.js';
 import { isGoneCode, JournalFolder } from './journal-folder.js';
 import { JournalSegments } from './journal-segments.js';
 
@@ -24,8 +25,9 @@ export interface JournalPlaceParts {
   readonly ledger: string;
   /** Eight hex digits. */
   readonly run: string;
-  /** Of all files together. */
+  /** Of all files together, with those that earlier runs left. */
   readonly maxBytes: number;
+  readonly earlier: Pick<EarlierFiles, 'bytes'>;
   /** How long files are kept once all their rows are settled. */
   readonly keepMs: number;
   /** What the header of a new file says. */
@@ -77,12 +79,12 @@ export class JournalPlace {
   }
 
   #make(): OpenPlace {
-    const { files, maxBytes, keepMs, syncs, describe } = this.#parts;
+    const { files, maxBytes, earlier, keepMs, syncs, describe } = this.#parts;
     this.#owner = this.#parts.owner();
     const folder = this.makeFolder(this.#owner);
     this.#ownedAt = this.#parts.clock.monotonic();
     const settled = this.#settled;
-    const parts = { files, folder, maxBytes, keepMs, syncs, describe, settled };
+    const parts = { files, folder, maxBytes, earlier, keepMs, syncs, describe, settled };
     this.#tell(true);
     return { folder, segments: new JournalSegments(parts) };
   }

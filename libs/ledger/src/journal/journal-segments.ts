@@ -1,6 +1,7 @@
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import type { SettledFrame } from '../segments/settled-frame.js';
+import type { EarlierFiles } from './earlier-files.js';
 import { JournalFile } from './journal-file.js';
 import type { JournalFolder } from './journal-folder.js';
 
@@ -16,7 +17,9 @@ export class JournalFullError extends Error {
 export interface JournalSegmentsParts {
   readonly files: JournalFiles;
   readonly folder: JournalFolder;
+  /** Of all files together, with those that earlier runs left. */
   readonly maxBytes: number;
+  readonly earlier: Pick<EarlierFiles, 'bytes'>;
   readonly keepMs: number;
   /** Whether files are synced, and closed only then. */
   readonly syncs: boolean;
@@ -103,13 +106,14 @@ export class JournalSegments {
 
   /** Settled files are kept for later use only: they go first. */
   #makeRoom(): void {
-    const { maxBytes } = this.#parts;
-    while (this.bytes + SEGMENT_BYTES > maxBytes && this.#older[0]?.settledAt !== undefined) {
+    const { maxBytes, earlier } = this.#parts;
+    const room = maxBytes - earlier.bytes - SEGMENT_BYTES;
+    while (this.bytes > room && this.#older[0]?.settledAt !== undefined) {
       this.#unlink(this.#older.shift()!);
     }
-    if (this.bytes + SEGMENT_BYTES > maxBytes) {
-      throw new JournalFullError(`journalMaxBytes ${maxBytes} is reached`);
-    }
+    if (this.bytes <= room) return;
+    const whose = earlier.bytes === 0 ? '' : `, ${earlier.bytes} of them by earlier runs`;
+    throw new JournalFullError(`journalMaxBytes ${maxBytes} is reached${whose}`);
   }
 
   /** The file that takes frames takes none from now on. */

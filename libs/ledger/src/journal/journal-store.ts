@@ -4,6 +4,7 @@ import type { Clock } from '../clock/clock.js';
 import type { Slab } from '../codec/slab.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import { DAMAGED_ENDING } from './folder-names.js';
+import type { EarlierFiles } from './earlier-files.js';
 import type { JournalFile } from './journal-file.js';
 import type { JournalPlace } from './journal-place.js';
 import { SEGMENT_BYTES } from './journal-segments.js';
@@ -19,8 +20,9 @@ export interface JournalStoreParts {
   readonly clock: Clock;
   readonly logger: LedgerLogger;
   readonly place: JournalPlace;
-  /** Of all files together. */
+  /** Of all files together, with those that earlier runs left. */
   readonly maxBytes: number;
+  readonly earlier: Pick<EarlierFiles, 'bytes'>;
   /** Whether rows are read back at all. */
   readonly reads: boolean;
   /** Of a row. */
@@ -51,8 +53,19 @@ export class JournalStore implements RowStore {
 
   /** Full two files before `journalMaxBytes`, so that the journal goes on writing what was taken. */
   get fill(): number {
-    const held = this.#parts.place.current?.segments.heldBytes ?? 0;
-    return held / (this.#parts.maxBytes - 2 * SEGMENT_BYTES);
+    return this.#shareOf(this.#ownBytes + this.#parts.earlier.bytes);
+  }
+
+  get ownFill(): number {
+    return this.#shareOf(this.#ownBytes);
+  }
+
+  get #ownBytes(): number {
+    return this.#parts.place.current?.segments.heldBytes ?? 0;
+  }
+
+  #shareOf(bytes: number): number {
+    return bytes / (this.#parts.maxBytes - 2 * SEGMENT_BYTES);
   }
 
   get place(): string {

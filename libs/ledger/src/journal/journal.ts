@@ -150,6 +150,11 @@ export class Journal implements RowJournal {
     return (this.#place.current?.segments.count ?? 0) + this.#left.count;
   }
 
+  /** Of files that earlier runs left, and that are not written into the table yet. */
+  get earlierBytes(): number {
+    return this.#parts.earlier.bytes;
+  }
+
   /** Every row before this position survives what the setting names. */
   get durableUntil(): number {
     return this.#parts.sync === 'power' ? this.#synced : this.#written;

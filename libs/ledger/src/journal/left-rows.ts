@@ -9,6 +9,9 @@ import { JournalSegments } from './journal-segments.js';
 import type { OpenPlace } from './journal-place.js';
 import { syncPlaceNow } from './journal-sync.js';
 
+/** What earlier runs left takes none of the room: nothing else has these rows. */
+const NO_FILES = { bytes: 0 };
+
 /** What the rows that a run leaves behind are kept with. @internal */
 export interface LeftRowsParts {
   readonly files: JournalFiles;
@@ -88,7 +91,7 @@ export class LeftRows {
   #open(): OpenPlace {
     const { files, maxBytes, describe, settled, syncs, makeFolder } = this.#parts;
     const folder = makeFolder();
-    const parts = { files, folder, maxBytes, keepMs: 0, syncs, describe };
+    const parts = { files, folder, maxBytes, earlier: NO_FILES, keepMs: 0, syncs, describe };
     const segments = new JournalSegments({
       ...parts,
       settled: () => ({ ...settled(), position: 0 }),

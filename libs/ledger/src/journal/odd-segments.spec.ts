@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { assertConservation, PLAIN_TABLE, start } from '../testing/ledger-under-test.js';
 import {
+  faultsOf,
   hasReplayed,
   RecoveryBench,
   RUN,
@@ -29,7 +30,7 @@ describe('a segment that is not whole', () => {
     await start(test);
     await until(test, () => hasReplayed(test));
     expect([...test.sink.rows.keys()].sort()).toEqual(uuidsOf(rows.slice(0, 3)).sort());
-    expect(test.ledger.recovery).toMatchObject({ torn: 1, damaged: 0 });
+    expect(faultsOf(test)).toEqual({ torn: 1, damaged: 0 });
     expect(await bench.isEmpty()).toBe(true);
     assertConservation(test.ledger.stats());
   });
@@ -44,9 +45,10 @@ describe('a segment that is not whole', () => {
     truncateSync(join(path, '000002.wal'), bytes);
     const test = bench.ledger();
     await start(test);
+    await until(test, () => hasReplayed(test));
     await until(test, () => bench.isEmpty());
     expect(test.sink.rows.size).toBe(3);
-    expect(test.ledger.recovery).toMatchObject({ torn: 1, damaged: 0 });
+    expect(faultsOf(test)).toEqual({ torn: 1, damaged: 0 });
     assertConservation(test.ledger.stats());
   });
 
@@ -66,7 +68,7 @@ describe('a segment that is not whole', () => {
     const test = bench.ledger();
     await start(test);
     await until(test, () => hasReplayed(test));
-    expect(test.ledger.recovery).toMatchObject({ torn: 0, damaged: 1 });
+    expect(faultsOf(test)).toEqual({ torn: 0, damaged: 1 });
     expect(test.lines.join('\n')).toContain('rows are missing before the next file');
     expect(await readdir(join(bench.dir, (await readdir(bench.dir))[0]!))).toContain(
       '000001.wal.damaged',
@@ -81,9 +83,10 @@ describe('a segment that is not whole', () => {
     truncateSync(file, readFileSync(file).length - 1);
     const test = bench.ledger();
     await start(test);
+    await until(test, () => hasReplayed(test));
     await until(test, () => bench.isEmpty());
     expect(test.sink.rows.size).toBe(3);
-    expect(test.ledger.recovery).toMatchObject({ torn: 1, damaged: 0 });
+    expect(faultsOf(test)).toEqual({ torn: 1, damaged: 0 });
     assertConservation(test.ledger.stats());
   });
 
@@ -96,9 +99,10 @@ describe('a segment that is not whole', () => {
     truncateSync(file, readFileSync(file).length - 1);
     const test = bench.ledger();
     await start(test);
+    await until(test, () => hasReplayed(test));
     await until(test, () => bench.isEmpty());
     expect(test.sink.rows.size).toBe(6);
-    expect(test.ledger.recovery).toMatchObject({ torn: 1, damaged: 0 });
+    expect(faultsOf(test)).toEqual({ torn: 1, damaged: 0 });
     assertConservation(test.ledger.stats());
   });
 
@@ -124,7 +128,7 @@ describe('a segment that is not whole', () => {
       'owner.json',
     ]);
     expect(test.lines.join('\n')).toMatch(/can't be read to its end \(damaged at byte \d+/);
-    expect(test.ledger.recovery).toMatchObject({ torn: 0, damaged: 1 });
+    expect(faultsOf(test)).toEqual({ torn: 0, damaged: 1 });
     assertConservation(test.ledger.stats());
   });
 

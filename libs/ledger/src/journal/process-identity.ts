@@ -1,4 +1,5 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { readFile, readlink } from 'node:fs/promises';
 import { pid as ownPid } from 'node:process';
 import { ownAuthor, type SegmentAuthor } from '../segments/segment-description.js';
 
@@ -13,10 +14,16 @@ export interface ProcessIdentity extends SegmentAuthor {
 /** States of a process that has ended and was not waited for. Source: proc(5), /proc/pid/stat. */
 const ENDED = new Set(['Z', 'X', 'x']);
 
-/** This process. @internal */
+let self: ProcessIdentity | undefined;
+
+/** This process: read once. @internal */
 export function ownIdentity(): ProcessIdentity {
+  return (self ??= readIdentity());
+}
+
+function readIdentity(): ProcessIdentity {
   const bootId = readText('/proc/sys/kernel/random/boot_id')?.trim();
-  const startTicks = readStat('self')?.startTicks;
+  const startTicks = parseStat(readText('/proc/self/stat'))?.startTicks;
   return {
     ...ownAuthor(),
     ...(bootId === undefined ? {} : { bootId }),
@@ -33,26 +40,24 @@ export function ownIdentity(): ProcessIdentity {
  *
  * @internal
  */
-export function isKnownGone(process: ProcessIdentity, own = ownIdentity()): boolean {
+export async function isKnownGone(process: ProcessIdentity, own = ownIdentity()): Promise<boolean> {
   const { bootId, pidNamespace, pid, startTicks } = process;
   if (bootId === undefined || pidNamespace === undefined) return false;
-  if (bootId !== own.bootId || pidNamespace !== own.pidNamespace || !isOwnProc()) return false;
-  const found = readStat(pid);
+  if (bootId !== own.bootId || pidNamespace !== own.pidNamespace) return false;
+  if (!(await isOwnProc())) return false;
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  const found = parseStat(stat);
   if (found === undefined || ENDED.has(found.state)) return true;
   return startTicks !== undefined && found.startTicks !== startTicks;
 }
 
 /** Whether pids of `/proc` are those of this process's namespace, as after a mount of its own. */
-function isOwnProc(): boolean {
-  try {
-    return readlinkSync('/proc/self') === String(ownPid);
-  } catch {
-    return false;
-  }
+async function isOwnProc(): Promise<boolean> {
+  const pid = await readlink('/proc/self').catch(() => undefined);
+  return pid === String(ownPid);
 }
 
-function readStat(pid: number | 'self'): { state: string; startTicks: string } | undefined {
-  const text = readText(`/proc/${pid}/stat`);
+function parseStat(text: string | undefined): { state: string; startTicks: string } | undefined {
   if (text === undefined) return undefined;
   // The name of the program stands in parentheses and may hold any character.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');

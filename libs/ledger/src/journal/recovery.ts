@@ -11,17 +11,19 @@ import type { SegmentTarget } from '../segments/segment-description.js';
 import type { ServerHistory } from '../segments/settled-frame.js';
 import type { Counters } from '../stats/counters.js';
 import { diskFiles } from './disk-files.js';
+import type { EarlierFiles } from './earlier-files.js';
 import { adoptedName, OWNER_FILE, RELEASED_FILE } from './folder-names.js';
 import { writeOwner } from './folder-owner.js';
+import { FolderRounds } from './folder-rounds.js';
 import { FolderWatch, isOwnerGone } from './folder-watch.js';
 import { KeptFolders } from './kept-folders.js';
 import { ownIdentity } from './process-identity.js';
 import type { RecoveredBlock } from './recovered-block.js';
 import { RecoveryLog } from './recovery-log.js';
 import { FolderReplay } from './replay-folder.js';
-import { isSameTarget } from './same-target.js';
+import { isSameTarget, maybeSameTarget } from './same-target.js';
 import { StuckFolders } from './stuck-folders.js';
-import { scanFolders, targetOfFolder, type FoundFolder } from './scan-folders.js';
+import { targetOfFolder, type FoundFolder } from './scan-folders.js';
 
 /** Milliseconds between two looks at the folders, and between two signs of life. */
 const LOOK_MS = 1000;
@@ -52,6 +54,8 @@ export interface RecoveryParts {
   readonly server: () => ServerHistory;
   /** Removes files; default: those of this machine. */
   readonly files?: Pick<JournalFiles, 'unlink' | 'rename'>;
+  /** Counts the files with rows that are not written yet. */
+  readonly earlier: EarlierFiles;
   readonly counters: Pick<Counters, 'recovered'>;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
@@ -69,6 +73,7 @@ export class Recovery {
   inFlight = 0;
   readonly #parts: RecoveryParts;
   readonly #log: RecoveryLog;
+  readonly #rounds: FolderRounds;
   readonly #watch = new FolderWatch();
   readonly #kept: KeptFolders;
   readonly #stuck: StuckFolders;
@@ -79,6 +84,9 @@ export class Recovery {
   readonly #held = new Set<string>();
   /** Folders in which nothing is left to do for this run. */
   readonly #done = new Set<string>();
+  /** Folders of runs that have ended, to be adopted once the server was reached. */
+  readonly #waiting = new Set<string>();
+  #isReached = false;
   #position = FIRST_POSITION;
   #onReady: () => void = () => {};
   #onRoom: () => void = () => {};
@@ -98,6 +106,7 @@ export class Recovery {
       onStuck: (path, code) => log.stuck(path, code),
     });
     this.#stuck = new StuckFolders({ clock, log, server });
+    this.#rounds = new FolderRounds(parts.dir);
   }
 
   /** Files whose last frame is cut off, up to now: a kill leaves one. */
@@ -115,11 +124,26 @@ export class Recovery {
     return this.#log.damaged;
   }
 
-  /** Looks for folders from now on; the server was reached, so the target is known. */
-  start(): void {
+  /**
+   * Counts what earlier runs left, from now on, and takes none of it before `start`. Resolves when it was counted
+   * for the first time; never rejects.
+   */
+  async watch(): Promise<void> {
     if (this.#stop.signal.aborted || this.#looking !== undefined) return;
     this.#look();
     this.#beat();
+    await this.#looking;
+  }
+
+  /** Takes folders from now on; the server was reached, so the target is known. */
+  start(): void {
+    if (this.#stop.signal.aborted || this.#isReached) return;
+    this.#isReached = true;
+    if (this.#looking === undefined) return void this.watch();
+    void this.#looking.then(() => {
+      this.#timer?.cancel();
+      if (!this.#stop.signal.aborted) this.#look();
+    });
   }
 
   whenReady(callback: () => void): void {
@@ -192,15 +216,19 @@ export class Recovery {
 
   async #lookOnce(): Promise<void> {
     try {
-      const folders = await scanFolders(this.#parts.dir, (name, { run, adopter }) => {
+      const { folders, paths } = await this.#rounds.look((path, { run, adopter }) => {
         const isOwn = run === this.#parts.run && adopter === undefined;
-        return !isOwn && !this.#done.has(join(this.#parts.dir, name));
+        if (isOwn || this.#done.has(path)) return false;
+        return adopter === this.#parts.run ? 'always' : true;
       });
-      this.#watch.keepOnly(folders);
+      this.#watch.keepOnly(paths);
+      for (const path of this.#waiting) if (!paths.has(path)) this.#waiting.delete(path);
       for (const folder of folders) {
         if (this.#stop.signal.aborted) return;
-        if (this.#isTakable(folder)) await this.#take(folder);
+        if (await this.#isTakable(folder)) await this.#take(folder);
+        else this.#waiting.delete(folder.path);
       }
+      await this.#count();
       const over = [...(await this.#kept.retire(folders)), ...(await this.#stuck.retry())];
       for (const { path, isLeft } of over) this.#leave(path, isLeft);
     } catch (error) {
@@ -208,19 +236,31 @@ export class Recovery {
     }
   }
 
-  #isTakable(folder: FoundFolder): boolean {
+  async #isTakable(folder: FoundFolder): Promise<boolean> {
     const { run, clock } = this.#parts;
     // One that was adopted and could not be read to its end is tried again.
     if (this.#stuck.has(folder.path)) return this.#stuck.isLost(folder.path);
     if (folder.adopter === run)
       return !this.#kept.has(folder.path) || this.#kept.isLost(folder.path);
-    return this.#watch.judge(folder, clock.monotonic()) === 'gone';
+    return (await this.#watch.judge(folder, clock.monotonic())) === 'gone';
+  }
+
+  /** Rows that are settled are not part of it, whether they are kept or can't be removed. */
+  async #count(): Promise<void> {
+    const isUnsettled = (path: string): boolean =>
+      !this.#done.has(path) && !this.#kept.has(path) && !this.#stuck.has(path);
+    await this.#parts.earlier.count([...this.#waiting, ...[...this.#held].filter(isUnsettled)]);
   }
 
   async #take(folder: FoundFolder): Promise<void> {
     try {
       const target = await targetOfFolder(folder);
       const own = this.#parts.target();
+      if (!this.#isReached) {
+        if (target === undefined || maybeSameTarget(target, own)) this.#waiting.add(folder.path);
+        return;
+      }
+      this.#waiting.delete(folder.path);
       if (target !== undefined && !isSameTarget(target, own)) {
         this.#done.add(folder.path);
         return this.#log.foreign(folder.path);
@@ -265,7 +305,7 @@ export class Recovery {
       batchRows,
       files: this.#files,
       // Of its own folders nobody writes to those whose rows are all replayed.
-      isOwnerGone: isLost || isHandedOver || folder.isReleased || isOwnerGone(folder),
+      isOwnerGone: isLost || isHandedOver || folder.isReleased || (await isOwnerGone(folder)),
       replaysAll: folder.isReplayedWhole || isLost,
       server,
       keepMs: this.#parts.keepMs,
@@ -305,6 +345,8 @@ export class Recovery {
   #beat(): void {
     const { clock } = this.#parts;
     this.#heartbeat = clock.after(LOOK_MS, () => this.#beat());
+    // A replay takes as long as it takes, and frees room meanwhile.
+    this.#count().catch(() => undefined);
     const now = new Date(clock.now());
     for (const path of this.#held) {
       utimes(join(path, OWNER_FILE), now, now).catch(() => undefined);

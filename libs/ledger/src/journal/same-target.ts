@@ -21,3 +21,13 @@ export function isSameTarget(found: SegmentTarget, own: SegmentTarget): boolean 
 function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other;
 }
+
+/**
+ * As `isSameTarget`, also before the server was reached: the address decides then, though the rows have an id.
+ *
+ * @internal
+ */
+export function maybeSameTarget(found: SegmentTarget, own: SegmentTarget): boolean {
+  if (isSameTarget(found, own)) return true;
+  return own.id === undefined && found.table === own.table && found.address === own.address;
+}

@@ -4,6 +4,7 @@ import { openSegment } from '../segments/read-segment.js';
 import type { SegmentDescription, SegmentTarget } from '../segments/segment-description.js';
 import {
   isJournalFile,
+  OWNER_FILE,
   parseFolderName,
   RELEASED_FILE,
   REPLAY_ALL_FILE,
@@ -21,8 +22,15 @@ export interface FoundFolder extends FolderName {
   readonly isReplayedWhole: boolean;
   /** Segments, oldest first. */
   readonly files: readonly FoundFile[];
+  /** Of all its files, by their names. */
+  readonly states: ReadonlyMap<string, FileState>;
   /** Changes whenever the owner writes or gives a sign of life. */
   readonly print: string;
+}
+
+interface FileState extends FoundFile {
+  /** Of the file system: another one after a rename to the name. */
+  readonly ino: number;
 }
 
 /** @internal */
@@ -39,55 +47,72 @@ export interface FoundFile {
  * The folders of a ledger's runs, by their names. A folder that goes meanwhile is left out.
  *
  * @param dir of the ledger: `<journalDir>/<ledger>`
- * @param wants which of them to look into, by their names; default: all
  * @throws the file system's error; not if there is no such folder
  * @internal
  */
-export async function scanFolders(
-  dir: string,
-  wants: (name: string, parsed: FolderName) => boolean = () => true,
-): Promise<FoundFolder[]> {
-  const names = await readdir(dir).catch((error: unknown) => noneIfGone(error, []));
-  const found = await Promise.all(
-    names.sort().map(async (name) => {
-      const parsed = parseFolderName(name);
-      if (parsed === undefined || !wants(name, parsed)) return undefined;
-      return lookInto(join(dir, name), name, parsed);
-    }),
-  );
+export async function scanFolders(dir: string): Promise<FoundFolder[]> {
+  const names = await folderNames(dir);
+  const found = await Promise.all(names.map(({ name }) => lookIntoFolder(dir, name)));
   return found.filter((each) => each !== undefined);
 }
 
-async function lookInto(
-  path: string,
+/** Names of the folders of a ledger's runs, sorted. @throws as `scanFolders` @internal */
+export async function folderNames(dir: string): Promise<(FolderName & { name: string })[]> {
+  const names = await readdir(dir).catch((error: unknown) => noneIfGone(error, []));
+  return names.sort().flatMap((name) => {
+    const parsed = parseFolderName(name);
+    return parsed === undefined ? [] : [{ name, ...parsed }];
+  });
+}
+
+/**
+ * Looks into one folder. What is known of it saves calls: of its segments only the last one changes, and
+ * the owner's record is read again when its file is another one.
+ *
+ * @returns undefined if there is none
+ * @throws the file system's error
+ * @internal
+ */
+export async function lookIntoFolder(
+  dir: string,
   name: string,
-  parsed: FolderName,
+  known?: FoundFolder,
 ): Promise<FoundFolder | undefined> {
+  const parsed = parseFolderName(name);
+  if (parsed === undefined) return undefined;
+  const path = join(dir, name);
   try {
     const names = (await readdir(path)).sort();
-    const stats = await Promise.all(names.map((each) => stat(join(path, each))));
-    const files = names.flatMap((each, index) => {
-      const { size, mode, mtimeMs } = stats[index]!;
-      const file = { name: each, bytes: size, mode: mode & 0o777, changedAt: mtimeMs };
-      return isJournalFile(each) ? [file] : [];
-    });
+    const last = names.findLast(isJournalFile);
+    const states = await Promise.all(
+      names.map(async (each): Promise<FileState> => {
+        const before = each === last ? undefined : known?.states.get(each);
+        if (before !== undefined && isJournalFile(each)) return before;
+        const { size, mode, mtimeMs, ino } = await stat(join(path, each));
+        return { name: each, bytes: size, mode: mode & 0o777, changedAt: mtimeMs, ino };
+      }),
+    );
+    const byName = new Map(states.map((state) => [state.name, state]));
+    const record = byName.get(OWNER_FILE)?.ino;
+    const isSameOwner = record !== undefined && record === known?.states.get(OWNER_FILE)?.ino;
     return {
       ...parsed,
       name,
       path,
-      owner: await readOwner(path),
+      owner: isSameOwner ? known?.owner : await readOwner(path),
       isReleased: names.includes(RELEASED_FILE),
       isReplayedWhole: names.includes(REPLAY_ALL_FILE),
-      files,
-      print: names.map((each, index) => printOf(each, stats[index]!)).join('|'),
+      files: states.filter((state) => isJournalFile(state.name)),
+      states: byName,
+      print: states.map(printOf).join('|'),
     };
   } catch (error) {
     return noneIfGone(error, undefined);
   }
 }
 
-function printOf(name: string, { size, mtimeMs }: { size: number; mtimeMs: number }): string {
-  return `${name}:${size}:${mtimeMs}`;
+function printOf({ name, bytes, changedAt }: FileState): string {
+  return `${name}:${bytes}:${changedAt}`;
 }
 
 /**

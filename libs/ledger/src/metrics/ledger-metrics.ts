@@ -138,6 +138,10 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     help: 'Bytes of the journal files of this run, 0 without a journal',
     of: ({ journal }) => journal?.bytes ?? 0,
   }),
+  gauge('journal_earlier_bytes', 'journal.earlier_bytes', 'By', {
+    help: 'Bytes that earlier runs left in journal files, and that are not written yet',
+    of: ({ journal }) => journal?.earlierBytes ?? 0,
+  }),
   gauge('journal_unsynced_entries', 'journal.unsynced_entries', '{entry}', {
     help: 'Accepted entries that do not yet survive what journalSync names',
     of: ({ journal }) => journal?.unsyncedRows ?? 0,

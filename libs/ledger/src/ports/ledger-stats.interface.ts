@@ -166,6 +166,8 @@ export interface JournalStats {
   /** Of all files of this run. */
   readonly bytes: number;
   readonly files: number;
+  /** Of files that earlier runs left for this table, and that are not written into it yet. */
+  readonly earlierBytes: number;
   /** Accepted entries that do not yet survive what `journalSync` names. */
   readonly unsyncedRows: number;
   /** Entries of earlier runs that were taken from their journals. */

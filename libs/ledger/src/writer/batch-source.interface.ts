@@ -37,6 +37,8 @@ export interface RecoverySource {
   readonly stuck?: number;
   /** Files that are damaged, or that can't be read; default: 0. */
   readonly damaged?: number;
+  /** Counts rows from now on, and gives none before `start`. Never rejects. */
+  watch?(): Promise<void>;
   /** Looks for rows from now on; the sink was reached. */
   start(): void;
   /** The next rows; undefined: none is ready. */

@@ -236,7 +236,7 @@ export class Dispatcher implements BatchSource, QueueListener {
     if (recovery === undefined || this.#isDraining) return undefined;
     const { channel } = handoff;
     const isSpare = this.#idle.length > 1 || recovery.inFlight === 0 || channel.depth === 0;
-    if (!isSpare || channel.saturation >= BUSY_SATURATION) return undefined;
+    if (!isSpare || channel.ownSaturation >= BUSY_SATURATION) return undefined;
     const rows = recovery.take();
     return rows && { ...rows, due: 'recovered', awaited: [], isAwaited: false };
   }

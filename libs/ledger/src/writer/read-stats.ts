@@ -54,13 +54,14 @@ export function readStats(sources: StatsSources): LedgerStats {
 
 function journalStats({ journal, handoff, counters, recovery }: StatsSources): JournalStats | null {
   if (journal === undefined) return null;
-  const { state, reason = null, bytes, files, pace } = journal;
+  const { state, reason = null, bytes, files, earlierBytes, pace } = journal;
   const { lastMs: lastWriteMs, slowWrites } = pace;
   return Object.freeze({
     state,
     reason,
     bytes,
     files,
+    earlierBytes,
     unsyncedRows: Math.max(0, handoff.channel.tail - journal.durableUntil),
     recovered: counters.recovered,
     torn: recovery?.torn ?? 0,

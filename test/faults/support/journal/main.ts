@@ -5,9 +5,11 @@ import { LedgerModule, LedgerService } from 'nestjs-ledger';
 
 /**
  * An application that records until it is killed, and says up to which entry all are durable. Environment:
- * DATABASE, JOURNAL_DIR, SYNC, FIRST (number of its first entry), RATE (entries a second).
+ * DATABASE, JOURNAL_DIR, SYNC, FIRST (number of its first entry), RATE (entries a second); MAX_BYTES of the
+ * journal and MEMO_BYTES of an entry, if others than the default.
  */
-const { DATABASE, JOURNAL_DIR, SPILL_DIR, SYNC, FIRST, RATE } = process.env;
+const { DATABASE, JOURNAL_DIR, SPILL_DIR, SYNC, FIRST, RATE, MAX_BYTES, MEMO_BYTES } = process.env;
+const memo = MEMO_BYTES === undefined ? SYNC! : 'm'.repeat(Number(MEMO_BYTES));
 const SLICE_MS = 5;
 /** One entry in so many is waited for; those before it are in the journal then too. */
 const WAITED = 50;
@@ -17,6 +19,7 @@ const WAITED = 50;
     LedgerModule.forRoot({
       connection: { url: DATABASE! },
       journalDir: JOURNAL_DIR!,
+      ...(MAX_BYTES === undefined ? {} : { journalMaxBytes: Number(MAX_BYTES) }),
       journalSync: SYNC as 'turn' | 'entry' | 'power',
       spillDir: SPILL_DIR!,
       flushMs: 100,
@@ -41,12 +44,12 @@ let acknowledged = next;
 
 function record(): void {
   const number = next++;
-  if (ledger.record({ userId: number, memo: SYNC! }) !== 'queued') say(`refused ${number}`);
+  if (ledger.record({ userId: number, memo }) !== 'queued') say(`refused ${number}`);
 }
 
 function waitFor(): void {
   const number = next++;
-  const entry = { userId: number, memo: SYNC! };
+  const entry = { userId: number, memo };
   ledger.recordAndWait(entry, { until: 'durable', timeoutMs: 60_000 }).then(
     () => {
       if (number < acknowledged) return;

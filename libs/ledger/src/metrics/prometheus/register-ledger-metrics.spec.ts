@@ -37,6 +37,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
       'ledger_journal_bytes',
       'ledger_journal_damaged_files',
       'ledger_journal_degraded',
+      'ledger_journal_earlier_bytes',
       'ledger_journal_torn_files',
       'ledger_journal_unsynced_entries',
       'ledger_not_stored_total',

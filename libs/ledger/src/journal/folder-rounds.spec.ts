@@ -1,0 +1,79 @@
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FolderRounds } from './folder-rounds.js';
+import type { FoundFolder } from './scan-folders.js';
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'ledger-rounds-'));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+function folder(number: number, files: Readonly<Record<string, string>> = {}): string {
+  const name = number.toString(16).padStart(8, '0');
+  mkdirSync(join(dir, name));
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(dir, name, file), text);
+  return name;
+}
+
+const namesOf = (folders: readonly FoundFolder[]): string[] => folders.map(({ name }) => name);
+
+describe('rounds through folders', () => {
+  it('look into a bounded number at a time, and into each in its turn', async () => {
+    const all = Array.from({ length: 1000 }, (_, index) => folder(index));
+    const rounds = new FolderRounds(dir);
+    for (let round = 0; round < 2; round++) {
+      const seen = new Set<string>();
+      for (let look = 0; look < 16; look++) {
+        const { folders, paths } = await rounds.look(() => true);
+        expect(folders.length).toBeLessThanOrEqual(64);
+        expect(paths.size).toBe(1000);
+        for (const name of namesOf(folders)) seen.add(name);
+      }
+      expect([...seen].sort()).toEqual(all);
+    }
+  });
+
+  it('begin with a new folder, go into those of this run each time, and into no others', async () => {
+    for (let index = 0; index < 200; index++) folder(index);
+    const [own, unwanted] = [folder(0xaaaa), folder(0xbbbb)];
+    const rounds = new FolderRounds(dir);
+    const wants = (path: string): boolean | 'always' =>
+      path.endsWith(own) ? 'always' : !path.endsWith(unwanted);
+    for (let look = 0; look < 8; look++) {
+      const names = namesOf((await rounds.look(wants)).folders);
+      expect(names).toContain(own);
+      expect(names).not.toContain(unwanted);
+    }
+    const fresh = folder(0xcccc);
+    expect(namesOf((await rounds.look(wants)).folders)).toContain(fresh);
+  });
+
+  it('ask again only for what may have changed', async () => {
+    const name = folder(1, { '000001.wal': 'one', '000002.wal': 'two', 'owner.json': 'none' });
+    const rounds = new FolderRounds(dir);
+    const look = async (): Promise<FoundFolder> => (await rounds.look(() => true)).folders[0]!;
+    const before = await look();
+    // Nobody appends to a file behind which another one was begun.
+    appendFileSync(join(dir, name, '000001.wal'), 'more');
+    expect((await look()).print).toBe(before.print);
+    appendFileSync(join(dir, name, '000002.wal'), 'more');
+    const after = await look();
+    expect(after.print).not.toBe(before.print);
+    expect(after.files.map(({ bytes }) => bytes)).toEqual([3, 7]);
+    writeFileSync(join(dir, name, '000003.wal'), 'three');
+    rmSync(join(dir, name, '000001.wal'));
+    expect((await look()).files.map((file) => [file.name, file.bytes])).toEqual([
+      ['000002.wal', 7],
+      ['000003.wal', 5],
+    ]);
+  });
+
+  it('find nothing where the ledger has no folder', async () => {
+    const { folders, paths } = await new FolderRounds(join(dir, 'none')).look(() => true);
+    expect([folders, paths.size]).toEqual([[], 0]);
+  });
+});
