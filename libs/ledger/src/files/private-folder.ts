@@ -1,8 +1,7 @@
-import { lstatSync, mkdirSync, type Stats } from 'node:fs';
-import { lstat, mkdir, stat } from 'node:fs/promises';
+import { lstatSync, type Stats } from 'node:fs';
+import { lstat, stat } from 'node:fs/promises';
+import { makeFolders, makeFoldersSync } from './make-folders.js';
 
-/** Names of the files tell hosts and times: nobody else lists them. */
-const FOLDER_MODE = 0o700;
 const ROOT = 0;
 const OTHERS_MAY_WRITE = 0o022;
 const STICKY = 0o1000;
@@ -13,21 +12,21 @@ export class UnsafeFolderError extends Error {
 }
 
 /**
- * Makes a folder for its owner alone, or looks at the one that is there.
+ * Makes a folder for its owner alone (names of its files tell hosts and times), or looks at the one that is there.
  *
  * @returns what others can do to files in it, and what to do about that; undefined: nothing
  * @throws UnsafeFolderError if it is another user's symbolic link; else the file system's error
  * @internal
  */
 export async function prepareFolder(dir: string): Promise<string | undefined> {
-  await mkdir(dir, { recursive: true, mode: FOLDER_MODE });
+  await makeFolders(dir);
   checkLink(dir, await lstat(dir));
   return describeRisk(dir, await stat(dir));
 }
 
 /** As `prepareFolder`, at once. @internal */
 export function prepareFolderSync(dir: string): void {
-  mkdirSync(dir, { recursive: true, mode: FOLDER_MODE });
+  makeFoldersSync(dir);
   checkLink(dir, lstatSync(dir));
 }
 

@@ -22,6 +22,7 @@ import {
 import { open, readdir, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { createFileSync } from '../files/create-file.js';
+import { makeFoldersSync } from '../files/make-folders.js';
 import { prepareFolderSync } from '../files/private-folder.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 
@@ -34,7 +35,7 @@ const FOLDER_MODE = 0o700;
 /** The file system of this machine. @internal */
 export const diskFiles: JournalFiles = {
   makeFolder(path) {
-    const made = mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+    const made = makeFoldersSync(path);
     prepareFolderSync(path);
     return made;
   },

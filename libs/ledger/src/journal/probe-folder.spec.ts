@@ -11,8 +11,10 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { prepareFolder } from '../files/private-folder.js';
+import { diskFiles } from './disk-files.js';
 import { probeJournalFolder, type ProbedJournal } from './probe-folder.js';
 
 const SOMEBODY = 12_345;
@@ -50,6 +52,19 @@ describe('the folder of a ledger’s journals', () => {
     expect(fault).toMatchObject({ reason: reason === 'EEXIST' ? 'ENOTDIR' : reason });
     expect(fault!.isLasting).toBe(true);
   });
+
+  it.skipIf(process.platform !== 'linux').each(['/proc/journal', '/proc/self/fd/a/b'])(
+    'can’t be in a file system of the kernel’s (%s), and that is said at once',
+    async (path) => {
+      const { fault } = await probe(path);
+      expect(fault).toMatchObject({
+        reason: `${dirname(path.replace('/a/b', '/a'))} is of a file system of the kernel's, which takes no folders: name one on a disk`,
+        isLasting: true,
+      });
+      expect(() => diskFiles.makeFolder(path)).toThrow('takes no folders');
+      await expect(prepareFolder(path)).rejects.toThrow('takes no folders');
+    },
+  );
 
   it('can’t be a file of the ledger’s name', async () => {
     await writeFile(join(dir, 'default'), '');

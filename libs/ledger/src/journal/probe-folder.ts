@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createFile } from '../files/create-file.js';
+import { makeFolders } from '../files/make-folders.js';
 import { prepareFolder } from '../files/private-folder.js';
 import { diskFiles } from './disk-files.js';
 import { foldersUpTo } from './journal-folder.js';
 
-const FOLDER_MODE = 0o700;
 const RANDOM_BYTES = 8;
 const ROOT = 0;
+
+/** Codes of errors whose message says it all. */
+const OWN_WORDS = ['FOREIGN_FOLDER', 'UNSAFE_FOLDER', 'NO_FOLDERS'];
 
 /**
  * Errors that stay until somebody changes the path, its owner or its mode. Others (no space, a fault
@@ -16,7 +19,7 @@ const ROOT = 0;
  */
 const LASTING = new Set([
   ...['EACCES', 'EEXIST', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOTDIR', 'EPERM'],
-  ...['FOREIGN_FOLDER', 'UNSAFE_FOLDER'],
+  ...OWN_WORDS,
 ]);
 
 /** A folder of entries that somebody else can read and replace. */
@@ -62,7 +65,7 @@ export async function probeJournalFolder(folder: FolderToProbe): Promise<ProbedJ
     return { fault: undefined, risk: await tryFolder(folder) };
   } catch (error) {
     const { code = 'unknown error', message } = error as NodeJS.ErrnoException;
-    const isOwnWord = ['FOREIGN_FOLDER', 'UNSAFE_FOLDER'].includes(code);
+    const isOwnWord = OWN_WORDS.includes(code);
     const reason = isOwnWord ? message : code;
     return { fault: { error, reason, isLasting: LASTING.has(code) }, risk: undefined };
   }
@@ -71,7 +74,7 @@ export async function probeJournalFolder(folder: FolderToProbe): Promise<ProbedJ
 async function tryFolder(probed: FolderToProbe): Promise<string | undefined> {
   const { journalDir, ledger, syncs } = probed;
   const dir = join(journalDir, ledger);
-  const made = await mkdir(journalDir, { recursive: true, mode: FOLDER_MODE });
+  const made = await makeFolders(journalDir);
   // Before anything is made in it: another user's link may lead anywhere.
   const above = await prepareFolder(journalDir);
   const own = await prepareFolder(dir);
