@@ -62,6 +62,7 @@ const cpu = process.cpuUsage();
 const ticks = await recordAll(second, entries);
 const { user, system } = process.cpuUsage(cpu);
 const bytes = second.bytes();
+const isBeside = second.writesBeside?.() === true;
 await delay(20);
 const gcMs = pauses.reduce((sum, ms) => sum + ms, 0);
 const longestMs = Math.max(0, ...pauses);
@@ -72,6 +73,7 @@ await second.drain();
 await second.close?.();
 await settleMemory();
 tell({
+  beside: isBeside ? 1 : 0,
   nsMean: ticks.reduce((sum, ns) => sum + ns, 0) / entries,
   cpuMean: (user + system) / entries,
   tickP50: percentile(ticks, 0.5) / 1000,

@@ -13,6 +13,8 @@ export interface Recorder {
   bytes(): number | undefined;
   /** Lets everything through, and waits until nothing is held. */
   drain(): Promise<void>;
+  /** Whether a slow disk has it write in the thread pool, which is another thing to measure. */
+  writesBeside?(): boolean;
   /** Removes what it has on disk, once it is drained. */
   close?(): Promise<void>;
 }
@@ -71,6 +73,7 @@ function createLedgerRecorder(kind: EntryKind, journalSync?: JournalSync): Recor
       stall.open();
       await ledger.writer.flush(60_000);
     },
+    writesBeside: () => ledger.journal?.state === 'asynchronous',
     close,
   };
 }
