@@ -94,17 +94,16 @@ export function createLedger(
   const deadLetters = createDeadLetters(options, { inTable, inFile: files.deadLetters }, onNotice);
   const target = ledgerTarget.describe;
   const segments = createRowSpill(definition, spillDir, target);
-  const earlier = new EarlierFiles();
+  const { run } = segments;
   const ledger = assembleLedger({
     table: definition,
     options,
-    run: segments.run,
+    run,
     sink,
     deadLetters,
     spills: files.spills,
     ...intakeOrStream(options, segments),
-    ...journalOf({ table: definition, options, run: segments.run, target, clock, earlier }),
-    ...createRecovery(options, { run: segments.run, target, question, earlier }),
+    ...journaling({ table: definition, options, run, target: ledgerTarget, question }),
     clock,
     logger,
   });
@@ -123,6 +122,23 @@ function intakeOrStream(
 ): Pick<LedgerParts, 'source' | 'rowSpill'> {
   if (role !== 'writer' || stream === undefined) return { rowSpill };
   return { source: (core) => createStreamSource(core, stream) };
+}
+
+/** What writes the journal, and what reads those of earlier runs: they share one bound. */
+function journaling(of: {
+  readonly table: LedgerDefinition;
+  readonly options: ResolvedLedgerOptions;
+  readonly run: number;
+  readonly target: LedgerTarget;
+  readonly question: ServerQuestion | undefined;
+}): Pick<LedgerParts, 'journal' | 'recovery'> {
+  const { table, options, run, question } = of;
+  const { describe: target, given } = of.target;
+  const earlier = new EarlierFiles();
+  return {
+    ...journalOf({ table, options, run, target, clock, earlier }),
+    ...createRecovery(options, { run, target, question, earlier, given }),
+  };
 }
 
 /** Without both settings nothing is kept that a promotion could have lost. */

@@ -3,6 +3,7 @@ import type { LedgerCore } from './assemble-core.js';
 import { formatRun } from './codec/uuid.js';
 import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import type { EarlierFiles } from './journal/earlier-files.js';
+import type { GivenFields } from './journal/fit-row.js';
 import { Recovery } from './journal/recovery.js';
 import type { SegmentTarget } from './segments/segment-description.js';
 import { UNKNOWN_SERVER, type ServerHistory } from './segments/settled-frame.js';
@@ -15,12 +16,14 @@ export interface RecoveringRun {
   /** What knows the server that takes the rows; undefined: nobody does. */
   readonly question: { readonly last: ServerHistory } | undefined;
   readonly earlier: EarlierFiles;
+  /** For columns that rows of an older definition don't have; default: NULL. */
+  readonly given?: () => GivenFields;
 }
 
 /** What takes rows out of the journals of earlier runs; nothing without a journal. @internal */
 export function createRecovery(
   { journalDir, journalKeepMs: keepMs, journalMaxBytes: maxBytes }: ResolvedLedgerOptions,
-  { run, target, question, earlier }: RecoveringRun,
+  { run, target, question, earlier, given = () => new Map() }: RecoveringRun,
 ): { recovery?: (core: LedgerCore) => Recovery } {
   if (journalDir === undefined) return {};
   return {
@@ -30,6 +33,7 @@ export function createRecovery(
         table,
         run: formatRun(run),
         target,
+        given,
         batchRows: options.figures.batchSize,
         keepMs,
         maxBytes,

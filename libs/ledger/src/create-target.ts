@@ -4,6 +4,7 @@ import type { LedgerTable } from './entry/ledger-definition.js';
 import type { LedgerDatabase } from './ledger.database.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 import type { SegmentTarget } from './segments/segment-description.js';
+import { readGivenFields } from './sink/read-given-fields.js';
 import { readIdentity, type TableIdentity } from './sink/read-identity.js';
 
 /** Hex digits of an address's digest: 64 bits. */
@@ -19,21 +20,27 @@ export class LedgerTarget {
   readonly #table: LedgerTable;
   readonly #database: LedgerDatabase;
   #identity: TableIdentity | undefined;
+  #given: ReadonlyMap<string, Buffer> = new Map();
 
   constructor(table: LedgerTable, database: LedgerDatabase) {
     this.#table = table;
     this.#database = database;
   }
 
-  /** Reads the id. @throws the error of pg if the server can't be asked */
+  /** Reads the id, and what the table gave to columns. @throws the error of pg if the server can't be asked */
   async read(logger: LedgerLogger): Promise<void> {
-    this.#identity = await readIdentity(this.#database.connections, this.#table);
+    const { connections } = this.#database;
+    this.#identity = await readIdentity(connections, this.#table);
+    this.#given = await readGivenFields(connections, this.#table);
     if (this.#identity.id !== undefined) return;
     logger.warn(
       'WARNING: the journal knows this table by its address only, and leaves journals of other addresses ' +
         `alone: run \`${migrateCommand(this.#table)}\`, and GRANT SELECT on ${this.#table.table}_identity`,
     );
   }
+
+  /** Fields of columns that were added with a default, by column: what rows had got that were in the table. */
+  readonly given = (): ReadonlyMap<string, Buffer> => this.#given;
 
   /** As it is known now. */
   readonly describe = (): SegmentTarget => {

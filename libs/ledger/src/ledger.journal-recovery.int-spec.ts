@@ -10,6 +10,7 @@ import { realTimers } from './clock/real-timers.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { createLedger, type PostgresLedger } from './create-ledger.js';
 import { defineLedger } from './define-ledger.js';
+import type { LedgerTable } from './entry/ledger-definition.js';
 import { GONE_PID, rowsOfRun, writeRunFolder } from './journal/fixtures/run-folder.fixture.js';
 import type { FolderToWrite } from './journal/fixtures/run-folder.fixture.js';
 import { ownIdentity } from './journal/process-identity.js';
@@ -65,9 +66,9 @@ async function folder(more: Partial<FolderToWrite>): Promise<string> {
   });
 }
 
-function startLedger(): PostgresLedger {
-  const { schema, table, url } = database;
-  const definition = defineLedger({ schema, columns: table.columns });
+function startLedger({ columns }: Pick<LedgerTable, 'columns'> = database.table): PostgresLedger {
+  const { schema, url } = database;
+  const definition = defineLedger({ schema, columns });
   const options = resolveLedgerOptions({ connection: { url }, migrations: 'verify', journalDir });
   const ledger = createLedger(definition, options, { log: say, warn: say, error: say });
   made.push(ledger);
@@ -131,6 +132,46 @@ describe('a ledger that starts', () => {
     expect(await stored()).toBe(0);
     expect(await command('journal', 'replay', '--journal-dir', journalDir, '--force')).toBe(0);
     expect(await stored()).toBe(5);
+  });
+});
+
+describe('rows of an older definition', () => {
+  async function alter(sql: string): Promise<void> {
+    await database.sql(`ALTER TABLE $T ${sql}`);
+  }
+
+  it('are no conflict where a default filled the new column of those that were written', async () => {
+    const old = database.table;
+    const rows = rowsOfRun(old, RUN, 20, (index) => ({ userId: index + 1, model: 'm' }));
+    await folder({ files: [[rows.slice(0, 10)]] });
+    startLedger();
+    await hasReplayed();
+    said = [];
+    await alter(`ADD COLUMN region text DEFAULT 'eu'`);
+    await folder({ table: old, files: [[rows]] });
+    const { ledger } = startLedger({ columns: { model: 'text', region: 'text' } });
+    await hasReplayed();
+    expect(ledger.counters).toMatchObject({ written: 10, duplicate: 10, deadLettered: 0 });
+    assertConservation(ledger.stats());
+    const found = await database.sql<{ region: string; n: number }>(
+      'SELECT region, count(*)::int AS n FROM $T GROUP BY 1',
+    );
+    expect(found).toEqual([{ region: 'eu', n: 20 }]);
+  });
+
+  it('change with the type of a column', async () => {
+    const old = database.table;
+    await alter('ADD COLUMN retries integer');
+    const wider: LedgerTable = { ...old, columns: { model: 'text', retries: 'integer' } };
+    const rows = rowsOfRun(wider, RUN, 20, (index) => ({ userId: index + 1, retries: index }));
+    await alter('ALTER COLUMN retries TYPE bigint');
+    await folder({ table: wider, files: [[rows]] });
+    const { ledger } = startLedger({ columns: { model: 'text', retries: 'bigint' } });
+    await hasReplayed();
+    expect(ledger.counters).toMatchObject({ written: 20, deadLettered: 0 });
+    assertConservation(ledger.stats());
+    const [sum] = await database.sql<{ n: string }>('SELECT sum(retries)::text AS n FROM $T');
+    expect(sum!.n).toBe('190');
   });
 });
 

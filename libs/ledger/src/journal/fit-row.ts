@@ -1,4 +1,5 @@
-import { rowColumnsOf } from '../entry/columns.js';
+import { convertField } from '../codec/convert-field.js';
+import { rowColumnsOf, type LedgerColumn } from '../entry/columns.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { fieldsOf } from '../segments/row-frame.js';
 import type { SegmentColumn } from '../segments/segment-description.js';
@@ -10,30 +11,63 @@ const NULL_LENGTH = -1;
 /**
  * Makes a row of a file a row of the definition.
  *
- * @returns undefined if the row has a value that the definition has no column of its type for
+ * @returns undefined if the row has a value that the definition has no column for, or none of a type that
+ * the value fits
  * @internal
  */
 export type FitRow = (row: Buffer) => Buffer | undefined;
 
+/** Fields by column that rows in the table got when the column was added. @internal */
+export type GivenFields = ReadonlyMap<string, Buffer>;
+
+type TakeField = (fields: readonly (Buffer | null)[]) => Buffer | null | undefined;
+
 /**
  * How rows of a file become rows of a definition, which may have a column less or more than the one that
- * wrote them. Values are taken over as they are; columns that the file does not have are NULL.
+ * wrote them, or a column of another type. They become what they would be if they had been in the table
+ * before it was altered.
  *
+ * @param given for columns that the file does not have; those that are not in it are NULL
  * @returns undefined if they are rows of it already
  * @internal
  */
-export function fitRows(from: readonly SegmentColumn[], table: LedgerTable): FitRow | undefined {
+export function fitRows(
+  from: readonly SegmentColumn[],
+  table: LedgerTable,
+  given: GivenFields = new Map(),
+): FitRow | undefined {
   const columns = rowColumnsOf(table);
-  const sources = columns.map(({ column, type }) =>
-    from.findIndex((each) => each.column === column && each.type === type),
-  );
-  const isSame = from.length === columns.length && sources.every((each, index) => each === index);
+  const isSame =
+    from.length === columns.length &&
+    columns.every(({ column, type }, index) => {
+      return from[index]!.column === column && from[index]!.type === type;
+    });
   if (isSame) return undefined;
-  const without = [...from.keys()].filter((index) => !sources.includes(index));
+  const takes = columns.map((column) => takeField(from, column, given));
+  const without = [...from.keys()].filter((index) =>
+    columns.every(({ column }) => column !== from[index]!.column),
+  );
   return (row) => {
     const fields = fieldsOf(row, from.length);
     if (without.some((index) => fields[index] !== null)) return undefined;
-    return rowOf(sources.map((index) => (index < 0 ? null : fields[index]!)));
+    const fitted = takes.map((take) => take(fields));
+    return fitted.every((field) => field !== undefined) ? rowOf(fitted) : undefined;
+  };
+}
+
+function takeField(
+  from: readonly SegmentColumn[],
+  { column, type, isDeclared }: LedgerColumn,
+  given: GivenFields,
+): TakeField {
+  const index = from.findIndex((each) => each.column === column);
+  if (index < 0) return () => given.get(column) ?? null;
+  const before = from[index]!.type;
+  if (before === type) return (fields) => fields[index];
+  const convert = isDeclared ? convertField(before, type) : undefined;
+  return (fields) => {
+    const field = fields[index]!;
+    return field === null ? null : convert?.(field);
   };
 }
 

@@ -12,6 +12,7 @@ import type { ServerHistory } from '../segments/settled-frame.js';
 import type { Counters } from '../stats/counters.js';
 import { diskFiles } from './disk-files.js';
 import type { EarlierFiles } from './earlier-files.js';
+import type { GivenFields } from './fit-row.js';
 import { adoptedName, OWNER_FILE, RELEASED_FILE } from './folder-names.js';
 import { writeOwner } from './folder-owner.js';
 import { FolderRounds } from './folder-rounds.js';
@@ -44,6 +45,8 @@ export interface RecoveryParts {
   readonly run: string;
   /** Where the ledger writes; asked once the server was reached. */
   readonly target: () => SegmentTarget;
+  /** For columns that rows of an older definition don't have; asked once the server was reached. */
+  readonly given: () => GivenFields;
   /** Rows of a batch at most. */
   readonly batchRows: number;
   /** Milliseconds that files are kept once their rows are settled. */
@@ -130,9 +133,9 @@ export class Recovery {
    */
   async watch(): Promise<void> {
     if (this.#stop.signal.aborted || this.#looking !== undefined) return;
-    this.#look();
+    const looking = this.#look();
     this.#beat();
-    await this.#looking;
+    await looking;
   }
 
   /** Takes folders from now on; the server was reached, so the target is known. */
@@ -142,7 +145,7 @@ export class Recovery {
     if (this.#looking === undefined) return void this.watch();
     void this.#looking.then(() => {
       this.#timer?.cancel();
-      if (!this.#stop.signal.aborted) this.#look();
+      if (!this.#stop.signal.aborted) void this.#look();
     });
   }
 
@@ -207,11 +210,13 @@ export class Recovery {
     }
   }
 
-  #look(): void {
-    this.#looking = this.#lookOnce().finally(() => {
+  #look(): Promise<void> {
+    const looking = this.#lookOnce().finally(() => {
       if (this.#stop.signal.aborted) return;
-      this.#timer = this.#parts.clock.after(LOOK_MS, () => this.#look());
+      this.#timer = this.#parts.clock.after(LOOK_MS, () => void this.#look());
     });
+    this.#looking = looking;
+    return looking;
   }
 
   async #lookOnce(): Promise<void> {
@@ -253,6 +258,7 @@ export class Recovery {
   }
 
   async #take(folder: FoundFolder): Promise<void> {
+    if (!this.#isReached && this.#waiting.has(folder.path)) return;
     try {
       const target = await targetOfFolder(folder);
       const own = this.#parts.target();
@@ -301,6 +307,7 @@ export class Recovery {
     const replay = new FolderReplay({
       path,
       table,
+      given: this.#parts.given(),
       clock,
       batchRows,
       files: this.#files,

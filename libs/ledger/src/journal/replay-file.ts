@@ -2,7 +2,7 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import { openSegment, type OpenSegment, type SegmentPart } from '../segments/read-segment.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import { decodeSettled, UNKNOWN_SERVER, type SettledFrame } from '../segments/settled-frame.js';
-import { fitRows, type FitRow } from './fit-row.js';
+import { fitRows, type FitRow, type GivenFields } from './fit-row.js';
 import type { ReplayedFile } from './replayed-file.js';
 import { BlockBuilder, type RecoveredBlock } from './recovered-block.js';
 
@@ -13,6 +13,8 @@ const MAX_BLOCK_BYTES = 4 * 1_048_576;
 export interface FileReplay {
   readonly file: ReplayedFile;
   readonly table: LedgerTable;
+  /** For columns that the file does not have. */
+  readonly given: GivenFields;
   /** All rows of the run before this position are settled. */
   readonly settledUntil: number;
   /** Rows of a batch at most. */
@@ -41,11 +43,11 @@ export async function* replayFile(replay: FileReplay): AsyncGenerator<RecoveredB
 }
 
 async function* blocksOf(
-  { file, table, settledUntil, batchRows, monotonicOf }: FileReplay,
+  { file, table, given, settledUntil, batchRows, monotonicOf }: FileReplay,
   segment: OpenSegment,
   { columns, createdAt }: SegmentDescription,
 ): AsyncGenerator<RecoveredBlock, void> {
-  const fit = fitRows(columns, table);
+  const fit = fitRows(columns, table, given);
   const queuedAt = monotonicOf(Date.parse(createdAt));
   const builder = new BlockBuilder();
   const from = file.readUntil === undefined ? {} : { from: file.readUntil };

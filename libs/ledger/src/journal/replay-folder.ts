@@ -4,6 +4,7 @@ import type { Clock } from '../clock/clock.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 import { isOtherHistory, type ServerHistory } from '../segments/settled-frame.js';
+import type { GivenFields } from './fit-row.js';
 import { isJournalFile, OWNER_FILE, RELEASED_FILE, REPLAY_ALL_FILE } from './folder-names.js';
 import { ReplayedFile } from './replayed-file.js';
 import type { RecoveredBlock } from './recovered-block.js';
@@ -19,6 +20,8 @@ const UNREADABLE = new Set(['EIO', 'EACCES', 'EPERM', 'ELOOP', 'ENOTFILE']);
 export interface FolderReplayParts {
   readonly path: string;
   readonly table: LedgerTable;
+  /** For columns that a file does not have. */
+  readonly given: GivenFields;
   readonly clock: Clock;
   /** Removes files. */
   readonly files: Pick<JournalFiles, 'unlink' | 'rename'>;
@@ -148,9 +151,9 @@ export class FolderReplay {
   }
 
   async #readFile(file: ReplayedFile, settledUntil: number): Promise<void> {
-    const { table, batchRows, clock, give, signal } = this.#parts;
+    const { table, given, batchRows, clock, give, signal } = this.#parts;
     const monotonicOf = (wallMs: number): number => clock.monotonic() - (clock.now() - wallMs);
-    const replay = { file, table, settledUntil, batchRows, monotonicOf };
+    const replay = { file, table, given, settledUntil, batchRows, monotonicOf };
     for await (const block of replayFile(replay)) {
       this.#rows += block.rows;
       block.mayExist = this.#isWhole;
