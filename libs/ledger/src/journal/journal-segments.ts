@@ -51,6 +51,8 @@ export class JournalSegments {
   #olderBytes = 0;
   /** Of older files whose rows are settled: asked for with each entry. */
   #settledBytes = 0;
+  /** Files that the thread pool unlinks: the folder is not empty before. */
+  readonly #retiring = new Set<JournalFile>();
   /** Finished last. */
   #last: JournalFile | undefined;
 
@@ -178,7 +180,9 @@ export class JournalSegments {
     this.#settledBytes -= bytes;
     file.rest();
     // One that stays has settled rows only: they are written again some day, and skipped.
-    file.retire().catch(() => undefined);
+    this.#retiring.add(file);
+    const end = (): boolean => this.#retiring.delete(file);
+    file.retire().then(end, end);
   }
 
   /**
@@ -188,6 +192,7 @@ export class JournalSegments {
   close(mark: number): boolean {
     const { keepMs } = this.#parts;
     this.finish();
+    for (const file of this.#retiring) retireQuietly(file);
     this.#older = this.#older.filter(({ file }) => {
       file.rest();
       if (keepMs > 0 || (file.end ?? 0) > mark) return true;
@@ -207,5 +212,14 @@ export class JournalSegments {
     this.#older = [];
     this.#olderBytes = 0;
     this.#settledBytes = 0;
+  }
+}
+
+/** The thread pool may be quicker. */
+function retireQuietly(file: JournalFile): void {
+  try {
+    file.retireNow();
+  } catch {
+    // As where the thread pool can't: its rows are settled.
   }
 }

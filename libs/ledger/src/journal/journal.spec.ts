@@ -66,6 +66,22 @@ describe('the journal, with one write a turn', () => {
     expect(test.files.openFiles).toBe(0);
   });
 
+  it('removes its folder at the end though the thread pool still unlinks a file', async () => {
+    const test = new JournalUnderTest();
+    test.append(2);
+    await test.clock.turn();
+    test.settle(2);
+    let go = (): void => undefined;
+    test.files.hold = new Promise((resolve) => (go = resolve));
+    await test.clock.advance(4000);
+    expect(test.files.operations).toContain('unlink');
+    test.journal.close();
+    expect(test.files.identityOf(FOLDER)).toBeUndefined();
+    go();
+    await test.clock.turn();
+    expect(test.files.paths()).toEqual([]);
+  });
+
   it('leaves rows that are not settled, and releases the folder', async () => {
     const test = new JournalUnderTest();
     test.append(5);
