@@ -17,6 +17,7 @@ import { rowsOfRun } from './fixtures/run-folder.fixture.js';
 import type { Recovery } from './recovery.js';
 
 const KEEP_MS = 3_600_000;
+const STEP_MS = 500;
 
 let bench: RecoveryBench;
 beforeEach(async () => {
@@ -116,10 +117,11 @@ describe('a recovery', () => {
         if (bench.asked.length > asked) triedAt.push(test.clock.monotonic());
         asked = bench.asked.length;
         return triedAt.length === 5;
-      });
+      }, STEP_MS);
       const pauses = triedAt.slice(1).map((at, index) => at - triedAt[index]!);
-      expect(pauses).toEqual([...pauses].sort((one, other) => one - other));
-      expect(pauses.at(-1)).toBeGreaterThan(4 * pauses[0]!);
+      // A try is seen up to one step behind it, and the disk may take any number of them.
+      const tooShort = pauses.filter((ms, index) => ms < 2000 * 2 ** index - STEP_MS);
+      expect(tooShort).toEqual([]);
       expect(test.ledger.stats()).toMatchObject({ recovered: 6, duplicate: 0 });
       expect(test.lines.filter((line) => line.includes(code))).toHaveLength(1);
 
