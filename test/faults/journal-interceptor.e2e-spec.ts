@@ -12,7 +12,7 @@ import { QUIET } from './support/nothing-lost.js';
 import { NumberedRequests } from './support/numbered-requests.js';
 import { Seed } from './support/seed.js';
 
-/** Of one adapter in one mode; 10,000 of each adapter. */
+/** Of one adapter in one mode; 15,000 of each adapter. */
 const ANSWERED = 5_000;
 /** Between two kills at least, and at most. */
 const ROUND = [500, 2_500] as const;
@@ -104,8 +104,10 @@ describe('every answer with status 200 of a process that is killed', { timeout: 
   it.each([
     ['fastify', 'turn'],
     ['fastify', 'entry'],
+    ['fastify', 'power'],
     ['express', 'turn'],
     ['express', 'entry'],
+    ['express', 'power'],
   ])('has its row after a restart, on %s with journalSync %s', async (adapter, mode) => {
     const { requests, kills } = await underKills(adapter, mode);
     const stats = await recover(adapter, mode);
