@@ -113,11 +113,15 @@ describe('a recovery', () => {
       expect((test.ledger.recovery as Recovery).stuck).toBe(2);
       const triedAt: number[] = [];
       let asked = bench.asked.length;
-      await until(test, () => {
-        if (bench.asked.length > asked) triedAt.push(test.clock.monotonic());
-        asked = bench.asked.length;
-        return triedAt.length === 5;
-      }, STEP_MS);
+      await until(
+        test,
+        () => {
+          if (bench.asked.length > asked) triedAt.push(test.clock.monotonic());
+          asked = bench.asked.length;
+          return triedAt.length === 5;
+        },
+        STEP_MS,
+      );
       const pauses = triedAt.slice(1).map((at, index) => at - triedAt[index]!);
       // A try is seen up to one step behind it, and the disk may take any number of them.
       const tooShort = pauses.filter((ms, index) => ms < 2000 * 2 ** index - STEP_MS);
