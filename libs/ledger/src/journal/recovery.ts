@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { rename, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Batch } from '../channel/batch.js';
+import type { Batch } from '../channel/batch.js';
 import type { Clock, Timer } from '../clock/clock.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { createFileSync } from '../files/create-file.js';
@@ -20,6 +20,7 @@ import { FolderWatch, isOwnerGone } from './folder-watch.js';
 import { KeptFolders } from './kept-folders.js';
 import { ownIdentity } from './process-identity.js';
 import type { RecoveredBlock } from './recovered-block.js';
+import { RecoveredRows } from './recovered-rows.js';
 import { RecoveryLog } from './recovery-log.js';
 import { FolderReplay } from './replay-folder.js';
 import { isSameTarget, maybeSameTarget } from './same-target.js';
@@ -28,14 +29,6 @@ import { targetOfFolder, type FoundFolder } from './scan-folders.js';
 
 /** Milliseconds between two looks at the folders, and between two signs of life. */
 const LOOK_MS = 1000;
-/** Blocks that are read ahead of the workers. */
-const READ_AHEAD = 2;
-/**
- * Positions of recovered rows begin here: behind all that a channel gives, at a million entries a second
- * for 71 years, and far below the largest safe integer.
- */
-const FIRST_POSITION = 2 ** 51;
-
 /** What a recovery is made of. @internal */
 export interface RecoveryParts {
   /** The ledger's folder: `<journalDir>/<ledger>`. */
@@ -72,8 +65,6 @@ export interface RecoveryParts {
  * @internal
  */
 export class Recovery {
-  /** Rows with a worker. */
-  inFlight = 0;
   readonly #parts: RecoveryParts;
   readonly #log: RecoveryLog;
   readonly #rounds: FolderRounds;
@@ -81,8 +72,8 @@ export class Recovery {
   readonly #kept: KeptFolders;
   readonly #stuck: StuckFolders;
   readonly #files: Pick<JournalFiles, 'unlink' | 'rename'>;
-  readonly #ready: RecoveredBlock[] = [];
   readonly #stop = new AbortController();
+  readonly #rows: RecoveredRows;
   /** Adopted folders that are still there, by path. */
   readonly #held = new Set<string>();
   /** Folders in which nothing is left to do for this run. */
@@ -90,9 +81,6 @@ export class Recovery {
   /** Folders of runs that have ended, to be adopted once the server was reached. */
   readonly #waiting = new Set<string>();
   #isReached = false;
-  #position = FIRST_POSITION;
-  #onReady: () => void = () => {};
-  #onRoom: () => void = () => {};
   #timer: Timer | undefined;
   #heartbeat: Timer | undefined;
   #looking: Promise<void> | undefined;
@@ -110,6 +98,12 @@ export class Recovery {
     });
     this.#stuck = new StuckFolders({ clock, log, server });
     this.#rounds = new FolderRounds(parts.dir);
+    this.#rows = new RecoveredRows(parts.counters, this.#stop.signal);
+  }
+
+  /** Rows with a worker. */
+  get inFlight(): number {
+    return this.#rows.inFlight;
   }
 
   /** Files whose last frame is cut off, up to now: a kill leaves one. */
@@ -150,47 +144,34 @@ export class Recovery {
   }
 
   whenReady(callback: () => void): void {
-    this.#onReady = callback;
+    this.#rows.whenReady(callback);
   }
 
   take(): { batch: Batch<RecoveredBlock>; mayExist: boolean } | undefined {
-    const slab = this.#ready.shift();
-    if (slab === undefined) return undefined;
-    this.#onRoom();
-    const { rows } = slab;
-    const batch = new Batch([{ slab, from: 0, to: rows, position: this.#position }]);
-    this.#position += rows;
-    this.inFlight += rows;
-    this.#parts.counters.recovered += rows;
-    return { batch, mayExist: slab.mayExist };
+    return this.#rows.take();
   }
 
   owns(batch: Batch): batch is Batch<RecoveredBlock> {
-    return batch.position >= FIRST_POSITION;
+    return this.#rows.owns(batch);
   }
 
   settle(batch: Batch): void {
-    if (!this.owns(batch)) return;
-    this.inFlight -= batch.count;
-    for (const { slab, from, to } of batch.ranges) slab.file.settle(to - from);
+    this.#rows.settle(batch);
   }
 
   leave(batch: Batch): string {
-    if (this.owns(batch))
-      for (const { slab, from, to } of batch.ranges) slab.file.left += to - from;
-    return this.fileOf(batch);
+    return this.#rows.leave(batch);
   }
 
   fileOf(batch: Batch): string {
-    return this.owns(batch) ? batch.ranges[0]!.slab.file.path : '';
+    return this.#rows.fileOf(batch);
   }
 
   /** Gives no more rows. What is not settled by now stays in its files. */
   stop(): void {
     this.#stop.abort();
     this.#timer?.cancel();
-    this.#ready.length = 0;
-    this.#onRoom();
+    this.#rows.end();
   }
 
   /** Ends for good: folders that are left may be taken by anybody at once. Never rejects. */
@@ -316,7 +297,7 @@ export class Recovery {
       replaysAll: folder.isReplayedWhole || isLost,
       server,
       keepMs: this.#parts.keepMs,
-      give: (block) => this.#give(block),
+      give: (block) => this.#rows.give(block),
       signal,
     });
     const report = await replay.run();
@@ -336,16 +317,6 @@ export class Recovery {
   #leave(path: string, isLeft: boolean): void {
     if (!isLeft) this.#held.delete(path);
     this.#done.add(path);
-  }
-
-  async #give(block: RecoveredBlock): Promise<void> {
-    const { signal } = this.#stop;
-    while (this.#ready.length >= READ_AHEAD && !signal.aborted) {
-      await new Promise<void>((resolve) => (this.#onRoom = resolve));
-    }
-    if (signal.aborted) return;
-    this.#ready.push(block);
-    this.#onReady();
   }
 
   /** Signs of life in the folders that are adopted: others would take them. */
