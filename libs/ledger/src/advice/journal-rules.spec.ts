@@ -2,24 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { JournalStats } from '../ports/ledger-stats.interface.js';
 import { adviseLedger } from './advise-ledger.js';
 import type { Finding } from './finding.interface.js';
-import { QUIET, samplesOf } from './fixtures/load.fixture.js';
+import { IDLE_JOURNAL, QUIET, samplesOf } from './fixtures/load.fixture.js';
 
 const MEBIBYTE = 1_048_576;
-const JOURNAL: JournalStats = {
-  state: 'writing',
-  reason: null,
-  bytes: 0,
-  files: 1,
-  earlierBytes: 0,
-  unsyncedRows: 0,
-  recovered: 0,
-  torn: 0,
-  stuck: 0,
-  slowWrites: 0,
-  damaged: 0,
-  lastWriteMs: 0.12,
-  notDurable: 0,
-};
 
 interface Growth {
   readonly fromMiB: number;
@@ -40,7 +25,7 @@ function advise({ fromMiB, toMiB, keepMs = 0, maxMiB = 4096, more }: Growth): Fi
       journalMaxBytes: { value: maxMiB * MEBIBYTE, source: 'code' as const },
       journalKeepMs: { value: keepMs, source: 'code' as const },
     };
-    return { at, stats: { ...stats, settings, journal: { ...JOURNAL, bytes, ...more } } };
+    return { at, stats: { ...stats, settings, journal: { ...IDLE_JOURNAL, bytes, ...more } } };
   });
   return adviseLedger(grown);
 }

@@ -1,5 +1,6 @@
 import { SLAB_FOOTPRINT_BYTES, type Slab } from '../codec/slab.js';
 import { Batch, type RowRange } from './batch.js';
+import { rowsWithin } from './rows-within.js';
 import { SettledMark } from './settled-mark.js';
 import { SlabPool } from './slab-pool.js';
 import { StoredSlab, type RowStore } from './stored-slab.js';
@@ -414,23 +415,4 @@ export class Channel {
     }
     this.#writing.position = this.tail;
   }
-}
-
-/** Row behind the last that fits: binary search over the rows' ends. */
-function rowsWithin(
-  slab: Slab,
-  from: number,
-  room: { entries: number; bytes: number; atLeastOne: boolean },
-): number {
-  const limit = Math.min(slab.count, from + room.entries);
-  const start = slab.startOf(from);
-  if (limit === from || slab.endOf(limit - 1) - start <= room.bytes) return limit;
-  let low = room.atLeastOne ? from + 1 : from;
-  let high = limit - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if (slab.endOf(middle - 1) - start <= room.bytes) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }

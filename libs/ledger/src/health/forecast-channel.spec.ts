@@ -1,25 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { NO_STATS } from '../advice/fixtures/load.fixture.js';
-import type { JournalStats, LedgerStats } from '../ports/ledger-stats.interface.js';
+import { IDLE_JOURNAL, NO_STATS } from '../advice/fixtures/load.fixture.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import { forecastChannel } from './forecast-channel.js';
 
 const MIB = 1_048_576;
 const GROWING = { queued: 1000, settled: 0 };
-const journal: JournalStats = {
-  state: 'writing',
-  reason: null,
-  bytes: 100 * MIB,
-  files: 7,
-  earlierBytes: 0,
-  unsyncedRows: 0,
-  recovered: 0,
-  torn: 0,
-  stuck: 0,
-  slowWrites: 0,
-  damaged: 0,
-  lastWriteMs: 0,
-  notDurable: 0,
-};
+const journal = { ...IDLE_JOURNAL, bytes: 100 * MIB, files: 7 };
 const onDisk: LedgerStats = {
   ...NO_STATS,
   settings: {

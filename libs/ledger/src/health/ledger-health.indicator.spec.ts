@@ -4,7 +4,8 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { HealthCheckService, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
 import { describe, expect, it } from 'vitest';
-import type { JournalStats, LedgerStats } from '../ports/ledger-stats.interface.js';
+import { IDLE_JOURNAL } from '../advice/fixtures/load.fixture.js';
+import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import { WriteTally } from '../stats/write-tally.js';
 import type { ProbeClock } from './database-probe.js';
 import { LedgerHealthIndicator } from './ledger-health.indicator.js';
@@ -87,21 +88,7 @@ class Patient implements LedgerVitals {
 const AWAY = Object.assign(new Error('connect to postgres://u:hush@db'), { code: 'ECONNREFUSED' });
 const MARKS = { healthDegradedAt: 0.8, healthDownAt: 0.95, healthRecoverAt: 0.6 };
 
-const JOURNAL: JournalStats = {
-  state: 'degraded',
-  reason: 'ENOSPC',
-  bytes: 0,
-  files: 0,
-  earlierBytes: 0,
-  unsyncedRows: 3,
-  recovered: 0,
-  torn: 0,
-  stuck: 0,
-  slowWrites: 0,
-  damaged: 0,
-  lastWriteMs: 0,
-  notDurable: 0,
-};
+const JOURNAL = { ...IDLE_JOURNAL, state: 'degraded', reason: 'ENOSPC', unsyncedRows: 3 } as const;
 
 /** Each trouble of the contract's table, with the words that tell it. */
 const TROUBLES: Record<string, [sign: Partial<Patient>, reason: string]> = {

@@ -134,8 +134,9 @@ function refusedSettings(options: PostgresOptions): RefusedOption[] {
 
 /** Of the address that is in force. */
 function parameterOf(options: PostgresOptions, name: string): string | undefined {
-  const { url, replication, extra } = options;
-  const { connectionString } = (extra ?? {}) as { connectionString?: string };
+  const { url, replication } = options;
+  const extra = options.extra as { connectionString?: string } | null | undefined;
+  const connectionString = extra?.connectionString;
   const address = connectionString ?? (replication ? replication.master.url : url);
   if (!address) return undefined;
   try {
