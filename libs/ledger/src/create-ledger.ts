@@ -81,6 +81,8 @@ export function createLedger(
       await partitions.make();
       await rollups.find();
       if (options.journalDir !== undefined) await ledgerTarget.read(logger);
+      // A writer has no journal, and gateways of an older definition may publish for it.
+      if (options.role === 'writer') await ledgerTarget.readGiven();
     },
     onNotice,
     question,
@@ -102,7 +104,7 @@ export function createLedger(
     sink,
     deadLetters,
     spills: files.spills,
-    ...intakeOrStream(options, segments),
+    ...intakeOrStream(options, segments, ledgerTarget),
     ...journaling({ table: definition, options, run, target: ledgerTarget, question }),
     clock,
     logger,
@@ -119,9 +121,10 @@ export function createLedger(
 function intakeOrStream(
   { role, stream }: ResolvedLedgerOptions,
   { rowSpill }: CreatedRowSpill,
+  { given }: LedgerTarget,
 ): Pick<LedgerParts, 'source' | 'rowSpill'> {
   if (role !== 'writer' || stream === undefined) return { rowSpill };
-  return { source: (core) => createStreamSource(core, stream) };
+  return { source: (core) => createStreamSource(core, stream, Math.random, given) };
 }
 
 /** What writes the journal, and what reads those of earlier runs: they share one bound. */

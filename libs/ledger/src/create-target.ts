@@ -27,11 +27,15 @@ export class LedgerTarget {
     this.#database = database;
   }
 
+  /** Reads what the table gave to columns. @throws the error of pg if the server can't be asked */
+  async readGiven(): Promise<void> {
+    this.#given = await readGivenFields(this.#database.connections, this.#table);
+  }
+
   /** Reads the id, and what the table gave to columns. @throws the error of pg if the server can't be asked */
   async read(logger: LedgerLogger): Promise<void> {
-    const { connections } = this.#database;
-    this.#identity = await readIdentity(connections, this.#table);
-    this.#given = await readGivenFields(connections, this.#table);
+    this.#identity = await readIdentity(this.#database.connections, this.#table);
+    await this.readGiven();
     if (this.#identity.id !== undefined) return;
     logger.warn(
       'WARNING: the journal knows this table by its address only, and leaves journals of other addresses ' +

@@ -110,6 +110,25 @@ function describeApplications(connect: () => LedgerStream): void {
       { user_id: '3', model: null },
     ]);
   });
+
+  it('gives entries of an older definition what the table gave its own rows', async () => {
+    const old = await writer(connect());
+    const plain = await gateway(connect());
+    await plain.service.recordAndWait({ userId: 1 });
+    await expect.poll(async () => (await uuidsInTable()).length, { timeout: 20_000 }).toBe(1);
+    await old.close();
+    await admin.query(
+      `ALTER TABLE ${schema}.usage_entries ADD COLUMN model text DEFAULT 'unknown'`,
+    );
+    await plain.service.recordAndWait({ userId: 2 });
+    await writer(connect(), newer);
+    await expect.poll(async () => (await uuidsInTable()).length, { timeout: 20_000 }).toBe(2);
+    const sql = `SELECT user_id, model FROM ${schema}.usage_entries ORDER BY 1`;
+    expect(await admin.query(sql)).toEqual([
+      { user_id: '1', model: 'unknown' },
+      { user_id: '2', model: 'unknown' },
+    ]);
+  });
 }
 
 describe('gateways and writers on a stream in memory', () => {

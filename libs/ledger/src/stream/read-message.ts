@@ -1,5 +1,5 @@
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { fitRows } from '../journal/fit-row.js';
+import { fitRows, type GivenFields } from '../journal/fit-row.js';
 import type { StreamMessage } from '../ports/ledger-stream.interface.js';
 import { MessageBlock } from './message-block.js';
 import { decodeMessage, type ReadableRows, type UnreadableRows } from './message-format.js';
@@ -9,24 +9,27 @@ import { decodeMessage, type ReadableRows, type UnreadableRows } from './message
  * in memory of their own. Never throws.
  *
  * @param now monotonic milliseconds
+ * @param given for columns that the message does not have; those that are not in it are NULL
  * @internal
  */
 export function readMessage(
   message: StreamMessage,
   table: LedgerTable,
   now: number,
+  given?: GivenFields,
 ): MessageBlock | UnreadableRows {
   const rows = decodeMessage(message.headers, message.payload);
   if ('fault' in rows) return rows;
-  const fitted = fit(rows, table);
+  const fitted = fit(rows, table, given);
   return 'fault' in fitted ? fitted : new MessageBlock(message, fitted.bytes, fitted.ends, now);
 }
 
 function fit(
   { columns, bytes, ends }: ReadableRows,
   table: LedgerTable,
+  given?: GivenFields,
 ): { readonly bytes: Buffer; readonly ends: ArrayLike<number> } | UnreadableRows {
-  const fitRow = fitRows(columns, table);
+  const fitRow = fitRows(columns, table, given);
   if (fitRow === undefined) return { bytes, ends };
   const rows: Buffer[] = [];
   const fittedEnds: number[] = [];

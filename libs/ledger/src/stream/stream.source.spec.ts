@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { LedgerOptions } from '../config/ledger-options.interface.js';
+import { encodeField } from '../codec/convert-field.js';
 import { createStreamSource } from '../create-stream-source.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
+import type { GivenFields } from '../journal/fit-row.js';
 import { createRowReader } from '../sink-kit/row-reader.js';
 import { InMemoryStream } from '../testing/in-memory.stream.js';
 import {
@@ -33,12 +35,22 @@ class Fleet {
     return this.#start(test);
   }
 
-  async writer(options: LedgerOptions = {}, table = PLAIN_TABLE): Promise<LedgerUnderTest> {
+  async writer(
+    options: LedgerOptions = {},
+    table = PLAIN_TABLE,
+    given: GivenFields = new Map(),
+  ): Promise<LedgerUnderTest> {
     const stream = this.log.connect();
     return this.#start(
       ledgerUnderTest(options, table, () => ({
         clock: this.clock,
-        source: (core) => createStreamSource(core, stream, () => 0.5),
+        source: (core) =>
+          createStreamSource(
+            core,
+            stream,
+            () => 0.5,
+            () => given,
+          ),
       })),
     );
   }
@@ -252,6 +264,21 @@ describe('a writer', () => {
     expect(fleet.waiting).toBe(0);
     await fleet.clock.advance(30_000);
     expect(upgraded.ledger.source.notice).toBeUndefined();
+    fleet.assertLaw();
+  });
+
+  it('gives rows of an older layout what the table gave its own rows', async () => {
+    const fleet = new Fleet();
+    const older = await fleet.gateway();
+    await fleet.record(older, 5);
+    const given = new Map([['model', encodeField('text', 'unknown')!]]);
+    const upgraded = await fleet.writer({ batchSize: 100 }, MODEL, given);
+    await fleet.clock.turn();
+    const reader = createRowReader(MODEL);
+    const entries = [...upgraded.sink.rows.values()].map((row) => reader.entry(row));
+    expect(entries).toHaveLength(5);
+    for (const entry of entries) expect(entry).toMatchObject({ model: 'unknown' });
+    expect(fleet.waiting).toBe(0);
     fleet.assertLaw();
   });
 

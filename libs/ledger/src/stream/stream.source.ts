@@ -2,6 +2,7 @@ import { Batch, type RowRange } from '../channel/batch.js';
 import { MAX_BATCH_BYTES } from '../channel/channel.js';
 import type { Clock, Timer } from '../clock/clock.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
+import type { GivenFields } from '../journal/fit-row.js';
 import type {
   LedgerStream,
   StreamHeaders,
@@ -29,6 +30,8 @@ const NEW_WEIGHT = 0.2;
 export interface StreamSourceParts {
   readonly stream: LedgerStream;
   readonly table: LedgerTable;
+  /** For columns that messages of an older definition don't have; asked once the server was reached. */
+  readonly given: () => GivenFields;
   readonly clock: Clock;
   readonly counters: Counters;
   /** Rows that one batch is to have. */
@@ -168,10 +171,10 @@ export class StreamSource implements BatchSource {
 
   async #receive(messages: readonly StreamMessage[]): Promise<void> {
     if (this.#end.signal.aborted) return giveBack(messages);
-    const { table, clock, unreadable } = this.#parts;
+    const { table, given, clock, unreadable } = this.#parts;
     const blocks: MessageBlock[] = [];
     for (const message of messages) {
-      const read = readMessage(message, table, clock.monotonic());
+      const read = readMessage(message, table, clock.monotonic(), given());
       if ('fault' in read) await unreadable.keep(message, read.fault);
       else blocks.push(read);
     }
