@@ -73,7 +73,9 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
     ...{ source, taken, codec, counters, losses, keeper, clock, logger },
     isOwnUnanswered,
     leaveBehind: (batch) =>
-      recovery?.owns(batch) === true ? recovery.leave(batch) : journal?.leaveBehind(batch),
+      recovery?.owns(batch) === true
+        ? recovery.leave(batch)
+        : (source.leaveBehind?.(batch) ?? journal?.leaveBehind(batch)),
   });
   const outage = new Outage({ clock, retry: { minMs: retryMinMs, maxMs: retryMaxMs }, random });
   const writer = new BatchWriter({

@@ -5,6 +5,8 @@ import type { StreamMessage } from '../ports/ledger-stream.interface.js';
 export class MessageBlock implements RowBlock {
   /** Rows that have no final fate yet. */
   unsettled: number;
+  /** A row of it is to be delivered again, and so the message is. */
+  isLeftBehind = false;
 
   /**
    * @param bytes the payload, or the rows made anew of it

@@ -4,7 +4,10 @@ import { encodeField } from '../codec/convert-field.js';
 import { createStreamSource } from '../create-stream-source.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { GivenFields } from '../journal/fit-row.js';
+import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
+import { createRowEncoder } from '../sink-kit/row-encoder.js';
 import { createRowReader } from '../sink-kit/row-reader.js';
+import { rowBatch } from '../sink-kit/sink-trial.js';
 import { InMemoryStream } from '../testing/in-memory.stream.js';
 import {
   assertConservation,
@@ -17,7 +20,19 @@ import { layoutOf } from './row-layout.js';
 import { StreamSink } from './stream.sink.js';
 
 const REDELIVER_MS = 3000;
+const UUID = '01890a5d-ac96-774b-bcce-b302099a8057';
 const MODEL: LedgerTable = { ...PLAIN_TABLE, columns: { model: 'text' } };
+
+/** A row under the uuid, with other content. */
+async function takeUuid({ sink }: LedgerUnderTest, uuid: string): Promise<void> {
+  const row = createRowEncoder(PLAIN_TABLE)({ uuid, userId: 666 });
+  await sink.write(rowBatch([row]), { timeoutMs: 1, isAwaited: false, mayExist: false });
+}
+
+interface WriterParts {
+  readonly given?: GivenFields;
+  readonly deadLetters?: LedgerDeadLetterStore;
+}
 
 /** Gateways and writers on one stream, all on one clock. */
 class Fleet {
@@ -38,7 +53,7 @@ class Fleet {
   async writer(
     options: LedgerOptions = {},
     table = PLAIN_TABLE,
-    given: GivenFields = new Map(),
+    { given = new Map(), ...parts }: WriterParts = {},
   ): Promise<LedgerUnderTest> {
     const stream = this.log.connect();
     return this.#start(
@@ -51,6 +66,7 @@ class Fleet {
             () => 0.5,
             () => given,
           ),
+        ...parts,
       })),
     );
   }
@@ -163,14 +179,13 @@ describe('a gateway and a writer on one stream', () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const writer = await fleet.writer({ batchSize: 5 });
-    const uuid = '01890a5d-ac96-774b-bcce-b302099a8057';
-    writer.sink.refuse(uuid);
+    writer.sink.refuse(UUID);
     for (let i = 0; i < 4; i++) gateway.ledger.intake.offer({ userId: 1 });
-    gateway.ledger.intake.offer({ userId: 1, uuid });
+    gateway.ledger.intake.offer({ userId: 1, uuid: UUID });
     await fleet.clock.advance(1000);
     await fleet.record(gateway, 5);
     await fleet.clock.advance(10_000);
-    expect(writer.letters).toMatchObject([{ uuid, reason: 'refused' }]);
+    expect(writer.letters).toMatchObject([{ uuid: UUID, reason: 'refused' }]);
     expect(writer.ledger.stats()).toMatchObject({ received: 10, written: 9, deadLettered: 1 });
     expect(fleet.waiting).toBe(0);
     fleet.assertLaw();
@@ -272,7 +287,7 @@ describe('a writer', () => {
     const older = await fleet.gateway();
     await fleet.record(older, 5);
     const given = new Map([['model', encodeField('text', 'unknown')!]]);
-    const upgraded = await fleet.writer({ batchSize: 100 }, MODEL, given);
+    const upgraded = await fleet.writer({ batchSize: 100 }, MODEL, { given });
     await fleet.clock.turn();
     const reader = createRowReader(MODEL);
     const entries = [...upgraded.sink.rows.values()].map((row) => reader.entry(row));
@@ -296,6 +311,38 @@ describe('a writer', () => {
     expect(fleet.waiting).toBe(0);
     fleet.assertLaw();
   });
+
+  it.each(['refused', 'conflict'] as const)(
+    'leaves a message in the stream while nothing keeps the dead letter of a row: %s',
+    async (reason) => {
+      const fleet = new Fleet();
+      const gateway = await fleet.gateway();
+      const letters: DeadLetter[] = [];
+      let isFull = true;
+      const store = async (given: readonly DeadLetter[]): Promise<void> => {
+        if (isFull) throw new Error('the disk is full');
+        letters.push(...given);
+      };
+      const options = { batchSize: 5, retryMaxMs: 1000 };
+      const writer = await fleet.writer(options, PLAIN_TABLE, { deadLetters: { store } });
+      if (reason === 'refused') writer.sink.refuse(UUID);
+      else await takeUuid(writer, UUID);
+      gateway.ledger.intake.offer({ userId: 1, uuid: UUID });
+      await fleet.record(gateway, 9);
+      await fleet.clock.advance(10_000);
+      expect(writer.ledger.stats()).toMatchObject({ written: 9, deadLettered: 0, inFlight: 0 });
+      expect(writer.ledger.stats().spilled, 'once for each delivery').toBeGreaterThan(1);
+      expect(writer.lines.join()).toContain('stays in the stream, and is tried again from there');
+      expect(fleet.waiting, 'only the message with the row').toBe(1);
+      fleet.assertLaw();
+      isFull = false;
+      await fleet.clock.advance(10_000);
+      expect(letters).toMatchObject([{ uuid: UUID, reason }]);
+      expect(writer.ledger.stats()).toMatchObject({ written: 9, deadLettered: 1, inFlight: 0 });
+      expect(fleet.waiting).toBe(0);
+      fleet.assertLaw();
+    },
+  );
 
   it('writes what it has at a stop, and takes no more', async () => {
     const fleet = new Fleet();

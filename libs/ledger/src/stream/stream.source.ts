@@ -245,9 +245,16 @@ export class StreamSource implements BatchSource {
       block.unsettled -= to - from;
       if (block.unsettled > 0) continue;
       this.#unsettled.delete(block);
-      block.message.done();
+      if (block.isLeftBehind) block.message.later(this.#parts.retry.maxMs);
+      else block.message.done();
     }
     if (this.#unsettled.size === 0) this.#stopBeat();
+  }
+
+  /** The whole message comes again: its other rows are duplicates then. */
+  leaveBehind({ ranges }: Batch): string {
+    for (const { slab } of ranges) (slab as MessageBlock).isLeftBehind = true;
+    return 'the stream';
   }
 
   #stopBeat(): void {

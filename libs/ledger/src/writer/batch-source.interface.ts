@@ -99,6 +99,12 @@ export interface BatchSource {
    * Takes callers who began to wait for rows that a worker had already. Asked before the rows are settled.
    */
   takeWatchers?(batch: Batch): readonly AwaitedEntry[];
+  /**
+   * Rows are to be settled that nothing else keeps: a source that can gives them again later. Asked before they are
+   * settled.
+   * @returns where they stay, in words; undefined: they are lost
+   */
+  leaveBehind?(batch: Batch): string | undefined;
   /** A worker is done with an assignment. */
   done(assignment: Assignment): void;
   /** Makes the entries before a position due. */

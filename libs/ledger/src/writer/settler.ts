@@ -47,7 +47,7 @@ export interface SettlerParts {
   /** Whether this run made the uuid of a row, and nobody was given it yet. */
   readonly isOwnUnanswered: (row: Buffer) => boolean;
   /**
-   * Keeps rows in the journal for the next start, though they are settled here. Never throws.
+   * Keeps rows in the journal for the next start, or in the stream, though they are settled here. Never throws.
    * @returns where; undefined: nothing has them
    */
   readonly leaveBehind: (batch: Batch) => string | undefined;
@@ -127,14 +127,14 @@ export class Settler {
     if (conflicts > 0) losses.note('deadLettered', conflicts, { reason: 'conflict' });
   }
 
-  /** The only copy of a row must not go with its settlement: the next start tries it again. */
+  /** The only copy of a row must not go with its settlement: it is tried again from there. */
   #leaveBehind(row: Batch): string | undefined {
     const { leaveBehind, logger, losses } = this.#parts;
     const file = leaveBehind(row);
     if (file === undefined) return undefined;
     losses.note('spilled', row.count, { reason: file });
     logger.error(
-      `an entry whose dead letter nothing keeps stays in the journal ${file}: the next start tries it again`,
+      `an entry whose dead letter nothing keeps stays in ${file}, and is tried again from there`,
     );
     return file;
   }
