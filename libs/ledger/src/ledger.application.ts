@@ -1,13 +1,17 @@
 import type { ModulesContainer } from '@nestjs/core';
 import { originOf } from './config/config-origin.js';
 import { notTheLedger } from './config/configured-ledger.js';
+import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
 import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
 import { getLedgerToken } from './ledger.tokens.js';
 
 /** A ledger of an application, as far as the others must know it. @internal */
 export interface ApplicationLedger {
-  readonly ledger: { readonly table: LedgerTable };
+  readonly ledger: {
+    readonly table: LedgerTable;
+    readonly options: Pick<ResolvedLedgerOptions, 'stream'>;
+  };
   /** Undefined: the ledger writes to a sink of the application's own. */
   readonly database: LedgerDatabase | undefined;
 }
@@ -44,6 +48,30 @@ function pathOf({ ledger, database }: ApplicationLedger, find: FindDataSource): 
   const { schema, table } = ledger.table;
   const place = database?.placeOf(schema, find);
   return place === undefined ? undefined : JSON.stringify([place, table]);
+}
+
+/**
+ * A stream is opened for one ledger: the entries of a second would go to the writers of the first.
+ *
+ * @param all ledgers of the application
+ * @throws LedgerOptionsError if another one has the same stream
+ * @internal
+ */
+export function checkStreams(
+  { ledger: { table, options } }: ApplicationLedger,
+  all: readonly ApplicationLedger[],
+): void {
+  const { stream } = options;
+  if (stream === undefined) return;
+  const other = all.find(({ ledger }) => {
+    return ledger.table.name !== table.name && ledger.options.stream === stream;
+  });
+  if (other === undefined) return;
+  throw notTheLedger(
+    table.name,
+    `has the stream of ledger ${other.ledger.table.name}, whose writers would take its entries: make a ` +
+      'stream for each ledger',
+  );
 }
 
 /**

@@ -17,7 +17,12 @@ import { LedgerInterceptor } from './metering/ledger.interceptor.js';
 import { queueWorkersIn } from './metering/queue-workers.js';
 import { prepareApplication } from './metering/metered-classes.js';
 import { watchMessageHandlers } from './metering/message-handlers.js';
-import { checkConfigurations, checkTables, type ApplicationLedger } from './ledger.application.js';
+import {
+  checkConfigurations,
+  checkStreams,
+  checkTables,
+  type ApplicationLedger,
+} from './ledger.application.js';
 import { LedgerLifecycle } from './ledger.lifecycle.js';
 import { PoolShare } from './ledger.pool-share.js';
 import {
@@ -162,7 +167,9 @@ function lifecycleOf(
       // Once more: what factories make was not there before.
       prepareApplication(modules);
       checkConfigurations(modules);
-      checkTables(parts, ledgersIn(modules), find);
+      const ledgers = ledgersIn(modules);
+      checkTables(parts, ledgers, find);
+      checkStreams(parts, ledgers);
     },
     queueWorkers: () => queueWorkersIn(modules),
     messages,

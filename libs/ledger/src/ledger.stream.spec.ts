@@ -11,6 +11,7 @@ import { isLedgerError } from './errors/is-ledger-error.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerModule } from './ledger.module.js';
 import { LedgerService } from './ledger.service.js';
+import type { LedgerStream } from './ports/ledger-stream.interface.js';
 import { InMemoryStream } from './testing/in-memory.stream.js';
 import { InMemorySink } from './testing/in-memory.sink.js';
 import { assertConservation } from './testing/ledger-under-test.js';
@@ -168,6 +169,22 @@ describe('roles that make no sense', () => {
     expect(isLedgerError(reason, 'LEDGER_OPTIONS') && reason.faults).toContainEqual(
       expect.objectContaining({ name, rule: expect.stringContaining(rule) as string }),
     );
+  });
+
+  it('refuse a stream that two ledgers have, and take one for each', async () => {
+    const other = defineLedger({ name: 'other', columns: { model: 'text' } });
+    const gateway = { role: 'gateway' as const, spillDir };
+    const imports = (first: LedgerStream, second: LedgerStream) => [
+      LedgerModule.forRoot({ ...gateway, ledger: usage, stream: first }),
+      LedgerModule.forRoot({ ...gateway, ledger: other, stream: second }),
+    ];
+    const stream = log.connect();
+    const reason = await error(init(imports(stream, stream)));
+    expect(isLedgerError(reason, 'LEDGER_OPTIONS') && reason.faults).toMatchObject([
+      { name: 'ledger', rule: expect.stringContaining('has the stream of ledger') as string },
+    ]);
+    await module?.close();
+    await init(imports(log.connect(), log.connect()));
   });
 
   it('take the role of the environment', async () => {
