@@ -1,7 +1,12 @@
 import { Surroundings } from './advice/surroundings.js';
 import { assembleCore, assembleHandoff, type CoreParts, type LedgerCore } from './assemble-core.js';
 import { assembleIntake } from './assemble-intake.js';
-import { assembleTuning, assembleWriter, channelSource } from './assemble-writer.js';
+import {
+  assembleTuning,
+  assembleWriter,
+  channelSource,
+  untunedFigures,
+} from './assemble-writer.js';
 import type { AwaitedIntake } from './channel/awaited-intake.js';
 import type { Handoff } from './channel/handoff.js';
 import { OpenCalls } from './channel/open-calls.js';
@@ -59,7 +64,7 @@ export interface Ledger {
   readonly awaited: AwaitedIntake;
   readonly openCalls: OpenCalls;
   readonly writer: BatchWriter;
-  /** Undefined: no figure is `auto`. */
+  /** Undefined: no figure is `auto`, or batches come from a stream. */
   readonly auto: AutoTuning | undefined;
   readonly shutdown: Shutdown;
   readonly exit: ExitSpill;
@@ -115,8 +120,9 @@ export function assembleLedger(parts: LedgerParts): Ledger {
   const auto = dispatcher && assembleTuning(core, dispatcher, half, parts);
   const { run } = intake;
   const { settings } = options;
-  const working = { handoff, foreign, journal, writer, auto, recovery };
-  const sources = { ...working, counters, status, clock, run, settings };
+  const working = { handoff, foreign, journal, writer, recovery };
+  const figures = dispatcher === undefined ? untunedFigures(core, half) : auto;
+  const sources = { ...working, auto: figures, counters, status, clock, run, settings };
   const stats = (): LedgerStats => readStats(sources);
   return {
     name: table.name,

@@ -11,6 +11,7 @@ import { ExitSpill } from './writer/exit-spill.js';
 import { Outage } from './writer/outage.js';
 import { Settler } from './writer/settler.js';
 import { Shutdown } from './writer/shutdown.js';
+import { UntunedFigures } from './writer/untuned-figures.js';
 
 /** What the writer half is made from, beside the core. */
 export interface WriterParts {
@@ -128,8 +129,8 @@ export function assembleTuning(
   { sink, utilization }: Pick<AutoTuningParts, 'sink' | 'utilization'>,
 ): AutoTuning | undefined {
   const { clock, logger, status, counters } = core;
-  const { batchSize, flushMs, numWorkers, figures } = core.options;
-  if (![batchSize, flushMs, numWorkers].includes('auto')) return undefined;
+  const { flushMs, numWorkers, figures } = core.options;
+  if (!hasAuto(core.options)) return undefined;
   return new AutoTuning({
     clock,
     logger,
@@ -145,4 +146,17 @@ export function assembleTuning(
     mostWorkers: figures.mostWorkers,
     utilization,
   });
+}
+
+/** What `auto` is where batches come from a stream; undefined: no figure is. */
+export function untunedFigures(
+  { clock, options }: LedgerCore,
+  { writer }: WriterHalf,
+): UntunedFigures | undefined {
+  if (!hasAuto(options)) return undefined;
+  return new UntunedFigures({ batchSize: options.figures.batchSize, writer, clock });
+}
+
+function hasAuto({ batchSize, flushMs, numWorkers }: LedgerCore['options']): boolean {
+  return [batchSize, flushMs, numWorkers].includes('auto');
 }

@@ -54,6 +54,21 @@ describe('figures that are auto', () => {
     expect(advise(load)[0]!.remedy).toMatch(/^the server takes no more than 10,000 entries\/s/);
   });
 
+  it('are given values where they belong to a writer of a stream, which tunes nothing', () => {
+    const role = { value: 'writer', source: 'code' } as const;
+    const now = { depth: 0, saturation: 0, auto: found, settings: { ...settings, role } };
+    const writer: Load = {
+      ...SHORT,
+      offered: 0,
+      dropped: 0,
+      flush: { entries: 500, ms: 250 },
+      now,
+    };
+    expect(advise(writer)).toContainEqual(
+      expect.objectContaining({ change: { setting: 'numWorkers', from: 1, to: 2 } }),
+    );
+  });
+
   it('are left alone where the event loop is the limit, which advice says', () => {
     const load = { ...SHORT, now: { ...SHORT.now, settings, auto: found } };
     expect(advise(load, { ...SERVER, eventLoopUtilization: 0.97 })).toContainEqual(

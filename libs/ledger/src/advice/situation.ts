@@ -61,7 +61,9 @@ export function situationOf(window: WindowFacts, environment: AdviceEnvironment)
   };
 }
 
+/** A writer of a stream tunes nothing: its figures stay as `auto` begins with them, and a person may give others. */
 function autoIn(settings: WindowFacts['last']['settings']): ReadonlySet<LedgerKnob> {
+  if (settings['role']?.value === 'writer') return new Set();
   const names = Object.keys(settings).filter((name) => settings[name]?.value === 'auto');
   return new Set(names as LedgerKnob[]);
 }

@@ -220,7 +220,7 @@ export interface LedgerStats extends LedgerCounters, WriteCounts {
   readonly oldestEntryAgeMs: number;
   readonly workers: { readonly total: number; readonly busy: number };
   readonly lastFlush: LastFlush | null;
-  /** Null unless `batchSize`, `flushMs` or `numWorkers` is `auto`. */
+  /** Null unless `batchSize`, `flushMs` or `numWorkers` is `auto`. A writer of a stream tunes none of them. */
   readonly auto: AutoStats | null;
   /** Null without a journal. */
   readonly journal: JournalStats | null;

@@ -246,6 +246,20 @@ describe('a writer', () => {
     fleet.assertLaw();
   });
 
+  it('says with profile auto which figures it has, though it tunes none', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const writer = await fleet.writer({ profile: 'auto' });
+    await fleet.record(gateway, 50);
+    const { total: workers } = writer.ledger.stats().workers;
+    const figures = { batch: 10_000, delayMs: 0, workers, tried: [] };
+    const why = 'a writer of a stream takes what is there, so nothing is tuned';
+    expect(writer.ledger.stats().auto).toMatchObject({ ...figures, why });
+    expect(writer.ledger.stats().written).toBe(50);
+    expect((await fleet.writer()).ledger.stats().auto).toBeNull();
+    fleet.assertLaw();
+  });
+
   it('reads rows of an older layout, and leaves those of a newer one', async () => {
     const fleet = new Fleet();
     const older = await fleet.gateway();

@@ -1,11 +1,15 @@
 import type { Handoff } from '../channel/handoff.js';
 import { formatRun } from '../codec/uuid.js';
-import type { AutoTuning } from './auto-tuning.js';
 import type { BatchWriter } from './batch-writer.js';
 import type { Clock } from '../clock/clock.js';
 import type { Journal } from '../journal/journal.js';
 import type { Counters } from '../stats/counters.js';
-import type { JournalStats, LedgerStats, SettingInForce } from '../ports/ledger-stats.interface.js';
+import type {
+  AutoStats,
+  JournalStats,
+  LedgerStats,
+  SettingInForce,
+} from '../ports/ledger-stats.interface.js';
 import type { BatchSource, RecoverySource } from './batch-source.interface.js';
 import type { Status } from '../stats/status.js';
 
@@ -18,7 +22,7 @@ export interface StatsSources {
   readonly journal: Journal | undefined;
   readonly writer: BatchWriter;
   /** Undefined: no figure is `auto`. */
-  readonly auto: AutoTuning | undefined;
+  readonly auto: { readonly stats: AutoStats } | undefined;
   readonly recovery: RecoverySource | undefined;
   readonly status: Status;
   readonly clock: Clock;
