@@ -54,7 +54,8 @@ export class StreamSink implements LedgerSink {
   }
 
   /**
-   * @throws SinkRowError, before anything is published, if a row is too large for a message
+   * @throws SinkRowError, before anything is published, if a row is too large for a message; also if the stream refuses
+   * a message, when others may be in it
    * @throws SinkTransientError with `outcomeKnown: false` as soon as one message may be in the stream
    */
   async write(batch: RowBatch, { timeoutMs }: WriteAttempt): Promise<WriteResult> {
@@ -111,12 +112,16 @@ function checkSizes(batch: RowBatch, spans: readonly RowSpan[], maxBytes: number
   }
 }
 
-/** A halt needs a person, whatever else failed. What is in the stream in part is published again. */
+/**
+ * A halt needs a person, whatever else failed. A message that is refused would be refused each time, so the batch is
+ * to be halved. Else what is in the stream in part is published again.
+ */
 function failureOf(failures: readonly unknown[], published: number): unknown {
   const halt = failures.find((error) => isLedgerError(error, 'SINK_HALT'));
+  const refused = failures.find((error) => isLedgerError(error, 'SINK_ROW'));
   const [first] = failures;
-  if (halt !== undefined) return halt;
+  if (halt !== undefined || refused !== undefined) return halt ?? refused;
   if (published === 0 && failures.length === 1) return first;
-  const why = first instanceof SinkTransientError ? first.message : 'a message was not taken';
+  const why = isLedgerError(first, 'SINK_TRANSIENT') ? first.message : 'a message was not taken';
   return new SinkTransientError(why, { outcomeKnown: false, cause: first });
 }

@@ -3,8 +3,10 @@ import type { LedgerOptions } from '../config/ledger-options.interface.js';
 import { encodeField } from '../codec/convert-field.js';
 import { createStreamSource } from '../create-stream-source.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
+import { SinkRowError } from '../errors/sink.errors.js';
 import type { GivenFields } from '../journal/fit-row.js';
 import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
+import type { LedgerStream } from '../ports/ledger-stream.interface.js';
 import { createRowEncoder } from '../sink-kit/row-encoder.js';
 import { createRowReader } from '../sink-kit/row-reader.js';
 import { rowBatch } from '../sink-kit/sink-trial.js';
@@ -40,8 +42,14 @@ class Fleet {
   readonly log = new InMemoryStream({ clock: this.clock, redeliverMs: REDELIVER_MS });
   readonly #all: LedgerUnderTest[] = [];
 
-  async gateway(options: LedgerOptions = {}, table = PLAIN_TABLE): Promise<LedgerUnderTest> {
+  /** @param change of its way to the stream */
+  async gateway(
+    options: LedgerOptions = {},
+    table = PLAIN_TABLE,
+    change: (stream: LedgerStream) => void = () => undefined,
+  ): Promise<LedgerUnderTest> {
     const stream = this.log.connect();
+    change(stream);
     const test = ledgerUnderTest({ batchSize: 5, flushMs: 10, ...options }, table, () => ({
       clock: this.clock,
       sink: new StreamSink({ stream, table, clock: this.clock }),
@@ -224,6 +232,25 @@ describe('a gateway', () => {
     fleet.log.failAlways(undefined);
     await fleet.clock.advance(30_000);
     expect(gateway.ledger.stats()).toMatchObject({ published: 12, state: 'running' });
+    fleet.assertLaw();
+  });
+
+  it('publishes in smaller messages what the stream has come to refuse', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway({ batchSize: 200 }, PLAIN_TABLE, (stream) => {
+      const publish = stream.publish.bind(stream);
+      stream.publish = async (message, timeoutMs) => {
+        if (message.bytes > 50_000) throw new SinkRowError('a message is larger than I take');
+        await publish(message, timeoutMs);
+      };
+    });
+    const memo = 'm'.repeat(2000);
+    for (let i = 0; i < 150; i++) gateway.ledger.intake.offer({ userId: 1, memo });
+    await fleet.clock.advance(60_000);
+    expect(gateway.ledger.stats()).toMatchObject({ published: 150, deadLettered: 0, inFlight: 0 });
+    const writer = await fleet.writer();
+    await fleet.clock.turn();
+    expect(writer.sink.rows.size).toBe(150);
     fleet.assertLaw();
   });
 
