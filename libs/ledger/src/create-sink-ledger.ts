@@ -93,7 +93,7 @@ export function gatewaySink(table: LedgerTable, stream: LedgerStream): LedgerSin
 }
 
 /** What a definition asks for must be kept, or the boot fails. */
-function checkDefinition({ name, partition, rollup, immutable }: LedgerTable): void {
+function checkDefinition({ name, partition, rollup, immutable, indexes }: LedgerTable): void {
   const faults: OptionsFault[] = [];
   const refuse = (option: string, value: string): void => {
     const rule =
@@ -104,5 +104,6 @@ function checkDefinition({ name, partition, rollup, immutable }: LedgerTable): v
   if (partition !== undefined) refuse('partition', partition);
   if (rollup !== undefined && rollup !== false) refuse('rollup', 'true');
   if (immutable === true) refuse('immutable', 'true');
+  if (indexes !== undefined) refuse('indexes', indexes.join(', '));
   if (faults.length > 0) throw new LedgerOptionsError(faults);
 }

@@ -199,6 +199,7 @@ describe('a ledger on a sink of its own', () => {
   it.each([
     ['partition', defineLedger({ partition: 'month' })],
     ['immutable', defineLedger({ immutable: true })],
+    ['indexes', defineLedger({ indexes: ['userId', 'apiKeyId'] })],
     ['rollup', defineLedger({ rollup: true })],
     ['rollup', defineLedger({ columns: { model: 'text' }, rollup: { dimensions: ['model'] } })],
   ] as const)('refuses a definition with %s at boot', async (name, definition) => {

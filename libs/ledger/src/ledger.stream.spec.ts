@@ -17,7 +17,12 @@ import { InMemorySink } from './testing/in-memory.sink.js';
 import { assertConservation } from './testing/ledger-under-test.js';
 
 /** With all that only a table can keep: the definition is the writers' as well. */
-const usage = defineLedger({ columns: { model: 'text' }, partition: 'day', rollup: true });
+const usage = defineLedger({
+  columns: { model: 'text' },
+  partition: 'day',
+  rollup: true,
+  indexes: ['userId'],
+});
 
 let log: InMemoryStream;
 let spillDir: string;
