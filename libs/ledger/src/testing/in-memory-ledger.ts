@@ -58,6 +58,7 @@ export class InMemoryLedger {
 
   /** Drains as the real lifecycle does. A manual clock is moved on until it is done. */
   drain(): Promise<void> {
+    this.ledger.auto?.stop();
     return this.#moved(this.ledger.shutdown.drain());
   }
 

@@ -142,6 +142,20 @@ describe('LedgerTestingModule', () => {
     expect(ledger.stats()).toMatchObject({ written: 1, spilled: 1, state: 'sealed' });
   });
 
+  it('leaves no timer with profile auto', async () => {
+    const clock = new ManualClock();
+    const module = await Test.createTestingModule({
+      imports: [LedgerTestingModule.forRoot({ clock, options: { profile: 'auto' } })],
+    }).compile();
+    await module.init();
+    const ledger = module.get(LedgerService);
+    ledger.record({ userId: 1 });
+    expect(await module.get(LedgerTestingModule).entries()).toHaveLength(1);
+    await module.close();
+    expect(ledger.stats()).toMatchObject({ written: 1, auto: { delayMs: 1 } });
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('tells when an entry was written, which a report can ask for', async () => {
     const clock = new ManualClock();
     const module = await Test.createTestingModule({
