@@ -1,106 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { LedgerOptions } from '../config/ledger-options.interface.js';
 import { encodeField } from '../codec/convert-field.js';
-import { createStreamSource } from '../create-stream-source.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { SinkRowError } from '../errors/sink.errors.js';
-import type { GivenFields } from '../journal/fit-row.js';
-import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
-import type { LedgerStream } from '../ports/ledger-stream.interface.js';
-import { createRowEncoder } from '../sink-kit/row-encoder.js';
+import type { DeadLetter } from '../ports/dead-letter-store.interface.js';
 import { createRowReader } from '../sink-kit/row-reader.js';
-import { rowBatch } from '../sink-kit/sink-trial.js';
-import { InMemoryStream } from '../testing/in-memory.stream.js';
-import {
-  assertConservation,
-  ledgerUnderTest,
-  PLAIN_TABLE,
-  type LedgerUnderTest,
-} from '../testing/ledger-under-test.js';
-import { ManualClock } from '../testing/manual-clock.js';
+import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
+import { Fleet, REDELIVER_MS, takeUuid } from './fixtures/fleet.fixture.js';
 import { layoutOf } from './row-layout.js';
-import { StreamSink } from './stream.sink.js';
 
-const REDELIVER_MS = 3000;
 const UUID = '01890a5d-ac96-774b-bcce-b302099a8057';
 const MODEL: LedgerTable = { ...PLAIN_TABLE, columns: { model: 'text' } };
-
-/** A row under the uuid, with other content. */
-async function takeUuid({ sink }: LedgerUnderTest, uuid: string): Promise<void> {
-  const row = createRowEncoder(PLAIN_TABLE)({ uuid, userId: 666 });
-  await sink.write(rowBatch([row]), { timeoutMs: 1, isAwaited: false, mayExist: false });
-}
-
-interface WriterParts {
-  readonly given?: GivenFields;
-  readonly deadLetters?: LedgerDeadLetterStore;
-}
-
-/** Gateways and writers on one stream, all on one clock. */
-class Fleet {
-  readonly clock = new ManualClock();
-  readonly log = new InMemoryStream({ clock: this.clock, redeliverMs: REDELIVER_MS });
-  readonly #all: LedgerUnderTest[] = [];
-
-  /** @param change of its way to the stream */
-  async gateway(
-    options: LedgerOptions = {},
-    table = PLAIN_TABLE,
-    change: (stream: LedgerStream) => void = () => undefined,
-  ): Promise<LedgerUnderTest> {
-    const stream = this.log.connect();
-    change(stream);
-    const test = ledgerUnderTest({ batchSize: 5, flushMs: 10, ...options }, table, () => ({
-      clock: this.clock,
-      sink: new StreamSink({ stream, table, clock: this.clock }),
-      taken: 'published',
-    }));
-    return this.#start(test);
-  }
-
-  async writer(
-    options: LedgerOptions = {},
-    table = PLAIN_TABLE,
-    { given = new Map(), ...parts }: WriterParts = {},
-  ): Promise<LedgerUnderTest> {
-    const stream = this.log.connect();
-    return this.#start(
-      ledgerUnderTest(options, table, () => ({
-        clock: this.clock,
-        source: (core) =>
-          createStreamSource(
-            core,
-            stream,
-            () => 0.5,
-            () => given,
-          ),
-        ...parts,
-      })),
-    );
-  }
-
-  async #start(test: LedgerUnderTest): Promise<LedgerUnderTest> {
-    this.#all.push(test);
-    void test.ledger.writer.start(() => undefined);
-    await this.clock.turn();
-    return test;
-  }
-
-  async record({ ledger }: LedgerUnderTest, count: number): Promise<void> {
-    for (let i = 0; i < count; i++) expect(ledger.intake.offer({ userId: 1 })).toBe('queued');
-    await this.clock.advance(20);
-  }
-
-  /** The law holds in each process. */
-  assertLaw(): void {
-    for (const { ledger } of this.#all) assertConservation(ledger.stats());
-  }
-
-  /** Messages that the stream has. */
-  get waiting(): number {
-    return this.log.payloads().length;
-  }
-}
 
 describe('a gateway and a writer on one stream', () => {
   it('put each entry into the table once, and each process counts by the law', async () => {
@@ -215,52 +123,6 @@ describe('a gateway and a writer on one stream', () => {
     expect(writer.sink.calls).toMatchObject([{ mayExist: true }]);
     expect(writer.ledger.stats()).toMatchObject({ received: 5, written: 5 });
     fleet.assertLaw();
-  });
-});
-
-describe('a gateway', () => {
-  it('keeps entries while the stream is away, and publishes them once it is back', async () => {
-    const fleet = new Fleet();
-    const gateway = await fleet.gateway();
-    fleet.log.failAlways('transient');
-    await fleet.record(gateway, 12);
-    expect(gateway.ledger.stats()).toMatchObject({ queued: 12, published: 0 });
-    fleet.log.failAlways('halt');
-    await fleet.clock.advance(30_000);
-    expect(gateway.ledger.stats()).toMatchObject({ state: 'halted', published: 0 });
-    fleet.assertLaw();
-    fleet.log.failAlways(undefined);
-    await fleet.clock.advance(30_000);
-    expect(gateway.ledger.stats()).toMatchObject({ published: 12, state: 'running' });
-    fleet.assertLaw();
-  });
-
-  it('publishes in smaller messages what the stream has come to refuse', async () => {
-    const fleet = new Fleet();
-    const gateway = await fleet.gateway({ batchSize: 200 }, PLAIN_TABLE, (stream) => {
-      const publish = stream.publish.bind(stream);
-      stream.publish = async (message, timeoutMs) => {
-        if (message.bytes > 50_000) throw new SinkRowError('a message is larger than I take');
-        await publish(message, timeoutMs);
-      };
-    });
-    const memo = 'm'.repeat(2000);
-    for (let i = 0; i < 150; i++) gateway.ledger.intake.offer({ userId: 1, memo });
-    await fleet.clock.advance(60_000);
-    expect(gateway.ledger.stats()).toMatchObject({ published: 150, deadLettered: 0, inFlight: 0 });
-    const writer = await fleet.writer();
-    await fleet.clock.turn();
-    expect(writer.sink.rows.size).toBe(150);
-    fleet.assertLaw();
-  });
-
-  it('answers who waits once the stream has acknowledged', async () => {
-    const fleet = new Fleet();
-    const gateway = await fleet.gateway();
-    const answer = gateway.ledger.awaited.record({ userId: 1 }, { until: 'durable' });
-    await fleet.clock.turn();
-    await answer;
-    expect(fleet.waiting).toBe(1);
   });
 });
 
