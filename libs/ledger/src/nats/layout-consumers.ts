@@ -51,7 +51,10 @@ export class LayoutConsumers {
     this.#lookedAt = now();
     for (const fingerprint of await waitingLayouts(manager, stream, topic.ledger)) {
       if (this.#found.has(fingerprint) || this.#foreign.has(fingerprint)) continue;
-      if (await this.#isReadable(manager, fingerprint)) await this.#add(manager, fingerprint);
+      const headers = await this.#headersOf(manager, fingerprint);
+      // Another writer was quicker, so nothing says whether this one can read the next.
+      if (headers === undefined) continue;
+      if (topic.reads(headers)) await this.#add(manager, fingerprint);
       else this.#foreign.add(fingerprint);
     }
   }
@@ -62,12 +65,15 @@ export class LayoutConsumers {
     this.#found.add(fingerprint);
   }
 
-  /** All messages of one subject have the same columns: the last one says which. */
-  async #isReadable({ streams }: JetStreamManager, fingerprint: string): Promise<boolean> {
+  /** All messages of one subject have the same columns: the last one says which. Undefined: there is none. */
+  async #headersOf(
+    { streams }: JetStreamManager,
+    fingerprint: string,
+  ): Promise<StreamHeaders | undefined> {
     const { stream, topic } = this.#parts;
     const subject = subjectsOf(topic.ledger).of(fingerprint);
     const message = await streams.getMessage(stream, { last_by_subj: subject });
-    return message !== null && topic.reads(headersOf(message.header));
+    return message === null ? undefined : headersOf(message.header);
   }
 }
 
