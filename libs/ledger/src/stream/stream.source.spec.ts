@@ -284,6 +284,17 @@ describe('a writer', () => {
     expect(fleet.waiting).toBe(0);
   });
 
+  it('says soon that the stream is there again, though no message comes', async () => {
+    const fleet = new Fleet();
+    const { ledger } = await fleet.writer({ retryMaxMs: 1000 });
+    fleet.log.failAlways('transient');
+    await fleet.clock.advance(5000);
+    expect(ledger.source.trouble).toBe('the stream is away');
+    fleet.log.failAlways(undefined);
+    await fleet.clock.advance(2500);
+    expect(ledger.source.trouble).toBeUndefined();
+  });
+
   it('goes on after the stream was away, and leaves no timer', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();

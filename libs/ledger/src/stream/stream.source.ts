@@ -21,6 +21,8 @@ import type { UnreadableKeeper } from './unreadable-keeper.js';
 
 /** Milliseconds that one `take` waits for a message; a stop ends it early. */
 const WAIT_MS = 30_000;
+/** The same behind a failure: until it ends health says that the stream is away. */
+const WAIT_BEHIND_FAILURE_MS = 1000;
 /** Messages that one `take` asks for at most, however few rows they have. */
 const MOST_MESSAGES = 1000;
 /** Weight of the last messages in the average of rows per message. */
@@ -150,7 +152,8 @@ export class StreamSource implements BatchSource {
   #limits(): { messages: number; bytes: number; waitMs: number } {
     const messages = Math.floor(this.#parts.batchSize / this.#rowsPerMessage);
     const most = Math.min(MOST_MESSAGES, Math.max(1, messages));
-    return { messages: most, bytes: MAX_BATCH_BYTES, waitMs: WAIT_MS };
+    const waitMs = this.#failures > 0 ? WAIT_BEHIND_FAILURE_MS : WAIT_MS;
+    return { messages: most, bytes: MAX_BATCH_BYTES, waitMs };
   }
 
   /** Ends early at a stop. */
