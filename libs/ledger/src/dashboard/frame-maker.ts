@@ -122,9 +122,13 @@ function forecastOf({ stats, elapsed }: Look, before: Look | undefined) {
   if (before === undefined) return forecastChannel(stats, null);
   const perMs = 1000 / Math.max(1, elapsed - before.elapsed);
   return forecastChannel(stats, {
-    queued: (stats.queued - before.stats.queued) * perMs,
+    taken: (takenOf(stats) - takenOf(before.stats)) * perMs,
     settled: (settledOf(stats) - settledOf(before.stats)) * perMs,
   });
+}
+
+function takenOf({ queued, recovered, received }: LedgerStats): number {
+  return queued + recovered + received;
 }
 
 function settledOf({ written, published, duplicate, deadLettered, spilled }: LedgerStats): number {

@@ -4,7 +4,7 @@ import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import { forecastChannel } from './forecast-channel.js';
 
 const MIB = 1_048_576;
-const GROWING = { queued: 1000, settled: 0 };
+const GROWING = { taken: 1000, settled: 0 };
 const journal = { ...IDLE_JOURNAL, bytes: 100 * MIB, files: 7 };
 const onDisk: LedgerStats = {
   ...NO_STATS,
@@ -34,16 +34,16 @@ describe('forecastChannel', () => {
   const stats = { ...NO_STATS, depth: 400, inFlight: 100, capacity: 1000, saturation: 0.4 };
 
   it('tells when a filling channel is full, and no drain', () => {
-    const forecast = forecastChannel(stats, { queued: 450, settled: 150 });
+    const forecast = forecastChannel(stats, { taken: 450, settled: 150 });
     expect(forecast).toEqual({ timeToFullMs: 2000, drainEtaMs: null });
   });
 
   it('tells when an emptying channel is drained, entries in flight included', () => {
-    const forecast = forecastChannel(stats, { queued: 100, settled: 350 });
+    const forecast = forecastChannel(stats, { taken: 100, settled: 350 });
     expect(forecast).toEqual({ timeToFullMs: null, drainEtaMs: 2000 });
   });
 
-  it.each([[null], [{ queued: 7, settled: 7 }]])('tells neither at the rates %j', (rates) => {
+  it.each([[null], [{ taken: 7, settled: 7 }]])('tells neither at the rates %j', (rates) => {
     expect(forecastChannel(stats, rates)).toEqual({ timeToFullMs: null, drainEtaMs: null });
   });
 
@@ -55,6 +55,6 @@ describe('forecastChannel', () => {
 
   it('goes by bytes where they are met first', () => {
     const heavy = { ...stats, saturation: 0.5 };
-    expect(forecastChannel(heavy, { queued: 250, settled: 0 }).timeToFullMs).toBe(2000);
+    expect(forecastChannel(heavy, { taken: 250, settled: 0 }).timeToFullMs).toBe(2000);
   });
 });

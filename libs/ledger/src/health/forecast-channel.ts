@@ -16,7 +16,7 @@ type Filled = Pick<
 
 /** @internal */
 export function forecastChannel(stats: Filled, rates: ChannelRates | null): ChannelForecast {
-  const growth = rates === null ? 0 : rates.queued - rates.settled;
+  const growth = rates === null ? 0 : rates.taken - rates.settled;
   const room = roomOf(stats);
   const backlog = stats.depth + stats.inFlight;
   return {

@@ -7,15 +7,22 @@ const MAX_SPAN_MS = 60_000;
 
 /** Entries a second over the last span between two probes. @internal */
 export interface ChannelRates {
-  /** Given a place in the channel. */
-  readonly queued: number;
+  /** Queued, recovered from a journal or received from a stream: by the law, all that is to be settled. */
+  readonly taken: number;
   /** Written, published, duplicate, dead-lettered or spilled. */
   readonly settled: number;
 }
 
 type Counted = Pick<
   LedgerStats,
-  'queued' | 'written' | 'published' | 'duplicate' | 'deadLettered' | 'spilled'
+  | 'queued'
+  | 'recovered'
+  | 'received'
+  | 'written'
+  | 'published'
+  | 'duplicate'
+  | 'deadLettered'
+  | 'spilled'
 >;
 
 /**
@@ -25,7 +32,7 @@ type Counted = Pick<
  * @internal
  */
 export class RateMeter {
-  #from: { at: number; queued: number; settled: number } | undefined;
+  #from: { at: number; taken: number; settled: number } | undefined;
   #rates: ChannelRates | null = null;
 
   /**
@@ -36,16 +43,18 @@ export class RateMeter {
     const from = this.#from;
     const span = from === undefined ? Number.POSITIVE_INFINITY : at - from.at;
     if (from !== undefined && span < MIN_SPAN_MS) return this.#rates;
-    const { queued, written, published, duplicate, deadLettered, spilled } = counters;
+    const { queued, recovered, received } = counters;
+    const { written, published, duplicate, deadLettered, spilled } = counters;
+    const taken = queued + recovered + received;
     const settled = written + published + duplicate + deadLettered + spilled;
     this.#rates =
       from === undefined || span > MAX_SPAN_MS
         ? null
         : {
-            queued: ((queued - from.queued) / span) * 1000,
+            taken: ((taken - from.taken) / span) * 1000,
             settled: ((settled - from.settled) / span) * 1000,
           };
-    this.#from = { at, queued, settled };
+    this.#from = { at, taken, settled };
     return this.#rates;
   }
 }
