@@ -48,8 +48,8 @@ export interface FoundIndex {
   /** Its columns in order; an empty text for an expression. */
   readonly columns: readonly string[];
   readonly isValid: boolean;
-  /** The condition of a partial one, as PostgreSQL spells it. */
-  readonly predicate: string | null;
+  /** Which rows it has: those with a value in its first column, or those that another condition chooses. */
+  readonly rows: 'all' | 'withValue' | 'some';
 }
 
 /** A table that inherits from another. @internal */
@@ -141,7 +141,13 @@ SELECT pg_catalog.json_build_object(
           SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
             'name', x.relname,
             'isValid', i.indisvalid,
-            'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
+            -- Not by pg_get_expr, which waits for whoever has the table locked.
+            'rows', CASE
+              WHEN i.indpred IS NULL THEN 'all'
+              WHEN i.indpred::text ~ pg_catalog.format(
+                '^{NULLTEST :arg {VAR :varno 1 :varattno %s [^{}]*} :nulltesttype 1 ', i.indkey[0])
+                THEN 'withValue'
+              ELSE 'some' END,
             'columns', (
               SELECT pg_catalog.json_agg(coalesce(a.attname, '') ORDER BY k.position)
               FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[])

@@ -36,7 +36,13 @@ BEGIN
 END $do$;
 `,
   down: `{dropAdded}
-CREATE INDEX IF NOT EXISTS {userIndex.name} ON {entries} (user_id, created_at);
-CREATE INDEX IF NOT EXISTS {apiKeyIndex.name} ON {entries} (api_key_id, created_at)
-  WHERE api_key_id IS NOT NULL;`,
+DO $do$
+BEGIN
+  -- The table may be gone already.
+  IF pg_catalog.to_regclass({entries.text}) IS NOT NULL THEN
+    CREATE INDEX IF NOT EXISTS {userIndex.name} ON {entries} (user_id, created_at);
+    CREATE INDEX IF NOT EXISTS {apiKeyIndex.name} ON {entries} (api_key_id, created_at)
+      WHERE api_key_id IS NOT NULL;
+  END IF;
+END $do$;`,
 };
