@@ -58,11 +58,12 @@ export const framesLater = (frames: number): string => `new Promise((resolve) =>
   });
 })`;
 
-/** What moves or is made anew within four frames, and which states were shown meanwhile. */
+/** What moves or is made anew within four frames, and which states and advice were shown meanwhile. */
 const WATCH_MOVES = `(async () => {
   const canvases = [...document.querySelectorAll('canvas')];
-  const state = document.querySelector('#state');
-  const states = new Set([state.textContent]);
+  const shown = ['#state', '#advice'].map((id) => document.querySelector(id));
+  const state = () => shown.map((each) => each.textContent).join();
+  const states = new Set([state()]);
   const places = () =>
     [...document.querySelectorAll('.chart, .tile, .card')].map((each) => {
       const { top, left, height } = each.getBoundingClientRect();
@@ -70,8 +71,9 @@ const WATCH_MOVES = `(async () => {
     });
   const before = places();
   let shift = 0;
-  new MutationObserver(() => states.add(state.textContent))
-    .observe(state, { childList: true, characterData: true, subtree: true });
+  const watch = new MutationObserver(() => states.add(state()));
+  for (const each of shown)
+    watch.observe(each, { childList: true, characterData: true, subtree: true });
   new PerformanceObserver((list) => {
     for (const { value } of list.getEntries()) shift += value;
   }).observe({ type: 'layout-shift' });
@@ -87,7 +89,7 @@ interface Moves {
   readonly shift: number;
 }
 
-/** Watches until the ledger's state stays what it is: a banner that comes up must move the rest. */
+/** Watches until state and advice stay what they are: a banner or a finding that comes up must move the rest. */
 export async function movesOfCalmPage(of: Page): Promise<Moves> {
   for (;;) {
     await untilState(of, 'running');
