@@ -94,8 +94,7 @@ export function createLedger(
     timeoutMs: writeTimeoutMs,
   });
   const deadLetters = createDeadLetters(options, { inTable, inFile: files.deadLetters }, onNotice);
-  const target = ledgerTarget.describe;
-  const segments = createRowSpill(definition, spillDir, target);
+  const segments = createRowSpill(definition, spillDir, ledgerTarget.describe);
   const { run } = segments;
   const ledger = assembleLedger({
     table: definition,
