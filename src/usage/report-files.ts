@@ -50,6 +50,8 @@ export class ReportFile {
   ready: Promise<FileHandle> = Promise.reject(new Error('not started'));
   private file: FileHandle | undefined;
   private isDone = false;
+  /** All of it is in the file: nothing of the database is held any more. */
+  private isWhole = false;
 
   constructor(
     private readonly lines: AsyncGenerator<string, void, undefined>,
@@ -62,10 +64,13 @@ export class ReportFile {
   async done(): Promise<void> {
     if (this.isDone) return;
     this.isDone = true;
-    await this.lines.return().catch(() => undefined);
-    await this.ready.catch(() => undefined);
-    await this.file?.close().catch(() => undefined);
+    // A client that has all of it may ask for the next one at once, before the file is closed.
+    if (!this.isWhole) {
+      await this.lines.return().catch(() => undefined);
+      await this.ready.catch(() => undefined);
+    }
     this.release();
+    await this.file?.close().catch(() => undefined);
   }
 
   async write(folder: string): Promise<FileHandle> {
@@ -84,6 +89,7 @@ export class ReportFile {
       if (bytes > MAX_REPORT_BYTES) throw tooLarge();
     }
     if (text !== '') await this.file.write(text);
+    this.isWhole = true;
     return this.file;
   }
 }

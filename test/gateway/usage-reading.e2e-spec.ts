@@ -101,6 +101,10 @@ describe('GET /v1/usage/report.csv', () => {
     expect(inUtc).toEqual(['2025-03-29,14,0,-14,2', '2025-03-30,14,0,-14,2']);
   });
 
+  it('may be asked for again as soon as the one before is there', async () => {
+    for (let report = 0; report < 40; report++) await csv(`${YEAR}&groupBy=day`);
+  });
+
   it.each([
     ['groupBy=day', 'from'],
     [`${YEAR}&groupBy=nothing`, 'groupBy'],
