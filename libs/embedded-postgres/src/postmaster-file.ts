@@ -78,7 +78,7 @@ export async function waitUntilReady(
   return false;
 }
 
-/** Whether a process with this pid exists, whoever owns it. */
+/** Whether a process with this pid exists, under any account. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

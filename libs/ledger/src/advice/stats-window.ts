@@ -45,8 +45,8 @@ export interface WindowFacts {
 const MIN_RATE_SPAN_MS = 1000;
 
 /**
- * The last samples of one run, oldest first: at most `spanMs` from the first to the last. Samples of
- * another run, or out of order, start it anew.
+ * The last samples of one run, oldest first: at most `spanMs` from the first to the last. A sample of
+ * another run, or one out of order, empties the window first.
  *
  * @publicApi
  */

@@ -3,7 +3,7 @@ import { ManualClock } from '../testing/manual-clock.js';
 import { Surroundings, type ReadUtilization } from './surroundings.js';
 
 describe('Surroundings', () => {
-  it('knows the machine at once, and the server when it was told', () => {
+  it('knows the machine at once, and the server after it was looked up', () => {
     const surroundings = new Surroundings(new ManualClock());
     const { cores, maxConnections, eventLoopUtilization } = surroundings.read();
     expect(cores).toBeGreaterThan(0);

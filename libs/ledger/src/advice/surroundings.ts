@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { Clock } from '../clock/clock.js';
 import type { AdviceEnvironment } from './finding.interface.js';
 
-/** The event loop's utilization is told over this to twice this, in milliseconds. */
+/** Utilization of the event loop covers at least this period and at most twice this, in milliseconds. */
 const SPAN_MS = 30_000;
 
 /** Milliseconds in which the event loop had nothing to do and something, and the share of these. */

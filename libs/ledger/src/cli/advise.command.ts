@@ -11,7 +11,7 @@ import { parsePositive } from './parse-number.js';
 const LEAST_SECONDS = 6;
 const DEFAULT_SECONDS = 15;
 
-/** What `advise` is told. @internal */
+/** Options of `advise`. @internal */
 export interface AdviseOptions {
   readonly ledger?: string;
   readonly seconds: number;

@@ -250,7 +250,7 @@ describe('verify', () => {
     expect(said.join('\n')).toContain('not seen: ');
   });
 
-  it('looks for spilled entries where the settings say, unless it is told', async () => {
+  it('looks for spilled entries in the folder of the settings, unless an option names one', async () => {
     await spill(entriesOf(upTo(20)));
     await run('replay', dir);
     await spill(entriesOf([20]));

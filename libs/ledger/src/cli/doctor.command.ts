@@ -45,7 +45,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 };
 const MARKS = { ok: 'ok     ', warning: 'warning', fault: 'FAULT  ' };
 
-/** What `doctor` is told. @internal */
+/** Options of `doctor`. @internal */
 export interface DoctorOptions extends LedgerCommandOptions {
   readonly instances: number;
   /** Undefined: as the settings say. */

@@ -12,7 +12,7 @@ import type { CommandOutput } from './command-output.js';
 import { fileErrorCode } from './set-aside-files.js';
 import { writeAppFiles } from './write-app-files.js';
 
-/** What `init` is told. @internal */
+/** Options of `init`. @internal */
 export interface InitOptions extends InitPlaces {
   /** The application's folder. */
   readonly folder: string;

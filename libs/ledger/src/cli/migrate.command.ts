@@ -19,7 +19,7 @@ import { databaseUrlOf } from './database-url.js';
 import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
 import { loadDefinition } from './load-definition.js';
 
-/** What `migrate` is told. @internal */
+/** Options of `migrate`. @internal */
 export interface MigrateOptions extends LedgerCommandOptions {
   /** Print the statements instead of running them. */
   readonly sql?: boolean;

@@ -14,7 +14,7 @@ import { ReplayReport } from './replay-report.js';
 import { Replayer } from './replayer.js';
 import { findSetAsideFiles } from './set-aside-files.js';
 
-/** What `replay` is told. @internal */
+/** Options of `replay`. @internal */
 export interface ReplayOptions extends LedgerCommandOptions {
   readonly fromTable?: boolean;
   readonly dryRun?: boolean;

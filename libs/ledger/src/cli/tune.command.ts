@@ -24,7 +24,7 @@ const MOST_WORKERS = 16;
 /** They end the measuring, not the process: there is a table to drop. A second one ends all. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** What `tune` is told. @internal */
+/** Options of `tune`. @internal */
 export interface TuneOptions extends LedgerCommandOptions {
   readonly qps: number;
   /** Seconds. */

@@ -17,7 +17,7 @@ import { verifyLines } from './verify-lines.js';
 /** Twice the default of `writeTimeoutMs`: an attempt and its repetition. */
 const DEFAULT_GRACE_S = 60;
 
-/** What `verify` is told. @internal */
+/** Options of `verify`. @internal */
 export interface VerifyOptions extends LedgerCommandOptions {
   readonly from?: Date;
   readonly to?: Date;

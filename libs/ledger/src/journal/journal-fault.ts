@@ -6,7 +6,7 @@ const REST_MS = 5000;
 /** Faults are told at most this often, by the contract. */
 const LINE_MS = 1000;
 
-/** What a fault is told with. @internal */
+/** What a fault needs to report itself. @internal */
 export interface JournalFaultParts {
   readonly clock: Clock;
   readonly logger: LedgerLogger;

@@ -8,7 +8,7 @@ export type Compiler = typeof ts;
 /** A line with the array that would be longer is broken up: Prettier's own width. */
 const LINE_WIDTH = 80;
 
-/** What an AppModule is told to import. @internal */
+/** What an AppModule is to import. @internal */
 export interface ModuleImport {
   /** Local name that must be free, and where it comes from. */
   readonly name: string;

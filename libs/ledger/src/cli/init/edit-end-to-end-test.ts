@@ -1,6 +1,6 @@
 import { importLine, type SourceStyle } from './source-style.js';
 
-/** What a test of the whole application is told to import. @internal */
+/** What a test of the whole application is to import. @internal */
 export interface TestImports {
   /** How the test reaches the file with the ledger's module. */
   readonly config: string;
