@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
@@ -149,6 +150,22 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     await withStream({ servers: 'nats://127.0.0.1:9' }, async (gateway) => {
       const error = await failure(gateway.open(TOPIC));
       expect(isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown).toBe(true);
+    });
+  });
+
+  it('takes a server that answers late for one that has nothing, and asks it again', async () => {
+    await withStream({}, async (writer) => {
+      await writer.open({ ...TOPIC, reads: () => true });
+      await writer.publish(message('one'), 5000);
+      const limits = { messages: 1, bytes: 1_000_000, waitMs: 10_000 };
+      await servers.signal(0, 'SIGSTOP');
+      const taking = writer.take(limits, new AbortController().signal);
+      // Longer than a request waits for its answer, shorter than the look for the reason.
+      await delay(2000);
+      await servers.signal(0, 'SIGCONT');
+      const [taken] = await taking;
+      expect(taken?.payload.toString()).toBe('one');
+      taken!.done();
     });
   });
 

@@ -179,19 +179,21 @@ export class JetStream implements LedgerStream {
   ): Promise<StreamMessage[]> {
     const stream = this.#nameFor(this.#opened());
     const pulled = await pullMessages(nc, { ...request, stream }, signal);
-    if (pulled.messages.length === 0 && !signal.aborted) await this.#checkStatus(pulled);
+    const isEmpty = pulled.messages.length === 0 && !signal.aborted;
+    if (isEmpty) await this.#checkStatus(pulled, request.consumer);
     return pulled.messages;
   }
 
   /**
-   * A consumer or the stream may be gone, or has no leader at this moment. Servers before 2.10 say nothing then, and every
-   * request to one that lives is answered.
+   * A consumer or the stream may be gone, or has no leader at this moment. Servers before 2.10 say nothing then. A busy
+   * server or process only answers late: a consumer that is listed lives, and the next request asks it again.
    */
-  async #checkStatus({ status }: Pulled): Promise<void> {
+  async #checkStatus({ status }: Pulled, consumer: string): Promise<void> {
     // 409 is also said of a request that asked for fewer bytes than the next message has.
     if (status !== undefined && (NOTHING.has(status) || status === 409)) return;
     this.#consumers?.clear();
     await this.#info(DIAGNOSIS_MS);
+    if (status === undefined && (await this.#consumerNames(DIAGNOSIS_MS)).has(consumer)) return;
     const why = status === undefined ? 'no answer' : `status ${status}`;
     throw new SinkTransientError(`the stream is not ready: ${why}`, { outcomeKnown: true });
   }
