@@ -12,6 +12,11 @@ const CACHED_CHARACTERS = 4_000_000;
  */
 const PROGRAM = `
 const { parentPort } = require('node:worker_threads');
+const os = require('node:os');
+try {
+  // As lowerPriority() does it.
+  if (process.platform === 'linux') os.setPriority(Math.min(os.getPriority() + 10, 19));
+} catch {}
 const asText = { disallowedSpecial: new Set() };
 let characters = 0;
 parentPort.on('message', ({ id, path, parts }) => {

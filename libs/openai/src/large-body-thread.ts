@@ -1,15 +1,11 @@
-import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { countLargePrompt, planLargeEcho, readLargeBody } from './large-body-tasks.js';
+import { lowerPriority } from './lower-priority.js';
 import type { TaskAnswer, TaskOrder } from './task-thread.js';
 
 /** What a thread does, one task after the other. */
 
-/** Niceness. The event loop goes first where there are too few processors for both. */
-const NICE = 10;
-
-// Linux gives each thread a priority of its own; elsewhere this would be that of the whole process.
-if (process.platform === 'linux') setPriority(NICE);
+lowerPriority();
 
 parentPort!.on('message', (order: TaskOrder) => {
   void perform(order).then(

@@ -57,9 +57,14 @@ export class Tokenizer {
     private readonly encoding: Encoding,
   ) {}
 
+  /** Loads the tables of all models, so that `load` no longer waits. They take 33 MB of memory. */
+  static async loadAll(): Promise<void> {
+    await Promise.all(['gpt-4', 'gpt-4o'].map((model) => Tokenizer.load(model)));
+  }
+
   /**
-   * The tokenizer of a model; its tables are loaded on first use, which takes about 0.1 s. Models
-   * that are not known, those of other vendors included, are counted with o200k_base.
+   * The tokenizer of a model; its tables are loaded on first use, which holds the event loop for 0.1
+   * to 0.3 s. Models that are not known, those of other vendors included, are counted with o200k_base.
    */
   static async load(model: string): Promise<Tokenizer> {
     const name = CL100K_MODELS.test(model) ? 'cl100k_base' : 'o200k_base';
