@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 import { adoptedName, OWNER_FILE, RELEASED_FILE, REPLAY_ALL_FILE } from './folder-names.js';
+import { UnsyncedFolders, type UnsyncedFolder } from './unsynced-folders.js';
 
 /** What a folder of a run is made of. @internal */
 export interface JournalFolderParts {
@@ -13,10 +14,9 @@ export interface JournalFolderParts {
   readonly run: string;
   /** What `owner.json` says, as JSON: who the folder belongs to. */
   readonly owner: string;
+  /** Folders above those of the run. They are needed by each of these, also where an earlier one could not be made. */
+  readonly above: UnsyncedFolders;
 }
-
-/** Path of a folder with names that are not synced, and its last change of those. @internal */
-export type UnsyncedFolder = readonly [path: string, change: number];
 
 /**
  * The folder of a run, `<journalDir>/<ledger>/<run>`, with `owner.json` in it. A second one of the same
@@ -26,33 +26,34 @@ export type UnsyncedFolder = readonly [path: string, change: number];
  */
 export class JournalFolder {
   readonly path: string;
-  /** Folders whose names, or the names in them, were not synced yet, and how often they changed. */
-  readonly #unsynced = new Map<string, number>();
-  #changes = 0;
+  readonly #unsynced = new UnsyncedFolders();
   readonly #parts: JournalFolderParts;
   readonly #identity: string | undefined;
   #number = 0;
   /** What `owner.json` says. */
   #owner = '';
 
-  private constructor(path: string, parts: JournalFolderParts, unsynced: string[]) {
+  private constructor(path: string, parts: JournalFolderParts) {
     this.path = path;
     this.#parts = parts;
-    for (const each of unsynced) this.#unsynced.set(each, ++this.#changes);
+    this.#unsynced.note(path);
     this.#identity = parts.files.identityOf(path);
     this.describeOwner(parts.owner);
   }
 
   /** Makes the run's folder of a number from 1, or of the next that is free. @throws the file system's error */
   static create(parts: JournalFolderParts, first: number): JournalFolder {
-    const { files, journalDir, ledger, run } = parts;
+    const { files, journalDir, ledger, run, above } = parts;
     const ofLedger = join(journalDir, ledger);
-    const made = files.makeFolder(ofLedger);
+    // Before they are made: of those above it some may be, where the last one is refused.
+    for (const each of missingFolders(files, ofLedger)) above.note(dirname(each));
+    files.makeFolder(ofLedger);
     for (let number = first; ; number++) {
       const path = join(ofLedger, number === 1 ? run : `${run}-${number}`);
       if (!files.makeNewFolder(path)) continue;
+      above.note(ofLedger);
       try {
-        return new JournalFolder(path, parts, foldersUpTo(path, dirname(made ?? path)));
+        return new JournalFolder(path, parts);
       } catch (error) {
         removeQuietly(files, path, run);
         throw error;
@@ -94,7 +95,7 @@ export class JournalFolder {
   /** Path of the next file, which no file of this folder has yet. Its name needs a sync. */
   nextPath(): string {
     this.#number++;
-    this.#unsynced.set(this.path, ++this.#changes);
+    this.#unsynced.note(this.path);
     return join(this.path, `${String(this.#number).padStart(6, '0')}.wal`);
   }
 
@@ -114,12 +115,12 @@ export class JournalFolder {
 
   /** What needs a sync, so that files made until now are found after a loss of power. */
   get unsynced(): readonly UnsyncedFolder[] {
-    return [...this.#unsynced];
+    return [...this.#unsynced, ...this.#parts.above];
   }
 
   /** It was synced, and needs it no more unless it changed meanwhile. */
-  noteSynced([path, change]: UnsyncedFolder): void {
-    if (this.#unsynced.get(path) === change) this.#unsynced.delete(path);
+  noteSynced(folder: UnsyncedFolder): void {
+    (folder[0] === this.path ? this.#unsynced : this.#parts.above).noteSynced(folder);
   }
 
   /** Leaves the folder with its files to any process: the last act in it. @throws the file system's error */
@@ -177,12 +178,12 @@ function removeQuietly(files: JournalFiles, path: string, run: string): void {
   }
 }
 
-/** A folder, and those above it up to the last one. @internal */
-export function foldersUpTo(path: string, last: string): string[] {
-  const folders = [path];
-  for (let folder = path; folder !== last && folder !== dirname(folder);) {
-    folder = dirname(folder);
-    folders.push(folder);
+/** The folders that `makeFolder` would make, the last one first. @throws the file system's error */
+function missingFolders(files: JournalFiles, path: string): string[] {
+  const missing: string[] = [];
+  for (let each = path; files.identityOf(each) === undefined && each !== dirname(each);) {
+    missing.push(each);
+    each = dirname(each);
   }
-  return folders;
+  return missing;
 }

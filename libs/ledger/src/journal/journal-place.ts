@@ -7,6 +7,7 @@ import type { SettledFrame } from '../segments/settled-frame.js';
 import type { EarlierFiles } from './earlier-files.js';
 import { isGoneCode, JournalFolder } from './journal-folder.js';
 import { JournalSegments } from './journal-segments.js';
+import { UnsyncedFolders } from './unsynced-folders.js';
 
 /**
  * A journal shows that it lives this often, and looks whether its folder is still its own. Another
@@ -57,6 +58,8 @@ export class JournalPlace {
   #ownedAt = 0;
   /** Folders made up to now: no two have one name, though another process renamed the first. */
   #folders = 0;
+  /** Folders above those of this run. */
+  readonly #above = new UnsyncedFolders();
   #owner = '';
   /** What the last settled frame said. */
   #framed = 0;
@@ -92,7 +95,8 @@ export class JournalPlace {
   /** Makes a folder of this run; no two have one name. @throws the file system's error */
   makeFolder(owner = this.#parts.owner()): JournalFolder {
     const { files, journalDir, ledger, run } = this.#parts;
-    return JournalFolder.create({ files, journalDir, ledger, run, owner }, ++this.#folders);
+    const parts = { files, journalDir, ledger, run, owner, above: this.#above };
+    return JournalFolder.create(parts, ++this.#folders);
   }
 
   #tell(isOpen: boolean): void {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { JournalUnderTest } from './fixtures/journal-under-test.fixture.js';
+import { FOLDER, JournalUnderTest } from './fixtures/journal-under-test.fixture.js';
 import { fileError, MemoryFiles } from './fixtures/memory-files.fixture.js';
 import { readJournal } from './fixtures/read-journal.fixture.js';
 
@@ -182,6 +182,35 @@ describe("journalSync 'power'", () => {
       test.journal.close();
       expect((await survivors(test)).size).toBe(5);
     });
+  });
+
+  it('syncs the folders above that were made for one that could not be', async () => {
+    const test = powerTest();
+    let failures = 1;
+    test.files.refuse = (operation) =>
+      operation === 'write' && failures-- > 0 ? fileError('EIO') : undefined;
+    test.append(1);
+    await test.clock.turn();
+    expect(test.files.paths()).toEqual([]);
+    await test.clock.advance(5000);
+    expect(test.journal).toMatchObject({ state: 'writing', durableUntil: 1 });
+    expect([...(await survivors(test)).keys()]).toEqual([0]);
+  });
+
+  it('syncs them for the next folder where the first one is lost before they are', async () => {
+    const test = powerTest();
+    let go = (): void => undefined;
+    test.files.hold = new Promise((resolve) => (go = resolve));
+    test.append(1);
+    await test.clock.turn();
+    test.files.hold = undefined;
+    test.files.rename(FOLDER, `${FOLDER}.adopted-00000001`);
+    await test.clock.advance(1000);
+    go();
+    test.append(1);
+    await test.clock.advance(1000);
+    expect(test.journal.durableUntil).toBe(2);
+    expect([...(await survivors(test)).keys()]).toEqual([0, 1]);
   });
 
   it(

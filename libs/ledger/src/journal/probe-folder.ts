@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, rm } from 'node:fs/promises';
+import { lstat, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createFile } from '../files/create-file.js';
 import { makeFolders } from '../files/make-folders.js';
 import { prepareFolder } from '../files/private-folder.js';
 import { diskFiles } from './disk-files.js';
-import { foldersUpTo } from './journal-folder.js';
 
 const RANDOM_BYTES = 8;
 const ROOT = 0;
@@ -72,9 +71,23 @@ export async function probeJournalFolder(folder: FolderToProbe): Promise<ProbedJ
 }
 
 async function tryFolder(probed: FolderToProbe): Promise<string | undefined> {
-  const { journalDir, ledger, syncs } = probed;
-  const dir = join(journalDir, ledger);
-  const made = await makeFolders(journalDir);
+  const dir = join(probed.journalDir, probed.ledger);
+  // A journal syncs only folders that it makes itself: a loss of power would take these with it.
+  const unsynced = probed.syncs ? await foldersToSync(dir) : [];
+  let risk: string | undefined;
+  try {
+    risk = await tryFile(probed.journalDir, dir);
+  } catch (error) {
+    // What this try has made, no later one makes.
+    for (const folder of unsynced) await diskFiles.syncFolder(folder).catch(() => undefined);
+    throw error;
+  }
+  for (const folder of unsynced) await diskFiles.syncFolder(folder);
+  return risk;
+}
+
+async function tryFile(journalDir: string, dir: string): Promise<string | undefined> {
+  await makeFolders(journalDir);
   // Before anything is made in it: another user's link may lead anywhere.
   const above = await prepareFolder(journalDir);
   const own = await prepareFolder(dir);
@@ -89,8 +102,6 @@ async function tryFolder(probed: FolderToProbe): Promise<string | undefined> {
     await file.close();
     await rm(path, { force: true });
   }
-  // A journal syncs only folders that it makes itself: a loss of power would take these with it.
-  if (syncs) await syncAll(foldersUpTo(dir, dirname(made ?? dir)));
   return own ?? above;
 }
 
@@ -105,6 +116,19 @@ async function checkOwner(dir: string): Promise<void> {
   );
 }
 
-async function syncAll(folders: readonly string[]): Promise<void> {
-  for (const folder of folders) await diskFiles.syncFolder(folder);
+/** A folder, the one above it, and those above that get a new name when it is made. */
+async function foldersToSync(dir: string): Promise<string[]> {
+  const folders = [dir, dirname(dir)];
+  for (let folder = dirname(dir); folder !== dirname(folder) && !(await isThere(folder));) {
+    folder = dirname(folder);
+    folders.push(folder);
+  }
+  return folders;
+}
+
+function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
