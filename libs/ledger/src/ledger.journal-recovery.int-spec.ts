@@ -86,7 +86,12 @@ async function stored(): Promise<number> {
 }
 
 function command(...args: string[]): Promise<number> {
-  const { url, table } = database;
+  return commandOf(database.table, ...args);
+}
+
+/** With a definition that is not the table's first one. */
+function commandOf(table: LedgerTable, ...args: string[]): Promise<number> {
+  const { url } = database;
   const all = [...args, '--database-url', url, ...definitionOptions(table)];
   return runProgram(all, outputTo(say));
 }
@@ -153,6 +158,27 @@ describe('rows of an older definition', () => {
     await hasReplayed();
     expect(ledger.counters).toMatchObject({ written: 10, duplicate: 10, deadLettered: 0 });
     assertConservation(ledger.stats());
+    const found = await database.sql<{ region: string; n: number }>(
+      'SELECT region, count(*)::int AS n FROM $T GROUP BY 1',
+    );
+    expect(found).toEqual([{ region: 'eu', n: 20 }]);
+  });
+
+  it('get that default from `journal replay` too', async () => {
+    const old = database.table;
+    const rows = rowsOfRun(old, RUN, 20, (index) => ({ userId: index + 1, model: 'm' }));
+    await folder({ files: [[rows.slice(0, 10)]] });
+    startLedger();
+    await hasReplayed();
+    await made[0]!.ledger.recovery?.close();
+    await alter(`ADD COLUMN region text DEFAULT 'eu'`);
+    await folder({ table: old, files: [[rows]] });
+    const wider = { ...old, columns: { model: 'text', region: 'text' } } as const;
+    const replay = ['journal', 'replay', '--journal-dir', journalDir];
+    expect(await commandOf(wider, ...replay, '--dry-run')).toBe(0);
+    expect(said.at(-1)).toBe('dry run: 10 would be written, 10 already there, 0 would be refused');
+    expect(await commandOf(wider, ...replay)).toBe(0);
+    expect(said.at(-1)).toBe('replayed: 10 written, 10 already there, 0 refused');
     const found = await database.sql<{ region: string; n: number }>(
       'SELECT region, count(*)::int AS n FROM $T GROUP BY 1',
     );

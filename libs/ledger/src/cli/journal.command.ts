@@ -5,6 +5,7 @@ import { formatRun, newRun } from '../codec/uuid.js';
 import { adoptedName } from '../journal/folder-names.js';
 import { openSegment } from '../segments/read-segment.js';
 import type { SegmentTarget } from '../segments/segment-description.js';
+import { readGivenFields } from '../sink/read-given-fields.js';
 import { readIdentity } from '../sink/read-identity.js';
 import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
@@ -186,6 +187,7 @@ async function replayJournal(options: JournalOptions, output: CommandOutput): Pr
       ...(await readIdentity(database.connections, definition)),
     };
     const report = new ReplayReport();
+    const given = await readGivenFields(database.connections, definition);
     const replayer = new Replayer(database, isDryRun);
     for (const view of views) {
       const why = options.force === true ? undefined : refusal(view, own);
@@ -194,7 +196,7 @@ async function replayJournal(options: JournalOptions, output: CommandOutput): Pr
         continue;
       }
       const paths = await pathsToReplay(view, isDryRun);
-      await replayFiles(paths, { definition, report, output, isDryRun, replayer });
+      await replayFiles(paths, { definition, given, report, output, isDryRun, replayer });
     }
     if (options.json === true) output.line(JSON.stringify(report, null, 2));
     else for (const line of report.lines(isDryRun)) output.line(line);

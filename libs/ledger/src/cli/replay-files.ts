@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { formatUuid } from '../codec/uuid.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isBeingWritten, isSegment } from '../files/file-names.js';
+import type { GivenFields } from '../journal/fit-row.js';
 import type { SetAsideLine } from '../files/set-aside-line.js';
 import type { CommandOutput } from './command-output.js';
 import { escapeInLine } from './escape-controls.js';
@@ -23,6 +24,8 @@ const NAMED_LINES = 10;
 export interface ReplayFilesParts {
   /** Of the ledger whose table is written to. */
   readonly definition: LedgerTable;
+  /** For columns that a segment does not have. */
+  readonly given: GivenFields;
   readonly replayer: Replayer;
   readonly report: ReplayReport;
   readonly output: CommandOutput;
@@ -128,9 +131,9 @@ async function replayRows(
   parts: ReplayFilesParts,
   batches: Batches,
 ): Promise<boolean> {
-  const { report, output, definition } = parts;
+  const { report, output, definition, given } = parts;
   const problems = new Problems(path, output);
-  for await (const read of readSegmentFile(path, definition)) {
+  for await (const read of readSegmentFile(path, definition, given)) {
     if (read.kind === 'refused') {
       tellFailed(`${escapeInLine(path)} ${read.why}`, parts);
       return false;

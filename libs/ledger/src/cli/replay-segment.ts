@@ -1,6 +1,8 @@
 import { lstat } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { rowColumnsOf } from '../entry/columns.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
+import { fitRows, type GivenFields } from '../journal/fit-row.js';
 import { openSegment, type OpenSegment, type SegmentPart } from '../segments/read-segment.js';
 import { rowsOf } from '../segments/row-frame.js';
 import { isSegmentBeingWritten } from '../segments/segment-author.js';
@@ -33,12 +35,15 @@ export type ReadSegment =
  * Reads the entries of a segment for a ledger. Whatever its bytes are, nothing is thrown for their
  * sake.
  *
+ * @param given for columns that the segment does not have: entries are as a ledger that replays it would
+ *   write them; default: as they were recorded
  * @throws the file system's error
  * @internal
  */
 export async function* readSegmentFile(
   path: string,
   definition: LedgerTable,
+  given?: GivenFields,
 ): AsyncGenerator<ReadSegment, void> {
   const segment = await openSegment(path);
   try {
@@ -48,7 +53,7 @@ export async function* readSegmentFile(
     } else if (!isOf(description, definition)) {
       yield { kind: 'refused', why: describeOther(description, definition) };
     } else {
-      yield* entriesOf(path, segment, description);
+      yield* entriesOf(path, segment, readingOf(description, definition, given));
     }
   } finally {
     await segment.close();
@@ -69,12 +74,41 @@ function describeOther(
   );
 }
 
+interface RowReading {
+  /** Of a row. */
+  readonly columns: number;
+  /** @returns undefined for a row that no ledger wrote */
+  readonly readEntry: (row: Buffer) => SegmentEntry | undefined;
+}
+
+/**
+ * A row that fits no row of the definition is read by the segment's own columns: what becomes of it is the
+ * replay's to say.
+ */
+function readingOf(
+  { columns }: SegmentDescription,
+  definition: LedgerTable,
+  given?: GivenFields,
+): RowReading {
+  const rows = new SegmentRows(columns);
+  const fit = given && fitRows(columns, definition, given);
+  const fittedRows = new SegmentRows(rowColumnsOf(definition));
+  const readEntry = (row: Buffer): SegmentEntry | undefined => {
+    const uuid = rows.uuid(row);
+    const recorded = rows.entry(row);
+    if (uuid === undefined || recorded === undefined) return undefined;
+    const fitted = fit?.(row);
+    const entry = fitted === undefined ? recorded : fittedRows.entry(fitted);
+    return entry && { uuid, entry, bytes: row.length };
+  };
+  return { columns: columns.length, readEntry };
+}
+
 async function* entriesOf(
   path: string,
   segment: OpenSegment,
-  { columns }: SegmentDescription,
+  { columns, readEntry }: RowReading,
 ): AsyncGenerator<ReadSegment, void> {
-  const rows = new SegmentRows(columns);
   for await (const part of segment.parts()) {
     // Written again, a settled row is skipped by its uuid.
     if (part.kind === 'settled') continue;
@@ -83,11 +117,10 @@ async function* entriesOf(
       continue;
     }
     let position = part.position;
-    for (const row of rowsOf(part.bytes, columns.length)) {
-      const uuid = rows.uuid(row);
-      const entry = rows.entry(row);
-      if (uuid !== undefined && entry !== undefined) {
-        yield { kind: 'entry', entry: { uuid, entry, bytes: row.length } };
+    for (const row of rowsOf(part.bytes, columns)) {
+      const entry = readEntry(row);
+      if (entry !== undefined) {
+        yield { kind: 'entry', entry };
       } else {
         const why = `the row at position ${position} is none of its columns, skipped`;
         yield { kind: 'unreadable', why };

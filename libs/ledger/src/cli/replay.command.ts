@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isSegment } from '../files/file-names.js';
+import { readGivenFields } from '../sink/read-given-fields.js';
 import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
@@ -79,7 +80,10 @@ export async function replay(
     const report = new ReplayReport();
     const parts = { report, output, isDryRun, replayer };
     if (path === undefined) await replayDeadLetters({ ...parts, database });
-    else await replayFilesAt(path, { ...parts, definition });
+    else {
+      const given = await readGivenFields(database.connections, definition);
+      await replayFilesAt(path, { ...parts, definition, given });
+    }
     if (options.json) output.line(JSON.stringify(report, null, 2));
     else for (const line of report.lines(isDryRun)) output.line(line);
     return report.isIncomplete ? 1 : 0;

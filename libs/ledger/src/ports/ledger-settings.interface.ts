@@ -118,7 +118,7 @@ export interface LedgerSettings {
   journalDir?: string;
   /** When the journal writes; default `turn`. */
   journalSync?: JournalSync;
-  /** Bytes of journal files at most, 64 MiB to 1 TiB; default 4 GiB. */
+  /** Bytes of this ledger's journal files at most, in each process; 64 MiB to 1 TiB, default 4 GiB. */
   journalMaxBytes?: number;
   /** Ms that journal files are kept once settled, 0 to 604,800,000; default 0. */
   journalKeepMs?: number;
