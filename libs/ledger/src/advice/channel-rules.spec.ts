@@ -191,4 +191,21 @@ describe('rules of the channel', () => {
     const settings = findings.flatMap(({ change }) => change?.setting ?? []);
     expect(new Set(settings).size, 'one value for each setting').toBe(settings.length);
   });
+
+  it('tell of a channel that fills while rows of earlier runs are written too', () => {
+    // 9,000/s come in, of which 6,000/s are written, beside 4,000/s that a killed run left.
+    const load: Load = { ...SHORT, offered: 9_000, dropped: 0, now: { depth: 20_000 } };
+    const samples = samplesOf(load).map(({ at, stats }) => {
+      return { at, stats: { ...stats, recovered: (4_000 * at) / 1000 } };
+    });
+    const found = adviseLedger(samples, SERVER).find(({ rule }) => rule === 'rate-below-demand');
+    expect(found?.evidence).toContainEqual({
+      name: 'of earlier runs',
+      value: 4_000,
+      unit: 'entries/s',
+    });
+    // Without them the same rate is enough.
+    const rules = adviseLedger(samplesOf(load), SERVER).map(({ rule }) => rule);
+    expect(rules).not.toContain('rate-below-demand');
+  });
 });

@@ -45,14 +45,14 @@ export function callersWaiting(situation: Situation): Finding | undefined {
  */
 export function rateBelowDemand(situation: Situation): Finding | undefined {
   const { window, settings, demandPerSecond, environment } = situation;
-  const { dropped, waiting, busyShare, settledPerSecond, flushes, last } = window;
+  const { dropped, waiting, busyShare, flushes, last } = window;
   if (dropped > 0 || waiting > 0 || situation.isOutage || flushes < MIN_BATCHES) return undefined;
   const rate = capacityOf(situation);
   const backlog = last.depth - settings.batchSize * settings.numWorkers;
   const isGrowing =
     backlog > 0 &&
     busyShare >= SHORT_OF_TIME &&
-    settledPerSecond < window.demandPerSecond * KEEPS_UP_SHARE;
+    window.settledPerSecond - window.recoveredPerSecond < window.demandPerSecond * KEEPS_UP_SHARE;
   const isBelowTarget = environment.targetRate !== undefined && rate < environment.targetRate;
   if (!isGrowing && !(isBelowTarget && busyShare >= HALF_BUSY)) return undefined;
   const remedy = isGrowing ? relieveChannel(situation) : writeFaster(situation);
@@ -99,9 +99,12 @@ function capacityOf({ workerPerSecond, settings }: Situation): number {
 }
 
 function ratesOf({ window, demandPerSecond }: Situation): Evidence[] {
+  const recovered = Math.round(window.recoveredPerSecond);
+  const ofEarlierRuns = { name: 'of earlier runs', value: recovered, unit: 'entries/s' };
   return [
     { name: 'offered', value: Math.round(demandPerSecond), unit: 'entries/s' },
     { name: 'settled', value: Math.round(window.settledPerSecond), unit: 'entries/s' },
+    ...(recovered === 0 ? [] : [ofEarlierRuns]),
     { name: 'workers busy', value: Math.round(window.busyShare * 100), unit: '%' },
     { name: 'saturation', value: Math.round(window.saturation * 100), unit: '%' },
   ];

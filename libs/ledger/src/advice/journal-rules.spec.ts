@@ -3,6 +3,7 @@ import type { JournalStats } from '../ports/ledger-stats.interface.js';
 import { adviseLedger } from './advise-ledger.js';
 import type { Finding } from './finding.interface.js';
 import { IDLE_JOURNAL, QUIET, samplesOf } from './fixtures/load.fixture.js';
+import type { StatsSample } from './stats-window.js';
 
 const MEBIBYTE = 1_048_576;
 
@@ -76,11 +77,35 @@ describe('advice about the journal', () => {
       {
         rule: 'journal-slow',
         severity: 'notice',
+        summary: expect.stringContaining('beside it for a minute') as string,
         evidence: [
+          { name: 'writes above 20 ms', value: 0 },
           { name: 'last write', value: 31.46 },
           { name: 'not on file', value: 12 },
         ],
       },
     ]);
+  });
+
+  it.each([
+    ['entry', 'record() waits for each', "journalSync 'turn'"],
+    ['turn', 'go beside it for a minute', 'a disk of its own'],
+  ])('names one that did so in the window, with journalSync %s', (sync, summary, remedy) => {
+    const [first, ...others] = samplesOf(QUIET);
+    const at = ({ at, stats }: StatsSample, slowWrites: number): StatsSample => {
+      const settings = { ...stats.settings, journalSync: { value: sync, source: 'code' as const } };
+      return { at, stats: { ...stats, settings, journal: { ...IDLE_JOURNAL, slowWrites } } };
+    };
+    const slow = [at(first!, 4), ...others.map((sample) => at(sample, 7))];
+    expect(adviseLedger(slow)).toMatchObject([
+      {
+        rule: 'journal-slow',
+        summary: expect.stringContaining(summary) as string,
+        remedy: expect.stringContaining(remedy) as string,
+        evidence: [{ name: 'writes above 20 ms', value: 3 }, {}, {}],
+      },
+    ]);
+    // Those of the time before the window are over.
+    expect(adviseLedger(slow.slice(1))).toEqual([]);
   });
 });

@@ -59,17 +59,29 @@ export function journalDamaged({ window }: Situation): Finding | undefined {
   };
 }
 
-/** Writes held up the event loop, and go to the thread pool for a minute. @internal */
+/**
+ * Writes held up the event loop. They go to the thread pool for a minute, but for `journalSync: 'entry'`, where
+ * `record()` waits for each.
+ *
+ * @internal
+ */
 export function journalSlow({ window }: Situation): Finding | undefined {
-  const { journal } = window.last;
-  if (journal?.state !== 'asynchronous') return undefined;
+  const { last, slowWrites } = window;
+  const { journal } = last;
+  if (journal === null || (journal.state !== 'asynchronous' && slowWrites === 0)) return undefined;
+  const waits = last.settings['journalSync']?.value === 'entry';
   return {
     rule: 'journal-slow',
     constraint: 'disk',
     severity: 'notice',
-    summary: 'the disk of the journal is slow: writes held up the event loop, and go beside it now',
-    remedy: 'give journalDir a disk of its own: what is recorded is on file a moment later',
+    summary:
+      'the disk of the journal is slow: writes held up the event loop, and ' +
+      (waits ? 'record() waits for each' : 'go beside it for a minute'),
+    remedy: waits
+      ? "give journalDir a disk of its own, or set journalSync 'turn', which writes beside the event loop then"
+      : 'give journalDir a disk of its own: what is recorded is on file a moment later',
     evidence: [
+      { name: 'writes above 20 ms', value: slowWrites, unit: '' },
       { name: 'last write', value: Math.round(journal.lastWriteMs * 100) / 100, unit: 'ms' },
       { name: 'not on file', value: journal.unsyncedRows, unit: 'entries' },
     ],

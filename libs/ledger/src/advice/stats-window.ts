@@ -19,6 +19,8 @@ export interface WindowFacts {
   readonly peakPerSecond: number;
   /** Entries a second that were given their final fate. */
   readonly settledPerSecond: number;
+  /** Those of them that earlier runs left in their journals, which nobody offered in the window. */
+  readonly recoveredPerSecond: number;
   readonly dropped: number;
   /** Callers that waited for room, at most. */
   readonly waiting: number;
@@ -37,6 +39,8 @@ export interface WindowFacts {
   readonly retries: Readonly<Record<RetryClass, number>>;
   /** 0 to 1, at most. */
   readonly saturation: number;
+  /** Writes of the journal that held up the event loop for more than 20 ms. */
+  readonly slowWrites: number;
   /** By which the journal's files grew, mean over the window; negative if they shrank, 0 without a journal. */
   readonly journalBytesPerSecond: number;
 }
@@ -98,6 +102,7 @@ export function summarizeWindow(samples: readonly StatsSample[]): WindowFacts | 
     demandPerSecond: perSecond(demand, spanMs),
     peakPerSecond: peakOf(samples),
     settledPerSecond: perSecond(settledOf(last) - settledOf(first), spanMs),
+    recoveredPerSecond: perSecond(last.recovered - first.recovered, spanMs),
     dropped: last.dropped - first.dropped,
     waiting: highest(samples, ({ waiting }) => waiting),
     batches,
@@ -109,6 +114,7 @@ export function summarizeWindow(samples: readonly StatsSample[]): WindowFacts | 
     busyWorkers: highest(samples, ({ workers }) => workers.busy),
     retries: retriesBetween(first, last),
     saturation: highest(samples, ({ saturation }) => saturation),
+    slowWrites: (last.journal?.slowWrites ?? 0) - (first.journal?.slowWrites ?? 0),
     journalBytesPerSecond: perSecond(journalBytesOf(last) - journalBytesOf(first), spanMs),
   };
 }
