@@ -110,4 +110,20 @@ describe('DatabaseProbe', () => {
     pings[1]?.answer();
     expect(await next).toEqual({ database: 'up' });
   });
+
+  it('gives the last answer at once, and asks anew for whoever comes next', async () => {
+    const { pings, ping } = database();
+    const clock = standingClock();
+    const probe = new DatabaseProbe(ping, clock);
+    const first = probe.lastAnswer();
+    pings[0]?.answer();
+    expect(await first).toEqual({ database: 'up' });
+    clock.advance(PING_REUSE_MS);
+    expect(await probe.lastAnswer()).toEqual({ database: 'up' });
+    expect(pings).toHaveLength(2);
+    pings[1]?.fail(new Error('gone'));
+    await new Promise(setImmediate);
+    expect(await probe.lastAnswer()).toEqual({ database: 'away' });
+    expect(pings).toHaveLength(2);
+  });
 });

@@ -44,6 +44,13 @@ export class DatabaseProbe {
     return this.#asking;
   }
 
+  /** The last answer, however old, while the next one is on its way; waits only for the first. Never rejects. */
+  lastAnswer(): Promise<DatabaseAnswer> {
+    const last = this.#last;
+    const next = this.ask();
+    return last === undefined ? next : Promise.resolve(last.answer);
+  }
+
   async #answer(): Promise<DatabaseAnswer> {
     // A ping that outlived its deadline is an answer; another one would only queue up behind it.
     const answer: DatabaseAnswer = this.#isPinging ? { database: 'away' } : await this.#pingOnce();

@@ -214,8 +214,18 @@ describe('isLive', () => {
     (trouble) => expectStatus(trouble, isLive, 'up'),
   );
 
-  it('is down if the workers make no progress though the database answers', () =>
-    expectStatus('stuck', isLive, 'down'));
+  it('is down if the workers make no progress though the database answers, and waits only then', async () => {
+    const patient = new Patient();
+    const indicator = indicatorOf(patient);
+    await indicator.isLive('ledger');
+    let answer = (): void => undefined;
+    patient.ping = () => new Promise((resolve) => (answer = resolve));
+    expect((await indicator.isLive('ledger')).ledger.status).toBe('up');
+    patient.stuck = true;
+    const asked = indicator.isLive('ledger');
+    answer();
+    expect((await asked).ledger.status).toBe('down');
+  });
 });
 
 describe('isStarted', () => {

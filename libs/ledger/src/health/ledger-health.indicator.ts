@@ -108,9 +108,12 @@ export class LedgerHealthIndicator {
     return this.#answer(key, (facts) => assessReadiness(facts, policy));
   }
 
-  /** Would a restart help? Down only if workers make no progress though the database answers. */
+  /**
+   * Would a restart help? Down only if workers make no progress though the database answers. Waits for
+   * the database only then, so that a slow one fails no probe: else `database` is its last answer.
+   */
   isLive<const Key extends string>(key: Key): Promise<LedgerHealthResult<Key>> {
-    return this.#answer(key, assessLiveness);
+    return this.#answer(key, assessLiveness, !this.#vitals.isStuck());
   }
 
   /** Down until the table was once reached and checked. */
@@ -121,8 +124,9 @@ export class LedgerHealthIndicator {
   async #answer<const Key extends string>(
     key: Key,
     assess: (facts: HealthFacts) => Verdict,
+    takesLastAnswer = false,
   ): Promise<LedgerHealthResult<Key>> {
-    const facts = await this.#facts();
+    const facts = await this.#facts(takesLastAnswer);
     const { status, reason } = assess(facts);
     const { stats } = facts;
     const details: LedgerHealthDetails = {
@@ -150,8 +154,8 @@ export class LedgerHealthIndicator {
   }
 
   /** Looks at everything whatever is asked, so that the level is the same for all endpoints. */
-  async #facts(): Promise<HealthFacts> {
-    const answer = await this.#probe.ask();
+  async #facts(takesLastAnswer: boolean): Promise<HealthFacts> {
+    const answer = await (takesLastAnswer ? this.#probe.lastAnswer() : this.#probe.ask());
     const vitals = this.#vitals;
     const stats = vitals.stats();
     return {
