@@ -60,6 +60,7 @@ describe('An upstream that refuses to tell the usage of a stream', () => {
   it.each([
     [400, { error: { message: 'Unknown parameter.', param: 'stream_options' } }],
     [422, { detail: [{ loc: ['body', 'stream_options'], type: 'extra_forbidden' }] }],
+    [422, { message: "unknown field: parameter 'stream_options' is not a valid field." }],
   ])('with %i is asked again without, and the stream is counted', async (status, refusal) => {
     upstream.answer = ({ body, response }) => {
       if (body.stream_options) return answerJson(response, status, refusal);

@@ -25,8 +25,10 @@ const NO_TEXT = new Set(['response.audio.delta', 'response.output_audio.delta'])
  * Every text in a part of an answer, once: a whole answer or a chunk of one, of chat completions,
  * the older completions, the Responses API or Anthropic's messages. What is encrypted or encoded
  * (`data`, `encrypted_content`, `b64_json`) is none.
+ *
+ * @param hasText whether earlier parts said something: a `message` beside a `delta` may repeat it
  */
-export function textsOf(part: Fields): AnswerText[] {
+export function textsOf(part: Fields, hasText = false): AnswerText[] {
   const texts: AnswerText[] = [];
   const add = (place: string, text: string): void => {
     if (text !== '') texts.push({ place, text });
@@ -35,7 +37,7 @@ export function textsOf(part: Fields): AnswerText[] {
     const choice = fieldsOf(each);
     const index = String(firstNumber(choice.index));
     add(`${index}/text`, textIn(choice.text));
-    addSaid(index, saidIn(choice), add);
+    addSaid(index, saidIn(choice, hasText), add);
   }
   addEvent(part, add);
   return texts;
@@ -57,10 +59,15 @@ export function outputTextsOf(answer: Fields): AnswerText[] {
   });
 }
 
-/** A chunk's `delta`, or a whole answer's `message`; SGLang has sent both, one of them empty. */
-function saidIn({ delta, message }: Fields): Fields {
+/**
+ * A chunk's `delta`, or a whole answer's `message`. SGLang has sent both, one of them empty. Perplexity
+ * sends both in each chunk: a `message` whose `delta` is empty may repeat what was said before.
+ */
+function saidIn({ delta, message }: Fields, hasText: boolean): Fields {
   const said = fieldsOf(delta);
-  return Object.keys(said).length > 0 && !isSilent(said) ? said : fieldsOf(message ?? delta);
+  const isDelta = delta !== undefined && delta !== null;
+  if (!isSilent(said) || (isDelta && hasText)) return said;
+  return fieldsOf(message ?? delta);
 }
 
 function isSilent(said: Fields): boolean {

@@ -47,6 +47,23 @@ describe('CallMeter', () => {
     expect(await meter.settle()).toMatchObject({ promptTokens: 0, error: 'uncounted' });
   });
 
+  it('counts once what a message repeats of earlier deltas', async () => {
+    const meter = answered();
+    const chunk = (delta: object, content: string): void =>
+      meter.saw({ choices: [{ index: 0, delta, message: { content } }] });
+    chunk({ content: 'Hello' }, 'Hello');
+    chunk({ content: ' there' }, 'Hello there');
+    chunk({}, 'Hello there');
+    expect(await meter.settle()).toMatchObject({ completionTokens: 2, isCounted: true });
+  });
+
+  it('knows the error of a stream that Groq stopped early', async () => {
+    const meter = answered();
+    meter.saw({ choices: [{ index: 0, delta: { content: 'Hello' } }] });
+    meter.saw({ choices: [{ index: 0, delta: {} }], x_groq: { error: 'over capacity' } });
+    expect(await meter.settle()).toMatchObject({ completionTokens: 1, error: 'error' });
+  });
+
   it('keeps no half of a character in what it says of an answer', async () => {
     const meter = answered();
     meter.saw({ model: `m\0${'x'.repeat(300)}\ud83d`, error: { code: `${'c'.repeat(63)}👩` } });

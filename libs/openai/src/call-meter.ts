@@ -155,7 +155,7 @@ export class CallMeter {
       this.tally.add(part, false);
       if (this.tally.told?.completionTokens) return [];
     }
-    const texts = textsOf(part);
+    const texts = textsOf(part, this.hasText);
     // A stream of the Responses API repeats at its end what it said.
     if (!this.hasText) texts.push(...outputTextsOf(part), ...outputTextsOf(response));
     if (!isWhole) this.tally.add(part, texts.length > 0);
@@ -272,7 +272,9 @@ function errorIn(part: Fields): string | undefined {
     .map((choice) => fieldsOf(choice).error)
     .find(Boolean);
   const isError = part.object === 'error' || part.type === 'error';
-  const error = part.error || inChoice || (isError ? { code: part.code } : undefined);
+  // Groq's streams tell there, as a text, why they stopped early.
+  const beside = fieldsOf(part.x_groq).error;
+  const error = part.error || inChoice || beside || (isError ? { code: part.code } : undefined);
   if (!error) return undefined;
   const { code, type } = fieldsOf(error);
   const named = [code, type].map((name) => (typeof name === 'number' ? String(name) : name));

@@ -17,6 +17,9 @@ export interface TokenUsage {
   readonly audioPromptTokens?: number | undefined;
   /** Of the completion, spoken. */
   readonly audioCompletionTokens?: number | undefined;
+  /** Read in cited pages, and searches made: beside prompt and completion, and charged apart. */
+  readonly citationTokens?: number | undefined;
+  readonly searchQueries?: number | undefined;
 }
 
 /** The largest figure that an entry can hold. */
@@ -61,6 +64,8 @@ export function normaliseUsage(told: unknown): TokenUsage | undefined {
     reasoningTokens,
     audioPromptTokens: detail(usage, PROMPT_DETAILS, 'audio_tokens'),
     audioCompletionTokens: detail(usage, COMPLETION_DETAILS, 'audio_tokens'),
+    citationTokens: figure(usage.citation_tokens) || undefined,
+    searchQueries: figure(usage.num_search_queries) || undefined,
   };
 }
 
@@ -78,6 +83,8 @@ export function mergeUsage(earlier: TokenUsage, later: TokenUsage): TokenUsage {
     reasoningTokens: later.reasoningTokens || earlier.reasoningTokens,
     audioPromptTokens: later.audioPromptTokens || earlier.audioPromptTokens,
     audioCompletionTokens: later.audioCompletionTokens || earlier.audioCompletionTokens,
+    citationTokens: later.citationTokens || earlier.citationTokens,
+    searchQueries: later.searchQueries || earlier.searchQueries,
   };
 }
 

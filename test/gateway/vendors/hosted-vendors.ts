@@ -138,7 +138,10 @@ export const hostedVendors: readonly Vendor[] = [
   },
   {
     name: 'Groq',
-    sources: ['https://docs.stigg.io/documentation/ai-agents/llm-wrappers/providers/groq'],
+    sources: [
+      'https://github.com/groq/groq-typescript/blob/main/src/resources/chat/completions.ts',
+      'https://docs.stigg.io/documentation/ai-agents/llm-wrappers/providers/groq',
+    ],
     whole: { usage: { ...CACHED, queue_time: 0.01, total_time: 0.2 }, x_groq: { id: 'req_g' } },
     chunks: [
       { choices: [text], x_groq: { id: 'req_g' } },
@@ -207,14 +210,21 @@ export const hostedVendors: readonly Vendor[] = [
   },
   {
     name: 'Together',
-    sources: ['https://github.com/mlflow/mlflow/pull/11557'],
+    sources: [
+      'https://github.com/togethercomputer/together-typescript/blob/main/src/resources/chat/completions.ts',
+      'https://github.com/vercel/ai/pull/17986',
+      'https://github.com/mlflow/mlflow/pull/11557',
+    ],
     whole: { usage: PLAIN },
     chunks: beside(PLAIN),
     booked: BOOKED,
   },
   {
     name: 'Fireworks',
-    sources: ['https://docs.stigg.io/documentation/ai-agents/providers/fireworks.md'],
+    sources: [
+      'https://docs.fireworks.ai/faq-new/models-inference/what-is-a-token.md',
+      'https://docs.stigg.io/documentation/ai-agents/providers/fireworks.md',
+    ],
     whole: { usage: CACHED },
     chunks: beside(CACHED),
     booked: { ...BOOKED, cacheReadTokens: 16 },
@@ -222,6 +232,8 @@ export const hostedVendors: readonly Vendor[] = [
   {
     name: 'Perplexity',
     sources: [
+      'https://github.com/perplexityai/perplexity-node/blob/main/src/resources/shared.ts',
+      'https://docs.perplexity.ai/getting-started/pricing',
       'https://docs.stigg.io/documentation/ai-agents/providers/perplexity',
       'https://app.unpkg.com/@ai-sdk/perplexity@3.0.19/files/src/convert-perplexity-usage.ts',
     ],
@@ -248,17 +260,29 @@ export const hostedVendors: readonly Vendor[] = [
           completion_tokens: 7163,
           total_tokens: 7196,
           citation_tokens: 20016,
+          num_search_queries: 30,
           reasoning_tokens: 93971,
         },
       },
     ],
-    booked: { prompt: 33, completion: 101_134, reasoningTokens: 93_971 },
+    booked: {
+      prompt: 33,
+      completion: 101_134,
+      reasoningTokens: 93_971,
+      citationTokens: 20_016,
+      searchQueries: 30,
+    },
   },
   {
     name: 'Cohere',
-    sources: ['https://docs.cohere.com/docs/compatibility-api'],
+    sources: [
+      'https://docs.cohere.com/docs/compatibility-api',
+      'https://strandsagents.com/docs/user-guide/concepts/model-providers/cohere/',
+    ],
     whole: { usage: PLAIN },
-    chunks: apart(PLAIN),
+    // It cannot be asked for usage: `upstream-faults` has its refusal.
+    chunks: [{ choices: [text] }, { choices: [end] }],
     booked: BOOKED,
+    bookedOfStream: { prompt: 9, completion: 2, counted: true },
   },
 ];

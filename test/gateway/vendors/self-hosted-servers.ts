@@ -67,6 +67,7 @@ export const selfHostedServers: readonly Vendor[] = [
   {
     name: 'LM Studio',
     sources: [
+      'https://github.com/lmstudio-ai/docs/blob/main/1_developer/2_rest/endpoints.md',
       'https://github.com/lmstudio-ai/lmstudio-js/issues/320',
       'https://github.com/zed-industries/zed/pull/57861',
     ],
