@@ -1,7 +1,18 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { ownServerPool } from './test/support/own-server-pool.js';
+import { SlowKindsFirst } from './test/support/slow-kinds-first.js';
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Half of the files' time is waiting, so twice the processors of the smallest machine that CI has. */
+const PROCESSES = 4;
+
+/** A server that is given is one for all files, and some of them look at every transaction in it. */
+function processes(env: NodeJS.ProcessEnv): number {
+  if (env['LEDGER_TEST_DATABASE_URL']) return 1;
+  return Number(env['LEDGER_TEST_PROCESSES'] ?? PROCESSES);
+}
 
 export default defineConfig({
   resolve: {
@@ -26,8 +37,9 @@ export default defineConfig({
     globalSetup: './test/support/global-setup.ts',
     // One module graph for all files of a worker: starting Nest and TypeORM anew in each costs 0.5 s.
     isolate: false,
-    // All files use one database, and some look at every transaction in it.
-    maxWorkers: 1,
+    pool: ownServerPool,
+    maxWorkers: processes(process.env),
+    sequence: { sequencer: SlowKindsFirst },
     include: ['{libs,src}/**/*.{spec,int-spec}.ts', '{test,examples}/**/*.{spec,e2e-spec}.ts'],
     // Applications of other versions, which test/matrix/run.js installs and tests.
     exclude: ['**/node_modules/**', 'test/matrix/**'],

@@ -3,8 +3,7 @@
  * `, N skipped`, with their names before it). A skipped test fails the run where CI is set: what
  * can't run there would never run.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -16,17 +15,6 @@ const vitest = join(
 );
 const folder = mkdtempSync(join(tmpdir(), 'nestjs-ledger-report-'));
 const chosen = process.argv.slice(2);
-/**
- * The whole suite in two runs side by side, each on a server of its own: files on one database go
- * one after the other, and those without one need not wait for them.
- */
-const runs =
-  chosen.length > 0
-    ? [chosen]
-    : [
-        ['--exclude', '**/*-spec.ts'],
-        ['--exclude', '**/*.spec.ts'],
-      ];
 // The whole suite needs what is built; the first test to ask for it would have to wait within its
 // own time limit. A few files named build it only if they do.
 if (chosen.length === 0) {
@@ -34,25 +22,13 @@ if (chosen.length === 0) {
   spawnSync(process.execPath, [build], { stdio: 'inherit' });
 }
 
-/** One run of Vitest: its exit status, and what it found, which is nothing if it could not say. */
-async function run(args, index) {
-  const report = join(folder, `report-${index}.json`);
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const vitestRun = spawn(process.execPath, [vitest, 'run', ...reporters, ...args], {
-    stdio: 'inherit',
-  });
-  const [status] = await once(vitestRun, 'close');
-  try {
-    return { status, files: JSON.parse(readFileSync(report, 'utf8')).testResults };
-  } catch {
-    return { status, files: [] };
-  }
-}
-
-const results = await Promise.all(runs.map(run));
+const report = join(folder, 'report.json');
+const names = ['default', 'json', './test/support/slowest-files.reporter.ts'];
+const reporters = names.map((name) => `--reporter=${name}`);
+const args = [vitest, 'run', ...reporters, `--outputFile.json=${report}`, ...chosen];
+const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+const files = readReport();
 rmSync(folder, { recursive: true, force: true });
-const status = results.every((each) => each.status === 0) ? 0 : 1;
-const files = results.flatMap((each) => each.files);
 const tests = files.flatMap((file) => file.assertionResults);
 const count = (name) => tests.filter((test) => test.status === name).length;
 const passed = count('passed');
@@ -69,3 +45,12 @@ for (const test of skipped) console.log(`skipped: ${test.fullName}`);
 const suffix = skipped.length > 0 && !skipsFail ? `, ${skipped.length} skipped` : '';
 console.log(`${passed} passed, ${failed} failed${suffix}`);
 process.exitCode = failed > 0 ? 1 : 0;
+
+/** What Vitest found, which is nothing if it could not say. */
+function readReport() {
+  try {
+    return JSON.parse(readFileSync(report, 'utf8')).testResults;
+  } catch {
+    return [];
+  }
+}
