@@ -42,7 +42,12 @@ const SOAKS = {
   },
 };
 /** Tests that draw more, or take more entries, where LEDGER_SOAK is set. */
-const FAULTS = ['test/faults', 'libs/ledger/src/ledger.journal-outage.int-spec.ts'];
+const FAULTS = [
+  'test/faults',
+  'libs/ledger/src/ledger.journal-outage.int-spec.ts',
+  'libs/ledger/src/writer/model.spec.ts',
+  'libs/ledger/src/channel/intake-fuzz.spec.ts',
+];
 
 let child;
 let isStopped = false;

@@ -13,6 +13,9 @@ import {
   type LedgerUnderTest,
 } from '../testing/ledger-under-test.js';
 
+/** More of them in `npm run soak -- faults`. */
+const LIVES = process.env['LEDGER_SOAK'] ? 10_000 : 2_000;
+
 /** One step of a random life of a ledger. */
 type Step =
   | { readonly do: 'record'; readonly entry: { readonly uuid?: string | undefined } }
@@ -237,7 +240,7 @@ describe('a ledger in any order of events', () => {
         expect(test.clock.pendingHolds).toBe(0);
         renewed += test.ledger.stats().renewedUuids;
       }),
-      { numRuns: Number(process.env['LEDGER_MODEL_RUNS'] ?? 10_000) },
+      { numRuns: LIVES },
     );
     expect(renewed, 'the random lives had shadowed entries').toBeGreaterThan(0);
   }, 300_000);
