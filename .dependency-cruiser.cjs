@@ -95,9 +95,10 @@ module.exports = {
     },
     {
       name: 'library-stands-alone',
+      comment: 'Its tests too: what they need stands in a folder `fixtures`.',
       severity: 'error',
-      from: { path: '^libs/', pathNot: TESTS },
-      to: { path: '^(src|test|bench|scripts)/' },
+      from: { path: '^libs/' },
+      to: { path: '^(src|test|bench|scripts|examples)/' },
     },
     {
       name: 'published-library-knows-no-private-one',

@@ -12,7 +12,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } fr
 import type { Finding } from '../libs/ledger/src/advice/finding.interface.js';
 import { runProgram } from '../libs/ledger/src/cli/program.js';
 import { buildIfStale } from './support/example-app.js';
-import { OwnSchema } from './support/own-schema.js';
+import { OwnSchema } from '../libs/ledger/src/postgres/fixtures/own-schema.fixture.js';
 
 /** The least that says something, and a moment for a busy machine. */
 const SECONDS = '8';

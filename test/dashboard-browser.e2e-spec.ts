@@ -19,7 +19,10 @@ import {
   untilState,
 } from './support/dashboard-page.js';
 import { GatewayProcess } from './support/gateway-process.js';
-import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.js';
+import {
+  startTcpProxy,
+  type TcpProxy,
+} from '../libs/ledger/src/postgres/fixtures/tcp-proxy.fixture.js';
 
 const SCHEMA = `dashboard_${process.pid}_${Date.now()}`;
 /** What the browser itself says of a server that is gone; the page can't keep it from that. */

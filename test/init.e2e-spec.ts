@@ -8,7 +8,7 @@ import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { NEEDED_PACKAGES } from '../libs/ledger/src/cli/init/plan-packages.js';
 import { buildIfStale, compileProject, ExampleApp } from './support/example-app.js';
-import { OwnSchema } from './support/own-schema.js';
+import { OwnSchema } from '../libs/ledger/src/postgres/fixtures/own-schema.fixture.js';
 import { readManifest } from './support/packed-package.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));

@@ -3,7 +3,7 @@ import { getLedgerToken, type LedgerService } from 'nestjs-ledger';
 import { expect, it, vi } from 'vitest';
 import { definitionOptions } from '../../libs/ledger/src/cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../../libs/ledger/src/cli/program.js';
-import type { OwnSchema } from '../../test/support/own-schema.js';
+import type { OwnSchema } from '../../libs/ledger/src/postgres/fixtures/own-schema.fixture.js';
 import { RunningExample } from '../../test/support/running-example.js';
 import { apiUsage } from './src/api-usage.ledger.js';
 import { AppModule } from './src/app.module.js';

@@ -14,7 +14,7 @@ import {
   isLedgerError,
 } from 'nestjs-ledger/sink';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { startTcpProxy } from '../../test/support/tcp-proxy.js';
+import { startTcpProxy } from '../../libs/ledger/src/postgres/fixtures/tcp-proxy.fixture.js';
 import { transpileFolder } from '../../test/support/transpile.js';
 import { Collector, type CollectorOptions } from './src/collector.js';
 import { HttpSink } from './src/http.sink.js';

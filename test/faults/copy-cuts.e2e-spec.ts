@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { COPY_POINTS } from '../support/copy-watch.js';
-import { startTcpProxy, STRIKE_ACTS, type TcpProxy } from '../support/tcp-proxy.js';
+import { COPY_POINTS } from '../../libs/ledger/src/postgres/fixtures/copy-watch.fixture.js';
+import {
+  startTcpProxy,
+  STRIKE_ACTS,
+  type TcpProxy,
+} from '../../libs/ledger/src/postgres/fixtures/tcp-proxy.fixture.js';
 import { FaultApp } from './support/fault-app.js';
 import { FaultDatabase } from './support/fault-database.js';
 import { expectNothingLost, tally } from './support/nothing-lost.js';

@@ -16,7 +16,7 @@ const SOAK = process.env['LEDGER_SOAK'];
 /** Of one adapter in one mode. */
 const ANSWERED = SOAK ? 5_000 : 1_500;
 /** Between two kills at least, and at most. */
-const ROUND = SOAK ? ([500, 2_500] as const) : ([300, 900] as const);
+const ROUND: readonly [number, number] = SOAK ? [500, 2_500] : [300, 900];
 
 const seed = Seed.print('journal-interceptor.e2e-spec.ts');
 

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
+import {
+  startTcpProxy,
+  type TcpProxy,
+} from '../../libs/ledger/src/postgres/fixtures/tcp-proxy.fixture.js';
 import { FaultApp } from './support/fault-app.js';
 import { FaultDatabase } from './support/fault-database.js';
 import { expectNothingLost, tally } from './support/nothing-lost.js';

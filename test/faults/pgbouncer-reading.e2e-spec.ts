@@ -6,7 +6,11 @@ import { RollupSummarySource } from '../../libs/ledger/src/rollup/rollup-summary
 import { RollupRefresher } from '../../libs/ledger/src/rollup/rollup-refresher.js';
 import { UsageReader } from '../../libs/ledger/src/reading/usage-reader.js';
 import { PgConnections } from '../../libs/ledger/src/postgres/pg-connections.js';
-import { openRollupBench, ownSchema, type RollupBench } from '../support/rollup-bench.js';
+import {
+  openRollupBench,
+  ownSchema,
+  type RollupBench,
+} from '../../libs/ledger/src/rollup/fixtures/rollup-bench.fixture.js';
 import { FaultDatabase } from './support/fault-database.js';
 import { PG_BOUNCER, PgBouncer } from './support/pg-bouncer.js';
 

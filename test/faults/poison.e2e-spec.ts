@@ -3,7 +3,7 @@ import type { LedgerService, UsageEntry } from 'nestjs-ledger';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { replay } from '../../libs/ledger/src/cli/replay.command.js';
 import { assertConservation } from '../../libs/ledger/src/testing/ledger-under-test.js';
-import { startTcpProxy } from '../support/tcp-proxy.js';
+import { startTcpProxy } from '../../libs/ledger/src/postgres/fixtures/tcp-proxy.fixture.js';
 import { FaultApp } from './support/fault-app.js';
 import { FaultDatabase } from './support/fault-database.js';
 import { startLedgerModule } from './support/ledger-module.js';

@@ -3,7 +3,10 @@ import { assertConservation } from '../../libs/ledger/src/testing/ledger-under-t
 import { FaultApp } from './support/fault-app.js';
 import { FaultDatabase } from './support/fault-database.js';
 import { expectNothingLost } from './support/nothing-lost.js';
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
+import {
+  startTcpProxy,
+  type TcpProxy,
+} from '../../libs/ledger/src/postgres/fixtures/tcp-proxy.fixture.js';
 
 const LOAD = 2000;
 const SHUTDOWN_MS = 2000;

@@ -6,7 +6,7 @@ import { assertConservation } from '../../libs/ledger/src/testing/ledger-under-t
 import { buildIfStale } from '../support/example-app.js';
 import { HandlersApp } from '../support/handlers-app.js';
 import { HandlersLoad } from '../support/handlers-load.js';
-import { OwnSchema } from '../support/own-schema.js';
+import { OwnSchema } from '../../libs/ledger/src/postgres/fixtures/own-schema.fixture.js';
 import { hasRedis, RedisServer } from '../support/redis-server.js';
 
 const SHUTDOWN_MS = 5000;

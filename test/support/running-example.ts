@@ -1,7 +1,7 @@
 import type { INestApplication, INestApplicationContext, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { inject, vi } from 'vitest';
-import { OwnSchema } from './own-schema.js';
+import { OwnSchema } from '../../libs/ledger/src/postgres/fixtures/own-schema.fixture.js';
 
 /** An application of `examples/`, in this process, on a schema of its own. */
 export class RunningExample<App extends INestApplicationContext> {

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { transpileFolder } from '../../../test/support/transpile.js';
+import { transpileLibrary } from './fixtures/transpile-library.fixture.js';
 import { chooseLifeline, type Lifeline } from './lifeline.js';
 import { linkLibraries } from './postgres-package.js';
 import { isAlive, readPostmaster } from './postmaster-file.js';
@@ -83,7 +83,7 @@ describe('startEmbeddedPostgres', () => {
   };
 
   beforeAll(async () => {
-    modules = await transpileFolder(import.meta.dirname);
+    modules = await transpileLibrary();
     folder = await makeFolder();
   });
   afterEach(() => server?.stop());

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { defineLedger, type DefinitionOptions } from '../define-ledger.js';
-import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
+import { startTcpProxy } from '../postgres/fixtures/tcp-proxy.fixture.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
 import { definitionOptions } from './fixtures/definition-options.fixture.js';
 import { runProgram } from './program.js';

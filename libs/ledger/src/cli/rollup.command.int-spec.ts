@@ -4,8 +4,8 @@ import {
   openRollupBench,
   ownSchema,
   type RollupBench,
-} from '../../../../test/support/rollup-bench.js';
-import { expectRefused } from '../../../../test/support/rollup-history.js';
+} from '../rollup/fixtures/rollup-bench.fixture.js';
+import { expectRefused } from '../rollup/fixtures/rollup-history.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
 import { definitionOptions } from './fixtures/definition-options.fixture.js';

@@ -21,7 +21,7 @@ import {
 import type { ServerResponse } from 'node:http';
 import { catchError, concat, of, throwError, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ADAPTERS, CallLog, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { ADAPTERS, CallLog, RecordedApp } from './fixtures/recorded-app.fixture.js';
 import { RecordUsage } from './record-usage.decorator.js';
 
 const calls = new CallLog();

@@ -6,7 +6,7 @@ import {
   latch,
   RecordedApp,
   RecordingLedger,
-} from '../../../../test/support/recorded-app.js';
+} from './fixtures/recorded-app.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import { LedgerWaitTimeoutError } from '../errors/wait.errors.js';
 import { getLedgerToken } from '../ledger.tokens.js';

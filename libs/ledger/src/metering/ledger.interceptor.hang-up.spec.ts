@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ADAPTERS, CallLog, latch, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { ADAPTERS, CallLog, latch, RecordedApp } from './fixtures/recorded-app.fixture.js';
 import { RecordUsage } from './record-usage.decorator.js';
 
 const calls = new CallLog();

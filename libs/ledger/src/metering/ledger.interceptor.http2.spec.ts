@@ -3,7 +3,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { once } from 'node:events';
 import { connect, constants, type ClientHttp2Session, type Http2ServerResponse } from 'node:http2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CallLog, latch, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { CallLog, latch, RecordedApp } from './fixtures/recorded-app.fixture.js';
 import { RecordUsage } from './record-usage.decorator.js';
 
 const calls = new CallLog();

@@ -8,7 +8,7 @@ import { ExternalContextCreator } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { concat, NEVER, of, take, throwError, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CallLog, latch, RecordingLedger } from '../../../../test/support/recorded-app.js';
+import { CallLog, latch, RecordingLedger } from './fixtures/recorded-app.fixture.js';
 import { getLedgerToken } from '../ledger.tokens.js';
 import { LedgerInterceptor } from './ledger.interceptor.js';
 import { RecordUsage } from './record-usage.decorator.js';

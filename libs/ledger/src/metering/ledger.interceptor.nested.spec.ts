@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common';
 import { from, map, retry, switchMap, take, tap, throwError, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ADAPTERS, CallLog, latch, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { ADAPTERS, CallLog, latch, RecordedApp } from './fixtures/recorded-app.fixture.js';
 import { RecordUsage } from './record-usage.decorator.js';
 
 const calls = new CallLog();

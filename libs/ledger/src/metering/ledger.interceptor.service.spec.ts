@@ -1,6 +1,6 @@
 import { Controller, Get } from '@nestjs/common';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ADAPTERS, CallLog, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { ADAPTERS, CallLog, RecordedApp } from './fixtures/recorded-app.fixture.js';
 import type { LedgerOptions } from '../config/ledger-options.interface.js';
 import { LedgerService } from '../ledger.service.js';
 import {

@@ -1,7 +1,7 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ADAPTERS, CallLog, latch, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { ADAPTERS, CallLog, latch, RecordedApp } from './fixtures/recorded-app.fixture.js';
 import { RecordUsage } from './record-usage.decorator.js';
 
 const calls = new CallLog();

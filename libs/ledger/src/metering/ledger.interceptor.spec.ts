@@ -15,7 +15,7 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { map, of, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ADAPTERS, CallLog, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { ADAPTERS, CallLog, RecordedApp } from './fixtures/recorded-app.fixture.js';
 import { LedgerInterceptor } from './ledger.interceptor.js';
 import { RecordUsage } from './record-usage.decorator.js';
 import type { UsageCall } from './usage-call.interface.js';

@@ -2,7 +2,7 @@ import { Controller, Sse, type MessageEvent } from '@nestjs/common';
 import { once } from 'node:events';
 import { concat, NEVER, of, throwError, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ADAPTERS, CallLog, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { ADAPTERS, CallLog, RecordedApp } from './fixtures/recorded-app.fixture.js';
 import { RecordUsage } from './record-usage.decorator.js';
 import { Usage } from './usage.decorator.js';
 

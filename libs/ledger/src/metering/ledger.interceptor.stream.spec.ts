@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { of, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ADAPTERS, CallLog, latch, RecordedApp } from '../../../../test/support/recorded-app.js';
+import { ADAPTERS, CallLog, latch, RecordedApp } from './fixtures/recorded-app.fixture.js';
 import { RecordUsage } from './record-usage.decorator.js';
 import type { UsageCall } from './usage-call.interface.js';
 import { Usage } from './usage.decorator.js';

@@ -14,7 +14,7 @@ import type { Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { BehaviorSubject, concat, lastValueFrom, of, throwError, type Observable } from 'rxjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { latch } from '../../../../test/support/recorded-app.js';
+import { latch } from './fixtures/recorded-app.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import { LedgerService } from '../ledger.service.js';

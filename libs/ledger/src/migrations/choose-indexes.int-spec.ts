@@ -2,7 +2,7 @@ import pg from 'pg';
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
+import { startTcpProxy } from '../postgres/fixtures/tcp-proxy.fixture.js';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
 import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../cli/program.js';

@@ -1,6 +1,6 @@
 import { sessionOfClient } from '../postgres/fixtures/session-of-client.fixture.js';
 import { describe, expect, inject, it } from 'vitest';
-import { openRollupBench, ownSchema } from '../../../../test/support/rollup-bench.js';
+import { openRollupBench, ownSchema } from '../rollup/fixtures/rollup-bench.fixture.js';
 import { newEntryUuid } from '../codec/uuid.js';
 import { defineLedger } from '../define-ledger.js';
 import { createPartitions } from '../partitions/create-partitions.js';

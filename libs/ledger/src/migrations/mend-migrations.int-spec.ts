@@ -4,7 +4,7 @@ import {
   openRollupBench,
   ownSchema,
   type RollupBench,
-} from '../../../../test/support/rollup-bench.js';
+} from '../rollup/fixtures/rollup-bench.fixture.js';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
 import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../cli/program.js';

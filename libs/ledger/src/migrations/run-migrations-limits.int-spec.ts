@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { startFatalServer } from '../../../../test/support/fatal-server.js';
-import { startSilentServer, startTcpProxy } from '../../../../test/support/tcp-proxy.js';
-import type { FakeServer } from '../../../../test/support/tcp-proxy.js';
+import { startFatalServer } from '../postgres/fixtures/fatal-server.fixture.js';
+import { startSilentServer, startTcpProxy } from '../postgres/fixtures/tcp-proxy.fixture.js';
+import type { FakeServer } from '../postgres/fixtures/tcp-proxy.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { PostgresOptions } from '../postgres/open.js';

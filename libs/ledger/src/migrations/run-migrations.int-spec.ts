@@ -2,7 +2,7 @@ import { quoteIdentifier } from '../postgres/quote-sql.js';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
+import { startTcpProxy } from '../postgres/fixtures/tcp-proxy.fixture.js';
 import { defaultLedger, defineLedger } from '../define-ledger.js';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import { TEMPLATE_HASHES } from './fixtures/template-hashes.fixture.js';

@@ -2,7 +2,7 @@ import type { WriteStrategy } from '../ports/ledger-settings.interface.js';
 import { readdir, readFile } from 'node:fs/promises';
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { OwnSchema } from '../../../../test/support/own-schema.js';
+import { OwnSchema } from '../postgres/fixtures/own-schema.fixture.js';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { LedgerModule } from '../ledger.module.js';
 import type { LedgerService } from '../ledger.service.js';

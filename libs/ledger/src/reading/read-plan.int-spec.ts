@@ -1,8 +1,8 @@
 import pg from 'pg';
 import type { Logger } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { createReadingDatabase } from '../../../../test/support/ledger-reading.js';
-import type { ReadingDatabase } from '../../../../test/support/ledger-reading.js';
+import { createReadingDatabase } from './fixtures/ledger-reading.fixture.js';
+import type { ReadingDatabase } from './fixtures/ledger-reading.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import { tableNames } from '../postgres/table-names.js';
 

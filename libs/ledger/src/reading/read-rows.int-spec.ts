@@ -4,9 +4,9 @@ import {
   CLOCK,
   createReadingDatabase,
   readerOf as readerOn,
-} from '../../../../test/support/ledger-reading.js';
-import type { ReadingDatabase } from '../../../../test/support/ledger-reading.js';
-import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
+} from './fixtures/ledger-reading.fixture.js';
+import type { ReadingDatabase } from './fixtures/ledger-reading.fixture.js';
+import { startTcpProxy } from '../postgres/fixtures/tcp-proxy.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import type { LedgerDefinition } from '../define-ledger.js';
 import { isLedgerError } from '../errors/is-ledger-error.js';

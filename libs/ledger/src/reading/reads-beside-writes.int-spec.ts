@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { startTcpProxy } from '../../../../test/support/tcp-proxy.js';
+import { startTcpProxy } from '../postgres/fixtures/tcp-proxy.fixture.js';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import { defineLedger, LedgerModule, LedgerService, type LedgerOptions } from '../index.js';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { Logger } from '@nestjs/common';
-import { openRollupBench, ownSchema } from '../../../../test/support/rollup-bench.js';
-import type { RollupBench } from '../../../../test/support/rollup-bench.js';
+import { openRollupBench, ownSchema } from '../rollup/fixtures/rollup-bench.fixture.js';
+import type { RollupBench } from '../rollup/fixtures/rollup-bench.fixture.js';
 import { resolveLedgerOptions } from '../config/resolve-ledger-options.js';
 import { createLedger } from '../create-ledger.js';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { CLOCK, createReadingDatabase } from '../../../../test/support/ledger-reading.js';
-import type { ReadingDatabase } from '../../../../test/support/ledger-reading.js';
+import { CLOCK, createReadingDatabase } from './fixtures/ledger-reading.fixture.js';
+import type { ReadingDatabase } from './fixtures/ledger-reading.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import { tableNames } from '../postgres/table-names.js';
 

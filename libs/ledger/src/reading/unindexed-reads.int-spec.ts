@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { createReadingDatabase } from '../../../../test/support/ledger-reading.js';
-import type { ReadingDatabase } from '../../../../test/support/ledger-reading.js';
+import { createReadingDatabase } from './fixtures/ledger-reading.fixture.js';
+import type { ReadingDatabase } from './fixtures/ledger-reading.fixture.js';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { PgConnections } from '../postgres/pg-connections.js';
 import { tableNames } from '../postgres/table-names.js';

@@ -1,9 +1,5 @@
 import { afterEach, describe, expect, inject, it, vi } from 'vitest';
-import {
-  openRollupBench,
-  ownSchema,
-  type RollupBench,
-} from '../../../../test/support/rollup-bench.js';
+import { openRollupBench, ownSchema, type RollupBench } from './fixtures/rollup-bench.fixture.js';
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { PgSession } from '../postgres/pg-session.js';
 

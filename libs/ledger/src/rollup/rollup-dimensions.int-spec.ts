@@ -1,5 +1,5 @@
 import { describe, expect, inject, it } from 'vitest';
-import { openRollupBench, ownSchema } from '../../../../test/support/rollup-bench.js';
+import { openRollupBench, ownSchema } from './fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 
 /** Words of SQL, and names that statements of a refresh give to tables. */

@@ -1,10 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import {
-  openRollupBench,
-  ownSchema,
-  type RollupBench,
-} from '../../../../test/support/rollup-bench.js';
+import { openRollupBench, ownSchema, type RollupBench } from './fixtures/rollup-bench.fixture.js';
 import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';

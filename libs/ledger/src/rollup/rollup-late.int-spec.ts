@@ -1,9 +1,5 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import {
-  openRollupBench,
-  ownSchema,
-  type RollupBench,
-} from '../../../../test/support/rollup-bench.js';
+import { openRollupBench, ownSchema, type RollupBench } from './fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 
 const usage = defineLedger({ schema: ownSchema(), rollup: true });

@@ -1,11 +1,7 @@
 import pg from 'pg';
 import { afterEach, describe, expect, inject, it } from 'vitest';
-import {
-  openRollupBench,
-  ownSchema,
-  type RollupBench,
-} from '../../../../test/support/rollup-bench.js';
-import { expectRefused } from '../../../../test/support/rollup-history.js';
+import { openRollupBench, ownSchema, type RollupBench } from './fixtures/rollup-bench.fixture.js';
+import { expectRefused } from './fixtures/rollup-history.fixture.js';
 import { outputTo } from '../cli/fixtures/command-output.fixture.js';
 import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { runProgram } from '../cli/program.js';

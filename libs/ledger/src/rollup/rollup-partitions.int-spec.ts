@@ -1,16 +1,12 @@
 import { sessionOfClient } from '../postgres/fixtures/session-of-client.fixture.js';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import {
-  openRollupBench,
-  ownSchema,
-  type RollupBench,
-} from '../../../../test/support/rollup-bench.js';
+import { openRollupBench, ownSchema, type RollupBench } from './fixtures/rollup-bench.fixture.js';
 import { definitionOptions } from '../cli/fixtures/definition-options.fixture.js';
 import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';
 import { createPartitions } from '../partitions/create-partitions.js';
 import { periodsBetween } from '../partitions/period.js';
-import { expectRefused } from '../../../../test/support/rollup-history.js';
+import { expectRefused } from './fixtures/rollup-history.fixture.js';
 import { rollupRetirement as hooks } from './rollup-retirement.js';
 import { detachPartitions, dropRetired } from '../partitions/retire-partitions.js';
 import { verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js';

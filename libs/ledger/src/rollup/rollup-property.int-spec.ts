@@ -1,13 +1,9 @@
 import { afterEach, describe, expect, inject, it } from 'vitest';
-import {
-  openRollupBench,
-  ownSchema,
-  type RollupBench,
-} from '../../../../test/support/rollup-bench.js';
+import { openRollupBench, ownSchema, type RollupBench } from './fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import type { UsageSummary } from '../ports/read-query.interface.js';
-import { partitionHistory } from '../../../../test/support/partition-history.js';
-import { RollupHistory, seeded } from '../../../../test/support/rollup-history.js';
+import { partitionHistory } from '../partitions/fixtures/partition-history.fixture.js';
+import { RollupHistory, seeded } from './fixtures/rollup-history.fixture.js';
 
 const STEPS = 60;
 const CHECKS = 4;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, it } from 'vitest';
-import { openRollupBench, type RollupBench } from '../../../../test/support/rollup-bench.js';
+import { openRollupBench, type RollupBench } from './fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 
 /** Its own, since the publication is of all its tables. */

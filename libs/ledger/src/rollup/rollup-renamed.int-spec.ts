@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, inject, it } from 'vitest';
-import { OwnSchema } from '../../../../test/support/own-schema.js';
-import { openRollupBench, type RollupBench } from '../../../../test/support/rollup-bench.js';
-import { expectRefused } from '../../../../test/support/rollup-history.js';
+import { OwnSchema } from '../postgres/fixtures/own-schema.fixture.js';
+import { openRollupBench, type RollupBench } from './fixtures/rollup-bench.fixture.js';
+import { expectRefused } from './fixtures/rollup-history.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 
 const definition = defineLedger({ rollup: true });

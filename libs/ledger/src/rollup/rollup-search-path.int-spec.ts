@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, inject, it } from 'vitest';
-import { openRollupBench } from '../../../../test/support/rollup-bench.js';
+import { openRollupBench } from './fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 
 it('rollups of a ledger without a schema are found by the search path', async () => {

@@ -1,11 +1,7 @@
 import { sessionOfClient } from '../postgres/fixtures/session-of-client.fixture.js';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
-import {
-  openRollupBench,
-  ownSchema,
-  type RollupBench,
-} from '../../../../test/support/rollup-bench.js';
+import { openRollupBench, ownSchema, type RollupBench } from './fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import { createPartitions } from '../partitions/create-partitions.js';
 import { periodsBetween } from '../partitions/period.js';

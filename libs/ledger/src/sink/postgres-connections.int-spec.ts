@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
 import type { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
-import { startTcpProxy, type TcpProxy } from '../../../../test/support/tcp-proxy.js';
+import { startTcpProxy, type TcpProxy } from '../postgres/fixtures/tcp-proxy.fixture.js';
 import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-database.fixture.js';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import { rowBatch } from '../sink-kit/sink-trial.js';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import type { DataSource } from 'typeorm';
-import { startTcpProxy, type TcpProxy } from '../../../../test/support/tcp-proxy.js';
+import { startTcpProxy, type TcpProxy } from '../postgres/fixtures/tcp-proxy.fixture.js';
 import { AGAIN, ATTEMPT, refusal, SinksUnderTest } from './fixtures/sinks-under-test.fixture.js';
 import { PgConnections } from '../postgres/pg-connections.js';
 import { PostgresSink } from './postgres.sink.js';

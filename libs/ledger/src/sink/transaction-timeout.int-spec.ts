@@ -6,7 +6,7 @@ import {
   openRollupBench,
   ownSchema,
   type RollupBench,
-} from '../../../../test/support/rollup-bench.js';
+} from '../rollup/fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import { runMigrations } from '../migrations/fixtures/wired-migrations.fixture.js';
 
