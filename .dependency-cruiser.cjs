@@ -21,7 +21,7 @@ const LAYERS = [
   ['tuning'],
   ['writer'],
   ['stream'],
-  ['nats'],
+  ['nats', 'kafka'],
   ['postgres'],
   ['sink', 'migrations', 'reading', 'rollup', 'partitions'],
   ['nest'],

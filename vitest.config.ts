@@ -20,7 +20,7 @@ export default defineConfig({
       { find: /^@app\/(.+)$/, replacement: source('./libs/$1/src/index.ts') },
       { find: /^nestjs-ledger$/, replacement: source('./libs/ledger/src/index.ts') },
       {
-        find: /^nestjs-ledger\/(testing|advice|dashboard|nats)$/,
+        find: /^nestjs-ledger\/(testing|advice|dashboard|kafka|nats)$/,
         replacement: source('./libs/ledger/src/$1/index.ts'),
       },
       {

@@ -15,6 +15,11 @@ const vitest = join(
 );
 const folder = mkdtempSync(join(tmpdir(), 'nestjs-ledger-report-'));
 const chosen = process.argv.slice(2);
+/** What needs a Node.js that Kafka's client takes, which may be newer than this one. */
+const KAFKA = [
+  'libs/ledger/src/kafka/kafka-stream.int-spec.ts',
+  'test/faults/stream-kafka.e2e-spec.ts',
+];
 // The whole suite needs what is built; the first test to ask for it would have to wait within its
 // own time limit. A few files named build it only if they do.
 if (chosen.length === 0) {
@@ -22,12 +27,12 @@ if (chosen.length === 0) {
   spawnSync(process.execPath, [build], { stdio: 'inherit' });
 }
 
-const report = join(folder, 'report.json');
-const names = ['default', 'json', './test/support/slowest-files.reporter.ts'];
-const reporters = names.map((name) => `--reporter=${name}`);
-const args = [vitest, 'run', ...reporters, `--outputFile.json=${report}`, ...chosen];
-const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
-const files = readReport();
+const rest = KAFKA.flatMap((file) => ['--exclude', file]);
+const runs = [run(chosen.length > 0 ? chosen : rest, process.execPath)];
+// Behind the others: three brokers beside them would make every test wait.
+if (chosen.length === 0) runs.push(run(KAFKA, process.env.KAFKA_NODE || process.execPath));
+const status = runs.every((each) => each.status === 0) ? 0 : 1;
+const files = runs.flatMap((each) => each.files);
 rmSync(folder, { recursive: true, force: true });
 const tests = files.flatMap((file) => file.assertionResults);
 const count = (name) => tests.filter((test) => test.status === name).length;
@@ -46,11 +51,17 @@ const suffix = skipped.length > 0 && !skipsFail ? `, ${skipped.length} skipped` 
 console.log(`${passed} passed, ${failed} failed${suffix}`);
 process.exitCode = failed > 0 ? 1 : 0;
 
-/** What Vitest found, which is nothing if it could not say. */
-function readReport() {
+/** One run of Vitest: its exit status, and what it found, which is nothing if it could not say. */
+function run(files, node) {
+  const report = join(folder, 'report.json');
+  const names = ['default', 'json', './test/support/slowest-files.reporter.ts'];
+  const reporters = names.map((name) => `--reporter=${name}`);
+  const args = [vitest, 'run', ...reporters, `--outputFile.json=${report}`, ...files];
+  rmSync(report, { force: true });
+  const { status } = spawnSync(node, args, { stdio: 'inherit' });
   try {
-    return JSON.parse(readFileSync(report, 'utf8')).testResults;
+    return { status, files: JSON.parse(readFileSync(report, 'utf8')).testResults };
   } catch {
-    return [];
+    return { status, files: [] };
   }
 }

@@ -145,8 +145,9 @@ describe('nestjs-ledger in an empty application', { timeout: 120_000 }, () => {
     expect(await namesOf('nestjs-ledger/testing')).toEqual(expect.arrayContaining(TESTING_NAMES));
     expect(await namesOf('nestjs-ledger/sink')).toEqual(expect.arrayContaining(SINK_NAMES));
     expect(await namesOf('nestjs-ledger/advice')).toContain('adviseLedger');
-    // Its optional peer is not installed here.
+    // Their optional peers are not installed here.
     await expect(namesOf('nestjs-ledger/nats')).rejects.toThrow(/@nats-io\/[a-z-]+/);
+    await expect(namesOf('nestjs-ledger/kafka')).rejects.toThrow(/@platformatic\/kafka/);
     expect(await namesOf('nestjs-ledger/dashboard')).toContain('LedgerDashboardModule');
   });
 

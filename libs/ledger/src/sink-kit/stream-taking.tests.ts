@@ -18,7 +18,7 @@ export const TAKING: Readonly<Record<string, StreamTest>> = {
     const gateway = await trial.gateway();
     const writer = await trial.writer();
     await trial.publish(gateway, 'one', 'two');
-    assert.deepEqual(await trial.contents(writer, 2), ['one', 'two']);
+    assert.deepEqual((await trial.contents(writer, 2)).sort(), ['one', 'two']);
     await writer.close(1000);
     const other = await trial.writer();
     await trial.publish(gateway, 'three');
@@ -73,15 +73,16 @@ export const TAKING: Readonly<Record<string, StreamTest>> = {
   'delivers again what nobody was alive for, and not what somebody was': async (trial) => {
     const gateway = await trial.gateway();
     const writer = await trial.writer();
-    const other = await trial.writer();
     const { redeliverMs } = writer;
+    // Only once the writer is gone: the test before.
+    if (redeliverMs === Number.POSITIVE_INFINITY) return;
+    const other = await trial.writer();
     await trial.publish(gateway, 'held', 'silent');
     const [held, silent] = await trial.take(writer, 2);
     assert.deepEqual(
       [held, silent].map((each) => contentOf(each!)),
       ['held', 'silent'],
     );
-    if (redeliverMs === Number.POSITIVE_INFINITY) return held!.done();
     const beat = setInterval(() => held!.alive(), redeliverMs / 5);
     try {
       const [again] = await trial.take(other, 1);

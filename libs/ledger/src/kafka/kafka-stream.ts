@@ -1,0 +1,165 @@
+import type { Admin, Consumer, Producer } from '@platformatic/kafka';
+import { atMost, systemClock as clock } from '../clock/clock.js';
+import { SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
+import type {
+  LedgerStream,
+  OutgoingMessage,
+  StreamBacklog,
+  StreamMessage,
+  StreamTopic,
+  TakeLimits,
+} from '../ports/ledger-stream.interface.js';
+import { classifyKafkaError } from './classify-kafka-error.js';
+import { ensureTopic } from './ensure-topic.js';
+import { KafkaClients } from './kafka-clients.js';
+import {
+  resolveKafkaOptions,
+  type KafkaStreamOptions,
+  type ResolvedKafkaOptions,
+} from './kafka-stream.options.js';
+import { KafkaWriter } from './kafka-writer.js';
+import { readBacklog } from './read-backlog.js';
+
+/** Bytes of a record batch beside its payload: 27 columns with names of 40 letters are half of it. */
+const HEADER_BYTES = 8192;
+/** Time to leave the group and to send what is left, unless the caller says. */
+const CLOSE_MS = 1000;
+
+/**
+ * A ledger's stream on Kafka: one topic with some partitions, one consumer group of all writers. Messages are
+ * in memory of all replicas in sync, at least two of three, when they are acknowledged.
+ *
+ * @internal
+ */
+export class KafkaStream implements LedgerStream {
+  /** Messages of a partition stay with the writer that has it. */
+  readonly redeliverMs = Number.POSITIVE_INFINITY;
+  maxPayloadBytes = 0;
+  readonly #options: ResolvedKafkaOptions;
+  readonly #clients: KafkaClients;
+  readonly #admin: Admin;
+  #topic: StreamTopic | undefined;
+  #producer: Producer | undefined;
+  #writer: KafkaWriter | undefined;
+  #prober: Consumer | undefined;
+  #probing: Promise<unknown> = Promise.resolve();
+  /** Of the next message, before it is taken modulo the number of partitions. */
+  #turn = Math.floor(Math.random() * 1000);
+  #isClosed = false;
+
+  constructor(options: KafkaStreamOptions) {
+    this.#options = resolveKafkaOptions(options);
+    this.#clients = new KafkaClients(this.#options);
+    this.#admin = this.#clients.admin();
+  }
+
+  async open(topic: StreamTopic, signal?: AbortSignal): Promise<void> {
+    if (this.#topic !== undefined) return;
+    try {
+      const name = this.#nameFor(topic);
+      const { maxMessageBytes } = await ensureTopic(this.#admin, name, this.#options);
+      this.maxPayloadBytes = Math.max(1, maxMessageBytes - HEADER_BYTES);
+      if (topic.reads !== undefined) {
+        this.#writer ??= new KafkaWriter(this.#clients, this.#admin, this.#options, {
+          ...{ topic: name, group: this.#groupFor(topic), reads: topic.reads },
+        });
+        await this.#writer.joined(signal);
+      }
+      this.#topic = topic;
+    } catch (error) {
+      throw classifyKafkaError(error);
+    }
+  }
+
+  #nameFor({ ledger }: StreamTopic): string {
+    return this.#options.topic ?? `ledger-${ledger}`;
+  }
+
+  #groupFor(topic: StreamTopic): string {
+    return this.#options.group ?? this.#nameFor(topic);
+  }
+
+  async publish(message: OutgoingMessage, timeoutMs: number): Promise<void> {
+    const topic = this.#nameFor(this.#opened());
+    const { fingerprint, headers, payload, bytes } = message;
+    if (bytes > this.maxPayloadBytes) {
+      throw new SinkRowError(`a message of the stream may have ${this.maxPayloadBytes} bytes`);
+    }
+    this.#producer ??= this.#clients.producer();
+    // A copy: the client may send it later than this attempt ends, when the rows' memory has others.
+    const value = Buffer.concat(payload, bytes);
+    const named = new Map(
+      Object.entries(headers).map(([name, text]) => [Buffer.from(name), Buffer.from(text)]),
+    );
+    // The next partition, for a message that is tried again too: that of the last try may have no leader.
+    const partition = this.#turn++;
+    const record = { topic, partition, key: Buffer.from(fingerprint), value, headers: named };
+    await within(timeoutMs, this.#producer.send({ messages: [record], acks: ALL }), false);
+  }
+
+  async take(limits: TakeLimits, signal: AbortSignal): Promise<readonly StreamMessage[]> {
+    this.#opened();
+    try {
+      return (await this.#writer?.take(limits, signal)) ?? [];
+    } catch (error) {
+      throw classifyKafkaError(error);
+    }
+  }
+
+  async backlog(timeoutMs: number): Promise<StreamBacklog> {
+    const topic = this.#opened();
+    await this.#writer?.commit();
+    const earlier = this.#probing.catch(() => undefined);
+    const probing = earlier.then(() => {
+      this.#prober ??= this.#proberFor(topic);
+      return readBacklog(this.#prober, this.#nameFor(topic), topic, clock.now());
+    });
+    this.#probing = probing;
+    return within(timeoutMs, probing, true);
+  }
+
+  #proberFor(topic: StreamTopic): Consumer {
+    const prober = this.#clients.consumer(this.#groupFor(topic));
+    prober.topics.track(this.#nameFor(topic));
+    return prober;
+  }
+
+  async ping(timeoutMs: number): Promise<void> {
+    const topic = this.#nameFor(this.#opened());
+    await within(timeoutMs, this.#admin.metadata({ topics: [topic], forceUpdate: true }), true);
+  }
+
+  async close(timeoutMs = CLOSE_MS): Promise<void> {
+    this.#isClosed = true;
+    await this.#writer?.close(timeoutMs);
+    await this.#clients.endAll(timeoutMs);
+  }
+
+  #opened(): StreamTopic {
+    if (this.#isClosed) throw away('the connection is closed');
+    if (this.#topic !== undefined) return this.#topic;
+    throw away('the stream is not open yet');
+  }
+}
+
+/** `acks` of a message that all replicas in sync have. */
+const ALL = -1;
+
+/** @throws SinkTransientError also if there is no answer in time; SinkHaltError */
+async function within<T>(timeoutMs: number, asking: Promise<T>, outcomeKnown: boolean): Promise<T> {
+  let answer: { readonly value: T } | undefined;
+  try {
+    const answering = asking.then((value) => (answer = { value }));
+    answering.catch(() => undefined);
+    await atMost(clock, timeoutMs, answering);
+  } catch (error) {
+    throw classifyKafkaError(error);
+  }
+  if (answer !== undefined) return answer.value;
+  const text = `the stream did not answer within ${Math.ceil(timeoutMs)} ms`;
+  throw new SinkTransientError(text, { outcomeKnown });
+}
+
+function away(message: string): SinkTransientError {
+  return new SinkTransientError(message, { outcomeKnown: true });
+}
