@@ -2,19 +2,24 @@ import { ConsoleLogger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { writeSync } from 'node:fs';
 import { LedgerModule, LedgerService, type LedgerOptions } from 'nestjs-ledger';
+import { kafkaStream } from 'nestjs-ledger/kafka';
 import { jetStream } from 'nestjs-ledger/nats';
 
 /**
- * A gateway or a writer on JetStream that runs until it is killed; a gateway records, and says up to which entry all
- * are durable. Environment: ROLE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST (number of a gateway's first entry),
+ * A gateway or a writer on a stream that runs until it is killed; a gateway records, and says up to which entry all
+ * are durable. Environment: ROLE, ENGINE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST (number of a gateway's first entry),
  * RATE (its entries a second).
  */
-const { ROLE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST, RATE } = process.env;
+const { ROLE, ENGINE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST, RATE } = process.env;
 const SLICE_MS = 5;
 /** One entry in so many is waited for; those before it are in the journal then too. */
 const WAITED = 50;
 
-const stream = jetStream({ servers: SERVERS!.split(','), maxBytes: 500_000_000, ackWaitMs: 3000 });
+const servers = SERVERS!.split(',');
+const stream =
+  ENGINE === 'kafka'
+    ? kafkaStream({ brokers: servers, sessionTimeoutMs: 6000 })
+    : jetStream({ servers, maxBytes: 500_000_000, ackWaitMs: 3000 });
 const common: LedgerOptions = {
   stream,
   spillDir: SPILL_DIR!,
