@@ -2,13 +2,18 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { LedgerService } from 'nestjs-ledger';
+import { join } from 'node:path';
+import { defineLedger, getLedgerToken, LedgerModule, LedgerService } from 'nestjs-ledger';
+import { registerLedgerMetrics } from 'nestjs-ledger/prometheus';
+import { InMemoryStream } from 'nestjs-ledger/testing';
+import { Test, type TestingModule } from '@nestjs/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { parse } from 'yaml';
 import { createGateway } from '../../src/create-gateway.js';
 import { GatewayDatabase } from '../../src/database/gateway-database.js';
 import { readGatewaySettings } from '../../src/gateway-settings.js';
+import { MetricsRegistry } from '../../src/metrics/metrics.registry.js';
 import { gatewayData } from '../support/gateway-data.js';
 import { HAS_PROMETHEUS, PrometheusServer } from '../support/prometheus-server.js';
 
@@ -16,6 +21,7 @@ const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
 const RULES = `${DEPLOY}/prometheus/ledger-alerts.yml`;
 const RULE_TESTS = `${DEPLOY}/prometheus/ledger-alerts.test.yml`;
 const SCHEMA = `prometheus_${process.pid}_${Date.now()}`;
+const streamed = defineLedger({ name: 'streamed' });
 /** Rates need two scrapes. */
 const RATE = '10s';
 
@@ -85,6 +91,7 @@ describe.skipIf(!HAS_PROMETHEUS)('alert rules and dashboard (needs prometheus, p
 
   describe('against the running gateway', () => {
     let app: NestFastifyApplication;
+    let gateway: TestingModule;
     let admin: pg.Client;
     let prometheus: PrometheusServer;
     let stopLoad = (): void => undefined;
@@ -100,7 +107,17 @@ describe.skipIf(!HAS_PROMETHEUS)('alert rules and dashboard (needs prometheus, p
       app = await createGateway(settings, await GatewayDatabase.open(settings), false);
       await app.listen(0, '127.0.0.1');
       const ledger = app.get(LedgerService);
-      const load = setInterval(() => ledger.record({ userId: 'u', promptTokens: 1 }), 5);
+      // Beside it a gateway of a stream, which has more metrics.
+      const stream = { stream: new InMemoryStream().connect(), role: 'gateway' as const };
+      const spillDir = join(settings.dataDir, 'stream-spills');
+      const imports = [LedgerModule.forRoot({ ledger: streamed, spillDir, ...stream })];
+      gateway = await (await Test.createTestingModule({ imports }).compile()).init();
+      const published = gateway.get<LedgerService>(getLedgerToken(streamed), { strict: false });
+      registerLedgerMetrics(app.get(MetricsRegistry), published);
+      const load = setInterval(() => {
+        ledger.record({ userId: 'u', promptTokens: 1 });
+        published.record({ userId: '1' });
+      }, 5);
       stopLoad = () => clearInterval(load);
       prometheus = await PrometheusServer.start(new URL(await app.getUrl()).host, [RULES]);
     });
@@ -108,6 +125,7 @@ describe.skipIf(!HAS_PROMETHEUS)('alert rules and dashboard (needs prometheus, p
     afterAll(async () => {
       stopLoad();
       await prometheus?.stop();
+      await gateway?.close();
       await app?.close();
       await admin.query(`DROP SCHEMA ${SCHEMA} CASCADE`);
       await admin.end();

@@ -100,9 +100,10 @@ function statusOf(now: DashboardNow): Status {
   if (state === 'sealed') return { level: 'calm', label: 'sealed', title: 'Sealed.', text };
   if (state === 'halted') return { level: 'down', label: 'halted', title: 'Halted.', text };
   if (database === 'away') {
-    const title = 'The database is away.';
+    const place = now.stream?.role === 'gateway' ? 'stream' : 'database';
+    const title = `The ${place} is away.`;
     const fate = now.saturation < 1 ? 'Entries are kept.' : 'No room is left for new entries.';
-    return { level: 'down', label: 'database away', title, text: `${fate} ${text}` };
+    return { level: 'down', label: `${place} away`, title, text: `${fate} ${text}` };
   }
   if (state === 'starting') return { level: 'calm', label: 'starting', title: 'Starting.', text };
   if (health === 'up') return { level: 'up', label: 'running', title: '', text: '' };

@@ -3,6 +3,7 @@ import { autoText, triedText } from './auto-tile.js';
 import { byId, make, setText } from './elements.js';
 import { bytesText, clockText, compact, durationText, grouped, sentence } from './format.js';
 import { journalText, notDurableText, recoveredText } from './journal-tile.js';
+import { answersText, messagesText, waitingText } from './stream-facts.js';
 
 type Settings = DashboardHello['settings'];
 
@@ -62,7 +63,7 @@ export function showAdvice(advice: DashboardNow['advice']): void {
 
 /** The facts below the advice, in their order; one that is undefined is not shown. */
 const FACTS: readonly (readonly [string, (now: DashboardNow) => string | undefined])[] = [
-  ['Database', ({ database }) => (database === 'up' ? 'answers' : 'does not answer')],
+  ['Database', answersText],
   ['Last flush', lastFlushText],
   ['Batches in the last 10 s', recentText],
   ['Held in memory', ({ bytes }) => bytesText(bytes)],
@@ -72,6 +73,8 @@ const FACTS: readonly (readonly [string, (now: DashboardNow) => string | undefin
   ['Written, not stored', ({ notStored }) => grouped(notStored)],
   ['Memos cut, attributes left out', cutText],
   ['Errors in callbacks and mappers', errorsText],
+  ['Waiting in the stream', waitingText],
+  ['Messages of this process', messagesText],
   ['Journal', journalText],
   ['Recovered from earlier runs', recoveredText],
   ['Answered before durable', notDurableText],

@@ -26,6 +26,7 @@ import type { AutoTuning, ReadUtilization } from './writer/auto-tuning.js';
 import type { BatchWriter } from './writer/batch-writer.js';
 import { readStats } from './writer/read-stats.js';
 import type { ExitSpill } from './writer/exit-spill.js';
+import type { StreamFigures } from './stream/stream-figures.js';
 import type { Shutdown } from './writer/shutdown.js';
 
 /** What a ledger is assembled from: its definition, its options and the outside world. */
@@ -41,6 +42,8 @@ export interface LedgerParts extends CoreParts {
    * channel.
    */
   readonly source?: (core: LedgerCore) => BatchSource;
+  /** What counts the messages of a stream; default: there is none. */
+  readonly stream?: StreamFigures;
   /** Makes what keeps accepted rows on disk; default: they are in memory only. */
   readonly journal?: (handoff: Handoff, logger: LedgerLogger) => Journal;
   /** Makes what takes rows out of the journals of earlier runs; default: there is none. */
@@ -120,7 +123,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
   const auto = dispatcher && assembleTuning(core, dispatcher, half, parts);
   const { run } = intake;
   const { settings } = options;
-  const working = { handoff, foreign, journal, writer, recovery };
+  const working = { handoff, foreign, journal, writer, recovery, stream: parts.stream };
   const figures = dispatcher === undefined ? untunedFigures(core, half) : auto;
   const sources = { ...working, auto: figures, counters, status, clock, run, settings };
   const stats = (): LedgerStats => readStats(sources);

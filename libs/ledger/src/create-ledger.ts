@@ -24,6 +24,8 @@ import { rollupRetirement } from './rollup/rollup-retirement.js';
 import { PostgresSink } from './sink/postgres.sink.js';
 import { ServerQuestion, type ServerQuestionParts } from './sink/server-question.js';
 import { TableDeadLetterStore } from './sink/table-dead-letter-store.js';
+import { StreamFigures } from './stream/stream-figures.js';
+import { StreamWatch } from './stream/stream-watch.js';
 import { guardLogger } from './stats/guard-logger.js';
 
 /** A ledger on PostgreSQL, with all that the module makes providers of. @internal */
@@ -103,7 +105,7 @@ export function createLedger(
     sink,
     deadLetters,
     spills: files.spills,
-    ...intakeOrStream(options, segments, ledgerTarget),
+    ...intakeOrStream(options, segments, ledgerTarget, logger),
     ...journaling({ table: definition, options, run, target: ledgerTarget, question }),
     clock,
     logger,
@@ -121,9 +123,14 @@ function intakeOrStream(
   { role, stream }: ResolvedLedgerOptions,
   { rowSpill }: CreatedRowSpill,
   { given }: LedgerTarget,
-): Pick<LedgerParts, 'source' | 'rowSpill'> {
+  logger: LedgerLogger,
+): Pick<LedgerParts, 'source' | 'rowSpill' | 'stream'> {
   if (role !== 'writer' || stream === undefined) return { rowSpill };
-  return { source: (core) => createStreamSource(core, stream, Math.random, given) };
+  const figures = new StreamFigures('writer', new StreamWatch(stream, clock, logger));
+  return {
+    stream: figures,
+    source: (core) => createStreamSource(core, stream, figures, { given }),
+  };
 }
 
 /** What writes the journal, and what reads those of earlier runs: they share one bound. */

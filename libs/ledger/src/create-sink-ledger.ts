@@ -8,7 +8,9 @@ import { createRowSpill, watchExit } from './create-row-spill.js';
 import type { LedgerDefinition } from './define-ledger.js';
 import type { LedgerTable } from './entry/ledger-definition.js';
 import { LedgerOptionsError, type OptionsFault } from './errors/ledger-options.error.js';
+import { StreamFigures } from './stream/stream-figures.js';
 import { StreamSink } from './stream/stream.sink.js';
+import { StreamWatch } from './stream/stream-watch.js';
 import { LedgerFiles } from './files/ledger-files.js';
 import { EarlierFiles } from './journal/earlier-files.js';
 import { NoReader } from './ledger.no-reader.js';
@@ -34,6 +36,13 @@ export interface SinkLedger {
   readonly rollups: undefined;
 }
 
+/** Where a ledger writes that has no PostgreSQL. @internal */
+export interface SinkParts {
+  readonly sink: LedgerSink;
+  /** Of a gateway's stream; undefined: the sink is the application's own. */
+  readonly figures?: StreamFigures;
+}
+
 /**
  * Builds a ledger on a sink of the application's own, or on a stream as a gateway. Starts nothing.
  *
@@ -43,7 +52,7 @@ export interface SinkLedger {
 export function createSinkLedger(
   definition: LedgerDefinition,
   options: ResolvedLedgerOptions,
-  given: LedgerSink,
+  { sink: given, figures }: SinkParts,
   givenLogger: LedgerLogger,
 ): SinkLedger {
   const isGateway = options.role === 'gateway';
@@ -65,6 +74,7 @@ export function createSinkLedger(
     run: segments.run,
     sink,
     taken: isGateway ? 'published' : 'written',
+    ...(figures && { stream: figures }),
     deadLetters,
     spills: files.spills,
     rowSpill: segments.rowSpill,
@@ -87,9 +97,11 @@ export function createSinkLedger(
   };
 }
 
-/** The sink of a gateway. @internal */
-export function gatewaySink(table: LedgerTable, stream: LedgerStream): LedgerSink {
-  return new StreamSink({ stream, table, clock: systemClock });
+/** The sink of a gateway, and what counts its messages. @internal */
+export function gatewaySink(table: LedgerTable, stream: LedgerStream): SinkParts {
+  const watch = new StreamWatch(stream, systemClock, undefined);
+  const figures = new StreamFigures('gateway', watch);
+  return { sink: new StreamSink({ stream, table, clock: systemClock, figures }), figures };
 }
 
 /** What a definition asks for must be kept, or the boot fails. */

@@ -1,23 +1,25 @@
 import type { LedgerCore } from './assemble-core.js';
 import type { GivenFields } from './journal/fit-row.js';
 import type { LedgerStream } from './ports/ledger-stream.interface.js';
+import type { StreamFigures } from './stream/stream-figures.js';
 import { StreamSource } from './stream/stream.source.js';
 import { StreamTrouble } from './stream/stream-trouble.js';
-import { UnreadWatch } from './stream/unread-watch.js';
 import { UnreadableKeeper } from './stream/unreadable-keeper.js';
 
-/**
- * A stream as the source of a writer's batches.
- *
- * @param random 0 up to 1
- * @param given for columns that messages of an older definition don't have; default: NULL
- * @internal
- */
+/** What a stream source may be given. */
+export interface StreamSourceChoices {
+  /** 0 up to 1. */
+  readonly random?: () => number;
+  /** For columns that messages of an older definition don't have; default: NULL. */
+  readonly given?: () => GivenFields;
+}
+
+/** A stream as the source of a writer's batches. @internal */
 export function createStreamSource(
   core: LedgerCore,
   stream: LedgerStream,
-  random: () => number = Math.random,
-  given: () => GivenFields = () => new Map(),
+  streamFigures: StreamFigures,
+  { random = Math.random, given = () => new Map() }: StreamSourceChoices = {},
 ): StreamSource {
   const { table, options, clock, logger, counters, keeper, losses } = core;
   const { figures, retryMinMs, retryMaxMs } = options;
@@ -32,6 +34,6 @@ export function createStreamSource(
     random,
     unreadable: new UnreadableKeeper({ keeper, counters, losses, clock, laterMs: retryMaxMs }),
     trouble: new StreamTrouble(logger, clock),
-    unread: new UnreadWatch(stream, clock, logger),
+    figures: streamFigures,
   });
 }

@@ -62,7 +62,7 @@ function ledgerOn(sink: LedgerSink, options: LedgerOptions): Ledger {
   const { ledger } = createSinkLedger(
     defineLedger({ name: 'outage' }),
     resolveLedgerOptions({ sink, journalDir: join(dir, 'journal'), onLoss, ...options }),
-    sink,
+    { sink },
     { log: write, warn: write, error: write },
   );
   void ledger.writer.start(write);

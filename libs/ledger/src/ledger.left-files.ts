@@ -7,13 +7,19 @@ export function describeLeft(left: LeftFiles, { table, options }: Ledger): strin
   const { dir, files, bytes, oldest } = left;
   const what = files === 1 ? '1 file' : `${files} files`;
   const replay = ledgerCommand(`replay ${quoteForShell(dir)}`, table, options.connection?.schema);
-  // The command writes to PostgreSQL only.
-  const remedy =
-    options.sink === undefined ? replay : 'see docs/sinks.md on how to record them again';
   return (
     `${what} of earlier runs in ${dir} wait to be written back ` +
-    `(${sizeOf(bytes)}, the oldest of ${new Date(oldest).toISOString()}): ${remedy}`
+    `(${sizeOf(bytes)}, the oldest of ${new Date(oldest).toISOString()}): ${remedyOf(options, replay)}`
   );
+}
+
+/** The command writes to PostgreSQL only. */
+function remedyOf({ sink, role }: Ledger['options'], replay: string): string {
+  if (sink !== undefined) return 'see docs/sinks.md on how to record them again';
+  // A gateway has no database, and often no way to one.
+  return role === 'gateway'
+    ? `with the address of the writers' database, where it can be reached: ${replay} --database-url <url>`
+    : replay;
 }
 
 function sizeOf(bytes: number): string {

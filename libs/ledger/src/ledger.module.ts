@@ -139,10 +139,13 @@ function create(
 ): CreatedLedger {
   const { stream, role } = options;
   const isGateway = role === 'gateway' && stream !== undefined;
-  const sink = isGateway ? gatewaySink(definition, stream) : options.sink;
+  if (isGateway) {
+    return createSinkLedger(definition, options, gatewaySink(definition, stream), logger);
+  }
+  const { sink } = options;
   return sink === undefined
     ? createLedger(definition, options, logger)
-    : createSinkLedger(definition, options, sink, logger);
+    : createSinkLedger(definition, options, { sink }, logger);
 }
 
 type LifecycleDependencies = [CreatedLedger, ModuleRef, ModulesContainer, HttpAdapterHost];

@@ -72,6 +72,11 @@ export class LedgerService<
     return this.#ledger.journal !== undefined;
   }
 
+  /** @internal */
+  get isGateway(): boolean {
+    return this.#ledger.options.role === 'gateway';
+  }
+
   /** See `UsageRecorder`. @internal */
   untilDurable(): Promise<void> | undefined {
     return this.#ledger.handoff.untilDurable(this.#ledger.options.blockTimeoutMs);

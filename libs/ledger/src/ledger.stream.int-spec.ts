@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -135,6 +138,37 @@ describe('gateways and writers on a stream in memory', () => {
   let log = new InMemoryStream();
   afterEach(() => void (log = new InMemoryStream()));
   describeApplications(() => log.connect());
+
+  it('give rows in the journal of an older gateway what the table gave its own rows', async () => {
+    const journalDir = await mkdtemp(join(tmpdir(), 'nestjs-ledger-stream-'));
+    try {
+      await (await writer(log.connect())).close();
+      await admin.query(
+        `ALTER TABLE ${schema}.usage_entries ADD COLUMN model text DEFAULT 'unknown'`,
+      );
+      const parts = { role: 'gateway', journalDir, shutdownTimeoutMs: 300 };
+      const old = await boot(older, { ...parts, stream: log.connect() });
+      log.failAlways('transient');
+      await old.service.recordAndWait({ userId: 1 });
+      await old.close();
+      expect(log.payloads()).toHaveLength(0);
+      log.failAlways(undefined);
+      const next = await boot(newer, { ...parts, stream: log.connect() });
+      await next.service.recordAndWait({ userId: 2, model: null } as never);
+      await writer(log.connect(), newer);
+      await expect.poll(async () => (await uuidsInTable()).length, { timeout: 20_000 }).toBe(2);
+      const sql = `SELECT user_id, model FROM ${schema}.usage_entries ORDER BY 1`;
+      expect(await admin.query(sql)).toEqual([
+        { user_id: '1', model: 'unknown' },
+        { user_id: '2', model: null },
+      ]);
+      expect(next.service.stats()).toMatchObject({ recovered: 1, published: 2 });
+      assertConservation(next.service.stats());
+    } finally {
+      await closeAll();
+      await rm(journalDir, { recursive: true, force: true });
+    }
+  });
 });
 
 describe.skipIf(program === undefined)('gateways and writers on JetStream', () => {

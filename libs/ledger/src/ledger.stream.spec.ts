@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import { isLedgerError } from './errors/is-ledger-error.js';
 
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerModule } from './ledger.module.js';
+import { RecordUsage } from './metering/record-usage.decorator.js';
 import { LedgerService } from './ledger.service.js';
 import type { LedgerStream } from './ports/ledger-stream.interface.js';
 import { InMemoryStream } from './testing/in-memory.stream.js';
@@ -94,6 +96,45 @@ describe('a gateway', () => {
     expect(isLedgerError(reason, 'LEDGER_NO_COMMIT') && reason.uuid).toMatch(/^[0-9a-f-]{36}$/);
     await ledger.flush();
     expect(ledger.stats()).toMatchObject({ queued: 1, published: 1 });
+  });
+
+  it('refuses a method that is to wait for the commit, by its name', async () => {
+    class Chat {
+      @RecordUsage(() => ({ userId: 7 }), { guarantee: 'commit', ledger: usage })
+      ask(): string {
+        return 'answer';
+      }
+    }
+    const gateway = { ledger: usage, stream: log.connect(), role: 'gateway' as const, spillDir };
+    const testing = Test.createTestingModule({
+      imports: [LedgerModule.forRoot(gateway)],
+      providers: [Chat],
+    });
+    const booting = testing.compile().then((made) => made.init());
+    const reason = await error(booting);
+    expect(isLedgerError(reason, 'LEDGER_OPTIONS') && reason.faults).toMatchObject([
+      {
+        name: '@RecordUsage on Chat.ask',
+        value: "guarantee: 'commit'",
+        rule: expect.stringContaining("use guarantee: 'durable'") as string,
+      },
+    ]);
+  });
+
+  it('names the way to write back what earlier runs spilled, which is not its own', async () => {
+    const first = await boot({ flushMs: 60_000, shutdownTimeoutMs: 300 });
+    log.failAlways('transient');
+    first.record({ userId: 8 });
+    await module!.close();
+    log.failAlways(undefined);
+    const warned = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const stream = { stream: log.connect(), role: 'gateway' as const };
+    const imports = [LedgerModule.forRoot({ ledger: usage, ...stream, spillDir })];
+    module = await Test.createTestingModule({ imports }).compile();
+    await module.init();
+    const told = warned.mock.calls.map(([line]) => String(line)).join('\n');
+    warned.mockRestore();
+    expect(told).toMatch(/address of the writers' database.*replay .* --database-url <url>/);
   });
 
   it('waits for the journal where it has one, also while the stream is away', async () => {

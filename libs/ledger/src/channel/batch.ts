@@ -8,6 +8,8 @@ export interface RowBlock {
   endOf(row: number): number;
   /** Monotonic milliseconds when a row was appended. */
   appendedAt(row: number): number;
+  /** Columns that its rows did not have when they were accepted, and that are NULL here; default: none. */
+  readonly absent?: ReadonlySet<string>;
 }
 
 /** Rows `from` to `to` - 1 of a block, whose first has this position in the channel. @internal */

@@ -67,13 +67,21 @@ function reportOf({ ledger, now, point }: Sight) {
   return { ledger, state, health, healthReason, trouble, saturation, ...rates, auto, advice };
 }
 
-/** What no setting mends; null if entries are written. */
-function troubleOf({ state, health, healthReason, reason, database }: Sight['now']): string | null {
+type Troubled = Pick<
+  Sight['now'],
+  'state' | 'health' | 'healthReason' | 'reason' | 'database' | 'stream'
+>;
+
+/** What no setting mends; null if entries are written. @internal */
+export function troubleOf(now: Troubled): string | null {
+  const { state, health, healthReason, reason, database, stream } = now;
   const why = healthReason ?? reason;
   const because = why === null || why === '' ? '' : `: ${why}`;
   const kept = 'entries are kept until the channel is full, and lost from then on';
-  if (state === 'halted') return `the server refuses every batch${because}; ${kept}`;
-  if (database === 'away') return `the database is down${because}; ${kept}`;
+  const isGateway = stream?.role === 'gateway';
+  const [server, place] = isGateway ? ['stream', 'stream'] : ['server', 'database'];
+  if (state === 'halted') return `the ${server} refuses every batch${because}; ${kept}`;
+  if (database === 'away') return `the ${place} is down${because}; ${kept}`;
   return health === 'down' ? `the ledger is down${because}` : null;
 }
 

@@ -27,7 +27,11 @@ export interface SettingsInForce {
 export function readSettingsInForce(ledger: string): SettingsInForce {
   const options = readLedgerConfig(ledger, {}, process.env);
   try {
-    return { ...resolveLedgerOptions(options), faults: [] };
+    const resolved = resolveLedgerOptions(options);
+    const { numWorkers, figures, role } = resolved;
+    // A writer of a stream tunes nothing: it keeps the workers that `auto` begins with.
+    const workers = role === 'writer' ? figures.numWorkers : numWorkers;
+    return { ...resolved, numWorkers: workers, faults: [] };
   } catch (error) {
     if (!isLedgerError(error, 'LEDGER_OPTIONS')) throw error;
     return {

@@ -44,6 +44,7 @@ const STATS: LedgerStats = {
   lastFlush: null,
   auto: null,
   journal: null,
+  stream: null,
   ...new WriteTally().snapshot(),
   run: '00c0ffee',
   settings: {},

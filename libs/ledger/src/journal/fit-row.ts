@@ -20,6 +20,29 @@ export type FitRow = (row: Buffer) => Buffer | undefined;
 /** Fields by column that rows in the table got when the column was added. @internal */
 export type GivenFields = ReadonlyMap<string, Buffer>;
 
+/**
+ * Columns of a definition that neither the file has nor the table is known to have given to its rows: their
+ * fields are NULL for want of a value.
+ *
+ * @internal
+ */
+export function absentColumns(
+  from: readonly SegmentColumn[],
+  table: LedgerTable,
+  given: GivenFields = new Map(),
+): ReadonlySet<string> {
+  const names = rowColumnsOf(table).map(({ column }) => column);
+  const isAbsent = (name: string): boolean =>
+    !given.has(name) && from.every(({ column }) => column !== name);
+  return new Set(names.filter(isAbsent));
+}
+
+/** The row without some of its fields. @param kept indexes of the others, ascending @internal */
+export function narrowRow(row: Buffer, columns: number, kept: readonly number[]): Buffer {
+  const fields = fieldsOf(row, columns);
+  return rowOf(kept.map((index) => fields[index]!));
+}
+
 type TakeField = (fields: readonly (Buffer | null)[]) => Buffer | null | undefined;
 
 /**

@@ -1,18 +1,29 @@
 import type { RowBlock } from '../channel/batch.js';
 import type { ReplayedFile } from './replayed-file.js';
 
+/** What is known of all rows of a file. @internal */
+export interface RowOrigin {
+  /** Monotonic milliseconds that the rows are at most as old as. */
+  readonly queuedAt: number;
+  /** Columns of the definition that the file does not have. */
+  readonly absent: ReadonlySet<string>;
+}
+
 /** Rows of one file, back to back, on their way to a worker. @internal */
 export class RecoveredBlock implements RowBlock {
   /** The rows may be in the table: a server that was promoted may have them or not. */
   mayExist = false;
 
-  /** @param queuedAt monotonic milliseconds that the rows are at most as old as */
   constructor(
     readonly file: ReplayedFile,
     readonly bytes: Buffer,
     private readonly ends: readonly number[],
-    private readonly queuedAt: number,
+    private readonly origin: RowOrigin,
   ) {}
+
+  get absent(): ReadonlySet<string> {
+    return this.origin.absent;
+  }
 
   get rows(): number {
     return this.ends.length;
@@ -27,7 +38,7 @@ export class RecoveredBlock implements RowBlock {
   }
 
   appendedAt(): number {
-    return this.queuedAt;
+    return this.origin.queuedAt;
   }
 }
 
@@ -53,10 +64,10 @@ export class BlockBuilder {
   }
 
   /** The rows gathered so far, in memory of their own; undefined if there are none. */
-  take(file: ReplayedFile, queuedAt: number): RecoveredBlock | undefined {
+  take(file: ReplayedFile, origin: RowOrigin): RecoveredBlock | undefined {
     if (this.#ends.length === 0) return undefined;
     const bytes = Buffer.concat(this.#slices, this.#bytes);
-    const block = new RecoveredBlock(file, bytes, this.#ends, queuedAt);
+    const block = new RecoveredBlock(file, bytes, this.#ends, origin);
     this.#slices = [];
     this.#ends = [];
     this.#bytes = 0;

@@ -2,9 +2,9 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import { openSegment, type OpenSegment, type SegmentPart } from '../segments/read-segment.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import { decodeSettled, UNKNOWN_SERVER, type SettledFrame } from '../segments/settled-frame.js';
-import { fitRows, type FitRow, type GivenFields } from './fit-row.js';
+import { absentColumns, fitRows, type FitRow, type GivenFields } from './fit-row.js';
 import type { ReplayedFile } from './replayed-file.js';
-import { BlockBuilder, type RecoveredBlock } from './recovered-block.js';
+import { BlockBuilder, type RecoveredBlock, type RowOrigin } from './recovered-block.js';
 
 /** Rows of a batch at most take so much memory: with those of all workers it stays small. */
 const MAX_BLOCK_BYTES = 4 * 1_048_576;
@@ -49,6 +49,7 @@ async function* blocksOf(
 ): AsyncGenerator<RecoveredBlock, void> {
   const fit = fitRows(columns, table, given);
   const queuedAt = monotonicOf(Date.parse(createdAt));
+  const origin = { queuedAt, absent: absentColumns(columns, table, given) };
   const builder = new BlockBuilder();
   const from = file.readUntil === undefined ? {} : { from: file.readUntil };
   file.tornAt = undefined;
@@ -62,11 +63,11 @@ async function* blocksOf(
       if (last > first) addRows({ builder, file, fit }, part, first, last);
       first = last;
       if (first === part.rows && builder.rows < batchRows) break;
-      const block = take(builder, file, queuedAt);
+      const block = take(builder, file, origin);
       if (block !== undefined) yield block;
     }
   }
-  const block = take(builder, file, queuedAt);
+  const block = take(builder, file, origin);
   if (block !== undefined) yield block;
 }
 
@@ -123,9 +124,9 @@ function addRows(
 function take(
   builder: BlockBuilder,
   file: ReplayedFile,
-  queuedAt: number,
+  origin: RowOrigin,
 ): RecoveredBlock | undefined {
-  const block = builder.take(file, queuedAt);
+  const block = builder.take(file, origin);
   if (block !== undefined) file.unsettled += block.rows;
   return block;
 }

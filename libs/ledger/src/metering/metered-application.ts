@@ -91,22 +91,32 @@ export class MeteredApplication {
     };
   }
 
-  /** @throws LedgerOptionsError that names the method, if the application has no such ledger */
-  check(type: { readonly name: string }, key: Key, { options }: RecordUsageMetadata): void {
-    const token = getLedgerToken(options.ledger);
-    for (const { providers } of this.#modules.values()) if (providers.has(token)) return;
-    const name = options.ledger?.name ?? 'default';
-    const ledger = name === 'default' ? '' : '{ ledger } ';
-    throw new LedgerOptionsError([
-      {
-        name: `@RecordUsage on ${type.name}.${String(key)}`,
-        value: name,
-        rule:
-          `the application has no ledger '${name}'; ` +
-          `import LedgerModule.forRoot(${ledger}…) or forRootAsync(…) for it`,
-        source: 'code',
-      },
-    ]);
+  /**
+   * @throws LedgerOptionsError that names the method, if the application has no such ledger, or one that never
+   * hears of the commit that the method is to wait for
+   */
+  check(type: { readonly name: string }, key: Key, metadata: RecordUsageMetadata): void {
+    const { ledger, guarantee } = metadata.options;
+    const token = getLedgerToken(ledger);
+    const method = `@RecordUsage on ${type.name}.${String(key)}`;
+    if (![...this.#modules.values()].some(({ providers }) => providers.has(token))) {
+      const name = ledger?.name ?? 'default';
+      const options = name === 'default' ? '' : '{ ledger } ';
+      throw wrong(
+        method,
+        name,
+        `the application has no ledger '${name}'; ` +
+          `import LedgerModule.forRoot(${options}…) or forRootAsync(…) for it`,
+      );
+    }
+    // Nest has not created the ledger when this is asked for the first time.
+    if (guarantee !== 'commit' || this.#ledgerFor(metadata)?.isGateway !== true) return;
+    throw wrong(
+      method,
+      "guarantee: 'commit'",
+      'a gateway publishes to a stream and never hears of the commit; ' +
+        "use guarantee: 'durable', which waits for the journal or the stream",
+    );
   }
 
   #ledgerFor({ options }: RecordUsageMetadata): UsageRecorder | undefined {
@@ -126,6 +136,10 @@ export class MeteredApplication {
     }
     return false;
   }
+}
+
+function wrong(name: string, value: string, rule: string): LedgerOptionsError {
+  return new LedgerOptionsError([{ name, value, rule, source: 'code' }]);
 }
 
 /** Shared by both formats of the package, which may stand in one process. */

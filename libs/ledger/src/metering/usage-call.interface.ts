@@ -83,7 +83,8 @@ type NoUnknownEntries<Table extends LedgerTable, Made> = [Made] extends [readonl
 /**
  * What a plain response waits for: nothing, room in the channel (at most `blockTimeoutMs`), that the
  * entry is in the journal (`durable`; at most `blockTimeoutMs`, and without a journal or while it can't be
- * written the commit), or the commit (at most `commitTimeoutMs`). Then it goes out, whatever became of the
+ * written the commit; on a gateway the stream), or the commit (at most `commitTimeoutMs`; a gateway, which never
+ * hears of one, refuses that at boot). Then it goes out, whatever became of the
  * entry.
  *
  * @publicApi

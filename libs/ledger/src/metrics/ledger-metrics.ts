@@ -1,5 +1,7 @@
 import { RETRY_CLASSES } from '../stats/retry-class.js';
 import type { LedgerState, LedgerStats } from '../ports/ledger-stats.interface.js';
+import type { LedgerMetric, Reading } from './ledger-metric.interface.js';
+import { STREAM_METRICS } from './stream-metrics.js';
 import type { FlushListener } from '../writer/batch-writer.js';
 
 /** What metrics are read from; every `LedgerService` is one. @publicApi */
@@ -10,34 +12,6 @@ export interface MeteredLedger {
   stats(): LedgerStats;
   /** @returns a function that ends the listening */
   onFlush(listener: FlushListener): () => void;
-}
-
-/** A figure at one moment, and the value of the metric's own label if it has one. @internal */
-export type Reading = readonly [value: number, label?: string];
-
-/**
- * One metric that is read from `stats()`. Besides `ledger` it has one label at most, of a fixed set
- * of values, so its cardinality is bounded by the number of ledgers.
- *
- * @internal
- */
-export interface LedgerMetric {
-  /** As Prometheus has it. */
-  readonly name: string;
-  /** As OpenTelemetry has it: its exporters for Prometheus make `name` of it and of `unit`. */
-  readonly instrument: string;
-  /** UCUM, as OpenTelemetry wants it. */
-  readonly unit: string;
-  /** A counter only grows while the process runs. */
-  readonly kind: 'counter' | 'gauge';
-  /**
-   * What prom-client makes of the values of several processes, as its cluster registry does:
-   * amounts add up, a ratio or an age is that of the process that is worst off.
-   */
-  readonly aggregator: 'sum' | 'max';
-  readonly help: string;
-  readonly label?: string;
-  readonly read: (stats: LedgerStats) => readonly Reading[];
 }
 
 const STATES: readonly LedgerState[] = ['starting', 'running', 'halted', 'draining', 'sealed'];
@@ -159,6 +133,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     help: 'Files of earlier runs that are damaged or can not be read',
     of: ({ journal }) => journal?.damaged ?? 0,
   }),
+  ...STREAM_METRICS,
   {
     name: 'ledger_workers',
     instrument: 'ledger.workers',

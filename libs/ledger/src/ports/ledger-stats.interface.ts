@@ -190,6 +190,41 @@ export interface JournalStats {
 }
 
 /**
+ * What waits in a stream, as this process saw it last; it looks every ten seconds. All processes of one stream see
+ * the same.
+ *
+ * @inline
+ */
+export interface StreamWaiting {
+  /** Messages that no writer is done with, those that one has now included. */
+  readonly messages: number;
+  readonly bytes: number;
+  /** Age of the oldest of them in milliseconds; 0 if there is none. */
+  readonly oldestAgeMs: number;
+  /** Those with columns that no running writer has. */
+  readonly unread: number;
+  /** Milliseconds since 1970 when it was seen. */
+  readonly at: number;
+}
+
+/** What this process did with its stream. Counters only grow. @inline */
+export interface StreamStats {
+  readonly role: 'gateway' | 'writer';
+  /** Messages that the stream acknowledged to this process. */
+  readonly published: number;
+  /** Bytes of their payloads. */
+  readonly publishedBytes: number;
+  /** Milliseconds that publishing them took in all, each message's time counted for itself. */
+  readonly publishMs: number;
+  /** Messages that this process took and is not done with. */
+  readonly unacknowledged: number;
+  /** Messages that this process took and that had been delivered before, to this writer or another. */
+  readonly redelivered: number;
+  /** Null before the first look, and while the stream does not answer. */
+  readonly waiting: StreamWaiting | null;
+}
+
+/**
  * An immutable snapshot. The conservation law holds in each:
  * `offered = queued + dropped + sealed + invalid + waiting` and
  * `queued + recovered + received = written + published + duplicate + deadLettered + spilled + depth + inFlight`.
@@ -224,6 +259,8 @@ export interface LedgerStats extends LedgerCounters, WriteCounts {
   readonly auto: AutoStats | null;
   /** Null without a journal. */
   readonly journal: JournalStats | null;
+  /** Null without a stream. */
+  readonly stream: StreamStats | null;
   /** This run's random id, eight hex digits; it is in every uuid the run makes. */
   readonly run: string;
   readonly settings: Readonly<Record<string, SettingInForce>>;

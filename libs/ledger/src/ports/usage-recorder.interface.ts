@@ -11,6 +11,8 @@ export interface UsageRecorder<Entry = unknown> {
   readonly overflow: 'drop' | 'block';
   /** Accepted entries are in a journal; a stand-in of a test has none. */
   readonly isJournaled?: boolean;
+  /** It publishes, and never hears of a commit; default: false. */
+  readonly isGateway?: boolean;
   /** Where calls under way are listed, for the stop; a stand-in of a test may have none. */
   readonly openCalls?: OpenCallList;
   /** Waits for nothing. Throws only under `onInvalid: 'throw'`. */

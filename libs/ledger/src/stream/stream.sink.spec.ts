@@ -9,6 +9,8 @@ import { rowsOf } from '../segments/row-frame.js';
 import { InMemoryStream } from '../testing/in-memory.stream.js';
 import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
 import type { LedgerStream } from '../ports/ledger-stream.interface.js';
+import { StreamFigures } from './stream-figures.js';
+import { StreamWatch } from './stream-watch.js';
 import { StreamSink } from './stream.sink.js';
 
 const reader = createRowReader(PLAIN_TABLE);
@@ -16,7 +18,9 @@ const encode = createRowEncoder(PLAIN_TABLE);
 const ATTEMPT = { timeoutMs: 1000, isAwaited: false, mayExist: false };
 
 function sinkOn(stream: LedgerStream): StreamSink {
-  return new StreamSink({ stream, table: PLAIN_TABLE, clock: systemClock });
+  const clock = systemClock;
+  const figures = new StreamFigures('gateway', new StreamWatch(stream, clock, undefined));
+  return new StreamSink({ stream, table: PLAIN_TABLE, clock, figures });
 }
 
 function rowsIn(log: InMemoryStream): Buffer[] {

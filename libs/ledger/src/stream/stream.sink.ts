@@ -11,6 +11,8 @@ import type {
 import type { LedgerStream, OutgoingMessage } from '../ports/ledger-stream.interface.js';
 import { cutBatch, encodeMessage, type RowSpan } from './message-format.js';
 import { layoutOf, type RowLayout } from './row-layout.js';
+import type { StreamFigures } from './stream-figures.js';
+import { splitLayouts, type LayoutPart } from './split-layouts.js';
 
 /**
  * Bytes of one message's payload, unless the server allows less. Source: JetStream with three replicas on two
@@ -25,6 +27,7 @@ export interface StreamSinkParts {
   readonly stream: LedgerStream;
   readonly table: LedgerTable;
   readonly clock: Clock;
+  readonly figures: StreamFigures;
 }
 
 /**
@@ -40,10 +43,12 @@ export class StreamSink implements LedgerSink {
   readonly #clock: Clock;
   readonly #ledger: string;
   readonly #layout: RowLayout;
+  readonly #figures: StreamFigures;
 
-  constructor({ stream, table, clock }: StreamSinkParts) {
+  constructor({ stream, table, clock, figures }: StreamSinkParts) {
     this.#stream = stream;
     this.#clock = clock;
+    this.#figures = figures;
     this.#ledger = table.name;
     this.#layout = layoutOf(table);
   }
@@ -51,6 +56,7 @@ export class StreamSink implements LedgerSink {
   async prepare(signal?: AbortSignal): Promise<void> {
     const { fingerprint } = this.#layout;
     await this.#stream.open({ ledger: this.#ledger, fingerprint }, signal);
+    this.#figures.watch.start();
   }
 
   /**
@@ -60,15 +66,19 @@ export class StreamSink implements LedgerSink {
    */
   async write(batch: RowBatch, { timeoutMs }: WriteAttempt): Promise<WriteResult> {
     const { maxPayloadBytes } = this.#stream;
-    const spans = cutBatch(batch, Math.min(MESSAGE_BYTES, maxPayloadBytes));
-    checkSizes(batch, spans, maxPayloadBytes);
+    const cuts = splitLayouts(batch, this.#layout).flatMap((part) => {
+      const spans = cutBatch(part.batch, Math.min(MESSAGE_BYTES, maxPayloadBytes));
+      return spans.map((span): Cut => ({ part, span }));
+    });
+    checkSizes(cuts, maxPayloadBytes);
     const until = this.#clock.monotonic() + timeoutMs;
     const failures: unknown[] = [];
     let published = 0;
     let next = 0;
     const lane = async (): Promise<void> => {
-      while (next < spans.length && failures.length === 0) {
-        const message = encodeMessage(batch, spans[next++]!, this.#layout);
+      while (next < cuts.length && failures.length === 0) {
+        const { part, span } = cuts[next++]!;
+        const message = encodeMessage(part.batch, span, part.layout);
         try {
           await this.#publish(message, until);
           published++;
@@ -77,13 +87,15 @@ export class StreamSink implements LedgerSink {
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.min(MESSAGES_AT_ONCE, spans.length) }, lane));
+    await Promise.all(Array.from({ length: Math.min(MESSAGES_AT_ONCE, cuts.length) }, lane));
     if (failures.length > 0) throw failureOf(failures, published);
     return { written: batch.count, duplicates: [], conflicts: [] };
   }
 
   async #publish(message: OutgoingMessage, until: number): Promise<void> {
-    await this.#stream.publish(message, Math.max(1, until - this.#clock.monotonic()));
+    const startedAt = this.#clock.monotonic();
+    await this.#stream.publish(message, Math.max(1, until - startedAt));
+    this.#figures.notePublished(message.bytes, this.#clock.monotonic() - startedAt);
   }
 
   async find(): Promise<readonly number[]> {
@@ -95,19 +107,24 @@ export class StreamSink implements LedgerSink {
   }
 
   async close(timeoutMs?: number): Promise<void> {
+    this.#figures.watch.stop();
     await this.#stream.close(timeoutMs);
   }
 }
 
-function checkSizes(batch: RowBatch, spans: readonly RowSpan[], maxBytes: number): void {
-  for (const { from, to } of spans) {
-    // A part with more than one row fits: it was cut so.
-    if (to - from > 1 || batch.row(from).length <= maxBytes) continue;
+/** Rows of one message. */
+interface Cut {
+  readonly part: LayoutPart;
+  readonly span: RowSpan;
+}
+
+function checkSizes(cuts: readonly Cut[], maxBytes: number): void {
+  for (const { part, span } of cuts) {
+    // One with more than one row fits: it was cut so.
+    if (span.to - span.from > 1 || part.batch.row(span.from).length <= maxBytes) continue;
     throw new SinkRowError(
       `a row is larger than a message of the stream may be (${maxBytes} bytes)`,
-      {
-        rowNumber: from + 1,
-      },
+      { rowNumber: part.from + span.from + 1 },
     );
   }
 }

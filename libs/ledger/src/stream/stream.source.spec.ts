@@ -166,7 +166,7 @@ describe('a writer', () => {
     const notice = `messages wait in the stream for a writer that has their columns: 1 (layout ${fingerprint})`;
     expect(plain.ledger.source.notice).toBe(notice);
     await fleet.clock.advance(60_000);
-    expect(plain.lines.filter((line) => line.includes(notice))).toEqual([`WARNING: ${notice}`]);
+    expect(fleet.lines.filter((line) => line.includes(notice))).toEqual([`WARNING: ${notice}`]);
     await fleet.record(older, 5);
     expect(plain.sink.rows.size).toBe(10);
     const stop = plain.ledger.shutdown.finish();
@@ -315,6 +315,7 @@ describe('a writer', () => {
       const finished = ledger.shutdown.finish();
       await fleet.clock.advance(200);
       await finished;
+      await ledger.sink.close();
     }
     await fleet.clock.advance(60_000);
     expect(fleet.clock.pendingTimers).toBe(0);

@@ -1,6 +1,6 @@
 import { Batch, type RowRange } from '../channel/batch.js';
 import { MAX_BATCH_BYTES } from '../channel/channel.js';
-import type { Clock, Timer } from '../clock/clock.js';
+import type { Clock } from '../clock/clock.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { GivenFields } from '../journal/fit-row.js';
 import type {
@@ -15,8 +15,9 @@ import { isForReader } from './message-format.js';
 import { MessageBlock } from './message-block.js';
 import { readMessage } from './read-message.js';
 import { layoutOf } from './row-layout.js';
+import type { StreamFigures } from './stream-figures.js';
+import { SignsOfLife } from './signs-of-life.js';
 import type { StreamTrouble } from './stream-trouble.js';
-import type { UnreadWatch } from './unread-watch.js';
 import type { UnreadableKeeper } from './unreadable-keeper.js';
 
 /** Milliseconds that one `take` waits for a message; a stop ends it early. */
@@ -44,7 +45,7 @@ export interface StreamSourceParts {
   readonly random: () => number;
   readonly unreadable: UnreadableKeeper;
   readonly trouble: StreamTrouble;
-  readonly unread: UnreadWatch;
+  readonly figures: StreamFigures;
 }
 
 /**
@@ -64,6 +65,7 @@ export class StreamSource implements BatchSource {
   readonly #ready: MessageBlock[][] = [];
   /** Messages that are not done: with a worker, or ready. */
   readonly #unsettled = new Set<MessageBlock>();
+  readonly #signs: SignsOfLife;
   readonly #end = new AbortController();
   #isOpen = false;
   #isTaking = false;
@@ -71,10 +73,11 @@ export class StreamSource implements BatchSource {
   #hasLeft = false;
   #rowsPerMessage = Number.POSITIVE_INFINITY;
   #failures = 0;
-  #beat: Timer | undefined;
 
   constructor(parts: StreamSourceParts) {
     this.#parts = parts;
+    this.#signs = new SignsOfLife(parts.stream, parts.clock);
+    parts.figures.countUnacknowledged(() => this.#signs.size);
   }
 
   /** No worker waits for what is still in the stream. */
@@ -89,7 +92,7 @@ export class StreamSource implements BatchSource {
 
   /** Messages that no writer reads. */
   get notice(): string | undefined {
-    return this.#parts.unread.notice;
+    return this.#parts.figures.watch.notice;
   }
 
   get dueAt(): number | undefined {
@@ -146,7 +149,7 @@ export class StreamSource implements BatchSource {
     const reads = (headers: StreamHeaders): boolean => isForReader(headers, columns);
     await stream.open({ ledger: table.name, fingerprint, reads }, signal);
     this.#isOpen = true;
-    this.#parts.unread.start();
+    this.#parts.figures.watch.start();
   }
 
   #limits(): { messages: number; bytes: number; waitMs: number } {
@@ -174,20 +177,29 @@ export class StreamSource implements BatchSource {
 
   async #receive(messages: readonly StreamMessage[]): Promise<void> {
     if (this.#end.signal.aborted) return giveBack(messages);
-    const { table, given, clock, unreadable } = this.#parts;
+    const { table, given, clock, figures } = this.#parts;
+    figures.noteRedelivered(messages.filter(({ redeliveries }) => redeliveries > 0).length);
     const blocks: MessageBlock[] = [];
+    const faults = new Map<StreamMessage, string>();
     for (const message of messages) {
       const read = readMessage(message, table, clock.monotonic(), given());
-      if ('fault' in read) await unreadable.keep(message, read.fault);
+      if ('fault' in read) faults.set(message, read.fault);
       else blocks.push(read);
     }
-    if (this.#end.signal.aborted) return giveBack(blocks.map(({ message }) => message));
-    if (blocks.length === 0) return;
-    this.#noteSizes(blocks);
+    for (const message of messages) this.#signs.add(message);
     for (const block of blocks) this.#unsettled.add(block);
-    this.#ready.push(...this.#grouped(blocks));
-    this.#keepAlive();
-    this.#hand();
+    if (blocks.length > 0) {
+      this.#noteSizes(blocks);
+      this.#ready.push(...this.#grouped(blocks));
+      this.#hand();
+    }
+    // Behind the others: a dead letter may wait for the database, and nobody else waits for it.
+    for (const [message, fault] of faults) await this.#keepUnreadable(message, fault);
+  }
+
+  async #keepUnreadable(message: StreamMessage, fault: string): Promise<void> {
+    await this.#parts.unreadable.keep(message, fault);
+    this.#signs.delete(message);
   }
 
   #noteSizes(blocks: readonly MessageBlock[]): void {
@@ -229,17 +241,6 @@ export class StreamSource implements BatchSource {
     return { batch, due, awaited: [], isAwaited: true, mayExist };
   }
 
-  /** Messages are worked on until they are done: three signs of life in the time that the stream waits. */
-  #keepAlive(): void {
-    const { clock, stream } = this.#parts;
-    if (this.#beat !== undefined || stream.redeliverMs === Number.POSITIVE_INFINITY) return;
-    this.#beat = clock.after(stream.redeliverMs / 3, () => {
-      this.#beat = undefined;
-      for (const { message } of this.#unsettled) message.alive();
-      if (this.#unsettled.size > 0) this.#keepAlive();
-    });
-  }
-
   settle(batch: Batch): void {
     this.held -= batch.count;
     for (const { slab, from, to } of batch.ranges) {
@@ -247,22 +248,21 @@ export class StreamSource implements BatchSource {
       const block = slab as MessageBlock;
       block.unsettled -= to - from;
       if (block.unsettled > 0) continue;
-      this.#unsettled.delete(block);
+      this.#forget(block);
       if (block.isLeftBehind) block.message.later(this.#parts.retry.maxMs);
       else block.message.done();
     }
-    if (this.#unsettled.size === 0) this.#stopBeat();
+  }
+
+  #forget(block: MessageBlock): void {
+    this.#unsettled.delete(block);
+    this.#signs.delete(block.message);
   }
 
   /** The whole message comes again: its other rows are duplicates then. */
   leaveBehind({ ranges }: Batch): string {
     for (const { slab } of ranges) (slab as MessageBlock).isLeftBehind = true;
     return 'the stream';
-  }
-
-  #stopBeat(): void {
-    this.#beat?.cancel();
-    this.#beat = undefined;
   }
 
   done(): void {}
@@ -278,10 +278,10 @@ export class StreamSource implements BatchSource {
   seal(): void {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
-    this.#parts.unread.stop();
+    this.#parts.figures.watch.stop();
     // No worker had them: another writer need not wait for this one's end.
     for (const block of this.#ready.splice(0).flat()) {
-      this.#unsettled.delete(block);
+      this.#forget(block);
       block.message.later(0);
     }
   }
@@ -301,9 +301,10 @@ export class StreamSource implements BatchSource {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
     this.stop();
-    this.#stopBeat();
-    for (const { message } of this.#unsettled) message.later(0);
-    this.#unsettled.clear();
+    for (const block of [...this.#unsettled]) {
+      this.#forget(block);
+      block.message.later(0);
+    }
   }
 }
 

@@ -9,6 +9,7 @@ import type {
   JournalStats,
   LedgerStats,
   SettingInForce,
+  StreamStats,
 } from '../ports/ledger-stats.interface.js';
 import type { BatchSource, RecoverySource } from './batch-source.interface.js';
 import type { Status } from '../stats/status.js';
@@ -24,6 +25,8 @@ export interface StatsSources {
   /** Undefined: no figure is `auto`. */
   readonly auto: { readonly stats: AutoStats } | undefined;
   readonly recovery: RecoverySource | undefined;
+  /** Undefined: there is no stream. */
+  readonly stream: { readonly stats: StreamStats } | undefined;
   readonly status: Status;
   readonly clock: Clock;
   readonly run: number;
@@ -32,7 +35,8 @@ export interface StatsSources {
 
 /** Takes an immutable snapshot; all of it in one turn, so the conservation law holds in it. */
 export function readStats(sources: StatsSources): LedgerStats {
-  const { counters, handoff, foreign, writer, auto, recovery, status, run, settings } = sources;
+  const { counters, handoff, foreign, writer, auto, recovery, stream } = sources;
+  const { status, run, settings } = sources;
   const { channel, room } = handoff;
   return Object.freeze({
     ...counters,
@@ -47,6 +51,7 @@ export function readStats(sources: StatsSources): LedgerStats {
     lastFlush: writer.lastFlush,
     auto: auto?.stats ?? null,
     journal: journalStats(sources),
+    stream: stream?.stats ?? null,
     ...writer.tally.snapshot(),
     run: formatRun(run),
     settings,

@@ -8,6 +8,7 @@ import {
 import { afterEach, describe, expect, it } from 'vitest';
 import { metered } from '../fixtures/metered.fixture.js';
 import { LEDGER_METRICS } from '../ledger-metrics.js';
+import type { LedgerStats, StreamStats } from '../../ports/ledger-stats.interface.js';
 import { ledgerUnderTest, start, type LedgerUnderTest } from '../../testing/ledger-under-test.js';
 import { registerLedgerMetrics } from './register-ledger-metrics.js';
 
@@ -31,6 +32,13 @@ function sdk() {
   return { meter, collect };
 }
 
+/** Metrics of a stream are absent without one. */
+const STREAM: StreamStats = {
+  ...{ role: 'writer', published: 1, publishedBytes: 2, publishMs: 3 },
+  ...{ unacknowledged: 4, redelivered: 5 },
+  waiting: { messages: 6, bytes: 7, oldestAgeMs: 8, unread: 9, at: 10 },
+};
+
 function offer(test: LedgerUnderTest, count: number): void {
   for (let i = 0; i < count; i++) test.ledger.intake.offer({ userId: 1 });
 }
@@ -45,7 +53,9 @@ function pointsOf(metric: MetricData | undefined): Record<string, unknown> {
 describe('registerLedgerMetrics for OpenTelemetry', () => {
   it('has an instrument with unit and description for every metric', async () => {
     const { meter, collect } = sdk();
-    registerLedgerMetrics(meter, metered(ledgerUnderTest({ flushMs: 'auto' })));
+    const ledger = metered(ledgerUnderTest({ flushMs: 'auto' }));
+    const stats = (): LedgerStats => ({ ...ledger.stats(), stream: STREAM });
+    registerLedgerMetrics(meter, { ...ledger, stats });
     const collected = await collect();
     for (const { instrument, unit, help } of LEDGER_METRICS) {
       expect(collected.get(instrument)?.descriptor).toMatchObject({ unit, description: help });

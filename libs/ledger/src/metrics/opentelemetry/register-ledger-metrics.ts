@@ -1,6 +1,7 @@
 import type { Histogram, Meter, Observable } from '@opentelemetry/api';
 import { FLUSH_HISTOGRAMS } from '../flush-histograms.js';
-import { LEDGER_METRICS, type LedgerMetric, type MeteredLedger } from '../ledger-metrics.js';
+import type { LedgerMetric } from '../ledger-metric.interface.js';
+import { LEDGER_METRICS, type MeteredLedger } from '../ledger-metrics.js';
 import { MeteredLedgers, type LedgerMetricsOptions } from '../metered-ledgers.js';
 import type { FlushListener } from '../../writer/batch-writer.js';
 

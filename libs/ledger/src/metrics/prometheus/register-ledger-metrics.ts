@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { FLUSH_HISTOGRAMS, type FlushHistogram } from '../flush-histograms.js';
-import { LEDGER_METRICS, type LedgerMetric, type MeteredLedger } from '../ledger-metrics.js';
+import type { LedgerMetric } from '../ledger-metric.interface.js';
+import { LEDGER_METRICS, type MeteredLedger } from '../ledger-metrics.js';
 import { MeteredLedgers, type LedgerMetricsOptions } from '../metered-ledgers.js';
 
 /**

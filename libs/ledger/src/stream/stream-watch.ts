@@ -1,20 +1,31 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
-import type { LedgerStream, UnreadMessages } from '../ports/ledger-stream.interface.js';
+import type {
+  LedgerStream,
+  StreamBacklog,
+  UnreadMessages,
+} from '../ports/ledger-stream.interface.js';
 
-/** Milliseconds between two looks: an upgrade takes minutes, and a look asks each server of the cluster. */
-const LOOK_MS = 30_000;
+/** Milliseconds between two looks. A look asks the stream's leader twice, and each process looks. */
+const LOOK_MS = 10_000;
 /** Time limit of one look. */
 const ANSWER_MS = 5_000;
 
+/** What a look found. @internal */
+export interface SeenBacklog extends StreamBacklog {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
 /**
- * Looks now and then for messages that no writer reads, since their layout is newer than every writer's: nothing
- * else shows that they wait.
+ * Looks now and then at what waits in the stream. Messages that no writer reads, since their layout is newer
+ * than every writer's, are reported once: nothing else shows that they wait.
  *
  * @internal
  */
-export class UnreadWatch {
+export class StreamWatch {
   readonly #told = new Set<string>();
+  #seen: SeenBacklog | undefined;
   #unread: readonly UnreadMessages[] = [];
   #timer: Timer | undefined;
   #isStopped = false;
@@ -22,8 +33,14 @@ export class UnreadWatch {
   constructor(
     private readonly stream: LedgerStream,
     private readonly clock: Clock,
-    private readonly logger: LedgerLogger,
+    /** Undefined: what waits is not reported, since the writers do. */
+    private readonly logger: LedgerLogger | undefined,
   ) {}
+
+  /** What waits; undefined before the first look, and behind one that failed. */
+  get seen(): SeenBacklog | undefined {
+    return this.#seen;
+  }
 
   /** What waits for a writer that does not run yet; undefined: nothing does. */
   get notice(): string | undefined {
@@ -50,16 +67,18 @@ export class UnreadWatch {
     if (!this.#isStopped) this.#timer = this.clock.after(LOOK_MS, () => void this.#lookAgain());
   }
 
-  /** Never rejects: a stream that is away is told by what takes from it. */
+  /** Never rejects: what publishes or takes reports a stream that is away. */
   async #look(): Promise<void> {
     try {
-      const { unread } = await this.stream.backlog(ANSWER_MS);
-      this.#unread = unread;
+      const backlog = await this.stream.backlog(ANSWER_MS);
+      this.#seen = { ...backlog, at: this.clock.now() };
+      this.#unread = backlog.unread;
     } catch {
+      this.#seen = undefined;
       return;
     }
     const isNew = this.#unread.some(({ fingerprint }) => !this.#told.has(fingerprint));
     for (const { fingerprint } of this.#unread) this.#told.add(fingerprint);
-    if (isNew && this.notice !== undefined) this.logger.warn(`WARNING: ${this.notice}`);
+    if (isNew && this.notice !== undefined) this.logger?.warn(`WARNING: ${this.notice}`);
   }
 }
