@@ -9,6 +9,7 @@ import { withFallbackDatabase } from './config/fallback-database.js';
 import type { LedgerOptions, ResolvedLedgerOptions } from './config/ledger-options.interface.js';
 import { resolveLedgerOptions } from './config/resolve-ledger-options.js';
 import { createLedger, type PostgresLedger } from './create-ledger.js';
+import { withConfiguredStream } from './create-configured-stream.js';
 import { createSinkLedger, gatewaySink, type SinkLedger } from './create-sink-ledger.js';
 import { createLogger } from './nest/create-logger.js';
 import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
@@ -96,12 +97,16 @@ function providersOf(
       provide: LEDGER,
       inject: [MODULE_OPTIONS_TOKEN, ModulesContainer],
       useFactory: (given: LedgerOptions, modules: ModulesContainer) => {
-        const options = withFallbackDatabase(withStream(given, extras), hasDataSource(modules));
-        const resolved = resolveLedgerOptions(options);
-        const faults = checkRole(resolved);
-        if (faults.length > 0) throw new LedgerOptionsError(faults);
-        checkConfiguredLedger(definition, configured, options);
-        return create(definition, resolved, createLogger(definition));
+        const build = (all: LedgerOptions): CreatedLedger => {
+          const options = withFallbackDatabase(all, hasDataSource(modules));
+          const resolved = resolveLedgerOptions(options);
+          const faults = checkRole(resolved);
+          if (faults.length > 0) throw new LedgerOptionsError(faults);
+          checkConfiguredLedger(definition, configured, options);
+          return create(definition, resolved, createLogger(definition));
+        };
+        const all = withConfiguredStream(withStream(given, extras));
+        return all instanceof Promise ? all.then(build) : build(all);
       },
     },
     {

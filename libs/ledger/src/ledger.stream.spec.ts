@@ -12,6 +12,7 @@ import { isLedgerError } from './errors/is-ledger-error.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerModule } from './ledger.module.js';
 import { RecordUsage } from './metering/record-usage.decorator.js';
+import { getLedgerToken } from './ledger.tokens.js';
 import { LedgerService } from './ledger.service.js';
 import type { LedgerStream } from './ports/ledger-stream.interface.js';
 import { InMemoryStream } from './testing/in-memory.stream.js';
@@ -250,6 +251,33 @@ describe('roles that make no sense', () => {
     await ledger.recordAndWait({ userId: 7 });
     expect(log.payloads()).toHaveLength(1);
     expect(ledger.stats().settings['role']).toEqual({ value: 'gateway', source: 'environment' });
+  });
+
+  it('take the stream of the environment, and never show its password', async () => {
+    vi.stubEnv('LEDGER_USAGE_ASYNC_ROLE', 'gateway');
+    vi.stubEnv('LEDGER_USAGE_ASYNC_STREAM_URL', 'nats://u:secret@127.0.0.1:9/?replicas=1');
+    const named = defineLedger({ name: 'usage', columns: { model: 'text' } });
+    const config = createLedgerConfig(named, {
+      defaults: { spillDir, shutdownTimeoutMs: 1 },
+      strict: true,
+    });
+    const imports = [LedgerModule.forRootAsync(config.asProvider())];
+    module = await Test.createTestingModule({ imports }).compile();
+    module.useLogger(false);
+    await module.init();
+    const ledger = module.get<LedgerService>(getLedgerToken(named), { strict: false });
+    expect(ledger.stats().stream).toMatchObject({ role: 'gateway', waiting: null });
+    expect(JSON.stringify(ledger.stats())).not.toContain('secret');
+    await module.close();
+    vi.stubEnv('LEDGER_USAGE_ASYNC_STREAM_URL', 'amqp://u:secret@h');
+    const wrong = await error(init([LedgerModule.forRootAsync(config.asProvider())]));
+    expect(isLedgerError(wrong, 'LEDGER_OPTIONS') && wrong.faults).toMatchObject([
+      {
+        ...{ name: 'LEDGER_USAGE_ASYNC_STREAM_URL', source: 'environment' },
+        rule: expect.stringContaining('must begin with nats:// or tls://') as string,
+      },
+    ]);
+    expect(String(wrong)).not.toContain('secret');
   });
 
   it('name the variable that gives a gateway a database', async () => {

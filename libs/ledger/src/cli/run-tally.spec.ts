@@ -62,6 +62,7 @@ describe('RunTally', () => {
         table: 100,
         deadLetters: 100,
         spills: 100,
+        stream: 0,
         missing: 0,
         missingRanges: [],
         undecided: 0,

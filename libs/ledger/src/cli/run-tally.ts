@@ -2,7 +2,7 @@ import { readUuid } from '../codec/uuid.js';
 import { SequenceSet, type SequenceRange } from './sequence-set.js';
 
 /** Where an entry was found. @internal */
-export type FoundIn = 'table' | 'deadLetters' | 'spills';
+export type FoundIn = 'table' | 'deadLetters' | 'spills' | 'stream';
 
 /**
  * A run's sequences are dense from 0 on; those of a UUIDv7 that something else made are random in
@@ -25,6 +25,8 @@ export interface RunReport {
   readonly table: number;
   readonly deadLetters: number;
   readonly spills: number;
+  /** In messages that no writer is done with. */
+  readonly stream: number;
   /** Sequences that are nowhere. */
   readonly missing: number;
   /** The first of them, in order. */
@@ -88,7 +90,7 @@ export class RunTally {
     run = {
       seen: new SequenceSet(),
       outside: new SequenceSet(),
-      counts: { table: 0, deadLetters: 0, spills: 0 },
+      counts: { table: 0, deadLetters: 0, spills: 0, stream: 0 },
       from: Number.POSITIVE_INFINITY,
       to: Number.NEGATIVE_INFINITY,
       youngFrom: Number.POSITIVE_INFINITY,

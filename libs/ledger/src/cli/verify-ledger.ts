@@ -8,7 +8,9 @@ import type { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
 import type { CommandOutput } from './command-output.js';
 import { escapeInLine } from './escape-controls.js';
+import type { LedgerStream } from '../ports/ledger-stream.interface.js';
 import { readSetAsideFile } from './read-set-aside-file.js';
+import { readStream } from './read-stream.js';
 import { readSegmentFile } from './replay-segment.js';
 import { RunTally, type FoundIn, type RunReport } from './run-tally.js';
 import { fileErrorCode } from './set-aside-files.js';
@@ -25,6 +27,8 @@ export interface VerifyScope {
   readonly graceMs: number;
   /** Files of spilled entries and dead letters. */
   readonly files: readonly string[];
+  /** With messages that wait; undefined: there is none, or it was not named. */
+  readonly stream?: LedgerStream | undefined;
 }
 
 /** What `verify` found. @internal */
@@ -69,14 +73,19 @@ export async function verifyLedger(
     { files: scope.files, definition: database.definition },
     output,
   );
+  // Behind the files, from which a gateway publishes, and before the table, into which a writer writes.
+  const streamed = await readMessages(scope.stream, output);
   // One snapshot, so that a letter that is replayed meanwhile is on one side or the other.
   const found = await database.use((session) =>
-    session.transaction(() => readRuns(session, { database, scope, entries }), {
-      isolation: 'REPEATABLE READ',
-      isReadOnly: true,
-    }),
+    session.transaction(
+      () => readRuns(session, { database, scope, entries: [...entries, ...streamed.entries] }),
+      {
+        isolation: 'REPEATABLE READ',
+        isReadOnly: true,
+      },
+    ),
   );
-  return { ...found, unreadable };
+  return { ...found, unreadable: unreadable + streamed.unreadable };
 }
 
 async function readRuns(
@@ -120,6 +129,24 @@ async function readFiles(
       unreadable++;
       output.warn(`${escapeInLine(path)}: ${found}`);
     }
+  }
+  return { entries, unreadable };
+}
+
+async function readMessages(
+  stream: LedgerStream | undefined,
+  output: CommandOutput,
+): Promise<{ entries: SetAside[]; unreadable: number }> {
+  const entries: SetAside[] = [];
+  let unreadable = 0;
+  if (stream === undefined) return { entries, unreadable };
+  for await (const found of readStream(stream)) {
+    if ('uuids' in found) {
+      for (const uuid of found.uuids) entries.push({ uuid, foundIn: 'stream' });
+      continue;
+    }
+    unreadable++;
+    output.warn(`a message of the stream can't be read: ${found.fault}`);
   }
   return { entries, unreadable };
 }

@@ -22,25 +22,33 @@ export function verifyLines(report: VerifyReport, graceMs: number): string[] {
     ...runs.map(runLine),
     `${runs.length} runs: ${sum((run) => run.table)} in the table, ` +
       `${sum((run) => run.deadLetters)} dead-lettered, ${sum((run) => run.spills)} spilled, ` +
+      inStream(sum((run) => run.stream)) +
       `${missing} missing`,
     ...(missing > 0 ? [GONE] : []),
     ...(undecided > 0
       ? [`left out: ${undecided} not found, younger than ${graceMs / 1000} s, maybe in flight`]
       : []),
     ...(withoutRun > 0 ? [`left out: ${withoutRun} entries whose uuid belongs to no run`] : []),
-    ...(unreadable > 0 ? [`left out: ${unreadable} lines of files that can't be read`] : []),
+    ...(unreadable > 0
+      ? [`left out: ${unreadable} lines of files, or messages, that can't be read`]
+      : []),
     ...(hasDeadLetterTable ? [] : ['there is no table of dead letters']),
     ...faults.map(({ problem, remedy }) => `warning: ${problem} (${remedy})`),
     ...BLIND_SPOTS,
   ];
 }
 
+/** Not named where there is none: most ledgers have no stream. */
+function inStream(entries: number): string {
+  return entries === 0 ? '' : `in the stream ${entries}, `;
+}
+
 function runLine(run: RunReport): string {
-  const { queued, table, deadLetters, spills, missing, missingRanges } = run;
+  const { queued, table, deadLetters, spills, stream, missing, missingRanges } = run;
   const iso = (ms: number): string => new Date(ms).toISOString();
   const counts =
     `queued ${queued}, in the table ${table}, dead-lettered ${deadLetters}, ` +
-    `spilled ${spills}, missing ${missing}`;
+    `spilled ${spills}, ${inStream(stream)}missing ${missing}`;
   const shown = missingRanges.slice(0, SHOWN_RANGES).map(rangeText).join(', ');
   const more = missingRanges.length > SHOWN_RANGES ? ', …' : '';
   const which = missing === 0 ? '' : `: ${shown}${more}`;

@@ -8,6 +8,8 @@ import { findJournalFiles } from './journal-folders.js';
 import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
 import { loadDefinition } from './load-definition.js';
 import { checkPeriod, parseTime, TIME_RULE } from './parse-time.js';
+import type { LedgerStream } from '../ports/ledger-stream.interface.js';
+import { openStream } from './read-stream.js';
 import { findSetAsideFiles } from './set-aside-files.js';
 import { readSettingsInForce } from './settings-in-force.js';
 import { readPgError } from '../postgres/read-pg-error.js';
@@ -24,6 +26,8 @@ export interface VerifyOptions extends LedgerCommandOptions {
   /** Files or folders of spilled entries and dead letters. */
   readonly files?: readonly string[];
   readonly journalDir?: string;
+  /** Address of the stream between gateways and writers. */
+  readonly stream?: string;
   /** Seconds. */
   readonly grace: number;
   readonly json?: boolean;
@@ -33,6 +37,7 @@ const EXAMPLES = `
 Examples:
   $ nestjs-ledger verify --database-url postgres://localhost/app
   $ nestjs-ledger verify --from 2026-01-01 --to 2026-02-01 --files /var/lib/app/spill
+  $ nestjs-ledger verify --stream nats://n1:4222,n2:4222 --journal-dir /var/lib/app/journal
   $ nestjs-ledger verify --json
 
 Exit code: 0, 1 if something is missing or differs, 2 if it could not be done.`;
@@ -53,6 +58,7 @@ export function addVerifyCommand(
       'spilled entries and dead letters (default: the spillDir that settings name, if it is there)',
     )
     .option('--journal-dir <folder>', 'journalDir of the application (default: its setting)')
+    .option('--stream <url>', 'stream whose waiting messages count too, as nats://host:4222')
     .option(
       '--grace <seconds>',
       'leave out what lies beside entries younger than this: it may be in flight',
@@ -87,14 +93,17 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   const journaled = await journalFiles(options, name);
   const files = [...journaled, ...found.flatMap(({ paths }) => paths)];
   const database = await CommandDatabase.open(definition, options);
+  let stream: LedgerStream | undefined;
   try {
-    const scope = { from, to, graceMs: grace * 1000, files };
+    if (options.stream !== undefined) stream = await openStream(options.stream, definition);
+    const scope = { from, to, graceMs: grace * 1000, files, stream };
     const report = await verifyLedger(database, scope, output);
     return { ...report, faults: await findStoredFaults(database) };
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(`can't verify: ${readPgError(error).text}`);
   } finally {
+    await stream?.close();
     await database.close();
   }
 }

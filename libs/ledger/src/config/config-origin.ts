@@ -2,6 +2,7 @@ import type { DatabaseVariable } from './database-variable.js';
 import type { OptionsFault } from '../errors/ledger-options.error.js';
 import type { LedgerConnectionOptions, LedgerOptions } from './ledger-options.interface.js';
 import type { SettingOption } from './ledger-settings.js';
+import type { StreamVariable } from './stream-variable.js';
 import type { PlacedFault, SettingsLayer, SourcedValue } from './settings-layer.js';
 
 /**
@@ -37,6 +38,8 @@ export interface ConfigOrigin {
   };
   /** `DATABASE_URL`, if no name of the ledger's own is set; for an application without a DataSource. */
   readonly commonDatabase?: DatabaseVariable;
+  /** The address of the stream between gateways and writers, if the environment has one. */
+  readonly stream?: StreamVariable;
 }
 
 /** The record that the options carry, or undefined if they were written by hand. @internal */

@@ -10,6 +10,7 @@ import { readSettings } from './read-settings.js';
 import type { NamedText, ReadSettings } from './read-settings.js';
 import { codeLayer, mergeLayers, withDefaults } from './settings-layer.js';
 import type { PlacedFault } from './settings-layer.js';
+import { findStreamVariable } from './stream-variable.js';
 import { NOT_SHOWN, showText } from './show-value.js';
 
 /** Where `createLedgerConfig` reads from. @publicApi */
@@ -65,6 +66,7 @@ export function readLedgerConfig(
     strict,
     database: database.database,
     commonDatabase: database.commonDatabase,
+    stream: findStreamVariable(environment, name),
   };
   return {
     ...defaults,

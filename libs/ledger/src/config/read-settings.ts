@@ -4,6 +4,7 @@ import type { SettingOption } from './ledger-settings.js';
 import { meaningOfName } from './setting-names.js';
 import { parseSetting } from './setting-values.js';
 import type { GivenValue, PlacedFault, SettingsLayer } from './settings-layer.js';
+import { isStreamVariable } from './stream-variable.js';
 import { NOT_SHOWN, showText } from './show-value.js';
 
 /** One name with its text, as a source has it. @internal */
@@ -37,6 +38,7 @@ export function readSettings(
   const spelledBy = new Map<SettingOption, NamedText[]>();
   const unknown: OptionsFault[] = [];
   for (const named of texts) {
+    if (source === 'environment' && isStreamVariable(named.name)) continue;
     const meaning = meaningOfName(named.name.toUpperCase(), ledger);
     const misspelled = source === 'environment' && named.name !== named.name.toUpperCase();
     if (meaning.kind === 'unknown') {

@@ -3,6 +3,7 @@ export type { JetStreamOptions } from './jet-stream.options.js';
 export type {
   LedgerStream,
   OutgoingMessage,
+  StoredMessage,
   StreamBacklog,
   StreamHeaders,
   StreamMessage,

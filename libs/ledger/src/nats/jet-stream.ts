@@ -5,11 +5,13 @@ import { SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.
 import type {
   LedgerStream,
   OutgoingMessage,
+  StoredMessage,
   StreamBacklog,
   StreamMessage,
   StreamTopic,
   TakeLimits,
 } from '../ports/ledger-stream.interface.js';
+import { browseMessages } from './browse-messages.js';
 import { classifyNatsError } from './classify-nats-error.js';
 import {
   resolveJetStreamOptions,
@@ -209,6 +211,16 @@ export class JetStream implements LedgerStream {
     });
     const oldestAgeMs = messages === 0 ? 0 : Math.max(0, clock.now() - Date.parse(`${oldest}`));
     return { messages, bytes, oldestAgeMs, unread };
+  }
+
+  async *browse(): AsyncGenerator<StoredMessage, void> {
+    const topic = this.#opened();
+    try {
+      const { manager } = await this.#link.session();
+      yield* browseMessages(manager, this.#nameFor(topic), subjectsOf(topic.ledger).all);
+    } catch (error) {
+      throw classifyNatsError(error);
+    }
   }
 
   async #consumerNames(timeoutMs: number): Promise<Set<string>> {

@@ -66,6 +66,12 @@ export interface UnreadMessages {
   readonly messages: number;
 }
 
+/** A message as it is in a stream. @publicApi */
+export interface StoredMessage {
+  readonly headers: StreamHeaders;
+  readonly payload: Buffer;
+}
+
 /** What is in a stream. @publicApi */
 export interface StreamBacklog {
   /** Messages that no writer is done with, those that one has now included. */
@@ -119,6 +125,13 @@ export interface LedgerStream {
   take(limits: TakeLimits, signal: AbortSignal): Promise<readonly StreamMessage[]>;
   /** What waits in the stream; takes nothing out. @throws SinkTransientError, SinkHaltError */
   backlog(timeoutMs: number): Promise<StreamBacklog>;
+  /**
+   * The messages that no writer is done with, oldest first, those that one has now included; takes none of
+   * them. Those that are done or published meanwhile may be left out. Optional: `verify --stream` needs it.
+   *
+   * @throws SinkTransientError, SinkHaltError while it is read
+   */
+  browse?(): AsyncIterable<StoredMessage>;
   /** Resolves if the stream answers within the time limit. @throws SinkTransientError, SinkHaltError */
   ping(timeoutMs: number): Promise<void>;
   /**

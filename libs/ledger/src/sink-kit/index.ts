@@ -16,6 +16,7 @@ export type {
 export type {
   LedgerStream,
   OutgoingMessage,
+  StoredMessage,
   StreamBacklog,
   StreamHeaders,
   StreamMessage,

@@ -26,6 +26,23 @@ export const PUBLISHING: Readonly<Record<string, StreamTest>> = {
     assert.deepEqual(await trial.contents(await trial.writer(), 1), ['early']);
   },
 
+  'lists what waits, if it can, and takes none of it': async (trial) => {
+    const gateway = await trial.gateway();
+    const writer = await trial.writer();
+    const contents = ['one', 'two', 'three'];
+    await trial.publish(gateway, ...contents);
+    if (gateway.browse === undefined) return;
+    const [taken] = await trial.take(writer, 1);
+    const listed: string[] = [];
+    for await (const { headers, payload } of gateway.browse()) {
+      assert.equal(headers['ledger-fingerprint'], KNOWN);
+      listed.push(contentOf({ payload }));
+    }
+    assert.deepEqual(listed, contents);
+    taken!.later(0);
+    assert.deepEqual((await trial.contents(writer, 3)).sort(), contents.sort());
+  },
+
   'has bytes of its own once a message was published': async (trial) => {
     const gateway = await trial.gateway();
     const writer = await trial.writer();

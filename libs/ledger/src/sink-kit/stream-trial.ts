@@ -96,7 +96,7 @@ export class StreamTrial {
 }
 
 /** The payload as text. */
-export function contentOf({ payload }: StreamMessage): string {
+export function contentOf({ payload }: Pick<StreamMessage, 'payload'>): string {
   return payload.toString();
 }
 

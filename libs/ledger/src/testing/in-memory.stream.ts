@@ -3,6 +3,7 @@ import { SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.
 import type {
   LedgerStream,
   OutgoingMessage,
+  StoredMessage,
   StreamBacklog,
   StreamHeaders,
   StreamMessage,
@@ -184,6 +185,12 @@ export class InMemoryStream {
   }
 
   /** @internal */
+  /** @internal */
+  stored(ledger: string): StoredMessage[] {
+    const own = this.#messages.filter((each) => each.ledger === ledger);
+    return own.map(({ headers, payload }) => ({ headers, payload: Buffer.from(payload) }));
+  }
+
   backlogOf(ledger: string): StreamBacklog {
     const own = this.#messages.filter((each) => each.ledger === ledger);
     const now = this.#clock.monotonic();
@@ -265,6 +272,10 @@ class InMemoryStreamClient implements LedgerStream {
 
   async backlog(_timeoutMs: number): Promise<StreamBacklog> {
     return this.stream.backlogOf(this.#open().ledger);
+  }
+
+  async *browse(): AsyncGenerator<StoredMessage, void> {
+    yield* this.stream.stored(this.#open().ledger);
   }
 
   async ping(_timeoutMs: number): Promise<void> {

@@ -1,0 +1,37 @@
+import { originOf } from './config/config-origin.js';
+import type { LedgerOptions } from './config/ledger-options.interface.js';
+import { NOT_SHOWN } from './config/show-value.js';
+import { createStreamOfUrl } from './create-stream-of-url.js';
+import { LedgerOptionsError } from './errors/ledger-options.error.js';
+
+/**
+ * Options with the stream that the environment names, unless code gives one, or a sink.
+ *
+ * @returns a promise only where an engine has to be loaded
+ * @throws LedgerOptionsError that names the variable, and never shows the address
+ * @internal
+ */
+export function withConfiguredStream(
+  options: LedgerOptions,
+): LedgerOptions | Promise<LedgerOptions> {
+  const variable = originOf(options)?.stream;
+  if (variable === undefined || options.stream !== undefined || options.sink !== undefined) {
+    return options;
+  }
+  return createStreamOfUrl(variable.url).then(
+    (stream) => ({ ...options, stream }),
+    (error: unknown) => {
+      throw new LedgerOptionsError([
+        { name: variable.name, value: NOT_SHOWN, rule: ruleOf(error), source: 'environment' },
+      ]);
+    },
+  );
+}
+
+/** @throws what is no fault of the address or the installation */
+function ruleOf(error: unknown): string {
+  if (error instanceof RangeError) return error.message;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
+  return 'needs the client of its stream: npm install @nats-io/transport-node @nats-io/jetstream';
+}
