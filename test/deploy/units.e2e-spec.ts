@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLedgerConfig } from 'nestjs-ledger';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { parseNatsUrl } from '../../libs/ledger/src/nats/parse-nats-url.js';
 import { LEDGER_SETTINGS } from '../../libs/ledger/src/config/ledger-settings.js';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
@@ -205,3 +206,79 @@ describe('the manifest of an application with its journal in an emptyDir', () =>
     expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(REQUEST_SECONDS + SHUTDOWN_SECONDS);
   });
 });
+
+describe.each([
+  ['Kubernetes', kubernetesRoles],
+  ['Compose', composeRoles],
+])('the manifest of gateways and writers for %s', (_, roles) => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('gives each role settings that a ledger boots with', () => {
+    const config = createLedgerConfig(undefined, { strict: true });
+    for (const [name, environment] of Object.entries(roles())) {
+      vi.unstubAllEnvs();
+      vi.stubEnv('LEDGER_CONFIG_FILE', undefined);
+      vi.stubEnv('DATABASE_URL', undefined);
+      for (const [variable, value] of Object.entries(environment)) vi.stubEnv(variable, value);
+      const { role, journalDir, connection, spillDir } = config();
+      expect(role, name).toBe(name.includes('gateway') ? 'gateway' : 'writer');
+      expect(journalDir !== undefined, name).toBe(role === 'gateway');
+      expect(connection !== undefined, name).toBe(role === 'writer');
+      expect(spillDir).toBe('/var/lib/ledger/spill');
+      expect(parseNatsUrl(environment['LEDGER_ASYNC_STREAM_URL']!)).toHaveProperty('servers');
+    }
+    expect(Object.keys(roles()).length).toBeGreaterThanOrEqual(2);
+  });
+});
+
+type Environments = Record<string, Record<string, string>>;
+
+/** Values that secrets have. */
+const SECRETS: Record<string, string> = {
+  'metered-app-stream': 'nats://user:password@nats:4222',
+  'metered-app-database': 'postgres://user:password@db/app',
+};
+
+function kubernetesRoles(): Environments {
+  const documents = parseAllDocuments(read('kubernetes/stream-roles.yaml'));
+  expect(documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])).toEqual([]);
+  const workloads = documents.map((each) => each.toJS()).filter(({ kind }) => kind !== 'Service');
+  return Object.fromEntries(
+    workloads.map(({ metadata, spec }) => {
+      const { env } = spec.template.spec.containers[0] as { env: KubernetesVariable[] };
+      return [
+        metadata.name as string,
+        Object.fromEntries(
+          env.map(({ name, value, valueFrom }) => [
+            name,
+            value ?? SECRETS[valueFrom!.secretKeyRef.name]!,
+          ]),
+        ),
+      ];
+    }),
+  );
+}
+
+interface KubernetesVariable {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: { readonly secretKeyRef: { readonly name: string } };
+}
+
+function composeRoles(): Environments {
+  const { services } = parse(read('compose/stream-roles.yaml'), { merge: true }) as {
+    services: Record<string, { environment?: Record<string, string> }>;
+  };
+  const apps = Object.entries(services).filter(([, { environment }]) => environment !== undefined);
+  return Object.fromEntries(
+    apps.map(([name, { environment }]) => [
+      name,
+      Object.fromEntries(
+        Object.entries(environment!).map(([variable, value]) => [
+          variable,
+          value.startsWith('${') ? SECRETS['metered-app-database']! : value,
+        ]),
+      ),
+    ]),
+  );
+}
