@@ -1,5 +1,5 @@
 /**
- * Runs drawn faults, and drawn servers for `auto`, for hours: `npm run soak -- journal | power | auto | faults`.
+ * Runs drawn faults, and drawn servers for `auto`, for hours: `npm run soak -- journal | power | nats | auto | faults`.
  * A soak that is stopped or killed goes on where it was when it is started again: its progress is in `.data/soak/<name>.json`.
  * A failure is kept there with its seed. The exit status is 1 if there is one, 130 if it was stopped.
  */
@@ -33,6 +33,13 @@ const SOAKS = {
     test: () => ['libs/ledger/src/journal/journal-power.spec.ts', '-t', 'whenever the power goes'],
     env: ({ size }) => ({ LEDGER_POWER_CRASHES: size }),
   },
+  nats: {
+    wanted: { nats: 100 },
+    size: 10,
+    unit: 'faults of a stream',
+    test: () => ['test/faults/stream-nats.e2e-spec.ts'],
+    env: ({ size }) => ({ LEDGER_STREAM_DRAWS: size, LEDGER_STREAM_RATE: 15_000 }),
+  },
   auto: {
     wanted: { auto: 10_000 },
     size: 500,
@@ -62,7 +69,7 @@ const [name, ...rest] = process.argv.slice(2);
 if (name === 'faults') process.exitCode = await runFaults(rest);
 else if (Object.hasOwn(SOAKS, name)) process.exitCode = await soak(name, SOAKS[name]);
 else {
-  console.error('Usage: npm run soak -- journal | power | auto | faults [files]');
+  console.error('Usage: npm run soak -- journal | power | nats | auto | faults [files]');
   process.exitCode = 2;
 }
 

@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createLedgerConfig } from 'nestjs-ledger';
+import { createLedgerConfig, defineLedger } from 'nestjs-ledger';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { parseNatsUrl } from '../../libs/ledger/src/nats/parse-nats-url.js';
@@ -214,7 +214,7 @@ describe.each([
   afterEach(() => vi.unstubAllEnvs());
 
   it('gives each role settings that a ledger boots with', () => {
-    const config = createLedgerConfig(undefined, { strict: true });
+    const config = createLedgerConfig(defineLedger({ name: 'default' }), { strict: true });
     for (const [name, environment] of Object.entries(roles())) {
       vi.unstubAllEnvs();
       vi.stubEnv('LEDGER_CONFIG_FILE', undefined);
