@@ -33,6 +33,7 @@ import { checkPartitions } from './partition-check.js';
 import { checkPooler } from './pooler-check.js';
 import { readSettingsInForce } from './settings-in-force.js';
 import { checkJournalDir } from './journal-dir-check.js';
+import { checkStream } from './stream-check.js';
 import { checkSpillDir } from './spill-dir-check.js';
 
 /** Source: docs/compatibility.md, "Ranges". */
@@ -54,6 +55,8 @@ export interface DoctorOptions extends LedgerCommandOptions {
   readonly spillDir?: string;
   /** The same. */
   readonly journalDir?: string;
+  /** Address of the stream; undefined: it is not looked at. */
+  readonly stream?: string;
   readonly json?: boolean;
 }
 
@@ -81,6 +84,7 @@ export function addDoctorCommand(
     .option('--workers <count>', 'numWorkers of an instance (default: its setting)', parseCount)
     .option('--spill-dir <folder>', 'spillDir of the application (default: its setting)')
     .option('--journal-dir <folder>', 'journalDir of the application (default: its setting)')
+    .option('--stream <url>', 'stream between gateways and writers, as nats://host:4222')
     .option('--json', 'print the lines as JSON')
     .addHelpText('after', EXAMPLES);
   addLedgerOptions(command).action(async (options: DoctorOptions) => {
@@ -115,6 +119,7 @@ export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
     ),
     ...(await checkSpillDir(spillDir, bufferMaxBytes, replay)),
     ...(await checkJournal(journalDir, definition, schema, database.identity)),
+    ...(options.stream === undefined ? [] : await checkStream(options.stream, definition)),
   ];
 }
 

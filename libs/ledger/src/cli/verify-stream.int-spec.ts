@@ -9,6 +9,7 @@ import { assertConservation } from '../testing/ledger-under-test.js';
 import { outputTo } from './fixtures/command-output.fixture.js';
 import { definitionOptions } from './fixtures/definition-options.fixture.js';
 import { runProgram } from './program.js';
+import { checkStream, judgeSafety } from './stream-check.js';
 
 const url = inject('databaseUrl');
 const [program] = findNatsPrograms();
@@ -82,10 +83,49 @@ describe.skipIf(program === undefined)('verify --stream (needs nats-server)', ()
     assertConservation(ledger.stats());
   });
 
+  it('is what doctor looks at too: copies, syncing, and what nobody reads', async () => {
+    const address = `nats://${new URL(servers.addresses[0]!).host}?stream=ledger-other`;
+    const named = { ...usage, name: 'other' };
+    expect(await checkStream(address, named)).toMatchObject([{ check: 'stream', status: 'fault' }]);
+    const layout = { ledger: 'other', fingerprint: '0123456789abcdef' };
+    const gateway = connect({ stream: 'ledger-other' });
+    await gateway.open(layout);
+    await gateway.close();
+    const found = await checkStream(address, named);
+    expect(found).toMatchObject([
+      { check: 'stream', status: 'warning' },
+      { check: 'waiting messages', status: 'ok' },
+    ]);
+    expect(found[0]!.message).toContain('one copy of each message: no server may be lost');
+    const publisher = connect({ stream: 'ledger-other' });
+    await publisher.open(layout);
+    const payload = [Buffer.from('x')];
+    await publisher.publish({ id: 'x', ...layout, headers: {}, payload, bytes: 1 }, 5000);
+    await publisher.close();
+    const [, unread] = await checkStream(address, named);
+    expect(unread).toMatchObject({
+      status: 'warning',
+      message: `messages wait that no writer reads, by layout ${layout.fingerprint}: 1`,
+    });
+  });
+
   it('refuses an address that is none, without its password', async () => {
     const { code, text } = await verify('--stream', 'amqp://u:secret@h');
     expect(code).toBe(2);
     expect(text).toContain("the stream's address (--stream) must begin with nats:// or tls://");
     expect(text).not.toContain('secret');
+  });
+});
+
+describe('what doctor says of copies', () => {
+  it.each([
+    [{ copies: 1, syncs: false }, 'warning', 'one copy of each message: no server may be lost'],
+    [{ copies: 3, syncs: false }, 'warning', 'acknowledged before they are synced, so a loss'],
+    [{ copies: 3, syncs: undefined }, 'warning', 'is not known from here, so a loss of power'],
+    [{ copies: 3, syncs: true }, 'ok', 'one server may be lost; they are synced before'],
+  ])('%o: %s', (safety, status, text) => {
+    const { status: found, message } = judgeSafety(safety);
+    expect(found).toBe(status);
+    expect(message).toContain(text);
   });
 });

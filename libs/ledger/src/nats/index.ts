@@ -7,6 +7,7 @@ export type {
   StreamBacklog,
   StreamHeaders,
   StreamMessage,
+  StreamSafety,
   StreamTopic,
   TakeLimits,
   UnreadMessages,

@@ -8,6 +8,7 @@ import type {
   StoredMessage,
   StreamBacklog,
   StreamMessage,
+  StreamSafety,
   StreamTopic,
   TakeLimits,
 } from '../ports/ledger-stream.interface.js';
@@ -223,6 +224,13 @@ export class JetStream implements LedgerStream {
     }
   }
 
+  /** Clients are not told when servers sync, only that they may from 2.10 on: `sync_interval` is in their files. */
+  async safety(timeoutMs: number): Promise<StreamSafety> {
+    const { config } = await this.#info(timeoutMs);
+    const { nc } = await this.#link.session();
+    return { copies: config.num_replicas, syncs: maySync(nc.info?.version) ? undefined : false };
+  }
+
   async #consumerNames(timeoutMs: number): Promise<Set<string>> {
     return this.#within(timeoutMs, async ({ manager }) => {
       const names = new Set<string>();
@@ -276,6 +284,12 @@ export class JetStream implements LedgerStream {
 function payloadBytes(nc: NatsConnection, streamMax: number): number {
   const most = nc.info?.max_payload ?? 1_048_576;
   return Math.max(1, (streamMax > 0 ? Math.min(most, streamMax) : most) - HEADER_BYTES);
+}
+
+/** Whether servers of that version know `sync_interval`. */
+function maySync(version = ''): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 2 || (major === 2 && minor >= 10);
 }
 
 function isUnanswered(error: unknown): boolean {

@@ -83,6 +83,14 @@ export interface StreamBacklog {
   readonly unread: readonly UnreadMessages[];
 }
 
+/** How safe a message is that a stream has acknowledged. @publicApi */
+export interface StreamSafety {
+  /** Servers that keep it. */
+  readonly copies: number;
+  /** Whether most of them have synced it to disk by then; undefined: it can't be read from here. */
+  readonly syncs: boolean | undefined;
+}
+
 /**
  * A replicated log between gateways and writers. It delivers each message at least once; the uuids of the
  * rows make that once in the table.
@@ -132,6 +140,8 @@ export interface LedgerStream {
    * @throws SinkTransientError, SinkHaltError while it is read
    */
   browse?(): AsyncIterable<StoredMessage>;
+  /** How safe its messages are. Optional: `doctor --stream` shows it. @throws SinkTransientError, SinkHaltError */
+  safety?(timeoutMs: number): Promise<StreamSafety>;
   /** Resolves if the stream answers within the time limit. @throws SinkTransientError, SinkHaltError */
   ping(timeoutMs: number): Promise<void>;
   /**

@@ -20,6 +20,7 @@ export type {
   StreamBacklog,
   StreamHeaders,
   StreamMessage,
+  StreamSafety,
   StreamTopic,
   TakeLimits,
   UnreadMessages,
