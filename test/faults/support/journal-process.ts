@@ -145,6 +145,12 @@ export class JournalProcess {
     this.#child.kill(signal);
   }
 
+  /** Asks it to stop, and waits until it has. */
+  async stop(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    await this.#gone;
+  }
+
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#gone;

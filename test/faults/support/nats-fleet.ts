@@ -57,6 +57,14 @@ export class NatsFleet {
     this.all[index] = this.#start(ROLES[index]!);
   }
 
+  /** Stops a process by SIGTERM, and starts another in its place. @returns the one that stopped */
+  async restart(index: number): Promise<JournalProcess> {
+    const stopped = this.all[index]!;
+    await stopped.stop();
+    this.all[index] = this.#start(ROLES[index]!);
+    return stopped;
+  }
+
   /** Each gateway goes on accepting: another second of entries is in its journal. */
   async goesOn(): Promise<void> {
     await Promise.all(this.gateways.map((gateway) => gateway.isDurable(this.#parts.rate)));

@@ -54,6 +54,13 @@ let acknowledged = next;
 let isRecording = ROLE === 'gateway';
 // The parent ends the load; the process goes on, and publishes what it has.
 process.on('SIGUSR2', () => (isRecording = false));
+// As Nest's own hooks do it, and then the last figures; entries are recorded until the end.
+process.once('SIGTERM', () => {
+  void app.close().then(() => {
+    say(`stats ${JSON.stringify(ledger.stats())}`);
+    process.exit(0);
+  });
+});
 
 function record(): void {
   const number = next++;
