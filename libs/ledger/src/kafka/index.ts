@@ -3,9 +3,11 @@ export type { KafkaConnection, KafkaSasl, KafkaStreamOptions } from './kafka-str
 export type {
   LedgerStream,
   OutgoingMessage,
+  StoredMessage,
   StreamBacklog,
   StreamHeaders,
   StreamMessage,
+  StreamSafety,
   StreamTopic,
   TakeLimits,
   UnreadMessages,
