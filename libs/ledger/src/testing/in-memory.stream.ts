@@ -185,12 +185,12 @@ export class InMemoryStream {
   }
 
   /** @internal */
-  /** @internal */
   stored(ledger: string): StoredMessage[] {
     const own = this.#messages.filter((each) => each.ledger === ledger);
     return own.map(({ headers, payload }) => ({ headers, payload: Buffer.from(payload) }));
   }
 
+  /** @internal */
   backlogOf(ledger: string): StreamBacklog {
     const own = this.#messages.filter((each) => each.ledger === ledger);
     const now = this.#clock.monotonic();
