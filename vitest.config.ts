@@ -5,7 +5,7 @@ import { SlowKindsFirst } from './test/support/slow-kinds-first.js';
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** Half of the files' time is waiting, so twice the processors of the smallest machine that CI has. */
+/** Many files wait for a server, a timer or a process, so there are more than the two processors of CI. */
 const PROCESSES = 4;
 
 /** A server that is given is one for all files, and some of them look at every transaction in it. */
@@ -43,7 +43,8 @@ export default defineConfig({
     include: ['{libs,src}/**/*.{spec,int-spec}.ts', '{test,examples}/**/*.{spec,e2e-spec}.ts'],
     // Applications of other versions, which test/matrix/run.js installs and tests.
     exclude: ['**/node_modules/**', 'test/matrix/**'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Processes share the processors, so a test may take several times as long as it does alone.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
   },
 });

@@ -1,7 +1,7 @@
 /**
  * Runs npm's script `build`, or the one given, unless what is built is newer than every file it is
  * made of, so that a second `npm start` takes no longer than it must. `build:start` leaves out what
- * a first start need not wait for: CommonJS, the check of types, and what makes the package small.
+ * a first start need not wait for: CommonJS and the check of types.
  * Processes that come at the same time (test files do) build once.
  */
 import { spawnSync } from 'node:child_process';
@@ -26,7 +26,6 @@ const INPUTS = [
   'nest-cli.json',
   'scripts/build-commonjs.js',
   'scripts/build-dashboard.js',
-  'scripts/trim-package.js',
   'CHANGELOG.md',
 ];
 const LOCK = join(ROOT, '.tmp', 'build.lock');

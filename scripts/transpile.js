@@ -40,7 +40,12 @@ for (const path of projects) {
     const output = join(folder, relative(options.rootDir, fileName).replace(/\.ts$/, '.js'));
     const { outputText, sourceMapText } = ts.transpileModule(readFileSync(fileName, 'utf8'), {
       // By itself a file can't tell that its package has ES modules.
-      compilerOptions: { ...options, module: ts.ModuleKind.ESNext, declaration: false },
+      compilerOptions: {
+        ...options,
+        module: ts.ModuleKind.ESNext,
+        declaration: false,
+        sourceMap: true,
+      },
       fileName,
     });
     mkdirSync(dirname(output), { recursive: true });

@@ -45,7 +45,7 @@ function withoutTypes(text: string): string {
     .replaceAll(/__metadata\("design:(paramtypes|returntype)".*?\)(?=,__|,?\])/g, '');
 }
 
-/** What is published has no comments and other lines (`scripts/trim-package.js`), and the same words. */
+/** Both compilers write the same words, and place comments and lines in their own way. */
 function laidOutAlike(text: string): string {
   const compilerOptions = { target: ts.ScriptTarget.ESNext, removeComments: true };
   return ts.transpileModule(text, { compilerOptions }).outputText.replaceAll(/\s+/g, '');

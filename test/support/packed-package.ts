@@ -44,6 +44,8 @@ export interface Packed {
   readonly tarball: string;
   /** Paths in the package. */
   readonly files: readonly string[];
+  /** What it takes on the way. */
+  readonly packedBytes: number;
   /** What it takes once it is installed. */
   readonly unpackedBytes: number;
 }
@@ -55,11 +57,12 @@ export async function packLibrary(folder: string): Promise<Packed> {
   const answer = JSON.parse(stdout) as unknown;
   // npm 11 answers with a list, later ones with an object by package name.
   const [made] = Object.values(answer as object) as [
-    { filename: string; unpackedSize: number; files: { path: string }[] },
+    { filename: string; size: number; unpackedSize: number; files: { path: string }[] },
   ];
   return {
     tarball: join(folder, made.filename),
     files: made.files.map(({ path }) => path).sort(),
+    packedBytes: made.size,
     unpackedBytes: made.unpackedSize,
   };
 }
