@@ -105,6 +105,28 @@ describe('adoption', () => {
     assertConservation(test.ledger.stats());
   });
 
+  it('leaves a folder of its own run to the process that took it over, until that one is gone', async () => {
+    const test = bench.ledger();
+    // The first ledger of the bench is run 1: its process was stopped, and goes on now.
+    const rows = rowsOfRun(PLAIN_TABLE, 1, 3);
+    const path = bench.folder({ run: 'bbbbbbbb', files: [[rows]], author: ELSEWHERE });
+    const adopted = join(bench.dir, '00000001.adopted-bbbbbbbb');
+    await rename(path, adopted);
+    await start(test);
+    for (let i = 0; i < 20; i++) {
+      writeFileSync(join(adopted, 'beat'), String(i).repeat(i));
+      await until(test, () => true);
+      await test.clock.advance(1000);
+      for (let turn = 0; turn < 20; turn++) await realTimers.turn();
+    }
+    expect(await readdir(bench.dir)).toEqual(['00000001.adopted-bbbbbbbb']);
+    expect(test.ledger.stats().recovered).toBe(0);
+    await rm(join(adopted, 'beat'));
+    await until(test, () => bench.isEmpty());
+    expect(test.ledger.stats()).toMatchObject({ recovered: 3, written: 3 });
+    assertConservation(test.ledger.stats());
+  });
+
   it('takes over from an adopter that has ended', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 3);
     const path = bench.folder({ run: 'bbbbbbbb', files: [[rows]] });

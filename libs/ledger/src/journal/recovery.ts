@@ -1,24 +1,18 @@
-import { closeSync } from 'node:fs';
-import { rename, unlink, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Batch } from '../channel/batch.js';
 import type { Clock, Timer } from '../clock/clock.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
-import { createFileSync } from '../files/create-file.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { SegmentTarget } from '../segments/segment-description.js';
 import type { ServerHistory } from '../segments/settled-frame.js';
 import type { Counters } from '../stats/counters.js';
+import { AdoptedFolders } from './adopted-folders.js';
 import { diskFiles } from './disk-files.js';
 import type { EarlierFiles } from './earlier-files.js';
 import type { GivenFields } from './fit-row.js';
-import { adoptedName, OWNER_FILE, RELEASED_FILE } from './folder-names.js';
-import { writeOwner } from './folder-owner.js';
 import { FolderRounds } from './folder-rounds.js';
 import { FolderWatch, isOwnerGone } from './folder-watch.js';
 import { KeptFolders } from './kept-folders.js';
-import { ownIdentity } from './process-identity.js';
 import type { RecoveredBlock } from './recovered-block.js';
 import { RecoveredRows } from './recovered-rows.js';
 import { RecoveryLog } from './recovery-log.js';
@@ -74,8 +68,7 @@ export class Recovery {
   readonly #files: Pick<JournalFiles, 'unlink' | 'rename'>;
   readonly #stop = new AbortController();
   readonly #rows: RecoveredRows;
-  /** Adopted folders that are still there, by path. */
-  readonly #held = new Set<string>();
+  readonly #adopted: AdoptedFolders;
   /** Folders in which nothing is left to do for this run. */
   readonly #done = new Set<string>();
   /** Folders of runs that have ended, to be adopted once the server was reached. */
@@ -90,6 +83,7 @@ export class Recovery {
     this.#log = new RecoveryLog(parts.logger);
     const { clock, server, files = diskFiles } = parts;
     const log = this.#log;
+    this.#adopted = new AdoptedFolders(parts);
     this.#files = files;
     this.#kept = new KeptFolders({
       ...parts,
@@ -179,16 +173,7 @@ export class Recovery {
     this.stop();
     this.#heartbeat?.cancel();
     await this.#looking;
-    for (const path of this.#held) this.#release(path);
-  }
-
-  #release(path: string): void {
-    try {
-      const descriptor = createFileSync(join(path, RELEASED_FILE));
-      if (descriptor !== undefined) closeSync(descriptor);
-    } catch {
-      // It is taken after three missed heartbeats.
-    }
+    this.#adopted.release();
   }
 
   #look(): Promise<void> {
@@ -235,7 +220,7 @@ export class Recovery {
   async #count(): Promise<void> {
     const isUnsettled = (path: string): boolean =>
       !this.#done.has(path) && !this.#kept.has(path) && !this.#stuck.has(path);
-    await this.#parts.earlier.count([...this.#waiting, ...[...this.#held].filter(isUnsettled)]);
+    await this.#parts.earlier.count([...this.#waiting, ...[...this.#adopted].filter(isUnsettled)]);
   }
 
   async #take(folder: FoundFolder): Promise<void> {
@@ -252,29 +237,12 @@ export class Recovery {
         this.#done.add(folder.path);
         return this.#log.foreign(folder.path);
       }
-      const path = await this.#adopt(folder, own);
+      const path = await this.#adopted.adopt(folder, own);
       await this.#replay(folder, path);
     } catch (error) {
       // Another process was quicker.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#log.failed(folder.path, error);
     }
-  }
-
-  /** The rename decides who has it. */
-  async #adopt(folder: FoundFolder, target: SegmentTarget): Promise<string> {
-    const { dir, run, table } = this.#parts;
-    const path = join(dir, adoptedName(folder.name, run));
-    if (path !== folder.path) await rename(folder.path, path);
-    this.#held.add(path);
-    const author = ownIdentity();
-    const owner = { ledger: table.name, run, target: folder.owner?.target ?? target, author };
-    await writeOwner(path, owner).catch((error: unknown) => {
-      // A full disk takes no record, and the replay is what frees it. Without one, others judge by signs of
-      // life only.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw error;
-    });
-    await unlink(join(path, RELEASED_FILE)).catch(() => undefined);
-    return path;
   }
 
   async #replay(folder: FoundFolder, path: string): Promise<void> {
@@ -315,19 +283,14 @@ export class Recovery {
 
   /** @param isLeft rows are in it for another start; what is set aside needs no owner */
   #leave(path: string, isLeft: boolean): void {
-    if (!isLeft) this.#held.delete(path);
+    if (!isLeft) this.#adopted.forget(path);
     this.#done.add(path);
   }
 
-  /** Signs of life in the folders that are adopted: others would take them. */
   #beat(): void {
-    const { clock } = this.#parts;
-    this.#heartbeat = clock.after(LOOK_MS, () => this.#beat());
+    this.#heartbeat = this.#parts.clock.after(LOOK_MS, () => this.#beat());
     // A replay takes as long as it takes, and frees room meanwhile.
     this.#count().catch(() => undefined);
-    const now = new Date(clock.now());
-    for (const path of this.#held) {
-      utimes(join(path, OWNER_FILE), now, now).catch(() => undefined);
-    }
+    this.#adopted.showLife();
   }
 }
