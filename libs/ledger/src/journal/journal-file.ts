@@ -1,5 +1,3 @@
-import { strict as assert } from 'node:assert';
-import { basename, dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { RowRange } from '../channel/batch.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
@@ -11,7 +9,8 @@ import {
 } from '../segments/segment-format.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import { encodeSettled, type SettledFrame } from '../segments/settled-frame.js';
-import { damagedPath, isLaterName } from './folder-names.js';
+import { damagedPath } from './folder-names.js';
+import { JournalDescriptor } from './journal-descriptor.js';
 
 /**
  * A frame up to this size is copied behind its header and written by one plain write, which costs less
@@ -59,17 +58,12 @@ export class JournalFile {
   #syncs = 0;
 
   readonly #files: JournalFiles;
-  /** Undefined: the file rests, and is opened again to be read. */
-  #descriptor: number | undefined;
-  #opening: Promise<void> | undefined;
-  /** Calls in the thread pool; a descriptor that is given back meanwhile may be another file's. */
-  #busy = 0;
-  #isResting = false;
+  readonly #descriptor: JournalDescriptor;
 
   private constructor(files: JournalFiles, path: string, descriptor: number, header: FileHeader) {
     this.path = path;
     this.#files = files;
-    this.#descriptor = descriptor;
+    this.#descriptor = new JournalDescriptor(files, path, descriptor);
     this.seed = header.seed;
     this.start = header.bytes.length;
     this.bytes = this.start;
@@ -105,8 +99,7 @@ export class JournalFile {
   }
 
   get #open(): number {
-    assert(this.#descriptor !== undefined, 'only a file that is open is written or synced');
-    return this.#descriptor;
+    return this.#descriptor.current;
   }
 
   /** Appends rows as one frame of at most 16 MiB. @throws the file system's error; the file ends with whole frames */
@@ -125,9 +118,20 @@ export class JournalFile {
   /** As `append`, in the thread pool; the rows' bytes must stay as they are until it is done. */
   async appendLater(rows: FrameRows): Promise<void> {
     const header = this.#headerOf(rows, Buffer.allocUnsafe(FRAME_HEADER_BYTES));
-    let rest: readonly Uint8Array[] = [header, rows.bytes];
-    this.#busy++;
     this.isBusy = true;
+    try {
+      await this.#descriptor.using(() => this.#writeLater([header, rows.bytes]));
+    } finally {
+      this.isBusy = false;
+    }
+    this.bytes += FRAME_HEADER_BYTES + rows.bytes.length;
+    // One that was given up meanwhile is closed by now: its rows are written elsewhere.
+    this.needsSync = !this.#descriptor.isResting;
+    this.#noteRows(rows);
+  }
+
+  async #writeLater(parts: readonly Uint8Array[]): Promise<void> {
+    let rest = parts;
     try {
       while (rest.length > 0) {
         rest = behind(rest, await this.#files.writeLater(this.#open, rest));
@@ -135,14 +139,7 @@ export class JournalFile {
     } catch (error) {
       this.#cutOff();
       throw error;
-    } finally {
-      this.isBusy = false;
-      this.#leave();
     }
-    this.bytes += FRAME_HEADER_BYTES + rows.bytes.length;
-    // One that was given up meanwhile is closed by now: its rows are written elsewhere.
-    this.needsSync = !this.#isResting;
-    this.#noteRows(rows);
   }
 
   /** Appends a settled frame. @throws the file system's error; the file ends with whole frames */
@@ -207,39 +204,9 @@ export class JournalFile {
     this.retireNow();
   }
 
-  /**
-   * Keeps the file open while work reads from it. One that rests is opened for that, in the folder that another
-   * process renamed where it did.
-   *
-   * @throws the file system's error
-   */
-  async *reading<T>(work: () => AsyncGenerator<T, void>): AsyncGenerator<T, void> {
-    this.#busy++;
-    try {
-      if (this.#descriptor === undefined) await (this.#opening ??= this.#openAgain());
-      yield* work();
-    } finally {
-      this.#leave();
-    }
-  }
-
-  async #openAgain(): Promise<void> {
-    try {
-      this.#descriptor = await this.#files.openToRead(this.path).catch(async (error: unknown) => {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-        return this.#files.openToRead(await this.#pathNow());
-      });
-    } finally {
-      this.#opening = undefined;
-    }
-  }
-
-  /** Where a process that adopted the folder has the file. */
-  async #pathNow(): Promise<string> {
-    const folder = dirname(this.path);
-    const beside = await this.#files.names(dirname(folder));
-    const name = beside.find((each) => isLaterName(each, basename(folder)));
-    return join(dirname(folder), name ?? basename(folder), basename(this.path));
+  /** Keeps the file open while work reads from it. @throws the file system's error */
+  reading<T>(work: () => AsyncGenerator<T, void>): AsyncGenerator<T, void> {
+    return this.#descriptor.reading(work);
   }
 
   /** Reads bytes, within `reading`; fewer at the end of the file. @throws the file system's error */
@@ -267,19 +234,12 @@ export class JournalFile {
   async sync(): Promise<void> {
     if (!this.needsSync) return;
     this.needsSync = false;
-    this.#busy++;
     this.#syncs++;
     try {
-      await this.#files.sync(this.#open);
+      await this.#descriptor.using(() => this.#files.sync(this.#open));
     } finally {
       this.#syncs--;
-      this.#leave();
     }
-  }
-
-  #leave(): void {
-    this.#busy--;
-    if (this.#isResting) this.#giveBack();
   }
 
   /** As `sync`, at once. */
@@ -293,19 +253,7 @@ export class JournalFile {
    * file is opened again. Calling it again does nothing. Never throws.
    */
   rest(): void {
-    this.#isResting = true;
-    this.#giveBack();
-  }
-
-  #giveBack(): void {
-    const descriptor = this.#descriptor;
-    if (descriptor === undefined || this.#busy > 0) return;
-    this.#descriptor = undefined;
-    try {
-      this.#files.close(descriptor);
-    } catch {
-      // Nothing can be done about it: Linux gives the descriptor back all the same.
-    }
+    this.#descriptor.rest();
   }
 }
 
