@@ -316,6 +316,12 @@ export class Channel {
     return slab instanceof StoredSlab ? slab.lostIn : undefined;
   }
 
+  /** Whether nothing has the rows at the head any more, which were on disk only. */
+  get isGone(): boolean {
+    const slab = this.#slabs[0];
+    return slab instanceof StoredSlab && slab.isGone;
+  }
+
   /** Takes the rows at the head that are on disk only, and stay there. To be called unless `isReady`. */
   takeStored(): Batch<Slab | StoredSlab> {
     const slab = this.#slabs.shift()!;

@@ -11,6 +11,7 @@ interface StoredRange {
   /** Monotonic milliseconds when the first of them was appended. */
   readonly firstAt: number;
   readonly lostIn: string | undefined;
+  readonly isGone?: boolean;
 }
 
 /**
@@ -31,15 +32,19 @@ export class StoredSlab implements RowBlock {
   isLoading = false;
   /** The file that they can't be read back from; undefined: they can. */
   readonly lostIn: string | undefined;
+  /** That file was removed with its folder: nothing has the rows. */
+  readonly isGone: boolean;
   readonly #firstAt: number;
 
-  private constructor({ position, count, rowBytes, firstAt, lostIn }: StoredRange) {
+  private constructor(range: StoredRange) {
+    const { position, count, rowBytes, firstAt, lostIn, isGone = false } = range;
     this.position = position;
     this.count = count;
     this.unsettled = count;
     this.rowBytes = rowBytes;
     this.#firstAt = firstAt;
     this.lostIn = lostIn;
+    this.isGone = isGone;
   }
 
   /** @param slab no row of which was taken */
@@ -50,8 +55,9 @@ export class StoredSlab implements RowBlock {
   }
 
   /** Some of these rows, which can't be read back. @param file that has them, if any does */
-  lost(position: number, count: number, file = 'the journal'): StoredSlab {
-    return new StoredSlab({ position, count, rowBytes: 0, firstAt: this.#firstAt, lostIn: file });
+  lost(position: number, count: number, file = 'the journal', isGone = false): StoredSlab {
+    const range = { position, count, rowBytes: 0, firstAt: this.#firstAt };
+    return new StoredSlab({ ...range, lostIn: file, isGone });
   }
 
   startOf(row: number): number {

@@ -99,4 +99,27 @@ describe('what earlier runs left', () => {
     expect(channel.saturation).toBeLessThan(0.5);
     expect(channel.hasRoom(2100)).toBe(true);
   });
+
+  it("keeps all that fits into bufferMaxBytes in memory with bufferSize 'auto', and says so", async () => {
+    const options = { maxBytes: 96 * MIB, reads: true };
+    const files = new MemoryFiles();
+    const test = new JournalUnderTest(files, options, 16 * MIB, Number.POSITIVE_INFINITY);
+    const { channel } = test;
+    channel.storeIn(test.journal.store, () => test.loads++);
+    test.earlier.bytes = 90 * MIB;
+    for (let round = 0; channel.hasEntryRoom && channel.hasRoom(2100); round++) {
+      test.append(500, MEMO);
+      await test.clock.turn();
+      expect(round).toBeLessThan(16);
+    }
+    expect(channel.tail).toBeGreaterThan(4000);
+    expect(channel.saturation).toBe(1);
+    expect(test.journal).toMatchObject({ state: 'degraded', durableUntil: 0 });
+    test.earlier.bytes = 0;
+    await test.clock.advance(6000);
+    expect(test.journal).toMatchObject({ state: 'writing', durableUntil: channel.tail });
+    test.append(1, MEMO);
+    await test.clock.turn();
+    expect(channel.hasEntryRoom && channel.hasRoom(2100)).toBe(true);
+  });
 });

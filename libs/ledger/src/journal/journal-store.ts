@@ -100,7 +100,7 @@ export class JournalStore implements RowStore {
         return pieces;
       } catch (error) {
         for (const slab of taken) giveBack(slab);
-        if (this.#hasGivenUp || tries === MOST_TRIES) return [this.#giveUp(stored)];
+        if (this.#hasGivenUp || tries === MOST_TRIES) return [this.#giveUp(stored, error)];
         this.#tellRefused(error);
         await new Promise<void>((resolve) => this.#parts.clock.after(AGAIN_MS, resolve));
       }
@@ -108,9 +108,11 @@ export class JournalStore implements RowStore {
   }
 
   /** The file system does not give the rows back: they stay where they are. */
-  #giveUp(stored: StoredSlab): StoredSlab {
+  #giveUp(stored: StoredSlab, error: unknown): StoredSlab {
     this.#hasGivenUp = true;
-    const lost = this.#rows.lose(stored);
+    // Neither in this folder nor in that of a process that took it over.
+    const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const lost = this.#rows.lose(stored, isGone);
     this.#tellLost(lost);
     return lost;
   }
@@ -123,7 +125,12 @@ export class JournalStore implements RowStore {
     );
   }
 
-  #tellLost({ count, lostIn }: StoredSlab): void {
+  #tellLost({ count, lostIn, isGone }: StoredSlab): void {
+    if (isGone) {
+      return this.#parts.logger.error(
+        `${count} entries are lost: they were in ${lostIn} only, and somebody removed it; they count as spilled`,
+      );
+    }
     this.#parts.logger.error(
       `${count} entries can't be read back from ${lostIn}: they stay there, and count as spilled; ` +
         `the file is kept, with ${DAMAGED_ENDING} behind its name once its other entries are settled`,

@@ -255,6 +255,26 @@ describe("overflow: 'disk'", () => {
     expect(test.files.paths().some((each) => each.endsWith('.wal.damaged'))).toBe(true);
   });
 
+  it('says that rows are lost where somebody removed the folder', async () => {
+    const test = diskTest();
+    await fill(test, 40);
+    const kept = test.journal.files;
+    for (const path of test.files.paths()) test.files.unlinkNow(path);
+    test.files.removeFolder(FOLDER);
+    let lost = 0;
+    for (let second = 0; second < 300 && test.channel.depth > 0; second++) {
+      await test.clock.advance(1000);
+      expect(test.channel.isGone).toBe(test.channel.lostIn !== undefined);
+      lost += await drainReady(test);
+    }
+    expect(kept).toBeGreaterThan(4);
+    expect(lost).toBeGreaterThan(20 * ROUND);
+    expect(test.channel).toMatchObject({ bytes: 0, inFlight: 0, depth: 0, settledUntil: 40_000 });
+    const said = test.lines.filter((line) => line.includes('entries are lost'));
+    expect(said.length).toBeGreaterThan(0);
+    expect(test.lines.some((line) => line.includes('they stay there'))).toBe(false);
+  });
+
   it('works with the smallest memory that can be set', async () => {
     const test = diskTest(2 ** 32, MIB);
     expect(await fill(test, 12)).toBe(0);

@@ -71,11 +71,14 @@ export class StoredRows {
     return withBytes(loading.pieces, stored.rowBytes);
   }
 
-  /** None of the rows can be read: the file in which they begin is not unlinked. */
-  lose(stored: StoredSlab): StoredSlab {
+  /**
+   * None of the rows can be read: the file in which they begin is not unlinked.
+   * @param isGone somebody removed it
+   */
+  lose(stored: StoredSlab, isGone: boolean): StoredSlab {
     const file = this.#starts.get(stored.position)?.file;
     if (file !== undefined) file.damage ??= "it can't be read";
-    const lost = stored.lost(stored.position, stored.count, file?.path);
+    const lost = stored.lost(stored.position, stored.count, file?.path, isGone);
     lost.rowBytes = stored.rowBytes;
     return lost;
   }

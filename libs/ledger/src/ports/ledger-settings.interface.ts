@@ -39,7 +39,10 @@ export type UnknownFieldPolicy = 'count' | 'reject';
 
 /** Entries lost or set aside; told at most once a second and kind. @publicApi */
 export interface LossReport {
-  /** `lost`: at the end of the process neither the database nor the disk took them. */
+  /**
+   * `lost`: at the end of the process neither the database nor the disk took them, or somebody removed the journal's
+   * folder while they were on disk only.
+   */
   readonly kind: 'dropped' | 'invalid' | 'deadLettered' | 'spilled' | 'sealed' | 'lost';
   /** Entries since the last report of this kind. */
   readonly count: number;

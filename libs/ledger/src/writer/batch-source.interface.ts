@@ -14,6 +14,8 @@ export interface Assignment {
   readonly mayExist?: boolean;
   /** The folder that has the rows, and keeps them: they are on disk only, and can't be read here. */
   readonly keptIn?: string;
+  /** Somebody removed that folder: nothing has the rows. */
+  readonly isGone?: boolean;
 }
 
 /** Rows that were taken out of files, which keep them until they are settled. @internal */

@@ -191,10 +191,11 @@ export class Dispatcher implements BatchSource, QueueListener {
   /** Rows that are on disk only need no other place. */
   #assignStored(): Assignment {
     const { channel, commits, journal } = this.#parts.handoff;
-    const keptIn = channel.lostIn ?? journal!.store.place;
+    const { isGone, lostIn } = channel;
+    const keptIn = lostIn ?? journal!.store.place;
     const batch = channel.takeStored();
     const awaited = commits.take(channel.head);
-    return { batch, due: 'draining', awaited, isAwaited: true, keptIn };
+    return { batch, due: 'draining', awaited, isAwaited: true, keptIn, isGone };
   }
 
   whenUnreadable(callback: (assignment: Assignment) => void): void {

@@ -208,18 +208,29 @@ export class Settler {
     });
   }
 
-  /** Rows that are in a file only, and can't be read back from it while the process lives. */
+  /**
+   * Rows that are in a file only, and can't be read back from it while the process lives. Where somebody removed
+   * the file they are lost, and callers and the application hear so.
+   */
   settleUnreadable(assignment: Assignment): void {
-    const { batch, keptIn = '' } = assignment;
-    this.settleSpilled(assignment, batch, keptIn);
-    this.#parts.losses.note('spilled', batch.count, { reason: keptIn });
+    const { batch, keptIn = '', isGone = false } = assignment;
+    this.#settleLeft(
+      assignment,
+      batch,
+      isGone ? { outcome: 'lost' } : { outcome: 'spilled', file: keptIn },
+    );
+    this.#parts.losses.note(isGone ? 'lost' : 'spilled', batch.count, { reason: keptIn });
   }
 
   /** Rows that were left in a file. */
   settleSpilled(assignment: Assignment, batch: Batch, file: string): void {
+    this.#settleLeft(assignment, batch, { outcome: 'spilled', file });
+  }
+
+  #settleLeft(assignment: Assignment, batch: Batch, settlement: Settlement): void {
     this.#parts.counters.spilled += batch.count;
     this.#parts.source.settle(batch);
-    this.#tell(assignment, batch, new Map(), { outcome: 'spilled', file });
+    this.#tell(assignment, batch, new Map(), settlement);
   }
 
   /**
