@@ -76,8 +76,11 @@ describe("an outage of the database with overflow 'disk'", () => {
     await app.record(1, 300_000);
     await database.restart();
     await app.until(({ written }) => written > 20_000);
-    const { stats } = await app.record(300_001, 100_000);
+    await app.record(300_001, 100_000);
+    // On a slow disk rows are on file a moment after their turn.
+    const stats = await app.until(({ journal }) => journal!.unsyncedRows === 0);
     await app.kill();
+    expect(stats).toMatchObject({ queued: 400_000, dropped: 0 });
     expect(stats.depth, 'it was killed in the middle').toBeGreaterThan(0);
     app = await start();
     while ((await folders()).some((name) => name.includes('adopted') || name === stats.run)) {
@@ -143,7 +146,8 @@ describe('a file system that is full', () => {
     expect(await rowsInTable()).toEqual({ rows: 350_001, users: 350_001, late: 0 });
     const healed = await app.until(({ journal }) => journal!.state !== 'degraded');
     expect(healed.journal!.reason).toBeNull();
-    expect(await app.wait(400_000)).toBe('durable');
+    // The commit is more, and on a slow disk it may be there first.
+    expect(await app.wait(400_000)).toMatch(/^(durable|written)$/);
     await app.until(isWritten);
     await app.close();
     expect(await folders()).toEqual([]);
