@@ -2,6 +2,7 @@ import { createBenchLedger, roomFor, type BenchLedger } from '../setup/bench-led
 import { Child } from '../setup/child.js';
 import { takeTurns } from '../setup/figures.js';
 import type { DelayInput } from '../processes/delay.process.js';
+import { compareFourProcesses } from './auto/four-processes.js';
 import { measure, type Bench, type Part } from './part.js';
 
 /** The best cells of the grid by `throughput`, and by `distance`. */
@@ -42,6 +43,7 @@ export const auto: Part = {
     const rounds = isQuick ? 1 : SPEED_ROUNDS;
     await compare(bench, { url, group: 'at full speed', cells: CELLS, rounds });
     if (isQuick) return;
+    await compareFourProcesses(bench);
     const input: DelayInput = { port: Number(new URL(url).port), oneWayMs: ROUND_TRIP_MS / 2 };
     const proxy = new Child('delay', input);
     const address = new URL(url);

@@ -72,7 +72,7 @@ async function watch(bench: Bench, writer: Writer, setting: Setting): Promise<vo
 
 /** Nothing but a few entries a second: what the ledger's timers cost. */
 async function trickle({ database, figures, isQuick }: Bench): Promise<void> {
-  const seconds = isQuick ? 2 : TRICKLE.seconds;
+  const seconds = isQuick ? 1 : TRICKLE.seconds;
   const options: LedgerOptions = { numWorkers: 2 };
   const writer = await Writer.start({ url: database.url, kind: 'small', options });
   // What start-up left to do (code compiled, connections opened) is over after a while.

@@ -18,7 +18,8 @@ const QUICK_ROWS = 20_000;
 const TURN_ROWS = { full: 100_000, quick: 10_000 };
 /** One turn is 2 to 3 s, of which a checkpoint or a neighbour's work takes a third now and then. */
 const TURNS_A_ROUND = 3;
-const MONTHS = 36;
+/** Months before this one. A quick run spends most of its time on making them. */
+const MONTHS = { full: 36, quick: 3 };
 const CONNECTIONS = 2;
 /** All keep what their turns write: an empty one is one without a history. */
 const KEPT = `${CONNECTIONS} connections, batch 5,000`;
@@ -89,17 +90,18 @@ async function emptyOpenMonth({ admin }: Bench['database'], kind: Kind): Promise
   await admin.query(`TRUNCATE ${rows[0]!.name}`);
 }
 
-function firstMonth(): number {
-  return periodAt('month', Date.now(), -MONTHS).from;
+function firstMonth({ isQuick }: Bench): number {
+  return periodAt('month', Date.now(), -(isQuick ? MONTHS.quick : MONTHS.full)).from;
 }
 
 async function makeMonths(bench: Bench): Promise<void> {
-  const months = periodsBetween('month', firstMonth(), Date.now());
+  const months = periodsBetween('month', firstMonth(bench), Date.now());
   await createPartitions(sessionOfClient(bench.database.admin), tableOf('partitioned'), months);
 }
 
 /** Rows of all months before this one; their uuids are UUIDv7s of their time. */
-async function fill({ database }: Bench, kind: EntryKind, rows: number): Promise<void> {
+async function fill(bench: Bench, kind: EntryKind, rows: number): Promise<void> {
+  const { database } = bench;
   const end = periodAt('month', Date.now()).from;
   const { admin } = database;
   const insert = `INSERT INTO ${tableOf(kind)} (uuid, user_id, api_key_id, service_id, prompt_tokens,
@@ -110,7 +112,7 @@ async function fill({ database }: Bench, kind: EntryKind, rows: number): Promise
      FROM (SELECT n, $1::bigint + n * ($2::bigint - $1::bigint) / $3::bigint AS ms
        FROM generate_series(0::bigint, $3::bigint - 1) n) s`;
   await withoutIndexes(admin, tableOf(kind), async () => {
-    await admin.query(insert, [firstMonth(), end, rows]);
+    await admin.query(insert, [firstMonth(bench), end, rows]);
   });
   await database.admin.query('CHECKPOINT');
 }
@@ -138,7 +140,7 @@ async function dropMonths(bench: Bench, held: BenchLedger): Promise<void> {
   await takeTurns(rounds, [
     turn('no drop', () => Promise.resolve()),
     turn('a month dropped', async () => {
-      const cutoff = periodAt('month', firstMonth(), ++dropped).from;
+      const cutoff = periodAt('month', firstMonth(bench), ++dropped).from;
       const startedAt = performance.now();
       const retired =
         (await detachPartitions(sessionOfClient(bench.database.admin), table, cutoff, {

@@ -13,7 +13,7 @@ import { tellProgress, underLoad, type Load } from '../setup/write-load.js';
 import { measure, type Bench, type Part } from './part.js';
 
 const FULL = { rows: 10_000_000, users: 100_000, owned: 1_000_000, reads: 600, plainReads: 20 };
-const QUICK = { rows: 50_000, users: 1_000, owned: 5_000, reads: 40, plainReads: 5 };
+const QUICK = { rows: 20_000, users: 1_000, owned: 2_000, reads: 10, plainReads: 2 };
 /** Connections that write as fast as they can: with one, two cores have room for questions. */
 const WRITING = [1, 2];
 const YEARS = 3;

@@ -27,8 +27,9 @@ export interface GatewayInput {
   /**
    * `empty`: an interceptor that does nothing. `handler`: no interceptor, the handler calls
    * `record()`. `insert`: each request awaits an INSERT by TypeORM, as applications do today.
+   * `journaled`: as `handler`, with the journal that `on` has too.
    */
-  readonly mode: 'off' | 'empty' | 'handler' | 'on' | 'insert';
+  readonly mode: 'off' | 'empty' | 'handler' | 'journaled' | 'on' | 'insert';
   /** Address of the upstream to stand in front of. Without it: the loopback provider. */
   readonly upstream?: string;
 }
@@ -36,10 +37,13 @@ export interface GatewayInput {
 /** Connections of an application's own pool. */
 const POOL_SIZE = 10;
 
+const DATA_DIR = join(tmpdir(), 'nestjs-ledger-bench-gateway');
+
 const { url, mode, upstream } = inputOf<GatewayInput>();
+const isRecordedByHandler = mode === 'handler' || mode === 'journaled';
 const settings = readGatewaySettings({
   DATABASE_URL: url,
-  DATA_DIR: join(tmpdir(), 'nestjs-ledger-bench-gateway'),
+  DATA_DIR,
   UPSTREAM_BASE_URL: upstream && `${upstream}/v1`,
 });
 
@@ -104,12 +108,12 @@ async function insertOne(): Promise<WriteDown> {
 }
 
 async function createPlain(): Promise<NestFastifyApplication> {
-  const module =
-    mode === 'handler'
-      ? PlainModule.with(recordByHandler, [
-          LedgerModule.forRoot({ ledger: usage, connection: { url } }),
-        ])
-      : PlainModule.with(mode === 'insert' ? insertByHandler : nothing, []);
+  const journalDir = mode === 'journaled' ? join(DATA_DIR, 'handler-journal') : undefined;
+  const module = isRecordedByHandler
+    ? PlainModule.with(recordByHandler, [
+        LedgerModule.forRoot({ ledger: usage, connection: { url }, journalDir }),
+      ])
+    : PlainModule.with(mode === 'insert' ? insertByHandler : nothing, []);
   const app = await NestFactory.create<NestFastifyApplication>(module, createAdapter(settings), {
     logger: false,
     bodyParser: false,
@@ -125,11 +129,14 @@ async function createFull(): Promise<NestFastifyApplication> {
 }
 
 const app = mode === 'on' ? await createFull() : await createPlain();
+const hasLedger = mode === 'on' || isRecordedByHandler;
+const ledger = hasLedger ? app.get<LedgerService>(getLedgerToken(usage)) : undefined;
 await app.listen(0, '127.0.0.1');
 tell({ url: await app.getUrl() });
 for (;;) {
-  const { isOver } = await nextMessage<{ isOver?: boolean }>();
+  const { isOver, isFlushed } = await nextMessage<{ isOver?: boolean; isFlushed?: boolean }>();
   if (isOver) break;
+  if (isFlushed) await ledger?.flush();
   tell(process.cpuUsage());
 }
 await app.close();
