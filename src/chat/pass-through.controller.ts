@@ -19,6 +19,12 @@ function entryOfPassed(call: UsageCall<unknown, typeof usage>) {
   return request.isUnknown ? null : entryOfCall(call);
 }
 
+/** Whether a path is the one allowed, or lies below it: `/files` allows no `/files-of-others`. */
+function isBelow(path: string, begin: string): boolean {
+  const isWhole = begin.endsWith('/') || /^([/?]|$)/.test(path.slice(begin.length));
+  return path.startsWith(begin) && isWhole;
+}
+
 /** Passes any other path of the upstream through, as it is, and books it without tokens. */
 @Controller('v1')
 export class PassThroughController {
@@ -38,7 +44,7 @@ export class PassThroughController {
     const path = pathBelow(http);
     // The gateway's own, of which the upstream knows nothing.
     const isOwn = /^\/usage(\/|\?|$)/.test(path);
-    if (isOwn || !this.allowed.some((begin) => path.startsWith(begin))) {
+    if (isOwn || !this.allowed.some((begin) => isBelow(path, begin))) {
       throw new NotFoundException(openAiError('No such path.', { code: 'not_found' }));
     }
     http.isUnknown = false;

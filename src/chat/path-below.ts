@@ -13,7 +13,8 @@ const STEPS_OUT = /(^|\/|\\|%2f|%5c)(\.|%2e){1,2}(\/|\\|%2f|%5c|$)|\\/i;
 export function pathBelow({ url }: Pick<FastifyRequest, 'url'>): string {
   const below = url.startsWith('/v1/') ? url.slice('/v1'.length) : '';
   const [path = ''] = below.split(/[?#]/);
-  if (path === '' || STEPS_OUT.test(path)) {
+  // Some servers decode a path twice.
+  if (path === '' || STEPS_OUT.test(path.replace(/%(25)+/g, '%'))) {
     throw new NotFoundException(openAiError('No such path.', { code: 'not_found' }));
   }
   return below.split('#')[0] ?? below;

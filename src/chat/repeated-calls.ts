@@ -3,10 +3,13 @@ import { createHash } from 'node:crypto';
 import { PriceBook } from '../prices/price-book.js';
 import { callEntry, type CallEntry, type EndedCall } from './call-entry.js';
 
-/** Keys that are remembered, the last ones: a client repeats a call within minutes. */
-const MAX_KEYS = 10_000;
+/**
+ * Answers that are remembered, those of the last keys: a client repeats a call within minutes. An answer
+ * has about 1 KB.
+ */
+const MAX_ANSWERS = 10_000;
 /** Answers to calls of one key. */
-const MAX_ANSWERS = 8;
+const MAX_ANSWERS_OF_KEY = 8;
 
 interface SeenAnswer {
   readonly identity: string | undefined;
@@ -25,11 +28,12 @@ interface SeenAnswer {
  * client must not get its second answer for nothing.
  *
  * A whole answer has the same key in every process. That a second one is a repetition is known to the
- * process that had the first one, for its last 10,000 keys.
+ * process that had the first one, for its last 10,000 answers.
  */
 @Injectable()
 export class RepeatedCalls {
-  private readonly seen = new Map<string, SeenAnswer[]>();
+  private readonly seen = new Map<string, readonly SeenAnswer[]>();
+  private answers = 0;
 
   constructor(private readonly prices: PriceBook) {}
 
@@ -52,11 +56,20 @@ export class RepeatedCalls {
   }
 
   private remember(scoped: string, answers: readonly SeenAnswer[]): void {
+    this.forget(scoped);
     // Behind all others, since it was the last one asked for.
+    const kept = answers.slice(-MAX_ANSWERS_OF_KEY);
+    this.seen.set(scoped, kept);
+    this.answers += kept.length;
+    for (const oldest of this.seen.keys()) {
+      if (this.answers <= MAX_ANSWERS) return;
+      this.forget(oldest);
+    }
+  }
+
+  private forget(scoped: string): void {
+    this.answers -= this.seen.get(scoped)?.length ?? 0;
     this.seen.delete(scoped);
-    this.seen.set(scoped, answers.slice(-MAX_ANSWERS));
-    const [oldest] = this.seen.keys();
-    if (this.seen.size > MAX_KEYS && oldest !== undefined) this.seen.delete(oldest);
   }
 }
 

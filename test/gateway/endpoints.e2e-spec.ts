@@ -189,15 +189,20 @@ describe('Other paths', () => {
     expect(await entry()).toMatchObject({ model: 'omni', attributes: { endpoint: 'moderations' } });
   });
 
-  it.each(['/v1/files', '/v1/audio/../files', '/v1/audio/%2e%2e/files', '/v1/usage/moderations'])(
-    'as %s are not there otherwise, and nobody’s call',
-    async (path) => {
-      const { status } = await fetch(gateway.url + path, { method: 'GET' });
-      expect(status).toBe(404);
-      expect(upstream.asked).toHaveLength(0);
-      await gateway.rows(0);
-    },
-  );
+  it.each([
+    '/v1/files',
+    '/v1/audio/../files',
+    '/v1/audio/%2e%2e/files',
+    '/v1/audio/%252e%252e/files',
+    '/v1/audio/%25252e.%2525252ffiles',
+    '/v1/moderations-of-others',
+    '/v1/usage/moderations',
+  ])('as %s are not there otherwise, and nobody’s call', async (path) => {
+    const { status } = await fetch(gateway.url + path, { method: 'GET' });
+    expect(status).toBe(404);
+    expect(upstream.asked).toHaveLength(0);
+    await gateway.rows(0);
+  });
 });
 
 describe('A request', () => {
