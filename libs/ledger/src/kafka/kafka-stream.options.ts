@@ -17,9 +17,13 @@ export interface KafkaConnection {
 
 /** A login. Functions are asked again for each connection. @publicApi */
 export interface KafkaSasl {
+  /** As the brokers have it for their listener. */
   readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER';
+  /** Not for `OAUTHBEARER`. */
   readonly username?: string | (() => string | Promise<string>);
+  /** Not for `OAUTHBEARER`. */
   readonly password?: string | (() => string | Promise<string>);
+  /** For `OAUTHBEARER` only. */
   readonly token?: string | (() => string | Promise<string>);
 }
 
