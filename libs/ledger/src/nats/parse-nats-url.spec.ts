@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isNatsUrl, parseNatsUrl } from './parse-nats-url.js';
+import { parseNatsUrl } from './parse-nats-url.js';
 
 describe('an address of NATS', () => {
   it('names servers, credentials and options', () => {
@@ -12,7 +12,6 @@ describe('an address of NATS', () => {
       create: false,
     });
     expect(parseNatsUrl('nats://secret@n1')).toMatchObject({ connection: { token: 'secret' } });
-    expect([isNatsUrl('nats://n'), isNatsUrl('kafka://n')]).toEqual([true, false]);
   });
 
   it.each(['nats://', 'http://n1', 'nats://a@b@c', 'nats://n?x=1', 'nats://n?replicas=many', ''])(

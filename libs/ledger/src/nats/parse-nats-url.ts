@@ -4,11 +4,6 @@ import type { JetStreamOptions } from './jet-stream.options.js';
 const ADDRESS = /^(nats|tls):\/\/(?:([^@/?]*)@)?([^@/?]+)\/?(?:\?(.*))?$/;
 const NUMBERS: ReadonlySet<string> = new Set(['replicas', 'maxBytes', 'ackWaitMs']);
 
-/** Whether an address is one of NATS, as far as its beginning says. @internal */
-export function isNatsUrl(url: string): boolean {
-  return /^(nats|tls):\/\//.test(url);
-}
-
 /**
  * Options of an address: `nats://user:password@host:4222,host:4222?stream=name&replicas=1`. User and password
  * are percent-encoded; a user without a password is a token. The options behind `?` are those of `jetStream()`
