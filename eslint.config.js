@@ -39,7 +39,12 @@ export default tseslint.config(
   },
   {
     // describe() wraps a whole file, and answers of servers and reports come untyped.
-    files: ['**/*.{spec,int-spec,e2e-spec}.ts', 'libs/ledger/src/testing/**', 'test/**'],
+    files: [
+      '**/*.{spec,int-spec,e2e-spec}.ts',
+      'libs/**/*.fixture.ts',
+      'libs/ledger/src/testing/**',
+      'test/**',
+    ],
     rules: {
       'max-lines': lines('error', 320),
       'max-lines-per-function': 'off',
