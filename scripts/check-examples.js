@@ -2,9 +2,9 @@
  * Runs each example as its README says: `npm start` in a folder of its own with a database of its
  * own, the README's requests, SIGTERM; or its one run to the end, or `npm test`. The folders are
  * copies that find the repository's packages. Fails if one does not start, refuses a request, leaves
- * no row, or does not drain. Needs the build, and curl. Ends with `N passed, N failed`.
+ * no row, or does not drain. Needs the build, curl and nats-server. Ends with `N passed, N failed`.
  */
-import { findFreePort, startEmbeddedPostgres } from '@app/embedded-postgres';
+import * as postgres from '@app/embedded-postgres';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -13,6 +13,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { run } from '../test/matrix/run-command.js';
+import {
+  findNatsServer,
+  HOW_TO_INSTALL,
+  startBrokers,
+  stopBrokers,
+} from './start-stream-brokers.js';
 
 const ROOT = join(import.meta.dirname, '..');
 const LIMIT_MS = 180_000;
@@ -26,6 +32,7 @@ const OTHERS = {
   worker: (folder, url) => untilRows(folder, url),
   'existing-table': adoptTable,
   'own-sink': sendToCollector,
+  'gateways-and-writers': overStream,
 };
 
 async function query(url, sql) {
@@ -90,7 +97,7 @@ async function serve(folder, url) {
 }
 
 async function serveWith(folder, environment) {
-  const port = String(await findFreePort());
+  const port = String(await postgres.findFreePort());
   const app = start(folder, { PORT: port, ...environment });
   try {
     const isUp = () =>
@@ -118,7 +125,7 @@ async function ask(request) {
 
 /** A server without a database: what it answered is in the collector's file. */
 async function sendToCollector(folder) {
-  const port = String(await findFreePort());
+  const port = String(await postgres.findFreePort());
   const collector = start(folder, { COLLECTOR_PORT: port }, 'collector');
   try {
     await collector.says('collector listens');
@@ -128,6 +135,31 @@ async function sendToCollector(folder) {
   }
   const text = await readFile(join(folder, 'entries.ndjson'), 'utf8');
   return text.split('\n').length - 1;
+}
+
+/** A gateway without a database answers the README's request, and a writer has its row. */
+async function overStream(folder, url) {
+  const program = findNatsServer();
+  if (!program) throw new Error(`it needs nats-server\n${HOW_TO_INSTALL}`);
+  const brokers = await startBrokers({ program, folder, count: 1, postgres });
+  try {
+    // Both start by compiling into the same folder.
+    await run('npx', ['tsc'], { cwd: folder });
+    const stream = { LEDGER_ASYNC_STREAM_URL: `nats://${brokers[0].url}?replicas=1` };
+    const port = String(await postgres.findFreePort());
+    const database = { LEDGER_ASYNC_ROLE: 'writer', LEDGER_DATABASE_URL: url };
+    const writer = start(folder, { ...stream, ...database, PORT: port });
+    try {
+      const journal = join(folder, 'journal');
+      const gateway = { LEDGER_ASYNC_ROLE: 'gateway', LEDGER_ASYNC_JOURNAL_DIR: journal };
+      await serveWith(folder, { ...stream, ...gateway });
+      await writer.until('row', async () => (await countRows(url)) > 0);
+    } finally {
+      await writer.end();
+    }
+  } finally {
+    await stopBrokers(brokers);
+  }
 }
 
 async function untilRows(folder, url) {
@@ -172,7 +204,7 @@ const data = await mkdtemp(join(tmpdir(), 'nestjs-ledger-examples-'));
 await chmod(data, 0o755);
 const copies = join(ROOT, '.tmp', `examples-${process.pid}`);
 await mkdir(copies, { recursive: true });
-const server = await startEmbeddedPostgres({
+const server = await postgres.startEmbeddedPostgres({
   dataDir: join(data, 'data'),
   settings: { fsync: 'off' },
 });
