@@ -6,6 +6,8 @@ import { beginStream, says, UpstreamServer } from '../support/upstream-server.js
 const upstream = new UpstreamServer();
 const USAGE = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };
 const BOOKED = { prompt_tokens: 7, completion_tokens: 3 };
+/** The first byte of a connection with TLS. */
+const TLS_HANDSHAKE = 0x16;
 const KEY = 'sk-alice-0123456789';
 let upstreamUrl: string;
 
@@ -22,7 +24,7 @@ async function start(environment: Record<string, string>): Promise<MeteredGatewa
   const gateway = await MeteredGateway.start(environment);
   onTestFinished(() => gateway.stop());
   upstream.answer = ({ response, body }) => {
-    if (body.stream) {
+    if (body?.stream) {
       beginStream(response);
       const usage = `data: ${JSON.stringify({ choices: [], usage: USAGE })}\n\n`;
       return response.end(`${says('Hello')}${usage}data: [DONE]\n\n`);
@@ -46,10 +48,13 @@ function post(
 }
 
 describe('A gateway that may only go out through a proxy', () => {
-  async function behindProxy(base: string, noProxy = ''): Promise<[MeteredGateway, HttpProxy]> {
+  async function behindProxy(
+    base: string,
+    { noProxy = '', user = '' } = {},
+  ): Promise<[MeteredGateway, HttpProxy]> {
     const proxy = new HttpProxy(Number(new URL(upstreamUrl).port));
     onTestFinished(() => proxy.close());
-    const url = await proxy.listen();
+    const url = (await proxy.listen()).replace('//', `//${user}`);
     // Small letters go before, and this machine may have some of its own.
     for (const name of ['http_proxy', 'https_proxy', 'no_proxy']) vi.stubEnv(name, undefined);
     vi.stubEnv('HTTP_PROXY', url);
@@ -79,10 +84,36 @@ describe('A gateway that may only go out through a proxy', () => {
     expect(row).toMatchObject({ prompt_tokens: 0, attributes: { status: 502 } });
   });
 
-  it.each(['127.0.0.1', 'other.example, 127.0.0.1', '*'])(
+  it('identifies itself to the proxy, and to nobody behind it', async () => {
+    const [gateway, proxy] = await behindProxy('http://models.invalid/v1', {
+      user: 'al%40ice:p%3Aw@',
+    });
+    proxy.credentials = 'al@ice:p:w';
+    expect((await post(gateway)).status).toBe(200);
+    expect(upstream.asked[0]?.headers).not.toHaveProperty('proxy-authorization');
+    proxy.credentials = 'other:password';
+    const refused = await post(gateway);
+    expect(refused.status).toBe(502);
+    expect(refused.headers.has('proxy-authenticate')).toBe(false);
+    const [first, second] = await gateway.rows(2);
+    expect(first).toMatchObject(BOOKED);
+    expect(second).toMatchObject({ prompt_tokens: 0, attributes: { status: 502 } });
+  });
+
+  it('identifies itself before it is let through a tunnel', async () => {
+    const [gateway, proxy] = await behindProxy('https://models.invalid/v1', { user: 'token@' });
+    proxy.credentials = 'token:';
+    // The upstream knows no TLS, and ends the connection.
+    expect((await post(gateway)).status).toBe(502);
+    expect(proxy.asked).toEqual(['CONNECT models.invalid:443']);
+    expect(proxy.tunnelled).toEqual([TLS_HANDSHAKE]);
+    expect((await gateway.rows(1))[0]).toMatchObject({ attributes: { status: 502 } });
+  });
+
+  it.each(['127.0.0.1', 'other.example, 127.0.0.1', '127.0.0.0/8', '*'])(
     'goes past it to what NO_PROXY names (%s)',
     async (noProxy) => {
-      const [gateway, proxy] = await behindProxy(upstreamUrl, noProxy);
+      const [gateway, proxy] = await behindProxy(upstreamUrl, { noProxy });
       expect((await post(gateway)).status).toBe(200);
       expect(proxy.asked).toEqual([]);
     },
@@ -98,7 +129,16 @@ describe("Azure's address", () => {
     expect(asked?.url).toBe('/openai/deployments/gpt4o/chat/completions?api-version=2024-10-21');
     expect(asked?.headers['api-key']).toBe('azure-key');
     expect(asked?.headers.authorization).toBeUndefined();
-    expect((await gateway.rows(1))[0]).toMatchObject(BOOKED);
+    const stream = await post(gateway, { stream: true });
+    expect(await stream.text()).toContain('Hello');
+    expect((await fetch(`${gateway.url}/v1/models`)).status).toBe(200);
+    for (const { url, headers } of upstream.asked) {
+      expect(url).toMatch(/\?api-version=2024-10-21$/);
+      expect(headers['api-key']).toBe('azure-key');
+    }
+    const rows = await gateway.rows(3);
+    for (const row of rows.slice(0, 2)) expect(row).toMatchObject(BOOKED);
+    expect(rows[2]).toMatchObject({ prompt_tokens: 0, attributes: { endpoint: 'models' } });
   });
 
   it('knows a caller by an api-key as by a Bearer key, and passes neither on', async () => {

@@ -3,10 +3,11 @@ import {
   GatewayTimeoutException,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { EnvHttpProxyAgent } from 'undici';
+import { Agent, ProxyAgent, type Dispatcher } from 'undici';
 import { requestOnceMore as send } from './kept-connections.js';
 import { openAiError } from './openai-error.js';
 import { headersForClient, headersForUpstream } from './pass-headers.js';
+import { proxyTo } from './proxy-settings.js';
 import { unpackAnswer } from './unpack-answer.js';
 import { Upstream, type UpstreamAnswer, type UpstreamCall } from './upstream.js';
 import { UpstreamAddress } from './upstream-address.js';
@@ -30,21 +31,18 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
   private readonly address: UpstreamAddress;
   private readonly keyHeader: Readonly<Record<string, string>>;
   /** Goes through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the process name. */
-  private readonly agent: EnvHttpProxyAgent;
+  private readonly agent: Dispatcher;
 
   constructor(private readonly options: HttpUpstreamOptions) {
     super();
     this.address = new UpstreamAddress(options.baseUrl);
     this.keyHeader = this.address.keyHeader(options.apiKey);
-    this.agent = new EnvHttpProxyAgent({
-      connect: { timeout: CONNECT_TIMEOUT_MS },
-      headersTimeout: options.timeoutMs,
-      bodyTimeout: options.timeoutMs,
-      // A plain `http:` address is asked for as curl does: many proxies tunnel to port 443 alone.
-      proxyTunnel: false,
-      // Else it reads the environment, by a slow way, at each call.
-      noProxy: process.env.no_proxy ?? process.env.NO_PROXY ?? '',
-    });
+    const proxy = proxyTo(this.address.urlOf('/'), process.env);
+    const times = { headersTimeout: options.timeoutMs, bodyTimeout: options.timeoutMs };
+    this.agent = proxy
+      ? // A plain `http:` address is asked for as curl does: many proxies tunnel to port 443 alone.
+        new ProxyAgent({ ...proxy, ...times, proxyTunnel: false })
+      : new Agent({ ...times, connect: { timeout: CONNECT_TIMEOUT_MS } });
   }
 
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamAnswer> {
