@@ -49,6 +49,27 @@ it('A call whose kept connection is closed before any byte is sent once more', a
   for (const row of await gateway.rows(2)) expect(row).toMatchObject({ prompt_tokens: 7 });
 });
 
+it('A call is not sent a third time', async () => {
+  let isAnswered = false;
+  upstream.answer = ({ response }) => {
+    if (isAnswered) return response.destroy();
+    isAnswered = true;
+    return response.writeHead(200, { 'content-type': 'application/json' }).end(BODY);
+  };
+  expect([await post(), await post()]).toEqual([200, 502]);
+  expect(upstream.asked).toHaveLength(3);
+  const [, row] = await gateway.rows(2);
+  expect(row).toMatchObject({ prompt_tokens: 0, attributes: { status: 502 } });
+});
+
+it('A call that only reads is sent once more as well', async () => {
+  answerFirst((socket) => socket.destroy());
+  const list = async () => (await fetch(`${gateway.url}/v1/models`)).status;
+  expect([await list(), await list()]).toEqual([200, 200]);
+  expect(upstream.asked).toHaveLength(3);
+  await gateway.rows(2);
+});
+
 it('A call that is answered with some bytes before that is not', async () => {
   answerFirst((socket) => socket.end('HTTP/1.1 200 O'));
   expect([await post(), await post()]).toEqual([200, 502]);

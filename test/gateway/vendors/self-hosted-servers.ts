@@ -70,6 +70,8 @@ export const selfHostedServers: readonly Vendor[] = [
       'https://github.com/lmstudio-ai/docs/blob/main/1_developer/2_rest/endpoints.md',
       'https://github.com/lmstudio-ai/lmstudio-js/issues/320',
       'https://github.com/zed-industries/zed/pull/57861',
+      // Zeros for embeddings: endpoints.e2e-spec.ts.
+      'https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1546',
     ],
     whole: { usage: PLAIN },
     chunks: apart(PLAIN),
@@ -92,7 +94,7 @@ export const selfHostedServers: readonly Vendor[] = [
       'https://github.com/mudler/LocalAI/issues/9927',
     ],
     whole: { usage: PLAIN },
-    // With tools its last chunk tells zeros: counted.
+    // With tools, version 4.2.6 reports zeros: counted.
     chunks: [
       { choices: [text], usage: ZEROS },
       { choices: [end], usage: ZEROS },
