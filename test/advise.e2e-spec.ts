@@ -94,7 +94,7 @@ describe('npx nestjs-ledger advise', { timeout: 60_000 }, () => {
         // The application of this folder has the same environment; another has the link alone.
         expect(await advise(`${url}/?ledger-token=${TOKEN}x`)).toBe(2);
         expect(said.splice(0)[0]).toContain(
-          'Without guards it answers on its own machine only, to',
+          'Without guards it answers only on its own machine, and only to',
         );
         const ways = [
           advise(url, '--seconds', SECONDS),
@@ -139,7 +139,7 @@ describe('npx nestjs-ledger advise', { timeout: 60_000 }, () => {
     expect(await advise(url, '--ledger', 'other', ...key)).toBe(2);
     expect(await advise(url.replace('/ledger', ''), ...key)).toBe(2);
     expect(
-      said.map((line) => /^error: no dashboard is to be seen there \((\d+)\)/.exec(line)?.[1]),
+      said.map((line) => /^error: no dashboard answers there \((\d+)\)/.exec(line)?.[1]),
     ).toEqual(['403', '404', '404']);
   });
 

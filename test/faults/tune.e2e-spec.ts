@@ -49,7 +49,7 @@ describe('npx nestjs-ledger tune', { timeout: 60_000 }, () => {
     try {
       await vi.waitFor(isWriting, WAIT);
       child.kill(signal);
-      expect(await ended).toEqual({ code, text: 'error: interrupted: nothing is left of it\n' });
+      expect(await ended).toEqual({ code, text: 'error: interrupted: nothing is left behind\n' });
     } finally {
       child.kill('SIGKILL');
     }

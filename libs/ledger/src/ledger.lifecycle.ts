@@ -152,7 +152,7 @@ export class LedgerLifecycle
     const { fault, risk } = await files.probe();
     if (fault !== undefined) {
       ledger.logger.error(
-        `spillDir can't be used (${fault}): what is left at a shutdown deadline would be lost`,
+        `spillDir can't be used (${fault}): entries left at the shutdown deadline would be lost`,
       );
       return;
     }

@@ -267,7 +267,7 @@ export class LedgerService<
       await this.flush();
       entry = await this.#reader.find(uuid);
     }
-    if (entry === undefined) throw new LedgerReadError('invalid', 'uuid', 'is that of no entry');
+    if (entry === undefined) throw new LedgerReadError('invalid', 'uuid', 'belongs to no entry');
     return entry;
   }
 

@@ -30,7 +30,7 @@ export function journalFilling({ window }: Situation): Finding | undefined {
       `the journal has ${grouped(Math.round(bytes / MEBIBYTE))} MiB and is full in ` +
       (minutes === 0 ? 'less than a minute' : `${minutes} min`),
     remedy:
-      'let the database take what comes in, or raise journalMaxBytes: at its end entries are in memory only',
+      'make the database keep up, or raise journalMaxBytes: at its end entries are in memory only',
     evidence: [
       { name: 'journal', value: bytes, unit: 'bytes' },
       { name: 'growth', value: Math.round(journalBytesPerSecond), unit: 'bytes/s' },
@@ -78,7 +78,7 @@ export function journalSlow({ window }: Situation): Finding | undefined {
       'the disk of the journal is slow: writes held up the event loop, and ' +
       (waits ? 'record() waits for each' : 'go beside it for a minute'),
     remedy: waits
-      ? "give journalDir a disk of its own, or set journalSync 'turn', which writes beside the event loop then"
+      ? "give journalDir a disk of its own, or set journalSync 'turn', which then writes outside the event loop"
       : 'give journalDir a disk of its own: what is recorded is on file a moment later',
     evidence: [
       { name: 'writes above 20 ms', value: slowWrites, unit: '' },

@@ -127,7 +127,7 @@ export function flushesSlow(situation: Situation): Finding | undefined {
       `${grouped(Math.round(flushMs))} ms`,
     remedy:
       change === null
-        ? 'look at the server: locks, indexes and triggers of the table, disk, distance'
+        ? 'check the server: locks, indexes and triggers of the table, disk, distance'
         : wordsOf(change),
     evidence: [
       { name: 'flush time', value: Math.round(flushMs), unit: 'ms' },

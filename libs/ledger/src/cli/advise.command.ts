@@ -25,9 +25,8 @@ Examples:
   $ nestjs-ledger advise http://localhost:3000/ledger --ledger audit --seconds 60
   $ nestjs-ledger advise https://app.example/ledger --header "authorization: Bearer …" --json
 
-Looks through the dashboard of a running application, so at its load, machine and server as they are. A
-dashboard without guards has a link in the application's log; LEDGER_DASHBOARD_TOKEN, if set, is used by itself.
-Exit code: 0 (notices too), 1 if entries are lost or will be, or the database is down, 2 if it could not be looked at.`;
+Reads the figures of a running application from its dashboard, so they show its real load, machine and server. For a dashboard without guards, pass the link in the application's log, or set LEDGER_DASHBOARD_TOKEN for both.
+Exit code: 0 (notices too), 1 if entries are lost or will be, or the database is down, 2 if it could not be read.`;
 
 /** Adds `nestjs-ledger advise`. @param finish told the exit code @internal */
 export function addAdviseCommand(
@@ -37,7 +36,7 @@ export function addAdviseCommand(
 ): void {
   program
     .command('advise')
-    .description('say what binds a running ledger, and which setting to change to which value')
+    .description('show what limits a running ledger, and which setting to change to which value')
     .argument('[url]', "the application's dashboard", parseUrl, 'http://localhost:3000/')
     .option('--ledger <name>', 'which ledger (default: the first that the dashboard shows)')
     .option(
@@ -46,7 +45,7 @@ export function addAdviseCommand(
       parseSpan,
       DEFAULT_SECONDS,
     )
-    .option('--header <name: value>', 'for its guards; may be given again', addHeader, {})
+    .option('--header <name: value>', 'for its guards; may be repeated', addHeader, {})
     .option('--json', 'print figures and findings as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (url: string, { header, ledger, seconds, json }: AdviseOptions) => {

@@ -247,7 +247,7 @@ describe('verify', () => {
     expect(said.join('\n')).toContain(
       'queued 25, in the table 20, dead-lettered 2, spilled 3, missing 0',
     );
-    expect(said.join('\n')).toContain('not seen: ');
+    expect(said.join('\n')).toContain('not checked: ');
   });
 
   it('looks for spilled entries in the folder of the settings, unless an option names one', async () => {
@@ -287,7 +287,7 @@ describe('verify', () => {
     await database.sql('DELETE FROM $T WHERE user_id IN (4, 8, 9)');
     expect(await verify()).toBe(1);
     expect(said.join('\n')).toContain('missing 3: 3, 7-8');
-    expect(said.join('\n')).toContain('retired with its partition: --from leaves out');
+    expect(said.join('\n')).toContain('retired partitions, count as missing: --from leaves out');
     expect(await verify('--json')).toBe(1);
     expect(JSON.parse(said.at(-1)!)).toMatchObject({ runs: [{ run: 'abcdef01', missing: 3 }] });
     expect(await run('verify', '--files', dir)).toBe(0);

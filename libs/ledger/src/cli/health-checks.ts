@@ -63,7 +63,8 @@ export async function checkTables(
     return say(isRight ? 'permissions' : 'table', problem, remedy);
   });
   const has = (check: string): boolean => lines.some((line) => line.check === check);
-  if (!has('table')) lines.push(ok('table', 'tables and columns are as the migrations make them'));
+  if (!has('table'))
+    lines.push(ok('table', 'tables and columns are as the migrations create them'));
   if (has('permissions')) return lines;
   // Of a table that is not there nobody knows who may write to it.
   lines.push(

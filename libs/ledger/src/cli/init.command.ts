@@ -27,8 +27,8 @@ Examples:
   $ nestjs-ledger init
   $ nestjs-ledger init --module src/billing/billing.module.ts --dry-run
 
-Run it in the folder of the application. Exit code: 0, or 2 if it could not be done, which it can't where
-nobody can be asked and --yes is not given.`;
+Run it in the folder of the application. Exit code: 0, or 2 if the command failed, for example
+because there is no terminal and --yes is not given.`;
 
 /** Adds `nestjs-ledger init`. @internal */
 export function addInitCommand(program: Command, output: CommandOutput): void {
@@ -65,7 +65,7 @@ export async function init(
   else {
     const answer = yes ? true : await ask();
     if (answer === undefined) {
-      throw new CommandError('nothing written: give --yes where nobody can be asked');
+      throw new CommandError('nothing written: give --yes if there is no terminal');
     }
     if (answer) await writeAppFiles(folder, changes);
     output.line(answer ? `wrote ${changes.map(({ path }) => path).join(', ')}` : 'nothing written');

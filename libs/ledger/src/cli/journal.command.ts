@@ -42,7 +42,7 @@ Examples:
 
 A ledger replays by itself what its earlier runs left. These commands are for what no start takes: folders of
 another database, of a definition that is gone, of a machine that is gone.
-Exit code: 0, 1 if a file is damaged or an entry refused, 2 if it could not be done.`;
+Exit code: 0, 1 if a file is damaged or an entry refused, 2 if the command failed.`;
 
 /** Adds `nestjs-ledger journal list | verify | replay`. @param finish told the exit code @internal */
 export function addJournalCommand(
@@ -61,14 +61,14 @@ export function addJournalCommand(
         .description(text)
         .option('--journal-dir <folder>', 'journalDir of the application (default: its setting)'),
     );
-  add('list', 'list the folders of runs: whose they are, for which table, how much is in them')
+  add('list', 'list the folders of runs: owner, table and size')
     .option('--json', 'print the folders as JSON')
     .action(async (options: JournalOptions) => finish(await list(options, output)));
-  add('verify', 'read every file, and say which are whole')
+  add('verify', 'read every file, and report damaged ones')
     .option('--json', 'print the files as JSON')
     .action(async (options: JournalOptions) => finish(await verifyJournal(options, output)));
   add('replay', 'write the entries of runs that have ended into the table')
-    .option('--dry-run', 'write nothing; say what would be written and what refused')
+    .option('--dry-run', 'write nothing; show what would be written or refused')
     .option('--force', 'also folders of another database, and of owners that may be at work')
     .option('--json', 'print the report as JSON')
     .action(async (options: JournalOptions) => finish(await replayJournal(options, output)));

@@ -59,7 +59,7 @@ export async function lookAtDashboard(view: DashboardView): Promise<Sight> {
     clearTimeout(timer);
     end.abort();
   }
-  if (sight === undefined) throw new CommandError('no figures came from that dashboard');
+  if (sight === undefined) throw new CommandError('the dashboard sent no figures');
   return sight;
 }
 
@@ -79,9 +79,9 @@ async function openEvents({ url, ledger, headers }: DashboardView, signal: Abort
   const isStream = answer.get('content-type')?.startsWith('text/event-stream') ?? false;
   if (status === 200 && isStream && body !== null) return body;
   throw new CommandError(
-    `no dashboard is to be seen there (${status}): LedgerDashboardModule has to be mounted at that ` +
-      'address, and its guards to let this in. Without guards it answers on its own machine only, to the ' +
-      `link that the log of the application shows (…?${TOKEN_PARAMETER}=…): give that link in quotes, or ` +
+    `no dashboard answers there (${status}): mount LedgerDashboardModule at that address, with guards ` +
+      'that let this request in. Without guards it answers only on its own machine, and only to the ' +
+      `link in the application's log (…?${TOKEN_PARAMETER}=…): give that link in quotes, or ` +
       `set ${TOKEN_VARIABLE} for both`,
   );
 }

@@ -36,18 +36,18 @@ Examples:
   $ nestjs-ledger migrate -d dist/usage.ledger.js
   $ nestjs-ledger migrate -d dist/usage.ledger.js --sql > ledger.sql
 
-Exit code: 0, or 2 if it could not be done.`;
+Exit code: 0, or 2 if the command failed.`;
 
 /** Adds `nestjs-ledger migrate`. @internal */
 export function addMigrateCommand(program: Command, output: CommandOutput): void {
   const command = program
     .command('migrate')
-    .description("make or complete a ledger's tables; may be run again, and by many at once")
-    .option('--sql', 'print the statements instead of running them, without a look at a database')
+    .description("create or complete a ledger's tables; safe to repeat, and to run concurrently")
+    .option('--sql', 'print the statements instead of running them; needs no database')
     .option('--drop-rollups', 'drop rollups that the definition does not ask for')
     .option(
       '--drop-indexes',
-      'drop indexes that the ledger made and the definition does not ask for',
+      'drop indexes that the ledger created and the definition does not ask for',
     )
     .option('--json', 'print names or statements as JSON')
     .addHelpText('after', EXAMPLES);

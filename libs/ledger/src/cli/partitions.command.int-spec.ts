@@ -98,7 +98,7 @@ describe('nestjs-ledger partitions retire', () => {
       'dropped usage_entries_p202503',
       `left usage_entries_p202501: ${reason}`,
       `left usage_entries_p202502: ${reason}`,
-      "error: 2 of the tables can't be dropped: mend that, and run it again",
+      "error: 2 of the tables can't be dropped: fix the cause, and run the command again",
     ]);
     await database.sql(`DROP VIEW "${schema}".first`);
     said = [];

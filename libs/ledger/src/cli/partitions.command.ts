@@ -60,7 +60,7 @@ Examples:
   $ nestjs-ledger partitions retire -d dist/usage.ledger.js --keep 13 --detach-only
   $ nestjs-ledger partitions convert -d dist/usage.ledger.js --dry-run --json
 
-Exit code: 0, or 2 if it could not be done.`;
+Exit code: 0, or 2 if the command failed.`;
 
 /** Adds `nestjs-ledger partitions list | create | retire | convert`. @internal */
 export function addPartitionsCommand(program: Command, output: CommandOutput): void {
@@ -82,13 +82,13 @@ export function addPartitionsCommand(program: Command, output: CommandOutput): v
           'month',
         ]),
       )
-      .option('--dry-run', 'tell what would be done, and do nothing');
+      .option('--dry-run', 'show what would be done, without doing it');
 
   add('list', 'name, period, size and estimated rows of each').action((options: PartitionOptions) =>
     run(options, output, list),
   );
-  changing(add('create', 'make those that are missing; may be run by many at once'))
-    .option('--ahead <n>', 'periods after the present one', parseCount)
+  changing(add('create', 'create missing partitions; safe to run concurrently'))
+    .option('--ahead <n>', 'periods after the current one', parseCount)
     .addOption(
       new Option('--from <time>', `instead: periods from this time on: ${TIME_RULE}`)
         .argParser(parseTime)
@@ -96,8 +96,8 @@ export function addPartitionsCommand(program: Command, output: CommandOutput): v
     )
     .option('--to <time>', 'with --from: up to this time; default: now', parseTime)
     .action((options: CreateOptions) => run(options, output, create));
-  changing(add('retire', 'detach and drop those that are older than what is kept'))
-    .requiredOption('--keep <n>', 'whole periods before the present one', parseCount)
+  changing(add('retire', 'detach and drop partitions that are older than the kept periods'))
+    .requiredOption('--keep <n>', 'whole periods before the current one', parseCount)
     .option('--detach-only', 'leave the detached tables, to be archived')
     .action((options: RetireOptions) => run(options, output, retire));
   changing(add('convert', 'turn a plain table into a partitioned one, while writers go on')).action(
@@ -211,7 +211,7 @@ async function retire(
   }
   const detached = await detachPartitions(session, sqlTable, cutoff, { hooks: rollupRetirement });
   if (detached === undefined) {
-    throw new CommandError('another process is at it: try again');
+    throw new CommandError('another process holds the lock: try again');
   }
   // Those among them that an earlier run detached and did not end.
   const found = await listRetired(session, table.path);
@@ -238,7 +238,7 @@ async function retire(
   const reasonOf = ({ partition, isAwaited }: FoundRetired): string => {
     const refusal = refusals.get(partition.table);
     if (refusal !== undefined) return `it can't be ${verb}: ${refusal}`;
-    return isAwaited ? "an application's onRetire is to take it" : 'another process is ending it';
+    return isAwaited ? "it waits for an application's onRetire" : 'another process is retiring it';
   };
   const lines = [
     ...retired.map(({ table: name }) => `${verb} ${name}`),
@@ -249,7 +249,7 @@ async function retire(
   const failure =
     refusals.size === 0
       ? undefined
-      : `${refusals.size} of the tables can't be ${verb}: mend that, and run it again`;
+      : `${refusals.size} of the tables can't be ${verb}: fix the cause, and run the command again`;
   return { json, lines: orNothing(lines), failure };
 }
 
@@ -273,7 +273,7 @@ async function convert(
 
 function keyedLine(keyed: number, dryRun: boolean | undefined): string {
   const what = `${keyed} rows are known by an idempotencyKey without createdAt`;
-  const then = 'an entry that comes again under such a key is a new entry';
+  const then = 'an entry that is repeated under such a key is a new entry';
   return dryRun
     ? `WARNING: ${what}: after the conversion ${then}. Convert when no caller repeats them any more`
     : `WARNING: ${what}: from now on ${then}`;

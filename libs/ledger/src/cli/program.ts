@@ -24,13 +24,13 @@ Examples:
   $ nestjs-ledger tune --qps 50000 --burst 2
   $ nestjs-ledger <command> --help
 
-Exit code: 0 all is well, 1 something is wrong, 2 it could not be done.`;
+Exit code: 0 all is well, 1 something is wrong, 2 the command failed.`;
 
 /**
  * Runs one command. Never rejects.
  *
  * @param args without node and the script
- * @returns the exit code: 0 all is well, 1 something is missing or refused, 2 it could not be done,
+ * @returns the exit code: 0 all is well, 1 something is missing or refused, 2 the command failed,
  *   128 and the signal's number if it was interrupted and has cleaned up
  * @internal
  */

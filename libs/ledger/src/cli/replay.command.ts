@@ -45,7 +45,7 @@ export function addReplayCommand(
     .description('write spilled entries and dead letters into the table')
     .argument('[path]', 'a file, or a folder of files, of spilled entries or dead letters')
     .option('--from-table', 'replay the table of dead letters')
-    .option('--dry-run', 'write nothing; say what would be written and what refused')
+    .option('--dry-run', 'write nothing; show what would be written or refused')
     .option('--print', 'print the entries of .wal files as lines of JSON; needs no database')
     .option('--json', 'print the report as JSON')
     .addHelpText('after', EXAMPLES);
@@ -68,7 +68,7 @@ export async function replay(
   output: CommandOutput,
 ): Promise<number> {
   if ((path === undefined) !== (options.fromTable === true)) {
-    throw new CommandError('say what to replay: --from-table, or a file or folder');
+    throw new CommandError('nothing to replay: give --from-table, or a file or folder');
   }
   const isDryRun = options.dryRun === true;
   const definition = await loadDefinition(options);

@@ -56,15 +56,15 @@ Examples:
   $ nestjs-ledger rollup -d dist/usage.ledger.js --pause      # now entries may be changed
   $ nestjs-ledger rollup -d dist/usage.ledger.js --rebuild    # and now no longer
 
-Exit code: 0 if rollups are up to date or paused as asked, 2 if that could not be done.`;
+Exit code: 0 if rollups are up to date or paused as asked, 2 if the command failed.`;
 
 /** Adds `nestjs-ledger rollup`. @internal */
 export function addRollupCommand(program: Command, output: CommandOutput): void {
   const command = program
     .command('rollup')
     .description("bring a ledger's rollups up to date, for ledgers whose own role may not")
-    .option('--pause', 'let entries be changed; summaries add up the rows until --rebuild')
-    .option('--rebuild', 'make them again from the rows, and end a pause')
+    .option('--pause', 'allow changes of entries; summaries add up the rows until --rebuild')
+    .option('--rebuild', 'rebuild them from the rows, and end a pause')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', EXAMPLES);
   addLedgerOptions(command).action(async (options: RollupOptions) => {
@@ -90,7 +90,7 @@ export function addRollupCommand(program: Command, output: CommandOutput): void 
  */
 export async function rollup(options: RollupOptions, waitMs = WAIT_MS): Promise<RollupReport> {
   if (options.pause && options.rebuild)
-    throw new CommandError('give --pause or --rebuild, not both');
+    throw new CommandError('give either --pause or --rebuild, not both');
   const database = await CommandDatabase.open(await loadDefinition(options), options);
   const { connections, query } = database;
   try {
@@ -175,7 +175,7 @@ function remedyOf(
     case 'paused':
       return `they are paused; run \`${rebuild}\` once entries are changed`;
     case 'other-dimensions':
-      return 'a migration changed meanwhile what rollups tell apart; run it again';
+      return 'a migration changed the dimensions of the rollups in the meantime; run it again';
     case 'hidden-rows':
       return (
         'row-level security hides entries from this role; run it as a role with BYPASSRLS, or as ' +

@@ -29,7 +29,7 @@ async function judgeSpillDir(
 ): Promise<Diagnosis[]> {
   const probed = await new LedgerFiles(dir, 'doctor').probe();
   if (probed.fault !== undefined) {
-    const text = `${dir} can't be used (${probed.fault}): what a stop can't write would be lost`;
+    const text = `${dir} can't be used (${probed.fault}): entries that a stop can't write would be lost`;
     return [fault('spill directory', text, `make ${dir} writable, or set LEDGER_ASYNC_SPILL_DIR`)];
   }
   const waiting = (await readdir(dir)).filter((name) => isSetAside(name));

@@ -77,7 +77,7 @@ export function addTuneCommand(
       parseCount,
     )
     .option('--step <seconds>', 'time for each pair of workers and batch size', parsePositive, 1)
-    .option('--no-measure', 'go by table and formulas alone')
+    .option('--no-measure', 'use only the table and the formulas')
     .option('--json', 'print the report as JSON')
     .addHelpText('after', EXAMPLES);
   addLedgerOptions(command).action(async (options: TuneOptions) => {
@@ -119,7 +119,7 @@ async function measure(
   const end = new AbortController();
   const stop = (name: NodeJS.Signals): void =>
     end.abort(
-      new CommandError('interrupted: nothing is left of it', 128 + constants.signals[name]),
+      new CommandError('interrupted: nothing is left behind', 128 + constants.signals[name]),
     );
   for (const name of SIGNALS) process.once(name, stop);
   const { signal } = end;

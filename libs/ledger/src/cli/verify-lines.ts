@@ -6,10 +6,10 @@ import type { VerifyReport } from './verify-ledger.js';
 const SHOWN_RANGES = 5;
 
 const GONE =
-  'missing is too what was deleted, or retired with its partition: --from leaves out what is older';
+  'deleted entries, and those of retired partitions, count as missing: --from leaves out older ones';
 const BLIND_SPOTS = [
-  'not seen: entries that a killed process held behind the last one that it wrote; entries with',
-  'a uuid or idempotency key of the caller; sequences before the first of a period',
+  'not checked: entries that a killed process held after the last one that it wrote; entries with',
+  "the caller's uuid or idempotency key; sequence numbers before the first of a period",
 ];
 
 /** The report as lines for a person. @internal */

@@ -40,7 +40,7 @@ Examples:
   $ nestjs-ledger verify --stream nats://n1:4222,n2:4222 --journal-dir /var/lib/app/journal
   $ nestjs-ledger verify --json
 
-Exit code: 0, 1 if something is missing or differs, 2 if it could not be done.`;
+Exit code: 0, 1 if something is missing or differs, 2 if the command failed.`;
 
 /** Adds `nestjs-ledger verify`. @param finish told the exit code @internal */
 export function addVerifyCommand(
@@ -61,7 +61,7 @@ export function addVerifyCommand(
     .option('--stream <url>', 'stream whose waiting messages count too, as nats://host:4222')
     .option(
       '--grace <seconds>',
-      'leave out what lies beside entries younger than this: it may be in flight',
+      'ignore gaps beside entries younger than this, which may be in flight',
       parseSeconds,
       DEFAULT_GRACE_S,
     )

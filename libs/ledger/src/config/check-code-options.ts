@@ -118,7 +118,7 @@ function unknownOptions(options: LedgerOptions): OptionsFault[] {
     .map((name) => ({
       name,
       value: NOT_SHOWN,
-      rule: `is no option; the nearest is ${nearestName(name, KNOWN)}`,
+      rule: `is not an option; did you mean ${nearestName(name, KNOWN)}?`,
       source: 'code',
     }));
 }

@@ -145,10 +145,10 @@ describe('names', () => {
 
 describe('unknown names', () => {
   const UNKNOWN = { LEDGER_ASYNC_BATCHSIZE: 'postgres://u:hush@h/d' };
-  const RULE = 'is no setting; the nearest is LEDGER_ASYNC_BATCH_SIZE';
+  const RULE = 'is not a setting; did you mean LEDGER_ASYNC_BATCH_SIZE?';
 
-  it('are told with the nearest known one as a warning, so that a rollback boots', () => {
-    expect(resolved(UNKNOWN).warnings).toEqual([`LEDGER_ASYNC_BATCHSIZE (environment) ${RULE}.`]);
+  it('log a warning that suggests the closest match, so that a rollback boots', () => {
+    expect(resolved(UNKNOWN).warnings).toEqual([`LEDGER_ASYNC_BATCHSIZE (environment) ${RULE}`]);
   });
 
   it('are part of the error if there is one, and a fault if strict', () => {
@@ -178,16 +178,16 @@ describe('unknown names', () => {
     expect(resolved(others).warnings).toEqual([]);
     expect(resolved(others, { name: 'usage' }).warnings).toEqual([]);
     expect(resolved({ LEDGER_AUDIT_ASYNC_FLUSHMS: '1' }).warnings).toEqual([
-      'LEDGER_AUDIT_ASYNC_FLUSHMS (environment) is no setting; ' +
-        'the nearest is LEDGER_AUDIT_ASYNC_FLUSH_MS.',
+      'LEDGER_AUDIT_ASYNC_FLUSHMS (environment) is not a setting; ' +
+        'did you mean LEDGER_AUDIT_ASYNC_FLUSH_MS?',
     ]);
   });
 
   it('include environment names in lower case and unknown keys of the file', () => {
     const path = iniFile('ledger_async_worker=2\nledger_format=x');
     expect(resolved({ ledger_async_flush_ms: '1' }, { iniFile: path }).warnings).toEqual([
-      'ledger_async_flush_ms (environment) is no setting; the nearest is LEDGER_ASYNC_FLUSH_MS.',
-      'ledger_async_worker (file) is no setting; the nearest is ledger_async_num_workers.',
+      'ledger_async_flush_ms (environment) is not a setting; did you mean LEDGER_ASYNC_FLUSH_MS?',
+      'ledger_async_worker (file) is not a setting; did you mean ledger_async_num_workers?',
     ]);
   });
 });

@@ -81,5 +81,5 @@ function disagreement(first: NamedText, other: NamedText, source: SettingSource)
 /** Values of unknown names are not shown: nothing says that they are no secrets. */
 function unknownName(name: string, nearest: string, source: SettingSource): OptionsFault {
   const spelled = source === 'file' ? nearest.toLowerCase() : nearest;
-  return { name, value: NOT_SHOWN, rule: `is no setting; the nearest is ${spelled}`, source };
+  return { name, value: NOT_SHOWN, rule: `is not a setting; did you mean ${spelled}?`, source };
 }

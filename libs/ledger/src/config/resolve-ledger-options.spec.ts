@@ -49,7 +49,7 @@ describe('faults', () => {
         '  - LEDGER_ASYNC_SPILL_DIR = "" (environment): must be the path of a directory',
         '  - onLoss = "log" (code): must be a function',
         '  - LEDGER_ASYNC_PROFIL = (not shown) (environment): ' +
-          'is no setting; the nearest is LEDGER_ASYNC_PROFILE',
+          'is not a setting; did you mean LEDGER_ASYNC_PROFILE?',
       ].join('\n'),
     );
   });
@@ -139,7 +139,7 @@ describe('faults', () => {
 
   it('name the nearest option for one that does not exist', () => {
     expect(told({ batchsize: 5 })).toEqual([
-      'batchsize = (not shown) (code): is no option; the nearest is batchSize',
+      'batchsize = (not shown) (code): is not an option; did you mean batchSize?',
     ]);
   });
 

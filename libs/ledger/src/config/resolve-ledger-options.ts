@@ -85,7 +85,7 @@ function inTableOrder(faults: readonly PlacedFault[]): OptionsFault[] {
 }
 
 function unknownNames(unknown: readonly OptionsFault[]): string[] {
-  return unknown.map(({ name, rule, source }) => `${name} (${source}) ${rule}.`);
+  return unknown.map(({ name, rule, source }) => `${name} (${source}) ${rule}`);
 }
 
 /** What an address leaves without effect, beside it or in it. */

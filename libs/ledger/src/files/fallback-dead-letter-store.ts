@@ -48,7 +48,7 @@ export class FallbackDeadLetterStore implements LedgerDeadLetterStore {
     const { firstName, onNotice } = this.parts;
     onNotice(
       hasFailed
-        ? `dead letters go to a file, since ${firstName} does not take them: ${whyOf(error)}`
+        ? `dead letters go to a file, since ${firstName} does not accept them: ${whyOf(error)}`
         : `dead letters go to ${firstName} again`,
     );
   }

@@ -132,14 +132,14 @@ function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[]
     ['full', stats.saturation >= 1 || stats.waiting > 0, 'the channel is full'],
     ['saturated', saturation === 'down', percent],
     ['filling', saturation === 'degraded', percent],
-    ['retrying', facts.isRetrying, `the last attempt failed and is repeated${why}`],
+    ['retrying', facts.isRetrying, `the last attempt failed and is being retried${why}`],
     ['unread', facts.sourceNotice !== undefined, facts.sourceNotice ?? ''],
     ['spillUnavailable', facts.isSpillUnavailable, 'the spill directory cannot be written'],
     ['notJournaled', stats.journal?.state === 'degraded', describeJournalFault(stats.journal)],
     [
       'unchecked',
       !facts.wasTableChecked,
-      `the ${facts.writesTo === 'stream' ? 'stream' : 'table'} was not yet reached and checked${why}`,
+      `the ${facts.writesTo === 'stream' ? 'stream' : 'table'} has not been reached and checked yet${why}`,
     ],
   ];
   return all.flatMap(([trouble, isOn, reason]) => (isOn ? [[trouble, reason] as const] : []));

@@ -115,7 +115,7 @@ const TROUBLES: Record<string, [sign: Partial<Patient>, reason: string]> = {
   sealed: [{ stat: { state: 'sealed' } }, 'the process is stopping (sealed)'],
   stuck: [{ stuck: true }, 'the workers make no progress'],
   'stuck without database': [{ stuck: true, pingError: AWAY }, 'the database does not answer'],
-  retrying: [{ retrying: true }, 'the last attempt failed and is repeated'],
+  retrying: [{ retrying: true }, 'the last attempt failed and is being retried'],
   'no spill': [{ spillUnavailable: true }, 'the spill directory cannot be written'],
   'not journaled': [
     { stat: { journal: { ...JOURNAL, notDurable: 12 } } },
@@ -285,7 +285,7 @@ describe('an answer', () => {
       database: 'away',
       reason:
         'the database does not answer (ECONNREFUSED); the channel is 85 % full; ' +
-        'the last attempt failed and is repeated: no route to postgres://***@db/meter',
+        'the last attempt failed and is being retried: no route to postgres://***@db/meter',
     });
     expect(JSON.stringify(answer)).not.toContain('hush');
   });

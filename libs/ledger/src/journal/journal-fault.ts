@@ -65,7 +65,7 @@ export class JournalFault {
     this.#isHealing = false;
     const { clock, logger } = this.#parts;
     const seconds = ((clock.monotonic() - this.#since) / 1000).toFixed(1);
-    logger.log(`the journal is written again after ${seconds}s`);
+    logger.log(`the journal can be written again after ${seconds}s`);
   }
 }
 

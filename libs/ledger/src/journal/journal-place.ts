@@ -128,8 +128,8 @@ export class JournalPlace {
     const { current } = this;
     if (current === undefined || current.folder.isOwn) return true;
     this.#parts.logger.warn(
-      `WARNING: the journal ${current.folder.path} is not this process's any more (another one took it over, or it was ` +
-        'removed): rows that are not settled are written to a new one',
+      `WARNING: the journal ${current.folder.path} no longer belongs to this process (another one took it over, or it was ` +
+        'removed): unsettled rows are written to a new one',
     );
     current.segments.forget();
     this.current = undefined;

@@ -128,7 +128,7 @@ export class JournalStore implements RowStore {
   #tellLost({ count, lostIn, isGone }: StoredSlab): void {
     if (isGone) {
       return this.#parts.logger.error(
-        `${count} entries are lost: they were in ${lostIn} only, and somebody removed it; they count as spilled`,
+        `${count} entries are lost: they were in ${lostIn} only, and someone removed it; they count as spilled`,
       );
     }
     this.#parts.logger.error(

@@ -45,7 +45,7 @@ describe('a folder that is gone', () => {
     expect(wait.end).toBe('durable');
     expect(test.journal.state).toBe('writing');
     expect(await inSecond(test)).toEqual([1, 2, 3]);
-    expect(test.lines).toEqual([expect.stringContaining("is not this process's any more")]);
+    expect(test.lines).toEqual([expect.stringContaining('no longer belongs to this process')]);
   });
 
   it.each(['ENOENT', 'ESTALE'])('is lost in the thread pool too: %s', async (code) => {

@@ -67,8 +67,8 @@ export class RecoveryLog {
   stuck(path: string, code: string): void {
     this.#once(
       `${path} stuck`,
-      `WARNING: the journal in ${path} is replayed, and can't be removed (${code}): it is tried again after longer and ` +
-        'longer pauses. The next start replays it once more, and finds its entries in the table',
+      `WARNING: the journal in ${path} was replayed, but can't be removed (${code}): the process tries again after ` +
+        'growing pauses. The next start replays it once more, and finds its entries in the table',
     );
   }
 

@@ -75,8 +75,8 @@ export class WritePace {
     const { logger, sync } = this.#parts;
     const what =
       sync === 'entry'
-        ? "record() waits for it, as journalSync 'entry' demands; 'turn' would write beside the event loop"
-        : 'entries are written beside the event loop for a minute, and are on file a moment later';
+        ? "record() waits for it, as journalSync 'entry' demands; 'turn' would write outside the event loop"
+        : 'for a minute, entries are written outside the event loop and are on file a moment later';
     const ms = this.lastMs.toFixed(1);
     logger.log(`the disk of the journal is slow (the last write took ${ms} ms): ${what}`);
   }

@@ -47,8 +47,8 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     kind: 'counter',
     aggregator: 'sum',
     help:
-      'Of the written entries: those that the server took and did not report as stored, since a ' +
-      'trigger, a rule or a policy took them away or put them elsewhere',
+      'Written entries that the server accepted and did not report as stored, because a ' +
+      'trigger, a rule or a policy removed them or put them elsewhere',
     read: ({ notStored }) => [[notStored]],
   },
   {
@@ -57,7 +57,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     unit: '{entry}',
     kind: 'counter',
     aggregator: 'sum',
-    help: 'Entries that were given another uuid, since somebody had written a row under theirs',
+    help: 'Entries that got another uuid, because another program had written a row under theirs',
     read: ({ renewedUuids }) => [[renewedUuids]],
   },
   gauge('waiting_callers', 'waiting_callers', '{caller}', {

@@ -23,11 +23,11 @@ export const STREAM_METRICS: readonly LedgerMetric[] = Object.freeze([
     ...named('unacknowledged_messages', 'unacknowledged_messages', '{message}'),
     kind: 'gauge',
     aggregator: 'sum',
-    help: 'Messages that this process took and is not done with',
+    help: 'Messages that this process took and has not finished',
     read: ({ stream }) => (stream === null ? [] : [[stream.unacknowledged]]),
   },
   waiting('waiting_messages', 'waiting_messages', '{message}', {
-    help: 'Messages in the stream that no writer is done with, the same for all its processes',
+    help: 'Messages in the stream that no writer has finished, the same for all its processes',
     of: ({ messages }) => messages,
   }),
   waiting('waiting_bytes', 'waiting_bytes', 'By', {

@@ -88,7 +88,7 @@ describe('what was lost after it had been migrated', () => {
         rollup: { dimensions },
       });
     for (const dimension of ['model', 'region', 'model'] as const) {
-      const problem = `rollups do not tell apart ${dimension}: summary() adds up all rows`;
+      const problem = `rollups have no dimension ${dimension}: summary() adds up all rows`;
       const told = (await verify(by(dimension))).map((fault) => fault.problem);
       expect(told).toEqual([expect.stringContaining('usage_entries_rollup_summary'), problem]);
       expect(await migrate(by(dimension))).toHaveLength(2);
@@ -136,7 +136,7 @@ it('entries are written though rollups wait for a read that does not end', async
     expect.stringMatching(/^WARNING: not migrated, entries are written all .*model.* \(55P03\)\)$/),
     expect.stringMatching(/^WARNING: not migrated, .*guard_rollups\+model.* \(55000\)\)$/),
     expect.stringMatching(/^WARNING: function .*usage_entries_rollup_summary/),
-    expect.stringMatching(/^WARNING: rollups do not tell apart model: .*nestjs-ledger migrate/),
+    expect.stringMatching(/^WARNING: rollups have no dimension model: .*nestjs-ledger migrate/),
   ]);
   await reading.query('ROLLBACK');
   lines.length = 0;

@@ -67,7 +67,7 @@ function classifyAnswer(error: ApiAnswer & Error): Error {
   const { code, status, message } = error;
   const cause = { cause: error };
   if (code === CODES.messageTooLarge) {
-    return new SinkRowError('a message is larger than the stream takes', cause);
+    return new SinkRowError('a message is larger than the stream accepts', cause);
   }
   if (FULL.has(code)) {
     return new SinkTransientError(`the stream has no room: ${message}`, {

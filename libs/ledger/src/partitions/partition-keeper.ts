@@ -237,8 +237,8 @@ export class PartitionKeeper {
     if (this.#end.signal.aborted) return;
     if (sqlStateOf(error) === '42501') {
       return this.#warnOnce(
-        'the role may not make or retire partitions, so that entries will go to the default one: ' +
-          `let the table's owner run \`${this.#command('create')}\` now and then`,
+        'the role may not make or retire partitions, so entries will go to the default partition: ' +
+          `let the table's owner run \`${this.#command('create')}\` regularly`,
       );
     }
     this.#warnOnce(`partitions could not be made or retired: ${readPgError(error).text}`);
@@ -254,6 +254,6 @@ export class PartitionKeeper {
 function awaitedBy({ schema, table }: RetiredPartition): string {
   return (
     `${schema}.${table} was retired for an \`onRetire\`, which this process does not have: ` +
-    'it stays until one has taken it, or you have dropped it'
+    'it stays until a process with one takes it, or you drop it'
   );
 }

@@ -147,7 +147,7 @@ function obstaclesOf(found: Found): string[] {
   const tied = triggers.filter(({ isRowWithTable, isEnabled }) => isRowWithTable || !isEnabled);
   const all: [isThere: boolean, sentence: string][] = [
     [found.kind === 'p', 'the table is partitioned already'],
-    [found.kind !== 'p' && found.kind !== 'r', 'it is no table'],
+    [found.kind !== 'p' && found.kind !== 'r', 'it is not a table'],
     [found.taken > 0, `${found.table}_p0 or ${found.table}_default is there already`],
     [found.views > 0, 'views read it: drop them first, and make them anew afterwards'],
     [found.references > 0, 'foreign keys point to it'],

@@ -138,7 +138,7 @@ describe('a partition whose period is over', () => {
       expect.stringContaining('usage_entries_p202601 was retired for an'),
     ]);
     expect(await runRetire()).toEqual([
-      "left usage_entries_p202601: an application's onRetire is to take it",
+      "left usage_entries_p202601: it waits for an application's onRetire",
     ]);
     const taken: string[] = [];
     await test.keeperOf({ keep: 3, onRetire: ({ table }) => void taken.push(table) }).look();
@@ -158,7 +158,9 @@ describe('a partition whose period is over', () => {
     expect(await runRetire('--json')).toMatchObject([
       expect.stringMatching(/"retired": \[\],\s+"left": \[\s+\{/),
     ]);
-    expect(await runRetire()).toEqual(['left usage_entries_p202601: another process is ending it']);
+    expect(await runRetire()).toEqual([
+      'left usage_entries_p202601: another process is retiring it',
+    ]);
     await test.onOne((session) => releaseRetired(session, found!.partition));
     expect(await runRetire()).toEqual(['dropped usage_entries_p202601']);
     expect(await test.onOne((session) => listRetired(session, test.path))).toEqual([]);

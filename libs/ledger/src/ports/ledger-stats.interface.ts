@@ -50,7 +50,7 @@ export interface WriteCounts {
 }
 
 /**
- * `starting`: the table was not yet reached and checked; entries are taken and kept.
+ * `starting`: the table has not been reached and checked yet; entries are taken and kept.
  * `running`: workers write. `halted`: the server refuses every batch; entries are kept, the first
  * batch is tried again slowly. `draining`: the process stops, entries are taken and written at
  * once. `sealed`: no more entries are taken.
@@ -216,7 +216,7 @@ export interface StreamStats {
   readonly publishedBytes: number;
   /** Milliseconds that publishing them took in all, each message's time counted for itself. */
   readonly publishMs: number;
-  /** Messages that this process took and is not done with. */
+  /** Messages that this process took and has not finished. */
   readonly unacknowledged: number;
   /** Messages that this process took and that had been delivered before, to this writer or another. */
   readonly redelivered: number;

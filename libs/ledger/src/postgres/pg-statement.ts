@@ -68,7 +68,7 @@ export abstract class PgStatement implements Submittable {
 
   submit(connection: PgConnection): Error | null {
     try {
-      if (this.#isOver) return new Error('the statement was given up before it was sent');
+      if (this.#isOver) return new Error('the statement was cancelled before it was sent');
       if (!connection.stream.writable) return new Error('the connection has ended');
       this.begin(connection);
       return null;

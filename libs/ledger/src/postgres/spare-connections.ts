@@ -111,10 +111,10 @@ class ReadShare implements SessionLender {
       return await turnstile.enter(wait);
     } catch (error) {
       if (error instanceof TurnstileFullError) {
-        throw busy(`${turnstile.size} run and ${error.waiting} wait, and no more may`);
+        throw busy(`${turnstile.size} run and ${error.waiting} wait, which is the limit`);
       }
       if (error instanceof DeadlineError) {
-        throw busy(`no turn came within ${Math.round(deadline.limitMs)} ms`);
+        throw busy(`it did not get its turn within ${Math.round(deadline.limitMs)} ms`);
       }
       throw error;
     }
@@ -122,7 +122,7 @@ class ReadShare implements SessionLender {
 }
 
 function busy(what: string): LedgerReadError {
-  const rule = `was not begun, since too many reads are under way (${what}); try again later`;
+  const rule = `was not started, because too many reads are in progress (${what}); try again later`;
   return new LedgerReadError('busy', 'read', rule);
 }
 

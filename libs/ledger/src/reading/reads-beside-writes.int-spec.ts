@@ -108,7 +108,7 @@ describe('many reads of a large user', { timeout: 60_000 }, () => {
     closing.push(close);
     const reads = readMany(ledger, 50);
     const refused = ledger.summary({ userId: LARGE });
-    await expect(refused).rejects.toThrow(/too many reads are under way \(2 run and 7 wait/);
+    await expect(refused).rejects.toThrow(/too many reads are in progress \(2 run and 7 wait/);
     await reads.all;
     expect({ read: reads.of('read'), busy: reads.of('busy') }).toEqual({ read: 9, busy: 41 });
     expect((await ledger.summary({ userId: LARGE })).entries).toBe(ROWS);

@@ -258,7 +258,7 @@ describe('what verifyTable finds of rollups', () => {
     expect(await verifyTable(query, other)).toContainEqual(
       expect.objectContaining({
         kind: 'warning',
-        problem: expect.stringContaining('do not tell apart model') as string,
+        problem: expect.stringContaining('have no dimension model') as string,
       }),
     );
   });

@@ -53,7 +53,7 @@ export async function verifyRollups(
     (name) => state?.dimensions.includes(name) === false,
   );
   if (unknown.length > 0) {
-    const problem = `rollups do not tell apart ${unknown.join(', ')}`;
+    const problem = `rollups have no dimension ${unknown.join(', ')}`;
     faults.push({ ...warn(nameOf('rollups'), problem, remedy), ...remade });
   }
   if (state?.isPaused) {

@@ -53,7 +53,7 @@ export function encodeFileHeader(description: string): { bytes: Buffer; seed: nu
 /** What the first bytes of a file say; a text if they are not those of a segment. */
 export function decodePreamble(bytes: Buffer): { length: number; crc: number } | string {
   if (bytes.length < PREAMBLE_BYTES) return 'its header is cut off';
-  if (!bytes.subarray(0, 8).equals(MAGIC)) return 'it is no segment';
+  if (!bytes.subarray(0, 8).equals(MAGIC)) return 'it is not a segment';
   if (bytes.readUInt32BE(20) !== crc32(bytes.subarray(0, 20))) return 'its header is damaged';
   const version = bytes.readUInt32BE(8);
   if (version !== FORMAT_VERSION) return `it has format ${version}, which this version can't read`;

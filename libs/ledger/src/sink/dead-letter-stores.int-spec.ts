@@ -125,7 +125,7 @@ describe('FallbackDeadLetterStore', () => {
     await fallback.store([LETTER]);
     expect(kept).toEqual([LETTER, LETTER]);
     expect(notices).toEqual([
-      `dead letters go to a file, since the application's store does not take them: ${why}`,
+      `dead letters go to a file, since the application's store does not accept them: ${why}`,
     ]);
   });
 

@@ -50,7 +50,7 @@ const ASK_MS = 10_000;
 
 const COPY_REFUSED =
   'the server takes no COPY for this table (row-level security, a view, or a proxy): ' +
-  'going on with strategy insert';
+  'continuing with strategy insert';
 
 /**
  * How often a batch is compared and written before its rows are at fault. Each further round takes

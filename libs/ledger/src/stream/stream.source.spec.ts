@@ -142,7 +142,7 @@ describe('a writer', () => {
     await fleet.record(gateway, 50);
     const { total: workers } = writer.ledger.stats().workers;
     const figures = { batch: 10_000, delayMs: 0, workers, tried: [] };
-    const why = 'a writer of a stream takes what is there, so nothing is tuned';
+    const why = 'a writer of a stream takes the messages that are there, so nothing is tuned';
     expect(writer.ledger.stats().auto).toMatchObject({ ...figures, why });
     expect(writer.ledger.stats().written).toBe(50);
     expect((await fleet.writer()).ledger.stats().auto).toBeNull();

@@ -48,7 +48,7 @@ describe('the delay', () => {
     const rates = [1_000_000, 10_000, 1_000, 100, 1, 0];
     const delays = rates.map((rate) => chooseDelay(1, rate).delayMs);
     expect(delays).toEqual([25, 25, 50, 100, 100, 100]);
-    expect(chooseDelay(1, 1_000).why).toBe('the delay saves CPU while 1,000 entries/s come');
+    expect(chooseDelay(1, 1_000).why).toBe('the delay saves CPU while 1,000 entries/s arrive');
     expect(chooseDelay(20, 1_000).delayMs).toBe(180);
   });
 });

@@ -90,7 +90,7 @@ export function chooseDelay(
     const rate = Math.round(perSecond!).toLocaleString('en-US');
     return {
       delayMs: Math.round(byRate),
-      why: `the delay saves CPU while ${rate} entries/s come`,
+      why: `the delay saves CPU while ${rate} entries/s arrive`,
     };
   }
   return { delayMs: AUTO_LEAST_DELAY_MS, why: 'the delay is the shortest' };

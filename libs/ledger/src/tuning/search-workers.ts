@@ -75,7 +75,7 @@ export function searchWorkers(
   bounds: TuningBounds,
 ): SearchStep {
   if (search.workers > bounds.mostWorkers) {
-    const why = `no more than ${counted(bounds.mostWorkers)}, by the connections there are`;
+    const why = `no more than ${counted(bounds.mostWorkers)}, because of the available connections`;
     return only(settled(bounds.mostWorkers, window.at, why));
   }
   return search.trial === undefined
@@ -104,7 +104,7 @@ function wait(before: WorkerSearch, window: TuningWindow, bounds: TuningBounds):
   const bound = { ...search, boundSince, boundFlushes };
   if (at - boundSince < TURN_MS || boundFlushes < TURN_FLUSHES) return bound;
   if (search.workers >= bounds.mostWorkers) {
-    const hindrance = `${counted(search.workers)} are the most, by the connections there are`;
+    const hindrance = `${counted(search.workers)} are the most, because of the available connections`;
     return { ...bound, hindrance };
   }
   if (at < search.notBefore) return bound;

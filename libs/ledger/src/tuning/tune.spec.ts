@@ -260,7 +260,9 @@ describe('tune', () => {
     const few = { ...BOUNDS, mostWorkers: 3 };
     const looks = new Looks(few);
     expect(Math.max(...looks.looks(600, GAINS))).toBe(3);
-    expect(looks.tuning.whyWorkers).toBe('3 workers are the most, by the connections there are');
+    expect(looks.tuning.whyWorkers).toBe(
+      '3 workers are the most, because of the available connections',
+    );
     const window = { ...QUIET, at: looks.at + LOOK_MS, now: 0 };
     expect(tune(looks.tuning, window, { ...few, mostWorkers: 2 }).workers).toBe(2);
   });

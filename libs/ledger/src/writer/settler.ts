@@ -55,10 +55,10 @@ export interface SettlerParts {
 
 const NOT_STORED =
   'WARNING: the server took rows that the table does not report as stored: a trigger, a rule or a ' +
-  'policy of the table took them away or put them elsewhere; they count as written and as notStored';
+  'policy of the table removed them or put them elsewhere; they count as written and as notStored';
 
 const RENEWED =
-  'WARNING: somebody wrote rows under uuids that this run made for its own entries: ' +
+  'WARNING: another program wrote rows under uuids that this run made for its own entries: ' +
   'these get other uuids and are written; stats().renewedUuids counts them';
 
 /**

@@ -30,7 +30,7 @@ export class UntunedFigures {
       batch: batchSize,
       delayMs: 0,
       workers: writer.numWorkers,
-      why: 'a writer of a stream takes what is there, so nothing is tuned',
+      why: 'a writer of a stream takes the messages that are there, so nothing is tuned',
       since: this.#since,
       tried: Object.freeze([]),
     });

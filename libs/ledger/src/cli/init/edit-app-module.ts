@@ -74,7 +74,7 @@ function moduleOptions(compiler: Compiler, source: ts.SourceFile): ts.ObjectLite
   }
   const [argument] = only.call.arguments;
   if (!argument || !compiler.isObjectLiteralExpression(argument)) {
-    throw new CommandError('the argument of @Module() is no object literal');
+    throw new CommandError('the argument of @Module() is not an object literal');
   }
   if (argument.properties.some(compiler.isSpreadAssignment)) {
     throw new CommandError('the options of @Module() are spread from elsewhere');
@@ -117,7 +117,7 @@ function editOptions(compiler: Compiler, edit: OptionsEdit): Edit {
   if (property === undefined) return addProperty(edit);
   const value = compiler.isPropertyAssignment(property) ? property.initializer : undefined;
   if (!value || !compiler.isArrayLiteralExpression(value)) {
-    throw new CommandError('imports of @Module() is no array literal');
+    throw new CommandError('imports of @Module() is not an array literal');
   }
   const last = value.elements.at(-1);
   const [start, end] = [value.getStart(source), value.getEnd()];

@@ -122,7 +122,7 @@ function planModule(
   try {
     if (hasSyntaxErrors(source)) throw new CommandError('it does not parse');
     if (found !== undefined && !/\bexport const ledgerModule\b/.test(found)) {
-      throw new CommandError(`${config} is there, and exports no ledgerModule`);
+      throw new CommandError(`${config} exists, but exports no ledgerModule`);
     }
     const after = editAppModule(compiler, source, style, additionsTo(style, before));
     return [
@@ -191,7 +191,7 @@ function planE2eSpec(files: AppFiles, root: string, module: readonly FileChange[
       : editE2eSpec(before, { config: `${folder}ledger.config${extension}`, style });
   if (after !== undefined) return { changes: [{ path: E2E_SPEC, before, after }], notes: [] };
   const note =
-    `${E2E_SPEC} starts the application, which now wants a database: build it with ` +
+    `${E2E_SPEC} starts the application, which now needs a database: build it with ` +
     '.overrideModule(ledgerModule).useModule(LedgerTestingModule.forRoot()), from nestjs-ledger/testing';
   return { changes: [], notes: [note] };
 }
