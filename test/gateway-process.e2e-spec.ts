@@ -67,7 +67,9 @@ describe('the gateway as a process', { timeout: 60_000 }, () => {
     await gateway?.end('SIGKILL');
     const again = await start({});
     await vi.waitFor(async () => expect(await entriesOf(again, 'killed')).toBe(calls), PATIENCE);
-    expect(gateway?.output).toMatch(/the journal of run [0-9a-f]{8}: 25 entries replayed/);
+    // Rows are there a moment before the folder is gone and the log says so.
+    const replayed = /the journal of run [0-9a-f]{8}: 25 entries replayed/;
+    await vi.waitFor(() => expect(gateway?.output).toMatch(replayed), PATIENCE);
     await gateway?.end('SIGTERM');
     expect(await readdir(join(dataDir, 'journal', 'default'))).toEqual([]);
   });

@@ -177,6 +177,7 @@ ${code}`,
 import { usage } from './ledgers.js';
 declare const url: string;
 ${code}`,
+  kafka: (code) => code,
   indexes: (code) => `
 import { defineLedger } from 'nestjs-ledger';
 export const ledgers = () => {
