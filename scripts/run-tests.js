@@ -29,8 +29,11 @@ if (chosen.length === 0) {
 
 const rest = KAFKA.flatMap((file) => ['--exclude', file]);
 const runs = [run(chosen.length > 0 ? chosen : rest, process.execPath)];
-// Behind the others: three brokers beside them would make every test wait.
-if (chosen.length === 0) runs.push(run(KAFKA, process.env.KAFKA_NODE || process.execPath));
+// Behind the others and one by one: three brokers beside them would make every test wait.
+if (chosen.length === 0) {
+  process.env.LEDGER_TEST_PROCESSES = '1';
+  runs.push(run(KAFKA, process.env.KAFKA_NODE || process.execPath));
+}
 const status = runs.every((each) => each.status === 0) ? 0 : 1;
 const files = runs.flatMap((each) => each.files);
 rmSync(folder, { recursive: true, force: true });

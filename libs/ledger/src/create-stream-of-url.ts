@@ -1,3 +1,4 @@
+import { parseNatsUrl } from './nats/parse-nats-url.js';
 import type { LedgerStream } from './ports/ledger-stream.interface.js';
 
 /** Beginnings of addresses, and what opens them. An engine is loaded only where an address names it. */
@@ -21,9 +22,11 @@ export async function createStreamOfUrl(url: string): Promise<LedgerStream> {
   throw new RangeError(`must begin with ${known.join(' or ')}`);
 }
 
+/** Put together, so that bundlers leave it alone: an application without this engine has no client to bundle. */
+const NATS = ['nestjs-ledger', 'nats'].join('/');
+
 async function openNats(url: string): Promise<LedgerStream> {
-  const { parseNatsUrl } = await import('./nats/parse-nats-url.js');
   const options = parseNatsUrl(url);
-  const { jetStream } = await import('./nats/create-jet-stream.js');
+  const { jetStream } = (await import(/* @vite-ignore */ NATS)) as typeof import('./nats/index.js');
   return jetStream(options);
 }

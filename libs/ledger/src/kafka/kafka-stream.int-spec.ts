@@ -220,7 +220,7 @@ describe.runIf(lacking === undefined)('Kafka', () => {
     });
   });
 
-  it('reads the partitions that a topic gets later', async () => {
+  it('reads the partitions that a topic gets later', { timeout: 180_000 }, async () => {
     await withStream({ partitions: 1 }, async (writer, topic) => {
       await writer.open({ ...TOPIC, reads: () => true });
       await admin.createPartitions({ topics: [{ name: topic, count: 3, assignments: ON_ONE }] });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import type {
   LedgerStream,
   OutgoingMessage,
@@ -16,6 +18,8 @@ export const QUIET_MS = 300;
 export const MANY = { messages: 1000, bytes: 1_048_576 };
 /** Time of a publish that must succeed. */
 export const PUBLISH_MS = 10_000;
+/** Between two tries of one. */
+const PAUSE_MS = 50;
 
 /** The layout that writers of a test read, and one that they don't. */
 export const KNOWN = '0123456789abcdef';
@@ -65,8 +69,22 @@ export class StreamTrial {
   /** Messages with contents of their own, published one after the other. */
   async publish(stream: LedgerStream, ...contents: string[]): Promise<OutgoingMessage[]> {
     const messages = contents.map((content) => message(content));
-    for (const each of messages) await stream.publish(each, PUBLISH_MS);
+    for (const each of messages) await this.#publish(stream, each);
     return messages;
+  }
+
+  /** Tries again what a stream refuses for the moment, as a ledger does: a new one may have no leader yet. */
+  async #publish(stream: LedgerStream, message: OutgoingMessage): Promise<void> {
+    const until = performance.now() + PUBLISH_MS;
+    for (;;) {
+      try {
+        return await stream.publish(message, PUBLISH_MS);
+      } catch (error) {
+        const isRefused = isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown;
+        if (!isRefused || performance.now() > until) throw error;
+      }
+      await delay(PAUSE_MS);
+    }
   }
 
   /** Takes until there are so many messages, or the time is over. */
