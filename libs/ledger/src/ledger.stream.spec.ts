@@ -166,7 +166,7 @@ describe('a gateway', () => {
     expect(started.usage.status).toBe('down');
     expect(started.usage).toHaveProperty(
       'reason',
-      expect.stringContaining('the stream was not yet'),
+      expect.stringContaining('the stream has not been reached'),
     );
     const { usage: whole } = await health.isHealthy('usage');
     expect(whole).toMatchObject({ status: 'down' });

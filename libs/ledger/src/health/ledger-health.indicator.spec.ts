@@ -121,7 +121,7 @@ const TROUBLES: Record<string, [sign: Partial<Patient>, reason: string]> = {
     { stat: { journal: { ...JOURNAL, notDurable: 12 } } },
     "the journal can't be written (ENOSPC): entries are in memory only, 12 calls went on without it",
   ],
-  unchecked: [{ tableChecked: false, stat: { state: 'starting' } }, 'the table was not yet'],
+  unchecked: [{ tableChecked: false, stat: { state: 'starting' } }, 'the table has not'],
 };
 
 type Endpoint = (indicator: LedgerHealthIndicator) => Promise<Record<'ledger', { status: string }>>;
