@@ -31,6 +31,8 @@ import { from, map, type Observable } from 'rxjs';
  * response is over, once the turn after that has passed.
  */
 const { ADAPTER, OVER } = process.env;
+/** Before a number: the journal wrote in the thread pool then, and promised nothing for a turn. */
+const SLOW_DISK = '?';
 
 /** The sender of a response of either adapter. */
 interface Reply {
@@ -93,14 +95,17 @@ const app = await NestFactory.create(
   { logger: new ConsoleLogger({ colors: false, logLevels: ['warn', 'error', 'fatal'] }) },
 );
 app.enableShutdownHooks(['SIGTERM']);
+const ledger = app.get(LedgerService);
 const over = openSync(OVER!, 'a', 0o600);
 (app.getHttpServer() as Server).prependListener('request', (request, response) => {
   const number = new URL(request.url ?? '', 'http://localhost').searchParams.get('n');
   // The first may come before the journal's own; the turn has passed when the second comes.
-  const note = (): void => void writeSync(over, `${number}\n`);
+  const note = (): void => {
+    const isLate = ledger.stats().journal?.state === 'asynchronous';
+    writeSync(over, `${isLate ? SLOW_DISK : ''}${number}\n`);
+  };
   response.once('finish', () => setImmediate(() => setImmediate(note)));
 });
 await app.listen(0, '127.0.0.1');
-const ledger = app.get(LedgerService);
 process.on('message', () => void process.send!(ledger.stats()));
 process.send!(new URL(await app.getUrl()).port);
