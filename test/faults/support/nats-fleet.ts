@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstreamManager, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { NatsServers } from '../../../libs/ledger/src/nats/fixtures/nats-servers.fixture.js';
 import type { FaultDatabase } from './fault-database.js';
@@ -9,6 +9,8 @@ import { JournalProcess } from './journal-process.js';
 
 /** Numbers of two lives of a gateway must not meet. */
 const LIFE = 100_000_000;
+/** Name of the fleet's stream. */
+export const FLEET_STREAM = 'ledger-default';
 const ROLES = ['gateway', 'gateway', 'writer', 'writer'] as const;
 
 /** What a fleet is made of. */
@@ -36,9 +38,12 @@ export class NatsFleet {
     for (const role of ROLES) this.all.push(this.#start(role));
   }
 
-  #start(role: (typeof ROLES)[number]): JournalProcess {
+  #start(
+    role: (typeof ROLES)[number],
+    extra: Readonly<Record<string, string>> = {},
+  ): JournalProcess {
     const { brokers, database, program, journalDir, spillDir } = this.#parts;
-    const more = { ROLE: role, SERVERS: brokers.addresses.join(',') };
+    const more = { ROLE: role, SERVERS: brokers.addresses.join(','), ...extra };
     const first = 1 + LIFE * this.lives.length;
     const rate = role === 'gateway' ? this.#parts.rate : 0;
     const common = { program, databaseUrl: database.url, journalDir, spillDir, sync: 'turn' };
@@ -57,11 +62,19 @@ export class NatsFleet {
     this.all[index] = this.#start(ROLES[index]!);
   }
 
-  /** Stops a process by SIGTERM, and starts another in its place. @returns the one that stopped */
-  async restart(index: number): Promise<JournalProcess> {
+  /**
+   * Stops a process by SIGTERM, and starts another in its place.
+   *
+   * @param extra environment of the other
+   * @returns the one that stopped
+   */
+  async restart(
+    index: number,
+    extra: Readonly<Record<string, string>> = {},
+  ): Promise<JournalProcess> {
     const stopped = this.all[index]!;
     await stopped.stop();
-    this.all[index] = this.#start(ROLES[index]!);
+    this.all[index] = this.#start(ROLES[index]!, extra);
     return stopped;
   }
 
@@ -75,7 +88,7 @@ export class NatsFleet {
     const areIdle = (): boolean =>
       this.all.every(({ stats }) => stats !== undefined && stats.depth + stats.inFlight === 0);
     if (!areIdle() || (await this.#left()).length > 0) return false;
-    return (await this.#waiting().catch(() => 1)) === 0 && areIdle();
+    return (await this.waiting().catch(() => 1)) === 0 && areIdle();
   }
 
   /** Journals of gateways that were killed. */
@@ -85,7 +98,7 @@ export class NatsFleet {
   }
 
   /** Messages that no writer is done with. */
-  async #waiting(): Promise<number> {
+  async waiting(): Promise<number> {
     return (await this.#info()).state.messages;
   }
 
@@ -96,11 +109,16 @@ export class NatsFleet {
     return Number.isInteger(index) ? index : undefined;
   }
 
-  async #info() {
+  #info(): Promise<StreamInfo> {
+    return this.manage((streams) => streams.info(FLEET_STREAM));
+  }
+
+  /** Does something with the streams of the brokers, as a person does. */
+  async manage<T>(work: (streams: JetStreamManager['streams']) => Promise<T>): Promise<T> {
     const nc = await connect({ servers: this.#parts.brokers.addresses, timeout: 5000 });
     try {
       const { streams } = await jetstreamManager(nc, { checkAPI: false });
-      return await streams.info('ledger-default');
+      return await work(streams);
     } finally {
       await nc.close();
     }

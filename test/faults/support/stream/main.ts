@@ -1,16 +1,17 @@
 import { ConsoleLogger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { writeSync } from 'node:fs';
-import { LedgerModule, LedgerService, type LedgerOptions } from 'nestjs-ledger';
+import { defineLedger, LedgerModule, LedgerService, type LedgerOptions } from 'nestjs-ledger';
 import { kafkaStream } from 'nestjs-ledger/kafka';
 import { jetStream } from 'nestjs-ledger/nats';
 
 /**
  * A gateway or a writer on a stream that runs until it is killed; a gateway records, and says up to which entry all
  * are durable. Environment: ROLE, ENGINE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST (number of a gateway's first entry),
- * RATE (its entries a second).
+ * RATE (its entries a second), COLUMN (one more column of text than the default ledger's).
  */
-const { ROLE, ENGINE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST, RATE } = process.env;
+const { ROLE, ENGINE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST, RATE, COLUMN } =
+  process.env;
 const SLICE_MS = 5;
 /** One entry in so many is waited for; those before it are in the journal then too. */
 const WAITED = 50;
@@ -20,6 +21,8 @@ const stream =
   ENGINE === 'kafka'
     ? kafkaStream({ brokers: servers, sessionTimeoutMs: 6000 })
     : jetStream({ servers, maxBytes: 500_000_000, ackWaitMs: 3000 });
+const newer = COLUMN === undefined ? {} : { [COLUMN]: 'text' as const };
+const more: object = COLUMN === undefined ? {} : { [COLUMN]: 'new' };
 const common: LedgerOptions = {
   stream,
   spillDir: SPILL_DIR!,
@@ -40,7 +43,9 @@ const options: LedgerOptions =
         batchSize: 500,
       };
 
-@Module({ imports: [LedgerModule.forRoot(options)] })
+@Module({
+  imports: [LedgerModule.forRoot({ ...options, ledger: defineLedger({ columns: newer }) })],
+})
 class AppModule {}
 
 const app = await NestFactory.createApplicationContext(AppModule, {
@@ -64,12 +69,12 @@ process.once('SIGTERM', () => {
 
 function record(): void {
   const number = next++;
-  if (ledger.record({ userId: number }) !== 'queued') say(`refused ${number}`);
+  if (ledger.record({ userId: number, ...more }) !== 'queued') say(`refused ${number}`);
 }
 
 function waitFor(): void {
   const number = next++;
-  ledger.recordAndWait({ userId: number }, { timeoutMs: 60_000 }).then(
+  ledger.recordAndWait({ userId: number, ...more }, { timeoutMs: 60_000 }).then(
     () => {
       if (number < acknowledged) return;
       acknowledged = number + 1;
