@@ -169,6 +169,35 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     });
   });
 
+  it('gives back what was on its way to a writer that closes', async () => {
+    // So long that what is not given back is not seen again within the test.
+    await withStream({ ackWaitMs: 120_000 }, async (gateway, stream_) => {
+      await gateway.open(TOPIC);
+      const { signal } = new AbortController();
+      const limits = { messages: 10, bytes: 1_000_000, waitMs: 5000 };
+      for (let round = 0; round < 20; round++) {
+        const [closing, other] = [1, 2].map(() => stream({ stream: stream_, ackWaitMs: 120_000 }));
+        await closing!.open({ ...TOPIC, reads: () => true });
+        const abort = new AbortController();
+        const taking = closing!.take(limits, abort.signal);
+        await delay(20);
+        abort.abort();
+        expect(await taking).toEqual([]);
+        const sent = ['a', 'b', 'c'].map((text) => gateway.publish(message(text), 5000));
+        await Promise.all([closing!.close(), ...sent]);
+        await other!.open({ ...TOPIC, reads: () => true });
+        const seen: string[] = [];
+        for (let i = 0; i < 3 && seen.length < 3; i++) {
+          const taken = await other!.take(limits, signal);
+          seen.push(...taken.map(({ payload }) => payload.toString()));
+          for (const each of taken) each.done();
+        }
+        expect(seen.sort()).toEqual(['a', 'b', 'c']);
+        await other!.close();
+      }
+    });
+  });
+
   it('makes the consumer again that somebody deleted', async () => {
     await withStream({}, async (writer, name) => {
       await writer.open({ ...TOPIC, reads: () => true });

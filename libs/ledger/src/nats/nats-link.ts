@@ -79,14 +79,19 @@ export class NatsLink {
     this.#session = undefined;
   }
 
-  /** Ends it after what was sent has left. Never rejects. @param timeoutMs for that */
+  /**
+   * Ends it after what was sent has left, and after messages that are on their way to a request that ended went
+   * back: without that they would come again only after their acknowledgement time. Never rejects.
+   *
+   * @param timeoutMs for that
+   */
   async close(timeoutMs: number): Promise<void> {
     this.#isClosed = true;
     const nc = this.#nc;
     if (nc === undefined || nc.isClosed()) return;
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-    if (this.#isUp) await Promise.race([nc.flush().catch(() => undefined), limit]);
+    if (this.#isUp) await Promise.race([nc.drain().catch(() => undefined), limit]);
     clearTimeout(timer);
     await nc.close().catch(() => undefined);
   }
