@@ -27,6 +27,8 @@ const NATS = ['nestjs-ledger', 'nats'].join('/');
 
 async function openNats(url: string): Promise<LedgerStream> {
   const options = parseNatsUrl(url);
-  const { jetStream } = (await import(/* @vite-ignore */ NATS)) as typeof import('./nats/index.js');
+  const { jetStream } = (await import(
+    /* @vite-ignore */ NATS
+  )) as typeof import('./nats/create-jet-stream.js');
   return jetStream(options);
 }
