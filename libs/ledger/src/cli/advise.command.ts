@@ -25,7 +25,9 @@ Examples:
   $ nestjs-ledger advise http://localhost:3000/ledger --ledger audit --seconds 60
   $ nestjs-ledger advise https://app.example/ledger --header "authorization: Bearer …" --json
 
-Reads the figures of a running application from its dashboard, so they show its real load, machine and server. For a dashboard without guards, pass the link in the application's log, or set LEDGER_DASHBOARD_TOKEN for both.
+Reads the figures of a running application from its dashboard, so they show its real load, machine
+and server. For a dashboard without guards, pass the link in the application's log, or set
+LEDGER_DASHBOARD_TOKEN for both.
 Exit code: 0 (notices too), 1 if entries are lost or will be, or the database is down, 2 if it could not be read.`;
 
 /** Adds `nestjs-ledger advise`. @param finish told the exit code @internal */

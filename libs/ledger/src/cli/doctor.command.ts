@@ -67,7 +67,8 @@ Examples:
   $ nestjs-ledger doctor -d dist/usage.ledger.js --json
 
 Run it as the role, and on the machine, of the application. Settings are those that the ledger has from
-the environment, a profile and the INI file of LEDGER_CONFIG_FILE. Changes nothing: it removes the files and directories that it creates for its checks.
+the environment, a profile and the INI file of LEDGER_CONFIG_FILE. Changes nothing: it removes
+the files and directories that it creates for its checks.
 Exit code: 0 (warnings too), 1 if there is a fault, 2 if no database is named, or an option is wrong.`;
 
 /** Adds `nestjs-ledger doctor`. @param finish told the exit code @internal */
