@@ -21,17 +21,9 @@ export function withConfiguredStream(
   return createStreamOfUrl(variable.url).then(
     (stream) => ({ ...options, stream }),
     (error: unknown) => {
-      throw new LedgerOptionsError([
-        { name: variable.name, value: NOT_SHOWN, rule: ruleOf(error), source: 'environment' },
-      ]);
+      if (!(error instanceof RangeError)) throw error;
+      const fault = { name: variable.name, value: NOT_SHOWN, rule: error.message };
+      throw new LedgerOptionsError([{ ...fault, source: 'environment' }]);
     },
   );
-}
-
-/** @throws what is no fault of the address or the installation */
-function ruleOf(error: unknown): string {
-  if (error instanceof RangeError) return error.message;
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
-  return 'needs the client of its stream: npm install @nats-io/transport-node @nats-io/jetstream';
 }

@@ -1,6 +1,10 @@
 import { parseNatsUrl } from './nats/parse-nats-url.js';
 import type { LedgerStream } from './ports/ledger-stream.interface.js';
 
+/** What is said where an engine can't be loaded. */
+const NO_CLIENT =
+  'needs the client of its stream: npm install @nats-io/transport-node @nats-io/jetstream';
+
 /** Beginnings of addresses, and what opens them. An engine is loaded only where an address names it. */
 const ENGINES: readonly {
   readonly protocols: readonly string[];
@@ -10,8 +14,8 @@ const ENGINES: readonly {
 /**
  * The stream of an address, not connected yet.
  *
- * @throws RangeError with the rule that the address breaks, without the address; the error of Node if the
- * engine's client is not installed
+ * @throws RangeError with the rule that the address breaks, also if its client is not installed; without the
+ * address, which may hold a password
  * @internal
  */
 export async function createStreamOfUrl(url: string): Promise<LedgerStream> {
@@ -27,8 +31,16 @@ const NATS = ['nestjs-ledger', 'nats'].join('/');
 
 async function openNats(url: string): Promise<LedgerStream> {
   const options = parseNatsUrl(url);
-  const { jetStream } = (await import(
-    /* @vite-ignore */ NATS
-  )) as typeof import('./nats/create-jet-stream.js');
+  const { jetStream } = await load();
   return jetStream(options);
+}
+
+async function load(): Promise<typeof import('./nats/create-jet-stream.js')> {
+  try {
+    return (await import(/* @vite-ignore */ NATS)) as typeof import('./nats/create-jet-stream.js');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
+    throw new RangeError(NO_CLIENT, { cause: error });
+  }
 }

@@ -24,14 +24,8 @@ async function make(url: string): Promise<LedgerStream> {
   try {
     return await createStreamOfUrl(withoutCreate(url));
   } catch (error) {
-    if (error instanceof RangeError) {
-      throw new CommandError(`the stream's address (--stream) ${error.message}`);
-    }
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
-    throw new CommandError(
-      'the client of that stream is not installed: npm install @nats-io/transport-node @nats-io/jetstream',
-    );
+    if (!(error instanceof RangeError)) throw error;
+    throw new CommandError(`the stream's address (--stream) ${error.message}`);
   }
 }
 
