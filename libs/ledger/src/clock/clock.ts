@@ -42,6 +42,11 @@ export const systemClock: Clock = {
   },
 };
 
+/** Resolves after at least `ms` milliseconds. @internal */
+export function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => clock.after(ms, resolve));
+}
+
 /** Resolves when the promise does, or after `ms` milliseconds; rejects only if the promise does. */
 export async function atMost(clock: Clock, ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: Timer | undefined;

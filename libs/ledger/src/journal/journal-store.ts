@@ -1,6 +1,6 @@
 import type { RowRange } from '../channel/batch.js';
 import { StoredSlab, type RowStore } from '../channel/stored-slab.js';
-import type { Clock } from '../clock/clock.js';
+import { pause, type Clock } from '../clock/clock.js';
 import type { Slab } from '../codec/slab.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import { DAMAGED_ENDING } from './folder-names.js';
@@ -102,7 +102,7 @@ export class JournalStore implements RowStore {
         for (const slab of taken) giveBack(slab);
         if (this.#hasGivenUp || tries === MOST_TRIES) return [this.#giveUp(stored, error)];
         this.#tellRefused(error);
-        await new Promise<void>((resolve) => this.#parts.clock.after(AGAIN_MS, resolve));
+        await pause(this.#parts.clock, AGAIN_MS);
       }
     }
   }

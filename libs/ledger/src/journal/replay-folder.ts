@@ -1,6 +1,6 @@
 import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '../clock/clock.js';
+import { pause, type Clock } from '../clock/clock.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 import { isOtherHistory, type ServerHistory } from '../segments/settled-frame.js';
@@ -103,7 +103,7 @@ export class FolderReplay {
       await this.#readNew(settledUntil);
       if (isOwnerGone || signal.aborted) return;
       for (const file of this.#files.values()) await this.#settled(file);
-      await new Promise<void>((resolve) => clock.after(STILL_MS, resolve));
+      await pause(clock, STILL_MS);
       const sizes = await this.#sizes();
       if (sizes === before) return;
       before = sizes;

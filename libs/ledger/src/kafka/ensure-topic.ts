@@ -1,5 +1,5 @@
 import type { Admin } from '@platformatic/kafka';
-import { systemClock as clock } from '../clock/clock.js';
+import { pause, systemClock as clock } from '../clock/clock.js';
 import { SinkHaltError } from '../errors/sink.errors.js';
 import { isAnswer, isUnknownTopic } from './classify-kafka-error.js';
 import type { ResolvedKafkaOptions } from './kafka-stream.options.js';
@@ -49,7 +49,7 @@ async function onceKnown<T>(ask: () => Promise<T>): Promise<T> {
       return await ask();
     } catch (error) {
       if (!isUnknownTopic(error) || tries === KNOWN_TRIES) throw error;
-      await new Promise<void>((resolve) => clock.after(KNOWN_PAUSE_MS, resolve));
+      await pause(clock, KNOWN_PAUSE_MS);
     }
   }
 }

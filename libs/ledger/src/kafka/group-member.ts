@@ -1,5 +1,5 @@
-import type { Consumer } from '@platformatic/kafka';
-import type { Clock, Timer } from '../clock/clock.js';
+import { ListOffsetTimestamps, type Consumer } from '@platformatic/kafka';
+import { pause, type Clock, type Timer } from '../clock/clock.js';
 import type { KafkaClients } from './kafka-clients.js';
 import type { PartitionLog } from './partition-log.js';
 
@@ -9,8 +9,6 @@ const COMMIT_MS = 200;
 const AGAIN_MS = 250;
 /** Time that a consumer which failed gets to leave. */
 const LEAVE_MS = 1000;
-/** Asks for the first offset that is there. Source: Kafka's ListOffsets request. */
-const EARLIEST = -2n;
 
 /** What a group member is made of. @internal */
 export interface GroupMemberParts {
@@ -102,13 +100,9 @@ export class GroupMember {
         this.failure = error;
         changed();
         consumer.clearMetadata();
-        await this.#pause();
+        await pause(this.#parts.clock, AGAIN_MS);
       }
     }
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#parts.clock.after(AGAIN_MS, resolve));
   }
 
   async #startsOf(
@@ -123,7 +117,7 @@ export class GroupMember {
     const earliest = (
       await consumer.listOffsets({
         ...{ topics: [topic], partitions: { [topic]: [...partitions] } },
-        timestamp: EARLIEST,
+        timestamp: ListOffsetTimestamps.EARLIEST,
       })
     ).get(topic)!;
     for (const partition of partitions) {

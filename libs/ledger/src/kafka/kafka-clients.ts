@@ -6,8 +6,6 @@ import type { ResolvedKafkaOptions } from './kafka-stream.options.js';
 const REQUEST_TIMEOUT_MS = 10_000;
 /** A writer says that it lives so many times in the time after which it counts as dead. */
 const SIGNS_OF_LIFE = 10;
-/** `acks` of a message that all replicas in sync have. */
-const ALL = -1;
 
 /** Any of the client's clients. */
 type Client = Admin | Consumer | Producer;
@@ -32,7 +30,7 @@ export class KafkaClients {
    * skip anyway, and loses its state with each failure.
    */
   producer(): Producer {
-    return this.#keep(new Producer({ ...this.#base(), acks: ALL }));
+    return this.#keep(new Producer(this.#base()));
   }
 
   consumer(groupId: string): Consumer {

@@ -1,4 +1,4 @@
-import type { Admin, Consumer, Producer } from '@platformatic/kafka';
+import { ProduceAcks, type Admin, type Consumer, type Producer } from '@platformatic/kafka';
 import { atMost, systemClock as clock } from '../clock/clock.js';
 import { SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
 import type {
@@ -94,7 +94,8 @@ export class KafkaStream implements LedgerStream {
     // The next partition, for a message that is tried again too: that of the last try may have no leader.
     const partition = this.#turn++;
     const record = { topic, partition, key: Buffer.from(fingerprint), value, headers: named };
-    await within(timeoutMs, this.#producer.send({ messages: [record], acks: ALL }), false);
+    const sent = { messages: [record], acks: ProduceAcks.ALL };
+    await within(timeoutMs, this.#producer.send(sent), false);
   }
 
   async take(limits: TakeLimits, signal: AbortSignal): Promise<readonly StreamMessage[]> {
@@ -141,9 +142,6 @@ export class KafkaStream implements LedgerStream {
     throw away('the stream is not open yet');
   }
 }
-
-/** `acks` of a message that all replicas in sync have. */
-const ALL = -1;
 
 /** @throws SinkTransientError also if there is no answer in time; SinkHaltError */
 async function within<T>(timeoutMs: number, asking: Promise<T>, outcomeKnown: boolean): Promise<T> {

@@ -1,5 +1,9 @@
-import type { ClusterTopicMetadata, Consumer } from '@platformatic/kafka';
-import type { Clock } from '../clock/clock.js';
+import {
+  ListOffsetTimestamps,
+  type ClusterTopicMetadata,
+  type Consumer,
+} from '@platformatic/kafka';
+import { pause, type Clock } from '../clock/clock.js';
 import { SinkHaltError } from '../errors/sink.errors.js';
 import { classifyKafkaError, isAnswer } from './classify-kafka-error.js';
 import { endOf, messagesOf } from './kafka-message.js';
@@ -14,8 +18,6 @@ const PARTITION_BYTES = 1_048_576;
 const PAUSE_MS = 250;
 /** A failure that ends before is not worth a word: another broker takes over. */
 const FAILING_MS = 3000;
-/** Asks for the first offset that is there. Source: Kafka's ListOffsets request. */
-const EARLIEST = -2n;
 /** Error code of a partition that has no such offset. Source: Kafka's protocol, error codes. */
 const OFFSET_OUT_OF_RANGE = 1;
 
@@ -84,7 +86,7 @@ export class PartitionReader {
       for (const [leader, wanting] of leaders) void this.#fetch(leader, found, wanting);
     } catch (error) {
       this.#failed(error);
-      await this.#pause();
+      await pause(this.#parts.clock, PAUSE_MS);
     }
     this.#isLooking = false;
   }
@@ -109,7 +111,7 @@ export class PartitionReader {
     } catch (error) {
       const hasSkipped = await this.#skipMissing(error, asked).catch(() => false);
       if (!hasSkipped) this.#failed(error);
-      await this.#pause();
+      await pause(this.#parts.clock, PAUSE_MS);
     }
     this.#busy.delete(node);
     changed();
@@ -134,7 +136,7 @@ export class PartitionReader {
       .flatMap(({ partitionIndex, errorCode }) => {
         return errorCode === OFFSET_OUT_OF_RANGE ? (asked.get(partitionIndex) ?? []) : [];
       });
-    const request = { topics: [topic], timestamp: EARLIEST };
+    const request = { topics: [topic], timestamp: ListOffsetTimestamps.EARLIEST };
     const earliest = (await consumer.listOffsets(request)).get(topic)!;
     for (const log of missing) {
       const { partition, position } = log;
@@ -152,9 +154,5 @@ export class PartitionReader {
     // The client keeps a leader that is away for seconds.
     consumer.clearMetadata();
     this.#failure = { error, since: this.#failure?.since ?? clock.monotonic() };
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#parts.clock.after(PAUSE_MS, resolve));
   }
 }

@@ -1,4 +1,4 @@
-import type { Consumer } from '@platformatic/kafka';
+import { ListOffsetTimestamps, type Consumer } from '@platformatic/kafka';
 import type {
   StreamBacklog,
   StreamTopic,
@@ -6,8 +6,6 @@ import type {
 } from '../ports/ledger-stream.interface.js';
 import { messagesOf, type StoredMessage } from './kafka-message.js';
 
-/** Asks for the first offset that is there. Source: Kafka's ListOffsets request. */
-const EARLIEST = -2n;
 /** Bytes of each partition that are looked at: the largest message and its headers. */
 const SAMPLE_BYTES = 262_144;
 /** Time that a broker waits for a message: they are there. */
@@ -62,7 +60,10 @@ async function waitingIn(consumer: Consumer, topic: string): Promise<Waiting[]> 
   const count = metadata.topics.get(topic)!.partitionsCount;
   const partitions = Array.from({ length: count }, (_, partition) => partition);
   const committed = await consumer.listCommittedOffsets({ topics: [{ topic, partitions }] });
-  const first = await consumer.listOffsets({ topics: [topic], timestamp: EARLIEST });
+  const first = await consumer.listOffsets({
+    topics: [topic],
+    timestamp: ListOffsetTimestamps.EARLIEST,
+  });
   const end = await consumer.listOffsets({ topics: [topic] });
   return partitions.flatMap((partition) => {
     const start = first.get(topic)![partition]!;
