@@ -1,6 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verify } from '../../libs/ledger/src/cli/verify.command.js';
@@ -8,14 +6,11 @@ import {
   findNatsPrograms,
   NatsServers,
 } from '../../libs/ledger/src/nats/fixtures/nats-servers.fixture.js';
-import { assertConservation } from '../../libs/ledger/src/testing/ledger-under-test.js';
 import { BrokerNetwork } from './support/broker-network.js';
-import { FaultDatabase } from './support/fault-database.js';
-import { countEntries, dropLedger } from './support/journal-entries.js';
-import { buildJournalProgram } from './support/journal-process.js';
 import { QUIET } from './support/nothing-lost.js';
 import { Seed } from './support/seed.js';
 import { hold, NatsFleet } from './support/nats-fleet.js';
+import { FleetPlace, withFleet } from './support/stream-fleet.js';
 
 const DRAWS = Number(process.env['LEDGER_STREAM_DRAWS'] ?? 3);
 /** Entries a second of each of two gateways. */
@@ -24,8 +19,6 @@ const RATE = Number(process.env['LEDGER_STREAM_RATE'] ?? 3000);
 const COUNTS = process.env['LEDGER_SOAK_COUNTS'];
 /** Most that one fault takes. */
 const DRAW_MS = 20_000;
-/** More than the election of a leader, which takes up to six seconds. */
-const DRAIN_MS = 60_000;
 const BROKERS = 3;
 /** A soak counts one of them. */
 const programs = findNatsPrograms().slice(0, COUNTS === undefined ? undefined : 1);
@@ -35,22 +28,17 @@ const FAULTS = [
   ...['pause of a broker', ...(hasNetwork ? ['partition'] : [])],
 ];
 
-let database: FaultDatabase;
-let program: string;
-let folder: string;
+let place: FleetPlace | undefined;
 let network: BrokerNetwork | undefined;
 
 beforeAll(async () => {
   if (programs.length === 0) return;
-  program = await buildJournalProgram('stream');
-  database = await FaultDatabase.start();
-  folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-stream-'));
+  place = await FleetPlace.make();
   if (hasNetwork) network = BrokerNetwork.create(BROKERS);
 }, 300_000);
 afterAll(async () => {
   network?.dispose();
-  await database?.dispose();
-  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  await place?.remove();
 });
 
 if (!hasNetwork) it.skip('partitions of a broker (needs root, and ip netns)');
@@ -69,9 +57,9 @@ async function strike(
   if (fault === 'gateway') return fleet.replace(one);
   if (fault === 'writer') return fleet.replace(2 + one);
   if (fault === 'postgres') {
-    await database.kill();
+    await place!.database.kill();
     await pause(ms);
-    return database.restart();
+    return place!.database.restart();
   }
   if (fault === 'partition') {
     network!.cut(broker);
@@ -94,62 +82,35 @@ describe.skipIf(programs.length === 0)('gateways, writers and brokers of NATS', 
     { timeout: 180_000 + DRAWS * DRAW_MS },
     async (nats) => {
       const seed = Seed.print(`faults of a stream, nats-server ${nats.version}`);
-      await dropLedger(database);
       const brokers = await NatsServers.start(nats, BROKERS, '', network?.places);
-      const journalDir = join(folder, nats.version);
-      const spillDir = join(folder, 'spills');
-      await mkdir(spillDir, { recursive: true });
-      const fleet = new NatsFleet({
-        ...{ brokers, database, program, journalDir, spillDir },
-        rate: RATE,
-      });
-      const deck: string[] = [];
-      try {
-        await fleet.goesOn();
-        for (let draw = 0; draw < DRAWS; draw++) {
-          // Each kind once before one comes again.
-          if (deck.length === 0) deck.push(...FAULTS);
-          const [fault] = deck.splice(seed.integer(0, deck.length - 1), 1);
-          await strike(fault!, { fleet, brokers, seed });
-          await fleet.goesOn();
-        }
-        for (const gateway of fleet.gateways) gateway.signal('SIGUSR2');
-        await expect.poll(() => fleet.isSettled(), { timeout: DRAIN_MS, interval: 500 }).toBe(true);
-        const counts = await countEntries((sql) => database.sql(sql), fleet.lives);
-        const { entries, lost, twice } = counts;
-        process.stdout.write(`${entries} entries, ${lost} lost, ${twice} twice\n`);
-        if (COUNTS !== undefined) {
-          await writeFile(COUNTS, JSON.stringify({ done: DRAWS, ...counts }));
-        }
-        expect({ lost, twice }).toEqual({ lost: 0, twice: 0 });
-        expect(entries).toBeGreaterThan(2 * RATE);
-        for (const each of fleet.all) assertConservation(each.stats!);
-        for (const { refusals } of fleet.lives) expect(refusals).toEqual([]);
-        await expectNoHole({ fleet, brokers, journalDir, spillDir });
-      } finally {
-        await fleet.end();
-        await brokers.stop();
-      }
+      const parts = { place: place!, brokers, name: nats.version, rate: RATE };
+      await withFleet(
+        place!,
+        () => new NatsFleet(parts),
+        async (fleet) => {
+          const deck = seed.deck(FAULTS);
+          for (let draw = 0; draw < DRAWS; draw++) {
+            await strike(deck.next().value, { fleet, brokers, seed });
+            await fleet.goesOn();
+          }
+          const counts = await fleet.losesNothing();
+          if (COUNTS !== undefined) {
+            await writeFile(COUNTS, JSON.stringify({ done: DRAWS, ...counts }));
+          }
+          await expectNoHole(fleet);
+        },
+      );
     },
   );
 });
 
 /** `verify --stream` finds each entry before the last one that is known to be on file. */
-async function expectNoHole({
-  fleet,
-  brokers,
-  journalDir,
-  spillDir,
-}: {
-  fleet: NatsFleet;
-  brokers: NatsServers;
-  journalDir: string;
-  spillDir: string;
-}): Promise<void> {
-  const stream = `nats://${brokers.addresses.map((each) => new URL(each).host).join(',')}`;
-  const at = { databaseUrl: database.url, journalDir, files: [spillDir], grace: 0, stream };
+async function expectNoHole({ lives: gateways, journalDir, url }: NatsFleet): Promise<void> {
+  const { database, spillDir } = place!;
+  const files = [spillDir];
+  const at = { databaseUrl: database.url, journalDir, files, grace: 0, stream: url };
   const { runs } = await verify(at, QUIET);
-  const lives = new Map(fleet.lives.map((life) => [life.run, life]));
+  const lives = new Map(gateways.map((life) => [life.run, life]));
   for (const { run, missingRanges } of runs) {
     const life = lives.get(run);
     const onFile = life === undefined ? Infinity : life.durable - life.first;

@@ -27,6 +27,14 @@ export class Seed {
     return min + Math.floor(this.random() * (max - min + 1));
   }
 
+  /** Draws of these, each once before one comes again. */
+  *deck<T>(of: readonly T[]): Generator<T, never> {
+    for (let left: T[] = []; ;) {
+      if (left.length === 0) left = [...of];
+      yield left.splice(this.integer(0, left.length - 1), 1)[0]!;
+    }
+  }
+
   pick<T>(from: readonly T[]): T {
     return from[this.integer(0, from.length - 1)]!;
   }

@@ -1,22 +1,19 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { assertConservation } from '../../../libs/ledger/src/testing/ledger-under-test.js';
 import { FaultDatabase } from './fault-database.js';
 import { countEntries, dropLedger } from './journal-entries.js';
 import { buildJournalProgram, JournalProcess } from './journal-process.js';
-import type { Seed } from './seed.js';
 
-/** Entries a second of each of two gateways. */
-const RATE = 3000;
 /** Numbers of two lives of a gateway must not meet. */
 const LIFE = 100_000_000;
 /** More than the election of a leader, which takes up to six seconds, and than a group takes to notice a death. */
-const DRAIN_MS = 60_000;
+export const SETTLE = { timeout: 60_000, interval: 500 };
+const ROLES = ['gateway', 'gateway', 'writer', 'writer'] as const;
 
-/** Three servers of a stream that can be killed. */
+/** Servers of a stream that can be killed. */
 export interface StreamBrokers {
   readonly addresses: readonly string[];
   signal(index: number, signal: NodeJS.Signals): Promise<void>;
@@ -35,7 +32,12 @@ export class FleetPlace {
   static async make(): Promise<FleetPlace> {
     const program = await buildJournalProgram('stream');
     const folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-stream-'));
+    await mkdir(join(folder, 'spills'));
     return new FleetPlace(program, await FaultDatabase.start(), folder);
+  }
+
+  get spillDir(): string {
+    return join(this.folder, 'spills');
   }
 
   async remove(): Promise<void> {
@@ -45,132 +47,130 @@ export class FleetPlace {
 }
 
 /** What a fleet is made of. */
-export interface StreamFleetParts {
+export interface StreamFleetParts<Brokers extends StreamBrokers = StreamBrokers> {
   readonly place: FleetPlace;
-  readonly brokers: StreamBrokers;
-  readonly engine: 'nats' | 'kafka';
-  /** Of its folder. */
+  readonly brokers: Brokers;
+  /** Of the folder of its journals. */
   readonly name: string;
-  /** Messages that no writer is done with. */
-  readonly waiting: () => Promise<number>;
+  /** Entries a second of each gateway. */
+  readonly rate: number;
 }
 
-/** Two gateways, two writers, three brokers. */
-export class StreamFleet {
-  readonly #parts: StreamFleetParts;
-  readonly #lives: JournalProcess[] = [];
-  readonly #all: JournalProcess[] = [];
-  readonly #journalDir: string;
+/** Two gateways with a journal, and two writers, over brokers that end with it. */
+export abstract class StreamFleet<Brokers extends StreamBrokers = StreamBrokers> {
+  /** All gateways that ever ran. */
+  readonly lives: JournalProcess[] = [];
+  /** Those that run: two gateways, then two writers. */
+  readonly all: JournalProcess[] = [];
+  readonly journalDir: string;
+  protected readonly parts: StreamFleetParts<Brokers>;
 
-  constructor(parts: StreamFleetParts) {
-    this.#parts = parts;
-    this.#journalDir = join(parts.place.folder, parts.name);
-    for (const role of ['gateway', 'gateway', 'writer', 'writer'] as const) this.#start(role);
+  constructor(
+    private readonly engine: 'nats' | 'kafka',
+    parts: StreamFleetParts<Brokers>,
+  ) {
+    this.parts = parts;
+    this.journalDir = join(parts.place.folder, parts.name);
+    for (const role of ROLES) this.all.push(this.#start(role));
   }
 
-  #start(role: 'gateway' | 'writer'): JournalProcess {
-    const { place, brokers, engine } = this.#parts;
-    const more = { ROLE: role, ENGINE: engine, SERVERS: brokers.addresses.join(',') };
-    const [first, rate] = [1 + LIFE * this.#lives.length, role === 'gateway' ? RATE : 0];
-    const started = new JournalProcess({
-      ...{
-        program: place.program,
-        databaseUrl: place.database.url,
-        sync: 'turn',
-        first,
-        rate,
-        more,
-      },
-      ...{ journalDir: this.#journalDir, spillDir: join(place.folder, 'spills') },
-    });
-    this.#all.push(started);
-    if (role === 'gateway') this.#lives.push(started);
+  /** Messages that no writer is done with. */
+  abstract waiting(): Promise<number>;
+
+  #start(
+    role: (typeof ROLES)[number],
+    extra: Readonly<Record<string, string>> = {},
+  ): JournalProcess {
+    const { place, brokers } = this.parts;
+    const { program, spillDir, database } = place;
+    const servers = brokers.addresses.join(',');
+    const more = { ROLE: role, ENGINE: this.engine, SERVERS: servers, ...extra };
+    const first = 1 + LIFE * this.lives.length;
+    const rate = role === 'gateway' ? this.parts.rate : 0;
+    const common = { program, databaseUrl: database.url, spillDir, sync: 'turn' };
+    const { journalDir } = this;
+    const started = new JournalProcess({ ...common, journalDir, first, rate, more });
+    if (role === 'gateway') this.lives.push(started);
     return started;
   }
 
-  get #gateways(): JournalProcess[] {
-    return this.#all.slice(0, 2);
+  get gateways(): JournalProcess[] {
+    return this.all.slice(0, 2);
   }
 
   /** Kills a process, and starts another in its place. @param index 0 and 1 are gateways */
-  async #replace(index: number): Promise<void> {
-    await this.#all[index]!.kill();
-    const started = this.#start(index < 2 ? 'gateway' : 'writer');
-    this.#all.pop();
-    this.#all[index] = started;
+  async replace(index: number): Promise<void> {
+    await this.all[index]!.kill();
+    this.all[index] = this.#start(ROLES[index]!);
   }
 
-  /** Kills so many under load, each kind once before one comes again. */
-  async kill(kills: number, seed: Seed): Promise<void> {
-    const kinds: ('gateway' | 'writer' | 'broker')[] = [];
-    await this.#isAccepting();
-    for (let kill = 0; kill < kills; kill++) {
-      if (kinds.length === 0) kinds.push('gateway', 'writer', 'broker');
-      const [victim] = kinds.splice(seed.integer(0, kinds.length - 1), 1);
-      const which = seed.integer(0, victim === 'broker' ? 2 : 1);
-      process.stdout.write(`kill ${kill + 1}: ${victim} ${which}\n`);
-      if (victim === 'broker') await this.#killBroker(which, seed.integer(0, 3000));
-      else await this.#replace(victim === 'gateway' ? which : 2 + which);
-      await this.#isAccepting();
-      await pause(seed.integer(0, 2000));
-    }
+  /**
+   * Stops a process by SIGTERM, and starts another in its place.
+   *
+   * @param extra environment of the other
+   * @returns the one that stopped
+   */
+  async restart(
+    index: number,
+    extra: Readonly<Record<string, string>> = {},
+  ): Promise<JournalProcess> {
+    const stopped = this.all[index]!;
+    await stopped.stop();
+    this.all[index] = this.#start(ROLES[index]!, extra);
+    return stopped;
   }
 
-  async #killBroker(which: number, awayMs: number): Promise<void> {
-    const { brokers } = this.#parts;
-    await brokers.signal(which, 'SIGKILL');
-    await pause(awayMs);
-    await brokers.restart(which);
+  /** Each gateway goes on accepting: another second of entries is in its journal. */
+  async goesOn(): Promise<void> {
+    await Promise.all(this.gateways.map((gateway) => gateway.isDurable(this.parts.rate)));
   }
 
-  async #isAccepting(): Promise<void> {
-    await Promise.all(this.#gateways.map((gateway) => gateway.isDurable(RATE)));
-  }
-
-  /** Ends the load, waits for the last entry, and looks at each: none lost, none twice. */
-  async check(): Promise<void> {
-    const { database } = this.#parts.place;
-    for (const gateway of this.#gateways) gateway.signal('SIGUSR2');
-    await expect.poll(() => this.#isSettled(), { timeout: DRAIN_MS, interval: 500 }).toBe(true);
-    const { entries, lost, twice } = await countEntries((sql) => database.sql(sql), this.#lives);
-    process.stdout.write(`${entries} entries, ${lost} lost, ${twice} twice\n`);
+  /** Ends the load, waits for the last entry, and looks at each: none lost, none twice, the law in each process. */
+  async losesNothing(): Promise<{ entries: number; lost: number; twice: number }> {
+    const { database } = this.parts.place;
+    for (const gateway of this.gateways) gateway.signal('SIGUSR2');
+    await expect.poll(() => this.#isSettled(), SETTLE).toBe(true);
+    const counts = await countEntries((sql) => database.sql(sql), this.lives);
+    const { entries, lost, twice } = counts;
+    process.stdout.write(`${this.parts.name}: ${entries} entries, ${lost} lost, ${twice} twice\n`);
     expect({ lost, twice }).toEqual({ lost: 0, twice: 0 });
-    expect(entries).toBeGreaterThan(2 * RATE);
-    for (const each of this.#all) assertConservation(each.stats!);
-    for (const { refusals } of this.#lives) expect(refusals).toEqual([]);
+    expect(entries).toBeGreaterThan(2 * this.parts.rate);
+    for (const each of this.all) assertConservation(each.stats!);
+    for (const { refusals } of this.lives) expect(refusals).toEqual([]);
+    return counts;
   }
 
   /** Nothing is in a channel, in a journal, in the stream or in flight any more. */
   async #isSettled(): Promise<boolean> {
     const areIdle = (): boolean =>
-      this.#all.every(({ stats }) => stats !== undefined && stats.depth + stats.inFlight === 0);
+      this.all.every(({ stats }) => stats !== undefined && stats.depth + stats.inFlight === 0);
     if (!areIdle() || (await this.#left()).length > 0) return false;
-    return (await this.#parts.waiting().catch(() => 1)) === 0 && areIdle();
+    return (await this.waiting().catch(() => 1)) === 0 && areIdle();
   }
 
   /** Journals of gateways that were killed. */
   async #left(): Promise<string[]> {
-    const names = await readdir(join(this.#journalDir, 'default')).catch(() => []);
-    return names.filter((name) => !this.#gateways.some(({ run }) => name.startsWith(run)));
+    const names = await readdir(join(this.journalDir, 'default')).catch(() => []);
+    return names.filter((name) => !this.gateways.some(({ run }) => name.startsWith(run)));
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.#all.map((each) => each.kill()));
-    await this.#parts.brokers.stop();
+    await Promise.all(this.all.map((each) => each.kill()));
+    await this.parts.brokers.stop();
   }
 }
 
-/** Kills so many of a fleet under load. @throws if an entry is lost or in the table twice */
-export async function loseNothing(
-  parts: StreamFleetParts,
-  kills: number,
-  seed: Seed,
+/** Gives a test a fleet under load on an empty ledger, and ends the fleet with it. */
+export async function withFleet<Fleet extends StreamFleet>(
+  { database }: FleetPlace,
+  start: () => Fleet,
+  test: (fleet: Fleet) => Promise<void>,
 ): Promise<void> {
-  await dropLedger(parts.place.database);
-  const fleet = new StreamFleet(parts);
+  await dropLedger(database);
+  const fleet = start();
   try {
-    await fleet.kill(kills, seed);
-    await fleet.check();
+    await fleet.goesOn();
+    await test(fleet);
   } finally {
     await fleet.end();
   }
