@@ -1,4 +1,4 @@
-import { ListOffsetTimestamps, type Consumer } from '@platformatic/kafka';
+import { ListOffsetTimestamps, roundRobinAssigner, type Consumer } from '@platformatic/kafka';
 import { pause, type Clock, type Timer } from '../clock/clock.js';
 import type { KafkaClients } from './kafka-clients.js';
 import type { PartitionLog } from './partition-log.js';
@@ -42,8 +42,8 @@ export class GroupMember {
   #round = 0;
   #commitTimer: Timer | undefined;
   #committing: Promise<void> | undefined;
-  /** Partitions that the topic had when they were distributed. */
-  #partitions = 0;
+  /** Partitions that this process distributed; undefined if another member of the group did. */
+  #distributed: number | undefined;
 
   constructor(parts: GroupMemberParts) {
     this.#parts = parts;
@@ -62,7 +62,10 @@ export class GroupMember {
   join(): void {
     if (this.#consumer !== undefined || this.#isClosed) return;
     const { clients, topic, group } = this.#parts;
-    const consumer = clients.consumer(group);
+    const consumer = clients.consumer(group, (current, members, topics, metadata) => {
+      this.#distributed = metadata.topics.get(topic)?.partitionsCount;
+      return roundRobinAssigner(current, members, topics, metadata);
+    });
     this.#consumer = consumer;
     consumer.topics.track(topic);
     consumer.on('consumer:group:rebalance', () => this.#distribute());
@@ -75,6 +78,7 @@ export class GroupMember {
   /** Others join or leave. What is done is committed before this process asks for its new partitions. */
   #distribute(): void {
     this.#round++;
+    this.#distributed = undefined;
     void this.commit();
     this.#isJoined = false;
   }
@@ -86,11 +90,11 @@ export class GroupMember {
     const assigned = consumer.assignments?.find((each) => each.topic === topic)?.partitions ?? [];
     const isOver = (): boolean => round !== this.#round || this.#isClosed;
     while (!isOver()) {
+      // What the client knows may be older than what was distributed.
+      consumer.clearMetadata();
       try {
-        const metadata = await consumer.metadata({ topics: [topic] });
         const from = await this.#startsOf(consumer, assigned);
         if (isOver()) return;
-        this.#partitions = metadata.topics.get(topic)?.partitionsCount ?? 0;
         this.#follow(from);
         this.#isJoined = true;
         this.failure = undefined;
@@ -99,7 +103,6 @@ export class GroupMember {
         if (isOver()) return;
         this.failure = error;
         changed();
-        consumer.clearMetadata();
         await pause(this.#parts.clock, AGAIN_MS);
       }
     }
@@ -157,11 +160,15 @@ export class GroupMember {
     changed();
   }
 
-  /** The topic has more partitions than when they were distributed: they are distributed again. */
+  /** So many partitions has the topic: the member that distributed fewer has them distributed again. */
   noteSize(partitions: number): void {
     const consumer = this.#consumer;
-    if (!this.#isJoined || consumer === undefined || partitions === this.#partitions) return;
+    const known = this.#distributed;
+    if (!this.#isJoined || consumer === undefined || known === undefined) return;
+    if (partitions <= known) return;
     this.#distribute();
+    // The client would distribute what it knew some seconds ago.
+    consumer.clearMetadata();
     consumer.joinGroup({}).catch((error: unknown) => this.#fail(consumer, error));
   }
 

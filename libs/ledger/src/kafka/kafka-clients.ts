@@ -1,4 +1,4 @@
-import { Admin, Consumer, Producer } from '@platformatic/kafka';
+import { Admin, Consumer, Producer, type GroupPartitionsAssigner } from '@platformatic/kafka';
 import { atMost, systemClock as clock } from '../clock/clock.js';
 import type { ResolvedKafkaOptions } from './kafka-stream.options.js';
 
@@ -33,12 +33,14 @@ export class KafkaClients {
     return this.#keep(new Producer(this.#base()));
   }
 
-  consumer(groupId: string): Consumer {
+  /** @param partitionAssigner distributes the partitions if this one joins the group and leads it */
+  consumer(groupId: string, partitionAssigner?: GroupPartitionsAssigner): Consumer {
     const { sessionTimeoutMs } = this.options;
     const consumer = new Consumer({
       ...this.#base(),
       groupId,
       autocommit: false,
+      ...(partitionAssigner === undefined ? {} : { partitionAssigner }),
       sessionTimeout: sessionTimeoutMs,
       rebalanceTimeout: sessionTimeoutMs,
       heartbeatInterval: Math.floor(sessionTimeoutMs / SIGNS_OF_LIFE),

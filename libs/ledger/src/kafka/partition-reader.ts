@@ -64,9 +64,12 @@ export class PartitionReader {
     }
   }
 
-  /** Asks the leaders of partitions that want more, in the background. */
+  /**
+   * Asks the leaders of partitions that want more, in the background, and looks at the topic's size: the member
+   * that distributes may have no partition itself.
+   */
   fill(logs: readonly PartitionLog[]): void {
-    if (this.#isLooking || logs.every((log) => !log.isHungry)) return;
+    if (this.#isLooking) return;
     this.#isLooking = true;
     void this.#look(logs);
   }
