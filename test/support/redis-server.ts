@@ -1,28 +1,25 @@
 import { findFreePort } from '@app/embedded-postgres';
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { connect } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { spawnSync } from 'node:child_process';
+import {
+  answers,
+  ServerProcesses,
+} from '../../libs/ledger/src/stream/fixtures/server-processes.fixture.js';
 
 /** Debian's package `redis-server`. */
 export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 
 /** A Redis of one test file's own, in memory. */
 export class RedisServer {
-  private constructor(
-    private readonly child: ChildProcess,
-    readonly port: number,
-  ) {}
+  readonly #process = new ServerProcesses();
+
+  private constructor(readonly port: number) {}
 
   static async start(): Promise<RedisServer> {
     const port = await findFreePort();
+    const server = new RedisServer(port);
     const options = ['--port', `${port}`, '--save', '', '--bind', '127.0.0.1'];
-    const child = spawn('redis-server', options, { stdio: 'ignore' });
-    const server = new RedisServer(child, port);
-    while (!(await answers(port))) {
-      if (child.exitCode !== null) throw new Error('redis-server ended');
-      await delay(20);
-    }
+    const isReady = (): Promise<boolean> => answers('127.0.0.1', port);
+    await server.#process.start(0, ['redis-server', ...options], isReady);
     return server;
   }
 
@@ -30,22 +27,7 @@ export class RedisServer {
     return { host: '127.0.0.1', port: this.port };
   }
 
-  async stop(): Promise<void> {
-    if (this.child.exitCode !== null) return;
-    const exited = once(this.child, 'exit');
-    this.child.kill();
-    await exited;
-  }
-}
-
-async function answers(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
+  stop(): Promise<void> {
+    return this.#process.stop();
   }
 }
