@@ -158,6 +158,15 @@ describe('the settings table', () => {
     }
   });
 
+  it('has no journal where a higher source says none, though a lower one names a directory', () => {
+    const journalDir = '/journal';
+    const resolved = fromEnvironment('LEDGER_ASYNC_JOURNAL_DIR', ' none ', { journalDir });
+    expect(resolved.journalDir).toBeUndefined();
+    expect(resolved.overflow).toBe('drop');
+    expect(resolveLedgerOptions({ journalDir: './none' }).journalDir).toBe('./none');
+    expect(resolveLedgerOptions({ spillDir: 'none' }).spillDir).toBe('none');
+  });
+
   it('lets the channel reach to the disk by default with a journal, and refuses that without one', () => {
     const withJournal = { journalDir: '/journal' };
     expect(resolveLedgerOptions(withJournal)).toMatchObject({ overflow: 'disk' });

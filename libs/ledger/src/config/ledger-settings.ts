@@ -14,7 +14,8 @@ export type SettingKind =
     }
   | { readonly kind: 'fraction' }
   | { readonly kind: 'choice'; readonly choices: readonly string[]; readonly orStore?: true }
-  | { readonly kind: 'path' };
+  /** `orNone`: the word `none` switches off what needs the directory, whatever a lower source gives. */
+  | { readonly kind: 'path'; readonly orNone?: true };
 
 /** One row of the settings table. @internal */
 export type LedgerSetting = SettingKind & {
@@ -159,6 +160,7 @@ export const LEDGER_SETTINGS = Object.freeze({
   },
   journalDir: {
     kind: 'path',
+    orNone: true,
     default: undefined,
     about: 'directory of the journal, in which accepted entries survive the process',
     source: 'contract, second wave',

@@ -6,6 +6,7 @@ import type { ConfigOrigin } from './config-origin.js';
 import type { LedgerOptions } from './ledger-options.interface.js';
 import { COMMON_DATABASE_VARIABLE, findDatabaseVariable } from './database-variable.js';
 import { readIniFile } from './read-ini-file.js';
+import { SETTING_OPTIONS } from './ledger-settings.js';
 import { readSettings } from './read-settings.js';
 import type { NamedText, ReadSettings } from './read-settings.js';
 import { codeLayer, mergeLayers, withDefaults } from './settings-layer.js';
@@ -31,6 +32,7 @@ const CONFIG_OPTIONS = Object.keys({
 } satisfies Record<keyof LedgerConfigOptions, true>);
 
 type Environment = Readonly<Record<string, string | undefined>>;
+const SETTING_NAMES: ReadonlySet<string> = new Set(SETTING_OPTIONS);
 const CONFIG_FILE = 'LEDGER_CONFIG_FILE';
 
 /**
@@ -69,11 +71,17 @@ export function readLedgerConfig(
     stream: findStreamVariable(environment, name),
   };
   return {
-    ...defaults,
+    ...withoutSettings(defaults),
     ...Object.fromEntries([...values].map(([option, { value }]) => [option, value])),
     ...(database.database && { connection: database.database.connection }),
     [LEDGER_CONFIG_ORIGIN]: origin,
   } as LedgerOptions;
+}
+
+/** A higher source may switch off what the defaults name, so their settings do not stand by themselves. */
+function withoutSettings(defaults: LedgerOptions): LedgerOptions {
+  const isOther = ([name]: [string, unknown]): boolean => !SETTING_NAMES.has(name);
+  return Object.fromEntries(Object.entries(defaults).filter(isOther));
 }
 
 /** Of callers without types, and of the version that took a name. */

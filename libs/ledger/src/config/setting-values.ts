@@ -37,6 +37,11 @@ export function keepsRule(setting: LedgerSetting, value: unknown): boolean {
   }
 }
 
+/** True if the value switches the setting off. @internal */
+export function isNone(setting: LedgerSetting, value: unknown): boolean {
+  return setting.kind === 'path' && setting.orNone === true && value === 'none';
+}
+
 /** The rule in words, to follow the name and the value in an error. @internal */
 export function ruleOf(setting: LedgerSetting): string {
   switch (setting.kind) {
@@ -53,7 +58,7 @@ export function ruleOf(setting: LedgerSetting): string {
         (setting.orStore ? ', or in code an object with a store() method' : '')
       );
     case 'path':
-      return 'must be the path of a directory';
+      return `must be the path of a directory${setting.orNone ? ', or none' : ''}`;
   }
 }
 

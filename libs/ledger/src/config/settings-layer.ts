@@ -3,6 +3,7 @@ import type { LedgerOptions } from './ledger-options.interface.js';
 import { isProfileName, profileOf } from './ledger-profiles.js';
 import { SETTING_OPTIONS, settingOf } from './ledger-settings.js';
 import type { SettingOption } from './ledger-settings.js';
+import { isNone } from './setting-values.js';
 import { showValue } from './show-value.js';
 
 /** A value that one source gives by name. @internal */
@@ -68,7 +69,7 @@ export function mergeLayers(
         ? { ...given, source: layer.source }
         : layer === profileLayer && figureOf(layer, option);
       if (!found) continue;
-      merged.set(option, found);
+      if (!isNone(settingOf(option), found.value)) merged.set(option, found);
       break;
     }
   }

@@ -116,7 +116,8 @@ export interface LedgerSettings {
   spillDir?: string;
   /**
    * Directory of the journal: accepted entries are in its files until they are settled, and survive the
-   * process. One directory may serve many ledgers and processes. Default: none, no journal.
+   * process. One directory may serve many ledgers and processes. Default: no journal; `none` switches off one
+   * that code gives.
    */
   journalDir?: string;
   /** When the journal writes; default `turn`. */
