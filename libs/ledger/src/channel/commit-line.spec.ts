@@ -19,6 +19,18 @@ describe('CommitLine', () => {
     expect(line.hasWaiting).toBe(false);
   });
 
+  it('gives those who look on once their entry is settled, whatever order they came in', () => {
+    const line = new CommitLine();
+    const watch = (position: number): (() => void) => line.watch({ position, settle: ignore });
+    const [leave] = [7, 2, 9, 4, 5].map(watch);
+    leave!();
+    leave!();
+    const taken = [4, 5, 7, 9].map((settled) => {
+      return line.takeWatchers((at) => at <= settled).map(({ position }) => position);
+    });
+    expect(taken).toEqual([[2, 4], [5], [], [9]]);
+  });
+
   it('lets go of entries it gave out, though there is always one that waits', async () => {
     const line = new CommitLine();
     const given: WeakRef<object>[] = [];

@@ -29,8 +29,12 @@ export interface AwaitedEntry {
 export class CommitLine {
   #entries: AwaitedEntry[] = [];
   #first = 0;
-  /** Callers who only look on, by position: no batch is written for them. */
-  readonly #watchers = new Map<number, AwaitedEntry>();
+  /**
+   * Callers who only look on, in the order of their positions: no batch is written for them. Not a Map: each
+   * table that it has outgrown refers to the next one, so that one of them which got old keeps all that
+   * watched since from the collector of young objects, 1 KiB for each.
+   */
+  #watchers: AwaitedEntry[] = [];
 
   /**
    * Hears what becomes of an entry, wherever it is by now; no batch is written earlier for it.
@@ -38,17 +42,20 @@ export class CommitLine {
    * @returns takes that back
    */
   watch(entry: AwaitedEntry): () => void {
-    this.#watchers.set(entry.position, entry);
+    this.#watchers.splice(firstFrom(this.#watchers, entry.position), 0, entry);
     return () => {
-      if (this.#watchers.get(entry.position) === entry) this.#watchers.delete(entry.position);
+      const index = firstFrom(this.#watchers, entry.position);
+      if (this.#watchers[index] === entry) this.#watchers.splice(index, 1);
     };
   }
 
   /** Takes out those who look on at entries that are settled now. @param isSettled asked for each position */
   takeWatchers(isSettled: (position: number) => boolean): AwaitedEntry[] {
     // Callers watch for as long as a write to the journal takes, so these are few.
-    const taken = [...this.#watchers.values()].filter(({ position }) => isSettled(position));
-    for (const { position } of taken) this.#watchers.delete(position);
+    const taken = this.#watchers.filter(({ position }) => isSettled(position));
+    if (taken.length > 0) {
+      this.#watchers = this.#watchers.filter(({ position }) => !isSettled(position));
+    }
     return taken;
   }
 
@@ -81,4 +88,17 @@ export class CommitLine {
     this.#entries = this.#entries.slice(this.#first);
     this.#first = 0;
   }
+}
+
+/** Index of the first entry at a position or behind it. */
+function firstFrom(entries: readonly AwaitedEntry[], position: number): number {
+  const last = entries.at(-1);
+  if (last === undefined || last.position < position) return entries.length;
+  let low = 0;
+  for (let high = entries.length - 1; low < high;) {
+    const middle = (low + high) >>> 1;
+    if (entries[middle]!.position < position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
