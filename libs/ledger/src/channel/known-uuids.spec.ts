@@ -80,36 +80,58 @@ describe('a uuid that a caller gives', () => {
   });
 
   describe('once it was answered', () => {
-    const uuidOf = (answer: number): string =>
+    const RUN = 0x12345678;
+    const ofRun = (sequence: number): string =>
+      later('01990000-0000-7123-9159-e00000000000', sequence);
+    const ofKey = (answer: number): string =>
       `00000000-0000-8000-8000-${answer.toString(16).padStart(12, '0')}`;
+    const known = (): KnownUuids => new KnownUuids(RUN, true);
 
     /** Which of the answers are forgotten. */
-    function forgotten(known: KnownUuids, answers: readonly number[]): number[] {
+    function forgotten(by: KnownUuids, uuids: readonly string[]): string[] {
       const column = new UuidColumn();
-      return answers.filter((answer) => {
-        expect(column.take(uuidOf(answer))).toBeUndefined();
-        return known.refuses(column);
+      return uuids.filter((uuid) => {
+        expect(column.take(uuid)).toBeUndefined();
+        return by.refuses(column);
       });
     }
 
     // An answer takes less than a microsecond. Where its cost grows with those before it, so many outlast
     // the limit, which the runner looks at between two turns.
-    it('is remembered among as many as fit, the oldest forgotten first', async () => {
-      const known = new KnownUuids(0, true);
-      for (let answer = 0; answer < 400_000; answer++) {
-        known.noteAnswered(uuidOf(answer));
-        if (answer % 10_000 === 0) await setImmediate();
-      }
-      expect(forgotten(known, [0, 334_463, 334_464, 399_999])).toEqual([0, 334_463]);
-    }, 15_000);
+    it.each([
+      ['of keys', ofKey],
+      // None is in the same group as another one.
+      ['of the run, far apart', (answer: number) => ofRun(answer * 1000)],
+      ['of the run, beyond 32 bits', (answer: number) => ofRun(2 ** 40 + answer * 32)],
+    ])(
+      'is remembered among the newest 65,536 at least: %s',
+      async (_, uuidOf) => {
+        const all = known();
+        for (let answer = 0; answer < 400_000; answer++) {
+          all.noteAnswered(uuidOf(answer));
+          if (answer % 10_000 === 0) await setImmediate();
+        }
+        const [first, lost, ...kept] = [0, 200_000, 334_464, 399_999].map(uuidOf);
+        expect(forgotten(all, [first!, lost!, ...kept])).toEqual([first, lost]);
+      },
+      15_000,
+    );
+
+    it('is remembered among millions of a run, if callers get one after the other', () => {
+      const all = known();
+      for (let sequence = 0; sequence < 1_000_000; sequence += 2) all.noteAnswered(ofRun(sequence));
+      const uuids = [0, 1, 31, 32, 500_000, 500_001, 999_998, 999_999].map(ofRun);
+      const odd = [1, 31, 500_001, 999_999].map(ofRun);
+      expect(forgotten(all, uuids)).toEqual(odd);
+    });
 
     it('is the newest if it is answered again', () => {
-      const known = new KnownUuids(0, true);
-      const again = [0, 2, 65_536];
-      for (let answer = 0; answer < 65_537; answer++) known.noteAnswered(uuidOf(answer));
-      for (const answer of again) known.noteAnswered(uuidOf(answer));
-      for (let answer = 65_537; answer < 65_540; answer++) known.noteAnswered(uuidOf(answer));
-      expect(forgotten(known, [...again, 1, 3, 4, 5, 6])).toEqual([1, 3, 4, 5]);
+      const all = known();
+      const again = ofKey(0);
+      for (let answer = 0; answer < 65_536; answer++) all.noteAnswered(ofKey(answer));
+      all.noteAnswered(again);
+      for (let answer = 65_537; answer < 131_073; answer++) all.noteAnswered(ofKey(answer));
+      expect(forgotten(all, [again, ofKey(1)])).toEqual([ofKey(1)]);
     });
   });
 });

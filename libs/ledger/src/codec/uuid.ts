@@ -124,11 +124,18 @@ export function isLedgerUuidV8(view: DataView): boolean {
 
 /** True for a uuid of the run's own sequence, whether it was used already or not. */
 export function isUuidOfRun(view: DataView, run: number): boolean {
-  const high = view.getUint32(8);
-  const version = view.getUint16(6);
   // The sequence's highest bit stands for uuids outside every run.
-  if (version >>> 12 !== 7 || (high & 0x200) !== 0) return false;
-  return (((version & 0xfff) << 20) | ((high >>> 10) & 0xfffff)) >>> 0 === run;
+  if (view.getUint8(6) >>> 4 !== 7 || (view.getUint32(8) & 0x200) !== 0) return false;
+  return runOf(view) === run;
+}
+
+function runOf(view: DataView): number {
+  return (((view.getUint16(6) & 0xfff) << 20) | ((view.getUint32(8) >>> 10) & 0xfffff)) >>> 0;
+}
+
+/** Sequence of a uuid of a run. @param view its 16 bytes from 0 */
+export function sequenceOf(view: DataView): number {
+  return (view.getUint32(8) & 0x3ff) * TWO_32 + view.getUint32(12);
 }
 
 function writeUuidTime(target: RowTarget, offset: number, ms: number): void {
@@ -207,9 +214,8 @@ export function readUuid(
 ): { createdAt: number; run: string; sequence: number } | undefined {
   const bytes = Buffer.alloc(16);
   if (!parseUuid(uuid, bytes, 0) || bytes[6]! >>> 4 !== 7) return undefined;
-  const high = bytes.readUInt32BE(8);
-  const run = ((bytes.readUInt16BE(6) & 0xfff) << 20) | ((high >>> 10) & 0xfffff);
-  const sequence = (high & 0x3ff) * TWO_32 + bytes.readUInt32BE(12);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
+  const sequence = sequenceOf(view);
   if (sequence >= OUTSIDE_SEQUENCE) return undefined;
-  return { createdAt: bytes.readUIntBE(0, 6), run: formatRun(run >>> 0), sequence };
+  return { createdAt: bytes.readUIntBE(0, 6), run: formatRun(runOf(view)), sequence };
 }
