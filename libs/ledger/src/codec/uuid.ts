@@ -138,6 +138,11 @@ export function sequenceOf(view: DataView): number {
   return (view.getUint32(8) & 0x3ff) * TWO_32 + view.getUint32(12);
 }
 
+/** Milliseconds of a uuid that begins with a time. @param view its 16 bytes from 0 */
+export function timeOf(view: DataView): number {
+  return view.getUint32(0) * 65_536 + view.getUint16(4);
+}
+
 function writeUuidTime(target: RowTarget, offset: number, ms: number): void {
   target.view.setUint32(offset, Math.floor(ms / 65_536));
   target.view.setUint16(offset + 4, ms % 65_536);
