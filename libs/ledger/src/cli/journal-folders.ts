@@ -87,8 +87,9 @@ async function stateOf(folder: FoundFolder): Promise<FolderState> {
 }
 
 /**
- * Whether rows are for another table, or the same one of another database. A target without an id is told by its
- * table alone: its address can't be compared here, and the person who named this database can.
+ * Whether rows are for another table, or the same table of another database. A target without an id
+ * is compared by table only: its address is unknown here, but known to the person who named this
+ * database.
  *
  * @internal
  */

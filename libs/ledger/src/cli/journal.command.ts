@@ -26,7 +26,7 @@ import { readSettingsInForce } from './settings-in-force.js';
 
 const MEBIBYTE = 1_048_576;
 
-/** What `journal` and its parts are told. @internal */
+/** Options of `journal` and its subcommands. @internal */
 export interface JournalOptions extends LedgerCommandOptions {
   readonly journalDir?: string;
   readonly json?: boolean;
@@ -124,7 +124,7 @@ interface CheckedFile {
   readonly rows: number;
   /** Of the run; undefined: the file does not say. */
   readonly settledUntil: number | undefined;
-  /** Where the file ends within a frame, which nobody was told to be safe. */
+  /** Where the file ends within a frame. No caller was promised the rows of that frame. */
   readonly tornAt: number | undefined;
   readonly damage: string | undefined;
 }

@@ -86,7 +86,7 @@ async function openEvents({ url, ledger, headers }: DashboardView, signal: Abort
   );
 }
 
-/** The application of this folder has the same environment; no other machine is told. */
+/** The application of this folder has the same environment. The token is sent to no other machine. */
 function addToken(url: URL): void {
   const token = process.env[TOKEN_VARIABLE];
   const isHere = isLoopback(url.hostname.replace(/^\[|\]$/g, '')) || url.hostname === 'localhost';

@@ -33,7 +33,7 @@ function readEnvFile(): void {
   }
 }
 
-/** What was printed is out, or its `error` was told, which comes after the callback. */
+/** Resolves once the output is written, or its `error` event, which follows the callback, was emitted. */
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => stream.write('', () => setImmediate(resolve)));
 }

@@ -112,7 +112,7 @@ describe('nestjs-ledger partitions retire', () => {
     expect(said.at(-1)).toBe('dropped usage_entries_p202502');
   });
 
-  it('leaves what verify finds missing, unless that is told what is kept', async () => {
+  it('leaves what verify finds missing, unless verify knows what is kept', async () => {
     expect(await partitions('create', '--from', '2026-01', '--to', '2026-03')).toBe(0);
     const days = [1, 15, 40].map((day) => new Date(Date.UTC(2026, 0, day)));
     const rows = days.map(

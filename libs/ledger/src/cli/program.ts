@@ -74,7 +74,7 @@ export async function runProgram(args: readonly string[], given: CommandOutput):
   }
 }
 
-/** Errors of others may hold values or addresses: of them only code and name are told. */
+/** Errors from elsewhere may contain values or addresses, so only their code and name are printed. */
 function describe(error: unknown): string {
   if (error instanceof CommandError || isLedgerError(error)) return error.message;
   if (!(error instanceof Error)) return 'unknown';

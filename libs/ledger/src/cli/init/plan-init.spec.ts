@@ -194,7 +194,7 @@ describe('a module of another shape', () => {
 });
 
 describe('what stands around the module', () => {
-  it('listens for SIGTERM, or is told to', () => {
+  it('listens for SIGTERM, or asks for that line', () => {
     const app = appOf(moduleWith('{}'));
     initialize(app);
     expect(app.get('src/main.ts')).toContain(
