@@ -32,7 +32,7 @@ const LAYERS = [
   ['(define-ledger|assemble-[a-z]+|ledger[.](extensions|service|tokens|interface))[.]ts'],
   ['metering'],
   [
-    '(create-[a-z-]+|ledger[.](module|module-definition|application|journal-probe|left-files|lifecycle|no-reader|pool-share|database|vitals)|index)[.]ts',
+    '(create-[a-z-]+|ledger[.](module|module-definition|application|journal-probe|left-files|lifecycle|no-reader|pool-share|database|stream-claim|vitals)|index)[.]ts',
   ],
   ['dashboard'],
   ['cli'],

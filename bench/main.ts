@@ -21,6 +21,8 @@ import { wait } from './parts/wait.part.js';
 import { auto } from './parts/auto.part.js';
 import { autoRates } from './parts/auto-rates.part.js';
 import { journal } from './parts/journal.part.js';
+import { stream } from './parts/stream.part.js';
+import { streamKafka } from './parts/stream-kafka.part.js';
 import { printPart } from './report/print-part.js';
 import { saveResult, writeReport } from './report/write-report.js';
 
@@ -40,6 +42,8 @@ const PARTS: readonly Part[] = [
   indexes,
   read,
   journal,
+  stream,
+  streamKafka,
   auto,
   autoRates,
 ];
@@ -48,8 +52,9 @@ const FULL_ROUNDS = 5;
 const QUICK_ROUNDS = 1;
 
 /**
- * `npm run bench -- [--quick] [--rounds n] [--rows n] [part …]`: the parts named, or all. `--rows`:
- * the large tables of `read` and `partitions` with so many; such a run replaces no results either.
+ * `npm run bench -- [--quick] [--rounds n] [--rows n] [part …]`: the named parts, or all. `--rows`
+ * sets the size of the large tables of `read` and `partitions`; such a run does not replace results
+ * either.
  */
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -72,8 +77,14 @@ async function main(): Promise<void> {
   const database = await BenchDatabase.open();
   try {
     for (const part of PARTS) {
-      if (positionals.length > 0 && !positionals.includes(part.name)) continue;
-      // Small tables need no server of their own, which takes longer to start than the part does.
+      const isWanted = isQuick && part.isQuickOnlyByName ? false : positionals.length === 0;
+      if (!isWanted && !positionals.includes(part.name)) continue;
+      const missing = part.missing?.();
+      if (missing !== undefined) {
+        console.log(`\n## ${part.title}: left out, there is no ${missing}`);
+        continue;
+      }
+      // Small tables need no separate server, whose start takes longer than the part.
       const settings = isQuick ? undefined : part.server;
       const own = settings && (await BenchDatabase.open(settings));
       try {
@@ -88,7 +99,7 @@ async function main(): Promise<void> {
   await writeReport(isTrial({ isQuick, tableRows }));
 }
 
-/** Measures, prints and saves; figures of a trial replace none. */
+/** Measures, prints and saves; figures of a trial run replace none. */
 async function runPart(
   part: Part,
   database: BenchDatabase,
@@ -121,7 +132,7 @@ function isTrial({ isQuick, tableRows }: Pick<Bench, 'isQuick' | 'tableRows'>): 
   return isQuick || tableRows !== undefined;
 }
 
-/** Where entry points stand whose folder does not have their name. */
+/** Locations of entry points whose folder has a different name. */
 const PATHS: Readonly<Record<string, string>> = {
   index: 'index.js',
   prometheus: 'metrics/prometheus/index.js',
@@ -129,8 +140,8 @@ const PATHS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What was compiled of the gateway asks for the library by its name; it must find what was compiled
- * with it, not a build of another time.
+ * The compiled gateway imports the library by its name; it must find the library compiled with it,
+ * and not an older build.
  */
 async function linkLibrary(): Promise<void> {
   const root = join(import.meta.dirname, '..');

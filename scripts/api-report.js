@@ -46,7 +46,7 @@ function configOf(name, declarations) {
       compiler: { overrideTsconfig: COMPILER },
       messages: {
         compilerMessageReporting: { default: { logLevel: 'error' } },
-        // TypeDoc checks docstrings; here the surface alone is told.
+        // TypeDoc checks docstrings; this reports only the surface.
         extractorMessageReporting: { default: silent },
         tsdocMessageReporting: { default: silent },
       },

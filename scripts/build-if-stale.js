@@ -45,7 +45,7 @@ function newest(path) {
   const facts = statSync(path);
   if (!facts.isDirectory()) return facts.mtimeMs;
   const names = readdirSync(path);
-  // The folder's own time tells of a file that was removed.
+  // The folder's own time shows a removed file.
   return Math.max(facts.mtimeMs, ...names.map((name) => newest(join(path, name))));
 }
 

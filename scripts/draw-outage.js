@@ -8,7 +8,7 @@ const SIZE = { width: 840, height: 452 };
 const PLOT = { left: 64, right: 816, top: 60, bottom: 278 };
 const TERMINAL_TOP = 318;
 const LINE_HEIGHT = 22;
-/** Faster than it was: nobody waits half a minute for a picture. */
+/** Playback is faster than the recording, because half a minute is too long for a picture. */
 const PLAY_SECONDS = 6;
 
 const escape = (text) =>

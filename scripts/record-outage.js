@@ -55,7 +55,7 @@ async function startGateway(databaseUrl, folder) {
   throw new Error(`the gateway does not answer:\n${said}`);
 }
 
-/** Asks at a steady rate, whatever the answers do; counts them. */
+/** Sends requests at a steady rate, independent of the answers; counts these. */
 function startLoad(url, counts) {
   const began = performance.now();
   const open = new Set();

@@ -1,5 +1,5 @@
 /**
- * Runs drawn faults, and drawn servers for `auto`, for hours: `npm run soak -- journal | power | nats | auto | faults`.
+ * Runs drawn faults, and drawn servers for `auto`, for hours: `npm run soak -- journal | power | nats | kafka | auto | faults`.
  * A soak that is stopped or killed goes on where it was when it is started again: its progress is in `.data/soak/<name>.json`.
  * A failure is kept there with its seed. The exit status is 1 if there is one, 130 if it was stopped.
  */
@@ -40,6 +40,15 @@ const SOAKS = {
     test: () => ['test/faults/stream-nats.e2e-spec.ts'],
     env: ({ size }) => ({ LEDGER_STREAM_DRAWS: size, LEDGER_STREAM_RATE: 15_000 }),
   },
+  kafka: {
+    wanted: { kafka: 100 },
+    size: 10,
+    unit: 'faults of a stream',
+    test: () => ['test/faults/stream-kafka.e2e-spec.ts'],
+    env: ({ size }) => ({ LEDGER_STREAM_DRAWS: size, LEDGER_STREAM_RATE: 15_000 }),
+    // Kafka's client may need a newer one than this.
+    node: process.env.KAFKA_NODE,
+  },
   auto: {
     wanted: { auto: 10_000 },
     size: 500,
@@ -69,7 +78,7 @@ const [name, ...rest] = process.argv.slice(2);
 if (name === 'faults') process.exitCode = await runFaults(rest);
 else if (Object.hasOwn(SOAKS, name)) process.exitCode = await soak(name, SOAKS[name]);
 else {
-  console.error('Usage: npm run soak -- journal | power | nats | auto | faults [files]');
+  console.error('Usage: npm run soak -- journal | power | nats | kafka | auto | faults [files]');
   process.exitCode = 2;
 }
 
@@ -81,12 +90,12 @@ async function runFaults(files) {
   return isStopped ? 130 : (status ?? 1);
 }
 
-async function soak(name, { wanted, size, unit, test, env }) {
+async function soak(name, { wanted, size, unit, test, env, node = process.execPath }) {
   const path = join(ROOT, '.data/soak', `${name}.json`);
   const progress = new SoakProgress(path, wanted);
   for (let draw; (draw = progress.begin(wanted, size)) !== undefined;) {
     const startedAt = Date.now();
-    const { status, counts, output } = await run(draw, test(draw), env(draw));
+    const { status, counts, output } = await run(node, draw, test(draw), env(draw));
     if (isStopped || status === null) {
       console.log(`stopped; the next \`npm run soak -- ${name}\` begins with seed ${draw.seed}`);
       return 130;
@@ -109,11 +118,11 @@ async function soak(name, { wanted, size, unit, test, env }) {
 }
 
 /** One draw: its exit status, null if a signal ended it, and what it wrote. */
-async function run({ seed }, test, env) {
+async function run(node, { seed }, test, env) {
   const folder = mkdtempSync(join(tmpdir(), 'nestjs-ledger-soak-'));
   const file = join(folder, 'counts');
   const own = { ...env, LEDGER_FAULTS_SEED: seed, LEDGER_SOAK_COUNTS: file, CI: 'true' };
-  child = spawn(process.execPath, [VITEST, 'run', ...test], {
+  child = spawn(node, [VITEST, 'run', ...test], {
     cwd: ROOT,
     env: { ...process.env, ...own },
     stdio: ['ignore', 'pipe', 'pipe'],

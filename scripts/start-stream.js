@@ -1,7 +1,8 @@
 /**
- * `npm run start:stream [-- --brokers 1]`: starts servers of NATS, a PostgreSQL, and examples/gateways-and-writers as two
- * gateways and a writer; prints their addresses and a request to send. Everything is on this machine only, ends with
- * SIGINT or SIGTERM, and leaves no file behind. It exits with 1 if nats-server is missing or something does not start.
+ * `npm run start:stream -- [--brokers 1] [--kafka]`: starts servers of NATS or Kafka, a PostgreSQL, and
+ * examples/gateways-and-writers as two gateways and a writer; prints their addresses and a request to send. Everything
+ * is on this machine only, ends with SIGINT or SIGTERM, and leaves no file behind. It exits with 1 if a program is
+ * missing or something does not start.
  */
 import { spawnSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
@@ -18,6 +19,7 @@ import {
   startBrokers,
   stopBrokers,
 } from './start-stream-brokers.js';
+import { findKafka, startKafka, stopKafka } from './start-stream-kafka.js';
 
 const ROOT = join(import.meta.dirname, '..');
 const EXAMPLE = join(ROOT, 'examples', 'gateways-and-writers');
@@ -43,24 +45,41 @@ function stop() {
   signals.emit('stop');
 }
 
-function readBrokers() {
-  let brokers;
+function readArguments() {
+  let values;
   try {
-    const options = { brokers: { type: 'string', default: '3' } };
-    ({ brokers } = parseArgs({ options }).values);
+    const options = {
+      brokers: { type: 'string', default: '3' },
+      kafka: { type: 'boolean', default: false },
+    };
+    ({ values } = parseArgs({ options }));
   } catch (error) {
     throw new StartError(error.message);
   }
-  if (BROKERS.includes(brokers)) return Number(brokers);
+  const { brokers, kafka } = values;
+  if (BROKERS.includes(brokers)) return { count: Number(brokers), isKafka: kafka };
   throw new StartError(`--brokers must be 1 or 3, and is ${brokers}`);
 }
 
+/** What starts the servers of a stream and ends them, and the Node.js that its client needs. */
 function requireNatsServer() {
   const program = findNatsServer();
-  if (program) return program;
+  const start = (parts) => startBrokers({ program, ...parts });
+  if (program) return { name: 'nats', node: process.execPath, start, stop: stopBrokers };
   const named = process.env.NATS_SERVER;
   const where = named ? `NATS_SERVER is ${named}, which does not run` : 'it is not installed';
   throw new StartError(`npm run start:stream needs nats-server: ${where}\n${HOW_TO_INSTALL}`);
+}
+
+/** The same of Kafka. */
+function requireKafka() {
+  try {
+    const { lib, java, node } = findKafka();
+    const start = (parts) => startKafka({ lib, java, ...parts });
+    return { name: 'kafka', node, start, stop: stopKafka };
+  } catch (error) {
+    throw new StartError(error.message);
+  }
 }
 
 function runNode(script, ...args) {
@@ -81,9 +100,9 @@ function build() {
  *
  * @returns where it is, once it is ready; nothing if everything is to end
  */
-async function startApp({ name, port, environment, postgres }) {
+async function startApp({ name, port, environment, postgres, node }) {
   const { PATH, HOME, TMPDIR } = process.env;
-  const command = [process.execPath, '--enable-source-maps', join(EXAMPLE, 'dist', 'main.js')];
+  const command = [node, '--enable-source-maps', join(EXAMPLE, 'dist', 'main.js')];
   const child = postgres.spawnWithLifeline(command, postgres.chooseLifeline(), {
     cwd: EXAMPLE,
     env: { PATH, HOME, TMPDIR, NO_COLOR: '1', PORT: String(port), ...environment },
@@ -108,12 +127,12 @@ async function startApp({ name, port, environment, postgres }) {
   throw new StartError(`${name} did not become ready`);
 }
 
-function whereToLook({ apps, brokers, databaseUrl }) {
+function whereToLook({ apps, engine, brokers, databaseUrl }) {
   const [{ url }] = apps;
   const body = JSON.stringify({ user: 7, text: 'good day' });
   const lines = [
     ...apps.map(({ name, dashboard }) => `${name.padEnd(10)} ${dashboard}`),
-    `nats       ${brokers.map((each) => each.url).join(', ')}`,
+    `${engine.name.padEnd(10)} ${brokers.map((each) => each.url).join(', ')}`,
     `postgres   ${databaseUrl}`,
     '',
     `curl ${url}/translations -H 'content-type: application/json' -d '${body}'`,
@@ -123,7 +142,7 @@ function whereToLook({ apps, brokers, databaseUrl }) {
   return `\n${lines.map((line) => (line ? `  ${line}` : line)).join('\n')}\n`;
 }
 
-async function startAll(count, program) {
+async function startAll(count, engine) {
   const folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-stream-'));
   started.push(() => rm(folder, { recursive: true, force: true }));
   // PostgreSQL may run under another account, which walks through here.
@@ -132,10 +151,10 @@ async function startAll(count, program) {
   const postgres = await import('@app/embedded-postgres');
   const server = await postgres.startEmbeddedPostgres({ dataDir: join(folder, 'postgres') });
   started.push(() => server.dispose());
-  const brokers = await startBrokers({ program, folder, count, postgres });
-  started.push(() => stopBrokers(brokers));
+  const brokers = await engine.start({ folder, count, postgres });
+  started.push(() => engine.stop(brokers));
   const servers = brokers.map(({ url }) => url).join(',');
-  const common = { LEDGER_ASYNC_STREAM_URL: `nats://${servers}?replicas=${count}` };
+  const common = { LEDGER_ASYNC_STREAM_URL: `${engine.name}://${servers}?replicas=${count}` };
   const files = (name) => ({ LEDGER_ASYNC_SPILL_DIR: join(folder, `spill-${name}`) });
   const roles = [
     { name: 'writer', environment: { LEDGER_DATABASE_URL: server.url } },
@@ -149,11 +168,12 @@ async function startAll(count, program) {
     const port = await postgres.findFreePort(FIRST_PORT + ((i + roles.length - 1) % roles.length));
     const role = { LEDGER_ASYNC_ROLE: name.replace(/-\d$/, '') };
     const all = { ...common, ...files(name), ...role, ...environment };
-    apps.push(await startApp({ name, port, environment: all, postgres }));
+    apps.push(await startApp({ name, port, environment: all, postgres, node: engine.node }));
   }
   if (isStopping) return;
   const [writer, ...gateways] = apps;
-  console.log(whereToLook({ apps: [...gateways, writer], brokers, databaseUrl: server.url }));
+  const found = { apps: [...gateways, writer], engine, brokers, databaseUrl: server.url };
+  console.log(whereToLook(found));
 }
 
 /** Ends what was started, the newest first. What can't be ended does not keep the rest running. */
@@ -164,12 +184,12 @@ async function stopAll() {
 }
 
 try {
-  const count = readBrokers();
-  const program = requireNatsServer();
+  const { count, isKafka } = readArguments();
+  const engine = isKafka ? requireKafka() : requireNatsServer();
   build();
   // Ctrl-C may arrive twice, from the terminal and from npm: the second changes nothing.
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop);
-  await startAll(count, program);
+  await startAll(count, engine);
   if (!isStopping) await once(signals, 'stop');
 } catch (error) {
   console.error(error instanceof StartError ? error.message : error);

@@ -39,7 +39,7 @@ for (const path of projects) {
   for (const fileName of fileNames) {
     const output = join(folder, relative(options.rootDir, fileName).replace(/\.ts$/, '.js'));
     const { outputText, sourceMapText } = ts.transpileModule(readFileSync(fileName, 'utf8'), {
-      // By itself a file can't tell that its package has ES modules.
+      // A single file does not show that its package has ES modules.
       compilerOptions: {
         ...options,
         module: ts.ModuleKind.ESNext,

@@ -29,16 +29,19 @@ import { usage } from './usage.ledger.js';
 import { ReportFiles } from './usage/report-files.js';
 import { UsageController } from './usage/usage.controller.js';
 
-/** The whole gateway. Its database is opened before it, since the ledger's settings name it. */
+/**
+ * The whole gateway. Its database is opened first, because the ledger's settings contain its
+ * address.
+ */
 @Module({})
 export class AppModule {
   static forRoot(settings: GatewaySettings, database: GatewayDatabase): DynamicModule {
-    // The environment and an INI file still go before what is given here.
+    // The environment and an INI file override these values.
     const ledgerConfig = createLedgerConfig(usage, {
       defaults: {
         connection: { url: database.url },
         profile: 'auto',
-        // One that was started for it is there, so no request is answered before its tables are.
+        // An embedded database is running, so no request is answered before its tables exist.
         connectAtBoot: settings.databaseUrl === undefined,
         spillDir: join(settings.dataDir, 'spill'),
         journalDir: join(settings.dataDir, 'journal'),
@@ -50,9 +53,9 @@ export class AppModule {
         ConfigModule.forRoot({ ignoreEnvFile: true }),
         DatabaseModule.forRoot(database),
         LedgerModule.forRootAsync(ledgerConfig.asProvider()),
-        // For a browser on this machine, and in production for nobody: see its documentation.
+        // For a browser on this machine, and disabled in production: see its documentation.
         LedgerDashboardModule.forRoot({ path: '/' }),
-        // The ledger says itself when its state changes; a line per failed probe adds nothing.
+        // The ledger itself logs changes of its state; a line per failed probe adds nothing.
         TerminusModule.forRoot({ logger: false }),
       ],
       controllers: [

@@ -14,20 +14,20 @@ import { SlowReaders } from './intake/slow-readers.js';
 import { takeBodies } from './intake/take-bodies.js';
 import { usage } from './usage.ledger.js';
 
-/** Long conversations are larger than Fastify's own limit of 1 MiB. */
+/** Long conversations exceed Fastify's limit of 1 MiB. */
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 
-/** Headers that are not here after this time are given up; settings have it for whole requests. */
+/** Milliseconds for the headers of a request; a setting limits whole requests. */
 const HEADERS_TIMEOUT_MS = 15_000;
-/** How often Node looks for requests that are too slow; its own default is 30 s. */
+/** Milliseconds between Node's checks for slow requests; its default is 30 s. */
 const TIMEOUTS_CHECKED_MS = 5_000;
-/** Where every path lies that is only passed through. */
+/** The route of all paths that are only passed through. */
 const PASSED_ROUTE = '/v1/*';
 const MAX_HEADER_BYTES = 16 * 1024;
 
 /**
  * Makes the gateway, ready to `listen()`. It stops its database when it is closed, after the ledger
- * has written what it held.
+ * has written its entries.
  */
 export async function createGateway(
   settings: GatewaySettings,
@@ -38,7 +38,7 @@ export async function createGateway(
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.forRoot(settings, database),
     adapter,
-    // An error at boot goes to the caller, who still has a database to stop.
+    // An error at boot goes to the caller, who must stop the database.
     { logger, abortOnError: false, bodyParser: false },
   );
   takeRequests(app, settings);
@@ -46,7 +46,9 @@ export async function createGateway(
   return app;
 }
 
-/** Bounds what an application takes of its clients; it must have been made without a body parser. */
+/**
+ * Limits the requests that an application accepts; it must have been made without a body parser.
+ */
 export function takeRequests(app: NestFastifyApplication, settings: GatewaySettings): void {
   new SlowReaders(app.getHttpServer(), settings.clientTimeoutMs);
   takeBodies(app.getHttpAdapter().getInstance(), {
@@ -56,7 +58,7 @@ export function takeRequests(app: NestFastifyApplication, settings: GatewaySetti
   });
 }
 
-/** The server that speaks HTTP, with its limits; it answers only callers that it may answer. */
+/** The HTTP server with its limits; it answers only authorised callers. */
 export function createAdapter(settings: GatewaySettings): FastifyAdapter {
   const adapter = createServer(settings);
   if (settings.apiKeys.length > 0) askForKeys(adapter, settings.apiKeys);
@@ -68,7 +70,7 @@ function createServer(settings: GatewaySettings): FastifyAdapter {
   return new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: settings.requestTimeoutMs,
-    // A client that no longer reads its stream; the upstream's silence is no fault of the client.
+    // A client that no longer reads its stream; silence of the upstream is no fault of the client.
     connectionTimeout: settings.upstreamTimeoutMs + settings.requestTimeoutMs,
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -78,7 +80,10 @@ function createServer(settings: GatewaySettings): FastifyAdapter {
   });
 }
 
-/** Answers 401 to whoever has no key, before the body is read. By route: a path has many spellings. */
+/**
+ * Answers 401 without a valid key, before the body is read. Checked by route, because a path has
+ * many spellings.
+ */
 function askForKeys(adapter: FastifyAdapter, keys: readonly ApiKey[]): void {
   adapter.getInstance().addHook('onRequest', async (request: CallersRequest, reply) => {
     if (!request.routeOptions.url?.startsWith('/v1/')) return;
@@ -89,7 +94,10 @@ function askForKeys(adapter: FastifyAdapter, keys: readonly ApiKey[]): void {
   });
 }
 
-/** Books the calls that no handler sees. A call without a key is nobody's, and is not booked. */
+/**
+ * Records the calls that no handler sees. A call without a key belongs to no user, and is not
+ * recorded.
+ */
 function bookRefusedCalls(app: NestFastifyApplication): void {
   const ledger = app.get<LedgerService<typeof usage>>(getLedgerToken(usage));
   const server = app.getHttpAdapter().getInstance();
@@ -99,8 +107,10 @@ function bookRefusedCalls(app: NestFastifyApplication): void {
   });
 }
 
-/** Half goes to one caller at most; a body is there up to four times while it is read and checked,
- * and garbage needs as much. */
+/**
+ * One caller may use at most half of it. A body exists up to four times while it is read and
+ * checked, and garbage needs as much.
+ */
 function shareOfHeap(): number {
   return Math.floor(getHeapStatistics().heap_size_limit / 8);
 }

@@ -4,14 +4,14 @@ import { isLoopback } from './access/host-check.js';
 import { parseApiKeys, type ApiKey } from './chat/caller.js';
 import { readPriceFile } from './prices/price-file.js';
 
-/** A variable that is set to nothing counts as not set. */
+/** An empty variable counts as not set. */
 const setting = <T extends z.ZodType>(rule: T) =>
   z.preprocess((value) => (value === '' ? undefined : value), rule);
 const text = setting(z.string().optional());
 const wholeNumber = (min: number, max: number, preset: number) =>
   setting(z.coerce.number().int().min(min).max(max).default(preset));
 
-/** Beginnings of paths with commas between, or `true` for all. */
+/** Prefixes of paths, separated by commas, or `true` for all. */
 const passThrough = z
   .string()
   .regex(
@@ -23,7 +23,7 @@ const passThrough = z
 const flag = setting(z.enum(['true', 'false']).default('false')).transform(
   (text) => text === 'true',
 );
-/** Names with commas between, in small letters. */
+/** Names separated by commas, in lower case. */
 const hosts = setting(z.string().default('')).transform((text) =>
   text
     .toLowerCase()
@@ -32,7 +32,7 @@ const hosts = setting(z.string().default('')).transform((text) =>
     .filter((name) => name !== ''),
 );
 
-/** A path of a list of prices without a fault. */
+/** A path to a valid list of prices. */
 const priceFile = z.string().superRefine((path, context) => {
   try {
     readPriceFile(path);
@@ -60,7 +60,7 @@ const schema = z.object({
   GATEWAY_PRICES: setting(priceFile.optional()),
   GATEWAY_OPEN: flag,
   GATEWAY_HOSTS: hosts,
-  // A wrong key must not be in the error, so this rule does not show what it was given.
+  // An error must not contain a wrong key, so this rule does not show its input.
   GATEWAY_API_KEYS: z.preprocess(
     (given) => (typeof given === 'string' && given !== '' ? parseApiKeys(given) : []),
     z.custom<readonly ApiKey[]>(Array.isArray, 'user:keyId:key (16 or more), all different'),
@@ -70,7 +70,7 @@ const schema = z.object({
 const EVERYWHERE = '0.0.0.0';
 const THIS_MACHINE = '127.0.0.1';
 
-/** What the gateway takes from its environment; the ledger reads its own settings. */
+/** Settings of the gateway from its environment; the ledger reads its own settings. */
 export interface GatewaySettings {
   /** 0 to 65,535; 0 is any free port. Default 3000. */
   readonly port: number;
@@ -78,30 +78,35 @@ export interface GatewaySettings {
   readonly host: string;
   /** Undefined: start an embedded PostgreSQL. */
   readonly databaseUrl: string | undefined;
-  /** Where an embedded PostgreSQL keeps its data. Default `.data`. */
+  /** Data folder of an embedded PostgreSQL. Default `.data`. */
   readonly dataDir: string;
-  /** Milliseconds that the loopback provider takes for a token. 0 to 60,000; default 0. */
+  /** Milliseconds of the loopback provider for a token. 0 to 60,000; default 0. */
   readonly loopbackTokenMs: number;
-  /** `/v1` mostly included; Azure's has `?api-version=`. Undefined: the loopback provider. */
+  /** Usually includes `/v1`; Azure's contains `?api-version=`. Undefined: the loopback provider. */
   readonly upstreamBaseUrl: string | undefined;
   readonly upstreamApiKey: string | undefined;
-  /** Milliseconds of silence of the upstream. 1 to 3,600,000; default 600,000. */
+  /** Maximum silence of the upstream in milliseconds. 1 to 3,600,000; default 600,000. */
   readonly upstreamTimeoutMs: number;
-  /** Milliseconds that an upstream is read on after its client left. 0 to 600,000; default 2,000. */
+  /**
+   * Milliseconds for which an upstream is read after its client left. 0 to 600,000; default 2,000.
+   */
   readonly upstreamLingerMs: number;
-  /** Beginnings of paths below `/v1` that are passed through; `/` is all. Default: none. */
+  /** Prefixes of paths below `/v1` that are passed through; `/` is all. Default: none. */
   readonly upstreamPassThrough: readonly string[];
   /** Milliseconds for a request to arrive in full. 1 to 3,600,000; default 60,000. */
   readonly requestTimeoutMs: number;
-  /** Milliseconds in which a client must read some of what waits for it. Default 60,000. */
+  /** Milliseconds in which a client must read some of the data waiting for it. Default 60,000. */
   readonly clientTimeoutMs: number;
-  /** Bytes of bodies and answers that are held at once, of all callers. Undefined: by the heap. */
+  /**
+   * Maximum bytes of bodies and answers in memory, over all callers. Undefined: derived from the
+   * heap.
+   */
   readonly bytesInFlight: number | undefined;
   /** A file with prices. Undefined: the built-in ones. */
   readonly pricesFile: string | undefined;
-  /** Who may call. Empty: everybody who reaches the gateway. */
+  /** Authorised callers. Empty: everybody who can reach the gateway. */
   readonly apiKeys: readonly ApiKey[];
-  /** Names besides `localhost` and addresses under which a gateway without keys is called. */
+  /** Additional host names of a gateway without keys, besides `localhost` and addresses. */
   readonly hosts: readonly string[];
 }
 
@@ -141,8 +146,8 @@ export function readGatewaySettings(environment: NodeJS.ProcessEnv): GatewaySett
 }
 
 /**
- * Why a gateway would serve everybody though nobody said so. To listen on this machine alone is to
- * say so, but not with a paid key, unless the address was given.
+ * The reason why a gateway would serve everybody without being configured to. Listening on this
+ * machine only is such a configuration, but not with a paid key, unless the address was given.
  */
 function opennessOf(data: z.infer<typeof schema>, host: string): string | undefined {
   if (data.GATEWAY_API_KEYS.length > 0) return undefined;

@@ -8,8 +8,8 @@ import { readGatewaySettings } from './gateway-settings.js';
 async function bootstrap(): Promise<void> {
   if (existsSync('.env')) process.loadEnvFile('.env');
   const settings = readGatewaySettings(process.env);
-  // Colour codes inside a line would hide `[async-ledger]` from grep. Piped, `isTTY` is undefined,
-  // which the logger would take for its default: colours.
+  // Colour codes inside a line would hide `[async-ledger]` from grep. With a pipe, `isTTY` is
+  // undefined, for which the logger would use its default: colours.
   const logger = new ConsoleLogger({ colors: Boolean(process.stdout.isTTY) });
   Logger.overrideLogger(logger);
   const database = await GatewayDatabase.open(settings);

@@ -1,9 +1,10 @@
 import { defineLedger } from 'nestjs-ledger';
 
 /**
- * The gateway's ledger: users and keys are known by text, as in OpenAI's protocol, and each entry
- * says which model was asked and what that cost, in billionths of a US dollar, by which list of prices.
- * It is read by user and by key. Parts of the tokens that are priced apart have columns, so that reports sum them.
+ * The gateway's ledger. Users and keys are identified by text, as in OpenAI's protocol. Each entry
+ * contains the requested model and its cost, in billionths of a US dollar, with the version of the
+ * price list. It is read by user and by key. Parts of the tokens with separate prices have columns,
+ * so that reports can sum them.
  */
 export const usage = defineLedger({
   ids: 'text',

@@ -234,7 +234,7 @@ describe.skipIf(!hasChromium)('the dashboard in Chromium', { timeout: 300_000 },
     expect(desk.list).toEqual([]);
   });
 
-  it('does not flicker: nothing moves or is made anew from second to second', async () => {
+  it('does not flicker: from second to second nothing moves or is created again', async () => {
     const { url } = await start(inject('databaseUrl'));
     load = new ChatLoad(url, 1);
     const desk = await look(url);
@@ -275,7 +275,7 @@ describe.skipIf(!hasChromium)('the dashboard in Chromium', { timeout: 300_000 },
     await admin.query('COMMIT');
     await untilState(desk, 'running');
 
-    // Away: nobody listens.
+    // Unreachable: there is no listener.
     await proxy.close();
     await untilState(desk, 'database away');
     await desk
@@ -304,7 +304,7 @@ describe.skipIf(!hasChromium)('the dashboard in Chromium', { timeout: 300_000 },
     const run = await desk.locator('[data-text="run"]').textContent();
     const last = await pointAt(desk, slider, 'End');
 
-    // The same address again: the page goes on by itself, with what it knew.
+    // The same address again: the page continues by itself, with its history.
     gateway = await GatewayProcess.spawn(environment);
     await gateway.url();
     await desk.getByText('live', { exact: true }).waitFor();
@@ -322,7 +322,7 @@ describe.skipIf(!hasChromium)('the dashboard in Chromium', { timeout: 300_000 },
     const { url } = await start(inject('databaseUrl'));
     const evil = '<img src=x onerror="document.title=1">';
     page = await browser.open(`${url}/?${KEY}`);
-    // The page is opened anew below, with other events.
+    // The page is opened again below, with other events.
     await page.route('**/ledger-events*', (route) => {
       const settings = { batchSize: { value: evil, source: evil } };
       const finding = { rule: evil, constraint: evil, severity: evil, summary: evil, remedy: evil };

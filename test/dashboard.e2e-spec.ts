@@ -69,11 +69,11 @@ describe.each<Platform>(['express', 'fastify'])('the dashboard on %s', (platform
     const events = `${url}/ledger/ledger-events?${KEY}`;
     const byHeader = await dashboards.open(events, { 'last-event-id': id });
     const byQuery = await dashboards.open(`${events}&after=${id}`);
-    const anew = await dashboards.open(events);
+    const fresh = await dashboards.open(events);
     const missed = (await byHeader.next('hello')).data.points.length;
     expect(missed).toBeGreaterThanOrEqual(1);
     expect((await byQuery.next('hello')).data.points.length).toBe(missed);
-    expect((await anew.next('hello')).data.points.length).toBeGreaterThan(missed);
+    expect((await fresh.next('hello')).data.points.length).toBeGreaterThan(missed);
   });
 
   it('answers an unknown ledger with 404', async () => {
@@ -149,7 +149,7 @@ describe.each<Platform>(['express', 'fastify'])('the dashboard on %s', (platform
     expect(await statusOf(`${url}/ledger?${KEY}`)).toBe(404);
   });
 
-  it('shows the ledgers that it is told to, in that order, on as many pages as one likes', async () => {
+  it('shows the chosen ledgers of each page, in the given order', async () => {
     const pages = [{ path: 'all' }, { path: 'some', ledgers: [defaultLedger, billing] }];
     const url = await dashboards.start({ platform, dashboards: pages });
     const all = await dashboards.open(`${url}/all/ledger-events?${KEY}`);

@@ -61,14 +61,14 @@ describe('the gateway as a process', { timeout: 60_000 }, () => {
     const calls = 25;
     const url = await start({ LEDGER_ASYNC_FLUSH_MS: '600000' });
     for (let i = 0; i < calls; i++) await ask(url, 'killed');
-    // An answer that is passed on has its entry behind its end, and on file a turn later.
+    // A forwarded answer's entry is recorded after its end, and on file a turn later.
     await vi.waitFor(async () => expect(await queuedBy(url)).toBe(calls), PATIENCE);
     await queuedBy(url);
     await gateway?.end('SIGKILL');
     const again = await start({});
     await vi.waitFor(async () => expect(await entriesOf(again, 'killed')).toBe(calls), PATIENCE);
     // Rows are there a moment before the folder is gone and the log says so.
-    const replayed = /the journal of run [0-9a-f]{8}: 25 entries replayed/;
+    const replayed = /replayed 25 entries of the journal of run [0-9a-f]{8}/;
     await vi.waitFor(() => expect(gateway?.output).toMatch(replayed), PATIENCE);
     await gateway?.end('SIGTERM');
     expect(await readdir(join(dataDir, 'journal', 'default'))).toEqual([]);

@@ -86,7 +86,7 @@ describe.each(['esm', 'cjs'])('init in a new application of the Nest CLI, %s', (
       const said = await init(app, '--yes');
       expect(said).toContain('wrote src/app.module.ts, src/ledger.config.ts');
       expect(said).toMatch(
-        /^next:\n {2}1\. install what is missing: npm install nestjs-ledger@0 /m,
+        /^next:\n {2}1\. install the missing packages: npm install nestjs-ledger@0 /m,
       );
       const after = await sourcesOf(app);
       expect(after['.env.example']).toContain('LEDGER_DATABASE_URL=');
@@ -113,7 +113,7 @@ describe.each(['esm', 'cjs'])('init in a new application of the Nest CLI, %s', (
       try {
         expect(await (await fetch(example.url)).text()).toBe('Hello World!');
         const said = await example.terminate();
-        expect(said).toContain('profile low');
+        expect(said).toContain('profile auto');
         expect(said).toContain('drained: 0 written');
       } finally {
         await example.kill();

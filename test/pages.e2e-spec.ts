@@ -69,7 +69,7 @@ async function withLedger<T>(
   const module = await Test.createTestingModule({
     imports: [LedgerModule.forRoot({ ledger: definition, flushMs: 5, ...options })],
   }).compile();
-  // The examples go to a database that is away, too; nobody needs to read that.
+  // The examples also use an unreachable database; its log lines are of no interest.
   module.useLogger(false);
   await module.init();
   try {

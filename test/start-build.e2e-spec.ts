@@ -38,7 +38,7 @@ async function scriptsIn(folder: string): Promise<Record<string, string>> {
   return Object.fromEntries(found.filter(([, text]) => text !== 'export{};'));
 }
 
-/** A file by itself can't tell a class that it imports from another type: it asks when it runs. */
+/** A single file can't distinguish an imported class from a type, so it checks at run time. */
 function withoutTypes(text: string): string {
   return text
     .replaceAll(/var_a\b[^;]*;/g, '')

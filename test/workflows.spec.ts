@@ -108,6 +108,7 @@ describe('what is brought in from outside', () => {
     ['ci.yml', '    container: node:22', 'node:22'],
     ['ci.yml', '  image: postgres:18', 'postgres:18'],
     ['compose.yaml', "    image: 'redis'", 'redis'],
+    ['compose.yaml', '  image: ${REDIS:-redis}', '${REDIS:-redis}'],
     ['Dockerfile', 'FROM node:22', 'node:22'],
     ['Dockerfile', 'FROM --platform=linux/amd64 node:22 AS build', 'node:22'],
     ['Dockerfile', 'COPY --from=nginx:latest /etc/nginx /etc/nginx', 'nginx:latest'],
@@ -125,6 +126,7 @@ describe('what is brought in from outside', () => {
     ['Dockerfile', 'FROM build AS test'],
     ['Dockerfile', 'COPY --from=build /app /app'],
     ['gateway.yaml', '  image: ledger-gateway:latest'],
+    ['compose.yaml', '  image: ${KAFKA_IMAGE:?an image}'],
   ])('passes in %s: %s', (path, line) => {
     const stages = `FROM scratch AS build\n`;
     expect(unpinned(path, path === 'Dockerfile' ? stages + line : line)).toEqual([]);

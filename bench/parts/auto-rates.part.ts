@@ -9,14 +9,14 @@ import { Writer } from '../setup/writer.js';
 import type { Bench, Part } from './part.js';
 import { TOPS } from './profiles.part.js';
 
-/** Share of the capacity that is offered where the top of a tier is beyond it. */
+/** Share of the capacity that is offered if the top of a tier exceeds it. */
 const TOP_SHARE = 0.8;
 const CAPACITY_ENTRIES = 200_000;
 const SECONDS = 3;
-/** One long flush makes the p99 of one round. */
+/** One long flush determines the p99 of one round. */
 const MOST_ROUNDS = 3;
 
-/** Profile `auto` beside the profile of each tier, alternately, at the top rate of the tier. */
+/** Profile `auto` next to the profile of each tier, alternately, at the top rate of the tier. */
 export const autoRates: Part = {
   name: 'auto-rates',
   title: 'Profile auto against the profile of each rate: lag and CPU',
@@ -45,7 +45,7 @@ async function compare(bench: Bench, setting: string, profile: LedgerProfile): P
   await fixed.end();
 }
 
-/** A rate that the server can hold: a higher one would only show the channel filling up. */
+/** A rate that the server can sustain: a higher one would only show the channel filling up. */
 async function mostOf({ database, isQuick }: Bench, writer: Writer, top: number): Promise<number> {
   if (isQuick || top <= 10_000) return top;
   await database.clear('small');
@@ -63,7 +63,7 @@ async function runAt({ database, isQuick }: Bench, writer: Writer, rate: number)
   const before = await cpu();
   const entries = Math.round(rate * (isQuick ? 1 : SECONDS));
   const report = await writer.run({ entries, perSecond: rate }, (probe) => watch.add(probe));
-  // Before the watch ends: the time of a process that is gone counts with the first one's.
+  // Before the watch ends: the time of an ended process counts towards the first process.
   const server = (await cpu()) - before;
   const lags = await watch.finish(looking);
   await database.check('small', report.written);

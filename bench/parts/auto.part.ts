@@ -19,11 +19,11 @@ const DISTANT_CELLS = [
 const ROUND_TRIP_MS = 10;
 
 const ROWS = 300_000;
-/** So many rows under a backlog let `auto` end its trials. */
+/** This many rows under a backlog let `auto` end its trials. */
 const SEARCH_ROWS = 3_000_000;
-/** Full batches that wait then, so that each look finds two of them. */
+/** Waiting full batches at that time, so that each look finds two of them. */
 const SEARCH_BACKLOG = 4;
-/** Rounds at full speed, whatever the others are: the noise of one is 20 %. */
+/** Rounds at full speed, independent of the other parts: the noise of one is 20 %. */
 const SPEED_ROUNDS = 11;
 
 interface Place {
@@ -33,7 +33,7 @@ interface Place {
   readonly rounds: number;
 }
 
-/** Profile `auto` beside the best fixed settings, alternately, at full speed. */
+/** Profile `auto` next to the best fixed settings, alternately, at full speed. */
 export const auto: Part = {
   name: 'auto',
   title: 'Profile auto against the best fixed settings, at full speed',
@@ -90,7 +90,7 @@ async function compare(bench: Bench, place: Place): Promise<void> {
   for (const { ledger } of [{ ledger: own }, ...others]) await ledger.close();
 }
 
-/** Lets `auto` look for its workers as it would under a lasting backlog, and notes what it found. */
+/** Lets `auto` search for its workers under a lasting backlog, and records the result. */
 async function search(
   { database, figures }: Bench,
   own: BenchLedger,

@@ -3,14 +3,17 @@ import { makeEntry, tableOf } from '../setup/entries.js';
 import { percentile, takeTurns } from '../setup/figures.js';
 import type { Bench, Part } from './part.js';
 
-/** Reads that are under way at any moment, each for the same user. */
+/** Concurrent reads, all for the same user. */
 const READERS = 400;
-/** Outside the users of `makeEntry`, so that only the filled rows are its own. */
+/** Outside the users of `makeEntry`, so that it only has the filled rows. */
 const LARGE_USER = 1_000_000;
 const OPTIONS = { batchSize: 1000, flushMs: 100, numWorkers: 1, maxWaitingReads: READERS } as const;
 const PER_SECOND = 5000;
 
-/** What many reads of one large user cost the writes of the same ledger, in one process and one pool. */
+/**
+ * The effect of many reads of one large user on the writes of the same ledger, in one process and
+ * one pool.
+ */
 export const beside: Part = {
   name: 'beside',
   title: `Writing beside ${READERS} reads of one large user`,
@@ -71,12 +74,14 @@ interface Written {
   readonly calls: readonly number[];
 }
 
-/** Records at an even rate, whatever else the loop does. @throws Error if an entry was lost */
+/**
+ * Records at an even rate, independent of the loop's other work. @throws Error if an entry was lost
+ */
 async function write({ ledger }: BenchLedger, seconds: number): Promise<Written> {
   const { intake, counters, writer } = ledger;
   const calls: number[] = [];
   const lags: number[] = [];
-  // In the order of the channel, which one worker keeps.
+  // In the order of the channel, which a single worker keeps.
   const waiting: { position: number; at: number }[] = [];
   const stopListening = writer.onFlush(() => {
     const now = performance.now();
@@ -102,7 +107,7 @@ async function write({ ledger }: BenchLedger, seconds: number): Promise<Written>
   return { lags, calls };
 }
 
-/** Each reader asks again as soon as it has its answer. A read that fails ends the run. */
+/** Each reader asks again after each answer. A failed read ends the run. */
 function keepReading({ reader }: BenchLedger, readers: number): { end: () => Promise<number> } {
   let isOver = false;
   let reads = 0;
@@ -113,7 +118,7 @@ function keepReading({ reader }: BenchLedger, readers: number): { end: () => Pro
     }
   };
   const all = Promise.all(Array.from({ length: readers }, ask));
-  // Until it is awaited at the end of the turn.
+  // Handled when it is awaited at the end of the turn.
   all.catch(() => undefined);
   return {
     end: async () => {

@@ -12,7 +12,7 @@ const SHAPES = [
   { batchSize: 5000, workers: 8 },
 ];
 
-/** A server at a distance: the same loopback, with every byte held up by a proxy. */
+/** A remote server: the same loopback, with every byte delayed by a proxy. */
 export const distance: Part = {
   name: 'distance',
   title: 'A server at a distance',
@@ -31,7 +31,7 @@ async function compare(
   const ends: (() => Promise<void>)[] = [];
   const turns: ((isCounted: boolean) => Promise<void>)[] = [];
   for (const roundTripMs of isQuick ? ROUND_TRIPS_MS.slice(1, 2) : ROUND_TRIPS_MS) {
-    // The proxy stands in between at 0 ms as well: what it costs itself is no distance.
+    // The proxy is used at 0 ms too, so that its own cost does not count as distance.
     const input: DelayInput = { port: Number(port), oneWayMs: roundTripMs / 2 };
     const proxy = new Child('delay', input);
     const url = new URL(database.url);

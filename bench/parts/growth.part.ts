@@ -8,7 +8,7 @@ const LEVELS = [0, 1_000_000, 5_000_000, 10_000_000];
 const FILL = 500_000;
 const CONNECTIONS = 2;
 
-/** What a table that grows does to the ledger, and to the server's own COPY beside it. */
+/** The effect of a growing table on the ledger, and on the server's own COPY. */
 export const growth: Part = {
   name: 'growth',
   title: 'A table that grows: rows/s and index size',
@@ -26,7 +26,7 @@ export const growth: Part = {
   },
 };
 
-/** Brings the table to a size by the server's own COPY. @returns rows in it */
+/** Fills the table to a size with the server's own COPY. @returns rows in it */
 async function fill({ database }: Bench, held: number, level: number): Promise<number> {
   let rows = held;
   while (rows < level) {
@@ -59,7 +59,7 @@ async function compare(
     const key = { group, contender, setting, metric: 'rows', unit: 'rows/s' };
     if (isCounted) figures.add(key, (rows * 1000) / ms);
   };
-  // Rows of their own for each turn, since nothing is cleared in between.
+  // Separate rows for each turn, because nothing is cleared in between.
   let used = 0;
   const copies: ServerCopy[] = [];
   for (let i = 0; i <= rounds; i++) {

@@ -13,10 +13,10 @@ interface Contender {
   readonly url: string;
 }
 
-/** Long enough for requests that were under way when the load ended. */
+/** Long enough for requests under way at the end of the load. */
 const ANSWERED_MS = 100;
 
-/** Of a turn, the first too: the compiler takes its time for whatever it meets. */
+/** Of a turn, including the first, in which the compiler works. */
 const SECONDS = 3;
 /** A request a second for each connection of the load. */
 const LEAST_RATE = 32;
@@ -43,7 +43,7 @@ export const http: Part = {
   title: 'The gateway over HTTP',
   async run(bench) {
     const contenders: Contender[] = [];
-    // The one with the ledger first: it makes the table that the awaited INSERT needs.
+    // The one with the ledger first: it creates the table that the awaited INSERT needs.
     for (const [name, mode] of bench.isQuick ? QUICK_CONTENDERS : CONTENDERS) {
       contenders.push(await start(bench, name, mode));
     }
@@ -56,7 +56,7 @@ export const http: Part = {
     }
     load.send({ isOver: true });
     await load.end();
-    // The one in front of another first: its connections would hold that one open.
+    // The front one first: its connections would keep the other open.
     for (const { gateway } of contenders.toReversed()) {
       gateway.send({ isOver: true });
       await gateway.end();
@@ -65,7 +65,7 @@ export const http: Part = {
 };
 
 /**
- * The same server asked directly and through a gateway, at a rate that leaves both at rest.
+ * The same server called directly and through a gateway, at a rate that leaves both idle time.
  * @returns the gateway in front
  */
 async function comparePair(
@@ -77,7 +77,7 @@ async function comparePair(
   const direct = contenders.find(({ name }) => name === 'ledger off')!;
   const through = await start(bench, DIRECT_AND_THROUGH[1], 'on', direct.url);
   const pair = [{ ...direct, name: DIRECT_AND_THROUGH[0] }, through];
-  // Its tokenizer's tables are loaded by its first request, which a single round would measure.
+  // The first request loads the tokenizer's tables, which a single round would measure.
   await once(bench, load, through, { perSecond: LEAST_RATE, seconds: 2, isCounted: false });
   await rounds(bench, load, pair, Math.max(LEAST_RATE, Math.round(perSecond)));
   return through;
@@ -95,7 +95,7 @@ async function start(
   return { name, isWritten: mode !== 'off' && mode !== 'empty', gateway, url };
 }
 
-/** @param perSecond 0: as fast as they answer @returns what each did in the last round */
+/** @param perSecond 0: as fast as they answer @returns each one's report of the last round */
 async function rounds(
   bench: Bench,
   load: Child,
@@ -113,7 +113,10 @@ async function rounds(
   return reports;
 }
 
-/** What the gateway adds to the upstream's own time, asked directly right before in the same round. */
+/**
+ * The time that the gateway adds to the upstream's, which was called directly before in the same
+ * round.
+ */
 function addWhatIsAdded({ figures }: Bench, reports: ReadonlyMap<string, LoadReport>): void {
   const both = DIRECT_AND_THROUGH.map((name) => reports.get(name)!);
   if (both.some(({ answered }) => answered === 0)) return;
@@ -137,14 +140,14 @@ async function once(
   const report = await load.next<LoadReport>();
   const cpu = (await cpuOf(gateway)) - before;
   await delay(ANSWERED_MS);
-  // A batch that came later would be found in the next turn, by a contender that writes nothing.
+  // A late batch would be found in the next turn, of a contender that writes nothing.
   gateway.send({ isFlushed: true });
   await gateway.next();
   const { rows } = await database.admin.query<{ count: string }>(
     'SELECT count(*) FROM public.usage_entries',
   );
   const found = Number(rows[0]!.count);
-  // Requests under way when the load ends are answered, and recorded, but not counted by it.
+  // Requests under way at the end of the load are answered and recorded, but not counted by it.
   const missing = isWritten ? report.answered - found : found;
   if (missing > 0 || report.others > 0) {
     throw new Error(`void round: ${found} rows for ${report.answered} answers of ${name}`);

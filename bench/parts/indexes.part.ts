@@ -4,7 +4,7 @@ import { takeTurns } from '../setup/figures.js';
 import { ServerCopy } from '../setup/server-copy.js';
 import { measure, type Bench, type Part } from './part.js';
 
-/** Tables without rollups, by the indexes that they have beside the primary key. */
+/** Tables without rollups, by their indexes in addition to the primary key. */
 const TABLES = {
   unindexed: 'indexes: []',
   by_user: "['userId']",
@@ -12,7 +12,10 @@ const TABLES = {
 } as const satisfies Partial<Record<EntryKind, string>>;
 const CONNECTIONS = [1, 2];
 
-/** What an index costs: the ledger beside the server's own COPY into a table with its primary key only. */
+/**
+ * The cost of an index: the ledger next to the server's own COPY into a table with only its primary
+ * key.
+ */
 export const indexes: Part = {
   name: 'indexes',
   title: 'Rows/s by the indexes of the table',

@@ -5,7 +5,10 @@ import { measureRestart } from './journal/restart.js';
 import { measureRowsWritten } from './journal/rows-written.js';
 import type { Part } from './part.js';
 
-/** What the journal costs, and how fast its rows reach the table after a process was killed. */
+/**
+ * The cost of the journal, and the speed at which its rows reach the table after a process was
+ * killed.
+ */
 export const journal: Part = {
   name: 'journal',
   title: 'The journal: accepted entries on disk until they are settled',

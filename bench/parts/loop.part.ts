@@ -10,11 +10,11 @@ import type { Bench, Part } from './part.js';
 const RATES = [10_000, 50_000, 0];
 const BATCH_SIZES = [100, 2000, 10_000];
 const WORKERS = 2;
-/** Entries a second that full speed is taken to be, to choose how many make a round. */
+/** Assumed entries a second at full speed, which determine the size of a round. */
 const FULL_SPEED = 200_000;
 const TRICKLE = { perSecond: 5, warmUpSeconds: 10, seconds: 20 };
 
-/** The ledger's event loop, beside that of an idle process under the same server load. */
+/** The ledger's event loop, next to that of an idle process under the same server load. */
 export const loop: Part = {
   name: 'loop',
   title: 'Event loop of the recording process, and of an idle one beside it',
@@ -70,12 +70,12 @@ async function watch(bench: Bench, writer: Writer, setting: Setting): Promise<vo
   }
 }
 
-/** Nothing but a few entries a second: what the ledger's timers cost. */
+/** Only a few entries a second: the cost of the ledger's timers. */
 async function trickle({ database, figures, isQuick }: Bench): Promise<void> {
   const seconds = isQuick ? 1 : TRICKLE.seconds;
   const options: LedgerOptions = { numWorkers: 2 };
   const writer = await Writer.start({ url: database.url, kind: 'small', options });
-  // What start-up left to do (code compiled, connections opened) is over after a while.
+  // The remaining work of the start (compiled code, opened connections) ends after a while.
   const warmUp = TRICKLE.perSecond * (isQuick ? 1 : TRICKLE.warmUpSeconds);
   await writer.run({ entries: warmUp, perSecond: TRICKLE.perSecond });
   const idle = new Child('idle', { ms: seconds * 1000, isDelayWatched: false });

@@ -14,16 +14,19 @@ import { measure, type Bench, type Part } from './part.js';
 
 const FULL_ROWS = 10_000_000;
 const QUICK_ROWS = 20_000;
-/** Rows of the ledger's own in one turn. */
+/** The ledger's rows in one turn. */
 const TURN_ROWS = { full: 100_000, quick: 10_000 };
-/** One turn is 2 to 3 s, of which a checkpoint or a neighbour's work takes a third now and then. */
+/**
+ * One turn takes 2 to 3 s; a checkpoint or other work on the machine sometimes takes a third of
+ * that.
+ */
 const TURNS_A_ROUND = 3;
-/** Months before this one. A quick run spends most of its time on making them. */
+/** Months before the present one. A quick run spends most of its time creating them. */
 const MONTHS = { full: 36, quick: 3 };
 const CONNECTIONS = 2;
-/** All keep what their turns write: an empty one is one without a history. */
+/** Each table keeps the rows of its turns: an empty one has no history. */
 const KEPT = `${CONNECTIONS} connections, batch 5,000`;
-/** As on the first of a month: a turn begins with a month that holds nothing. */
+/** Like on the first of a month: a turn begins with an empty month. */
 const EMPTIED = `${KEPT}, the open month emptied before each turn`;
 const NAMES = {
   without_rollups: 'plain table',
@@ -35,7 +38,7 @@ const KINDS = Object.keys(NAMES) as Kind[];
 
 /**
  * A table of three years, plain and in months: the rate of writing, and dropping a month. None has
- * rollups, whose first refresh would take its time from all turns.
+ * rollups, whose first refresh would slow all turns.
  */
 export const partitions: Part = {
   name: 'partitions',
@@ -99,7 +102,7 @@ async function makeMonths(bench: Bench): Promise<void> {
   await createPartitions(sessionOfClient(bench.database.admin), tableOf('partitioned'), months);
 }
 
-/** Rows of all months before this one; their uuids are UUIDv7s of their time. */
+/** Rows of all months before the present one; their uuids are UUIDv7s of their time. */
 async function fill(bench: Bench, kind: EntryKind, rows: number): Promise<void> {
   const { database } = bench;
   const end = periodAt('month', Date.now()).from;
@@ -117,7 +120,7 @@ async function fill(bench: Bench, kind: EntryKind, rows: number): Promise<void> 
   await database.admin.query('CHECKPOINT');
 }
 
-/** One month a round while the ledger writes at full speed, beside a round without a drop. */
+/** One month a round while the ledger writes at full speed, next to a round without a drop. */
 async function dropMonths(bench: Bench, held: BenchLedger): Promise<void> {
   const { database, figures, isQuick, rounds } = bench;
   const rows = isQuick ? TURN_ROWS.quick : TURN_ROWS.full;

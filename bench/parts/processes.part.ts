@@ -4,12 +4,15 @@ import { Writer } from '../setup/writer.js';
 import type { Bench, Part } from './part.js';
 
 const BATCH_SIZE = 5000;
-/** Workers of each process: one process alone must be able to use both cores. */
+/** Workers of each process: a single process must be able to use both cores. */
 const WORKERS = 2;
 
-/** Of a round: a process of five writes for some seconds, and its last batch is little of it. */
+/**
+ * Rows of a round: each of five processes writes for some seconds, and its last batch is a small
+ * part.
+ */
 const ROWS = 600_000;
-/** Of what one process has reached at full speed right before: a rate that all should hold. */
+/** Share of the full speed just reached by one process: a rate that all should sustain. */
 const SHARE = 0.8;
 
 const FULL_SPEED = 'batch 5,000, at full speed';
@@ -27,7 +30,8 @@ export const processes: Part = {
   title: 'Several processes into one table',
   async run(bench) {
     const writers = await startAll(bench, bench.isQuick ? 2 : 5, WORKERS);
-    // Who has as many connections as five processes: what is lost to them is not lost to processes.
+    // One process with as many connections as five: the loss due to connections is not due to
+    // processes.
     const wide = bench.isQuick ? [] : await startAll(bench, 1, 5 * WORKERS);
     const teams = [
       { setting: '1 process', writers: writers.slice(0, 1) },
@@ -54,7 +58,7 @@ export const processes: Part = {
   },
 };
 
-/** Starts processes, and lets each warm up: a part of a round would leave it before its compiler. */
+/** Starts processes, and warms each up: a part of a round would end before its compiler. */
 async function startAll(
   { database, isQuick }: Bench,
   count: number,
@@ -73,7 +77,7 @@ async function startAll(
   return writers;
 }
 
-/** @param rate of all together; 0: as fast as they write @returns rows/s, to the last commit */
+/** @param rate of all together; 0: as fast as they write @returns rows/s, up to the last commit */
 async function together(
   { database, figures, isQuick }: Bench,
   { setting, writers }: Team,

@@ -20,12 +20,12 @@ export const TOPS: Readonly<Record<string, number>> = {
 const SHARES = [0.1, 0.5, 0.8];
 const LAG_OPTIONS = { batchSize: 2000, numWorkers: 2, bufferSize: 200_000, flushMs: 200 };
 
-/** Entries of a run at full speed, from which the capacity is taken. */
+/** Entries of a run at full speed, which determines the capacity. */
 const CAPACITY_ENTRIES = 200_000;
-/** Share of its own capacity that a profile is given if the top of its range is beyond that. */
+/** Share of its own capacity used for a profile whose range exceeds it. */
 const TOP_SHARE = 0.8;
 
-/** The guide's profiles at the rates they are for, and the lag at shares of the capacity. */
+/** The guide's profiles at their rates, and the lag at shares of the capacity. */
 export const profiles: Part = {
   name: 'profiles',
   title: "The guide's profiles: lag, losses, throughput",
@@ -33,7 +33,7 @@ export const profiles: Part = {
     const all = Object.entries(LEDGER_PROFILES);
     for (const [setting, options] of bench.isQuick ? all.slice(1, 2) : all) {
       const wanted = TOPS[setting]!;
-      // A rate that the server can't hold would only show the channel filling up.
+      // A rate above the server's capacity would only show the channel filling up.
       await lagAt(bench, { group: 'profiles', setting, wanted, share: TOP_SHARE, options });
       if (!bench.isQuick) await compareWithBareLoop(bench, setting, options);
     }
@@ -55,7 +55,7 @@ interface LagRun {
   readonly options: Omit<LedgerProfile, 'bufferMaxBytes'>;
 }
 
-/** Lag in rounds; the capacity, of which the rate is a share, is measured right before each. */
+/** Lag in rounds; the capacity, of which the rate is a share, is measured directly before each. */
 async function lagAt(bench: Bench, run: LagRun): Promise<void> {
   const { database, figures, isQuick } = bench;
   const { group, setting, wanted, share, options } = run;
@@ -64,7 +64,7 @@ async function lagAt(bench: Bench, run: LagRun): Promise<void> {
   let rate = 0;
   await takeTurns(bench.rounds, [
     async (isCounted) => {
-      // Where the rate is far below, once is enough.
+      // If the rate is far below, one measurement is enough.
       if (capacity * share < 2 * wanted) capacity = await capacityOf(writer, bench);
       rate = Math.min(wanted, Math.floor((capacity * share) / 100) * 100);
       const lag = await lagOnce(bench, writer, { rate, flushMs: options.flushMs });
@@ -81,7 +81,7 @@ async function lagAt(bench: Bench, run: LagRun): Promise<void> {
   }
 }
 
-/** Entries a second that the writer takes for good. */
+/** Sustained entries a second of the writer. */
 async function capacityOf(writer: Writer, { database, isQuick }: Bench): Promise<number> {
   await database.clear('small');
   const entries = isQuick ? 20_000 : CAPACITY_ENTRIES;
@@ -89,7 +89,7 @@ async function capacityOf(writer: Writer, { database, isQuick }: Bench): Promise
   return (written * 1000) / ms;
 }
 
-/** Lag from record() to visible, as another connection sees it. */
+/** Lag from record() to visible, as seen by another connection. */
 async function lagOnce(
   { database, isQuick }: Bench,
   writer: Writer,
@@ -120,7 +120,7 @@ async function lagOnce(
   };
 }
 
-/** The profile at full speed beside the bare loop with its batch size and connections. */
+/** The profile at full speed next to the bare loop with its batch size and connections. */
 async function compareWithBareLoop(
   { database, figures, rounds }: Bench,
   name: string,

@@ -14,22 +14,22 @@ import { measure, type Bench, type Part } from './part.js';
 
 const FULL = { rows: 10_000_000, users: 100_000, owned: 1_000_000, reads: 600, plainReads: 20 };
 const QUICK = { rows: 20_000, users: 1_000, owned: 2_000, reads: 10, plainReads: 2 };
-/** Connections that write as fast as they can: with one, two cores have room for questions. */
+/** Connections that write as fast as they can: with one, two cores have room for queries. */
 const WRITING = [1, 2];
 const YEARS = 3;
 const DAY_MS = 86_400_000;
-/** Bytes of the machine, or of the container. */
+/** Memory of the machine, or of the container. */
 const MEMORY = Math.min(process.constrainedMemory() || Infinity, totalmem());
 /**
- * The table does not fit into the 128 MB of a server that nobody has set up: each page that a question
- * needs would first put out one that the writers have changed. A quarter of the memory is where
- * PostgreSQL's documentation says to begin (`shared_buffers`); its log asks for more `max_wal_size`.
+ * The table does not fit into the 128 MB of a server with default settings: each page that a query
+ * needs would first evict one that the writers changed. PostgreSQL's documentation recommends a
+ * quarter of the memory to start with (`shared_buffers`); its log suggests more `max_wal_size`.
  */
 const SERVER = {
   shared_buffers: `${Math.floor(MEMORY / 4 / 1_048_576)}MB`,
   max_wal_size: '4GB',
 };
-/** User 1 has its entries beside the others', at each tenth place. */
+/** The entries of user 1 are mixed with the others', at each tenth position. */
 const BIG_USER = 1;
 
 type Sizes = typeof FULL;
@@ -40,7 +40,7 @@ interface Readers {
   readonly plain: UsageReader;
 }
 
-/** What a read costs in a large ledger, while it is written to, beside the plain ways. */
+/** The cost of a read in a large ledger during writes, compared with plain SQL. */
 export const read: Part = {
   name: 'read',
   title: 'Reading a large ledger under load',
@@ -92,7 +92,7 @@ function sizesOf({ isQuick, tableRows }: Bench): Sizes {
   return { ...sizes, rows: tableRows, users: of(sizes.users), owned: of(sizes.owned) };
 }
 
-/** What the rollups' indexes cost a COPY: the same table without them, alternately. */
+/** The cost of the rollups' indexes for a COPY: the same table without them, alternately. */
 async function compareWriting({ database, figures, isQuick, rounds }: Bench): Promise<void> {
   const kinds = [
     ['without_rollups', 'without rollups'],
@@ -114,9 +114,7 @@ async function compareWriting({ database, figures, isQuick, rounds }: Bench): Pr
   await database.clear('small');
 }
 
-/**
- * One statement on the server: rows of three years in the order of time, with uuids of their time.
- */
+/** One statement on the server: rows of three years ordered by time, with uuids of their time. */
 async function fill({ database, figures }: Bench, sizes: Sizes): Promise<void> {
   const every = Math.round(sizes.rows / sizes.owned);
   const startMs = Date.now() - YEARS * 365 * DAY_MS;
@@ -166,10 +164,15 @@ async function refreshAll(
   figures.add(size, Number(rows[0]!.rollups) / 1_048_576);
 }
 
-/** A way of reading: how often for one of many users, how often for the big one, and how. */
+/**
+ * A way of reading: its number of reads for one of many users and for the big one, and its
+ * function.
+ */
 type Way = [string, [ofAll: number, ofBig: number], (userId: number) => Promise<unknown>];
 
-/** Users alternately, the big one at each second read; a period of up to three years to the minute. */
+/**
+ * Alternating users, the big one at each second read; a period of up to three years to the minute.
+ */
 async function readAll(
   bench: Bench,
   sizes: Sizes,
@@ -188,7 +191,7 @@ async function readAll(
   const { admin } = bench.database;
   const { reads, plainReads } = sizes;
   const ways: Way[] = [
-    // What any question waits for while the writers have both cores.
+    // The time that any query waits while the writers use both cores.
     ['SELECT 1, the floor', [reads, reads], () => admin.query('SELECT 1')],
     ['summary', [reads, reads], (userId) => reader.summary({ userId, ...period() })],
     ['summary, all time', [reads, reads], (userId) => reader.summary({ userId })],
@@ -196,8 +199,8 @@ async function readAll(
     ['listRecent, a later page', [reads, reads], laterPages(reader)],
     ['plain SUM', [reads, 0], (userId) => plain.summary({ userId, ...period() })],
   ];
-  // Afterwards: each reads so many rows that the server's cache holds little else, which the
-  // question after it would pay for.
+  // Run last: each reads so many rows that they fill the server's cache, at the cost of the next
+  // query.
   const dearWays: Way[] = [
     ['summary, everybody', [plainReads, 0], () => reader.summary({})],
     ['plain SUM', [0, plainReads], (userId) => plain.summary({ userId, ...period() })],
@@ -211,7 +214,7 @@ async function readAll(
   await askByTurns(bench, sizes, load, dearWays);
 }
 
-/** By turns, so that all meet the same load. */
+/** Alternately, so that all meet the same load. */
 async function askByTurns(
   { figures }: Bench,
   { reads, users, owned }: Sizes,
@@ -241,12 +244,12 @@ async function askByTurns(
   }
 }
 
-/** Spreads `count` turns over all, so that dear ways meet the same load as cheap ones. */
+/** Spreads `count` turns over all, so that expensive ways meet the same load as cheap ones. */
 function isTurn(i: number, count: number, all: number): boolean {
   return Math.floor(((i + 1) * count) / all) > Math.floor((i * count) / all);
 }
 
-/** Each call reads on where the one before ended. */
+/** Each call continues after the previous one. */
 function laterPages(reader: UsageReader): (userId: number) => Promise<void> {
   const cursors = new Map<number, string>();
   return async (userId) => {

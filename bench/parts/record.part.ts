@@ -17,7 +17,10 @@ const METRICS: readonly (readonly [field: string, metric: string, unit: string])
   ['keptMib', 'RSS kept after the drain', 'MiB'],
 ];
 
-/** What one call costs and what a million waiting entries hold, each contender in its process. */
+/**
+ * The cost of one call and the memory of a million waiting entries, each contender in its own
+ * process.
+ */
 export const record: Part = {
   name: 'record',
   title: 'record(): cost of a call, memory of a million waiting entries',

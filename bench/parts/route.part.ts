@@ -6,7 +6,7 @@ import { emptyEntries } from '../setup/empty-entries.js';
 import { takeTurns } from '../setup/figures.js';
 import type { Bench, Part } from './part.js';
 
-/** Contenders, and their route in one process each. A quick run has the last. */
+/** Contenders, and their route in one process each. A quick run only has the last. */
 const ROUTES = [
   ['a bare route', 'bare'],
   ['a bare route, again', 'bare-again'],
@@ -16,13 +16,15 @@ const ROUTES = [
 ] as const;
 
 const CONNECTIONS = 8;
-/** Short and many: what else the machine does falls on all of them alike. */
+/** Short and numerous, so that other work on the machine affects all of them alike. */
 const TURNS_A_ROUND = 5;
 const REQUESTS = 3000;
+/** What the compiler takes of a new process is not part of a request. */
+const WARM_UP = 20_000;
 /** Long enough for the ledger's last batch, which may wait for `flushMs`. */
 const FLUSHED_MS = 300;
 
-/** What metering adds to a route that does nothing else: CPU of the process per request. */
+/** The cost of metering on a route without other work: CPU of the process per request. */
 export const route: Part = {
   name: 'route',
   title: 'A route of plain JSON on Fastify: CPU per request',
@@ -31,6 +33,7 @@ export const route: Part = {
     const contenders = await Promise.all(
       routes.map(async ([name, path]) => ({ name, path, ...(await start(bench)) })),
     );
+    for (const contender of bench.isQuick ? [] : contenders) await once(contender, WARM_UP);
     const turns = contenders.map((contender) => async (isCounted: boolean) => {
       const micros = await once(contender, bench.isQuick ? REQUESTS / 10 : REQUESTS);
       if (!isCounted) return;
@@ -53,7 +56,7 @@ async function start({ database }: Bench): Promise<{ server: Child; url: string 
   return { server, url };
 }
 
-/** The batches that the requests made are written within the turn, and count. */
+/** The batches of the requests are written within the turn, and count. */
 async function once(
   { server, url, path }: { server: Child; url: string; path: string },
   amount: number,

@@ -16,7 +16,7 @@ interface Shape {
   readonly strategy: 'copy' | 'insert';
 }
 
-/** record() to committed, for every batch size and number of workers, beside its controls. */
+/** record() to committed, for every batch size and number of workers, next to its controls. */
 export const throughput: Part = {
   name: 'throughput',
   title: 'Throughput: record() to committed',
@@ -68,10 +68,10 @@ async function compareWithBareLoop(bench: Bench, shape: Shape): Promise<void> {
   await bare.close();
 }
 
-/** The best batch size of each number of workers, by the matrix below it. */
+/** The best batch size of each number of workers, from the matrix below. */
 const BEST = { oneWorker: 10_000, twoWorkers: 5000 };
 
-/** The best setting beside the server alone and what users do. */
+/** The best setting next to the server alone and common alternatives. */
 async function compareAll(bench: Bench, kind: EntryKind): Promise<void> {
   const { database, isQuick } = bench;
   const rows = isQuick ? 10_000 : 300_000;
@@ -89,7 +89,7 @@ async function compareAll(bench: Bench, kind: EntryKind): Promise<void> {
     add('server alone, 1 connection', rows, () => serverOne.run()),
     add('server alone, 2 connections', rows, () => serverTwo.run()),
     ...ways.all().map((way) => {
-      // One INSERT per entry is slow: as many as take about a second.
+      // One INSERT per entry is slow, so their number is chosen to take about a second.
       const share = way.batchSize === 1 ? 0.1 : 1;
       const entries = ready.slice(0, ready.length * share);
       return add(way.name, entries.length, () => UsersWays.run(way, entries));

@@ -1,12 +1,13 @@
 import { createBenchLedger } from '../setup/bench-ledger.js';
 import { makeEntry } from '../setup/entries.js';
-import { percentile, takeTurns } from '../setup/figures.js';
+import { callAtOnce } from '../setup/call-at-once.js';
+import { takeTurns } from '../setup/figures.js';
 import { makeReady, UsersWays } from '../setup/users-ways.js';
 import type { Bench, Part } from './part.js';
 
 const CALLERS = [1, 10, 100, 1000];
 
-/** Callers that wait for the commit, beside as many that await an INSERT of their own. */
+/** Callers that wait for the commit, next to as many that each await their own INSERT. */
 export const wait: Part = {
   name: 'wait',
   title: 'recordAndWait() beside an awaited INSERT on a pool of 10',
@@ -45,23 +46,12 @@ function turn(
     const { database, figures, isQuick } = bench;
     await database.clear('small');
     const ms = isQuick || !isCounted ? 300 : 1000;
-    const latencies: number[] = [];
-    const startedAt = performance.now();
-    const caller = async (): Promise<void> => {
-      while (performance.now() - startedAt < ms) {
-        const calledAt = performance.now();
-        await write(latencies.length);
-        latencies.push(performance.now() - calledAt);
-      }
-    };
-    await Promise.all(Array.from({ length: callers }, caller));
-    const elapsed = performance.now() - startedAt;
-    await database.check('small', latencies.length);
+    const calls = await callAtOnce({ callers, ms }, write);
+    await database.check('small', calls.count);
     if (!isCounted) return;
     const key = { group: 'callers at once', contender, setting: callers };
-    const perSecond = (latencies.length * 1000) / elapsed;
-    figures.add({ ...key, metric: 'entries', unit: 'entries/s' }, perSecond);
-    figures.add({ ...key, metric: 'wait p50', unit: 'ms' }, percentile(latencies, 0.5));
-    figures.add({ ...key, metric: 'wait p99', unit: 'ms' }, percentile(latencies, 0.99));
+    figures.add({ ...key, metric: 'entries', unit: 'entries/s' }, calls.perSecond);
+    figures.add({ ...key, metric: 'wait p50', unit: 'ms' }, calls.p50);
+    figures.add({ ...key, metric: 'wait p99', unit: 'ms' }, calls.p99);
   };
 }

@@ -9,10 +9,10 @@ export interface DelayInput {
 
 const { port, oneWayMs } = inputOf<DelayInput>();
 
-/** Passes bytes on after the delay, in order, however many are under way. */
+/** Forwards bytes after the delay, in order, for any number under way. */
 function pass(from: Socket, to: Socket): void {
   from.on('data', (bytes) => {
-    // No distance at all must not cost a timer.
+    // Without distance there must be no cost of a timer.
     if (oneWayMs === 0) to.write(bytes);
     else setTimeout(() => to.write(bytes), oneWayMs);
   });

@@ -26,15 +26,15 @@ export interface GatewayInput {
   readonly url: string;
   /**
    * `empty`: an interceptor that does nothing. `handler`: no interceptor, the handler calls
-   * `record()`. `insert`: each request awaits an INSERT by TypeORM, as applications do today.
-   * `journaled`: as `handler`, with the journal that `on` has too.
+   * `record()`. `insert`: each request awaits an INSERT with TypeORM, as in many applications.
+   * `journaled`: like `handler`, with the journal that `on` has too.
    */
   readonly mode: 'off' | 'empty' | 'handler' | 'journaled' | 'on' | 'insert';
-  /** Address of the upstream to stand in front of. Without it: the loopback provider. */
+  /** Address of the upstream. Without it: the loopback provider. */
   readonly upstream?: string;
 }
 
-/** Connections of an application's own pool. */
+/** Connections of an application's pool. */
 const POOL_SIZE = 10;
 
 const DATA_DIR = join(tmpdir(), 'nestjs-ledger-bench-gateway');
@@ -47,7 +47,7 @@ const settings = readGatewaySettings({
   UPSTREAM_BASE_URL: upstream && `${upstream}/v1`,
 });
 
-/** What an interceptor costs that does nothing. */
+/** The cost of an interceptor that does nothing. */
 class EmptyInterceptor implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
     return next.handle();
@@ -118,7 +118,7 @@ async function createPlain(): Promise<NestFastifyApplication> {
     logger: false,
     bodyParser: false,
   });
-  // Without the ledger, and otherwise as the gateway is.
+  // Without the ledger, and otherwise equal to the gateway.
   takeRequests(app, settings);
   if (mode === 'empty') app.useGlobalInterceptors(new EmptyInterceptor());
   return app;

@@ -3,12 +3,12 @@ import { percentile } from '../setup/figures.js';
 import { inputOf, nextMessage, tell } from '../setup/child.js';
 import { pacedLoad } from '../setup/paced-load.js';
 
-/** How long and how hard; 0 a second is as hard as it goes. */
+/** Duration and rate; 0 a second means as fast as possible. */
 export interface LoadOrder {
   readonly url: string;
   readonly seconds: number;
   readonly perSecond: number;
-  /** Asked for by GET; without it a chat completion is. */
+  /** Requested with GET; without it, a chat completion is requested. */
   readonly path?: string;
 }
 

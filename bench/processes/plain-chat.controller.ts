@@ -7,11 +7,11 @@ import { PriceBook } from '../../src/prices/price-book.js';
 import { identifyCaller } from '../../src/chat/caller.js';
 import type { HoldingRequest } from '../../src/intake/take-bodies.js';
 
-/** Writes down a call, or does nothing; awaited before the answer goes out. */
+/** Stores a call, or does nothing; awaited before the answer is sent. */
 export type WriteDown = (entry: CallEntry) => Promise<void>;
 export const WRITE_DOWN = Symbol('write down');
 
-/** The gateway's handler without a ledger: no interceptor, and no entry unless told. */
+/** The gateway's handler without a ledger: no interceptor, and an entry only on request. */
 @Controller('v1/chat')
 export class PlainChatController {
   private readonly prices = new PriceBook(undefined);

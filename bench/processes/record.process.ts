@@ -14,7 +14,7 @@ export interface RecordInput {
   readonly recorder: RecorderName;
   readonly kind: EntryKind;
   readonly entries: number;
-  /** Takes two seconds more. */
+  /** Takes two additional seconds. */
   readonly measuresMemory: boolean;
 }
 
@@ -35,7 +35,7 @@ async function recordAll(recorder: Recorder, count: number): Promise<number[]> {
   return ticks;
 }
 
-/** Memory that a collection frees goes back to the system on another thread. */
+/** Memory freed by a collection is returned to the system on another thread. */
 async function settleMemory(): Promise<void> {
   if (!measuresMemory) return;
   for (let i = 0; i < 2; i++) {
@@ -44,7 +44,7 @@ async function settleMemory(): Promise<void> {
   }
 }
 
-// A life before the one that counts, so that all code is compiled.
+// A run before the measured one, so that all code is compiled.
 const first = createRecorder(name, kind);
 await recordAll(first, entries / 5);
 await first.drain();

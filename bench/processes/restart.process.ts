@@ -8,11 +8,14 @@ export interface RestartInput {
   readonly rows: number;
   readonly batchSize: number;
   readonly numWorkers: number;
-  /** `fill`: rows into the journal, until the process is killed. `drain`: those of the one before into the table. */
+  /**
+   * `fill`: rows into the journal, until the process is killed. `drain`: the rows of the previous
+   * process into the table.
+   */
   readonly work: 'fill' | 'drain';
 }
 
-/** Of a drain: from the moment that the table was ready to the last commit. */
+/** Of a drain: from the table's readiness to the last commit. */
 export interface RestartReport {
   readonly ms: number;
   /** Found in the table already. */
@@ -23,7 +26,7 @@ const ENTRIES_A_TURN = 200;
 const LOOK_MS = 2;
 const PATIENCE_MS = 60_000;
 
-/** @throws Error if it does not come about in a minute */
+/** @throws Error if the condition is not met within a minute */
 async function until(isSo: () => boolean): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   while (!isSo()) {

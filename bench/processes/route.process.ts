@@ -16,7 +16,9 @@ import { inputOf, nextMessage, tell } from '../setup/child.js';
 
 export interface RouteInput {
   readonly url: string;
-  /** Without it there is no journal; with it responses are held until their entry is in it. */
+  /**
+   * Without it there is no journal; with it responses are held until their entry is in the journal.
+   */
   readonly journalDir?: string | undefined;
 }
 
@@ -29,14 +31,14 @@ interface Answer {
 const answer = async (): Promise<Answer> => ({ user: 7, tokens: 11, text: 'hello, world' });
 const entryOf = ({ user, tokens }: Answer) => ({ userId: user, completionTokens: tokens });
 
-/** What an interceptor costs that does nothing. */
+/** The cost of an interceptor that does nothing. */
 class EmptyInterceptor implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
     return next.handle();
   }
 }
 
-/** One answer on five routes: nothing else tells them apart. */
+/** One answer on five routes, without any other difference. */
 @Controller()
 class RouteController {
   constructor(private readonly ledger: LedgerService) {}

@@ -11,11 +11,11 @@ export interface TurnsInput {
 
 export interface TurnsReport {
   readonly recorder: RecorderName;
-  /** Nanoseconds of one `record()`: the median turn's, by its entries. */
+  /** Nanoseconds of one `record()`: the median turn divided by its entries. */
   readonly recordNs: number;
-  /** Microseconds of the event loop an entry, with what the turn does behind `record()`. */
+  /** Microseconds of the event loop an entry, including the turn's work after `record()`. */
   readonly loopUs: number;
-  /** Of its turns, those in which writes went to the thread pool: they are in neither figure. */
+  /** Number of its turns in which writes went to the thread pool; neither figure includes them. */
   readonly beside: number;
 }
 
@@ -41,8 +41,8 @@ async function takeOne({ recorder, record, loop }: Contender, first: number): Pr
   loop.push(performance.now() - startedAt);
 }
 
-// Turn by turn, so that what disturbs the machine meets all of them; medians of turns as short as these leave out
-// what it takes away.
+// Alternately, so that disturbances of the machine affect all of them. Medians of such short turns
+// exclude them.
 const { recorders, turns } = inputOf<TurnsInput>();
 const contenders = recorders.map((name): Contender => {
   return { name, recorder: createRecorder(name, 'small'), record: [], loop: [], beside: 0 };

@@ -1,5 +1,5 @@
 import { inputOf, nextMessage, tell } from '../setup/child.js';
-import { createBenchLedger } from '../setup/bench-ledger.js';
+import { createBenchGateway, createBenchLedger, settledIn } from '../setup/bench-ledger.js';
 import { makeEntry, type EntryKind } from '../setup/entries.js';
 import { LoopWatch } from '../setup/loop-watch.js';
 import type { LedgerOptions } from '../../libs/ledger/src/config/ledger-options.interface.js';
@@ -7,27 +7,38 @@ import { newEntryUuid } from '../../libs/ledger/src/codec/uuid.js';
 
 export interface WriterInput {
   readonly url: string;
+  /**
+   * Address of a stream: entries are published there, like by a gateway, and not written to the
+   * database.
+   */
+  readonly stream?: string;
   readonly kind: EntryKind;
   readonly options: LedgerOptions;
 }
 
-/** One order: so many entries, at a rate (0: as fast as they are written). */
+/** One order: a number of entries, at a rate (0: as fast as they are written). */
 export interface WriterOrder {
   readonly entries: number;
   readonly perSecond: number;
-  /** Sends each hundredth second's first uuid to the parent, which looks when it is visible. */
+  /**
+   * Sends the first uuid of each hundredth of a second to the parent, which watches when it becomes
+   * visible.
+   */
   readonly isProbed: boolean;
 }
 
 const PROBE_MS = 10;
 
-const { url, kind, options } = inputOf<WriterInput>();
-const bench = await createBenchLedger(url, kind, options);
+const { url, stream, kind, options } = inputOf<WriterInput>();
+const bench =
+  stream === undefined
+    ? await createBenchLedger(url, kind, options)
+    : await createBenchGateway(stream, kind, options);
 const { intake, counters, writer } = bench.ledger;
 const flushes: number[] = [];
 writer.onFlush(({ ms }) => flushes.push(ms));
 
-/** Records at a rate: what is due since the last millisecond, then lets the loop turn. */
+/** Records at a rate: the entries due since the last millisecond, then lets the loop turn. */
 async function recordAtRate({ entries, perSecond, isProbed }: WriterOrder): Promise<void> {
   const startedAt = performance.now();
   let probedAt = 0;
@@ -52,8 +63,9 @@ for (;;) {
   const order = await nextMessage<WriterOrder | { isOver: true }>();
   if ('isOver' in order) break;
   flushes.length = 0;
-  const { written, dropped } = counters;
-  // Watching wakes the loop each millisecond, which a trickle would not.
+  const written = settledIn(bench.ledger);
+  const { dropped } = counters;
+  // Watching wakes the loop each millisecond, which a few entries would not.
   const watch = new LoopWatch(order.perSecond === 0 || order.perSecond >= 1000);
   const cpu = process.cpuUsage();
   const startedAt = performance.now();
@@ -65,7 +77,7 @@ for (;;) {
     ms,
     cpuMs: (user + system) / 1000,
     loop: watch.stop(),
-    written: counters.written - written,
+    written: settledIn(bench.ledger) - written,
     dropped: counters.dropped - dropped,
     flushes: [...flushes],
   });

@@ -1,7 +1,7 @@
 import { median, type Figure } from '../setup/figures.js';
 import { formatNumber } from './print-part.js';
 
-/** One line of the table of what must be true. */
+/** One line of the table of requirements. */
 export interface Bar {
   readonly name: string;
   readonly bound: string;
@@ -11,7 +11,7 @@ export interface Bar {
 
 export type Known = Figure & { readonly part: string };
 
-/** Medians by what they measure. */
+/** Medians by measurement. */
 export class Medians {
   constructor(private readonly figures: readonly Known[]) {}
 
@@ -45,7 +45,7 @@ export class Medians {
   }
 }
 
-/** Gives the bars of some parts; undefined where nothing was measured. */
+/** Returns the bars of some parts; undefined if they were not measured. */
 export type Rule = (medians: Medians) => (Bar | undefined)[];
 
 export function atLeast(name: string, bound: number, over?: number, under = 1): Bar | undefined {

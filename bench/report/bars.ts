@@ -3,6 +3,7 @@ import { atLeast, atMost, Medians, type Bar, type Known, type Rule } from './bar
 import { autoRules } from './auto-bars.js';
 import { journalRules } from './journal-bars.js';
 import { largeTableRules } from './large-table-bars.js';
+import { streamRules } from './stream-bars.js';
 
 export type { Bar } from './bar.js';
 
@@ -111,7 +112,7 @@ const loopRules: Rule = (m) => {
   ];
 };
 
-/** What a journal may cost more. */
+/** Additional cost that the journal may have. */
 const JOURNAL_CPU = 1.02;
 
 const httpRules: Rule = (m) => {
@@ -168,7 +169,7 @@ const besideRules: Rule = (m) => {
   const lag = (contender: string): number =>
     m.get('beside', { contender, metric: 'lag p99' }) ?? Number.NaN;
   const ratio = lag('400 reads at once') / lag('no reads');
-  // A batch that stood in line behind the reads would come half a second later: 4 x.
+  // A batch behind the reads in line would arrive half a second later: 4 x.
   return [atMost('lag p99 beside 400 reads, against none', [1.5, 'x'], ratio)];
 };
 
@@ -223,5 +224,6 @@ const RULES: readonly Rule[] = [
   processesRules,
   largeTableRules,
   journalRules,
+  streamRules,
   ...autoRules,
 ];

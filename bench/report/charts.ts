@@ -19,7 +19,7 @@ function draw(option: echarts.EChartsOption, height: number): string {
 
 const thousands = (value: number): string => Math.round(value).toLocaleString('en-US');
 
-/** Contenders under each other, the longest bar on top. */
+/** Contenders below each other, the longest bar on top. */
 export function drawBars(title: string, figures: readonly Figure[]): string {
   const sorted = [...figures].sort((a, b) => median(a.values) - median(b.values));
   const { unit } = sorted[0]!;

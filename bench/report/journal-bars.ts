@@ -5,7 +5,7 @@ const TURNS = 'alternately in one process';
 const DURABLE = 'durable, 50,000 entries/s';
 const HELD = 'a response, half the top rate';
 
-/** What the journal may cost. */
+/** Bounds of the journal's cost. */
 export const journalRules: Rule = (m) => {
   const get = (contender: string, metric: string, group?: string): number =>
     m.get('journal', { contender, metric, ...(group === undefined ? {} : { group }) }) ??
@@ -15,7 +15,7 @@ export const journalRules: Rule = (m) => {
   const loop = (contender: string): number => get(contender, 'loop, median', TURNS);
   const held = (metric: string): number =>
     get('held until durable', metric, HELD) / get('no journal', metric, HELD);
-  // What chance does to two processes that do the same.
+  // The random difference between two processes with the same work.
   const noise = (metric: string): number =>
     Math.max(1, get('no journal, again', metric, HELD) / get('no journal', metric, HELD));
   const fresh = 'journal of a killed process';

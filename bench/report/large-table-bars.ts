@@ -1,7 +1,7 @@
 import { formatNumber } from './print-part.js';
 import { atLeast, atMost, type Rule } from './bar.js';
 
-/** Milliseconds of p99 that a read may take. Source: what the ledger promises of its reads. */
+/** Maximum p99 of a read in milliseconds. Source: the ledger's promise for its reads. */
 const READ_MS = 5;
 const READS = [
   'summary',
@@ -10,7 +10,7 @@ const READS = [
   'listRecent, a later page',
 ];
 
-/** What is measured in tables of ten million rows. */
+/** Measurements in tables of ten million rows. */
 export const largeTableRules: Rule = (m) => [
   ...m
     .all('read', { metric: 'p99' })
@@ -18,7 +18,7 @@ export const largeTableRules: Rule = (m) => [
     .map(({ group, contender, setting }) => {
       const get = (name: string): number =>
         m.get('read', { group, metric: 'p99', contender: name, setting }) ?? Number.NaN;
-      // Where writers have all cores a read waits for one first, whatever it does.
+      // If writers use all cores, any read first waits for one.
       const floor = formatNumber(get('SELECT 1, the floor'));
       const name = `${contender}, p99, ${setting}, ${group} (SELECT 1 beside it: ${floor} ms)`;
       return atMost(name, [READ_MS, 'ms'], get(contender));

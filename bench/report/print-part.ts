@@ -1,6 +1,6 @@
 import { median, type Figure, type PartResult } from '../setup/figures.js';
 
-/** Digits that say something: three significant ones, thousands apart. */
+/** Meaningful digits: three significant ones, with separated thousands. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return '–';
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
@@ -10,7 +10,7 @@ export function formatNumber(value: number): string {
   });
 }
 
-/** Median and range of a figure, as tables show it. */
+/** Median and range of a figure, in the form of the tables. */
 export function formatFigure({ values }: Figure): string {
   const middle = formatNumber(median(values));
   if (values.length < 2) return middle;

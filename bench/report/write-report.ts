@@ -10,7 +10,7 @@ import { tablesOf } from './print-part.js';
 const ROOT = join(import.meta.dirname, '..', '..', '..', '..');
 const BENCH = join(ROOT, 'bench');
 
-/** A run's circumstances, kept with its results. */
+/** Circumstances of a run, stored with its results. */
 export interface RunFacts {
   readonly isQuick: boolean;
   readonly rounds: number;
@@ -23,7 +23,7 @@ interface SavedResult extends PartResult, RunFacts {
   readonly machine: string;
 }
 
-/** Quick runs are no measurement, and never take the place of one. */
+/** Quick runs are not measurements, and never replace one. */
 const resultsDir = (isQuick: boolean): string =>
   isQuick ? join(ROOT, '.tmp', 'bench-results') : join(BENCH, 'results');
 
@@ -52,7 +52,7 @@ async function readResults(isQuick: boolean): Promise<SavedResult[]> {
   return texts.map((text) => JSON.parse(text) as SavedResult);
 }
 
-/** Writes the report of all results there are; a full run also the picture for the README. */
+/** Writes the report of all existing results; a full run also the picture for the README. */
 export async function writeReport(isQuick: boolean): Promise<void> {
   const results = await readResults(isQuick);
   const bars = readBars(
@@ -117,7 +117,7 @@ function section(result: SavedResult): string {
   const plots = tables.map(({ group, head, rows }) => {
     const own = figures.filter((figure) => figure.group === group);
     const metrics = [...new Set(own.map(({ metric }) => metric))];
-    // The first two metrics are what a group is about; the tables have them all.
+    // The first two metrics are the subject of a group; the tables contain all.
     const drawn = metrics.slice(0, 2).map((metric) => {
       const wanted = own.filter((figure) => figure.metric === metric);
       return drawMetric(`${group}: ${metric}`, wanted);

@@ -9,13 +9,13 @@ import {
   type EntryKind,
 } from './entries.js';
 
-/** What a Submittable of `pg` needs of the connection. */
+/** The part of the connection that a Submittable of `pg` needs. */
 interface Connection {
   query(sql: string): void;
   readonly stream: { write(bytes: Buffer): void };
 }
 
-/** One COPY of bytes that are ready, and nothing else: no settings, no time limit, no checks. */
+/** One COPY of prepared bytes, and nothing else: no settings, no time limit, no checks. */
 class BareCopy {
   constructor(
     private readonly sql: string,
@@ -47,7 +47,7 @@ export function copySql(kind: EntryKind, source: string): string {
   return `COPY ${tableOf(kind)} (${columns.join(', ')}) FROM ${source} (FORMAT binary)`;
 }
 
-/** The fastest client there can be: one message of ready bytes a batch, on kept connections. */
+/** The fastest possible client: one message of prepared bytes a batch, on kept connections. */
 export class BareLoop {
   readonly #sql: string;
 

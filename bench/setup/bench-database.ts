@@ -7,7 +7,7 @@ import pg from 'pg';
 import { createBenchLedger } from './bench-ledger.js';
 import { TABLE_KINDS, tableOf, type EntryKind } from './entries.js';
 
-/** Enough for 50 workers, a bare loop on as many connections, and the rest. */
+/** Enough for 50 workers, a bare loop on as many connections, and others. */
 const MAX_CONNECTIONS = 200;
 
 /** A server with default durability, made for one run, with all tables. */
@@ -18,7 +18,7 @@ export class BenchDatabase {
     private readonly home: string,
   ) {}
 
-  /** @param settings beside the default ones, as in postgresql.conf */
+  /** @param settings in addition to the defaults, as in postgresql.conf */
   static async open(settings: Readonly<Record<string, string>> = {}): Promise<BenchDatabase> {
     const home = await mkdtemp(join(tmpdir(), 'nestjs-ledger-bench-'));
     const server = await startEmbeddedPostgres({
@@ -39,7 +39,7 @@ export class BenchDatabase {
     return this.server.url;
   }
 
-  /** Where the server can read files. */
+  /** A folder from which the server can read files. */
   get dataDir(): string {
     return this.server.dataDir;
   }
@@ -49,7 +49,7 @@ export class BenchDatabase {
     return rows[0]!.version.split(' on ')[0]!;
   }
 
-  /** Makes every round start alike: an empty table, and no dirty pages to write. */
+  /** Gives every round the same start: an empty table, and no dirty pages to write. */
   async clear(kind: EntryKind): Promise<void> {
     await emptyEntries(this.admin, tableOf(kind));
     await this.admin.query('CHECKPOINT');
@@ -62,7 +62,7 @@ export class BenchDatabase {
     return Number(rows[0]!.count);
   }
 
-  /** @throws Error if the table does not hold exactly these rows: the round is void */
+  /** @throws Error if the table does not contain exactly these rows: the round is void */
   async check(kind: EntryKind, rows: number): Promise<void> {
     const found = await this.count(kind);
     if (found !== rows) throw new Error(`void round: ${found} rows in the table, not ${rows}`);

@@ -4,48 +4,70 @@ import type { Ledger } from '../../libs/ledger/src/assemble-ledger.js';
 import type { LedgerOptions } from '../../libs/ledger/src/config/ledger-options.interface.js';
 import { resolveLedgerOptions } from '../../libs/ledger/src/config/resolve-ledger-options.js';
 import { createLedger, type PostgresLedger } from '../../libs/ledger/src/create-ledger.js';
+import { createSinkLedger, gatewaySink } from '../../libs/ledger/src/create-sink-ledger.js';
+import { openStream } from './bench-stream.js';
 import { definitionOf, makeEntry, type EntryKind } from './entries.js';
 
-/** Entries that are recorded between two turns of the event loop, as a busy server would. */
+/** Entries recorded between two turns of the event loop, like in a busy server. */
 const ENTRIES_A_TURN = 200;
 const READY_TIMEOUT_MS = 60_000;
 
-/** Rows of one or two seconds: shorter rounds show how a ledger begins, more than how it goes on. */
+/**
+ * Rows of one or two seconds: shorter rounds show the start of a ledger rather than its steady
+ * state.
+ */
 const ROUND_ROWS = { tinyBatches: 60_000, batches: 200_000 };
 const TINY_BATCH = 100;
 
-const silent = (): void => undefined;
+const SPILL_DIR = join(tmpdir(), 'nestjs-ledger-bench-spill');
 
-/** A ledger at work on a database, as an application has it. */
-export interface BenchLedger {
+const silent = (): void => undefined;
+const complain = (line: string): void => void process.stderr.write(`${line}\n`);
+const logger = { log: silent, warn: silent, error: complain };
+
+/** A running ledger, like in an application. */
+export interface BenchIntake {
   readonly ledger: Ledger;
-  /** Reads on the same pool as the ledger writes. */
-  readonly reader: PostgresLedger['reader'];
   /**
-   * Records so many entries as fast as they are written, and waits for the last commit.
-   * @param waiting full batches that wait beside those in flight; default 2
+   * Records entries as fast as they are written or published, and waits for the last answer.
+   * @param waiting full batches that wait in addition to those in flight; default 2
    */
   pump(rows: number, waiting?: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Starts a ledger; resolves when its table is ready. */
+/** A running ledger on a database. */
+export interface BenchLedger extends BenchIntake {
+  /** Reads on the ledger's own pool. */
+  readonly reader: PostgresLedger['reader'];
+}
+
+/** Starts a ledger on a database; resolves when its table is ready. */
 export async function createBenchLedger(
   url: string,
   kind: EntryKind,
   options: LedgerOptions,
 ): Promise<BenchLedger> {
-  const resolved = resolveLedgerOptions({
-    spillDir: join(tmpdir(), 'nestjs-ledger-bench-spill'),
-    connection: { url },
-    ...options,
-  });
-  const complain = (line: string): void => void process.stderr.write(`${line}\n`);
-  const { ledger, reader } = createLedger(definitionOf(kind), resolved, {
-    log: silent,
-    warn: silent,
-    error: complain,
-  });
+  const resolved = resolveLedgerOptions({ spillDir: SPILL_DIR, connection: { url }, ...options });
+  const { ledger, reader } = createLedger(definitionOf(kind), resolved, logger);
+  return { ...(await start(ledger, kind)), reader };
+}
+
+/** Starts a gateway without a journal on a stream; resolves when the stream is ready. */
+export async function createBenchGateway(
+  address: string,
+  kind: EntryKind,
+  options: LedgerOptions,
+): Promise<BenchIntake> {
+  const stream = await openStream(address);
+  const given = { spillDir: SPILL_DIR, ...options, stream, role: 'gateway' } as const;
+  const resolved = resolveLedgerOptions(given);
+  const table = definitionOf(kind);
+  const { ledger } = createSinkLedger(table, resolved, gatewaySink(table, stream, logger), logger);
+  return start(ledger, kind);
+}
+
+async function start(ledger: Ledger, kind: EntryKind): Promise<BenchIntake> {
   void ledger.writer.start((error) => complain(String(error)));
   const deadline = performance.now() + READY_TIMEOUT_MS;
   while (!ledger.writer.isPrepared) {
@@ -54,7 +76,6 @@ export async function createBenchLedger(
   }
   return {
     ledger,
-    reader,
     pump: (rows, waiting = 2) => pump(ledger, kind, { rows, waiting }),
     close: async () => {
       await ledger.shutdown.finish();
@@ -76,7 +97,7 @@ async function pump(
   { rows, waiting }: { rows: number; waiting: number },
 ): Promise<void> {
   const { intake, counters, writer } = ledger;
-  const written = counters.written + rows;
+  const wanted = settledIn(ledger) + rows;
   let wake = silent;
   const stopListening = writer.onFlush(() => wake());
   for (let i = 0; i < rows;) {
@@ -85,24 +106,29 @@ async function pump(
       const outcome = intake.offer(makeEntry(kind, i));
       if (outcome !== 'queued') throw new Error(`void round: an entry was ${outcome}`);
     }
-    while (counters.queued - counters.written > backlogOf(ledger, waiting)) {
+    while (counters.queued - settledIn(ledger) > backlogOf(ledger, waiting)) {
       await new Promise<void>((resolve) => (wake = resolve));
     }
-    // Requests come in turns of their own, not in the one that a batch's answer came in.
+    // Requests come in separate turns, and not in that of a batch's answer.
     await new Promise((resolve) => setImmediate(resolve));
   }
   await writer.flush(120_000);
   stopListening();
-  if (counters.written !== written) throw new Error('void round: entries were not written');
+  if (settledIn(ledger) !== wanted) throw new Error('void round: entries were not written');
 }
 
-/** Bounds of memory that no throughput round meets. */
+/** Entries that the ledger wrote, or a gateway published. */
+export function settledIn({ counters }: Ledger): number {
+  return counters.written + counters.published;
+}
+
+/** Bounds of memory that no throughput round reaches. */
 export function roomFor(batchSize: number, numWorkers: number): LedgerOptions {
   const bufferSize = Math.max(10_000, 2 * batchSize * (numWorkers + 2));
   return { batchSize, numWorkers, bufferSize, bufferMaxBytes: 2 ** 31, flushMs: 1000 };
 }
 
-/** Rows of a round that compares settings: whole batches, and one for each worker at least. */
+/** Rows of a round that compares settings: whole batches, and at least one for each worker. */
 export function roundRows(batchSize: number, workers: number): number {
   const enough = batchSize <= TINY_BATCH ? ROUND_ROWS.tinyBatches : ROUND_ROWS.batches;
   return Math.ceil(Math.max(enough, batchSize * workers) / batchSize) * batchSize;

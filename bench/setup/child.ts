@@ -1,14 +1,14 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 
-/** A process of the benchmark's own, so that contenders don't share heap, loop and compiler. */
+/** A separate process of the benchmark, so that contenders don't share heap, loop and compiler. */
 export class Child {
   readonly #process: ChildProcess;
   readonly #messages: unknown[] = [];
   readonly #exited: Promise<number | null>;
   #wake: () => void = () => undefined;
 
-  /** @param name of a file in `processes`, without `.process` @param input given as JSON */
+  /** @param name of a file in `processes`, without `.process` @param input passed as JSON */
   constructor(name: string, input: unknown, nodeOptions: readonly string[] = []) {
     const path = join(import.meta.dirname, '..', 'processes', `${name}.process.js`);
     this.#process = fork(path, [JSON.stringify(input)], {
@@ -27,10 +27,7 @@ export class Child {
     });
   }
 
-  /**
-   * The next message of the process, in order.
-   * @throws Error if it ends without another one
-   */
+  /** The next message of the process, in order. @throws Error if it ends without another one */
   async next<T>(): Promise<T> {
     while (this.#messages.length === 0) {
       if (this.#process.exitCode !== null || this.#process.signalCode !== null) {
@@ -45,13 +42,13 @@ export class Child {
     this.#process.send(message as object);
   }
 
-  /** Kills the process, as a lack of memory does, and waits until it is gone. */
+  /** Kills the process, as a lack of memory does, and waits for its end. */
   async kill(): Promise<void> {
     this.#process.kill('SIGKILL');
     await this.#exited;
   }
 
-  /** Waits until the process ended by itself, as it does when its work is over; not for ever. */
+  /** Waits until the process has ended after its work, with a time limit. */
   async end(): Promise<void> {
     const timer = setTimeout(() => this.#process.kill('SIGKILL'), 15_000);
     await this.#exited;
@@ -59,12 +56,12 @@ export class Child {
   }
 }
 
-/** What the parent gave to this process. */
+/** The parent's input for this process. */
 export function inputOf<T>(): T {
   return JSON.parse(process.argv[2]!) as T;
 }
 
-/** Tells the parent something. */
+/** Sends a message to the parent. */
 export function tell(message: object): void {
   process.send!(message);
 }

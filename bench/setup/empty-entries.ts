@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 
 /**
- * Removes all entries of a table, also of one with rollups, which refuses that unless they are paused:
- * they start again.
+ * Removes all entries of a table, including one with rollups, which refuses that unless they are
+ * paused: they start again.
  *
  * @param table qualified and quoted
  */

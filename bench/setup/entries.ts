@@ -3,8 +3,9 @@ import { RowCodec } from '../../libs/ledger/src/codec/row-codec.js';
 import { createRowTarget } from '../../libs/ledger/src/codec/row-target.js';
 
 /**
- * `small`: about 130 bytes encoded. `large`: about 300, with attributes and four columns.
- * The others are as `small`: in one to read from, and without rollups in a plain table, in months, and with fewer indexes.
+ * `small`: about 130 bytes encoded. `large`: about 300, with attributes and four columns. The
+ * others are like `small`: in a table for reads, and without rollups in a plain table, in months,
+ * and with fewer indexes.
  */
 export type EntryKind =
   | 'small'
@@ -15,7 +16,7 @@ export type EntryKind =
   | 'without_rollups'
   | 'by_user'
   | 'unindexed';
-/** The kinds that most parts measure. */
+/** The kinds measured by most parts. */
 export const ENTRY_KINDS: readonly EntryKind[] = ['small', 'large'];
 /** A table for each. */
 export const TABLE_KINDS: readonly EntryKind[] = [
@@ -28,7 +29,7 @@ export const TABLE_KINDS: readonly EntryKind[] = [
   'unindexed',
 ];
 
-/** An entry as an application gives it to `record()`. */
+/** An entry as passed to `record()`. */
 export type BenchEntry = Record<string, unknown> & { readonly userId: number };
 
 const small = defineLedger({ name: 'small', schema: 'bench_small', rollup: true });
@@ -55,7 +56,7 @@ const partitionedEmpty = defineLedger({
 
 const read = defineLedger({ name: 'read', schema: 'bench_read', rollup: true });
 
-// The indexes that a table with rollups has as well, so that they are not part of what rollups cost.
+// The same indexes as in a table with rollups, so that they are not part of the rollups' cost.
 const withoutRollups = defineLedger({
   name: 'without-rollups',
   schema: 'bench_without_rollups',
@@ -70,7 +71,7 @@ const byUser = defineLedger({
 
 const unindexed = defineLedger({ name: 'unindexed', schema: 'bench_unindexed', indexes: [] });
 
-/** The real table, with all its indexes, in a schema of its own. */
+/** The real table, with all its indexes, in a separate schema. */
 export function definitionOf(kind: EntryKind): LedgerDefinition {
   return {
     small,
@@ -84,12 +85,12 @@ export function definitionOf(kind: EntryKind): LedgerDefinition {
   }[kind];
 }
 
-/** Qualified and quoted, as it stands in SQL. */
+/** Qualified and quoted for SQL. */
 export function tableOf(kind: EntryKind): string {
   return `"bench_${kind}"."usage_entries"`;
 }
 
-/** The entry with this number: 1,000 users, 5,000 keys, no two alike. */
+/** The entry with this number: 1,000 users, 5,000 keys, all different. */
 export function makeEntry(kind: EntryKind, i: number): BenchEntry {
   return kind === 'large' ? makeLarge(i) : makeSmall(i);
 }
@@ -128,7 +129,7 @@ export const COPY_TRAILER = Buffer.from([0xff, 0xff]);
 
 const MAX_ROW_BYTES = 1024;
 
-/** Encodes entries as the ledger does. @returns one buffer of rows for each batch */
+/** Encodes entries like the ledger. @returns one buffer of rows for each batch */
 export function encodeBatches(kind: EntryKind, rows: number, batchSize: number): Buffer[] {
   const codec = new RowCodec(definitionOf(kind));
   const id = { run: Math.floor(Math.random() * 2 ** 32), sequence: 0 };

@@ -1,6 +1,6 @@
 import { loadavg } from 'node:os';
 
-/** What was measured, without the value. */
+/** Key of a measurement, without its value. */
 export interface FigureKey {
   /** Heading within the part; figures of one group share a table and a plot. */
   readonly group: string;
@@ -28,7 +28,7 @@ export interface PartResult {
   readonly notes: readonly string[];
 }
 
-/** Collects values by what they measure, round after round. */
+/** Collects values by measurement, round after round. */
 export class Figures {
   readonly notes: string[] = [];
   readonly #figures = new Map<string, Figure>();
@@ -45,7 +45,7 @@ export class Figures {
   }
 }
 
-/** The value in the middle; of an even number of values the higher of the two. */
+/** The middle value; of an even number of values the higher of the two middle ones. */
 export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
@@ -62,8 +62,8 @@ export function load(): number {
 }
 
 /**
- * Lets contenders take turns, A B A B …, after one turn each that does not count; a single round,
- * which is no measurement, goes without it.
+ * Runs contenders alternately, A B A B …, after one uncounted turn each; a single round, which is
+ * not a measurement, omits that turn.
  */
 export async function takeTurns(
   rounds: number,

@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 
-/** What an event loop went through. Milliseconds, but for the shares. */
+/** State of an event loop over a time. Milliseconds, except for the shares. */
 export interface LoopReport {
   readonly p50: number;
   readonly p99: number;

@@ -18,16 +18,16 @@ import { definitionOf, type EntryKind } from './entries.js';
 const silent = (): void => undefined;
 
 export interface MemoryLedgerOptions extends LedgerSettings {
-  /** Without it there is no journal; with it there is one in a folder of its own. */
+  /** Without it there is no journal; with it there is one in a separate folder. */
   readonly journalSync?: JournalSync | undefined;
 }
 
-/** A folder on the disk that this run may fill. */
+/** A folder on disk for this run. */
 export function makeJournalDir(): string {
   return mkdtempSync(join(tmpdir(), 'nestjs-ledger-bench-journal-'));
 }
 
-/** A ledger at work without a database; `close` removes its journal. */
+/** A running ledger without a database; `close` removes its journal. */
 export function createMemoryLedger(
   kind: EntryKind,
   sink: LedgerSink,

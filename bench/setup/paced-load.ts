@@ -11,18 +11,18 @@ export interface PacedLoadOptions {
   readonly seconds: number;
 }
 
-/** What came of it; times in milliseconds, from a question to the end of its answer. */
+/** The results; times in milliseconds, from a request to the end of its answer. */
 export interface PacedLoadResult {
   readonly times: readonly number[];
-  /** Answers of another status than 200, and questions without one. */
+  /** Answers with another status than 200, and requests without one. */
   readonly others: number;
   readonly seconds: number;
 }
 
 /**
- * Asks at even intervals, to the timer's millisecond, whether or not those before were answered.
- * autocannon keeps a rate by the second: each connection asks its share of one as fast as it can,
- * all at once, and is silent for the rest. That measures a queue.
+ * Sends requests at even intervals, to the timer's millisecond, whether or not earlier ones were
+ * answered. autocannon keeps a rate by the second: each connection sends its share of a second as
+ * fast as it can, all at once, and is then silent. That measures a queue.
  */
 export async function pacedLoad(options: PacedLoadOptions): Promise<PacedLoadResult> {
   const { method, headers, body, perSecond, seconds } = options;

@@ -5,12 +5,12 @@ import type { Probe } from './writer.js';
 const LOOK_EVERY_MS = 5;
 const LONGEST_LOOK_MS = 30_000;
 
-/** Looks which probes are visible, again and again. */
+/** Checks repeatedly which probes are visible. */
 export class ProbeWatch {
   readonly #waiting = new Map<string, number>();
   readonly #lags: number[] = [];
   #isOver = false;
-  /** Of the server's process that answers the looks; undefined before the first. */
+  /** Pid of the server process that answers the checks; undefined before the first. */
   pid: number | undefined;
 
   add({ uuid, at }: Probe): void {

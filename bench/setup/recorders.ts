@@ -6,21 +6,23 @@ import type { LedgerSink } from '../../libs/ledger/src/ports/ledger-sink.interfa
 import type { BenchEntry, EntryKind } from './entries.js';
 import { createMemoryLedger } from './memory-ledger.js';
 
-/** Something that takes entries while what is behind it stalls. */
+/** A recorder that accepts entries while everything after it is stalled. */
 export interface Recorder {
   record(entry: BenchEntry): void;
-  /** Encoded bytes held; undefined where entries are kept as objects. */
+  /** Encoded bytes held; undefined if entries are kept as objects. */
   bytes(): number | undefined;
-  /** Lets everything through, and waits until nothing is held. */
+  /** Processes all entries, and waits until none is held. */
   drain(): Promise<void>;
-  /** Whether a slow disk has it write in the thread pool, which is another thing to measure. */
+  /**
+   * Whether it writes in the thread pool because of a slow disk, which is a different measurement.
+   */
   writesBeside?(): boolean;
-  /** Removes what it has on disk, once it is drained. */
+  /** Removes its files, after the drain. */
   close?(): Promise<void>;
 }
 
 export const RECORDERS = ['ledger', 'OpenTelemetry', 'fastq', 'array'] as const;
-/** Ledgers that keep each entry in files too. */
+/** Ledgers that also keep each entry in files. */
 export const JOURNALED_RECORDERS = ['ledger, turn', 'ledger, entry', 'ledger, power'] as const;
 export type RecorderName = (typeof RECORDERS)[number] | (typeof JOURNALED_RECORDERS)[number];
 
@@ -33,14 +35,14 @@ const SYNCS: Partial<Record<RecorderName, JournalSync>> = {
 const CAPACITY = 2_000_000;
 const BATCH = 10_000;
 
-/** @returns the recorder and everything behind it, stalled */
+/** @returns the recorder, with everything after it stalled */
 export function createRecorder(name: RecorderName, kind: EntryKind): Recorder {
   if (name.startsWith('ledger')) return createLedgerRecorder(kind, SYNCS[name]);
   if (name === 'OpenTelemetry') return createOpenTelemetry();
   return name === 'fastq' ? createFastq() : createArray();
 }
 
-/** A gate that everything waits at until it is opened. */
+/** A gate at which everything waits until it is opened. */
 function gate(): { passed: Promise<void>; open: () => void } {
   let open = (): void => undefined;
   const passed = new Promise<void>((resolve) => (open = resolve));
@@ -103,7 +105,7 @@ function createOpenTelemetry(): Recorder {
   };
 }
 
-/** What both of the next hold: the entry with the uuid and the time that a row needs. */
+/** The entry with the uuid and the time that a row needs, for both of the next recorders. */
 function complete(entry: BenchEntry): BenchEntry {
   return { ...entry, uuid: randomUUID(), createdAt: new Date() };
 }

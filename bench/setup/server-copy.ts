@@ -5,10 +5,10 @@ import { copySql } from './bare-copy.js';
 import type { BenchDatabase } from './bench-database.js';
 import { COPY_HEADER, COPY_TRAILER, encodeBatches, type EntryKind } from './entries.js';
 
-/** Files of one run each have a name of their own. */
+/** Number for unique names of one run's files. */
 let files = 0;
 
-/** The server alone: it reads the same rows from files of its own. No client is faster. */
+/** The server alone: it reads the same rows from files. No client is faster. */
 export class ServerCopy {
   private constructor(
     private readonly statements: readonly string[],

@@ -1,14 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Milliseconds of a clock tick. Source: sysconf(_SC_CLK_TCK), 100 on every Linux of today. */
+/** Milliseconds of a clock tick. Source: sysconf(_SC_CLK_TCK), 100 on all current Linux systems. */
 const TICK_MS = 10;
 
 /**
- * Milliseconds of CPU that a server and all its processes have taken up to now, those that are gone
- * included. Linux only.
+ * Milliseconds of CPU that a server and all its processes have used so far, including ended ones.
+ * Linux only.
  *
- * @param dataDir of the server, where the id of its first process is
+ * @param dataDir of the server, which contains the id of its first process
  * @param without ids of processes that don't count
  */
 export async function serverCpuMs(
@@ -28,7 +28,15 @@ export async function serverCpuMs(
   return ticks * TICK_MS;
 }
 
-/** Fields of /proc/<pid>/stat behind the name, which may hold blanks. Source: man 5 proc_pid_stat. */
+/** Milliseconds of CPU that processes have used so far. Linux only. */
+export async function processCpuMs(pids: readonly (number | undefined)[]): Promise<number> {
+  const found = await Promise.all(pids.map((pid) => statOf(String(pid))));
+  return found.reduce((sum, stat) => sum + (stat?.own ?? 0), 0) * TICK_MS;
+}
+
+/**
+ * Fields of /proc/<pid>/stat after the name, which may contain blanks. Source: man 5 proc_pid_stat.
+ */
 async function statOf(pid: string) {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;

@@ -4,7 +4,7 @@ import { newEntryUuid } from '../../libs/ledger/src/codec/uuid.js';
 import { columnName } from '../../libs/ledger/src/entry/columns.js';
 import { definitionOf, makeEntry, tableOf, type BenchEntry, type EntryKind } from './entries.js';
 
-/** One way of writing entries that applications use today. */
+/** One common way of writing entries in applications. */
 export interface UsersWay {
   readonly name: string;
   /** Entries of one statement. */
@@ -13,7 +13,7 @@ export interface UsersWay {
   write(entries: readonly Ready[]): Promise<unknown>;
 }
 
-/** An entry with what every way must give it; made before the clock runs. */
+/** An entry with the values that every way needs; made before the measurement. */
 export type Ready = BenchEntry & { readonly uuid: string; readonly createdAt: Date };
 
 export function makeReady(kind: EntryKind, count: number): Ready[] {
@@ -38,7 +38,7 @@ const FIELDS: readonly (readonly [field: string, type: string])[] = [
   ['createdAt', 'timestamptz'],
 ];
 
-/** Ways of users on one database; `close` ends their connections. */
+/** Common ways on one database; `close` ends their connections. */
 export class UsersWays {
   private constructor(
     private readonly kind: EntryKind,
@@ -103,12 +103,12 @@ export class UsersWays {
 
   #save(entries: readonly Ready[]): Promise<unknown> {
     const { entity } = definitionOf(this.kind);
-    // Entities are changed by save(); each round needs its own.
+    // save() changes entities, so each round needs new ones.
     const rows = entries.map((entry) => ({ ...entry }));
     return this.dataSource.getRepository(entity).save(rows as never);
   }
 
-  /** Writes all entries, as many statements at once as the way has connections. */
+  /** Writes all entries, with as many concurrent statements as the way has connections. */
   static async run(way: UsersWay, entries: readonly Ready[]): Promise<void> {
     let next = 0;
     const worker = async (): Promise<void> => {

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 
 /**
- * Fills a table without its indexes, the primary key apart, and makes them afterwards: that takes a
- * third of the time.
+ * Fills a table without its indexes, except the primary key, and creates them afterwards, which
+ * takes a third of the time.
  */
 export async function withoutIndexes(
   admin: pg.Client,
@@ -16,7 +16,7 @@ export async function withoutIndexes(
   );
   for (const { name } of rows) await admin.query(`DROP INDEX ${name}`);
   await fill();
-  // Of a partitioned table the definition says ON ONLY, which would leave its partitions out.
+  // The definition for a partitioned table says ON ONLY, which would exclude its partitions.
   for (const { definition } of rows) await admin.query(definition.replace(' ON ONLY ', ' ON '));
   await admin.query(`VACUUM ANALYZE ${table}`);
 }

@@ -9,25 +9,28 @@ import { measure, type Bench } from '../parts/part.js';
 import { LoopWatch } from './loop-watch.js';
 import { Writer } from './writer.js';
 
-/** Rows that the writer is given at once; it is given more until the reads are over. */
+/** Rows of one order to the writer, which gets further orders until the reads are over. */
 const ORDER = 50_000;
 
-/** What goes on while the reads are measured. */
+/** The load during the measurement of reads. */
 export interface Load {
   /** Heading of its figures. */
   readonly group: string;
   isOver: boolean;
 }
 
-/** The part takes a quarter of an hour, and has figures at its end. */
+/**
+ * Reports progress, because the part takes a quarter of an hour, and has figures only at its end.
+ */
 export function tellProgress(what: string, ms: number): void {
   process.stderr.write(`read: ${what}, after ${Math.round(ms / 1000)} s\n`);
 }
 
 /**
- * Does the work while a ledger writes as fast as it can and refreshes its rollups as it does by itself.
+ * Does the work while a ledger writes as fast as it can and refreshes its rollups on its own
+ * schedule.
  *
- * The writer is a process of its own, so that this one's loop is free for what it measures.
+ * The writer is a separate process, so that this one's loop is free for the measurement.
  */
 export async function underLoad(
   bench: Bench,
@@ -69,7 +72,7 @@ async function keepWriting({ figures }: Bench, writer: Writer, load: Load): Prom
   }
 }
 
-/** By the ledger's own schedule. */
+/** Refreshes on the ledger's own schedule. */
 async function keepRefreshing(
   { figures }: Bench,
   refresher: RollupRefresher,
@@ -92,7 +95,7 @@ async function keepRefreshing(
     clock: systemClock,
     logger,
     definition: defaultLedger,
-    // The writer is another process: it is never idle while this runs.
+    // The writer is another process, and never idle during this.
     written: () => performance.now(),
   });
   schedule.start();

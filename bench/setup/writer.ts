@@ -2,27 +2,28 @@ import type { WriterInput, WriterOrder } from '../processes/writer.process.js';
 import { Child } from './child.js';
 import type { LoopReport } from './loop-watch.js';
 
-/** What became of an order. */
+/** The result of an order. */
 export interface WriterReport {
-  /** First record() to last commit. */
+  /** First record() to last commit, or to the stream's last answer. */
   readonly ms: number;
   readonly loop: LoopReport;
+  /** Written or published entries. */
   readonly written: number;
   readonly dropped: number;
-  /** Milliseconds of CPU of the process, the load it makes itself included. */
+  /** Milliseconds of CPU of the process, including its load. */
   readonly cpuMs: number;
   /** Milliseconds of each flush. */
   readonly flushes: readonly number[];
 }
 
-/** An entry whose way to the table is watched. */
+/** An entry whose path to the table is watched. */
 export interface Probe {
   readonly uuid: string;
-  /** Milliseconds since 1970 when it was recorded. */
+  /** Milliseconds since 1970 of its recording. */
   readonly at: number;
 }
 
-/** A ledger in a process of its own. */
+/** A ledger in a separate process. */
 export class Writer {
   private constructor(private readonly child: Child) {}
 
@@ -32,7 +33,7 @@ export class Writer {
     return new Writer(child);
   }
 
-  /** @param onProbe told of each probe as it is recorded, if the order asks for probes */
+  /** @param onProbe called with each probe as it is recorded, if the order includes probes */
   async run(
     order: Omit<WriterOrder, 'isProbed'>,
     onProbe?: (probe: Probe) => void,

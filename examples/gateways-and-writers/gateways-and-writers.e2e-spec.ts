@@ -1,112 +1,17 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import pg from 'pg';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { findNatsPrograms } from '../../libs/ledger/src/nats/fixtures/nats-servers.fixture.js';
+import { metersAndStops, StartStream } from '../../test/support/start-stream.js';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const START_MS = 120_000;
 const [nats] = findNatsPrograms();
-
-/** `npm run start:stream`, and what it said. */
-class StartStream {
-  readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown[]>;
-  said = '';
-
-  constructor(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-    this.#child = spawn(process.execPath, ['scripts/start-stream.js', ...args], {
-      cwd: ROOT,
-      env: { ...process.env, ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#exited = once(this.#child, 'close');
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      stream!.setEncoding('utf8').on('data', (text: string) => (this.said += text));
-    }
-  }
-
-  /** What it says about something. */
-  async says(what: RegExp): Promise<string> {
-    await vi.waitFor(() => {
-      expect(this.#child.exitCode, this.said).toBeNull();
-      expect(this.said).toMatch(what);
-    }, START_MS);
-    return what.exec(this.said)![1]!;
-  }
-
-  /** @returns its exit code */
-  async stop(): Promise<unknown> {
-    this.#child.kill('SIGTERM');
-    return this.code();
-  }
-
-  async code(): Promise<unknown> {
-    const [code] = await this.#exited;
-    return code;
-  }
-
-  kill(): void {
-    this.#child.kill('SIGKILL');
-  }
-}
-
-async function query(url: string, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<Record<string, unknown>>(sql)).rows;
-  } finally {
-    await client.end();
-  }
-}
-
-async function translate(gateway: string, user: number): Promise<unknown> {
-  const response = await fetch(`${new URL(gateway).origin}/translations`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ user, text: 'good day' }),
-  });
-  return response.json();
-}
 
 if (nats === undefined) it.skip('start:stream with servers (needs nats-server)');
 
 describe.skipIf(nats === undefined)('npm run start:stream (needs nats-server)', () => {
-  it('has calls of both gateways in the table, and leaves nothing when it is stopped', async () => {
-    const stream = new StartStream([], { NATS_SERVER: nats!.path });
-    try {
-      await stream.says(/(Ctrl-C ends everything)/);
-      const gateways = [1, 2].map(
-        (i) => new RegExp(`gateway-${i} +(http\\S+)`).exec(stream.said)![1]!,
-      );
-      const url = await stream.says(/(postgres:\/\/\S+)/);
-      for (const [i, gateway] of gateways.entries()) {
-        const user = i + 1;
-        const answer = { user, words: 2, text: 'GOOD DAY' };
-        expect(await translate(gateway, user)).toEqual(answer);
-      }
-      const sql = 'SELECT user_id, completion_tokens FROM usage_entries ORDER BY user_id';
-      await vi.waitFor(async () => {
-        expect(await query(url, sql)).toEqual([
-          { user_id: '1', completion_tokens: 2 },
-          { user_id: '2', completion_tokens: 2 },
-        ]);
-      }, 30_000);
-      const [{ data_directory: data } = {}] = await query(url, 'SHOW data_directory');
-      expect(await stream.stop(), stream.said).toBe(0);
-      expect(stream.said).toMatch(/gateway-1 \| .*drained/);
-      expect(stream.said).toMatch(/writer \| .*drained/);
-      expect(existsSync(dirname(data as string))).toBe(false);
-      for (const gateway of gateways) await expect(fetch(gateway)).rejects.toThrow('fetch failed');
-      await expect(query(url, 'SELECT')).rejects.toThrow('ECONNREFUSED');
-    } finally {
-      stream.kill();
-    }
-  }, 180_000);
+  it(
+    'has calls of both gateways in the table, and leaves nothing when it is stopped',
+    () => metersAndStops([], { NATS_SERVER: nats!.path }),
+    180_000,
+  );
 });
 
 describe('npm run start:stream', () => {
@@ -115,6 +20,17 @@ describe('npm run start:stream', () => {
     expect(await stream.code()).toBe(1);
     expect(stream.said).toContain('NATS_SERVER is /nowhere/nats-server, which does not run');
     expect(stream.said).toContain('apt-get install nats-server');
+    expect(stream.said).not.toMatch(/^ +at /m);
+  });
+
+  it('says what to install where Kafka, its Java or the Node.js of its client is missing', async () => {
+    const nowhere = { KAFKA_LIB: '/nowhere', JAVA_HOME: '/nowhere', KAFKA_NODE: '/nowhere/node' };
+    const stream = new StartStream(['--kafka'], nowhere);
+    expect(await stream.code()).toBe(1);
+    expect(stream.said).toContain('KAFKA_LIB is /nowhere, which has no jars of a broker');
+    expect(stream.said).toContain('brew install kafka');
+    expect(stream.said).toContain('/nowhere/bin/java does not run');
+    expect(stream.said).toContain('/nowhere/node does not run');
     expect(stream.said).not.toMatch(/^ +at /m);
   });
 

@@ -3,9 +3,9 @@ import type { FastifyInstance } from 'fastify';
 import { isOwnHost } from './host-check.js';
 
 /**
- * Refuses with 403 what the page of another site makes a browser send: requests to a name that is not
- * this gateway's, and such as change something and come from elsewhere. For a gateway without keys,
- * which knows nobody by anything that a page can't have.
+ * Refuses with 403 requests that another site's page makes a browser send: requests to a foreign
+ * name, and those from another origin that change something. For a gateway without keys, which has
+ * no other way to distinguish callers from pages.
  */
 export function refuseOtherHosts(server: FastifyInstance, allowed: readonly string[]): void {
   server.addHook('onRequest', async ({ method, headers }, reply) => {

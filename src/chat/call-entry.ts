@@ -7,29 +7,29 @@ import type { CallCost, PriceBook } from '../prices/price-book.js';
 /** An entry of the gateway's ledger. */
 export type CallEntry = UsageEntry<typeof usage>;
 
-/** Nobody sees it but the ledger; nginx has it for a client that left before there was an answer. */
+/** Only the ledger sees it; nginx uses it for a client that left before the answer. */
 const CLIENT_LEFT = 499;
 
-/** A call that is over. */
+/** A finished call. */
 export interface EndedCall {
   readonly caller: Caller;
-  /** As `endpoints` names it. */
+  /** Name in `endpoints`. */
   readonly endpoint: string;
   readonly model: string | null;
   readonly used: CallUsage;
   readonly end: UsageEnd;
-  /** When the call came: its price is that of this time. */
+  /** Time of the call, which determines its price. */
   readonly at: Date;
   /** Whether the upstream charged another answer to a call with the same `Idempotency-Key`. */
   readonly isRepetition?: boolean;
 }
 
 /**
- * The entry of a call, however it ended. A client that hangs up pays for what the upstream says it
- * used, or else for the prompt and what it was sent. `attributes.counted`: by this gateway's
- * tokenizer, since the upstream did not tell.
+ * The entry of a call with any end. A client that hangs up pays for the usage reported by the
+ * upstream, or else for the prompt and the tokens sent to it. `attributes.counted`: counted with
+ * this gateway's tokenizer, because the upstream did not report usage.
  *
- * @param idempotencyKey of an answer that is one entry however often it comes
+ * @param idempotencyKey of an answer that is one entry however often it is repeated
  */
 export function callEntry(call: EndedCall, prices: PriceBook, idempotencyKey?: string): CallEntry {
   return entryOf(call, costOf(call, prices), idempotencyKey);
@@ -39,7 +39,8 @@ function entryOf(call: EndedCall, cost: CallCost, idempotencyKey?: string): Call
   const { caller, model, used, end } = call;
   const { details } = used;
   const isWhole = end === 'completed' || (end === 'aborted' && used.isComplete);
-  // Field by field: with spreads this took a tenth of a call's time, since V8 gives each its own shape.
+  // Field by field: spreads took a tenth of a call's time, because V8 gives each object its own
+  // shape.
   const entry = {
     userId: caller.userId,
     apiKeyId: caller.apiKeyId,
@@ -60,8 +61,8 @@ function entryOf(call: EndedCall, cost: CallCost, idempotencyKey?: string): Call
 }
 
 /**
- * What an entry says beside its columns; of usual values nothing. An answer that may come again is
- * known by its own id: that of the request is another one each time.
+ * Additional facts of an entry; usual values are omitted. An answer that may be repeated is
+ * identified by its own id, because the request's id differs each time.
  */
 function attributesOf(call: EndedCall, isKeyed: boolean): Record<string, unknown> | null {
   const { endpoint, model, used, end, isRepetition } = call;
@@ -90,7 +91,7 @@ function attributesOf(call: EndedCall, isKeyed: boolean): Record<string, unknown
   return isEmpty ? null : attributes;
 }
 
-/** By the model that answered, which is the one that the upstream charges, or else the one asked for. */
+/** By the model that answered, which the upstream charges, or else by the requested one. */
 function costOf({ model, used, at }: EndedCall, prices: PriceBook): CallCost {
   const { promptTokens, completionTokens, details } = used;
   const tokens = { promptTokens, completionTokens, ...details };
@@ -100,7 +101,7 @@ function costOf({ model, used, at }: EndedCall, prices: PriceBook): CallCost {
   return cost;
 }
 
-/** The entry of a call that no upstream was asked for: no tokens, and the status that tells why. */
+/** The entry of a call that reached no upstream: no tokens, and the status with the reason. */
 export function refusedEntry(request: CallersRequest, status: number, end: UsageEnd): CallEntry {
   const { model = null, user } = namesIn(request.body);
   const caller = request.caller ?? identifyCaller(user, request.headers);

@@ -2,16 +2,16 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Who is charged for a call. */
+/** The charged user and key of a call. */
 export interface Caller {
   readonly userId: string;
   /** Undefined if the call came without a key. */
   readonly apiKeyId: string | undefined;
 }
 
-/** A key that the gateway takes. */
+/** A valid key of the gateway. */
 export interface ApiKey extends Caller {
-  /** SHA-256 of the key: what is compared has one length, and the key itself is not kept. */
+  /** SHA-256 of the key: compared values have equal length, and the key itself is not kept. */
   readonly digest: Buffer;
 }
 
@@ -20,7 +20,7 @@ export type CallersRequest = FastifyRequest & { caller?: Caller };
 
 const digestOf = (key: string): Buffer => createHash('sha256').update(key).digest();
 
-/** The key of a request: Bearer, or as Azure's clients send it if there is no `authorization`. */
+/** The key of a request: a Bearer token, or Azure's header if there is no `authorization`. */
 function keyOf(headers: IncomingHttpHeaders): string | undefined {
   const { authorization, 'api-key': apiKey } = headers;
   if (authorization !== undefined) return /^Bearer +(\S+)$/i.exec(authorization)?.[1];
@@ -28,9 +28,9 @@ function keyOf(headers: IncomingHttpHeaders): string | undefined {
 }
 
 /**
- * Reads `user:keyId:key`, several of them with commas between.
+ * Reads `user:keyId:key`, several of them separated by commas.
  *
- * @returns undefined if one is not of this form, is shorter than 16 characters, or is there twice
+ * @returns undefined if one is not of this form, is shorter than 16 characters, or is repeated
  */
 export function parseApiKeys(text: string): readonly ApiKey[] | undefined {
   const keys: ApiKey[] = [];
@@ -45,7 +45,7 @@ export function parseApiKeys(text: string): readonly ApiKey[] | undefined {
     : undefined;
 }
 
-/** Finds whose key a request carries. Looks at all keys, so that its time tells nothing of them. */
+/** Finds the caller of a request's key. Compares all keys, so that its duration reveals nothing. */
 export function findCaller(
   keys: readonly ApiKey[],
   headers: IncomingHttpHeaders,
@@ -56,8 +56,8 @@ export function findCaller(
 }
 
 /**
- * Without keys the gateway believes what it is told: the `user` of the body, else a fingerprint of
- * the key, else `anonymous`. A ledger is no place for secrets.
+ * Without keys the gateway trusts the request: the `user` of the body, else a fingerprint of the
+ * key, else `anonymous`. A ledger must not contain secrets.
  */
 export function identifyCaller(user: string | undefined, headers: IncomingHttpHeaders): Caller {
   const key = keyOf(headers);

@@ -8,7 +8,7 @@ import type { CallersRequest } from './caller.js';
 import { entryOfCall, MeteredCalls } from './metered-calls.js';
 import { pathBelow } from './path-below.js';
 
-/** Speaks OpenAI's protocol; one entry of the ledger for each request. */
+/** Implements OpenAI's protocol, with one entry of the ledger for each request. */
 @Controller('v1')
 export class ChatController {
   constructor(private readonly calls: MeteredCalls) {}

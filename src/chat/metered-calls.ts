@@ -17,13 +17,13 @@ import { refusedEntry, type CallEntry } from './call-entry.js';
 import { identifyCaller } from './caller.js';
 import { RepeatedCalls } from './repeated-calls.js';
 
-/** What the handler leaves for the mapper; neither if it has thrown before. */
+/** Set by the handler for the mapper; neither if the handler threw earlier. */
 type MeteredRequest = HoldingRequest & {
   bookNow?: (used: CallUsage, end: UsageEnd) => CallEntry;
   bookLater?: (end: UsageEnd) => void;
 };
 
-/** None at once for a call whose usage is not known yet, mostly since its client left. */
+/** No entry yet for a call of unknown usage, usually because its client left. */
 export function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>): CallEntry | null {
   const [request, reply] = context!.getArgs<[MeteredRequest, FastifyReply]>();
   const { meter, bookNow, bookLater } = request;
@@ -35,7 +35,7 @@ export function entryOfCall({ context, end }: UsageCall<unknown, typeof usage>):
   return null;
 }
 
-/** Passes calls on and books them: one entry of the ledger for each. */
+/** Forwards calls and records one entry for each. */
 @Injectable()
 export class MeteredCalls {
   constructor(
@@ -45,7 +45,10 @@ export class MeteredCalls {
     @InjectLedger(usage) private readonly ledger: LedgerService<typeof usage>,
   ) {}
 
-  /** Answers a call to an endpoint. `request`: its body, undefined if it has none that can be read. */
+  /**
+   * Answers a call to an endpoint. `request`: its body, undefined if there is none or it is
+   * unreadable.
+   */
   answer(
     endpoint: Endpoint,
     request: Partial<CallRequest> | undefined,

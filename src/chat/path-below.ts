@@ -2,13 +2,13 @@ import { openAiError } from '@app/openai';
 import { NotFoundException } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 
-/** A step out of the folder, however it is spelled; some servers take `\` for `/`. */
+/** A step out of the folder in any spelling; some servers treat `\` like `/`. */
 const STEPS_OUT = /(^|\/|\\|%2f|%5c)(\.|%2e){1,2}(\/|\\|%2f|%5c|$)|\\/i;
 
 /**
- * The path of a request below `/v1`, with its query, as an upstream is asked for it.
+ * The path of a request below `/v1`, with its query, for the upstream.
  *
- * @throws NotFoundException if it leads out of there, or spells `/v1` in another way
+ * @throws NotFoundException if it leads outside, or spells `/v1` differently
  */
 export function pathBelow({ url }: Pick<FastifyRequest, 'url'>): string {
   const below = url.startsWith('/v1/') ? url.slice('/v1'.length) : '';

@@ -4,8 +4,8 @@ import { PriceBook } from '../prices/price-book.js';
 import { callEntry, type CallEntry, type EndedCall } from './call-entry.js';
 
 /**
- * Answers that are remembered, those of the last keys: a client repeats a call within minutes. An answer
- * has about 1 KB.
+ * Remembered answers, those of the latest keys: a client repeats a call within minutes. An answer
+ * takes about 1 KB.
  */
 const MAX_ANSWERS = 10_000;
 /** Answers to calls of one key. */
@@ -13,22 +13,22 @@ const MAX_ANSWERS_OF_KEY = 8;
 
 interface SeenAnswer {
   readonly identity: string | undefined;
-  /** Of an answer that was whole: it is booked in the same words when it comes again. */
+  /** Entry of a complete answer; a repetition is recorded with the same values. */
   readonly entry: CallEntry | undefined;
 }
 
 /**
- * Makes the entries of calls that a client repeats with one `Idempotency-Key`. An upstream that honours
- * the key gives the same answer again, which is one entry; from any other the second answer is another
- * charge, and its entry says so. What was broken off or counted need not be the same the second time:
- * it is booked apart.
+ * Makes the entries of calls that a client repeats with one `Idempotency-Key`. An upstream that
+ * supports the key returns the same answer again, which is one entry. From any other upstream the
+ * second answer is another charge, and its entry is marked so. An interrupted or counted answer may
+ * differ the second time, so it is recorded separately.
  *
  * Two answers are the same if they have the same id, or, without one, the upstream's same id of the
- * request, and besides the same time and tokens: some servers give all their answers one id, and a
+ * request, and also the same time and tokens: some servers give all their answers one id, and a
  * client must not get its second answer for nothing.
  *
- * A whole answer has the same key in every process. That a second one is a repetition is known to the
- * process that had the first one, for its last 10,000 answers.
+ * A complete answer has the same key in every process. Only the process that had the first answer
+ * recognises a second one as a repetition, for its last 10,000 answers.
  */
 @Injectable()
 export class RepeatedCalls {
@@ -57,7 +57,7 @@ export class RepeatedCalls {
 
   private remember(scoped: string, answers: readonly SeenAnswer[]): void {
     this.forget(scoped);
-    // Behind all others, since it was the last one asked for.
+    // Moved to the end, because it was used last.
     const kept = answers.slice(-MAX_ANSWERS_OF_KEY);
     this.seen.set(scoped, kept);
     this.answers += kept.length;
@@ -73,7 +73,7 @@ export class RepeatedCalls {
   }
 }
 
-/** By what an answer is known again; undefined if by nothing. */
+/** The identity of an answer; undefined if it has none. */
 function identityOf({ used }: EndedCall): string | undefined {
   const id = used.answerId ?? used.requestId;
   if (id === undefined) return undefined;

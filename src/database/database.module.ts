@@ -3,7 +3,7 @@ import { GatewayDatabase } from './gateway-database.js';
 
 /**
  * Stops the database last: it is global, and Nest calls the shutdown hooks of global modules after
- * all others. By then the ledger has written what it held.
+ * all others. By then the ledger has written its entries.
  */
 @Module({})
 export class DatabaseModule {

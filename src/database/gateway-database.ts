@@ -3,17 +3,20 @@ import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { join } from 'node:path';
 import type { GatewaySettings } from '../gateway-settings.js';
 
-/** Kept from one start to the next if it is free, so that a psql session finds it again. */
+/** Reused at each start if it is free, so that a psql session finds it again. */
 const EMBEDDED_PORT = 54_320;
 
-/** The gateway's PostgreSQL: one that was given, or an embedded one that ends with the gateway. */
+/** The gateway's PostgreSQL: a configured one, or an embedded one that stops with the gateway. */
 export class GatewayDatabase implements OnApplicationShutdown {
   private constructor(
     readonly url: string,
     private readonly stopServer: () => Promise<void>,
   ) {}
 
-  /** A given server need not be there yet; an embedded one takes connections when this returns. */
+  /**
+   * A configured server need not be running yet; an embedded one accepts connections when this
+   * returns.
+   */
   static async open(settings: GatewaySettings): Promise<GatewayDatabase> {
     if (settings.databaseUrl) return new GatewayDatabase(settings.databaseUrl, async () => {});
     const server = await startEmbeddedPostgres({
@@ -26,7 +29,7 @@ export class GatewayDatabase implements OnApplicationShutdown {
     return new GatewayDatabase(server.url, () => server.stop());
   }
 
-  /** Stops the server if it is the gateway's own. Stopping twice is allowed. */
+  /** Stops the server if it is embedded. Stopping twice is allowed. */
   stop(): Promise<void> {
     return this.stopServer();
   }

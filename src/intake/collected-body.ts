@@ -1,19 +1,19 @@
-/** What is smaller comes in one piece or two. */
+/** Smaller bodies arrive in one or two pieces. */
 const SEVERAL_PIECES_BYTES = 64 * 1024;
 
-/** The pieces of a body, to be put together once all are there. */
+/** The pieces of a body, joined once all have arrived. */
 export interface CollectedBody {
   add: (piece: Buffer) => void;
-  /** All bytes, in a buffer that has nothing else if they are 64 KiB or more. */
+  /** All bytes; the buffer contains nothing else if they are 64 KiB or more. */
   take: () => Buffer;
 }
 
 /**
- * Collects a body. To put 16 MiB together in the end would hold the event loop for some 10 ms and
- * take the memory twice, so a large body of a known length is put together while it comes. Memory that
- * was not written to takes none.
+ * Collects a body. Joining 16 MiB at the end would block the event loop for some 10 ms and need the
+ * memory twice. A large body of a known length is therefore assembled while it arrives. Unwritten
+ * memory costs nothing.
  *
- * @param declaredBytes as the request's head has it: no more come; 0 if they are not known
+ * @param declaredBytes from the request's head: no more arrive; 0 if unknown
  */
 export function collectBody(declaredBytes: number): CollectedBody {
   return declaredBytes >= SEVERAL_PIECES_BYTES ? collectInPlace(declaredBytes) : collectPieces();

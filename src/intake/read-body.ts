@@ -2,17 +2,17 @@ import { ClientLeftException, refusalForRoom, refusalOf, type HeldBytes } from '
 import type { Readable } from 'node:stream';
 import { collectBody, type CollectedBody } from './collected-body.js';
 
-/** How a body is read. */
+/** Limits for reading a body. */
 export interface BodyReading {
   readonly maxBytes: number;
-  /** As the request's head has it; undefined if the body comes in chunks. */
+  /** Length in the request's head; undefined if the body comes in chunks. */
   readonly declaredBytes: number | undefined;
   readonly held: HeldBytes;
 }
 
 /**
- * Reads a body whole, and keeps no byte of one that there is no room for. Of a body that is given up
- * the rest is read and forgotten: most clients read no answer before they have sent all.
+ * Reads a whole body, and keeps no byte of a body without room. The rest of an abandoned body is
+ * read and discarded, because most clients read no answer before they have sent everything.
  *
  * @throws PayloadTooLargeException if it has too many bytes
  * @throws ServiceUnavailableException if the gateway, or the caller's half of it, is full
@@ -39,7 +39,7 @@ export async function readBody(payload: Readable, reading: BodyReading): Promise
       const fault = check(piece);
       if (!fault) return collected?.add(piece);
       collected = undefined;
-      // Without this listener it flows on, to nobody.
+      // Without this listener the rest is discarded.
       payload.off('data', take);
       reject(fault);
     };

@@ -1,20 +1,20 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Bytes that a client has to take in the time that it has. */
+/** Bytes that a client must read within its time. */
 const MIN_PROGRESS_BYTES = 16 * 1024;
-/** How often is looked, in parts of that time. */
+/** Checks within that time. */
 const LOOKS = 4;
 
 interface Progress {
-  /** Bytes that the system had taken when it was last enough. */
+  /** Bytes that the system had accepted at the last sufficient progress. */
   taken: number;
   at: number;
 }
 
 /**
- * Closes the connections of clients that do not read what they were sent: what waits for them stays
- * in memory. A client that takes 16 KiB in the time given, or all there is, is fast enough.
+ * Closes the connections of clients that do not read their data, which would stay in memory. A
+ * client that reads 16 KiB in the given time, or everything, is fast enough.
  */
 export class SlowReaders {
   private readonly sockets = new Map<Socket, Progress>();

@@ -18,21 +18,25 @@ import { identifyCaller, type CallersRequest } from '../chat/caller.js';
 import { readBody } from './read-body.js';
 
 /**
- * The types that a page of another site cannot send without asking first, which nobody answers. A form
- * or a text that holds JSON would be a call in the name of whoever opens the page.
+ * The types that a page of another site can't send without a preflight request, which is never
+ * answered. A form or a text that contains JSON would be a call in the name of the page's visitor.
  */
 const JSON_TYPE = /^application\/([\w.+-]+\+)?json *(;|$)/;
 
-/** What is smaller is parsed at once, in a millisecond at most; the way to a thread and back takes as long. */
+/**
+ * Smaller bodies are parsed at once, in at most a millisecond; a round trip to a thread takes as
+ * long.
+ */
 const LARGE_BYTES = 64 * 1024;
 
 /**
- * What a call takes beside its body, about: 1,100 that waited for their upstream took 46 MB. A client may
- * send thousands of small ones on one connection without waiting for an answer.
+ * Approximate memory of a call in addition to its body: 1,100 calls that waited for their upstream
+ * took 46 MB. A client may send thousands of small ones on one connection without waiting for an
+ * answer.
  */
 const CALL_BYTES = 32 * 1024;
 
-/** What bodies are taken. */
+/** The accepted bodies. */
 export interface BodyRules {
   readonly maxBytes: number;
   readonly inFlight: BytesInFlight;
@@ -40,34 +44,34 @@ export interface BodyRules {
   readonly anyTypeRoute: string | undefined;
 }
 
-/** What a request holds in memory until it is over. */
+/** Data of a request in memory until its end. */
 export type HoldingRequest = CallersRequest & {
   held?: HeldBytes;
-  /** The body as it came. */
+  /** The received body. */
   rawBody?: Buffer | undefined;
-  /** Set if that is large: `body` is then only what metering has to know. */
+  /** Set for a large body: `body` then contains only the data for metering. */
   largeBody?: LargeBody;
-  /** While a thread has the body. */
+  /** Set while a thread has the body. */
   reading?: Promise<LargeBody> | undefined;
-  /** Of a call that was passed on. */
+  /** Set for a call that was passed on. */
   meter?: CallMeter;
 };
 
-/** Makes the server take JSON, within the bounds of memory, and nothing else. */
+/** Makes the server accept only JSON, within the bounds of memory. */
 export function takeBodies(server: FastifyInstance, rules: BodyRules): void {
   server.removeAllContentTypeParsers();
-  // Hooks with `done`: one that is async costs each call a promise and two turns of its queue.
+  // Hooks with `done`: an async hook costs each call a promise and two turns of its queue.
   server.addHook('onRequest', (request: HoldingRequest, reply, done) => {
     if (request.routeOptions.url?.startsWith('/v1/')) holdFor(request, reply, rules.inFlight);
     done();
   });
-  // Not earlier: what is refused there is not booked.
+  // Not earlier, because a request refused there is not recorded.
   server.addHook('preParsing', ({ headers, held }: HoldingRequest, reply, _payload, done) => {
     if (held && !held.add(CALL_BYTES)) return done(refusalForRoom());
     const { 'content-encoding': encoding } = headers;
     if (encoding === undefined || /^identity$/i.test(encoding)) return done();
     void reply.header('accept-encoding', 'identity');
-    // It could not be looked into, and would grow while it is unpacked.
+    // It could not be inspected, and would grow when unpacked.
     done(unsupported('Send the body unpacked, without content-encoding.'));
   });
   const largeBodies = new LargeBodies();
@@ -91,22 +95,22 @@ export function takeBodies(server: FastifyInstance, rules: BodyRules): void {
   });
 }
 
-/** Opens what a call holds in memory, and gives it back once the call is over and settled. */
+/** Reserves a call's memory, and releases it once the call has ended and is settled. */
 function holdFor(request: HoldingRequest, reply: FastifyReply, inFlight: BytesInFlight): void {
   const held = inFlight.open(callerOf(request));
   request.held = held;
   whenOver(reply, () => {
     const { meter, reading } = request;
     const release = (): void => held.release();
-    // After its client has left, a call may go on for a while, to learn its usage.
+    // After its client has left, a call may continue for a while, to learn its usage.
     if (meter && !meter.usage) void meter.settled.finally(release);
-    // And a body may wait for its thread: who sends and leaves must not fill the memory.
+    // A body may also wait for its thread: clients that send and leave must not fill the memory.
     else if (reading) void reading.then(release, release);
     else release();
   });
 }
 
-/** With keys the user, else what tells callers apart before the body is there. */
+/** The user with keys; otherwise the facts that distinguish callers before the body has arrived. */
 function callerOf(request: CallersRequest): string {
   if (request.caller) return request.caller.userId;
   return identifyCaller(undefined, request.headers).apiKeyId ?? request.ip;
@@ -125,7 +129,7 @@ async function take(
   return request.rawBody;
 }
 
-/** Has a body read in a thread, which has the bytes meanwhile. */
+/** Reads a body in a thread, which owns the bytes meanwhile. */
 async function readApart(request: HoldingRequest, largeBodies: LargeBodies): Promise<unknown> {
   const bytes = request.rawBody!;
   request.rawBody = undefined;
@@ -138,7 +142,7 @@ async function readApart(request: HoldingRequest, largeBodies: LargeBodies): Pro
   return largeBody.json;
 }
 
-/** A call whose client has left was booked as such: it must not be handled as well. */
+/** A call whose client has left was already recorded as such, so it must not be handled too. */
 function stopIfLeft({ raw }: HoldingRequest): void {
   if (raw.socket.destroyed) throw new ClientLeftException();
 }

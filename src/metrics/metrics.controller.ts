@@ -2,7 +2,7 @@ import { Controller, Get, Header } from '@nestjs/common';
 import { Registry } from 'prom-client';
 import { MetricsRegistry } from './metrics.registry.js';
 
-/** What Prometheus scrapes. */
+/** Metrics for Prometheus. */
 @Controller('metrics')
 export class MetricsController {
   constructor(private readonly registry: MetricsRegistry) {}

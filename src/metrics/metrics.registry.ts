@@ -5,8 +5,8 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { PriceBook } from '../prices/price-book.js';
 
 /**
- * The ledger's metrics, those of the prices, and those of the process (event loop, memory, garbage collection), in a
- * registry of the application's own: several of them may live in one process.
+ * The metrics of the ledger, the prices and the process (event loop, memory, garbage collection),
+ * in a registry of each application, because several may run in one process.
  */
 @Injectable()
 export class MetricsRegistry extends Registry {
@@ -18,7 +18,7 @@ export class MetricsRegistry extends Registry {
   }
 }
 
-/** Read when they are scraped: the prices count for themselves. */
+/** Read at a scrape, because the prices count for themselves. */
 function registerPriceMetrics(registry: Registry, prices: PriceBook): void {
   const registers = [registry];
   new Counter({

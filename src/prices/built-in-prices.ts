@@ -2,8 +2,8 @@ import { parsePrices } from './price-file.js';
 
 /**
  * Dollars for a million tokens read, read from a cache, and written, by a model's name. Source:
- * https://openai.com/api/pricing, as it stood in 2025. An example: a real gateway takes its prices
- * from its contract (`GATEWAY_PRICES`).
+ * https://openai.com/api/pricing, state of 2025. An example: a real gateway uses the prices of its
+ * contract (`GATEWAY_PRICES`).
  */
 const PRICES: readonly (readonly [
   model: string,
@@ -34,7 +34,7 @@ const PRICES: readonly (readonly [
   ['text-embedding-3-large', 0.13, undefined, 0],
 ];
 
-/** Prices to try the gateway with. */
+/** Prices for trying the gateway. */
 export const builtInPrices = parsePrices({
   version: 'built-in-2025',
   models: Object.fromEntries(

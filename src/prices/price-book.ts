@@ -9,24 +9,26 @@ import { builtInPrices } from './built-in-prices.js';
 import { readPriceFile } from './price-file.js';
 import type { PricedTokens, PriceList } from './price-list.js';
 
-/** How often the file is looked at: a mounted ConfigMap changes without a signal. */
+/** Milliseconds between checks of the file: a mounted ConfigMap changes without a signal. */
 const LOOK_MS = 2_000;
 
-/** What a call costs, and by which list. Both null if none of its models has a price. */
+/**
+ * The cost of a call, and the price list's version. Both null if none of its models has a price.
+ */
 export interface CallCost {
   readonly costNanos: bigint | null;
   readonly priceVersion: string | null;
 }
 
 /**
- * The prices that hold now: the built-in ones, or those of a file, which is read again at SIGHUP
- * and when it changes. A file at fault changes nothing, and is logged.
+ * The current prices: the built-in ones, or those of a file, which is read again at SIGHUP and when
+ * it changes. An invalid file changes nothing, and is logged.
  */
 @Injectable()
 export class PriceBook implements OnApplicationBootstrap, OnApplicationShutdown {
   /** Answered calls of models without a price. */
   unpricedCalls = 0;
-  /** Reloads that were refused. */
+  /** Refused reloads. */
   failedReloads = 0;
 
   private readonly logger = new Logger('gateway');
@@ -45,7 +47,7 @@ export class PriceBook implements OnApplicationBootstrap, OnApplicationShutdown 
   onApplicationBootstrap(): void {
     if (this.path === undefined) return;
     process.on('SIGHUP', this.reload);
-    // It may have changed between the boot's first look and this one.
+    // It may have changed between the first read at boot and this one.
     watchFile(this.path, { interval: LOOK_MS, persistent: false }, this.reload);
     this.read();
   }
@@ -56,7 +58,7 @@ export class PriceBook implements OnApplicationBootstrap, OnApplicationShutdown 
     unwatchFile(this.path, this.reload);
   }
 
-  /** @param models names of the model, the one that tells most first */
+  /** @param models names of the model, the most specific first */
   costOf(models: readonly (string | null | undefined)[], tokens: PricedTokens, at: Date): CallCost {
     for (const model of models) {
       const costNanos = model ? this.list.costNanos(model, tokens, at) : null;

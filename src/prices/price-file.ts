@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { PriceList, type Price } from './price-list.js';
 
-/** Far above any list of prices; beyond it the path names something else. */
+/** Far above any list of prices; a larger file is something else. */
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 /** Dollars for a million tokens, in trillionths of a dollar for one: 10^12 / 10^6. */
 const PICOS_PER_DOLLAR = 6;
 
-/** Dollars for a million tokens, as a number or a text: at most 6 decimals, so that sums are exact. */
+/**
+ * Dollars for a million tokens, as a number or a text: at most 6 decimals, so that sums are exact.
+ */
 const dollars = z
   .union([z.number(), z.string()])
   .transform((value) => String(value))
@@ -40,7 +42,7 @@ const prices = z
     'two prices from the same time on',
   );
 
-/** The file that `GATEWAY_PRICES` names. A misspelt name is a fault, not a price of nothing. */
+/** The file of `GATEWAY_PRICES`. A misspelt name is a fault, and not a price of zero. */
 const priceFile = z.strictObject({
   version: z
     .string()

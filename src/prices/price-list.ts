@@ -1,16 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
 
-/** What one model costs from a time on, in trillionths of a US dollar for a token. */
+/** The price of one model from a time on, in trillionths of a US dollar for a token. */
 export interface Price {
-  /** Milliseconds of the epoch; it holds until the next one of the model. */
+  /** Milliseconds of the epoch; valid until the model's next price. */
   readonly from: number;
   readonly prompt: bigint;
   readonly completion: bigint;
-  /** Of the prompt, read from a cache. Undefined, as for those below: like the rest of its whole. */
+  /**
+   * Part of the prompt, read from a cache. Undefined, like for those below: priced like the rest of
+   * the whole.
+   */
   readonly cacheRead: bigint | undefined;
   readonly cacheWrite: bigint | undefined;
   readonly audioPrompt: bigint | undefined;
-  /** Of the completion, thought and not said. */
+  /** Part of the completion: reasoning that is not in the answer. */
   readonly reasoning: bigint | undefined;
   readonly audioCompletion: bigint | undefined;
 }
@@ -31,10 +34,10 @@ const VERSION = /-\d{4}(-\d{2}-\d{2})?$/;
 /** Trillionths in a billionth. */
 const PICOS = 1000n;
 
-/** Prices of models, each with the time from which it holds. Does not change. */
+/** Prices of models, each with the start of its validity. Immutable. */
 export class PriceList {
   /**
-   * @param version stored with each entry; tells one list from another
+   * @param version stored with each entry; distinguishes lists
    * @param models by name, the latest price first
    */
   constructor(
@@ -43,15 +46,15 @@ export class PriceList {
   ) {}
 
   /**
-   * What a call costs in billionths of a US dollar, rounded half up. Null if no price of the model
-   * holds at that time: an unknown cost is not a cost of nothing.
+   * The cost of a call in billionths of a US dollar, rounded half up. Null if the model has no
+   * price at that time, because an unknown cost is not zero.
    */
   costNanos(model: string, tokens: PricedTokens, at: Date): bigint | null {
     const price = this.priceOf(model, at.getTime());
     return price ? (costPicos(price, tokens) + PICOS / 2n) / PICOS : null;
   }
 
-  /** Whether it is the same list: version, models and prices. */
+  /** Whether the list is equal: version, models and prices. */
   equals(other: PriceList): boolean {
     return this.version === other.version && isDeepStrictEqual(this.models, other.models);
   }
@@ -79,7 +82,7 @@ function costPicos(price: Price, tokens: PricedTokens): bigint {
 
 type Part = readonly [tokens: number | undefined, price: bigint | undefined];
 
-/** Never charges more tokens than the whole has, whatever an upstream says of its parts. */
+/** Never charges more tokens than the whole has, for any parts reported by an upstream. */
 function costOfParts(whole: number, price: bigint, parts: readonly Part[]): bigint {
   let rest = whole;
   let cost = 0n;

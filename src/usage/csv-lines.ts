@@ -3,18 +3,18 @@ import { stringify, type Options } from 'csv-stringify/sync';
 type Row = Readonly<Record<string, string | number | null>>;
 
 /**
- * What a spreadsheet may take for the start of a formula, in a cell or behind a sign at which it may
- * cut one in two. Where commas mark decimals it cuts at semicolons, else at tabs, bars or blanks, and
- * quotes in the midst of such a cell keep nothing together. The start of a field is the package's.
- * Source: https://owasp.org/www-community/attacks/CSV_Injection
+ * A possible start of a formula in a spreadsheet, at the start of a cell or after a character at
+ * which the spreadsheet may split it. With decimal commas it splits at semicolons, otherwise at
+ * tabs, bars or blanks, and quotes inside such a cell do not keep it together. The package handles
+ * the start of a field. Source: https://owasp.org/www-community/attacks/CSV_Injection
  */
 const INNER_FORMULA = /(?<=[^\p{L}\p{N}=+\-@＝＋－＠'])(?=[=+\-@＝＋－＠])/gu;
 
-/** RFC 4180; figures stay figures, and of a text nothing is a formula. */
+/** RFC 4180; figures stay figures, and no text is a formula. */
 const OPTIONS: Options = {
   record_delimiter: 'windows',
   escape_formulas: true,
-  // A program that cuts at other signs keeps these fields whole as well.
+  // A program that splits at other characters keeps these fields whole too.
   quoted_match: /[;\t\r\n|]/,
   cast: {
     string: (text) =>
@@ -34,7 +34,7 @@ export async function* csvLines(rows: AsyncIterable<Row>): AsyncGenerator<string
   }
 }
 
-/** One record. What a spreadsheet would run gets an apostrophe in front. */
+/** One record. Fields that a spreadsheet would execute get an apostrophe in front. */
 export function csvLine(values: readonly (string | number | null)[]): string {
   return stringify([[...values]], OPTIONS);
 }

@@ -12,10 +12,12 @@ const STATUS: Readonly<Record<LedgerReadError['reason'], number>> = {
   unavailable: 501,
 };
 
-/** Seconds after which a read that found no place is worth another try. */
+/** Seconds after which a read without a free place should be retried. */
 const BUSY_RETRY_S = 1;
 
-/** Answers a read that failed: 400 for what the caller asked, 503 while the database is away or busy. */
+/**
+ * Answers a failed read: 400 for an invalid request, 503 while the database is unreachable or busy.
+ */
 @Catch(LedgerReadError)
 export class ReadErrorFilter implements ExceptionFilter {
   catch(error: LedgerReadError, host: ArgumentsHost): void {

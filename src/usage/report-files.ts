@@ -4,28 +4,29 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Far above any report that people read; a period can be cut. */
+/** Far above any report that people read; a period can be divided. */
 const MAX_REPORT_BYTES = 256 * 1024 * 1024;
-/** Reports of all callers that are made or read at once; each may take as much of the disk. */
+/** Maximum reports of all callers being made or read; each may use the maximum on disk. */
 const MAX_REPORTS = 8;
-/** Bytes that are collected before they are written. */
+/** Bytes collected before a write. */
 const WRITE_BYTES = 256 * 1024;
 
 /**
- * Makes reports in files, so that the database is read at its own pace and not at that of who reads the
- * report: an unread one would hold a connection that all others wait for. Each caller has one at a time,
- * and they are made one after the other. A file has no name once it is open, and is gone with its reader.
+ * Makes reports in files, so that the database is read at its own pace and not at the reader's: an
+ * unread report would hold a connection that all others need. Each caller has one at a time, and
+ * they are made one after the other. A file has no name once it is open, and disappears with its
+ * reader.
  */
 export class ReportFiles {
   private readonly callers = new Set<string>();
   private last: Promise<unknown> = Promise.resolve();
 
-  /** @param folder where the files are; made if it is not there, for its owner only */
+  /** @param folder of the files; created if missing, for its owner only */
   constructor(private readonly folder: string) {}
 
   /**
-   * Writes lines into a file. The caller gets no other one until `done` is called, which closes the
-   * file; it must be called in every case, and may be more than once.
+   * Writes lines into a file. The caller gets no other file until `done` is called, which closes
+   * it. `done` must always be called, and may be called more than once.
    *
    * @throws HttpException 429 if the caller has one already, 503 if there are too many of others
    */
@@ -46,11 +47,11 @@ export class ReportFiles {
 
 /** One report. */
 export class ReportFile {
-  /** The file, from its start, once all of it is written. Rejects with what the read failed with. */
+  /** The complete file, positioned at its start. Rejects with the error of the read. */
   ready: Promise<FileHandle> = Promise.reject(new Error('not started'));
   private file: FileHandle | undefined;
   private isDone = false;
-  /** All of it is in the file: nothing of the database is held any more. */
+  /** Whether the file is complete, so that no connection is held any more. */
   private isWhole = false;
 
   constructor(
@@ -64,7 +65,7 @@ export class ReportFile {
   async done(): Promise<void> {
     if (this.isDone) return;
     this.isDone = true;
-    // A client that has all of it may ask for the next one at once, before the file is closed.
+    // A client that has received everything may request the next report before the file is closed.
     if (!this.isWhole) {
       await this.lines.return().catch(() => undefined);
       await this.ready.catch(() => undefined);
@@ -84,14 +85,25 @@ export class ReportFile {
     for await (const line of this.lines) {
       text += line;
       if (text.length < WRITE_BYTES) continue;
-      bytes += (await this.file.write(text)).bytesWritten;
+      bytes += await append(this.file, text);
       text = '';
       if (bytes > MAX_REPORT_BYTES) throw tooLarge();
     }
-    if (text !== '') await this.file.write(text);
+    if (text !== '') await append(this.file, text);
     this.isWhole = true;
     return this.file;
   }
+}
+
+/**
+ * On a full disk `write` may store a part of the text without an error.
+ *
+ * @returns the bytes of the text, which are all stored
+ */
+async function append(file: FileHandle, text: string): Promise<number> {
+  const bytes = Buffer.from(text);
+  await file.appendFile(bytes);
+  return bytes.length;
 }
 
 function refusal(status: HttpStatus, message: string): HttpException {

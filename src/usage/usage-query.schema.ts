@@ -6,7 +6,9 @@ const time = z.iso
   .or(z.iso.date())
   .transform((text) => new Date(text));
 
-/** Period is half-open, `[from, to)`: ISO 8601 with an offset, or a day, which begins in UTC. */
+/**
+ * The period is half-open, `[from, to)`: ISO 8601 with an offset, or a day, which begins in UTC.
+ */
 export const summaryQuery = z.object({
   userId: id.optional(),
   apiKeyId: id.optional(),
@@ -20,7 +22,10 @@ const names = z
   .default('')
   .transform((text) => text.split(',').filter(Boolean));
 
-/** `from` and `to` are times, or days of `timeZone`; `groupBy` and `sum` are names with commas between. */
+/**
+ * `from` and `to` are times, or days of `timeZone`; `groupBy` and `sum` are names separated by
+ * commas.
+ */
 export const reportQuery = z.object({
   userId: id.optional(),
   from: day.or(time),
@@ -31,7 +36,7 @@ export const reportQuery = z.object({
   writtenBefore: time.optional(),
 });
 
-/** `cursor` is the `nextCursor` of the page before. */
+/** `cursor` is the `nextCursor` of the previous page. */
 export const entriesQuery = z.object({
   userId: id.optional(),
   limit: z.coerce.number().int().min(1).max(1000).optional(),

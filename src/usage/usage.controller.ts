@@ -19,7 +19,7 @@ import { ReportFiles } from './report-files.js';
 import { ReadErrorFilter } from './read-error.filter.js';
 import { entriesQuery, reportQuery, summaryQuery } from './usage-query.schema.js';
 
-/** Reads back what was recorded; to a caller with a key only what is its own. */
+/** Reads recorded usage; a caller with a key only reads its own. */
 @Controller('v1/usage')
 @UseFilters(ReadErrorFilter)
 export class UsageController {
@@ -37,8 +37,8 @@ export class UsageController {
   }
 
   /**
-   * Sums as CSV. The database is read into a file first, so a fault is an error's answer, and the
-   * client takes the file at its own pace.
+   * Sums as CSV. The database is first read into a file, so that a fault is answered with an error,
+   * and the client reads the file at its own pace.
    */
   @Get('report.csv')
   async report(
@@ -61,13 +61,16 @@ export class UsageController {
     @Query({ schema: entriesQuery }) query: z.infer<typeof entriesQuery>,
     @Req() { caller }: CallersRequest,
   ): ReturnType<LedgerService<typeof usage>['listRecent']> {
-    // Where there are no keys, the ledger itself refuses to list for nobody, and names the field.
+    // Without keys, the ledger itself refuses a list without a user, and names the field.
     const userId = readable(query.userId, caller) as string;
     return this.ledger.listRecent({ ...query, userId });
   }
 }
 
-/** Whose usage is read: that of the key's user if there is a key. @throws ForbiddenException else */
+/**
+ * The user whose usage is read: the key's user if there is a key. @throws ForbiddenException for
+ * another user
+ */
 function readable(asked: string | undefined, caller: CallersRequest['caller']): string | undefined {
   if (!caller || (asked ?? caller.userId) === caller.userId) return caller?.userId ?? asked;
   throw new ForbiddenException(openAiError('Not your usage.', { param: 'userId' }));

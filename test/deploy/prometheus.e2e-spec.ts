@@ -35,6 +35,7 @@ const { groups: ruleGroups } = parse(readFileSync(RULES, 'utf8')) as {
 const alerts = ruleGroups.flatMap(({ rules }) => rules);
 
 interface Panel {
+  readonly id: number;
   readonly title: string;
   readonly targets?: readonly { readonly expr: string }[];
 }
@@ -69,6 +70,11 @@ describe.skipIf(!HAS_PROMETHEUS)('alert rules and dashboard (needs prometheus, p
   it('fire when they must and only then, as promtool plays it through', () => {
     const output = execFileSync('promtool', ['test', 'rules', RULE_TESTS], { encoding: 'utf8' });
     expect(output).toContain('SUCCESS');
+  });
+
+  it('are panels of which no two have one id', () => {
+    const ids = dashboard.panels.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
   });
 
   it('are each shown firing and silent', () => {
@@ -139,6 +145,16 @@ describe.skipIf(!HAS_PROMETHEUS)('alert rules and dashboard (needs prometheus, p
       const metrics = new Set([...named, ...variables].flatMap(metricsIn));
       expect(metrics.size).toBeGreaterThan(15);
       expect([...metrics].filter((metric) => !scraped.has(metric))).toEqual([]);
+    });
+
+    it('every metric of the ledger is in a chart or a rule', async () => {
+      const text = await (await fetch(`${await app.getUrl()}/metrics`)).text();
+      const scraped = [...text.matchAll(/^# TYPE (ledger_\w+)/gm)].map(([, name]) => name!);
+      const expressions = [...alerts.map(({ expr }) => expr), ...charts.map(([, expr]) => expr)];
+      const isShown = (name: string): boolean =>
+        expressions.flatMap(metricsIn).some((metric) => metric.startsWith(name));
+      expect(scraped.length).toBeGreaterThan(20);
+      expect(scraped.filter((name) => !isShown(name))).toEqual([]);
     });
 
     it('every chart has something to show under load', async () => {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { createLedgerConfig, defineLedger } from 'nestjs-ledger';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { parseKafkaUrl } from '../../libs/ledger/src/kafka/parse-kafka-url.js';
 import { parseNatsUrl } from '../../libs/ledger/src/nats/parse-nats-url.js';
 import { LEDGER_SETTINGS } from '../../libs/ledger/src/config/ledger-settings.js';
 
@@ -207,10 +208,15 @@ describe('the manifest of an application with its journal in an emptyDir', () =>
   });
 });
 
+const NATS_URL = 'nats://user:password@nats:4222';
+const KAFKA_URL = 'kafka://user:password@kafka:9092?sasl=SCRAM-SHA-512&tls=true';
+
 describe.each([
-  ['Kubernetes', kubernetesRoles],
-  ['Compose', composeRoles],
-])('the manifest of gateways and writers for %s', (_, roles) => {
+  ['Kubernetes, with NATS', () => kubernetesRoles(NATS_URL)],
+  ['Kubernetes, with Kafka', () => kubernetesRoles(KAFKA_URL)],
+  ['Compose, with NATS', () => composeRoles('compose/stream-roles.yaml')],
+  ['Compose, with Kafka', () => composeRoles('compose/stream-roles-kafka.yaml')],
+])('the manifest of gateways and writers for %s', (engine, roles) => {
   afterEach(() => vi.unstubAllEnvs());
 
   it('gives each role settings that a ledger boots with', () => {
@@ -225,21 +231,43 @@ describe.each([
       expect(journalDir !== undefined, name).toBe(role === 'gateway');
       expect(connection !== undefined, name).toBe(role === 'writer');
       expect(spillDir).toBe('/var/lib/ledger/spill');
-      expect(parseNatsUrl(environment['LEDGER_ASYNC_STREAM_URL']!)).toHaveProperty('servers');
+      const url = environment['LEDGER_ASYNC_STREAM_URL']!;
+      if (engine.endsWith('NATS')) expect(parseNatsUrl(url)).toHaveProperty('servers');
+      else expect(parseKafkaUrl(url)).toHaveProperty('brokers');
     }
     expect(Object.keys(roles()).length).toBeGreaterThanOrEqual(2);
   });
 });
 
+it('gives each broker of Kafka an id of its own, and the name by which the roles and the voters find it', () => {
+  const path = 'compose/stream-roles-kafka.yaml';
+  const brokers = Object.entries(composeServices(path)).filter(
+    ([, { environment }]) => environment?.['KAFKA_NODE_ID'] !== undefined,
+  );
+  const names = brokers.map(([name]) => name);
+  const urls = Object.values(composeRoles(path)).map((each) => each['LEDGER_ASYNC_STREAM_URL']!);
+  for (const url of urls) {
+    expect(parseKafkaUrl(url).brokers).toEqual(names.map((name) => `${name}:9092`));
+  }
+  const voters = brokers.map(([name, { environment }]) => {
+    expect(environment!['KAFKA_ADVERTISED_LISTENERS']).toBe(`PLAINTEXT://${name}:9092`);
+    return `${environment!['KAFKA_NODE_ID']}@${name}:9093`;
+  });
+  expect(new Set(voters).size).toBe(3);
+  for (const [, { environment }] of brokers) {
+    expect(environment!['KAFKA_CONTROLLER_QUORUM_VOTERS']).toBe(voters.join(','));
+  }
+});
+
 type Environments = Record<string, Record<string, string>>;
 
-/** Values that secrets have. */
-const SECRETS: Record<string, string> = {
-  'metered-app-stream': 'nats://user:password@nats:4222',
-  'metered-app-database': 'postgres://user:password@db/app',
-};
+const DATABASE_URL = 'postgres://user:password@db/app';
 
-function kubernetesRoles(): Environments {
+function kubernetesRoles(streamUrl: string): Environments {
+  const secrets: Record<string, string> = {
+    'metered-app-stream': streamUrl,
+    'metered-app-database': DATABASE_URL,
+  };
   const documents = parseAllDocuments(read('kubernetes/stream-roles.yaml'));
   expect(documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])).toEqual([]);
   const workloads = documents.map((each) => each.toJS()).filter(({ kind }) => kind !== 'Service');
@@ -251,7 +279,7 @@ function kubernetesRoles(): Environments {
         Object.fromEntries(
           env.map(({ name, value, valueFrom }) => [
             name,
-            value ?? SECRETS[valueFrom!.secretKeyRef.name]!,
+            value ?? secrets[valueFrom!.secretKeyRef.name]!,
           ]),
         ),
       ];
@@ -265,18 +293,23 @@ interface KubernetesVariable {
   readonly valueFrom?: { readonly secretKeyRef: { readonly name: string } };
 }
 
-function composeRoles(): Environments {
-  const { services } = parse(read('compose/stream-roles.yaml'), { merge: true }) as {
-    services: Record<string, { environment?: Record<string, string> }>;
-  };
-  const apps = Object.entries(services).filter(([, { environment }]) => environment !== undefined);
+type Services = Record<string, { environment?: Record<string, string> }>;
+
+function composeServices(path: string): Services {
+  return (parse(read(path), { merge: true }) as { services: Services }).services;
+}
+
+function composeRoles(path: string): Environments {
+  const apps = Object.entries(composeServices(path)).filter(
+    ([, { environment }]) => environment?.['LEDGER_ASYNC_ROLE'] !== undefined,
+  );
   return Object.fromEntries(
     apps.map(([name, { environment }]) => [
       name,
       Object.fromEntries(
         Object.entries(environment!).map(([variable, value]) => [
           variable,
-          value.startsWith('${') ? SECRETS['metered-app-database']! : value,
+          value.startsWith('${') ? DATABASE_URL : value,
         ]),
       ),
     ]),

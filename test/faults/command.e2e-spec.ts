@@ -172,7 +172,7 @@ describe('npx nestjs-ledger', { timeout: 30_000 }, () => {
   });
 
   it('and the dashboard are no part of what the library’s own entry point loads', async () => {
-    // Of the same modules as CommonJS Node tells which were loaded.
+    // For the same modules as CommonJS, Node reports which were loaded.
     const entry = join(ROOT, 'libs/ledger/dist/cjs/index.js');
     const script = join(folder, 'probe.cjs');
     await writeFile(

@@ -16,7 +16,7 @@ let doctor: LedgerCommand;
 
 beforeAll(async () => {
   await buildIfStale();
-  // As a server is that nobody has sped up.
+  // Like a server with default durability.
   database = await FaultDatabase.start({ fsync: 'on', full_page_writes: 'on' });
   folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-doctor-'));
   doctor = new LedgerCommand(folder, database.url);
@@ -55,8 +55,8 @@ describe('npx nestjs-ledger doctor', { timeout: 60_000 }, () => {
     try {
       const { code, text } = await doctor.run('doctor');
       expect(linesOf('durability', text)).toEqual([
-        'warning durability: synchronous_commit is off: a crash loses the last moments, but not ' +
-          "awaited entries -> ALTER ROLE … SET synchronous_commit = 'on'",
+        'warning durability: synchronous_commit is off: a crash loses the last commits, except ' +
+          "those of awaited entries -> ALTER ROLE … SET synchronous_commit = 'on'",
       ]);
       expect(code).toBe(0);
     } finally {
@@ -88,7 +88,7 @@ describe('npx nestjs-ledger doctor', { timeout: 60_000 }, () => {
       const { code, text } = await new LedgerCommand(folder, bouncer.url).run('doctor');
       expect(linesOf('pooler', text)).toEqual([expect.stringMatching(line)]);
       expect(code).toBe(exit);
-      // It goes on behind a pooler: every other line is there, and well.
+      // It works behind a pooler: every other line is present, without a fault.
       const checks = ['reachable', 'table', 'permissions', 'indexes', 'connections', 'clock'];
       for (const check of checks) {
         expect(linesOf(check, text)).toEqual([expect.stringMatching(/^ok/)]);

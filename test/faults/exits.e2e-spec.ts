@@ -105,7 +105,7 @@ describe('a process that ends without a shutdown', { timeout: 120_000 }, () => {
     await expectAll(20);
   });
 
-  it('in the midst of a shutdown loses no entry, and writes none twice', async () => {
+  it('during a shutdown loses no entry and writes none twice', async () => {
     const ended = await run('close and exit');
     expect(ended.code, ended.text).toBe(3);
     await expectAll(20);

@@ -16,7 +16,7 @@ const AT_ONCE = 16;
 const LIMIT_MS = 400_000;
 const LOAD = fileURLToPath(new URL('support/hostile-load.js', import.meta.url));
 
-/** Asks for the gateway's health and makes another caller's calls, until it is told that it is over. */
+/** Checks the gateway's health and makes another caller's calls, until the end is signalled. */
 const BESIDE = `
 const { parentPort, workerData: { url, key } } = require('node:worker_threads');
 const health = [], calls = [];

@@ -47,7 +47,7 @@ async function makeSite(test: TestContext, shared?: JournalSite): Promise<Journa
 
 const isEmpty = (names: string[]): boolean => names.length === 0;
 
-// Each test waits most of its time, and has a database of its own.
+// Each test mostly waits, and has its own database.
 describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
   it('may be stopped for 15 s, and go on or be killed, while two others adopt', async (test) => {
     const site = await makeSite(test);
@@ -59,7 +59,7 @@ describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
     const areAdopted = site.until((names) => names.every((name) => name.includes('.adopted-')));
     await Promise.all([pause(STOPPED_MS), areAdopted]);
     goesOn.signal('SIGCONT');
-    // What waits for the table is written again: nobody can say whether the adopter has read it.
+    // Rows waiting for the table are written again, because the adopter may or may not have read them.
     await site.until((names) => names.includes(`${goesOn.run}-2`));
     await goesOn.isDurable(1000);
     await Promise.all([goesOn.kill(), isKilled.kill()]);
@@ -158,7 +158,7 @@ describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
     await Promise.all(unknown.map((app) => app.kill()));
     await allow(true);
     const known = [one.start({ rate: RATE })];
-    await known[0]!.says(/is of another database or table/);
+    await known[0]!.says(/belongs to another database or table/);
     const isBack = async (): Promise<void> =>
       expect(await one.count([unknown[0]!])).toMatchObject({ lost: 0, twice: 0 });
     await vi.waitFor(isBack, { timeout: 30_000, interval: 200 });

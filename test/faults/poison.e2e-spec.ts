@@ -259,7 +259,7 @@ describe('a poison row at the start of a batch of 16 MB', { timeout: 60_000 }, (
   });
 });
 
-/** Entries of the largest batch that the log tells of. */
+/** Entries of the largest batch in the log. */
 function largestBatch(output: string): number {
   return Math.max(0, ...[...output.matchAll(/flushed \d+\/(\d+) /g)].map(([, of]) => Number(of)));
 }

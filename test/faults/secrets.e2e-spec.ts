@@ -38,7 +38,7 @@ afterAll(async () => {
   await rm(spillDir, { recursive: true, force: true });
 });
 
-/** All that a process may print, by whatever way. */
+/** All possible output of a process. */
 function listen(): () => void {
   const keep = (...args: unknown[]): boolean => {
     said.push(args.map((arg) => (typeof arg === 'string' ? arg : inspect(arg))).join(' '));
@@ -81,7 +81,7 @@ async function health(app: INestApplicationContext): Promise<void> {
 }
 
 describe('what a ledger says', { timeout: 60_000 }, () => {
-  it('holds no password, memo or attribute, whatever goes wrong and whoever logs', async () => {
+  it('contains no password, memo or attribute, whatever fails and whoever logs', async () => {
     const { password } = new URL(database.url);
     const stop = listen();
     try {

@@ -133,7 +133,7 @@ describe('The older completions', () => {
     expect(await entry()).toMatchObject(told);
   });
 
-  it('are counted where nothing is told, tokens as numbers too', async () => {
+  it('are counted if an answer has no usage, also those of a prompt that consists of numbers', async () => {
     answer({ model, choices: [{ index: 0, text: 'Hello there' }] });
     await client.completions.create({ model, prompt: [[1, 2, 3], [4]] });
     expect(await entry()).toMatchObject({ prompt_tokens: 4, completion_tokens: 2 });

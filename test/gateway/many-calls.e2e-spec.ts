@@ -116,7 +116,7 @@ describe('200 calls of the official client at the same time, whole and as stream
     );
     await expect.poll(() => rests.size, { timeout: 30_000 }).toBe(CALLS);
     for (const leave of leaving) leave?.abort();
-    // Who leaves has left before the upstream goes on.
+    // Leaving clients have left before the upstream continues.
     await Promise.all(ends.filter((_, index) => leaving[index]));
     for (const rest of rests.values()) rest();
     (await Promise.all(ends)).forEach((end, index) => {

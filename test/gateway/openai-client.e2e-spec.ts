@@ -102,7 +102,7 @@ describe.each(['the loopback provider', 'another gateway over HTTP'])(
         if (seen === 5) break;
       }
       const [row] = await gateway.rows(1);
-      // The provider stops there and tells what it made; another server is cut off, and its text counted.
+      // The provider stops there and reports its usage; another server is cut off, and its text counted.
       const attributes = name.startsWith('another') ? { counted: true } : null;
       expect(row).toMatchObject({ memo: 'aborted', attributes });
       expect(row.prompt_tokens).toBeGreaterThanOrEqual(2_000);
@@ -122,7 +122,7 @@ describe.each(['the loopback provider', 'another gateway over HTTP'])(
         .catch((e: unknown) => e);
       expect(wrong).toBeInstanceOf(OpenAI.BadRequestError);
       expect(wrong).toMatchObject({ param: 'n', type: 'invalid_request_error' });
-      // Nobody's call is in nobody's books; the wrong one is in Alice's.
+      // A call without a caller is not recorded; the invalid one is recorded for Alice.
       const [row] = await gateway.rows(1);
       expect(row).toMatchObject({ user_id: 'alice', prompt_tokens: 0, completion_tokens: 0 });
       const error = name.startsWith('another') ? 'invalid_request_error' : 'refused';

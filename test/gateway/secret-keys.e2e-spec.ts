@@ -15,7 +15,7 @@ const SECRETS = {
 const schema = `secret_${randomUUID().replaceAll('-', '')}`;
 const upstream = new UpstreamServer();
 const admin = new pg.Client({ connectionString: inject('databaseUrl') });
-/** Everything that a client was ever told: status, headers, body. */
+/** All answers to clients: status, headers, body. */
 const told: string[] = [];
 const call = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] };
 
@@ -31,7 +31,7 @@ beforeAll(async () => {
     UPSTREAM_BASE_URL: await upstream.listen(),
     UPSTREAM_API_KEY: SECRETS.upstream,
     UPSTREAM_TIMEOUT_MS: '1000',
-    // The gateway logs on every level; so do packages that can be made to tell more.
+    // The gateway logs on every level, and so do packages with a verbose mode.
     NODE_DEBUG: 'undici,fetch',
     DEBUG: '*',
   });
@@ -56,7 +56,7 @@ async function ask(key: string, body: unknown = call, path = 'chat/completions')
   return answer.status;
 }
 
-/** A client that goes away: in the middle of its own request, or of the answer. */
+/** A client that leaves: during its own request, or during the answer. */
 async function leave(text: string, isAnswerAwaited: boolean): Promise<void> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
   await once(socket, 'connect');

@@ -55,7 +55,7 @@ describe('A gateway that may only go out through a proxy', () => {
     const proxy = new HttpProxy(Number(new URL(upstreamUrl).port));
     onTestFinished(() => proxy.close());
     const url = (await proxy.listen()).replace('//', `//${user}`);
-    // Small letters go before, and this machine may have some of its own.
+    // Names in lower case have priority, and this machine may set some.
     for (const name of ['http_proxy', 'https_proxy', 'no_proxy']) vi.stubEnv(name, undefined);
     vi.stubEnv('HTTP_PROXY', url);
     vi.stubEnv('HTTPS_PROXY', url);

@@ -176,7 +176,7 @@ describe('GET /v1/usage/report.csv', () => {
         `content-length: ${body.length}\r\n\r\n${body}` +
         `GET /v1/usage/report.csv?${YEAR} HTTP/1.1\r\n${head}\r\n`,
     );
-    // The call's answer, which nobody reads on; the report waits for its turn behind it.
+    // The call's answer, which is not read further; the report waits behind it.
     await once(socket, 'readable');
     await vi.waitFor(
       async () => expect((await get(`report.csv?${YEAR}`)).status).toBe(429),

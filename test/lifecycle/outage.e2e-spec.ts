@@ -49,7 +49,7 @@ async function chat(url: string, user: string): Promise<number> {
   return response.status;
 }
 
-/** Asks until it is told to stop; resolves to the statuses that it got. */
+/** Sends requests until it is stopped; resolves to their statuses. */
 async function load(url: string, user: string, signal: AbortSignal): Promise<number[]> {
   const statuses: number[] = [];
   while (!signal.aborted) {

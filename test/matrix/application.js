@@ -10,7 +10,7 @@ import { run } from './run-command.js';
 
 const APP = join(import.meta.dirname, 'app');
 const ANSWER_LIMIT_MS = 60_000;
-/** What counts as one of the "at most ten changed lines" has this behind it. */
+/** Marks the lines that count towards "at most ten changed lines". */
 const LEDGER_LINE = '// ledger';
 
 /**

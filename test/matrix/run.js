@@ -31,7 +31,7 @@ async function pack(folder) {
 
 let databases = 0;
 
-/** A database of its own on the server. @returns its connection string */
+/** Creates a separate database on the server. @returns its connection string */
 async function makeDatabase() {
   const name = `matrix_${(databases += 1)}`;
   const client = new pg.Client({ connectionString: server.url });

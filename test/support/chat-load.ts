@@ -1,4 +1,4 @@
-/** Requests that come as fast as they are answered, until they are stopped. */
+/** Requests at the rate of their answers, until stopped. */
 export class ChatLoad {
   #isOn = true;
   readonly #loops: Promise<void>[];

@@ -43,7 +43,7 @@ export class DashboardBrowser {
     );
   }
 
-  /** Opens an address in a window of its own, and notes every fault and every foreign request. */
+  /** Opens an address in a separate window, and records every fault and every foreign request. */
   async open(url: string, options: BrowserContextOptions = {}): Promise<Page & Faults> {
     const context = await this.browser.newContext({
       viewport: { width: 1360, height: 860 },

@@ -32,7 +32,7 @@ function sumOfFigures(lines: readonly string[]): number {
     .reduce((sum, line) => sum + Number(line.replaceAll(',', '')), 0);
 }
 
-/** Both sums as the page shows them at one moment, computed anew from what it shows. */
+/** Both sums on the page at one time, recomputed from the shown terms. */
 export async function sumsOf(of: Page): Promise<{ total: number; sum: number; verdict: string }[]> {
   const texts = await of.locator('.sum').allInnerTexts();
   return texts.map((text) => {
@@ -47,7 +47,7 @@ export async function sumsOf(of: Page): Promise<{ total: number; sum: number; ve
 /** Pixels that the page is wider than the window. */
 export const OVERFLOW = 'document.documentElement.scrollWidth - innerWidth';
 
-/** Ends when the server has told the page that many frames: a source beside the page's own. */
+/** Ends when the server has sent this many frames, to a source separate from the page's. */
 export const framesLater = (frames: number): string => `new Promise((resolve) => {
   const source = new EventSource('/ledger-events');
   let left = ${frames} + 1;
@@ -58,7 +58,7 @@ export const framesLater = (frames: number): string => `new Promise((resolve) =>
   });
 })`;
 
-/** What moves or is made anew within four frames, and which states and advice were shown meanwhile. */
+/** Elements that move or are recreated within four frames, and the states and advice shown meanwhile. */
 const WATCH_MOVES = `(async () => {
   const canvases = [...document.querySelectorAll('canvas')];
   const shown = ['#state', '#advice'].map((id) => document.querySelector(id));

@@ -50,7 +50,7 @@ export async function compileProject(project: string, folder = project): Promise
   );
 }
 
-/** An application in a process of its own that listens on the port that `PORT` says. */
+/** An application in a separate process, listening on the port in `PORT`. */
 export class ExampleApp {
   private said = '';
   private readonly exited: Promise<unknown[]>;

@@ -15,7 +15,7 @@ export interface ProcessEnd {
   readonly ms: number;
 }
 
-/** The gateway in a process of its own, as built for production. */
+/** The gateway, as built for production, in a separate process. */
 export class GatewayProcess {
   private said = '';
   private readonly exited: Promise<unknown[]>;

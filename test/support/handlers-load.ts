@@ -5,16 +5,13 @@ import { firstValueFrom } from 'rxjs';
 import WebSocket from 'ws';
 import type { HandlersApp } from './handlers-app.js';
 
-/** Callers of each kind; each has one call in flight. */
-const CALLERS = 5;
-
 /** Clients that call an application, each again as soon as it has an answer, until a call fails. */
 export class HandlersLoad {
   /** Memos of the calls that were answered in full. */
   readonly answered: string[] = [];
   readonly #rpc: ClientProxy;
   readonly #graphql: Client;
-  readonly #sockets: WebSocket[] = [];
+  readonly #sockets = new Set<WebSocket>();
   #last = 0;
   #wasSentAway = false;
   #callers: Promise<unknown> = Promise.resolve();
@@ -28,13 +25,16 @@ export class HandlersLoad {
     this.#graphql = createClient({ url, webSocketImpl: WebSocket, retryAttempts: 0, on });
   }
 
-  /** Every kind of call that a client makes. @param kinds those that are made; default: all */
-  async start(kinds = Object.keys(this.#kinds)): Promise<void> {
-    await this.#rpc.connect();
-    const all = kinds.flatMap((kind) =>
-      Array.from({ length: CALLERS }, () => this.#call(kind, this.#kinds[kind]!)),
-    );
-    this.#callers = Promise.all(all);
+  /**
+   * @param kinds of calls; those that no client makes are left out
+   * @param callers of each kind; each has one call under way
+   */
+  start(kinds: readonly string[], callers: number): void {
+    const calls = kinds.flatMap((kind) => {
+      const make = this.#kinds[kind];
+      return make ? Array.from({ length: callers }, () => this.#call(kind, make)) : [];
+    });
+    this.#callers = Promise.all(calls);
   }
 
   readonly #kinds: Record<string, (memo: string) => Promise<unknown>> = {
@@ -42,31 +42,25 @@ export class HandlersLoad {
     'http-plain': (memo) => this.#post('plain', { memo }),
     rpc: (memo) => firstValueFrom(this.#rpc.send('ask', { memo })),
     'rpc-plain': (memo) => firstValueFrom(this.#rpc.send('ask plainly', { memo })),
-    event: async (memo) => {
-      await firstValueFrom(this.#rpc.emit('tell', { memo }), { defaultValue: undefined });
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    },
+    event: (memo) => this.#emit('tell', memo),
+    'event-plain': (memo) => this.#emit('tell plainly', memo),
     ws: (memo) => this.#say('say', memo),
     'ws-plain': (memo) => this.#say('say plainly', memo),
     query: (memo) => this.#post('graphql', { query: `{ look(memo: "${memo}") }` }),
     mutation: (memo) => this.#post('graphql', { query: `mutation { change(memo: "${memo}") }` }),
-    subscription: async (memo) => {
-      if (this.#wasSentAway) throw new Error('sent away');
-      const events = this.#graphql.iterate({ query: `subscription { words(memo: "${memo}") }` });
-      for await (const { errors } of events) if (errors) throw new Error(errors[0]?.message);
-    },
+    subscription: (memo) => this.#subscribe('words', memo),
+    'subscription-plain': (memo) => this.#subscribe('plainWords', memo),
   };
 
   async #call(kind: string, make: (memo: string) => Promise<unknown>): Promise<void> {
-    for (;;) {
+    while (!this.app.isStopped) {
       const memo = `${kind} ${++this.#last}`;
       try {
         await make(memo);
       } catch {
         return;
       }
-      // Nobody answers to an event.
-      if (kind !== 'event') this.answered.push(memo);
+      if (!kind.startsWith('event')) this.answered.push(memo);
     }
   }
 
@@ -81,16 +75,29 @@ export class HandlersLoad {
     if (!response.ok || text.includes('"errors"')) throw new Error(text);
   }
 
+  /** Nobody answers an event, so its end is what the application says. */
+  async #emit(event: string, memo: string): Promise<void> {
+    await firstValueFrom(this.#rpc.emit(event, { memo }), { defaultValue: undefined });
+    await this.app.until(() => this.app.ended.has(memo) || this.app.isStopped);
+  }
+
+  async #subscribe(field: string, memo: string): Promise<void> {
+    if (this.#wasSentAway) throw new Error('sent away');
+    const events = this.#graphql.iterate({ query: `subscription { ${field}(memo: "${memo}") }` });
+    for await (const { errors } of events) if (errors) throw new Error(errors[0]?.message);
+  }
+
   /** Each message on a socket of its own, whose one answer is the message's. */
   async #say(event: string, memo: string): Promise<void> {
     const socket = new WebSocket(`ws://127.0.0.1:${this.app.ports.ws}`);
-    this.#sockets.push(socket);
+    this.#sockets.add(socket);
     await once(socket, 'open');
     socket.send(JSON.stringify({ event, data: { memo } }));
     const ended = once(socket, 'close').then(() => Promise.reject(new Error('closed')));
     await Promise.race([once(socket, 'message'), ended]).finally(() => {
       ended.catch(() => undefined);
       socket.terminate();
+      this.#sockets.delete(socket);
     });
   }
 

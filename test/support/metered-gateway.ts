@@ -9,7 +9,7 @@ import { readGatewaySettings } from '../../src/gateway-settings.js';
 import { gatewayData } from './gateway-data.js';
 import { PATIENCE } from './patience.js';
 
-/** A gateway in this process with a schema of its own, and its rows. */
+/** A gateway in this process with its own schema, and its rows. */
 export class MeteredGateway {
   private constructor(
     private readonly app: NestFastifyApplication,

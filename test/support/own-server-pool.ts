@@ -6,7 +6,7 @@ import { startEmbeddedPostgres } from '../../libs/embedded-postgres/src/index.js
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** Connection string of a superuser; each test file makes a schema of its own there. */
+    /** Connection string of a superuser; each test file creates its own schema there. */
     databaseUrl: string;
   }
 }

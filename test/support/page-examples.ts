@@ -13,6 +13,8 @@ export const SURROUNDINGS: Readonly<Record<string, (code: string) => string>> = 
   before: (code) => chatController(code),
   after: (code) => chatController(code),
   integration: (code) => code,
+  stores: (code) => `${code}
+export const streams = [toAll, toArchive];`,
   'ten-lines': (code) => `
 import { Injectable, Module } from '@nestjs/common';
 import { ledgerConfig, LedgerModule, LedgerService } from 'nestjs-ledger';
@@ -54,6 +56,15 @@ class AuthGuard implements CanActivate {
     return false;
   }
 }
+declare class Model {
+  complete(prompt: string): Promise<Completion>;
+}
+${code}`,
+  'own-ledger': (code) => `
+import { Body, Controller, Post } from '@nestjs/common';
+import { RecordUsage, type UsageCall, type UsageMapper } from 'nestjs-ledger';
+import { usage } from './ledgers.js';
+interface Completion { user: string; model: string; usage: { promptTokens: number } }
 declare class Model {
   complete(prompt: string): Promise<Completion>;
 }
@@ -126,6 +137,12 @@ export const module = ${code}`,
 import { Controller, Get } from '@nestjs/common';
 import { HealthCheck, HealthCheckService } from '@nestjs/terminus';
 import { LedgerHealthIndicator } from 'nestjs-ledger';
+${code}`,
+  'health-of-a-ledger': (code) => `
+import { Controller, Get, Inject } from '@nestjs/common';
+import { HealthCheck, HealthCheckService } from '@nestjs/terminus';
+import { getLedgerHealthToken, LedgerHealthIndicator } from 'nestjs-ledger';
+import { usage } from './ledgers.js';
 ${code}`,
   metrics: (code) => `
 import { Injectable } from '@nestjs/common';

@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import { inject, vi } from 'vitest';
 import { OwnSchema } from '../../libs/ledger/src/postgres/fixtures/own-schema.fixture.js';
 
-/** An application of `examples/`, in this process, on a schema of its own. */
+/** An application of `examples/`, in this process, on its own schema. */
 export class RunningExample<App extends INestApplicationContext> {
   private constructor(
     readonly app: App,

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 const OWN_IMAGES = new Set(['ledger-gateway:latest', 'ledger-gateway', 'metered-app:latest']);
 const BY_COMMIT = /@[0-9a-f]{40}$/;
 const BY_DIGEST = /@sha256:[0-9a-f]{64}$/;
+/** A variable of Compose without a default: whoever starts it names the image. */
+const BY_PERSON = /^\$\{\w+:\?/;
 
 /** Options of `docker run` that take a value as the next word. */
 const RUN_OPTION_WITH_VALUE =
@@ -45,7 +47,7 @@ export function unpinned(path: string, text: string): string[] {
 }
 
 function isPinned(name: string): boolean {
-  return name.startsWith('./') || BY_COMMIT.test(name) || BY_DIGEST.test(name);
+  return [/^\.\//, BY_COMMIT, BY_DIGEST, BY_PERSON].some((pattern) => pattern.test(name));
 }
 
 function nameIn(path: string, line: string): string | undefined {

@@ -8,7 +8,7 @@ const PROCESSES = 4;
 /** Heading of the figures. */
 export const FOUR_PROCESSES = 'four processes at full speed';
 
-/** Settings of each process. With one worker each, four processes hold two connections a core. */
+/** Settings of each process. With one worker each, four processes use two connections a core. */
 const CELLS = [
   { batchSize: 5_000, workers: 1 },
   { batchSize: 5_000, workers: 2 },
@@ -16,9 +16,12 @@ const CELLS = [
 ];
 const AUTO: LedgerOptions = { profile: 'auto', bufferMaxBytes: 2 ** 31 };
 
-/** Of all processes together, in one turn. */
+/** Rows of all processes together in one turn. */
 const ROWS = 400_000;
-/** Of one process, before anything counts: its code is compiled, and `auto` has found its workers. */
+/**
+ * Rows of one process before any measurement: its code is compiled, and `auto` has found its
+ * workers.
+ */
 const WARM_UP_ROWS = 400_000;
 
 /** Processes that write together with one setting. */
@@ -27,7 +30,7 @@ interface Team {
   readonly writers: readonly Writer[];
 }
 
-/** Four processes with `auto` beside four with each fixed setting, alternately, into one table. */
+/** Four processes with `auto` next to four with each fixed setting, alternately, into one table. */
 export async function compareFourProcesses(bench: Bench): Promise<void> {
   const { database, figures, rounds } = bench;
   const teams = [await start(bench, 'auto', AUTO)];

@@ -9,10 +9,10 @@ const CONTENDERS = [
   ['power', 'power'],
   ['a bare write and fdatasync', 'bare'],
 ] as const;
-/** Entries a second: a rate that leaves the core at rest, and one that takes most of it. */
+/** Entries a second: a rate that leaves the core idle time, and one that uses most of it. */
 const RATES = [5000, 50_000];
 
-/** How long callers wait until their entry is durable; no database stands behind. */
+/** The wait of callers until their entry is durable, without a database. */
 export async function measureDurableWaits(bench: Bench): Promise<void> {
   const contenders = CONTENDERS.map(([name, sync]) => {
     const input: DurableInput = { sync };

@@ -51,15 +51,15 @@ export async function measureHeldResponses(bench: Bench): Promise<void> {
   await rm(journalDir, { recursive: true, force: true });
 }
 
-/** What the compiler takes of a new process is not part of it. */
+/** Excludes the compilation of a new process. */
 async function topRate({ isQuick }: Bench, load: Child, { url }: Contender): Promise<number> {
-  // autocannon counts by whole seconds.
+  // autocannon counts whole seconds.
   const order = { url, path: PATH, perSecond: 0, seconds: 1 };
   if (!isQuick) await ask(load, { ...order, seconds: SECONDS });
   return (await ask(load, order)).perSecond;
 }
 
-/** @throws Error if a question had no answer */
+/** @throws Error if a request had no answer */
 async function ask(load: Child, order: LoadOrder): Promise<LoadReport> {
   load.send(order);
   const report = await load.next<LoadReport>();

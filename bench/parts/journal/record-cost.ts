@@ -15,9 +15,9 @@ const ENTRIES = 300_000;
 const TURNS = 2000;
 
 /**
- * One call of `record()`, and all that the process does for it, with what stands behind it stalled. A quick run
- * only tries it: of 20,000 entries the compiler takes 2 to 4 µs each, several times what the journal does, so
- * the figures would be the compiler's.
+ * One call of `record()` and all work of the process for it, while everything after it is stalled.
+ * A quick run only tries it: for 20,000 entries compilation takes 2 to 4 µs each, several times the
+ * journal's cost, so the figures would show the compiler.
  */
 export async function measureRecordCost(bench: Bench): Promise<void> {
   if (bench.isQuick) return tryEach();
@@ -32,7 +32,7 @@ async function tryEach(): Promise<void> {
   await child.end();
 }
 
-/** Each in a process of its own: what OpenTelemetry leaves to the collector is its own cost. */
+/** Each in its own process, because OpenTelemetry's garbage is part of its own cost. */
 async function measureAlone({ figures, rounds }: Bench): Promise<void> {
   const turns = CONTENDERS.map((recorder) => async (isCounted: boolean) => {
     // Each process warms itself up.
@@ -53,7 +53,9 @@ async function measureAlone({ figures, rounds }: Bench): Promise<void> {
   await takeTurns(rounds, turns);
 }
 
-/** In one process, turn by turn: small differences, which two processes on a busy machine don't show. */
+/**
+ * In one process, turn by turn: shows small differences that two processes on a busy machine don't.
+ */
 async function measureTurns({ figures }: Bench): Promise<void> {
   const input: TurnsInput = { recorders: ['ledger', 'ledger, turn'], turns: TURNS };
   const child = new Child('turns', input);

@@ -9,17 +9,17 @@ import { measure, type Bench } from '../part.js';
 
 const BATCH_SIZE = 5000;
 const WORKERS = 2;
-/** Each takes seconds, most of them to fill. */
+/** Each takes seconds, most of them for filling. */
 const MOST_ROUNDS = 3;
 
-/** Rows that a killed process left in its journal, written by the next one, beside a COPY of as many. */
+/** Rows in the journal of a killed process, written by the next one, next to a COPY of as many. */
 export async function measureRestart(bench: Bench): Promise<void> {
   const { database, figures, isQuick } = bench;
   const rows = isQuick ? 20_000 : 1_000_000;
   const bare = await BareLoop.open(database.url, 'small', WORKERS);
   const messages = bare.prepare(rows, BATCH_SIZE);
   const turn = (contender: string, work: () => Promise<number>) => async (isCounted: boolean) => {
-    // A new process is what is measured, so it has nothing to warm up.
+    // A new process is measured, so it needs no warm-up.
     if (!isCounted) return;
     await database.clear('small');
     const ms = await work();
@@ -35,7 +35,7 @@ export async function measureRestart(bench: Bench): Promise<void> {
   await bare.close();
 }
 
-/** @returns milliseconds from a ledger that is ready to the last commit */
+/** @returns milliseconds from the ledger's readiness to the last commit */
 async function recover(bench: Bench, rows: number): Promise<number> {
   const journalDir = makeJournalDir();
   const { url } = bench.database;
@@ -52,7 +52,7 @@ async function recover(bench: Bench, rows: number): Promise<number> {
   }
 }
 
-/** Kills a process that has accepted so many rows, of which the table has none. */
+/** Kills a process that has accepted this many rows, none of which is in the table. */
 async function leaveRows({ database }: Bench, input: RestartInput): Promise<void> {
   const child = new Child('restart', input);
   await child.next();
@@ -62,7 +62,7 @@ async function leaveRows({ database }: Bench, input: RestartInput): Promise<void
     child.send({ mayBegin: true });
     await child.next();
     await child.kill();
-    // They have read whole batches, and would commit them once the lock is gone.
+    // These sessions have read whole batches, and would commit them after the lock is released.
     await admin.query(
       `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event_type = 'Lock'`,
     );

@@ -7,7 +7,7 @@ import { measure, type Bench } from '../part.js';
 const BATCH_SIZE = 5000;
 const WORKERS = 2;
 
-/** record() to committed, as fast as it goes, with the journal and without. */
+/** record() to committed, as fast as possible, with and without the journal. */
 export async function measureRowsWritten(bench: Bench): Promise<void> {
   const { database, figures, isQuick, rounds } = bench;
   const rows = isQuick ? 20_000 : 300_000;

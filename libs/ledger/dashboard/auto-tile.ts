@@ -2,7 +2,7 @@ import type { DashboardNow } from '../src/dashboard/dashboard-frame.interface.js
 import { byId, fill } from './elements.js';
 import { clockText, durationText, grouped } from './format.js';
 
-/** Fills the tile of what the ledger found itself; one whose figures were all given has no such tile. */
+/** Fills the tile with the figures of `auto`; it is hidden if no figure is `auto`. */
 export function showAuto({ auto }: DashboardNow): void {
   byId('auto-tile').hidden = auto === null;
   if (auto === null) return;
@@ -12,7 +12,7 @@ export function showAuto({ auto }: DashboardNow): void {
   fill('autoMore', `delay ${durationText(delayMs)}, batch ${grouped(batch)}`);
 }
 
-/** One line of the details: why the figures are as they are; undefined if all were given. */
+/** One line of the details: the reason for the figures; undefined if no figure is `auto`. */
 export function autoText({ auto }: DashboardNow): string | undefined {
   return auto === null ? undefined : `${auto.why}, since ${clockText(auto.since)}`;
 }

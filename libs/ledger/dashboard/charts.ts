@@ -1,7 +1,7 @@
 import { compact, durationText, percent } from './format.js';
 import type { ChartSpec } from './live-chart.js';
 
-/** Saturations at which health changes, as the settings have them. */
+/** Saturations at which health changes, from the settings. */
 export interface SaturationMarks {
   degradedAt: number;
   downAt: number;

@@ -14,7 +14,7 @@ interface Term {
 }
 
 interface Law {
-  /** What comes in: their sum is that of the terms. */
+  /** Incoming entries: their sum equals that of the terms. */
   readonly totals: readonly Term[];
   readonly terms: readonly Term[];
 }
@@ -85,7 +85,7 @@ class Sum {
     setData(this.#check, 'level', isTrue ? 'up' : 'down');
     this.#shares.forEach((share, index) => {
       const part = total === 0 ? 0 : values[index]! / total;
-      // What is there at all stays visible, however small its share is.
+      // Any share above zero stays visible.
       share.style.flexGrow = String(part === 0 ? 0 : Math.max(0.004, part));
     });
   }

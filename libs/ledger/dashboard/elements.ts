@@ -1,11 +1,11 @@
-/** The element of an id that the page has. */
+/** The page's element with an id. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const found = document.getElementById(id);
   if (found === null) throw new Error(`the page has no #${id}`);
   return found as T;
 }
 
-/** Makes an element; text goes in as text, whatever it holds. */
+/** Makes an element; text is inserted as text, with any content. */
 export function make<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   given: { readonly class?: string; readonly text?: string } = {},
@@ -18,7 +18,7 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Sets a text only if it is another one, so that nothing is laid out or read again. */
+/** Sets a text only if it differs, so that nothing is laid out or read again. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -30,7 +30,7 @@ export function setData(element: HTMLElement, name: string, value: string): void
 
 const slots = new Map<string, Element>();
 
-/** Fills the place that the page marks with `data-text`. */
+/** Fills the place marked with `data-text` in the page. */
 export function fill(slot: string, text: string): void {
   let element = slots.get(slot);
   if (element === undefined) {

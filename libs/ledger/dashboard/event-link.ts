@@ -1,22 +1,22 @@
 import type { DashboardFrame, DashboardHello } from '../src/dashboard/dashboard-frame.interface.js';
 
-/** How the page stands to the server. */
+/** State of the page's connection to the server. */
 export type LinkState = 'connecting' | 'live' | 'closing' | 'lost' | 'refused';
 
-/** Receives what arrives. */
+/** Receives the events. */
 export interface LinkListener {
   hello(hello: DashboardHello): void;
   frame(frame: DashboardFrame): void;
   link(state: LinkState): void;
 }
 
-/** Pauses between tries after the browser itself gave up, in milliseconds. */
+/** Milliseconds between tries after the browser itself gave up. */
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 10_000;
-/** Without a frame for so long the connection is dead, though nobody said so. */
+/** After this long without a frame, in milliseconds, the connection counts as dead. */
 const SILENCE_MS = 8000;
 
-/** The connection to the events: lives through restarts, proxies that cut it, and sleep. */
+/** The connection to the events: survives restarts, proxies that cut it, and sleep. */
 export class EventLink {
   readonly #listener: LinkListener;
   #source: EventSource | undefined;
@@ -53,7 +53,7 @@ export class EventLink {
     window.clearTimeout(this.#silence);
   }
 
-  /** The page's own query stays, since a guard may go by it. */
+  /** The page's own query is kept, because a guard may use it. */
   #address(): string {
     const query = new URLSearchParams(location.search);
     if (this.#ledger !== undefined) query.set('ledger', this.#ledger);
@@ -75,7 +75,7 @@ export class EventLink {
     }
   }
 
-  /** The browser tries again by itself unless the answer was no stream at all. */
+  /** The browser retries by itself unless the answer was not a stream. */
   #failed(source: EventSource): void {
     this.#listener.link('lost');
     if (source.readyState !== EventSource.CLOSED) return;
@@ -83,7 +83,10 @@ export class EventLink {
     void this.#askWhy(source);
   }
 
-  /** An event source does not say what the answer was: gone, or not for this page. */
+  /**
+   * Finds out why, because an event source does not report the answer: gone, or forbidden for this
+   * page.
+   */
   async #askWhy(source: EventSource): Promise<void> {
     const end = new AbortController();
     const answer = await fetch(this.#address(), { signal: end.signal }).catch(() => undefined);

@@ -3,7 +3,7 @@ import { make } from './elements.js';
 import { clockText } from './format.js';
 import type { ChartSpec } from './live-chart.js';
 
-/** Seconds between two rows: a table that changes each second can't be read. */
+/** Seconds between two rows: a table that changes each second is unreadable. */
 const ROW_SECONDS = 10;
 const ROWS = 12;
 
@@ -46,7 +46,7 @@ export class FiguresTable {
     if (!this.element.open || until === this.#shownUntil) return;
     this.#shownUntil = until;
     const byRow = new Map(this.#points.map((point) => [Math.floor(point.at / step), point]));
-    // The newest row is whole only once its last second is over; until then the latest point is it.
+    // The newest row is complete only after its last second; until then it shows the latest point.
     const rows = [...byRow.values()].slice(-ROWS).reverse();
     this.#body.replaceChildren(...rows.map((point) => this.#row(point)));
   }

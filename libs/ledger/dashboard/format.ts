@@ -2,7 +2,7 @@ const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 
-/** A figure and its unit, which are set in different sizes. */
+/** A figure and its unit, shown in different sizes. */
 export interface Measure {
   readonly text: string;
   readonly unit: string;
@@ -13,19 +13,19 @@ export function grouped(value: number): string {
   return whole.format(value);
 }
 
-/** `12.3K` from ten thousand on, where there is no room for all digits. */
+/** `12.3K` from ten thousand on, for places without room for all digits. */
 export function compact(value: number): string {
   if (Math.abs(value) >= 10_000) return short.format(value);
   return Math.abs(value) >= 100 ? whole.format(value) : tenths.format(value);
 }
 
-/** `0.4 %`, `83 %`; never 100 unless it is. */
+/** `0.4 %`, `83 %`; 100 only if exact. */
 export function percent(share: number): string {
   const value = share * 100;
   return value >= 10 ? whole.format(Math.floor(value)) : tenths.format(value);
 }
 
-/** The largest unit that leaves a figure of at least one. */
+/** The largest unit with a figure of at least one. */
 export function duration(ms: number): Measure {
   if (ms < 1000) return { text: ms < 10 ? tenths.format(ms) : whole.format(ms), unit: 'ms' };
   const seconds = ms / 1000;

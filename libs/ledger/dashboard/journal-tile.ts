@@ -4,7 +4,7 @@ import { bytesText, durationText, grouped } from './format.js';
 
 type Journal = NonNullable<DashboardNow['journal']>;
 
-/** Fills the tile of the journal; a ledger without one has no such tile. */
+/** Fills the tile of the journal; it is hidden without one. */
 export function showJournal({ journal }: DashboardNow): void {
   byId('journal-tile').hidden = journal === null;
   if (journal === null) return;
@@ -15,7 +15,7 @@ export function showJournal({ journal }: DashboardNow): void {
   setData(byId('journal-tile'), 'level', journal.state === 'degraded' ? 'degraded' : 'up');
 }
 
-/** What matters most: that nothing is on file, else what would be lost now. */
+/** The most important fact: that nothing is on file, or the rows that would be lost now. */
 function moreOf({ state, reason, files, unsyncedRows }: Journal): string {
   if (state === 'degraded') return `degraded: ${reason ?? 'unknown'}`;
   const waiting = `${grouped(unsyncedRows)} unsynced`;
@@ -29,7 +29,7 @@ export function journalText({ journal }: DashboardNow): string | undefined {
   return `${state}, ${filesText(files)}, last write ${durationText(lastWriteMs)}`;
 }
 
-/** What this run found of earlier ones; undefined without a journal. */
+/** Rows of earlier runs found by this run; undefined without a journal. */
 export function recoveredText({ journal }: DashboardNow): string | undefined {
   if (journal === null) return undefined;
   const damaged = journal.damaged === 0 ? '' : `, ${grouped(journal.damaged)} damaged`;

@@ -3,7 +3,7 @@ import { byId, fill, setData, setText } from './elements.js';
 import type { LinkState } from './event-link.js';
 import { clockText, durationText, sentence } from './format.js';
 
-/** How bad it is, for colours. `calm`: nothing is wrong, but it is not business as usual. */
+/** Severity, for colours. `calm`: nothing is wrong, but the state is unusual. */
 type Level = 'up' | 'degraded' | 'down' | 'calm' | 'off';
 
 interface Status {
@@ -30,7 +30,7 @@ interface Stale {
   readonly spoken: string;
 }
 
-/** Why the figures are not of now. */
+/** The reason why the figures are outdated. */
 const STALE: Readonly<Partial<Record<LinkState, Stale>>> = {
   closing: {
     level: 'calm',
@@ -52,7 +52,7 @@ const STALE: Readonly<Partial<Record<LinkState, Stale>>> = {
   },
 };
 
-/** Fills the pills, the banner and what screen readers say. */
+/** Fills the pills, the banner and the text for screen readers. */
 export function showStatus(now: DashboardNow): void {
   const status = statusOf(now);
   const pill = byId('state');
@@ -86,7 +86,7 @@ export function showLink(state: LinkState, lastAt: number | undefined): void {
   announce(stale.spoken);
 }
 
-/** Told once for each change, and never the figures. */
+/** Announced once for each change, without figures. */
 function announce(text: string): void {
   setText(byId('announcer'), text);
 }

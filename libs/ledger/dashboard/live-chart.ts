@@ -15,23 +15,23 @@ export interface LineSpec {
   readonly isDashed?: boolean;
 }
 
-/** What a chart shows. */
+/** Content of a chart. */
 export interface ChartSpec {
   readonly title: string;
   readonly note?: string;
   readonly isWide?: boolean;
-  /** Bars that stand on one another, the first at the bottom. */
+  /** Stacked bars, the first at the bottom. */
   readonly isStacked?: boolean;
   /** Whole numbers only. */
   readonly isCount?: boolean;
   readonly lines: readonly LineSpec[];
   /** Text of a value, with its unit. */
   readonly text: (value: number) => string;
-  /** The axis goes at least up to here. */
+  /** Minimum end of the axis. */
   readonly least: number;
-  /** The axis never goes further. */
+  /** Maximum end of the axis. */
   readonly most?: number;
-  /** Levels that are drawn across. */
+  /** Horizontal lines at these levels. */
   readonly marks?: () => readonly { readonly at: number; readonly tone: Tone }[];
 }
 
@@ -39,10 +39,10 @@ const PLOT_HEIGHT = 172;
 const SYNC_KEY = 'ledger';
 const NO_VALUE = '–';
 const COUNT_STEPS = [1, 2, 5, 10, 20, 50, 100];
-/** Half the width of a time below the axis, in pixels. */
+/** Half the width of a time label below the axis, in pixels. */
 const HALF_TIME_PX = 26;
 
-/** A chart that moves with time: figure, keys with the present values, and a table of the same. */
+/** A chart that moves with time: figure, keys with the present values, and a table of them. */
 export class LiveChart {
   readonly element: HTMLElement;
   readonly #spec: ChartSpec;
@@ -74,7 +74,7 @@ export class LiveChart {
     this.#table.update(points);
   }
 
-  /** Takes the colours of the page as they are now. */
+  /** Applies the page's present colours. */
   recolour(): void {
     this.#plot.redraw(false, true);
   }
@@ -207,7 +207,10 @@ export class LiveChart {
     });
   }
 
-  /** Words for who can't see the lines; only on a key, or it would be read each second. */
+  /**
+   * A description for people who can't see the lines; only on a key, because otherwise it would be
+   * read each second.
+   */
   #describe(): void {
     const point = this.#shown;
     const { lines, text } = this.#spec;
@@ -288,7 +291,7 @@ function axisLook(): uPlot.Axis {
   };
 }
 
-/** Empty where it would be cut off at the end of the axis. */
+/** Empty if it would be cut off at the end of the axis. */
 function timeLabel(plot: uPlot, time: number): string {
   const space = plot.width - plot.valToPos(time, 'x') - plot.bbox.left / devicePixelRatio;
   return space < HALF_TIME_PX ? '' : clockText(time * 1000);
@@ -299,7 +302,7 @@ function widest({ ctx }: uPlot, texts: readonly string[] | null): number {
   return Math.ceil(Math.max(0, ...widths));
 }
 
-/** The next of 1, 2, 2.5, 5, 10 times a power of ten, so that the axis seldom moves. */
+/** The next of 1, 2, 2.5, 5, 10 times a power of ten, so that the axis seldom changes. */
 function roundUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   const step = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((each) => each * power >= value) ?? 10;

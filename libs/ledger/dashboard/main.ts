@@ -13,7 +13,7 @@ import { PointHistory } from './point-history.js';
 import { showFigures } from './present-figures.js';
 import { showAdvice, showFacts, showSettings } from './side-panels.js';
 
-/** As the link in the log of the application names it. */
+/** The parameter of the link in the application's log. */
 const TOKEN_PARAMETER = 'ledger-token';
 
 const history = new PointHistory();
@@ -46,7 +46,10 @@ byId('charts').append(...charts.map(({ element }) => element));
 followControls();
 link.open(new URLSearchParams(location.search).get('ledger') ?? undefined);
 
-/** The cookie has it now: the address is shown, kept in the history, and written to access logs. */
+/**
+ * The cookie now contains the token, and an address is shown, kept in the history, and written to
+ * access logs.
+ */
 function forgetToken(): void {
   const address = new URL(location.href);
   if (!navigator.cookieEnabled || !address.searchParams.has(TOKEN_PARAMETER)) return;
@@ -67,7 +70,7 @@ function greet(hello: DashboardHello): void {
   render();
 }
 
-/** A frame that is not seen is not drawn; the next one that is has all points. */
+/** A hidden page draws nothing; the next visible frame has all points. */
 function render(): void {
   if (now === undefined || isPaused || document.hidden) return;
   const last = history.points.at(-1);

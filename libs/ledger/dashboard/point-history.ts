@@ -7,7 +7,7 @@ import {
 /** Points further apart than this many samples are not joined by a line. */
 const GAP_SAMPLES = 3.5;
 
-/** The points of the charts, oldest first, with what came before a reconnect. */
+/** The points of the charts, oldest first, including those before a reconnect. */
 export class PointHistory {
   #points: DashboardPoint[] = [];
   #keepMs = 300_000;
@@ -17,13 +17,13 @@ export class PointHistory {
     return this.#points;
   }
 
-  /** What the server keeps, in milliseconds. */
+  /** The server's limit in milliseconds. */
   limit(keepMs: number, sampleMs: number): void {
     this.#keepMs = keepMs;
     this.#sampleMs = sampleMs;
   }
 
-  /** Takes the points of a greeting; those that are already there, or older than what is there, are left out. */
+  /** Takes the points of a greeting, except known and older ones. */
   add(packed: readonly PackedPoint[]): void {
     let last = this.#points.at(-1)?.at ?? 0;
     for (const point of packed.map(unpackPoint)) {
@@ -40,7 +40,7 @@ export class PointHistory {
     this.add([point]);
   }
 
-  /** Another ledger has another past. */
+  /** Another ledger has a different history. */
   clear(): void {
     this.#points = [];
   }

@@ -5,7 +5,7 @@ import { byId, fill, setData } from './elements.js';
 import { compact, duration, grouped, percent } from './format.js';
 import { showJournal } from './journal-tile.js';
 
-/** Fills the tiles: what is true now. */
+/** Fills the tiles with the present figures. */
 export function showFigures(
   now: DashboardNow,
   point: DashboardPoint,
@@ -45,8 +45,8 @@ function showLag(now: DashboardNow): void {
 }
 
 /**
- * A channel that would be full in hours, or that holds no more than the next batches, is steady:
- * the rates of the last seconds say no more than that.
+ * A channel that would be full in hours, or that only holds the next batches, counts as steady,
+ * because the rates of the last seconds show no more.
  */
 const STEADY_MS = 30 * 60_000;
 

@@ -7,7 +7,7 @@ import { answersText, messagesText, waitingText } from './stream-facts.js';
 
 type Settings = DashboardHello['settings'];
 
-/** Fills the table of settings: in two halves, which stand side by side where there is room. */
+/** Fills the table of settings in two halves, side by side if there is room. */
 export function showSettings(settings: Settings): void {
   const rows = Object.entries(settings).map(([name, setting]) => settingRow(name, setting));
   const middle = Math.ceil(rows.length / 2);
@@ -45,7 +45,7 @@ function settingText(name: string, value: Settings[string]['value']): string {
 
 let advised = '';
 
-/** Fills the list of findings, if they are other ones than before. */
+/** Fills the list of findings if they changed. */
 export function showAdvice(advice: DashboardNow['advice']): void {
   const key = JSON.stringify(advice);
   if (key === advised) return;
@@ -61,7 +61,7 @@ export function showAdvice(advice: DashboardNow['advice']): void {
   byId('advice').replaceChildren(...(items.length > 0 ? items : [none]));
 }
 
-/** The facts below the advice, in their order; one that is undefined is not shown. */
+/** The facts below the advice, in order; undefined ones are hidden. */
 const FACTS: readonly (readonly [string, (now: DashboardNow) => string | undefined])[] = [
   ['Database', answersText],
   ['Last flush', lastFlushText],

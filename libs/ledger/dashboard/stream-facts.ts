@@ -1,13 +1,13 @@
 import type { DashboardNow } from '../src/dashboard/dashboard-frame.interface.js';
 import { bytesText, durationText, grouped } from './format.js';
 
-/** Whether what the ledger writes to answers: a gateway's is the stream. */
+/** Whether the ledger's destination answers: the database, or a gateway's stream. */
 export function answersText({ database, stream }: DashboardNow): string {
   const text = database === 'up' ? 'answers' : 'does not answer';
   return stream?.role === 'gateway' ? `none; the stream ${text}` : text;
 }
 
-/** What waits in the stream; undefined without one. */
+/** The messages waiting in the stream; undefined without one. */
 export function waitingText({ stream }: DashboardNow): string | undefined {
   if (stream === null) return undefined;
   if (stream.waiting === null) return 'not known';
@@ -17,7 +17,7 @@ export function waitingText({ stream }: DashboardNow): string | undefined {
   return `${grouped(messages)} messages, ${bytesText(bytes)}${oldest}${stray}`;
 }
 
-/** What this process did with messages; undefined without a stream. */
+/** This process's messages; undefined without a stream. */
 export function messagesText({ stream }: DashboardNow): string | undefined {
   if (stream === null) return undefined;
   const { role, published, publishMs, unacknowledged, redelivered } = stream;

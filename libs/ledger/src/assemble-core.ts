@@ -21,12 +21,12 @@ import { DeadLetterKeeper } from './writer/dead-letter-keeper.js';
 const WAITING_SHARE = 1 / 8;
 
 /**
- * Milliseconds for the file of dead letters, which is tried once `writeTimeoutMs` is over for the table. A
- * line is written and synced within some 10 ms, on a disk beside others within a second.
+ * Milliseconds for the file of dead letters. It is tried once `writeTimeoutMs` is over for the
+ * table. Writing and syncing a line takes about 10 ms, and up to a second on a shared disk.
  */
 const FILE_TIMEOUT_MS = 5_000;
 
-/** What the core is made from: the definition, the options and the outside world. */
+/** The inputs of the core: the definition, the options and the outside world. */
 export interface CoreParts {
   readonly table: LedgerTable;
   readonly options: ResolvedLedgerOptions;
@@ -37,7 +37,7 @@ export interface CoreParts {
   readonly run?: number;
 }
 
-/** What both halves of a ledger use. Neither half knows the other. @internal */
+/** The parts that both halves of a ledger share. The halves do not know each other. @internal */
 export interface LedgerCore {
   readonly table: LedgerTable;
   readonly options: ResolvedLedgerOptions;
@@ -52,7 +52,10 @@ export interface LedgerCore {
   readonly keeper: DeadLetterKeeper;
 }
 
-/** The seam between the halves. It is made before both. @param late takes what comes after the seal */
+/**
+ * The interface between the halves. It is created before both. @param late takes the rows that
+ * arrive after the seal
+ */
 export function assembleHandoff(
   options: ResolvedLedgerOptions,
   clock: Clock,
@@ -68,7 +71,7 @@ export function assembleHandoff(
   return new Handoff(bounds, clock, late);
 }
 
-/** @param isFull whether entries find no room now: a recovery is reported once they do */
+/** @param isFull whether the channel has no room now; a recovery is reported once it has */
 export function assembleCore(parts: CoreParts, isFull: () => boolean): LedgerCore {
   const { table, options, deadLetters, clock, run = newRun() } = parts;
   const { onLoss, onState } = options;

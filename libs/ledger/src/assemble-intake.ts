@@ -6,16 +6,16 @@ import { nearestName } from './config/nearest-name.js';
 import { InvalidReporter } from './writer/invalid-reporter.js';
 import { UnknownFieldReporter } from './writer/unknown-field-reporter.js';
 
-/** The half that takes entries: from the caller to the channel. @internal */
+/** The intake half, from the caller to the channel. @internal */
 export interface IntakeHalf {
   readonly intake: Intake;
   readonly awaited: AwaitedIntake;
 }
 
 /**
- * Wires the intake half. It works without a writer half: entries wait in the channel then.
+ * Wires the intake half. It works without a writer half; entries then wait in the channel.
  *
- * @param taken what an entry is once the sink took it
+ * @param taken how an entry counts once the sink has accepted it
  */
 export function assembleIntake(
   core: LedgerCore,

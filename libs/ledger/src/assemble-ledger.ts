@@ -29,24 +29,27 @@ import type { ExitSpill } from './writer/exit-spill.js';
 import type { StreamFigures } from './stream/stream-figures.js';
 import type { Shutdown } from './writer/shutdown.js';
 
-/** What a ledger is assembled from: its definition, its options and the outside world. */
+/** The inputs of a ledger: its definition, its options and the outside world. */
 export interface LedgerParts extends CoreParts {
   readonly sink: LedgerSink;
   readonly spills: SpillStore;
-  /** Takes what comes after the seal, and what is held at an exit; default: none, it is refused or lost. */
+  /**
+   * Takes rows that arrive after the seal and rows still held at an exit. Default: none; late
+   * entries are refused, held rows are lost.
+   */
   readonly rowSpill?: RowSpill;
-  /** What rows count as that the sink took; default: `written`. */
+  /** How rows count once the sink has accepted them; default: `written`. */
   readonly taken?: 'written' | 'published';
   /**
-   * Makes where batches come from instead of the channel, which is sealed then: every entry is refused. Default: the
-   * channel.
+   * Creates the source of batches. The channel is then sealed, and every entry is refused. Default:
+   * the channel is the source.
    */
   readonly source?: (core: LedgerCore) => BatchSource;
-  /** What counts the messages of a stream; default: there is none. */
+  /** Counts the messages of a stream; default: there is no stream. */
   readonly stream?: StreamFigures;
-  /** Makes what keeps accepted rows on disk; default: they are in memory only. */
+  /** Creates the journal; default: accepted rows are in memory only. */
   readonly journal?: (handoff: Handoff, logger: LedgerLogger) => Journal;
-  /** Makes what takes rows out of the journals of earlier runs; default: there is none. */
+  /** Creates the recovery of journals of earlier runs; default: none. */
   readonly recovery?: (core: LedgerCore) => RecoverySource;
   /** 0 up to 1; default `Math.random`. */
   readonly random?: () => number;
@@ -86,8 +89,8 @@ export interface Ledger {
 }
 
 /**
- * Wires one ledger together, both halves in one process: the seam first, then what both use, then
- * each half. Starts nothing and touches no database.
+ * Wires one ledger with both halves in one process: first the interface between them, then the
+ * shared parts, then each half. Starts nothing and touches no database.
  *
  * @internal
  */
@@ -104,7 +107,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
   if (foreign !== undefined) handoff.seal();
   const dispatcher = foreign === undefined ? channelSource(core, handoff, recovery) : undefined;
   const source = foreign ?? dispatcher!;
-  // A row in a journal is replayed under the uuid that it has there, so it never gets another one.
+  // A journaled row is replayed under its first uuid, so it never gets another one.
   const isOwnUnanswered = (row: Buffer): boolean =>
     journal === undefined && intake.knownUuids.isOwnUnanswered(row);
   const ends = {
@@ -116,10 +119,12 @@ export function assembleLedger(parts: LedgerParts): Ledger {
     spills,
     rowSpill: handoff.late,
   };
-  const outputs = { ...ends, random, isOwnUnanswered };
+  const openCalls = new OpenCalls();
+  const outputs = { ...ends, openCalls, random, isOwnUnanswered };
   const half = assembleWriter(core, outputs);
   const { writer, shutdown, exit } = half;
-  // What comes from a stream is taken as fast as it can be written: no delay, and no backlog to go by.
+  // Messages are taken from a stream as fast as they can be written. There is no delay and no
+  // backlog to measure.
   const auto = dispatcher && assembleTuning(core, dispatcher, half, parts);
   const { run } = intake;
   const { settings } = options;
@@ -136,7 +141,7 @@ export function assembleLedger(parts: LedgerParts): Ledger {
     journal,
     intake,
     awaited,
-    openCalls: new OpenCalls(),
+    openCalls,
     writer,
     auto,
     shutdown,

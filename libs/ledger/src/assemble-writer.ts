@@ -1,5 +1,6 @@
 import type { LedgerCore } from './assemble-core.js';
 import type { Handoff } from './channel/handoff.js';
+import type { OpenCalls } from './channel/open-calls.js';
 import type { Journal } from './journal/journal.js';
 import type { LedgerSink } from './ports/ledger-sink.interface.js';
 import type { RowSpill, SpillStore } from './ports/spill-store.interface.js';
@@ -13,29 +14,34 @@ import { Settler } from './writer/settler.js';
 import { Shutdown } from './writer/shutdown.js';
 import { UntunedFigures } from './writer/untuned-figures.js';
 
-/** What the writer half is made from, beside the core. */
+/** The inputs of the writer half, besides the core. */
 export interface WriterParts {
   /** Where batches come from: the channel, by `channelSource`. */
   readonly source: BatchSource;
-  /** Rows of earlier runs, which `source` gives beside its own; undefined: there are none. */
+  /** Rows of earlier runs, which `source` yields besides its own; undefined: none. */
   readonly recovery?: RecoverySource | undefined;
   /** Where they go. */
   readonly sink: LedgerSink;
-  /** What rows count as that the sink took; default: `written`. */
+  /** How rows count once the sink has accepted them; default: `written`. */
   readonly taken?: 'written' | 'published';
-  /** Has every accepted row on disk; undefined: they are in memory only. */
+  /** Holds every accepted row on disk; undefined: rows are in memory only. */
   readonly journal?: Journal | undefined;
-  /** Takes what is left at the drain deadline and in no journal. */
+  /** Takes the rows that are left at the drain deadline and are in no journal. */
   readonly spills: SpillStore;
-  /** Takes what is held when the process exits without a shutdown; undefined: it is lost. */
+  /**
+   * Takes the rows that are held when the process exits without a shutdown; undefined: they are
+   * lost.
+   */
   readonly rowSpill?: RowSpill | undefined;
-  /** See `KnownUuids`; default: no, so that each conflict is a dead letter. */
+  /** Calls to record when the process exits without a shutdown. */
+  readonly openCalls?: OpenCalls | undefined;
+  /** See `KnownUuids`; default: none, and each conflict becomes a dead letter. */
   readonly isOwnUnanswered?: (row: Buffer) => boolean;
   /** 0 up to 1. */
   readonly random: () => number;
 }
 
-/** The half that writes entries: from the channel to the sink. @internal */
+/** The writer half, from the channel to the sink. @internal */
 export interface WriterHalf {
   readonly writer: BatchWriter;
   readonly outage: Outage;
@@ -63,7 +69,7 @@ export function channelSource(
   return dispatcher;
 }
 
-/** Wires the writer half, for whatever source. */
+/** Wires the writer half for any source. */
 export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf {
   const { clock, logger, codec, counters, status, losses, keeper } = core;
   const { writeTimeoutMs, shutdownTimeoutMs } = core.options;
@@ -109,6 +115,7 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
     shutdownTimeoutMs,
   });
   const exit = new ExitSpill({
+    openCalls: parts.openCalls,
     source,
     writer,
     shutdown,
@@ -121,7 +128,7 @@ export function assembleWriter(core: LedgerCore, parts: WriterParts): WriterHalf
   return { writer, outage, shutdown, exit };
 }
 
-/** What keeps the figures that are `auto`; undefined: none is. */
+/** Tunes the figures that are `auto`; undefined: no figure is. */
 export function assembleTuning(
   core: LedgerCore,
   dispatcher: Dispatcher,
@@ -148,7 +155,7 @@ export function assembleTuning(
   });
 }
 
-/** What `auto` is where batches come from a stream; undefined: no figure is. */
+/** Stands for `auto` if batches come from a stream; undefined: no figure is `auto`. */
 export function untunedFigures(
   { clock, options }: LedgerCore,
   { writer }: WriterHalf,

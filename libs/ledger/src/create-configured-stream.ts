@@ -5,9 +5,9 @@ import { createStreamOfUrl } from './create-stream-of-url.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 
 /**
- * Options with the stream that the environment names, unless code gives one, or a sink.
+ * Adds the stream that the environment names to the options, unless code gives a stream or a sink.
  *
- * @returns a promise only where an engine has to be loaded
+ * @returns a promise only if an engine has to be loaded
  * @throws LedgerOptionsError that names the variable, and never shows the address
  * @internal
  */

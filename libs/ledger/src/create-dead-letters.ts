@@ -3,18 +3,24 @@ import type { ResolvedLedgerOptions } from './config/ledger-options.interface.js
 import { FallbackDeadLetterStore } from './files/fallback-dead-letter-store.js';
 import type { LedgerDeadLetterStore } from './ports/dead-letter-store.interface.js';
 
-/** Milliseconds for a store of the application's: a worker waits, and so may the end of the process. */
+/**
+ * Milliseconds for the application's own store. A worker waits for it, and the end of the process
+ * may wait too.
+ */
 const STORE_TIMEOUT_MS = 5_000;
 
 /** Where dead letters may go. */
 export interface DeadLetterPlaces {
   /** Undefined: the ledger has no table. */
   readonly inTable: LedgerDeadLetterStore | undefined;
-  /** Takes what the others refuse. */
+  /** Takes the dead letters that the other stores refuse. */
   readonly inFile: LedgerDeadLetterStore;
 }
 
-/** The store that the options name, with the file behind it. @param onNotice hears of a fallback */
+/**
+ * The store that the options name, with a file as the fallback. @param onNotice is called when the
+ * file is used
+ */
 export function createDeadLetters(
   { deadLetters, writeTimeoutMs }: ResolvedLedgerOptions,
   { inTable, inFile }: DeadLetterPlaces,

@@ -12,20 +12,24 @@ import { ownIdentity } from './journal/process-identity.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 import { describeSegment, type SegmentTarget } from './segments/segment-description.js';
 
-/** What the journal of a ledger is made of. @internal */
+/** The parts of a ledger's journal. @internal */
 export interface JournalPlan {
   readonly table: LedgerTable;
   readonly options: ResolvedLedgerOptions;
   readonly run: number;
-  /** Asked for each file, and each second: a database is known only once there is a connection. */
+  /**
+   * Called for each file and each second, because the database is known only once there is a
+   * connection.
+   */
   readonly target: () => SegmentTarget;
   readonly clock: Clock;
-  /** What earlier runs left takes room too. */
+  /** Files of earlier runs take room too. */
   readonly earlier: EarlierFiles;
 }
 
 /**
- * What makes the journal of a ledger, if its settings name a folder. Touches no disk before the first row.
+ * Creates the journal of a ledger if its settings name a folder. Does not touch the disk before the
+ * first row.
  *
  * @internal
  */

@@ -28,7 +28,7 @@ import { StreamFigures } from './stream/stream-figures.js';
 import { StreamWatch } from './stream/stream-watch.js';
 import { guardLogger } from './stats/guard-logger.js';
 
-/** A ledger on PostgreSQL, with all that the module makes providers of. @internal */
+/** A ledger on PostgreSQL, with everything that the module provides. @internal */
 export interface PostgresLedger {
   readonly ledger: Ledger;
   readonly database: LedgerDatabase;
@@ -40,8 +40,8 @@ export interface PostgresLedger {
 }
 
 /**
- * Builds a ledger on PostgreSQL, from the connections to what stands on them. Starts nothing and
- * touches no database.
+ * Builds a ledger on PostgreSQL, beginning with its connections. Starts nothing and touches no
+ * database.
  *
  * @internal
  */
@@ -79,7 +79,7 @@ export function createLedger(
     strategy,
     prepare: async (_, signal) => {
       await prepareTable(connections, definition, preparation, signal);
-      // Before the first batch, so that its rows find the partitions that they belong to.
+      // Before the first batch, because its rows need their partitions.
       await partitions.make();
       await rollups.find();
       if (options.journalDir !== undefined) await ledgerTarget.read(logger);
@@ -118,7 +118,7 @@ export function createLedger(
   return { ledger, database, reader, rollups, files, vitals, partitions };
 }
 
-/** A writer of a stream accepts no entries, so there are none that come too late. */
+/** A writer of a stream accepts no entries, so no entry can arrive too late. */
 function intakeOrStream(
   { role, stream }: ResolvedLedgerOptions,
   { rowSpill }: CreatedRowSpill,
@@ -126,14 +126,17 @@ function intakeOrStream(
   logger: LedgerLogger,
 ): Pick<LedgerParts, 'source' | 'rowSpill' | 'stream'> {
   if (role !== 'writer' || stream === undefined) return { rowSpill };
-  const figures = new StreamFigures('writer', new StreamWatch(stream, clock, logger));
+  const figures = new StreamFigures(
+    'writer',
+    new StreamWatch({ stream, clock, logger, reportsUnread: true }),
+  );
   return {
     stream: figures,
     source: (core) => createStreamSource(core, stream, figures, { given }),
   };
 }
 
-/** What writes the journal, and what reads those of earlier runs: they share one bound. */
+/** The journal and the recovery of earlier journals share one bound. */
 function journaling(of: {
   readonly table: LedgerDefinition;
   readonly options: ResolvedLedgerOptions;
@@ -150,7 +153,7 @@ function journaling(of: {
   };
 }
 
-/** Without both settings nothing is kept that a promotion could have lost. */
+/** Without both settings, no rows are kept that a promotion could have lost. */
 function questionOf(
   { journalDir, journalKeepMs }: ResolvedLedgerOptions,
   parts: ServerQuestionParts,
@@ -158,7 +161,9 @@ function questionOf(
   return journalDir !== undefined && journalKeepMs > 0 ? new ServerQuestion(parts) : undefined;
 }
 
-/** `run` on the ledger's own connection, `verify` on the application's, unless it says. */
+/**
+ * `run` on the ledger's own connection, `verify` on the application's, unless the option is given.
+ */
 function preparationOf(options: ResolvedLedgerOptions, logger: LedgerLogger): PrepareOptions {
   const mode = options.migrations ?? (options.connection === undefined ? 'verify' : 'run');
   const { deadLetters } = options;

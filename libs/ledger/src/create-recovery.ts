@@ -8,19 +8,19 @@ import { Recovery } from './journal/recovery.js';
 import type { SegmentTarget } from './segments/segment-description.js';
 import { UNKNOWN_SERVER, type ServerHistory } from './segments/settled-frame.js';
 
-/** Which run recovers, and where it writes. @internal */
+/** The run that recovers, and its target. @internal */
 export interface RecoveringRun {
   readonly run: number;
-  /** Asked once the server was reached. */
+  /** Called once the server has been reached. */
   readonly target: () => SegmentTarget;
-  /** What knows the server that takes the rows; undefined: nobody does. */
+  /** Knows the server that takes the rows; undefined: the server is not identified. */
   readonly question: { readonly last: ServerHistory } | undefined;
   readonly earlier: EarlierFiles;
-  /** For columns that rows of an older definition don't have; default: NULL. */
+  /** Values for columns that rows of an older definition do not have; default: NULL. */
   readonly given?: () => GivenFields;
 }
 
-/** What takes rows out of the journals of earlier runs; nothing without a journal. @internal */
+/** Takes rows out of the journals of earlier runs; undefined without a journal. @internal */
 export function createRecovery(
   { journalDir, journalKeepMs: keepMs, journalMaxBytes: maxBytes }: ResolvedLedgerOptions,
   { run, target, question, earlier, given = () => new Map() }: RecoveringRun,

@@ -12,9 +12,9 @@ export interface CreatedRowSpill {
 }
 
 /**
- * What takes rows after the seal and at an exit. Touches no disk before that.
+ * Takes rows after the seal and at an exit. Does not touch the disk before that.
  *
- * @param target asked for each file
+ * @param target called for each file
  * @internal
  */
 export function createRowSpill(
@@ -28,10 +28,12 @@ export function createRowSpill(
 }
 
 /**
- * Lets the ledger hear of the process's exit, from its first entry until it has ended with nothing left.
- * One that never took an entry is held by nothing: tests make many, and close few.
+ * Registers the ledger for the process's exit, from its first entry or call until it has ended with
+ * no rows left. A ledger without them is not registered and can be collected: tests create many and
+ * close few.
  */
-export function watchExit({ exit, handoff, journal }: Ledger, { rowSpill }: CreatedRowSpill): void {
+export function watchExit(ledger: Ledger, { rowSpill }: CreatedRowSpill): void {
+  const { exit, handoff, openCalls, journal } = ledger;
   let open = 0;
   const note = (isOpen: boolean): void => {
     open += isOpen ? 1 : -1;
@@ -40,4 +42,5 @@ export function watchExit({ exit, handoff, journal }: Ledger, { rowSpill }: Crea
   rowSpill.watch(note);
   journal?.watch(note);
   handoff.whenFirstQueued(() => exit.arm());
+  openCalls.whenFirst(() => exit.arm());
 }

@@ -24,19 +24,21 @@ import type { SegmentTarget } from './segments/segment-description.js';
 import { guardLogger } from './stats/guard-logger.js';
 import { CheckedSink } from './writer/checked-sink.js';
 
-/** A ledger on a sink that is not PostgreSQL, with all that the module makes providers of. @internal */
+/**
+ * A ledger on a sink that is not PostgreSQL, with everything that the module provides. @internal
+ */
 export interface SinkLedger {
   readonly ledger: Ledger;
   readonly reader: UsageReading<LedgerDefinition>;
   readonly files: LedgerFiles;
   readonly vitals: LedgerVitals;
-  /** A database, partitions and rollups are PostgreSQL's. */
+  /** Only PostgreSQL has a database, partitions and rollups. */
   readonly database: undefined;
   readonly partitions: undefined;
   readonly rollups: undefined;
 }
 
-/** Where a ledger writes that has no PostgreSQL. @internal */
+/** The target of a ledger without PostgreSQL. @internal */
 export interface SinkParts {
   readonly sink: LedgerSink;
   /** Of a gateway's stream; undefined: the sink is the application's own. */
@@ -44,9 +46,9 @@ export interface SinkParts {
 }
 
 /**
- * Builds a ledger on a sink of the application's own, or on a stream as a gateway. Starts nothing.
+ * Builds a ledger on the application's own sink, or as a gateway of a stream. Starts nothing.
  *
- * @throws LedgerOptionsError if the definition asks for what only PostgreSQL has
+ * @throws LedgerOptionsError if the definition needs a feature that only PostgreSQL has
  * @internal
  */
 export function createSinkLedger(
@@ -56,7 +58,7 @@ export function createSinkLedger(
   givenLogger: LedgerLogger,
 ): SinkLedger {
   const isGateway = options.role === 'gateway';
-  // What the definition asks of PostgreSQL is kept by the writers.
+  // The writers provide the definition's features of PostgreSQL.
   if (!isGateway) checkDefinition(definition);
   const logger = guardLogger(givenLogger);
   const files = new LedgerFiles(options.spillDir, definition.name);
@@ -84,7 +86,7 @@ export function createSinkLedger(
     logger,
   });
   watchExit(ledger, segments);
-  const reader = options.reader ?? new NoReader(isGateway ? 'to a stream' : 'to a sink of its own');
+  const reader = options.reader ?? new NoReader(isGateway ? 'to a stream' : 'to its own sink');
   const vitals = vitalsOf(ledger, files);
   return {
     ledger,
@@ -98,18 +100,25 @@ export function createSinkLedger(
 }
 
 /** The sink of a gateway, and what counts its messages. @internal */
-export function gatewaySink(table: LedgerTable, stream: LedgerStream): SinkParts {
-  const watch = new StreamWatch(stream, systemClock, undefined);
+export function gatewaySink(
+  table: LedgerTable,
+  stream: LedgerStream,
+  givenLogger: LedgerLogger,
+): SinkParts {
+  const clock = systemClock;
+  const logger = guardLogger(givenLogger);
+  // The writers report messages that none of them reads.
+  const watch = new StreamWatch({ stream, clock, logger, reportsUnread: false });
   const figures = new StreamFigures('gateway', watch);
-  return { sink: new StreamSink({ stream, table, clock: systemClock, figures }), figures };
+  return { sink: new StreamSink({ stream, table, clock, figures }), figures };
 }
 
-/** What a definition asks for must be kept, or the boot fails. */
+/** A definition's feature that the sink cannot provide fails the boot. */
 function checkDefinition({ name, partition, rollup, immutable, indexes }: LedgerTable): void {
   const faults: OptionsFault[] = [];
   const refuse = (option: string, value: string): void => {
     const rule =
-      `needs PostgreSQL, and ledger ${name} has a sink of its own; ` +
+      `needs PostgreSQL, but ledger ${name} writes to its own sink; ` +
       'leave it out of defineLedger()';
     faults.push({ name: option, value, rule, source: 'code' });
   };

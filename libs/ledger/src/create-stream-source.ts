@@ -6,11 +6,11 @@ import { StreamSource } from './stream/stream.source.js';
 import { StreamTrouble } from './stream/stream-trouble.js';
 import { UnreadableKeeper } from './stream/unreadable-keeper.js';
 
-/** What a stream source may be given. */
+/** Options of a stream source. */
 export interface StreamSourceChoices {
   /** 0 up to 1. */
   readonly random?: () => number;
-  /** For columns that messages of an older definition don't have; default: NULL. */
+  /** Values for columns that messages of an older definition do not have; default: NULL. */
   readonly given?: () => GivenFields;
 }
 

@@ -11,8 +11,8 @@ import { readIdentity, type TableIdentity } from './sink/read-identity.js';
 const ADDRESS_DIGITS = 16;
 
 /**
- * The table that a ledger on PostgreSQL writes to, as far as it is known yet: its address from the
- * beginning, its id once the server was reached.
+ * The table that a ledger on PostgreSQL writes to. Its address is known from the beginning, its id
+ * once the server has been reached.
  *
  * @internal
  */
@@ -27,26 +27,35 @@ export class LedgerTarget {
     this.#database = database;
   }
 
-  /** Reads what the table gave to columns. @throws the error of pg if the server can't be asked */
+  /**
+   * Reads the columns' defaults from the table. @throws the error of pg if the server can't be
+   * asked
+   */
   async readGiven(): Promise<void> {
     this.#given = await readGivenFields(this.#database.connections, this.#table);
   }
 
-  /** Reads the id, and what the table gave to columns. @throws the error of pg if the server can't be asked */
+  /**
+   * Reads the id and the columns' defaults from the table. @throws the error of pg if the server
+   * can't be asked
+   */
   async read(logger: LedgerLogger): Promise<void> {
     this.#identity = await readIdentity(this.#database.connections, this.#table);
     await this.readGiven();
     if (this.#identity.id !== undefined) return;
     logger.warn(
-      'WARNING: the journal knows this table by its address only, and leaves journals of other addresses ' +
-        `alone: run \`${migrateCommand(this.#table)}\`, and GRANT SELECT on ${this.#table.table}_identity`,
+      'WARNING: the journal identifies this table by its address only, and does not replay journals of other ' +
+        `addresses: run \`${migrateCommand(this.#table)}\`, and GRANT SELECT on ${this.#table.table}_identity`,
     );
   }
 
-  /** Fields of columns that were added with a default, by column: what rows had got that were in the table. */
+  /**
+   * Fields of columns that were added with a default, by column: the value that existing rows
+   * received.
+   */
   readonly given = (): ReadonlyMap<string, Buffer> => this.#given;
 
-  /** As it is known now. */
+  /** The target as far as it is known now. */
   readonly describe = (): SegmentTarget => {
     const { table, schema } = this.#table;
     const { id, database = this.#configuredDatabase, schema: found } = this.#identity ?? {};
@@ -72,7 +81,7 @@ export class LedgerTarget {
   }
 }
 
-/** An address may hold a password where it could not be read, and hosts are nobody's business. */
+/** An address that could not be parsed may contain a password, and host names are private too. */
 function digestOf(place: string): string {
   return createHash('sha256').update(place).digest('hex').slice(0, ADDRESS_DIGITS);
 }

@@ -15,47 +15,48 @@ import { ledgerMigrations } from './migrations/ledger-migrations.js';
 import type { MigrationConstructor } from './migrations/ledger-migrations.js';
 
 /**
- * The same type, which infers nothing: a field that is named elsewhere would else count as declared.
- * TypeScript has `NoInfer` for it from 5.4 on.
+ * The same type without inference. Otherwise a field that is named elsewhere would count as
+ * declared. TypeScript has `NoInfer` from 5.4 on.
  */
 type Given<T> = [T][T extends unknown ? 0 : never];
 
-/** What a ledger may be told to be; everything has a default. @publicApi */
+/** Options of a definition; each has a default. @publicApi */
 export interface DefinitionOptions<
   Ids extends IdType = IdType,
   Columns extends DeclaredColumns = DeclaredColumns,
 > {
   /**
-   * 1 to 40 of a-z, 0-9, _ and -, beginning with a letter; default `default`. Two of one name fail an
-   * application's boot.
+   * 1 to 40 of a-z, 0-9, _ and -, beginning with a letter; default `default`. Two ledgers with one
+   * name fail the application's boot.
    */
   readonly name?: string;
-  /** At most 63 bytes, quoted wherever it is used; default: the connection's own schema. */
+  /** At most 63 bytes, always quoted; default: the connection's own schema. */
   readonly schema?: string;
   /**
-   * At most 45 bytes, since names of indexes and of the table of dead letters are made from it;
-   * quoted wherever it is used. Default `usage_entries`.
+   * At most 45 bytes, because names of indexes and of the dead-letter table are derived from it;
+   * always quoted. Default `usage_entries`.
    */
   readonly table?: string;
   /** Type of `userId`, `apiKeyId` and `serviceId`; default `bigint`. */
   readonly ids?: Ids;
-  /** Columns of the application's own by entry field, at most 16, nullable; default none. */
+  /** The application's additional columns by entry field, at most 16, nullable; default none. */
   readonly columns?: Columns;
-  /** Makes a partitioned table, one partition for each day or month (UTC); default: a plain table. */
+  /** Partitions the table by day or month (UTC); default: a plain table. */
   readonly partition?: PartitionPeriod | undefined;
   /**
-   * Sums that are kept ready for `summary()`: by user, API key, service and direction, and by the
-   * declared columns that are named here (text, bigint, integer, boolean or uuid), at most 4. `true`:
-   * the built-in ones. Default `false`: `summary()` adds up the rows.
+   * Precomputed sums for `summary()`, by user, API key, service and direction, and by at most 4
+   * declared columns (text, bigint, integer, boolean or uuid). `true`: the built-in dimensions
+   * only. Default `false`: `summary()` adds up the rows.
    *
-   * The table then refuses UPDATE, DELETE and TRUNCATE, except by retention, and by its owner between
-   * `nestjs-ledger rollup --pause` and `--rebuild`. Rollups that the database has already stay in use
-   * until `nestjs-ledger migrate --drop-rollups`.
+   * The table then refuses UPDATE, DELETE and TRUNCATE, except by retention, and by its owner
+   * between `nestjs-ledger rollup --pause` and `--rebuild`. Existing rollups stay in use until
+   * `nestjs-ledger migrate --drop-rollups`.
    */
   readonly rollup?: boolean | { readonly dimensions?: readonly (keyof Given<Columns> & string)[] };
   /**
-   * `true`: a trigger refuses UPDATE, DELETE and TRUNCATE on the table, whoever asks; it fires once a
-   * statement, and never for an INSERT or COPY. Migrations only add: taking it back is yours to do.
+   * `true`: a trigger refuses UPDATE, DELETE and TRUNCATE on the table for every role. It fires
+   * once per statement, never for INSERT or COPY. Migrations only add the trigger; removing it is
+   * up to you.
    */
   readonly immutable?: boolean;
   /**
@@ -64,20 +65,21 @@ export interface DefinitionOptions<
    */
   readonly shared?: boolean;
   /**
-   * `v7`: every uuid is a UUIDv7, as a table needs that refuses others (a TimescaleDB hypertable by uuid).
-   * Then a uuid of the caller must be one too, and there are no idempotency keys: a key has no time of
-   * its own. Default: any uuid.
+   * `v7`: every uuid is a UUIDv7, for tables that refuse others (a TimescaleDB hypertable by uuid).
+   * A caller's uuid must then be a UUIDv7 too. Idempotency keys are not available, because a key
+   * contains no time. Default: any uuid.
    */
   readonly uuids?: 'v7' | undefined;
   /**
-   * Fields by which `listRecent`, `summary` and `report` find their rows, each once: `userId`, `apiKeyId`,
-   * `serviceId`, or a declared column of type bigint, integer, boolean, uuid or timestamptz. Each is an
-   * index of the field and `createdAt`, and costs the server nearly as much as the row itself.
-   * Reads by any other field look through all entries of the period, and the first one logs a warning.
+   * Indexed fields for `listRecent`, `summary` and `report`, each once: `userId`, `apiKeyId`,
+   * `serviceId`, or a declared column of type bigint, integer, boolean, uuid or timestamptz. Each
+   * adds an index of the field and `createdAt`, which costs the server nearly as much as the row
+   * itself. Reads by any other field scan all entries of the period, and the first such read logs a
+   * warning.
    *
-   * Default: `['userId']`, and with `rollup` `['userId', 'apiKeyId']`; `rollup` needs `userId`. `[]`:
-   * none, for a ledger that is only written. A table above 32 MiB gets a new index from
-   * `nestjs-ledger migrate`, while writers go on. One that is not asked for any more stays until
+   * Default: `['userId']`, and with `rollup` `['userId', 'apiKeyId']`; `rollup` needs `userId`.
+   * `[]`: none, for a ledger that is never read. On a table above 32 MiB, `nestjs-ledger migrate`
+   * creates a new index while writers continue. An index that is no longer listed stays until
    * `nestjs-ledger migrate --drop-indexes`.
    */
   readonly indexes?: readonly (
@@ -86,8 +88,8 @@ export interface DefinitionOptions<
 }
 
 /**
- * What a ledger is: the one value that types entries, makes the table and is injected by. Deep
- * frozen.
+ * The definition of a ledger. It types the entries, creates the table and serves as the injection
+ * key. Deep frozen.
  *
  * @publicApi
  */
@@ -95,26 +97,28 @@ export interface LedgerDefinition<
   Ids extends IdType = IdType,
   Columns extends DeclaredColumns = DeclaredColumns,
 > extends LedgerTable<Ids, Columns> {
-  /** For queries of the application's own: `dataSource.getRepository(usage.entity)`. */
+  /** For the application's own queries: `dataSource.getRepository(usage.entity)`. */
   readonly entity: EntitySchema<UsageEntryRow<LedgerTable<Ids, Columns>>>;
   /**
-   * For the `migrations` of a TypeORM DataSource, in order; frozen. Those of the table and of its dead
-   * letters, one for each declared column, so that a column declared later is a new one, and those of
-   * the rollups and of an `immutable` table. Later versions of this package add more.
+   * For the `migrations` of a TypeORM DataSource, in order; frozen. They cover the table, its dead
+   * letters, the rollups and `immutable`, with one migration for each declared column, so a column
+   * that is declared later is a new migration. Later versions of this package add more.
    */
   readonly migrations: MigrationConstructor[];
 }
 
-/** Says of a definition that it has partitions: its entries give `createdAt` beside an `idempotencyKey`. */
+/**
+ * Type of a definition with partitions: an entry with an `idempotencyKey` needs `createdAt` too.
+ */
 type PartitionedBy<Period> = [Period] extends [PartitionPeriod]
   ? { readonly partition: Period }
   : unknown;
 
-/** Says of a definition that all its uuids are UUIDv7: its entries have no `idempotencyKey`. */
+/** Type of a definition with UUIDv7 only: entries have no `idempotencyKey`. */
 type UuidsOf<Uuids> = [Uuids] extends ['v7'] ? { readonly uuids: Uuids } : unknown;
 
 /**
- * Says what a ledger is, checked and frozen; it touches no database.
+ * Defines a ledger. The definition is checked and frozen. Does not touch a database.
  *
  * @throws LedgerDefinitionError with all faults at once
  * @publicApi
@@ -137,7 +141,7 @@ export function defineLedger<
     schema: options.schema,
     table: options.table ?? DEFAULT_TABLE.table,
     ids: options.ids ?? ('bigint' as Ids),
-    // A copy, so that freezing it is no surprise to the caller.
+    // A copy, because the caller's object must not be frozen.
     columns: Object.freeze({ ...options.columns }) as Columns,
     ...(options.partition === undefined ? {} : { partition: options.partition }),
     rollup: dimensionsOf(options.rollup),
@@ -152,7 +156,7 @@ export function defineLedger<
 }
 
 /**
- * Adds entity and migrations to a definition that was checked, by this copy of the package or another.
+ * Adds entity and migrations to a checked definition of this or another copy of the package.
  *
  * @internal
  */
@@ -173,5 +177,5 @@ function dimensionsOf(
   return Object.freeze(rollup === true ? [] : [...(rollup.dimensions ?? [])]);
 }
 
-/** The ledger of an application that defines none: bigint ids, no columns of its own. @publicApi */
+/** The ledger of an application that defines none: bigint ids, no additional columns. @publicApi */
 export const defaultLedger: LedgerDefinition<'bigint', {}> = defineLedger();

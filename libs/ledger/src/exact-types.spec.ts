@@ -22,7 +22,7 @@ function recorded(ledger: LedgerService<Usage>, partitioned: LedgerService<typeo
   ledger.record({ userId: 1, promptTokesn: 5 });
   // @ts-expect-error in an object that was made before
   ledger.record(misspelt);
-  // @ts-expect-error in what it was spread from
+  // @ts-expect-error in the spread object
   ledger.record({ ...misspelt, model: 'm' });
   // @ts-expect-error a declared column's name
   ledger.record({ userId: 1, modle: 'm' });

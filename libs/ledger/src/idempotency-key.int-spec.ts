@@ -120,7 +120,7 @@ describe('an idempotencyKey alone', () => {
     const { uuid } = await ledger.recordAndWait({ userId: 1, idempotencyKey: 'a' });
     const dir = await mkdtemp(join(tmpdir(), 'ledger-keys-'));
     try {
-      // A spilled entry has the uuid of its key, and the time of its own try.
+      // A spilled entry has the uuid of its key, and the time of its try.
       const entry = { uuid, userId: '1', createdAt: '2026-02-03T04:05:06.789Z' };
       await new FileSpillStore({ dir, ledger: 'default' }).spill([
         { uuid, mayExist: false, attempts: 1, queuedAt: 0, entry },

@@ -6,13 +6,13 @@ import type { LedgerTable } from './entry/ledger-definition.js';
 import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
 import { getLedgerToken } from './ledger.tokens.js';
 
-/** A ledger of an application, as far as the others must know it. @internal */
+/** The facts about one ledger that the application's other ledgers need. @internal */
 export interface ApplicationLedger {
   readonly ledger: {
     readonly table: LedgerTable;
     readonly options: Pick<ResolvedLedgerOptions, 'stream'>;
   };
-  /** Undefined: the ledger writes to a sink of the application's own. */
+  /** Undefined: the ledger writes to the application's own sink. */
   readonly database: LedgerDatabase | undefined;
 }
 
@@ -75,7 +75,7 @@ export function checkStreams(
 }
 
 /**
- * Settings of a configuration whose ledger is nowhere would be ignored without a word.
+ * Without this check, the settings of a configuration without a ledger would be ignored silently.
  *
  * @param modules of the application
  * @throws LedgerOptionsError that names it

@@ -62,7 +62,7 @@ afterEach(async () => {
   ends = [];
 });
 
-/** A ledger with a table of its own, at work. */
+/** A running ledger with a separate table. */
 async function open(options: LedgerOptions = {}, address = url) {
   const table = `auto_${randomUUID().slice(0, 8)}`;
   const definition = defineLedger({ name: table, table });

@@ -59,7 +59,7 @@ describe('options that no ledger can write with', () => {
   });
 });
 
-/** Each left the ledger without a word, or with one about a database that is away. */
+/** Each made the ledger fail silently, or report an unreachable database. */
 const MISUSED: readonly (readonly [name: string, value: unknown, shown: string])[] = [
   ...['poolSize', 'extra.max', 'extra.poolSize'].flatMap((name) =>
     [-1, 1.5, Number.NaN, Infinity, 'many', true].map(

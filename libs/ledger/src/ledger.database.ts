@@ -16,35 +16,35 @@ import { NOT_SHOWN, showValue } from './config/show-value.js';
 import { noDatabaseRule } from './config/fallback-database.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 
-/** Size of a `pg` pool that was given none. Source: pg-pool's documentation. */
+/** Default size of a `pg` pool. Source: pg-pool's documentation. */
 const DEFAULT_POOL_SIZE = 10;
 
-/** Milliseconds that a question about the server may take. */
+/** Milliseconds that a query about the server may take. */
 const ASK_MS = 10_000;
 
-/** Those of each pool: all ledgers on it share them. */
+/** The connections of each pool, shared by all its ledgers. */
 const TURNSTILES = new WeakMap<DataSource, SpareTurnstiles>();
 
 /** Looks up the application's default DataSource; undefined if it has none. */
 export type FindDataSource = () => DataSource | undefined;
 
 /**
- * Which database a ledger writes to: a connection of its own, a DataSource that it was given, or
- * the application's default one.
+ * The database of a ledger: its own connection, a given DataSource, or the application's default
+ * one.
  *
  * @internal
  */
 export class LedgerDatabase {
-  /** The ledger made the connection, and ends it. */
+  /** The ledger created the connection, and ends it. */
   readonly isOwn: boolean;
-  /** Where every session with this database comes from. */
+  /** The source of every session with this database. */
   readonly connections: PgConnections;
   readonly #options: ResolvedLedgerOptions;
   readonly #name: string;
   #dataSource: DataSource | undefined;
 
   /**
-   * @param name of the ledger, which the server sees as `application_name`
+   * @param name of the ledger; `application_name` on the server
    * @throws LedgerOptionsError that names the option of `connection` that keeps the ledger from writing
    */
   constructor(options: ResolvedLedgerOptions, name: string) {
@@ -60,7 +60,7 @@ export class LedgerDatabase {
 
   #makeOwn(): DataSource {
     const { connection, figures } = this.#options;
-    // Before TypeORM has them, which would say less.
+    // Checked before TypeORM, whose error would say less.
     checkOptions({ ...connection, type: 'postgres' }, true);
     return open(connection!, {
       applicationName: `nestjs-ledger ${this.#name}`,
@@ -68,19 +68,19 @@ export class LedgerDatabase {
     });
   }
 
-  /** @throws Error before `find` was called, if the application's DataSource is to be used */
+  /** @throws Error before `find` was called, if the application's DataSource will be used */
   get dataSource(): DataSource {
     if (this.#dataSource === undefined) throw new Error('the ledger has no DataSource yet');
     return this.#dataSource;
   }
 
-  /** The DataSource, as soon as it is known which. */
+  /** The DataSource, once it is known. */
   get found(): DataSource | undefined {
     return this.#dataSource;
   }
 
   /**
-   * Settles which DataSource it is.
+   * Chooses the DataSource.
    * @throws LedgerOptionsError that names the three ways, if there is none or no PostgreSQL; that names
    * the option, if one of `pg` or TypeORM keeps the ledger from writing
    */
@@ -93,13 +93,16 @@ export class LedgerDatabase {
     if (usesNative(this.#dataSource)) throw native(this.isOwn);
   }
 
-  /** Whether it is the application's, or given to several ledgers, and this one writes to it too. */
+  /**
+   * Whether it is the application's DataSource, or one given to several ledgers, and this ledger
+   * writes to it too.
+   */
   shares(dataSource: DataSource, find: FindDataSource): boolean {
     return !this.isOwn && (this.#dataSource ?? find()) === dataSource;
   }
 
   /**
-   * Tells databases and schemas apart: the same text for what is the same by its address.
+   * Identifies database and schema: equal texts mean equal addresses.
    *
    * @param schema of the definition; undefined for the connection's own
    * @returns undefined if there is no database
@@ -118,7 +121,7 @@ export class LedgerDatabase {
   }
 
   /**
-   * Lets reads and upkeep to the pool's spare connections, those of all ledgers on it.
+   * Gives reads and maintenance access to the pool's spare connections, shared by all its ledgers.
    *
    * @throws Error as `dataSource`
    */
@@ -133,8 +136,8 @@ export class LedgerDatabase {
   }
 
   /**
-   * Gives reads and upkeep what the workers leave: all of a pool of the ledger's own, and of the
-   * application's half of it, so that the application keeps the other half.
+   * Gives the connections that the workers leave to reads and maintenance: all of them in the
+   * ledger's own pool, half of them in the application's pool.
    *
    * @param numWorkers of all ledgers on the pool
    */
@@ -150,17 +153,20 @@ export class LedgerDatabase {
       extra?: { max?: number | string; poolSize?: number | string } | null;
       poolSize?: number | string;
     };
-    // What is there and undefined goes before TypeORM's option, and 0 means none.
+    // A property that is present but undefined overrides TypeORM's option, and 0 means none.
     const max = Number(extra && 'max' in extra ? extra.max : poolSize);
     return max || Number(extra?.poolSize) || DEFAULT_POOL_SIZE;
   }
 
-  /** Workers that the pool can take without starving the application or the reads, of all ledgers on it. */
+  /**
+   * Number of workers, over all ledgers, that the pool can serve without starving the application
+   * or the reads.
+   */
   get maxWorkers(): number {
     return Math.max(1, this.poolSize - 1);
   }
 
-  /** Connections that the server takes in all. Rejects if it does not say. */
+  /** The server's connection limit. Rejects if the server does not report it. */
   async readMaxConnections(): Promise<number> {
     const [row] = await this.connections.use(new Deadline(ASK_MS), (session) =>
       session.rows<{ max_connections: string }>('SHOW max_connections'),

@@ -5,11 +5,11 @@ import { LedgerOptionsError } from './errors/ledger-options.error.js';
 import { probeJournalFolder } from './journal/probe-folder.js';
 
 /**
- * Tries the folder of a ledger's journals before the first entry. What may go by itself, such as a full disk,
- * makes the journal `degraded`, and it is tried again every five seconds.
+ * Tries the folder of a ledger's journals before the first entry. A temporary fault, such as a full
+ * disk, makes the journal `degraded`, and it is tried again every five seconds.
  *
  * @param name of the ledger
- * @throws LedgerOptionsError if nobody can write there until the path, its owner or its mode is changed
+ * @throws LedgerOptionsError if the path, its owner or its mode must be changed before a write
  * @internal
  */
 export async function probeJournal(ledger: Ledger, name: string): Promise<void> {

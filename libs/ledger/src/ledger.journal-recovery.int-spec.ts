@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, existsSync, renameSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -77,7 +77,8 @@ function startLedger({ columns }: Pick<LedgerTable, 'columns'> = database.table)
 }
 
 async function hasReplayed(): Promise<void> {
-  while (!said.some((line) => line.includes('entries replayed in'))) await realTimers.pause(20);
+  while (!said.some((line) => /replayed \d+ entries of the journal/.test(line)))
+    await realTimers.pause(20);
 }
 
 async function stored(): Promise<number> {
@@ -123,7 +124,7 @@ describe('a ledger that starts', () => {
     const target = { schema: database.schema, table: 'usage_entries', id: 'another' };
     const path = await folder({ target, files: [[rows]] });
     startLedger();
-    while (!said.some((line) => line.includes('of another database'))) await realTimers.pause(20);
+    while (!said.some((line) => line.includes('to another database'))) await realTimers.pause(20);
     expect(await stored()).toBe(0);
     said = [];
     expect(await command('journal', 'list', '--journal-dir', journalDir)).toBe(0);
@@ -137,6 +138,23 @@ describe('a ledger that starts', () => {
     expect(await stored()).toBe(0);
     expect(await command('journal', 'replay', '--journal-dir', journalDir, '--force')).toBe(0);
     expect(await stored()).toBe(5);
+  });
+
+  it('may take a folder before `journal replay`, which goes on with the others', async () => {
+    const runs = ['000000ab', '000000ac', '000000ad'];
+    for (const [at, run] of runs.entries()) {
+      await folder({ run, files: [[rowsOfRun(database.table, RUN + at, 5)]] });
+    }
+    const taken = join(journalDir, 'default', '000000ac');
+    const takeOne = (line: string): void => {
+      if (line.includes('is done') && existsSync(taken)) renameSync(taken, `${taken}.adopted-ff`);
+      say(line);
+    };
+    const { url, table } = database;
+    const args = ['journal', 'replay', '--journal-dir', journalDir, '--database-url', url];
+    expect(await runProgram([...args, ...definitionOptions(table)], outputTo(takeOne))).toBe(0);
+    expect(said).toContain(`${taken} is gone: another process has taken it`);
+    expect(await stored()).toBe(10);
   });
 });
 

@@ -2,7 +2,7 @@ import type { Ledger } from './assemble-ledger.js';
 import { ledgerCommand, quoteForShell } from './entry/ledger-command.js';
 import type { LeftFiles } from './files/find-left-files.js';
 
-/** What spills of earlier runs mean, and the command that writes them back. @internal */
+/** Describes spills of earlier runs, and the command that writes them back. @internal */
 export function describeLeft(left: LeftFiles, { table, options }: Ledger): string {
   const { dir, files, bytes, oldest } = left;
   const what = files === 1 ? '1 file' : `${files} files`;
@@ -16,7 +16,7 @@ export function describeLeft(left: LeftFiles, { table, options }: Ledger): strin
 /** The command writes to PostgreSQL only. */
 function remedyOf({ sink, role }: Ledger['options'], replay: string): string {
   if (sink !== undefined) return 'see docs/sinks.md on how to record them again';
-  // A gateway has no database, and often no way to one.
+  // A gateway has no database, and often no network path to one.
   return role === 'gateway'
     ? `with the address of the writers' database, where it can be reached: ${replay} --database-url <url>`
     : replay;

@@ -11,6 +11,7 @@ import { AdviceWatch } from './advice/advice-watch.js';
 import type { OpenCalls } from './channel/open-calls.js';
 import { notTheLedger } from './config/configured-ledger.js';
 import { describeSettings } from './config/describe-settings.js';
+import { LedgerStreamClaim } from './ledger.stream-claim.js';
 import type { PoolShare } from './ledger.pool-share.js';
 import type { QueueWorker } from './metering/queue-workers.js';
 import { OpenConnections } from './metering/open-connections.js';
@@ -24,16 +25,16 @@ import { realTimers } from './clock/real-timers.js';
 
 /** Time that an application has to call `enableShutdownHooks()` after its bootstrap. */
 const SIGTERM_GRACE_MS = 5000;
-/** Idle connections are looked for this often while the HTTP server closes. */
+/** Interval of the search for idle connections while the HTTP server closes. */
 const CLOSE_IDLE_MS = 50;
 
-/** What the lifecycle is made of. */
+/** The inputs of the lifecycle. */
 export interface LedgerLifecycleParts {
   /** The ledger's name. */
   readonly name: string;
   readonly ledger: Ledger;
   readonly files: LedgerFiles;
-  /** Undefined: the ledger writes to a sink of the application's own. */
+  /** Undefined: the ledger writes to the application's own sink. */
   readonly pool: PoolShare | undefined;
   /** Undefined: there is no table. */
   readonly partitions: PartitionKeeper | undefined;
@@ -45,17 +46,17 @@ export interface LedgerLifecycleParts {
   readonly checkApplication: () => void;
   /** Workers of Bull and BullMQ in the application. */
   readonly queueWorkers: () => QueueWorker[];
-  /** Messages under way whose handlers have no decorator, of the whole application. */
+  /** Open messages of the whole application whose handlers have no decorator. */
   readonly messages: OpenCalls;
   /** The application's HTTP server, if it has one. */
   readonly httpServer: () => Server | undefined;
-  /** A test runner's processes are ended without a signal. */
+  /** Test runners end their processes without a signal. */
   readonly isUnderTest: boolean;
 }
 
 /**
- * The only class of a ledger with Nest's hooks, so that their order is written down in one place.
- * No shutdown hook throws; each may be called twice, or without those before it.
+ * The only class of a ledger with Nest's hooks, so their order is defined in one place. No shutdown
+ * hook throws. Each may be called twice, or without the earlier ones.
  *
  * @internal
  */
@@ -71,6 +72,7 @@ export class LedgerLifecycle
   readonly #parts: LedgerLifecycleParts;
   #boot: Promise<void> | undefined;
   readonly #adviceWatch: AdviceWatch;
+  readonly #stream: LedgerStreamClaim;
   #sigtermWatch: Timer | undefined;
   #closingIdle: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
@@ -79,6 +81,7 @@ export class LedgerLifecycle
   constructor(parts: LedgerLifecycleParts) {
     this.#parts = parts;
     const { clock, logger, stats, surroundings } = parts.ledger;
+    this.#stream = new LedgerStreamClaim(parts.ledger, parts.name);
     const environment = () => surroundings.read();
     this.#adviceWatch = new AdviceWatch({ clock, logger, stats, environment });
   }
@@ -90,10 +93,10 @@ export class LedgerLifecycle
   /**
    * Finds the database and starts the workers.
    *
-   * @throws LedgerOptionsError if there is none, two ledgers have one name or one table, a
-   * configuration is of no ledger, or `journalDir` can't be written by this process
-   * @throws SinkTransientError, SinkHaltError with `connectAtBoot`, if the database is away or its table is
-   * not as it must be
+   * @throws LedgerOptionsError if there is no database, if two ledgers have one name or one table,
+   * if a configuration belongs to no ledger, if another application has the stream, or if this process can't write to `journalDir`
+   * @throws SinkTransientError, SinkHaltError with `connectAtBoot`, if the database is unreachable
+   * or its table does not match the definition
    */
   async onModuleInit(): Promise<void> {
     if (this.#parts.ledger.status.isStopping) return;
@@ -105,6 +108,7 @@ export class LedgerLifecycle
     const { pool, ledger } = this.#parts;
     this.#checkName();
     this.#parts.checkApplication();
+    this.#stream.take();
     pool?.begin(this.#otherPools());
     this.#announce();
     await probeJournal(ledger, this.#parts.name);
@@ -170,19 +174,21 @@ export class LedgerLifecycle
     const started = writer.start(fail);
     void started.then(() => pool?.warnOfConnections());
     if (options.connectAtBoot === true) await Promise.race([started, failed]);
-    // The application's database is there: what is wrong with the table is said before the first request.
+    // The application's database is reachable, so faults of the table are reported before the first
+    // request.
     else if (pool?.isOwn === false) await Promise.race([started, failed.catch(() => undefined)]);
   }
 
-  /** Other modules may have recorded entries already; Nest runs no further hook of this one. */
+  /**
+   * Other modules may have recorded entries already, and Nest calls no further hook of this module.
+   */
   async #fail(error: unknown): Promise<never> {
     const { ledger, files } = this.#parts;
     this.#stopWatches();
     await ledger.shutdown.fail();
     await ledger.recovery?.close();
     await files.close();
-    await ledger.sink.close();
-    await ledger.options.stream?.close();
+    await this.#stream.close();
     throw error;
   }
 
@@ -201,12 +207,17 @@ export class LedgerLifecycle
     });
   }
 
-  /** Writes what was accepted so far; requests are still served, and what they record is taken. */
+  /**
+   * Writes the entries accepted up to now. Requests are still served, and their entries are
+   * accepted.
+   */
   async onModuleDestroy(): Promise<void> {
     await Promise.all(this.#together.map((each) => each.#drain()));
   }
 
-  /** Nest waits for one module after the other, and the time limits of several ledgers would add up. */
+  /**
+   * Nest waits for one module after another, so the time limits of several ledgers would add up.
+   */
   get #together(): LedgerLifecycle[] {
     return [...new Set([this, ...this.#parts.all()])];
   }
@@ -217,7 +228,9 @@ export class LedgerLifecycle
     return this.#parts.ledger.shutdown.drain();
   }
 
-  /** An application may be closed before it was begun, and constructors may have recorded by then. */
+  /**
+   * An application may be closed before it has started, and constructors may have recorded entries.
+   */
   #startIfHolding(): void {
     const { ledger } = this.#parts;
     const isHolding = ledger.stats().depth > 0 || ledger.openCalls.size > 0;
@@ -234,8 +247,8 @@ export class LedgerLifecycle
   }
 
   /**
-   * Closes the workers of queues and waits for their jobs, so that no new one begins. From here on
-   * connections are closed that are idle, silent or answered: they would hold the server open.
+   * Closes the workers of queues, so that no new job starts, and waits for running jobs. From here
+   * on, idle, silent and answered connections are closed, because they would keep the server open.
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.#closeIdleConnections();
@@ -249,7 +262,7 @@ export class LedgerLifecycle
     const closed = Promise.allSettled(workers.map((worker) => worker.close()));
     if (await ledger.shutdown.waitFor(closed)) return;
     ledger.logger.warn(
-      'WARNING: jobs are still running at shutdownTimeoutMs: what they record later is spilled',
+      'WARNING: jobs are still running at shutdownTimeoutMs: entries that they record later are spilled',
     );
   }
 
@@ -263,7 +276,7 @@ export class LedgerLifecycle
     close();
   }
 
-  /** Undefined without HTTP/1, and where the application closes connections itself. */
+  /** Undefined without HTTP/1, or if the application closes connections itself. */
   get #closableServer(): Server | undefined {
     if (!this.#parts.ledger.options.closeIdleConnections) return undefined;
     const server = this.#parts.httpServer();
@@ -275,7 +288,7 @@ export class LedgerLifecycle
     await Promise.all(this.#together.map((each) => (each.#end ??= each.#seal())));
   }
 
-  /** Calls that have not ended by then record what is known of them. */
+  /** Calls that are still open are recorded with the data known so far. */
   async #endCalls(): Promise<void> {
     const { messages } = this.#parts;
     const { shutdown, openCalls, logger } = this.#parts.ledger;
@@ -283,7 +296,7 @@ export class LedgerLifecycle
     if (await shutdown.waitFor(Promise.all([openCalls.idle(), messages.idle()]))) return;
     if (messages.size > 0) {
       logger.warn(
-        `WARNING: ${messages.size} messages are still being handled at shutdownTimeoutMs: what they record later is spilled`,
+        `WARNING: ${messages.size} messages are still being handled at shutdownTimeoutMs: entries recorded later are spilled`,
       );
     }
     if (openCalls.size === 0) return;
@@ -297,7 +310,7 @@ export class LedgerLifecycle
     realTimers.clearInterval(this.#closingIdle);
     this.#stopWatches();
     const { ledger, files } = this.#parts;
-    // Calls whose clients left last may not be over yet, though the server is closed.
+    // Calls whose clients left last may still be open, although the server is closed.
     const server = this.#parts.httpServer();
     if (server) await OpenConnections.of(server).allGone();
     await this.#endCalls();
@@ -305,7 +318,6 @@ export class LedgerLifecycle
     await ledger.recovery?.close();
     await files.close();
     const leftMs = ledger.options.shutdownTimeoutMs - ms;
-    await ledger.sink.close(leftMs);
-    await ledger.options.stream?.close(leftMs);
+    await this.#stream.close(leftMs);
   }
 }

@@ -4,13 +4,13 @@ import type { LedgerRole } from './ports/ledger-settings.interface.js';
 import type { LedgerStream } from './ports/ledger-stream.interface.js';
 import type { LedgerDefinition } from './define-ledger.js';
 
-/** What stands beside the options in `forRoot` and `forRootAsync`. @inline */
+/** Properties besides the options in `forRoot` and `forRootAsync`. @inline */
 export interface LedgerModuleExtras {
-  /** What the ledger is; default `defaultLedger`. */
+  /** The definition of the ledger; default `defaultLedger`. */
   ledger?: LedgerDefinition;
   /** Make the ledger injectable everywhere; default false. */
   isGlobal?: boolean;
-  /** The option `stream`, where the other options come from a configuration. */
+  /** The option `stream`, if the other options come from a configuration. */
   stream?: LedgerStream;
   /** The option `role`, likewise. */
   role?: LedgerRole;
@@ -18,7 +18,7 @@ export interface LedgerModuleExtras {
 
 /** Implemented by classes given as `useClass` or `useExisting`. @publicApi */
 export interface LedgerOptionsFactory {
-  /** Called once, when the module is built. */
+  /** Called once, when the module is created. */
   createLedgerOptions(): LedgerOptions | Promise<LedgerOptions>;
 }
 
@@ -37,8 +37,8 @@ export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYN
     .build();
 
 /**
- * What `forRootAsync` takes. A `useFactory` whose answer has a name that is not an option is a type error;
- * TypeScript by itself compares what a function returns no further than with the names that it knows.
+ * Options of `forRootAsync`. If the result of `useFactory` has a property that is not an option,
+ * that is a type error. TypeScript alone does not report excess properties of a function's result.
  *
  * @publicApi
  */
@@ -46,11 +46,11 @@ export type LedgerAsyncOptions<Made extends object = LedgerOptions> = Omit<
   typeof ASYNC_OPTIONS_TYPE,
   'useFactory'
 > & {
-  /** Makes the options of what `inject` names. */
+  /** Creates the options from the providers in `inject`. */
   useFactory?: (...injected: Injected) => OptionsMade<Made> | Promise<OptionsMade<Made>>;
 };
 
-/** Of any types: Nest looks at no more than their number. */
+/** Of any type: Nest checks only their number. */
 type Injected = Parameters<NonNullable<(typeof ASYNC_OPTIONS_TYPE)['useFactory']>>;
 
 type OptionsMade<Made> = Made &

@@ -16,7 +16,7 @@ import { defaultLedger, type LedgerDefinition } from './define-ledger.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerInterceptor } from './metering/ledger.interceptor.js';
 import { queueWorkersIn } from './metering/queue-workers.js';
-import { prepareApplication } from './metering/metered-classes.js';
+import { checkMeteredMethods, prepareApplication } from './metering/metered-classes.js';
 import { watchMessageHandlers } from './metering/message-handlers.js';
 import {
   checkConfigurations,
@@ -38,7 +38,7 @@ import { getLedgerHealthToken, getLedgerToken } from './ledger.tokens.js';
 import { LedgerOptionsError } from './errors/ledger-options.error.js';
 import type { LedgerLogger } from './ports/ledger-logger.interface.js';
 
-/** The ledger with its parts; inside its own module only. */
+/** The ledger with its parts; visible inside its own module only. */
 const LEDGER = Symbol('nestjs-ledger/ledger');
 
 /**
@@ -55,8 +55,8 @@ export class LedgerModule extends ConfigurableModuleClass {
   }
 
   /**
-   * A ledger whose options come from `useFactory`, `useClass` or `useExisting`, or all of it from the
-   * configuration: `forRootAsync(usageConfig.asProvider())`.
+   * A ledger whose options come from `useFactory`, `useClass` or `useExisting`, or a ledger that
+   * comes entirely from its configuration: `forRootAsync(usageConfig.asProvider())`.
    */
   static override forRootAsync<Made extends object = LedgerOptions>(
     options: LedgerAsyncOptions<Made>,
@@ -128,7 +128,7 @@ function providersOf(
   ];
 }
 
-/** What stands beside the options goes before what they say. */
+/** Properties besides the options take precedence over them. */
 function withStream(options: LedgerOptions, { stream, role }: LedgerModuleExtras): LedgerOptions {
   if (stream === undefined && role === undefined) return options;
   return { ...options, ...(stream && { stream }), ...(role && { role }) };
@@ -145,7 +145,7 @@ function create(
   const { stream, role } = options;
   const isGateway = role === 'gateway' && stream !== undefined;
   if (isGateway) {
-    return createSinkLedger(definition, options, gatewaySink(definition, stream), logger);
+    return createSinkLedger(definition, options, gatewaySink(definition, stream, logger), logger);
   }
   const { sink } = options;
   return sink === undefined
@@ -162,6 +162,7 @@ function lifecycleOf(
   const { ledger, database, files, partitions, rollups } = parts;
   const find = (): DataSource | undefined => findDataSource(moduleRef);
   prepareApplication(modules);
+  checkMeteredMethods(modules);
   const messages = watchMessageHandlers(modules);
   return new LedgerLifecycle({
     name,
@@ -172,8 +173,9 @@ function lifecycleOf(
     rollups,
     all: () => lifecyclesIn(modules),
     checkApplication: () => {
-      // Once more: what factories make was not there before.
+      // Again, because factories have created further providers.
       prepareApplication(modules);
+      checkMeteredMethods(modules);
       checkConfigurations(modules);
       const ledgers = ledgersIn(modules);
       checkTables(parts, ledgers, find);

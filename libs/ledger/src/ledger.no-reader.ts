@@ -2,9 +2,9 @@ import type { LedgerDefinition } from './define-ledger.js';
 import { LedgerReadError } from './errors/ledger-read.error.js';
 import type { UsageReading } from './ports/usage-reading.interface.js';
 
-/** Reads of a ledger that reads nothing back: each rejects and says what to give. @internal */
+/** Reads of a ledger without a reader: each rejects with the option to add. @internal */
 export class NoReader implements UsageReading<LedgerDefinition> {
-  constructor(private readonly writes: 'to a sink of its own' | 'to a stream') {}
+  constructor(private readonly writes: 'to its own sink' | 'to a stream') {}
 
   async summary(): Promise<never> {
     throw noReader(this.writes);

@@ -53,7 +53,7 @@ async function setAside(): Promise<Record<string, unknown>[]> {
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-describe('a ledger on a sink of its own', () => {
+describe('a ledger on its own sink', () => {
   it('takes its sink from a configuration, which has dead letters in a file then', async () => {
     const config = createLedgerConfig(usage, { defaults: { sink, spillDir } });
     expect(config().deadLetters).toBe('file');
@@ -145,7 +145,7 @@ describe('a ledger on a sink of its own', () => {
     await expect.poll(() => sink.rows.size).toBe(1);
   });
 
-  it('waits for the sink at boot if it is told to', async () => {
+  it('waits for the sink at boot with connectAtBoot', async () => {
     sink.failAlways({ kind: 'halt' });
     await expect(boot({ connectAtBoot: true })).rejects.toSatisfy((error) =>
       isLedgerError(error, 'SINK_HALT'),

@@ -4,8 +4,8 @@ import { SPARE_CONNECTIONS } from './postgres/connection-defaults.js';
 import type { FindDataSource, LedgerDatabase } from './ledger.database.js';
 
 /**
- * One ledger's share of the connection pool that it writes through: on the application's pool the
- * workers of all its ledgers leave the application a connection.
+ * One ledger's share of the connection pool that it writes through. On the application's pool, the
+ * workers of all ledgers leave at least one connection to the application.
  *
  * @internal
  */
@@ -21,13 +21,13 @@ export class PoolShare {
     this.#findDataSource = findDataSource;
   }
 
-  /** The pool is the ledger's own: nobody else needs a connection of it. */
+  /** The pool is the ledger's own, and nothing else needs its connections. */
   get isOwn(): boolean {
     return this.#database.isOwn;
   }
 
   /**
-   * Settles which pool it is, and takes from it what the application and the other ledgers leave.
+   * Chooses the pool and takes the connections that the application and the other ledgers leave.
    *
    * @param others shares of the application's other ledgers
    * @throws LedgerOptionsError if there is no database
@@ -43,13 +43,13 @@ export class PoolShare {
     this.#ledger.surroundings.poolSize = this.#database.poolSize;
   }
 
-  /** Workers that there may be at most, now or later. */
+  /** Maximum number of workers, now or later. */
   get #mostWorkers(): number {
     const { auto, writer } = this.#ledger;
     return auto?.mostWorkers ?? writer.numWorkers;
   }
 
-  /** Where the ledger finds the number itself, it leaves the application half, and each other ledger its share. */
+  /** With `auto`, the ledger leaves half to the application, and each other ledger its share. */
   #limitAuto(ledgers: number, beside: number): void {
     const { poolSize, maxWorkers } = this.#database;
     const share = Math.floor(poolSize / 2 / ledgers);
@@ -77,12 +77,12 @@ export class PoolShare {
     return others.filter((each) => each.#database.shares(dataSource, each.#findDataSource));
   }
 
-  /** Workers that it counts as to other ledgers: those of one that has begun, else one. */
+  /** Number of workers as counted by other ledgers: its own once it has started, else one. */
   get reservedWorkers(): number {
     return this.#hasBegun ? this.#mostWorkers : 1;
   }
 
-  /** Compares with the server's limit; says nothing if it can't be asked. Never rejects. */
+  /** Compares with the server's limit; silent if the server can't be asked. Never rejects. */
   async warnOfConnections(): Promise<void> {
     const { writer, auto, logger, surroundings } = this.#ledger;
     if (!writer.isPrepared) return;
@@ -91,7 +91,7 @@ export class PoolShare {
       surroundings.maxConnections = max;
       auto?.limitToServer(max);
       const { poolSize } = this.#database;
-      // A pool of its own is as large as `auto` may ever need: what it opens depends on the server.
+      // The ledger's own pool has the maximum size for `auto`; the server limits how much of it is used.
       const opens = this.isOwn
         ? Math.min(poolSize, this.#mostWorkers + SPARE_CONNECTIONS)
         : poolSize;
@@ -99,7 +99,7 @@ export class PoolShare {
         logger.warn(`WARNING: ${warning}`);
       }
     } catch {
-      // The workers report a database that went away again; this was only advice.
+      // The workers report a lost connection; this check is only advice.
     }
   }
 }

@@ -25,10 +25,12 @@ import type { UsageReading } from './ports/usage-reading.interface.js';
 import type { LedgerStats } from './ports/ledger-stats.interface.js';
 import type { FlushListener } from './writer/batch-writer.js';
 
-/** How many of the entries given to `recordMany` had which outcome. @publicApi */
+/** Number of entries of a `recordMany` call by outcome. @publicApi */
 export type RecordManyResult = Readonly<Record<RecordOutcome, number>>;
 
-/** What was settled while a flush ran; entries accepted after the call may be among them. @publicApi */
+/**
+ * Entries settled while a flush ran, possibly including entries accepted after the call. @publicApi
+ */
 export interface FlushReport {
   /** On a gateway: published to the stream. */
   readonly written: number;
@@ -57,7 +59,7 @@ export class LedgerService<
     this.#reader = reader;
   }
 
-  /** Name of the ledger, as its definition has it. */
+  /** Name of the ledger in its definition. */
   get name(): string {
     return this.#ledger.name;
   }
@@ -82,16 +84,17 @@ export class LedgerService<
     return this.#ledger.handoff.untilDurable(this.#ledger.options.blockTimeoutMs);
   }
 
-  /** Calls under way, for the stop. @internal */
+  /** Open calls; the shutdown waits for them. @internal */
   get openCalls(): OpenCalls {
     return this.#ledger.openCalls;
   }
 
   /**
-   * Makes the stop of the application wait for work that will record: until the promise settles, or
-   * `shutdownTimeoutMs` is over. For queues, timers and loops that `@RecordUsage` does not cover.
+   * Makes the shutdown of the application wait for work that will record entries, until the promise
+   * settles or `shutdownTimeoutMs` is over. For queues, timers and loops that `@RecordUsage` does
+   * not cover.
    *
-   * @returns a promise that settles as the given one does; use it in the given one's place
+   * @returns a promise that settles like the given one; use it instead of the given one
    * @example
    * ```ts
    * await this.ledger.track(this.summarize(document));
@@ -102,8 +105,9 @@ export class LedgerService<
   }
 
   /**
-   * Takes an entry in about a microsecond: synchronous, without I/O, and it never throws, unless
-   * `onInvalid` is `throw`. A full channel drops the new entry.
+   * Records an entry. Synchronous, takes about a microsecond, and never throws unless `onInvalid`
+   * is `throw`. No network I/O; with a journal at most one file write. A full channel drops the new
+   * entry.
    *
    * @throws LedgerEntryInvalidError only if `onInvalid` is `throw`
    */
@@ -114,7 +118,7 @@ export class LedgerService<
   }
 
   /**
-   * Takes entries as `record` does, in order, as many as fit.
+   * Records entries like `record`, in order, as many as fit.
    *
    * @throws LedgerEntryInvalidError only if `onInvalid` is `throw`; all entries were offered then
    */
@@ -133,8 +137,9 @@ export class LedgerService<
   }
 
   /**
-   * Takes an entry and waits for room (`until: 'queued'`) or for the commit that holds it
-   * (default); on a gateway for the journal or the stream (`until: 'durable'`, its default). A wait that ends ends the wait, not the entry.
+   * Records an entry and waits for its commit (default), for room (`until: 'queued'`), or for the
+   * journal or the stream (`until: 'durable'`, the default of a gateway). A time-out ends only the
+   * wait; a queued entry may still be written.
    *
    * @throws LedgerWaitTimeoutError `outcome` says whether the entry may yet be written
    * @throws LedgerEntryInvalidError, LedgerSealedError, LedgerDeadLetteredError,
@@ -148,7 +153,8 @@ export class LedgerService<
   }
 
   /**
-   * Writes what was accepted before the call, and waits for it; the intake stays open.
+   * Writes the entries accepted before the call, and waits until they are settled. New entries are
+   * still accepted.
    *
    * @param options `timeoutMs` is `commitTimeoutMs` by default
    * @throws LedgerWaitTimeoutError if it takes longer; the entries stay where they are
@@ -169,7 +175,7 @@ export class LedgerService<
     };
   }
 
-  /** What is known of machine and server, for `adviseLedger`; asks nobody. */
+  /** Known facts about machine and server, for `adviseLedger`; runs no query. */
   surroundings(): AdviceEnvironment {
     return this.#ledger.surroundings.read();
   }
@@ -180,10 +186,10 @@ export class LedgerService<
   }
 
   /**
-   * Tells a listener of each committed write from now on, for histograms; a flush makes one call,
-   * whatever the number of its entries. What the listener throws is caught and counted.
+   * Calls a listener for each committed write from now on, for histograms: once per batch, however
+   * many entries it has. Exceptions of the listener are caught and counted.
    *
-   * @returns a function that ends it; calling it again does nothing
+   * @returns a function that removes the listener; a second call does nothing
    */
   onFlush(listener: FlushListener): () => void {
     return this.#ledger.writer.onFlush(listener);
@@ -201,7 +207,7 @@ export class LedgerService<
   }
 
   /**
-   * Entries of one user, newest first; `cursor` goes on where the answer before ended.
+   * Entries of one user, newest first; `cursor` continues after the previous page.
    *
    * @throws LedgerReadError for an argument that makes no sense; as `summary` if `fresh`
    */
@@ -211,9 +217,9 @@ export class LedgerService<
   }
 
   /**
-   * Adds up a period by hour, day, month, id or declared column, as a stream: of a large answer only
-   * some rows are in memory, and leaving the loop ends the query. Rows come in the order of
-   * `groupBy`; all are of one moment.
+   * Sums a period by hour, day, month, id or declared column, as a stream. Only some rows of a
+   * large result are in memory, and leaving the loop ends the query. Rows are ordered by `groupBy`
+   * and come from one snapshot.
    *
    * @throws LedgerReadError while it is read, as `summary`; it takes 10 minutes at most
    */
@@ -223,7 +229,7 @@ export class LedgerService<
   >(
     query: ReportQuery<T, GroupBy, Sum>,
   ): AsyncGenerator<ReportRowOf<GroupBy, Sum>, void, undefined> {
-    // The query is read now, the table not before the first row is asked for.
+    // The query is checked now; the table is read when the first row is requested.
     const rows = this.#reader.report(query);
     if (wantsFresh(query)) await this.flush();
     // The reader's rows have the fields that the query names.
@@ -231,10 +237,10 @@ export class LedgerService<
   }
 
   /**
-   * Books the opposite of an entry and waits until it is written: without its `attributes`, and with the
-   * reason for a `memo`. `bookedAt: 'original'` (default) books it at the entry's own time, so that its
-   * period becomes right; `'now'` books it now, so that a closed period stays as it was invoiced.
-   * Reversed a second time, an entry is a `duplicate`, and nothing is booked, whatever the options.
+   * Books the opposite of an entry and waits until it is written. The reversing entry has no
+   * `attributes`, and its `memo` is the reason. `bookedAt: 'original'` (default) uses the entry's
+   * own time and corrects its period; `'now'` leaves a closed period as it was invoiced. A second
+   * reversal of the same entry is a `duplicate` and books nothing, whatever the options.
    *
    * @returns the uuid of the reversing entry
    * @throws LedgerReadError `invalid` for an argument that makes no sense, or if there is no such entry;
@@ -250,12 +256,12 @@ export class LedgerService<
     const isThere = async (): Promise<boolean> => (await this.#reader.find(reversal)) !== undefined;
     if (await isThere()) return { uuid: reversal, outcome: 'duplicate' };
     const opposite = reversalOf(table, entry, { ...asked, now: new Date(clock.now()) });
-    // The one entry under a uuid of the ledger's own that does not come from a replay.
+    // The only entry with a uuid of the ledger's own kind that does not come from a replay.
     intake.knownUuids.noteAnswered(reversal);
     try {
       return await awaited.record(opposite, {});
     } catch (error) {
-      // Somebody else reversed it at the same time, for another reason.
+      // Another caller reversed it at the same time, for another reason.
       if (!isLedgerError(error, 'LEDGER_DEAD_LETTERED') || !(await isThere())) throw error;
       return { uuid: reversal, outcome: 'duplicate' };
     }
@@ -277,7 +283,7 @@ export class LedgerService<
   }
 }
 
-/** What is no query is refused by the reader, which names the rule. */
+/** The reader refuses invalid queries and names the rule. */
 function wantsFresh(query: { readonly fresh?: boolean } | null): boolean {
   return query?.fresh === true;
 }

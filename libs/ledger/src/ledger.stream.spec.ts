@@ -199,7 +199,7 @@ describe('a gateway', () => {
 describe('roles that make no sense', () => {
   const connection = { url: 'postgres://u@127.0.0.1:1/d' };
   const cases: [name: string, options: object, rule: string][] = [
-    ['role', { role: 'both' }, 'must be gateway or writer with a stream'],
+    ['role', { role: 'both' }, 'set role, or leave out stream to write to PostgreSQL directly'],
     ['role', { role: undefined }, 'must be gateway or writer with a stream'],
     ['role', { role: 'reader' }, 'must be one of both, gateway, writer'],
     ['role', { stream: undefined }, 'needs a stream'],
@@ -232,6 +232,29 @@ describe('roles that make no sense', () => {
     ]);
     await module?.close();
     await init(imports(log.connect(), log.connect()));
+  });
+
+  it('refuse a stream that another application has until it closes, and leave it open', async () => {
+    const stream = log.connect();
+    const gateway = { ledger: usage, stream, role: 'gateway' as const, spillDir, flushMs: 1 };
+    const imports = () => [LedgerModule.forRoot(gateway)];
+    const first = await init(imports());
+    const firstModule = module!;
+    const reason = await error(init(imports()));
+    await module!.close();
+    module = firstModule;
+    expect(isLedgerError(reason, 'LEDGER_OPTIONS') && reason.faults).toMatchObject([
+      { name: 'ledger', rule: expect.stringContaining('of another application') as string },
+    ]);
+    await first.recordAndWait({ userId: 1 });
+    await firstModule.close();
+    const second = await init(imports());
+    await second.recordAndWait({ userId: 2 });
+    expect(log.payloads()).toHaveLength(2);
+    for (const each of [first, second]) {
+      expect(each.stats()).toMatchObject({ published: 1 });
+      assertConservation(each.stats());
+    }
   });
 
   it('take the role of the environment', async () => {
@@ -274,7 +297,7 @@ describe('roles that make no sense', () => {
     expect(isLedgerError(wrong, 'LEDGER_OPTIONS') && wrong.faults).toMatchObject([
       {
         ...{ name: 'LEDGER_USAGE_ASYNC_STREAM_URL', source: 'environment' },
-        rule: expect.stringContaining('must begin with nats:// or tls://') as string,
+        rule: expect.stringContaining('must begin with nats://, tls:// or kafka://') as string,
       },
     ]);
     expect(String(wrong)).not.toContain('secret');

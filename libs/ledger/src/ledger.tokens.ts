@@ -3,13 +3,13 @@ import type { LedgerTable } from './entry/ledger-definition.js';
 import { LedgerHealthIndicator } from './health/ledger-health.indicator.js';
 import { LedgerService } from './ledger.service.js';
 
-/** What of a definition tells ledgers of one application apart. @inline */
+/** The part of a definition that identifies a ledger within an application. @inline */
 export type NamedLedger = Pick<LedgerTable, 'name'>;
 
 /**
- * The token that a ledger's `LedgerService` is provided by: the class itself for the default
- * ledger, a symbol of the ledger's name for another. Equal for definitions of equal name, also
- * across two copies of the package (for named ledgers, whose tokens are in the global registry).
+ * Injection token of a ledger's `LedgerService`: the class for the default ledger, a symbol with
+ * the ledger's name for any other. Definitions of equal name have equal tokens. For named ledgers
+ * that holds across copies of the package, because symbols are in the global registry.
  *
  * @param definition default: the default ledger
  * @publicApi
@@ -19,8 +19,8 @@ export function getLedgerToken(definition?: NamedLedger): typeof LedgerService |
 }
 
 /**
- * The token that a ledger's `LedgerHealthIndicator` is provided by: the class itself for the
- * default ledger, a symbol of the ledger's name for another.
+ * Injection token of a ledger's `LedgerHealthIndicator`: the class for the default ledger, a symbol
+ * with the ledger's name for any other.
  *
  * @param definition default: the default ledger
  * @publicApi

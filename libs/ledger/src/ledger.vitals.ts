@@ -1,7 +1,7 @@
 import type { Ledger } from './assemble-ledger.js';
 import type { LedgerVitals } from './ports/ledger-vitals.interface.js';
 
-/** What health asks of a ledger. @param files whether the spill directory can be used */
+/** The facts that health needs. @param files whether the spill directory can be used */
 export function vitalsOf(ledger: Ledger, files: { readonly isUnavailable: boolean }): LedgerVitals {
   const { sink, writer } = ledger;
   return {

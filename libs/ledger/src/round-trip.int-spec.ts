@@ -153,7 +153,7 @@ describe.each(['copy', 'insert'] as const)('what is recorded by strategy %s', (s
   });
 });
 
-/** Transactions that wrote the table: each has a number of its own. */
+/** Transactions that wrote the table, counted by their numbers. */
 async function commits(table: string): Promise<number> {
   const rows: { n: string }[] = await admin.query(
     `SELECT count(DISTINCT xmin::text) AS n FROM ${schema}.${table}`,

@@ -5,14 +5,14 @@ import { HeldDocument } from './held-document.js';
 import { withoutMember } from './json-members.js';
 import { dataOf, EventSplitter } from './server-sent-events.js';
 
-/** Blanks of JSON and a byte order mark: they say nothing of what follows. */
+/** Blanks of JSON and a byte order mark, which do not identify what follows. */
 const BLANK_BYTES = new Set([0x20, 0x09, 0x0a, 0x0d, 0xef, 0xbb, 0xbf]);
 
-/** How an answer was asked for, which says how OpenAI's clients read it. */
+/** How an answer was requested, which determines how OpenAI's clients read it. */
 export interface ReadingOptions {
-  /** The client asked for a stream, or the upstream says that this is one. */
+  /** The client requested a stream, or the upstream reports one. */
   readonly isStream: boolean;
-  /** Only the gateway asked for the usage. */
+  /** Only the gateway requested the usage. */
   readonly hidesUsage: boolean;
   /** Its tokens are charged; other answers are passed on unread. */
   readonly isMetered: boolean;

@@ -1,14 +1,14 @@
 import { fieldsOf, listOf, type Fields } from './fields.js';
 
-/** A text of an answer; parts of one text have one place, in order. */
+/** A text of an answer; parts of one text have the same place, in order. */
 export interface AnswerText {
   readonly place: string;
   readonly text: string;
 }
 
-/** Members of an object in which text lies; the first that has some is taken. */
+/** Members of an object that may contain text; the first non-empty one is used. */
 const TEXT_MEMBERS = ['text', 'thinking', 'refusal', 'content', 'summary', 'transcript', 'output'];
-/** Fields of a message that may say the same thought, each server by another name. */
+/** Fields of a message that may repeat the same thought under different names. */
 const THOUGHTS = [
   'reasoning_content',
   'reasoning',
@@ -16,17 +16,17 @@ const THOUGHTS = [
   'thinking',
   'thinking_blocks',
 ];
-/** Deeper ones are no messages; an answer that is nested without end must not end the process. */
+/** Deeper ones are not messages; an endlessly nested answer must not end the process. */
 const MAX_DEPTH = 8;
 /** Events of the Responses API whose `delta` is sound or a picture in Base64. */
 const NO_TEXT = new Set(['response.audio.delta', 'response.output_audio.delta']);
 
 /**
  * Every text in a part of an answer, once: a whole answer or a chunk of one, of chat completions,
- * the older completions, the Responses API or Anthropic's messages. What is encrypted or encoded
- * (`data`, `encrypted_content`, `b64_json`) is none.
+ * the older completions, the Responses API or Anthropic's messages. Encrypted or encoded fields
+ * (`data`, `encrypted_content`, `b64_json`) are excluded.
  *
- * @param hasText whether earlier parts said something: a `message` beside a `delta` may repeat it
+ * @param hasText whether earlier parts had text: a `message` next to a `delta` may repeat it
  */
 export function textsOf(part: Fields, hasText = false): AnswerText[] {
   const texts: AnswerText[] = [];

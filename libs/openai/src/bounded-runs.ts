@@ -1,12 +1,12 @@
 /**
- * UTF-16 units of one class in a row after which a text is cut. The tokenizer's rule takes such a run
- * as one word, and the package merges a word in time that grows with its square: 30,000 letters took
- * 0.8 s, and a million would take a quarter of an hour. No word is as long.
+ * Contiguous UTF-16 units of one class after which a text is cut. The tokenizer's rule treats such
+ * a run as one word, and the package merges a word in time that grows with its square: 30,000
+ * letters took 0.8 s, and a million would take a quarter of an hour. No real word is as long.
  */
 const LONGEST_RUN = 128;
-/** UTF-16 units in a part, about; 1 ms of counting in most texts. */
+/** Approximate UTF-16 units in a part; 1 ms of counting in most texts. */
 const PART_UNITS = 4096;
-/** UTF-16 units that a cut goes back for not cutting a character in two that a reader sees as one. */
+/** Maximum UTF-16 units by which a cut moves back to keep a visible character whole. */
 const LONGEST_CHARACTER = 32;
 
 /**
@@ -88,7 +88,7 @@ function longRunAt(text: string, at: number, start: number): number | undefined 
   return undefined;
 }
 
-/** The last place up to this one that is not in the midst of a character, as a reader sees it. */
+/** The last position up to this one that does not split a character, as a reader sees it. */
 function endOfCharacter(text: string, at: number): number {
   for (let end = at; end > at - LONGEST_CHARACTER; end--) {
     if (

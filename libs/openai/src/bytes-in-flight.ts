@@ -1,6 +1,6 @@
 /**
- * Bytes of bodies and answers that the process holds at once. One caller gets half of them at most, so
- * that it cannot keep out all others.
+ * Bytes of bodies and answers that the process holds at once. One caller gets at most half of them,
+ * so that it cannot exclude all others.
  */
 export class BytesInFlight {
   private readonly ofCaller = new Map<string, number>();
@@ -9,17 +9,17 @@ export class BytesInFlight {
   /** @param maxBytes of all callers together */
   constructor(private readonly maxBytes: number) {}
 
-  /** Bytes that are held now. */
+  /** Bytes held now. */
   get bytes(): number {
     return this.all;
   }
 
-  /** What one call holds; to be released once the call is over. */
+  /** The bytes of one call; to be released once the call is over. */
   open(caller: string): HeldBytes {
     return new HeldBytes((bytes) => this.take(caller, bytes));
   }
 
-  /** Negative bytes are given back. */
+  /** Negative bytes are released. */
   private take(caller: string, bytes: number): boolean {
     const own = (this.ofCaller.get(caller) ?? 0) + bytes;
     if (bytes > 0 && (own > this.maxBytes / 2 || this.all + bytes > this.maxBytes)) return false;
@@ -37,7 +37,7 @@ export class HeldBytes {
 
   constructor(private readonly take: (bytes: number) => boolean) {}
 
-  /** @returns false if there is no room for them: then they must not be kept */
+  /** @returns false without room for them: they must not be kept then */
   add(bytes: number): boolean {
     if (this.isReleased) return true;
     if (!this.take(bytes)) return false;
@@ -45,7 +45,7 @@ export class HeldBytes {
     return true;
   }
 
-  /** Gives all back. What is added from here on counts no more. Twice is allowed. */
+  /** Releases all. Later additions do not count. May be called twice. */
   release(): void {
     this.isReleased = true;
     if (this.held > 0) this.take(-this.held);

@@ -11,7 +11,7 @@ function answered(asked: object = request): CallMeter {
 }
 
 describe('CallMeter', () => {
-  it('counts nothing that was told, and is settled at once', () => {
+  it('uses reported figures instead of counting, and is settled at once', () => {
     const meter = answered();
     meter.saw({ choices: [], usage: { prompt_tokens: 7, completion_tokens: 3 } });
     expect(meter.usage).toBeUndefined();

@@ -6,40 +6,45 @@ import type { TokenUsage } from './normalise-usage.js';
 import { Tokenizer } from './tokenizer.js';
 import { UsageTally } from './usage-tally.js';
 
-/** What one call used, and how it was answered. */
+/** Usage and result of one call. */
 export interface CallUsage {
   /** Both are 0 if the upstream refused or gave no answer. */
   readonly promptTokens: number;
   readonly completionTokens: number;
-  /** Parts of these two, as far as the upstream told them: cached, thought, heard, spoken. */
+  /** Parts of these two, as far as the upstream reported them: cached, reasoning, audio. */
   readonly details: Omit<TokenUsage, 'promptTokens' | 'completionTokens'>;
-  /** Whether tokens were counted here, since the upstream did not tell them. */
+  /** Whether tokens were counted here, because the upstream did not report them. */
   readonly isCounted: boolean;
   /** Status of the answer; 0 if there was none. */
   readonly status: number;
-  /** A code of at most 64 characters for what went wrong. */
+  /** A code of at most 64 characters for the error. */
   readonly error: string | undefined;
-  /** Whether all of the answer was passed on, also if the client then left without a farewell. */
+  /**
+   * Whether all of the answer was passed on, even if the client then left without closing properly.
+   */
   readonly isComplete: boolean;
-  /** The model that answered, if the upstream says one. At most 256 characters, as the next three. */
+  /**
+   * The model that answered, if the upstream reports one. At most 256 characters, like the next
+   * three.
+   */
   readonly model: string | undefined;
   readonly serviceTier: string | undefined;
   /** The upstream's own id of the request, from its headers. */
   readonly requestId: string | undefined;
-  /** The id that the answer itself has. */
+  /** The answer's own id. */
   readonly answerId: string | undefined;
-  /** When it was made, as it says itself: seconds since 1970. */
+  /** The answer's own time: seconds since 1970. */
   readonly answeredAt: number | undefined;
 }
 
 const MAX_ERROR_LENGTH = 64;
 const MAX_NAME_LENGTH = 256;
-/** Characters of an answer that are held until it is known whether they have to be counted. */
+/** Characters of an answer that are held until it is known whether they must be counted. */
 const MAX_HELD_LENGTH = 256 * 1024;
-/** Headers in which upstreams give their own id of a request, the most widely used first. */
+/** Headers with upstreams' ids of a request, the most common first. */
 const REQUEST_ID_HEADERS = ['x-request-id', 'request-id', 'apim-request-id', 'x-generation-id'];
 
-/** What one call used: the upstream's own figures, or, where it told none, a count of the texts. */
+/** Usage of one call: the upstream's own figures, or a count of the texts if it reported none. */
 export class CallMeter {
   private readonly tally = new UsageTally();
   private readonly texts = new Map<string, string[]>();
@@ -65,7 +70,7 @@ export class CallMeter {
   constructor(
     private readonly endpoint: Endpoint,
     private readonly request: unknown,
-    /** Of a request that is large: its prompt is counted from there. */
+    /** Set for a large request: its prompt is counted from there. */
     private readonly largeBody?: LargeBody,
   ) {
     this.settled = new Promise((resolve) => (this.done = resolve));
@@ -78,19 +83,19 @@ export class CallMeter {
    */
   answered(status: number, headers: Fields = {}, asked: Fields = {}): void {
     this.status = status;
-    // An id that the caller sent, and that came back, is not the upstream's.
+    // An id that the caller sent, and that was returned, is not the upstream's.
     const name = REQUEST_ID_HEADERS.find((each) => headers[each] && headers[each] !== asked[each]);
     this.requestId = name && plainText(headers[name], MAX_NAME_LENGTH);
   }
 
-  /** What went wrong; the first of several is kept. `status`: what the client is answered instead. */
+  /** Notes an error; the first of several is kept. `status`: the client's status instead. */
   failed(error: string, status = this.status): void {
     if (this.isSettling) return;
     this.error ??= error;
     this.status = status;
   }
 
-  /** What comes from here on is not sent to anyone: its texts are not charged, its usage is. */
+  /** Later parts are not sent: their texts are not charged, but their usage is. */
   clientLeft(): void {
     this.isClientGone = true;
   }
@@ -101,9 +106,9 @@ export class CallMeter {
   }
 
   /**
-   * Takes note of a part that is about to be sent. Never throws, whatever the part is.
+   * Notes a part that is about to be sent. Never throws for any part.
    *
-   * @param isWhole it is the only part: its texts are not looked for if it tells what they took
+   * @param isWhole it is the only part: its texts are ignored if it reports usage
    */
   saw(part: Fields, isWhole = false): void {
     if (this.isSettling) return;
@@ -114,7 +119,7 @@ export class CallMeter {
     }
   }
 
-  /** What was used, once the call is settled. */
+  /** The usage, once the call is settled. */
   get usage(): CallUsage | undefined {
     return this.settledUsage;
   }
@@ -129,7 +134,9 @@ export class CallMeter {
     return this.hasText;
   }
 
-  /** Ends the call: what comes after it is not used. Counts what was not told. Never rejects. */
+  /**
+   * Ends the call: later parts are ignored. Counts tokens that were not reported. Never rejects.
+   */
   settle(): Promise<CallUsage> {
     if (this.isSettling) return this.settled;
     this.isSettling = true;
@@ -149,14 +156,14 @@ export class CallMeter {
     if (!this.isClientGone) this.hold(texts);
   }
 
-  /** Takes note of the usage, and gives the texts that may have to be counted. */
+  /** Notes the usage, and returns the texts that may have to be counted. */
   private tallied(part: Fields, response: Fields, isWhole: boolean): AnswerText[] {
     if (isWhole) {
       this.tally.add(part, false);
       if (this.tally.told?.completionTokens) return [];
     }
     const texts = textsOf(part, this.hasText);
-    // A stream of the Responses API repeats at its end what it said.
+    // A stream of the Responses API repeats its text at its end.
     if (!this.hasText) texts.push(...outputTextsOf(part), ...outputTextsOf(response));
     if (!isWhole) this.tally.add(part, texts.length > 0);
     return texts;
@@ -182,7 +189,7 @@ export class CallMeter {
     if (this.heldLength <= MAX_HELD_LENGTH) return;
     const [before, held] = [this.counted, this.takeTexts()];
     this.counted = this.count(held).then(async (tokens) => tokens + (await before));
-    // Who settles the call finds out.
+    // The error appears when the call is settled.
     this.counted.catch(() => undefined);
   }
 
@@ -200,7 +207,7 @@ export class CallMeter {
     this.finish(prompt, this.needsCompletion ? answer : 0);
   }
 
-  /** What cannot be counted is booked by what was told, or by nothing, and says so. */
+  /** An uncountable call is recorded with the reported usage, or none, and marked so. */
   private giveUp(): void {
     this.error ??= 'uncounted';
     this.finish(0, 0);
@@ -212,7 +219,7 @@ export class CallMeter {
     return markTokens + (await this.count(texts));
   }
 
-  /** Most calls need no tokenizer, since the upstream tells. */
+  /** Most calls need no tokenizer, because the upstream reports usage. */
   private async count(texts: readonly string[]): Promise<number> {
     const { model } = fieldsOf(this.request);
     const tokenizer = await Tokenizer.load(typeof model === 'string' ? model : '');
@@ -242,7 +249,7 @@ export class CallMeter {
     this.done(this.settledUsage);
   }
 
-  /** Whether the upstream has read the prompt. An error in the place of an answer costs nothing. */
+  /** Whether the upstream has read the prompt. An error instead of an answer costs nothing. */
   private get isCharged(): boolean {
     if (!this.endpoint.promptOf || this.status < 200 || this.status >= 300) return false;
     const isOnlyError = this.error !== undefined && !UNREAD.has(this.error) && !this.hasText;
@@ -254,8 +261,9 @@ export class CallMeter {
   }
 
   /**
-   * Whether texts have to be counted: none were told; none were told although there were some; or
-   * more came after what was told last, which then says only what had been used by then.
+   * Whether texts must be counted: usage was not reported; the reported usage is zero although
+   * there were texts; or more texts came after the last report, which only covers the texts before
+   * it.
    */
   private get needsCompletion(): boolean {
     if (!this.isCharged || !this.hasText) return false;
@@ -263,16 +271,18 @@ export class CallMeter {
   }
 }
 
-/** Errors of the reading, not of the answer: the upstream has worked, and its answer was passed on. */
+/**
+ * Errors of the reading, not of the answer: the upstream has worked, and its answer was passed on.
+ */
 const UNREAD = new Set(['unreadable_answer', 'upstream_broke_off']);
 
-/** A code for the error that a part tells of, if it does. */
+/** A code for the error reported by a part, if there is one. */
 function errorIn(part: Fields): string | undefined {
   const inChoice = listOf(part.choices)
     .map((choice) => fieldsOf(choice).error)
     .find(Boolean);
   const isError = part.object === 'error' || part.type === 'error';
-  // Groq's streams tell there, as a text, why they stopped early.
+  // Groq's streams contain there, as a text, the reason why they stopped early.
   const beside = fieldsOf(part.x_groq).error;
   const error = part.error || inChoice || beside || (isError ? { code: part.code } : undefined);
   if (!error) return undefined;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Ids go into the ledger as text of at most 256 bytes. */
+/** Ids are stored in the ledger as text of at most 256 bytes. */
 const id = z
   .string()
   .min(1)
@@ -8,18 +8,18 @@ const id = z
   .refine((text) => !text.includes('\0'), 'no U+0000')
   .refine((text) => text.isWellFormed(), 'no half of a surrogate pair');
 
-/** OpenAI's clients write null, and some others an empty text, where they have no user. */
+/** OpenAI's clients write null, and some others an empty text, if they have no user. */
 const user = z.union([id, z.literal('')]).nullish();
 
 const metered = z.object({ model: id, user, stream: z.boolean().nullish() });
 
-/** A request that kept the schema; it has all other fields as well. */
+/** A request that passed the schema; it also has all other fields. */
 export type CallRequest = z.infer<typeof metered>;
 
 /**
- * What the gateway has to know of a call to meter it. All else is the upstream's to judge, and is
- * passed on as it was written. The request itself is handed on: a copy of one with 90,000 fields
- * would hold the event loop for longer than their parsing.
+ * The part of a call that the gateway needs for metering. The upstream judges everything else,
+ * which is passed on as written. The request itself is passed on: copying one with 90,000 fields
+ * would block the event loop for longer than parsing it.
  */
 export const callRequest = z.unknown().transform((body, context): CallRequest => {
   const { error } = metered.safeParse(body);
@@ -27,7 +27,7 @@ export const callRequest = z.unknown().transform((body, context): CallRequest =>
   return error ? z.NEVER : (body as CallRequest);
 });
 
-/** Model and user of any body, as far as they are right by themselves. */
+/** Model and user of any body, as far as they are valid. */
 export function namesIn(body: unknown): { readonly model?: string; readonly user?: string } {
   const { model, user: named } = (body ?? {}) as Record<string, unknown>;
   return { model: id.safeParse(model).data, user: id.safeParse(named).data };

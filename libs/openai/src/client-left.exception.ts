@@ -1,9 +1,11 @@
 import { HttpException } from '@nestjs/common';
 
-/** Nobody sees it; nginx has it for a client that left before there was an answer. */
+/** Never seen by a client; nginx uses it for a client that left before the answer. */
 const CLIENT_LEFT = 499;
 
-/** The client has left before it was answered. Nobody reads this, and it is no fault of the gateway. */
+/**
+ * The client has left before its answer. It is read by no client, and is no fault of the gateway.
+ */
 export class ClientLeftException extends HttpException {
   constructor() {
     super('The client has left.', CLIENT_LEFT);

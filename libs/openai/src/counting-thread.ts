@@ -1,14 +1,14 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 
-/** A thread that has had nothing to do for so long is ended. */
+/** Milliseconds after which an idle thread is ended. */
 const IDLE_MS = 5_000;
 /** Characters between two clearings of a tokenizer's cache; `tokenizer.ts` has the reason. */
 const CACHED_CHARACTERS = 4_000_000;
 
 /**
- * What the thread runs. As text: it is started from TypeScript in tests and from JavaScript after
- * a build, and needs nothing of this package.
+ * The thread's program, as text: it is started from TypeScript in tests and from JavaScript after a
+ * build, and needs nothing from this package.
  */
 const PROGRAM = `
 const { parentPort } = require('node:worker_threads');
@@ -46,8 +46,8 @@ interface Job {
 const resolve = createRequire(import.meta.url).resolve;
 
 /**
- * Counts tokens in a thread of its own, so that the event loop is free meanwhile. Started by the
- * first job; a process ends though it runs idle.
+ * Counts tokens in its own thread, so that the event loop stays free. The first job starts it; when
+ * idle it does not keep the process alive.
  */
 export class CountingThread {
   private worker: Worker | undefined;
@@ -58,7 +58,7 @@ export class CountingThread {
   /**
    * Counts the tokens of parts of a text.
    *
-   * @param encoding as the tokenizer's package names it: `o200k_base`
+   * @param encoding name in the tokenizer's package: `o200k_base`
    * @throws Error if the thread has ended
    */
   count(encoding: string, parts: readonly string[]): Promise<number> {

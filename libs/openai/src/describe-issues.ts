@@ -1,10 +1,10 @@
-/** A broken rule of a schema, and where. */
+/** A broken rule of a schema, and its place. */
 export interface SchemaIssue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** What is wrong with a request, as an error of OpenAI's API says it. */
+/** The fault of a request, in the form of OpenAI's API errors. */
 export interface RequestFault {
   readonly message: string;
   /** The first field at fault. */
@@ -18,7 +18,7 @@ export function describeIssues(issues: readonly SchemaIssue[]): RequestFault {
   return { message, param: faults[0]?.field ?? 'body' };
 }
 
-/** Spells a path as OpenAI does: `messages[0].role`. */
+/** Writes a path like OpenAI: `messages[0].role`. */
 function fieldOf(path: SchemaIssue['path']): string {
   const keys = (path ?? []).map((part) => (typeof part === 'object' ? part.key : part));
   const field = keys

@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto';
 import type { EchoPlan } from './plan-echo.js';
 
 /**
- * The forms of OpenAI's API that an answer of the built-in provider has. All its choices say the same,
- * so each form is put together from texts that are made once for all of them: there may be 128, and a
- * million pieces.
+ * The forms of OpenAI's API for an answer of the built-in provider. All its choices have the same
+ * text, so each form is assembled from texts that are made once for all of them: there may be 128,
+ * and a million pieces.
  */
 export class EchoForms {
   private readonly head: string;
-  /** What stands before what each choice says. */
+  /** The text before each choice's content. */
   private readonly choices: readonly string[];
 
-  /** @param tellsUsage whether a stream tells its usage */
+  /** @param tellsUsage whether a stream reports its usage */
   constructor(
     private readonly plan: EchoPlan,
     private readonly tellsUsage: boolean,
@@ -46,7 +46,7 @@ export class EchoForms {
     );
   }
 
-  /** What ends a stream: the usage, if that is told, and `[DONE]`. @param tokens of one choice */
+  /** The end of a stream: the usage, if reported, and `[DONE]`. @param tokens of one choice */
   end(tokens: number): Buffer {
     const usage = `data: ${this.head},"choices":[],${this.usage(tokens)}}\n\n`;
     return Buffer.from(`${this.tellsUsage ? usage : ''}data: [DONE]\n\n`);

@@ -3,19 +3,19 @@ import { promptOfChat, promptOfInput, promptOfResponse, type Prompt } from './pr
 
 /** A call of OpenAI's protocol that uses tokens. */
 export interface Endpoint {
-  /** As entries have it. */
+  /** Name in entries. */
   readonly name: string;
-  /** Below the upstream's base address. */
+  /** Path below the upstream's base address. */
   readonly path: string;
-  /** What the model reads; undefined where nothing is charged by tokens. */
+  /** The model's input; undefined if nothing is charged by tokens. */
   readonly promptOf: ((request: Fields) => Prompt) | undefined;
-  /** Whether a stream tells its usage only if `stream_options.include_usage` asks for it. */
+  /** Whether a stream reports its usage only on request (`stream_options.include_usage`). */
   readonly asksForUsage: boolean;
 }
 
 const NONE: Prompt = { texts: [], markTokens: 0 };
 
-/** The endpoints that are metered, by name. */
+/** The metered endpoints, by name. */
 export const endpoints = {
   chat: {
     name: 'chat',
@@ -29,7 +29,7 @@ export const endpoints = {
     promptOf: ({ prompt }) => promptOfInput(prompt),
     asksForUsage: true,
   },
-  /** Its streams always end with the whole answer, usage included. */
+  /** Its streams always end with the whole answer, including usage. */
   responses: {
     name: 'responses',
     path: '/responses',
@@ -44,12 +44,12 @@ export const endpoints = {
   },
 } as const satisfies Record<string, Endpoint>;
 
-/** A call that is passed on as it is, and booked without tokens. */
+/** A call that is passed on unchanged, and recorded without tokens. */
 export function freeEndpoint(name: string, path: string): Endpoint {
   return { name, path, promptOf: undefined, asksForUsage: false };
 }
 
-/** What a model reads of a request. */
+/** The model's input in a request. */
 export function promptOf({ promptOf: read }: Endpoint, request: unknown): Prompt {
   return read?.(fieldsOf(request)) ?? NONE;
 }
@@ -57,9 +57,9 @@ export function promptOf({ promptOf: read }: Endpoint, request: unknown): Prompt
 /** Types of the events that end a stream of the Responses API, which has no `[DONE]`. */
 const LAST_EVENTS = new Set(['response.completed', 'response.incomplete', 'response.failed']);
 
-/** Whether nothing follows an event, by what it carries. */
+/** Whether an event is the last, from its content. */
 export function isLastEvent(data: string, part: Fields | undefined): boolean {
-  // As OpenAI's own clients decide it.
+  // The same rule as in OpenAI's own clients.
   if (data.startsWith('[DONE]')) return true;
   return typeof part?.type === 'string' && LAST_EVENTS.has(part.type);
 }

@@ -1,4 +1,4 @@
-/** An object from outside: nothing in it is sure. */
+/** An object from outside, without any guarantee. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** The fields of an object; none of anything else. */
@@ -12,10 +12,11 @@ export function listOf(value: unknown): readonly unknown[] {
 }
 
 /**
- * A text from outside as an entry can hold it, cut to `maxLength` UTF-16 units: without control
- * characters and halves of a surrogate pair, for which the ledger would refuse the whole entry.
+ * A text from outside in a form that an entry can contain, cut to `maxLength` UTF-16 units: without
+ * control characters and halves of a surrogate pair, for which the ledger would refuse the whole
+ * entry.
  *
- * @returns undefined if nothing is left, or if it was no text
+ * @returns undefined if nothing is left, or if it was not a text
  */
 export function plainText(value: unknown, maxLength: number): string | undefined {
   if (typeof value !== 'string') return undefined;

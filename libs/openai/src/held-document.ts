@@ -1,17 +1,17 @@
-/** Far above any answer of text; one with images may have more. */
+/** Far above any text answer; one with images may be larger. */
 const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
-/** The end of an answer that is too long to keep. Its usage is there: all vendors write it last. */
+/** Kept end of an answer that is too long. It contains the usage, which all vendors write last. */
 const TAIL_BYTES = 64 * 1024;
-/** Of one usage object; more closing brackets are not tried. */
+/** Maximum closing brackets tried for one usage object. */
 const MAX_BRACKETS = 16;
 
-/** Keeps an answer that is one document until its end; of one that there is no room for, its tail. */
+/** Keeps an answer that is one document until its end; only its tail if there is no room. */
 export class HeldDocument {
   private pieces: Uint8Array[] = [];
   private bytes = 0;
   private isTail = false;
 
-  /** @param hold asks for room for some bytes more */
+  /** @param hold requests room for more bytes */
   constructor(private readonly hold: (bytes: number) => boolean) {}
 
   add(piece: Uint8Array): void {
@@ -24,7 +24,7 @@ export class HeldDocument {
     this.pieces = [Buffer.from(tail)];
   }
 
-  /** What was kept, which is forgotten with this: all of it, or an object with the usage at its end. */
+  /** Returns and forgets the kept text: all of it, or an object with the usage at its end. */
   take(): string {
     const text = Buffer.concat(this.pieces).toString();
     this.pieces = [];
@@ -32,7 +32,7 @@ export class HeldDocument {
   }
 }
 
-/** The last usage object of a text that is cut at its beginning, in an object of its own; or empty. */
+/** The last usage object of a text whose beginning was cut, in a separate object; or empty. */
 export function usageAtEnd(text: string): string {
   const starts = [...text.matchAll(/"usage"\s*:\s*(?=\{)/g)];
   const last = starts.at(-1);

@@ -12,17 +12,17 @@ import { unpackAnswer } from './unpack-answer.js';
 import { Upstream, type UpstreamAnswer, type UpstreamCall } from './upstream.js';
 import { UpstreamAddress } from './upstream-address.js';
 
-/** No answer has one above. Source: https://www.rfc-editor.org/rfc/rfc9110#section-15 */
+/** No answer has a higher status. Source: https://www.rfc-editor.org/rfc/rfc9110#section-15 */
 const LAST_STATUS = 599;
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** Which server, and how patiently. */
+/** Server and time limits. */
 export interface HttpUpstreamOptions {
-  /** `/v1` mostly included; Azure's has `?api-version=`. */
+  /** Usually includes `/v1`; Azure's contains `?api-version=`. */
   readonly baseUrl: string;
-  /** Sent as Bearer, to Azure's address with a version as `api-key`; none is sent without it. */
+  /** Sent as Bearer, to Azure's address with a version as `api-key`; without it no key is sent. */
   readonly apiKey?: string;
-  /** Milliseconds of silence that are borne with, before the headers and in the body. */
+  /** Maximum silence in milliseconds, before the headers and in the body. */
   readonly timeoutMs: number;
 }
 
@@ -30,7 +30,7 @@ export interface HttpUpstreamOptions {
 export class HttpUpstream extends Upstream implements OnApplicationShutdown {
   private readonly address: UpstreamAddress;
   private readonly keyHeader: Readonly<Record<string, string>>;
-  /** Goes through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the process name. */
+  /** Uses the proxy in `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the process. */
   private readonly agent: Dispatcher;
 
   constructor(private readonly options: HttpUpstreamOptions) {
@@ -40,7 +40,7 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
     const proxy = proxyTo(this.address.urlOf('/'), process.env);
     const times = { headersTimeout: options.timeoutMs, bodyTimeout: options.timeoutMs };
     this.agent = proxy
-      ? // A plain `http:` address is asked for as curl does: many proxies tunnel to port 443 alone.
+      ? // A plain `http:` address is requested like by curl, because many proxies only tunnel to port 443.
         new ProxyAgent({ ...proxy, ...times, proxyTunnel: false })
       : new Agent({ ...times, connect: { timeout: CONNECT_TIMEOUT_MS } });
   }
@@ -53,7 +53,7 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
       headers: this.headersOf(call),
       body: call.body,
       dispatcher: this.agent,
-      // Here too: a connection to a proxy is not made with the agent's own times.
+      // Set here too, because connections to a proxy do not use the agent's times.
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
       signal,
@@ -67,7 +67,7 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
     const { 'content-encoding': encoding = '' } = answer.headers;
     const kept = headersForClient(answer.headers);
     const unpacked = encoding && unpackAnswer(answer.body, String(encoding));
-    // What cannot be unpacked here is for the client to unpack.
+    // A body that can't be decompressed here is left for the client.
     if (encoding && !unpacked) kept['content-encoding'] = String(encoding);
     return { statusCode: answer.statusCode, headers: kept, body: unpacked || answer.body };
   }
@@ -77,18 +77,18 @@ export class HttpUpstream extends Upstream implements OnApplicationShutdown {
     Object.assign(sent, this.keyHeader);
     // Nearly all bodies are JSON.
     if (body) sent['content-type'] = headers['content-type'] ?? 'application/json';
-    // An answer that is packed could not be looked into.
+    // A compressed answer could not be inspected.
     sent['accept-encoding'] = 'identity';
     return sent;
   }
 
-  /** Not sooner: until the server is closed calls are served, and they ask here. */
+  /** Not earlier: calls are served until the server is closed, and use this agent. */
   onApplicationShutdown(): void {
     void this.agent.close().catch(() => undefined);
   }
 }
 
-/** An upstream's failure as an answer: 504 for time that ran out, else 502. */
+/** An upstream's failure as an answer: 504 for a timeout, else 502. */
 export function noAnswer(error: unknown): BadGatewayException | GatewayTimeoutException {
   const { code } = (error ?? {}) as { code?: unknown };
   if (!String(code).includes('TIMEOUT')) {

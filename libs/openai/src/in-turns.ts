@@ -1,4 +1,7 @@
-/** Milliseconds of making, reading and counting texts in one turn of the event loop, all calls together. */
+/**
+ * Milliseconds for making, reading and counting texts in one turn of the event loop, over all
+ * calls.
+ */
 const TURN_MS = 2;
 
 let isTurnOpen = false;
@@ -6,9 +9,9 @@ let turnEndsAt = 0;
 let next: { readonly begun: Promise<void>; readonly begin: () => void } | undefined;
 
 /**
- * Whether the event loop can spare the time of one more piece of work in this turn. All calls share a
- * turn, however many they are: who is told no waits for `nextTurn` and asks again, since others may
- * have taken the next turn before. Work that follows must not wait for anything in between.
+ * Whether this turn of the event loop has time for one more piece of work. All calls share a turn.
+ * If not, the caller waits for `nextTurn` and asks again, because others may have used the next
+ * turn before. The following work must not wait in between.
  */
 export function isTimeLeft(): boolean {
   const now = performance.now();
@@ -26,15 +29,15 @@ export function nextTurn(): Promise<void> {
     let begin = (): void => undefined;
     const begun = new Promise<void>((resolve) => (begin = resolve));
     next = { begun, begin };
-    // Where no turn is open, this one opens and ends one.
+    // If no turn is open, this call opens and ends one.
     isTimeLeft();
   }
   return next.begun;
 }
 
 /**
- * Passes items on while the event loop can spare the time that making them takes, and lets it do
- * other work in between.
+ * Passes items on while the event loop has time for making them, and lets it do other work in
+ * between.
  */
 export async function* inTurns<T>(items: Iterable<T>): AsyncGenerator<T> {
   const iterator = items[Symbol.iterator]();

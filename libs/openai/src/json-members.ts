@@ -1,14 +1,14 @@
-/** Where a member of an object stands in its text. */
+/** Position of an object's member in its text. */
 interface MemberSpan {
   readonly key: string;
-  /** Where its key begins. */
+  /** Start of its key. */
   readonly start: number;
   readonly valueStart: number;
-  /** Behind its value. */
+  /** End after its value. */
   readonly end: number;
 }
 
-/** A change of a text: what stands between two places is replaced. */
+/** A change of a text: the range between two positions is replaced. */
 export interface Splice {
   readonly from: number;
   readonly to: number;
@@ -16,7 +16,7 @@ export interface Splice {
 }
 
 /**
- * How to set a member of an object in its JSON text, and leave every other character as it is.
+ * How to set a member of an object in its JSON text, with every other character unchanged.
  *
  * @param text valid JSON of an object; UTF-16, or bytes as Latin-1
  * @param value JSON
@@ -24,7 +24,7 @@ export interface Splice {
 export function memberSplice(text: string, key: string, value: string): Splice {
   const spans = membersOf(text);
   const last = spans.findLast((span) => span.key === key);
-  // Of two members of one name most readers take the last.
+  // If two members have one name, most readers use the last.
   if (last) return { from: last.valueStart, to: last.end, text: value };
   const open = text.indexOf('{') + 1;
   const comma = spans.length === 0 ? '' : ',';
@@ -37,16 +37,19 @@ export function withMember(text: string, key: string, value: string): string {
   return text.slice(0, splice.from) + splice.text + text.slice(splice.to);
 }
 
-/** Takes a member out of an object's JSON text, its comma too, and leaves every other character. */
+/**
+ * Removes a member from an object's JSON text, including its comma, with every other character
+ * unchanged.
+ */
 export function withoutMember(text: string, key: string): string {
   const spans = membersOf(text);
   const at = spans.findIndex((span) => span.key === key);
   const span = spans[at];
   if (!span) return text;
   const next = spans[at + 1];
-  // With the comma behind it, or, of the last one, the comma before.
+  // With the comma after it, or, for the last one, the comma before.
   const from = next ? span.start : (spans[at - 1]?.end ?? span.start);
-  // There may be another of that name.
+  // Another one may have the same name.
   return withoutMember(text.slice(0, from) + text.slice(next?.start ?? span.end), key);
 }
 
@@ -69,9 +72,9 @@ function membersOf(text: string): MemberSpan[] {
 }
 
 const BLANKS = /[^ \t\r\n]|$/g;
-/** What ends a number or a word. */
+/** End of a number or a word. */
 const DELIMITERS = /[,\]} \t\r\n]|$/g;
-/** What matters inside an object or array. */
+/** Relevant characters inside an object or array. */
 const BRACKETS = /["{}[\]]|$/g;
 
 function skip(text: string, from: number, until: RegExp): number {

@@ -1,23 +1,23 @@
 /**
- * What one body may have. A conversation of 5,000 messages that call tools has some 80,000 objects,
- * arrays and keys; the largest `input` of embeddings 300,000 numbers. Each object takes some 60 bytes
- * of memory for two of its text, and the time to make and check it.
+ * Limits of one body. A conversation of 5,000 messages with tool calls has some 80,000 objects,
+ * arrays and keys; the largest `input` of embeddings 300,000 numbers. Each object takes some 60
+ * bytes of memory for two bytes of text, and time to make and check it.
  */
 const MAX_NODES = 100_000;
 const MAX_VALUES = 500_000;
 
-/** Nothing that is written by people or programs is nested as deep; readers recurse. */
+/** No real content is nested as deeply, and readers recurse. */
 const MAX_DEPTH = 256;
 
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
- * Finds what a JSON text has too much of, before it is parsed: at most 100,000 objects, arrays and
- * fields, 500,000 values and 256 levels. Takes no memory and up to 5 nanoseconds a byte, so large texts
- * belong in a thread. Does not care whether the text is JSON.
+ * Finds an excess in a JSON text before it is parsed: at most 100,000 objects, arrays and fields,
+ * 500,000 values and 256 levels. Takes no memory and up to 5 nanoseconds a byte, so large texts
+ * should be checked in a thread. It does not check that the text is JSON.
  *
- * @returns undefined if there is nothing too much
+ * @returns undefined without an excess
  */
 export function faultOfShape(bytes: Buffer): string | undefined {
   let [nodes, values, depth] = [0, 0, 0];
@@ -38,10 +38,10 @@ export function faultOfShape(bytes: Buffer): string | undefined {
   return undefined;
 }
 
-/** Bytes of a text that are looked at one by one: most texts are shorter. */
+/** Bytes of a text that are read one by one: most texts are shorter. */
 const SHORT_TEXT_BYTES = 64;
 
-/** Where the quote is that ends a text. */
+/** Position of the quote that ends a text. */
 function endOfText(bytes: Buffer, start: number): number {
   let at = start;
   for (;;) {
@@ -49,7 +49,7 @@ function endOfText(bytes: Buffer, start: number): number {
     for (; at < near; at += bytes[at] === BACKSLASH ? 2 : 1) {
       if (at >= bytes.length || bytes[at] === QUOTE) return at;
     }
-    // Long ones by the system's search, which takes a tenth of the time.
+    // For long texts the system's search takes a tenth of the time.
     const quote = bytes.indexOf(QUOTE, at);
     if (quote < 0) return bytes.length;
     let slashes = 0;

@@ -4,19 +4,19 @@ import type { BodyFacts, ReadBody } from './large-body-tasks.js';
 import type { PlannedEcho } from './plan-echo.js';
 import { TaskFailedError, TasksFullError, TaskThread } from './task-thread.js';
 
-/** Bodies that wait to be read; to read one of 16 MiB takes 0.1 to 0.3 s. */
+/** Bodies that wait to be read; reading one of 16 MiB takes 0.1 to 0.3 s. */
 const MAX_READS_WAITING = 32;
 
-/** Far above what any body takes on a machine that is not overloaded. */
+/** Far above the time for any body on a machine that is not overloaded. */
 const READ_DEADLINE_MS = 15_000;
 
-/** Prompts that wait to be counted: further ones are estimated. */
+/** Prompts that wait to be counted; further ones are estimated. */
 const MAX_COUNTS_WAITING = 32;
 
-/** 3 µs a character at worst, so 10 million characters; what takes longer is estimated. */
+/** At worst 3 µs a character, so 10 million characters; a longer count is estimated. */
 const COUNT_DEADLINE_MS = 30_000;
 
-/** Of English text and its JSON. */
+/** For English text and its JSON. */
 const BYTES_PER_TOKEN = 4;
 
 /**
@@ -46,7 +46,7 @@ export class LargeBodies {
   }
 }
 
-/** A large body that was read. What it says is known only as far as metering needs it. */
+/** A large body that was read. Only the content needed for metering is known. */
 export class LargeBody {
   constructor(
     private readonly counting: TaskThread,
@@ -55,7 +55,7 @@ export class LargeBody {
     private readonly caller: string,
   ) {}
 
-  /** As they came; not to be read while `planEcho` is under way. */
+  /** The received bytes; not to be read during `planEcho`. */
   get bytes(): Buffer {
     return this.own;
   }
@@ -65,21 +65,21 @@ export class LargeBody {
     return this.facts.json;
   }
 
-  /** The body with `stream_options.include_usage`, all other bytes as they came. */
+  /** The body with `stream_options.include_usage`, all other bytes unchanged. */
   askingForUsage(): Buffer {
     const { askForUsage: splice } = this.facts;
     return splice ? spliced(this.bytes, splice) : this.bytes;
   }
 
   /**
-   * Tokens of its prompt. Estimated from its bytes where too many prompts wait to be counted, or
-   * where counting takes too long. Never rejects.
+   * Tokens of its prompt. Estimated from its bytes if too many prompts wait, or if counting takes
+   * too long. Never rejects.
    *
    * @param endpoint a name of `endpoints`
    */
   async countPrompt(endpoint: string): Promise<number> {
     const { bytes, caller } = this;
-    // With a copy of the bytes: they may be on their way to the upstream.
+    // With a copy of the bytes, which may be on their way to the upstream.
     const task = { name: 'count', bytes, endpoint, caller, lendsBytes: false } as const;
     return this.counting.run<number>(task).then(
       ({ result }) => result,
@@ -88,7 +88,7 @@ export class LargeBody {
   }
 
   /**
-   * What the built-in provider answers. The bytes are gone if it throws.
+   * Plans the built-in provider's answer. The bytes are lost if it throws.
    *
    * @throws PayloadTooLargeException if its prompt takes too long to count
    * @throws ServiceUnavailableException if too many prompts wait to be counted

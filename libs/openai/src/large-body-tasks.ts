@@ -6,33 +6,34 @@ import { planEcho, type PlannedEcho } from './plan-echo.js';
 import { Tokenizer } from './tokenizer.js';
 
 /**
- * What is done with a large body in a thread. Nothing here imports Nest: each thread would load it.
+ * Tasks with a large body in a thread. Nothing here imports Nest, because each thread would load
+ * it.
  */
 
-/** Characters of a name that are told; longer ones are refused all the same. */
+/** Characters of a name in a message; longer names are refused anyway. */
 const MAX_NAME_LENGTH = 1024;
 
-/** What the event loop has to know of a body to meter and to pass it on. */
+/** Facts of a body that the event loop needs for metering and forwarding. */
 export interface BodyFacts {
-  /** `model`, `user`, `stream` and `stream_options.include_usage`, as they stand in the body. */
+  /** `model`, `user`, `stream` and `stream_options.include_usage`, as in the body. */
   readonly json: unknown;
-  /** How the body's bytes are made to ask a stream for its usage, if they do not. */
+  /** The change that makes a stream report its usage, if the body does not request it. */
   readonly askForUsage: Splice | undefined;
 }
 
-/** Facts, or why the body is refused. */
+/** Facts, or the reason of the refusal. */
 export type ReadBody =
   | { readonly facts: BodyFacts; readonly fault?: undefined }
   | { readonly facts?: undefined; readonly fault: BodyFault };
 
-/** Parses a body and finds what metering needs. Never throws. */
+/** Parses a body and extracts the facts for metering. Never throws. */
 export function readLargeBody(bytes: Buffer): ReadBody {
   const { json, fault } = parseBody(bytes);
   if (fault) return { fault };
   return { facts: { json: namesOf(json), askForUsage: usageSpliceOf(bytes, json) } };
 }
 
-/** Tokens of a body's prompt, as the model that it names counts them. */
+/** Tokens of a body's prompt, counted for its model. */
 export async function countLargePrompt(bytes: Buffer, endpoint: string): Promise<number> {
   const json = fieldsOf(parseJson(bytes));
   const { texts, markTokens } = promptOf(endpoints[endpoint as keyof typeof endpoints], json);
@@ -40,7 +41,7 @@ export async function countLargePrompt(bytes: Buffer, endpoint: string): Promise
   return markTokens + countHere(tokenizer, texts);
 }
 
-/** What the built-in provider has to know of a body. */
+/** The built-in provider's plan for a body. */
 export async function planLargeEcho(bytes: Buffer): Promise<PlannedEcho> {
   return planEcho(parseJson(bytes), countHere);
 }
@@ -62,7 +63,7 @@ function namesOf(json: unknown): unknown {
   };
 }
 
-/** A value by which a schema decides as by the whole one. */
+/** A shortened value on which a schema decides the same. */
 function shortOf(value: unknown): unknown {
   if (typeof value === 'string') return value.slice(0, MAX_NAME_LENGTH);
   if (Array.isArray(value)) return [];

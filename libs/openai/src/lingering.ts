@@ -1,10 +1,10 @@
 import type { CallMeter } from './call-meter.js';
 
-/** How many times as long a model may think before its first text: 60 s of the default 2 s. */
+/** Factor by which a model may think longer before its first text: 60 s with the default of 2 s. */
 const THINKING_FACTOR = 30;
-/** Bytes that are read for a client that has left. Usage has some hundred. */
+/** Bytes read for a client that has left. Usage has some hundred. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Calls that are read on at once, of all callers and of one. */
+/** Maximum calls being read after their client left, of all callers and of one. */
 const MAX_CALLS = 256;
 const MAX_CALLS_OF_CALLER = 64;
 
@@ -16,11 +16,11 @@ interface Lingerer {
 }
 
 /**
- * Calls whose client has left, and whose upstream is read on to learn the usage. Before the first
- * text a model may think for long, and is charged for it: such a call may go on for 30 times
- * `lingerMs`. Once text comes it has `lingerMs` yet, enough for the usage behind the last text; an
- * answer that is still being written then is cut off, since nobody reads what would be charged. No
- * call is read on for more than 16 MiB.
+ * Calls whose client has left, and whose upstream is still read to learn the usage. Before the
+ * first text a model may think for long, which is charged too: such a call may continue for 30
+ * times `lingerMs`. From the first text on it has `lingerMs` left, enough for the usage after the
+ * last text. An answer that is still being written then is cut off, because nobody reads what would
+ * be charged. No call is read for more than 16 MiB.
  */
 export class Lingering {
   private readonly calls = new Map<CallMeter, Lingerer>();
@@ -30,7 +30,9 @@ export class Lingering {
   /** @param lingerMs 0: no call is read on */
   constructor(private readonly lingerMs: number) {}
 
-  /** Lets a call go on, or ends it at once if there are too many. `end` is called at most once. */
+  /**
+   * Lets a call continue, or ends it at once if there are too many. `end` is called at most once.
+   */
   add(caller: string, meter: CallMeter, end: () => void): void {
     const own = this.ofCaller.get(caller) ?? 0;
     const isFull = this.calls.size >= MAX_CALLS || own >= MAX_CALLS_OF_CALLER;
@@ -49,7 +51,7 @@ export class Lingering {
     });
   }
 
-  /** The upstream of a call that was added has sent something more. */
+  /** The upstream of an added call has sent more bytes. */
   read(meter: CallMeter, bytes: number): void {
     const call = this.calls.get(meter);
     if (!call) return;
@@ -58,7 +60,7 @@ export class Lingering {
     else if (call.isThinking && meter.hasSpoken) this.hurry(call);
   }
 
-  /** The process stops: each call has `lingerMs` yet, and no more. */
+  /** The process stops: each call has `lingerMs` left. */
   stop(): void {
     this.isStopping = true;
     for (const call of this.calls.values()) if (call.isThinking) this.hurry(call);

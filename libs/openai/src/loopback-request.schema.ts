@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { fieldsOf, type Fields } from './fields.js';
 
 /**
- * Checks the elements of an array up to the first one at fault. A body has room for some ten thousands
- * of them: a schema for each would hold the event loop, and the faults of all would take many times
- * the body's memory.
+ * Checks the elements of an array up to the first one at fault. A body may contain some ten
+ * thousands of them: a schema for each would block the event loop, and the faults of all would take
+ * many times the body's memory.
  */
 function eachOf<T>(isRight: (item: unknown) => item is T, element: z.ZodType) {
   return (items: readonly unknown[], context: z.RefinementCtx): T[] => {
@@ -26,7 +26,7 @@ const isText = (item: unknown): item is string => typeof item === 'string';
 
 const list = z.array(z.unknown());
 
-/** What the built-in provider takes; it reads no other field. */
+/** The fields read by the built-in provider. */
 export const loopbackRequest = z.looseObject({
   model: z.string(),
   messages: list.min(1).transform(eachOf(isMessage, z.looseObject({ role: z.string() }))),

@@ -9,15 +9,18 @@ import { planEcho } from './plan-echo.js';
 import { Tokenizer, type Piece } from './tokenizer.js';
 import { Upstream, type UpstreamAnswer, type UpstreamCall } from './upstream.js';
 
-/** Characters that are collected before they are made into bytes: a text of millions of pieces is many times its size. */
+/**
+ * Characters collected before they are converted to bytes: a text of millions of pieces takes many
+ * times its size.
+ */
 const COLLECTED_LENGTH = 64 * 1024;
 
-/** How an answer is made. */
+/** Limits of an answer. */
 interface EchoPace {
-  /** Of an answer at most; may be infinite. */
+  /** Maximum tokens of an answer; may be infinite. */
   readonly maxTokens: number;
   readonly tokenMs: number;
-  /** Nothing is made any more once this is false. */
+  /** Nothing more is made once this is false. */
   readonly hasReader: () => boolean;
   readonly signal: AbortSignal;
 }
@@ -26,7 +29,7 @@ interface EchoPace {
 class EchoedAnswer {
   /** Known once all pieces were read. */
   finishReason: 'stop' | 'length' = 'stop';
-  /** Of the pieces that were read so far. */
+  /** Tokens of the pieces read so far. */
   tokens = 0;
 
   constructor(
@@ -37,7 +40,7 @@ class EchoedAnswer {
   /** In order; may be read once. */
   async *pieces(): AsyncGenerator<Piece> {
     const { maxTokens, tokenMs, hasReader, signal } = this.pace;
-    // In turns: a client that reads as fast as this makes them would never let the event loop go.
+    // In turns: a client that reads as fast as this makes them would block the event loop.
     for await (const piece of inTurns(this.said)) {
       if (!hasReader()) return;
       if (this.tokens + piece.tokens > maxTokens) {
@@ -52,9 +55,9 @@ class EchoedAnswer {
 }
 
 /**
- * An upstream that needs no key and no network: it repeats what the last user said, in the form of
- * OpenAI's API. Its tokens are counted as the named model would count them. It stops once its reader
- * has left, and tells the tokens that it had made by then.
+ * An upstream that needs no key and no network: it repeats the last user's message, in the form of
+ * OpenAI's API. Its tokens are counted for the named model. It stops once its reader has left, and
+ * reports the tokens made by then.
  */
 export class LoopbackProvider extends Upstream {
   /** @param tokenMs milliseconds that the answer takes for each token; 0 or more */
@@ -91,7 +94,9 @@ export class LoopbackProvider extends Upstream {
   }
 }
 
-/** By the call, and not by its body: the gateway asks where the client does not. */
+/**
+ * From the call and not from its body, because the gateway requests usage if the client does not.
+ */
 function asksForUsage({ json }: UpstreamCall): boolean {
   return fieldsOf(fieldsOf(json).stream_options).include_usage === true;
 }
@@ -110,7 +115,9 @@ async function* atOnce(forms: EchoForms, answer: EchoedAnswer): AsyncGenerator<U
   yield forms.whole(content, answer.finishReason, answer.tokens);
 }
 
-/** The answer as events: the role, the text piece by piece, why it ended, the usage, `[DONE]`. */
+/**
+ * The answer as events: the role, the text in pieces, the reason of its end, the usage, `[DONE]`.
+ */
 async function* inChunks(forms: EchoForms, answer: EchoedAnswer): AsyncGenerator<Uint8Array> {
   yield forms.chunk({ role: 'assistant', content: '', refusal: null });
   for await (const { text } of answer.pieces()) {

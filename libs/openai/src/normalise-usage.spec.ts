@@ -77,7 +77,7 @@ describe('normaliseUsage', () => {
     expect(normaliseUsage(told)).toBeUndefined();
   });
 
-  it('never throws, and gives figures that an entry can hold, whatever it is told', () => {
+  it('never throws, and returns figures that an entry can hold, whatever its input', () => {
     const figure = fc.oneof(fc.integer(), fc.double(), fc.string(), fc.constant(null));
     const names = ['prompt_tokens', 'completion_tokens', 'total_tokens', 'reasoning_tokens'];
     const usage = fc.dictionary(fc.constantFrom(...names), fc.oneof(figure, fc.jsonValue()));

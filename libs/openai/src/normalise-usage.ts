@@ -1,23 +1,26 @@
 import { fieldsOf, type Fields } from './fields.js';
 
 /**
- * Tokens of one call, whatever the upstream calls them. A figure that was not told is undefined.
- * Every part is contained in its whole: cached tokens in the prompt, reasoning in the completion.
+ * Tokens of one call, under uniform names. A figure that was not reported is undefined. Every part
+ * is contained in its whole: cached tokens in the prompt, reasoning in the completion.
  */
 export interface TokenUsage {
   readonly promptTokens?: number | undefined;
   readonly completionTokens?: number | undefined;
-  /** Of the prompt, read from a cache. */
+  /** Part of the prompt read from a cache. */
   readonly cacheReadTokens?: number | undefined;
-  /** Of the prompt, written to a cache. */
+  /** Part of the prompt written to a cache. */
   readonly cacheWriteTokens?: number | undefined;
-  /** Of the completion, thought and not said. */
+  /** Reasoning part of the completion, not in the answer. */
   readonly reasoningTokens?: number | undefined;
-  /** Of the prompt, heard. */
+  /** Audio part of the prompt. */
   readonly audioPromptTokens?: number | undefined;
-  /** Of the completion, spoken. */
+  /** Audio part of the completion. */
   readonly audioCompletionTokens?: number | undefined;
-  /** Read in cited pages, and searches made: beside prompt and completion, and charged apart. */
+  /**
+   * Tokens of cited pages, and searches: in addition to prompt and completion, and charged
+   * separately.
+   */
   readonly citationTokens?: number | undefined;
   readonly searchQueries?: number | undefined;
 }
@@ -70,9 +73,9 @@ export function normaliseUsage(told: unknown): TokenUsage | undefined {
 }
 
 /**
- * Makes one record of two that the same answer told, the later one last: the last figure holds, but
- * a zero does not take back what was told before. Running counts grow, and a closing object of zeros
- * is a server that has forgotten.
+ * Merges two records reported by the same answer, the later one last. The last figure counts, but a
+ * zero does not replace an earlier figure: running counts grow, and a final object of zeros is a
+ * server's mistake.
  */
 export function mergeUsage(earlier: TokenUsage, later: TokenUsage): TokenUsage {
   return {
@@ -88,7 +91,7 @@ export function mergeUsage(earlier: TokenUsage, later: TokenUsage): TokenUsage {
   };
 }
 
-/** Sums the usage of choices that were told one by one, as Kimi does: all have the same prompt. */
+/** Sums the usage of choices reported one by one, like by Kimi: all have the same prompt. */
 export function usageOfChoices(choices: readonly TokenUsage[]): TokenUsage | undefined {
   const [first, ...others] = choices;
   if (!first) return undefined;
@@ -161,12 +164,12 @@ function detail(usage: Fields, groups: readonly string[], name: string): number 
   return undefined;
 }
 
-/** One of two names of the same figure; proxies fill in zero for the one that they don't use. */
+/** One of two names of the same figure; proxies write zero for the unused one. */
 function either(first: unknown, second: unknown): number | undefined {
   return figure(first) || (figure(second) ?? figure(first));
 }
 
-/** A number of tokens that an entry can hold. */
+/** A number of tokens that an entry can contain. */
 function figure(value: unknown): number | undefined {
   const isText = typeof value === 'string' && /^\s*\d+(\.0*)?\s*$/.test(value);
   const number = isText ? Number(value) : value;

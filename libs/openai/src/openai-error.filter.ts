@@ -3,10 +3,10 @@ import { BaseExceptionFilter } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isOpenAiError, openAiError } from './openai-error.js';
 
-/** Seconds after which a client may ask again where there was no room. */
+/** Seconds after which a client may retry if there was no room. */
 const RETRY_AFTER_S = 1;
 
-/** Writes errors below `/v1/` as OpenAI's API does; others stay as Nest and Terminus write them. */
+/** Writes errors below `/v1/` like OpenAI's API; others keep the form of Nest and Terminus. */
 @Catch()
 export class OpenAiErrorFilter extends BaseExceptionFilter {
   private readonly logger = new Logger('gateway');
@@ -17,17 +17,18 @@ export class OpenAiErrorFilter extends BaseExceptionFilter {
     const reply = http.getResponse<FastifyReply>();
     if (!request.url.startsWith('/v1/') || reply.sent) return super.catch(exception, host);
     const status = statusOf(exception);
-    // That there is no room just now is no fault, and may be said a thousand times a second.
+    // A temporary lack of room is not a fault, and may occur a thousand times a second.
     if (status >= 500 && status !== 503) this.logger.error(exception);
     if (status === 503) void reply.header('retry-after', RETRY_AFTER_S);
-    // Where a body is refused, Fastify would close the connection while it comes, so that most
-    // clients fail to write and never read the answer. Kept open, the rest is read and forgotten.
+    // When a body is refused, Fastify would close the connection during its transfer, so that most
+    // clients fail to write and never read the answer. With an open connection, the rest is read
+    // and discarded.
     void reply.removeHeader('connection');
     void reply.status(status).send(bodyOf(exception, status));
   }
 }
 
-/** Fastify's own errors (a body that is no JSON, or too long) carry `statusCode`. */
+/** Fastify's own errors (a body that is not JSON, or too long) have `statusCode`. */
 function statusOf(exception: unknown): number {
   if (exception instanceof HttpException) return exception.getStatus();
   const { statusCode } = (exception ?? {}) as { statusCode?: unknown };

@@ -1,4 +1,4 @@
-/** An error as OpenAI's API writes it. */
+/** An error in the form of OpenAI's API. */
 export interface OpenAiError {
   readonly error: {
     readonly message: string;
@@ -9,7 +9,7 @@ export interface OpenAiError {
   };
 }
 
-/** Makes an error body; type `invalid_request_error` unless said otherwise. */
+/** Makes an error body; the default type is `invalid_request_error`. */
 export function openAiError(
   message: string,
   facts: { type?: OpenAiError['error']['type']; param?: string; code?: string } = {},

@@ -9,17 +9,17 @@ type Issues = Parameters<
 >[0];
 
 /**
- * Leaves values as they came: the server refuses `__proto__` in a body, and no value is merged into
- * another. Nest's way takes a tool's parameter `prototype` away, and remembers each object that it
- * has seen: a body has room for millions, and then it takes minutes.
+ * Does not change values: the server refuses `__proto__` in a body, and no value is merged into
+ * another. Nest's pipe removes a tool's parameter `prototype`, and remembers each visited object: a
+ * body may contain millions, which then takes minutes.
  */
 class ValidationPipe extends StandardSchemaValidationPipe {
   protected override stripProtoKeys(): void {}
 }
 
 /**
- * Refuses what breaks a parameter's schema with 400: every field at fault and its rule; of an
- * array of objects, the first one at fault.
+ * Answers 400 if a parameter's schema is violated, with every field at fault and its rule; of an
+ * array of objects, with the first one at fault.
  */
 export const openAiValidationPipe = new ValidationPipe({
   exceptionFactory: (issues: Issues) => {

@@ -2,22 +2,22 @@ import { fieldsOf } from './fields.js';
 import { faultOfShape } from './json-shape.js';
 
 /**
- * How a body of any size is parsed, in a thread or not. Nothing here imports Nest: each thread would
- * load it.
+ * Parsing of a body of any size, in a thread or not. Nothing here imports Nest, because each thread
+ * would load it.
  */
 
-/** Why a body is refused: status and words. */
+/** The reason why a body is refused: status and message. */
 export interface BodyFault {
   readonly status: 400 | 413;
   readonly message: string;
 }
 
-/** What a body says, or why it is refused. */
+/** The content of a body, or the reason of its refusal. */
 export type ParsedBody =
   | { readonly json: unknown; readonly fault?: undefined }
   | { readonly json?: undefined; readonly fault: BodyFault };
 
-/** What is shorter has not as many brackets as `faultOfShape` lets pass. */
+/** A shorter body can't have more brackets than `faultOfShape` allows. */
 const MIN_BYTES_AT_FAULT = 512;
 
 /**
@@ -34,7 +34,7 @@ export function parseBody(bytes: Buffer): ParsedBody {
   } catch {
     return { fault: { status: 400, message: 'The body is not valid JSON.' } };
   }
-  // Both names have it, unless an escape hides a character; most bodies need no look at all.
+  // Both names contain it, unless an escape hides a character; most bodies need no check.
   const isSuspect = bytes.includes('proto') || bytes.includes('\\u');
   if (!isSuspect || !hasPrototypeField(json)) return { json };
   const message = 'The body has a field that is not taken: __proto__, or constructor.prototype.';
@@ -48,7 +48,7 @@ export function parseJson(bytes: Buffer): unknown {
   return JSON.parse(bytes.toString('utf8').replace(/^\ufeff/, ''));
 }
 
-/** Looks at all objects, however deep they lie. */
+/** Checks all objects at any depth. */
 function hasPrototypeField(json: unknown): boolean {
   const waiting = [json];
   while (waiting.length > 0) {

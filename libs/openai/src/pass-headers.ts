@@ -1,9 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 /**
- * What an upstream may know of a call: how the answer is wanted, which of the vendor's rules hold, and
- * what finds the call again. Names what is let through, since every proxy invents headers with the
- * client's address (`cf-connecting-ip`, `true-client-ip`, `fly-client-ip`, `x-real-ip`, …).
+ * Headers that an upstream may receive: the desired form of the answer, the vendor's rules that
+ * apply, and ids for finding the call again. Allowed headers are listed, because every proxy
+ * invents headers with the client's address (`cf-connecting-ip`, `true-client-ip`, `fly-client-ip`,
+ * `x-real-ip`, …).
  */
 const TO_UPSTREAM = new Set([
   'accept',
@@ -22,8 +23,8 @@ const APPLICATION = ['http-referer', 'x-title'];
 for (const name of APPLICATION) TO_UPSTREAM.add(name);
 
 /**
- * What a client may know of an answer: what it is, when to ask again, and how the upstream calls it.
- * The upstream's account, its limits and what it allows to browsers are the gateway's own affair.
+ * Headers of an answer that a client may receive: its form, when to retry, and the upstream's ids.
+ * The upstream's account, limits and rules for browsers concern only the gateway.
  */
 const TO_CLIENT = new Set([
   'apim-request-id',
@@ -44,12 +45,12 @@ const TO_CLIENT = new Set([
   'x-should-retry',
 ]);
 
-/** The headers of a caller's request that its upstream is sent; those of the body are not among them. */
+/** The headers of a caller's request that its upstream receives, without those of the body. */
 export function headersForUpstream(headers: IncomingHttpHeaders): Record<string, string> {
   return named(headers, TO_UPSTREAM);
 }
 
-/** The headers of an answer that its client is sent. A packed body is unpacked before. */
+/** The headers of an answer that its client receives. A compressed body is decompressed before. */
 export function headersForClient(headers: IncomingHttpHeaders): Record<string, string> {
   return named(headers, TO_CLIENT);
 }
@@ -65,7 +66,9 @@ function named(headers: IncomingHttpHeaders, names: ReadonlySet<string>): Record
   return kept;
 }
 
-/** What a sender names in `connection` it wants to go no further; nearly all name nothing. */
+/**
+ * Headers that a sender names in `connection` must not be forwarded; nearly all senders name none.
+ */
 function hopNames(connection: string | string[] | undefined): readonly string[] | undefined {
   if (!connection || connection === 'keep-alive' || connection === 'close') return undefined;
   return String(connection)

@@ -5,21 +5,24 @@ import type { CallMeter } from './call-meter.js';
 import { noAnswer } from './http-upstream.js';
 import { isTimeLeft, nextTurn } from './in-turns.js';
 
-/** An answer that is whole within this time has its length in its head, and 502 if it breaks. */
+/**
+ * An answer that is complete within this many milliseconds has its length in its head, and 502 if
+ * it breaks.
+ */
 const HOLD_MS = 100;
 const MAX_HELD_BYTES = 1024 * 1024;
-/** Bytes of an answer that wait for a slow client before the upstream waits as well. */
+/** Bytes of an answer that wait for a slow client before the upstream waits too. */
 const HIGH_WATER_BYTES = 16_384;
-/** How long an upstream may keep its connection open behind the end of its answer. */
+/** Milliseconds for which an upstream may keep its connection open after the end of its answer. */
 const END_GRACE_MS = 100;
 
 /**
- * The way of one answer from the upstream to the client, at the client's pace. It begins with the
- * first event of a stream; other answers are held for a moment. It goes on when the client leaves,
- * so that the usage at the end is read, until whoever asked the upstream ends that.
+ * Carries one answer from the upstream to the client, at the client's pace. It begins with the
+ * first event of a stream; other answers are held briefly. It continues when the client leaves, so
+ * that the usage at the end is read, until the caller ends it.
  */
 export class Passage {
-  /** Only of an answer that begins before it is whole. */
+  /** Set for an answer that begins before it is complete. */
   private out: Readable | undefined;
   private held: Buffer[] = [];
   private heldBytes = 0;
@@ -49,7 +52,7 @@ export class Passage {
   /**
    * Begins to pass an answer on; the call is settled once all of it is read.
    *
-   * @returns what to send once there is something
+   * @returns the content to send, once there is some
    * @throws HttpException 502 or 504 if the upstream breaks off before
    */
   start(body: AsyncIterable<Uint8Array>): Promise<Buffer | Readable> {
@@ -60,7 +63,7 @@ export class Passage {
     return this.begun;
   }
 
-  /** Nobody reads the answer any more. `read` hears of the bytes that come all the same. */
+  /** No client reads the answer any more. `read` is called with later bytes. */
   clientLeft(read: (bytes: number) => void): void {
     this.hasClientLeft = true;
     this.readOn = read;
@@ -69,7 +72,7 @@ export class Passage {
 
   private async pass(body: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const piece of body) {
-      // A fast upstream, or many of them, would never let the event loop go.
+      // Otherwise one fast upstream, or many, would block the event loop.
       while (!isTimeLeft()) await nextTurn();
       if (this.hasClientLeft) this.readOn(piece.length);
       const { bytes, hasEvent } = this.reader.read(piece);
@@ -97,7 +100,7 @@ export class Passage {
   private breakOff(error: unknown): void {
     clearTimeout(this.holding);
     const failure = error instanceof HttpException ? error : noAnswer(error);
-    // What ends because the client has left is no failure of the upstream.
+    // An end caused by the client's leaving is not a failure of the upstream.
     if (!this.hasClientLeft) {
       if (this.out) this.meter.failed('upstream_broke_off');
       else this.meter.failed('upstream_failed', failure.getStatus());
@@ -125,9 +128,9 @@ export class Passage {
     if (this.out) return;
     clearTimeout(this.holding);
     const wake = (): void => this.wake();
-    // Filled from here: a transform stream in its place would take twice the time for each piece.
+    // Filled from here, because a transform stream would take twice the time for each piece.
     const out = (this.out = new Readable({ highWaterMark: HIGH_WATER_BYTES, read: wake }));
-    // An error of the upstream ends the answer; what it was is told elsewhere.
+    // An error of the upstream ends the answer; it is reported elsewhere.
     out.on('close', wake).on('error', wake);
     for (const bytes of this.held) out.push(bytes);
     this.held = [];

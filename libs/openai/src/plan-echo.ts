@@ -5,32 +5,32 @@ import { promptOfChat } from './prompt.js';
 import { Tokenizer } from './tokenizer.js';
 
 /**
- * Characters of a stop. V8 looks for up to 250 of them in time that grows with the text, and for
- * more in time that grows with text times stop: hours for a body of 16 MB.
- * Source: `kBMMaxShift` in https://github.com/v8/v8/blob/main/src/strings/string-search.h
+ * Characters of a stop. V8 searches for up to 250 of them in time that grows with the text, and for
+ * more in time that grows with text times stop: hours for a body of 16 MB. Source: `kBMMaxShift` in
+ * https://github.com/v8/v8/blob/main/src/strings/string-search.h
  */
 const LONGEST_STOP = 128;
 
 /**
- * Characters of an answer in one body, of all choices together; a stream may have any number. Making
- * and reading such a body holds the event loop for some 10 ms.
+ * Characters of an answer in one body, over all choices; a stream may have any number. Making and
+ * reading such a body blocks the event loop for some 10 ms.
  */
 const MAX_BODY_LENGTH = 1024 * 1024;
 
-/** What the built-in provider has to know to answer a request. */
+/** Facts that the built-in provider needs to answer a request. */
 export interface EchoPlan {
   readonly model: string;
   readonly isStream: boolean;
   /** 1 to 128. */
   readonly choices: number;
-  /** Tokens of an answer at most; may be infinite. */
+  /** Maximum tokens of an answer; may be infinite. */
   readonly maxTokens: number;
-  /** What is repeated. */
+  /** The repeated text. */
   readonly said: string;
   readonly promptTokens: number;
 }
 
-/** A plan, or why there is none. */
+/** A plan, or the reason why there is none. */
 export type PlannedEcho =
   | { readonly plan: EchoPlan; readonly fault?: undefined }
   | { readonly plan?: undefined; readonly fault: RequestFault };
@@ -40,9 +40,9 @@ type Count = (tokenizer: Tokenizer, texts: readonly string[]) => Promise<number>
 const countOffLoop: Count = (tokenizer, texts) => tokenizer.countAll(texts);
 
 /**
- * Checks a request to the built-in provider, and counts its prompt as the named model would.
+ * Checks a request to the built-in provider, and counts its prompt for the named model.
  *
- * @param count how; by default the event loop is left free
+ * @param count counting function; the default leaves the event loop free
  */
 export async function planEcho(json: unknown, count = countOffLoop): Promise<PlannedEcho> {
   const { data: request, error } = loopbackRequest.safeParse(json);

@@ -2,22 +2,22 @@ import { textIn } from './answer-texts.js';
 import { fieldsOf, listOf, type Fields } from './fields.js';
 
 /**
- * Tokens of a conversation that are no one's text: 3 a message, 1 for a name, 3 before the answer.
+ * Tokens of a conversation that belong to no text: 3 a message, 1 for a name, 3 before the answer.
  * Source: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
  */
 const TOKENS_PER_MESSAGE = 3;
 const TOKENS_PER_NAME = 1;
 const TOKENS_BEFORE_ANSWER = 3;
 
-/** Everything that a model reads before it answers. */
+/** The whole input of a model. */
 export interface Prompt {
-  /** Each is counted on its own. */
+  /** Each is counted separately. */
   readonly texts: readonly string[];
-  /** Tokens between the texts, and those that came as numbers. */
+  /** Tokens between the texts, and tokens given as numbers. */
   readonly markTokens: number;
 }
 
-/** What a model reads of a chat. Never throws: only the upstream judges what a message is. */
+/** The model's input in a chat. Never throws: only the upstream judges messages. */
 export function promptOfChat(request: Fields): Prompt {
   const messages = listOf(request.messages).map(fieldsOf);
   const names = messages.flatMap(({ name }) => (typeof name === 'string' ? [name] : []));
@@ -25,7 +25,7 @@ export function promptOfChat(request: Fields): Prompt {
     texts: [
       ...messages.flatMap((message) => [textIn(message.role), textIn(message.content)]),
       ...names,
-      // OpenAI does not tell how it writes tools into a prompt: their JSON comes close.
+      // OpenAI does not publish how it writes tools into a prompt; their JSON is close.
       ...[
         request.tools,
         request.functions,
@@ -37,7 +37,7 @@ export function promptOfChat(request: Fields): Prompt {
   };
 }
 
-/** What a model reads of a request to the Responses API. */
+/** The model's input in a request to the Responses API. */
 export function promptOfResponse(request: Fields): Prompt {
   const items = typeof request.input === 'string' ? [request.input] : listOf(request.input);
   return {
@@ -53,7 +53,7 @@ export function promptOfResponse(request: Fields): Prompt {
   };
 }
 
-/** Texts as they are, and tokens as numbers: an `input` of embeddings, a `prompt` of completions. */
+/** Texts, and tokens as numbers: an `input` of embeddings, a `prompt` of completions. */
 export function promptOfInput(input: unknown): Prompt {
   if (typeof input === 'string') return { texts: [input], markTokens: 0 };
   const texts: string[] = [];
@@ -71,7 +71,7 @@ function jsonOf(value: unknown): string[] {
   try {
     return [JSON.stringify(value)];
   } catch {
-    // Nested so deeply that it cannot be written, which no server reads either.
+    // Nested so deeply that it cannot be serialised, and no server can read it.
     return [];
   }
 }

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 
-/** A proxy as undici's `ProxyAgent` takes it. */
+/** A proxy in the form of undici's `ProxyAgent`. */
 export interface ProxySettings {
   /** Without user and password. */
   readonly uri: string;
@@ -11,14 +11,14 @@ export interface ProxySettings {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The proxy through which a server is reached, by the variables that curl reads too: `HTTPS_PROXY` or else
- * `HTTP_PROXY` for `https:`, `HTTP_PROXY` for `http:`. Names in small letters go first. An address
- * without a scheme is taken as `http:`. `NO_PROXY` exempts hosts, separated by commas or blanks:
- * `*`, a name with all names below it, an address, a range such as `10.0.0.0/8`. A port behind a
- * name or an address limits it to that port.
+ * The proxy for a server, from the same variables as in curl: `HTTPS_PROXY` or else `HTTP_PROXY`
+ * for `https:`, `HTTP_PROXY` for `http:`. Names in lower case have priority. An address without a
+ * scheme counts as `http:`. `NO_PROXY` exempts hosts, separated by commas or blanks: `*`, a name
+ * with all names below it, an address, a range such as `10.0.0.0/8`. A port after a name or an
+ * address limits it to that port.
  *
  * @returns undefined if the server is reached directly
- * @throws Error if the address is none; it does not contain the address, which may have a password
+ * @throws Error if the address is invalid; without the address, which may contain a password
  */
 export function proxyTo(target: URL, environment: Environment): ProxySettings | undefined {
   const ofHttp = environment.http_proxy ?? environment.HTTP_PROXY;
@@ -39,7 +39,7 @@ export function proxyTo(target: URL, environment: Environment): ProxySettings | 
   return { uri, token: `Basic ${credentials.toString('base64')}` };
 }
 
-/** A percent sign that encodes nothing is one of the password. */
+/** A percent sign that encodes nothing belongs to the password. */
 function decoded(text: string): string {
   return text.replace(/(%[0-9a-f]{2})+/gi, (bytes) =>
     Buffer.from(bytes.replaceAll('%', ''), 'hex').toString(),
@@ -57,7 +57,7 @@ function covers(entry: string, host: string, port: string): boolean {
   if (entry === '*') return true;
   const [net = '', bits] = entry.split('/');
   if (bits !== undefined) return /^\d+$/.test(bits) && isWithin(host, bare(net), Number(bits));
-  // The colons of an address are not before a port.
+  // The colons of an IPv6 address do not precede a port.
   const parts = isIP(entry) ? null : /^(.*):(\d+)$/.exec(entry);
   if (parts && parts[2] !== port) return false;
   const name = bare(parts?.[1] ?? entry);
@@ -66,7 +66,7 @@ function covers(entry: string, host: string, port: string): boolean {
   return domain !== '' && (host === domain || host.endsWith(`.${domain}`));
 }
 
-/** Compares addresses however they are written. */
+/** Compares addresses in any notation. */
 function isWithin(host: string, net: string, bits: number): boolean {
   const family = isIP(net);
   if (!family || !isIP(host) || bits > (family === 6 ? 128 : 32)) return false;
@@ -75,7 +75,7 @@ function isWithin(host: string, net: string, bits: number): boolean {
   return range.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** A host without the brackets of IPv6 and the dot at its end. */
+/** A host without the brackets of IPv6 and a trailing dot. */
 function bare(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
 }

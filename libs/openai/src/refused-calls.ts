@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { whenOver } from './when-over.js';
 
-/** A call that its handler never heard of. */
+/** A call that never reached its handler. */
 export interface RefusedCall {
   readonly request: FastifyRequest;
-  /** Status of the answer; 0 if the client left before there was one. */
+  /** Status of the answer; 0 if the client left before it. */
   readonly status: number;
   /** Whether the connection ended before an answer was sent through the application. */
   readonly isAborted: boolean;
@@ -15,12 +15,12 @@ const HANDED_ON = Symbol('handed on');
 type MarkedReply = FastifyReply & { [HANDED_ON]?: boolean };
 
 /**
- * Calls back once for each call of some routes that ends before its handler has it: a body that is no JSON,
- * too long, too slow, never there in full, or refused by a pipe. The handler says with `takeCall` that it has
- * a call. Calls that an `onRequest` hook of the server answers are left out.
+ * Calls back once for each call of some routes that ends before its handler gets it: a body that is
+ * not JSON, too long, too slow, incomplete, or refused by a pipe. The handler confirms a call with
+ * `takeCall`. Calls answered by an `onRequest` hook of the server are excluded.
  *
- * A hook and no interceptor: calls that are not refused need no further pass through Nest. The hook is the
- * routes' own, so that requests for other routes meet none.
+ * It uses a hook and not an interceptor, so that accepted calls need no further pass through Nest.
+ * The hook belongs to these routes, so that requests for other routes have none.
  *
  * @param server before its routes are made
  * @param paths as the routes will be declared
@@ -47,15 +47,15 @@ export function onRefusedCall(
   });
 }
 
-/** The handler has the call: it is not refused any more, whatever becomes of it. */
+/** The handler has the call, which then no longer counts as refused. */
 export function takeCall(reply: FastifyReply): void {
   (reply as MarkedReply)[HANDED_ON] = true;
 }
 
-/** What Node's own server answered past the application; 0 if the client just left. */
+/** Status of an answer by Node's own server outside the application; 0 if the client just left. */
 function statusBelow({ raw }: FastifyRequest): number {
   const { code = '' } = (raw.socket.errored ?? {}) as { code?: string };
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 408;
-  // The parser calls the end of a connection in the middle of a body a fault as well.
+  // The parser also reports a connection's end inside a body as a fault.
   return code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE' ? 400 : 0;
 }

@@ -16,36 +16,36 @@ import { Passage } from './passage.js';
 import type { Upstream, UpstreamAnswer, UpstreamCall } from './upstream.js';
 import { whenOver } from './when-over.js';
 
-/** A refusal is read to learn what was refused; larger ones are passed on unread. */
+/** A refusal is read to learn its reason; larger ones are passed on unread. */
 const MAX_REFUSAL_BYTES = 1024 * 1024;
-/** How servers answer a field that they don't know: OpenAI's and most others, and FastAPI's. */
+/** Answers of servers to an unknown field: OpenAI's and most others, and FastAPI's. */
 const UNKNOWN_FIELD = new Set([400, 422]);
 
-/** What takes part in one call. */
+/** The parts of one call. */
 export interface Exchange {
-  /** Who is charged: what goes on after the client has left is bounded for each. */
+  /** The charged caller: the calls that continue after a client has left are bounded for each. */
   readonly caller: string;
   readonly endpoint: Endpoint;
   readonly method: string;
   readonly headers: IncomingHttpHeaders;
-  /** As it came, and what it says. */
+  /** The received bytes and their content. */
   readonly body: Buffer | undefined;
   readonly json: unknown;
-  /** Set if the body is large: `json` is then what is known of it. */
+  /** Set for a large body: `json` then contains only its known facts. */
   readonly largeBody?: LargeBody | undefined;
   readonly meter: CallMeter;
   readonly reply: FastifyReply;
-  /** What the call holds in memory. Without it there is room for everything. */
+  /** The call's memory. Without it there is room for everything. */
   readonly held?: HeldBytes | undefined;
 }
 
-/** Passes calls on to an upstream and their answers back, and lets each call's meter see them. */
+/** Passes calls on to an upstream and their answers back, and shows them to each call's meter. */
 export class Relay implements BeforeApplicationShutdown {
   private readonly lingering: Lingering;
 
   /**
-   * @param lingerMs how long an upstream is read on after a client has left, to learn the usage, and
-   *   a multiple of it before the first text; with 0 its connection is ended at once
+   * @param lingerMs how long an upstream is read after a client has left, to learn the usage, and a
+   *   multiple of it before the first text; with 0 its connection is ended at once
    */
   constructor(
     private readonly upstream: Upstream,
@@ -59,8 +59,8 @@ export class Relay implements BeforeApplicationShutdown {
   }
 
   /**
-   * Passes a call on and gives its answer's bytes, status and headers set: a stream as it comes, at
-   * the client's pace. The call's meter is settled in every case, though maybe later.
+   * Passes a call on and returns its answer's bytes, with status and headers set: a stream as it
+   * comes, at the client's pace. The call's meter is always settled, though maybe later.
    *
    * @throws HttpException 502 or 504 if the upstream does not answer; 499 if the client has left
    */
@@ -70,7 +70,7 @@ export class Relay implements BeforeApplicationShutdown {
     let passage: Passage | undefined;
     const readOn = (bytes: number): void => this.lingering.read(meter, bytes);
     whenOver(reply, () => {
-      // An answer that was sent whole leaves nothing to end, and each abort makes an exception.
+      // A completely sent answer leaves nothing to end, and each abort makes an exception.
       if (reply.raw.writableFinished || meter.usage) return;
       meter.clientLeft();
       passage?.clientLeft(readOn);
@@ -88,14 +88,16 @@ export class Relay implements BeforeApplicationShutdown {
       const failure = error instanceof HttpException ? error : noAnswer(error);
       const status = failure.getStatus();
       const { isAbandoned } = meter;
-      // What ends because the client has left is no failure of the upstream.
+      // An end caused by the client's leaving is not a failure of the upstream.
       if (!isAbandoned) meter.failed(status < 500 ? 'refused' : 'upstream_failed', status);
       void meter.settle();
       throw isAbandoned ? new ClientLeftException() : failure;
     }
   }
 
-  /** Asks a stream for its usage; an upstream that refuses to tell is asked again as the client did. */
+  /**
+   * Requests a stream's usage; if the upstream refuses this, the client's original request is sent.
+   */
   private async ask(exchange: Exchange, signal: AbortSignal): Promise<UpstreamAnswer> {
     const { endpoint, method, headers, body, json, largeBody, meter } = exchange;
     const { path } = endpoint;
@@ -123,14 +125,14 @@ function readerOf(exchange: Exchange, headers: IncomingHttpHeaders): AnswerReade
   });
 }
 
-/** Whether the gateway has to ask for the usage, since the client does not. */
+/** Whether the gateway must request the usage because the client does not. */
 function asksInSecret({ endpoint, body, json }: Exchange): boolean {
   const { stream, stream_options: options } = fieldsOf(json);
   if (!endpoint.asksForUsage || stream !== true || !body) return false;
   return fieldsOf(options).include_usage !== true;
 }
 
-/** The call with the one field more, all others as they were written. */
+/** The call with the additional field, all others as written. */
 function askingForUsage(call: UpstreamCall): UpstreamCall {
   const json = fieldsOf(call.json);
   const { stream_options: given } = json;
@@ -145,7 +147,7 @@ function withOptions(body: Buffer, options: object): Buffer {
   return Buffer.from(withMember(body.toString('latin1'), 'stream_options', value), 'latin1');
 }
 
-/** Reads a refusal, and gives it back to be read again. */
+/** Reads a refusal, and returns it in readable form again. */
 async function readSome(
   body: AsyncIterable<Uint8Array>,
 ): Promise<{ bytes: Buffer; rest: AsyncIterable<Uint8Array> }> {

@@ -1,17 +1,17 @@
-/** Far above any chunk of an answer; beyond it the upstream speaks something else. */
+/** Far above any chunk of an answer; a larger event means a different protocol. */
 const MAX_EVENT_BYTES = 8 * 1024 * 1024;
 const LF = 10;
 const CR = 13;
 const PLAIN_BEGIN = Buffer.from('data: ');
 
 /**
- * Cuts a stream into its server-sent events, however it was cut into pieces before: the bytes of
- * each, the empty line behind it included (LF, CRLF or CR).
+ * Splits a stream into its server-sent events, for any division into pieces: the bytes of each,
+ * including the empty line after it (LF, CRLF or CR).
  */
 export class EventSplitter {
   private rest: Uint8Array[] = [];
   private restBytes = 0;
-  // State of the line under way, which goes on over the pieces' ends.
+  // State of the current line, which may continue in the next piece.
   private isLineEmpty = true;
   private isAfterCr = false;
   private isEndAfterCr = false;
@@ -41,7 +41,7 @@ export class EventSplitter {
     return events;
   }
 
-  /** Where events end in a piece with LF alone, as nearly all are: found by the system's fast search. */
+  /** Ends of events in a piece with LF only, like nearly all: found by the system's fast search. */
   private endsWithoutCr(bytes: Buffer): number[] {
     const ends: number[] = [];
     let lineStart = 0;
@@ -59,7 +59,7 @@ export class EventSplitter {
     const cutAt = (end: number): void => void ends.push(end);
     for (let at = 0; at < piece.length; at += 1) {
       const byte = piece[at];
-      // An event that ended with CR: a LF behind it is still its own.
+      // An event ended with CR: a following LF still belongs to it.
       if (this.isEndAfterCr) {
         this.isEndAfterCr = false;
         cutAt(byte === LF ? at + 1 : at);
@@ -83,7 +83,7 @@ export class EventSplitter {
     return ends;
   }
 
-  /** What follows the last empty line, as an event of its own; undefined if nothing does. */
+  /** The rest after the last empty line, as a separate event; undefined if there is none. */
   end(): Buffer | undefined {
     const left = this.restBytes > 0 ? Buffer.concat(this.rest) : undefined;
     this.rest = [];
@@ -92,7 +92,7 @@ export class EventSplitter {
   }
 }
 
-/** The text that an event carries in its `data` lines; empty for a comment. */
+/** The text in an event's `data` lines; empty for a comment. */
 export function dataOf(event: Buffer): string {
   // Nearly all events are one such line.
   const isPlain = event.indexOf(LF) === event.length - 2 && !event.includes(CR);

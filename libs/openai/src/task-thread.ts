@@ -1,41 +1,44 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 
-/** A thread that has had nothing to do for so long is ended. */
+/** Milliseconds after which an idle thread is ended. */
 const IDLE_MS = 30_000;
 
 /**
- * Heap of a thread. A body of 16 MiB with as many values as `faultOfShape` lets pass takes some 60 MB
- * while it is read, the tables of an encoding 50 MB.
+ * Heap of a thread. A body of 16 MiB with the most values that `faultOfShape` allows takes some 60
+ * MB while it is read, the tables of an encoding 50 MB.
  */
 const HEAP_MB = 256;
 
-/** A task as the thread has it. */
+/** A task as sent to the thread. */
 export interface TaskOrder {
   readonly name: 'read' | 'count' | 'plan';
   readonly bytes: Uint8Array;
   readonly endpoint?: string | undefined;
 }
 
-/** Its answer; the bytes come back. */
+/** The task's answer, with its bytes. */
 export interface TaskAnswer {
   readonly result?: unknown;
   readonly error?: string;
   readonly bytes: Uint8Array;
 }
 
-/** What a task is done with, and for whom. */
+/** A task and its caller. */
 export interface Task extends TaskOrder {
-  /** Half of the tasks that wait are one caller's at most. */
+  /** One caller may have at most half of the waiting tasks. */
   readonly caller: string;
-  /** Whether the bytes are handed over for the time of the task, and not copied. */
+  /** Whether the bytes are transferred for the duration of the task instead of copied. */
   readonly lendsBytes: boolean;
 }
 
-/** The thread has as much to do as it may have. */
+/** Too many tasks wait already. */
 export class TasksFullError extends Error {}
 
-/** The task took too long or too much memory, or failed in another way. Its bytes are gone if they were lent. */
+/**
+ * The task took too long or too much memory, or failed otherwise. Its bytes are lost if they were
+ * lent.
+ */
 export class TaskFailedError extends Error {}
 
 interface Job extends Task {
@@ -43,12 +46,13 @@ interface Job extends Task {
   readonly fail: (error: Error) => void;
 }
 
-/** Built, also where this runs from TypeScript: threads know of no transformation. */
+/** The built file, even when this runs from TypeScript, because threads have no transformation. */
 const PROGRAM = createRequire(import.meta.url).resolve('@app/openai/large-body-thread');
 
 /**
- * Does tasks with large bodies in a thread of its own, one after the other, in order. Started by the
- * first task, replaced when it dies or a task takes too long; a process ends though it runs idle.
+ * Runs tasks with large bodies in its own thread, one after the other, in order. The first task
+ * starts the thread. It is replaced when it dies or a task takes too long; when idle it does not
+ * keep the process alive.
  */
 export class TaskThread {
   private worker: Worker | undefined;
@@ -57,8 +61,8 @@ export class TaskThread {
   private timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param maxWaiting tasks that wait, besides the one at hand; at least 2
-   * @param deadlineMs for one task, from when its turn comes
+   * @param maxWaiting waiting tasks in addition to the running one; at least 2
+   * @param deadlineMs for one task, from its start
    */
   constructor(
     private readonly maxWaiting: number,
@@ -66,10 +70,10 @@ export class TaskThread {
   ) {}
 
   /**
-   * Does a task.
+   * Runs a task.
    *
    * @throws TasksFullError if too many wait, of this caller or of all
-   * @throws TaskFailedError if it takes too long, or the thread dies of it
+   * @throws TaskFailedError if it takes too long, or the thread dies because of it
    */
   async run<Result>(task: Task): Promise<{ result: Result; bytes: Uint8Array }> {
     const own = this.waiting.filter(({ caller }) => caller === task.caller).length;

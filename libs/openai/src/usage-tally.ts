@@ -6,7 +6,7 @@ export class UsageTally {
   private whole: TokenUsage | undefined;
   /** Of servers that tell it choice by choice. */
   private readonly choices = new Map<unknown, TokenUsage>();
-  /** Of all choices, until another one is told. */
+  /** The sum of all choices; undefined after another one was reported. */
   private sum: TokenUsage | undefined;
   private hasTextSince = false;
 

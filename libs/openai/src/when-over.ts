@@ -9,7 +9,7 @@ type Watched<T> = T & { [WAITING]?: Set<() => void> };
 
 /**
  * Calls back once a call is over, at once if it is already: its response is closed, or its connection
- * is gone. A response that waits behind another one is told nothing when their connection goes.
+ * is gone. A response that waits behind another one gets no event when their connection closes.
  */
 export function whenOver({ raw, request }: FastifyReply, callback: () => void): void {
   const { socket } = request.raw;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import type { NatsPlace } from '../../../libs/ledger/src/nats/fixtures/nats-servers.fixture.js';
+import type { ServerPlace } from '../../../libs/ledger/src/stream/fixtures/server-processes.fixture.js';
 
 /** Names of links have 15 letters at most. */
 const NAME = `lg${process.pid % 1_000_000}`;
@@ -9,7 +9,7 @@ const NAME = `lg${process.pid % 1_000_000}`;
  * all clients while it lives. Needs root.
  */
 export class BrokerNetwork {
-  readonly places: readonly NatsPlace[];
+  readonly places: readonly ServerPlace[];
 
   private constructor(count: number, subnet: string) {
     this.places = Array.from({ length: count }, (_, i) => ({

@@ -13,7 +13,7 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const APP_FOLDER = fileURLToPath(new URL('./app', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
 
-/** Entries that one process was told to be queued, and what it was told of some of them. */
+/** Entries reported as queued to one process, and later reports about some of them. */
 export interface QueuedEntries {
   readonly run: string;
   /** Sequences 0 to this minus 1 are queued. */
@@ -25,7 +25,7 @@ export interface QueuedEntries {
   isKilled: boolean;
 }
 
-/** A Nest application with a ledger, in a process of its own, that records what it is told to. */
+/** A Nest application with a ledger, in a separate process, that records on request. */
 export class FaultApp {
   stats: LedgerStats | undefined;
   #said = '';

@@ -47,7 +47,7 @@ export class FaultDatabase {
     await waitUntil('is the standby cut off?', async () => !(await this.isReceiving()));
   }
 
-  /** Makes this standby the primary, on a timeline of its own. */
+  /** Makes this standby the primary, on a new timeline. */
   async promote(): Promise<void> {
     await this.sql('SELECT pg_promote()');
     await waitUntil('is it promoted?', async () => {
@@ -91,7 +91,7 @@ export class FaultDatabase {
     return new pg.Client({ connectionString: this.url, application_name: 'faults', options });
   }
 
-  /** Runs SQL on a connection of its own. @returns rows of the last statement */
+  /** Runs SQL on a separate connection. @returns rows of the last statement */
   async sql<T extends object = Record<string, unknown>>(sql: string): Promise<T[]> {
     const client = this.client();
     await client.connect();

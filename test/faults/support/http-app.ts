@@ -7,7 +7,7 @@ import { transpileFolder } from '../../support/transpile.js';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const APP_FOLDER = fileURLToPath(new URL('./http', import.meta.url));
 
-/** The metered application of `http/main.ts` in a process of its own. */
+/** The metered application of `http/main.ts` in a separate process. */
 export class HttpApp {
   #said = '';
   readonly #closed: Promise<unknown>;

@@ -34,7 +34,7 @@ export class JournalSite {
     private readonly dir: string,
   ) {}
 
-  /** @param shared whose folder this one uses, with a database of its own; default: a new folder */
+  /** @param shared site whose folder this one uses, with a separate database; default: a new folder */
   static async make(
     server: FaultDatabase,
     program: string,

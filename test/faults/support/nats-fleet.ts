@@ -1,5 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { jetstreamManager, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
+import {
+  jetstreamManager,
+  type ConsumerInfo,
+  type JetStreamManager,
+  type StreamInfo,
+} from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { NatsServers } from '../../../libs/ledger/src/nats/fixtures/nats-servers.fixture.js';
 import { StreamFleet, type StreamFleetParts } from './stream-fleet.js';
@@ -7,14 +11,23 @@ import { StreamFleet, type StreamFleetParts } from './stream-fleet.js';
 /** Name of the fleet's stream. */
 export const FLEET_STREAM = 'ledger-default';
 
+/** What processes that give no name may do. */
+const allow = (permissions: string): string =>
+  `authorization { users: [{ user: u, password: p, permissions: { ${permissions} } }] }\nno_auth_user: u`;
+/** The configuration of brokers whose permissions are withdrawn later. */
+export const ALL_ALLOWED = allow('publish: ">"');
+const NO_MESSAGES = allow('publish: { deny: "ledger.>" }');
+
 /** A fleet over JetStream. */
 export class NatsFleet extends StreamFleet<NatsServers> {
+  override readonly stopsAtUnread = false;
+  override readonly streamName = `stream ${FLEET_STREAM}`;
+
   constructor(parts: StreamFleetParts<NatsServers>) {
     super('nats', parts);
   }
 
-  /** Address of the servers, as commands take it. */
-  get url(): string {
+  override get url(): string {
     const hosts = this.parts.brokers.addresses.map((each) => new URL(each).host);
     return `nats://${hosts.join(',')}`;
   }
@@ -23,8 +36,23 @@ export class NatsFleet extends StreamFleet<NatsServers> {
     return (await this.#info()).state.messages;
   }
 
-  /** Index of the server that leads the stream; undefined while there is none. */
-  async leader(): Promise<number | undefined> {
+  override async describeStream(): Promise<string> {
+    const [{ state }, all] = [await this.#info(), await this.#consumers()];
+    const consumers = all.map(({ name, num_pending, num_ack_pending, ack_floor, delivered }) => {
+      return { name, num_pending, num_ack_pending, ack_floor, delivered };
+    });
+    return JSON.stringify({ state, consumers });
+  }
+
+  #consumers(): Promise<ConsumerInfo[]> {
+    return this.manage(async (manager) => {
+      const found: ConsumerInfo[] = [];
+      for await (const each of manager.consumers.list(FLEET_STREAM)) found.push(each);
+      return found;
+    });
+  }
+
+  override async leader(): Promise<number | undefined> {
     const { cluster } = await this.#info();
     const index = Number(/^n(\d)$/.exec(cluster?.leader ?? '')?.[1]);
     return Number.isInteger(index) ? index : undefined;
@@ -34,13 +62,20 @@ export class NatsFleet extends StreamFleet<NatsServers> {
     return this.manage(({ streams }) => streams.info(FLEET_STREAM));
   }
 
-  /** Layouts whose messages the stream delivers to writers. */
-  layouts(): Promise<string[]> {
-    return this.manage(async ({ consumers }) => {
-      const names: string[] = [];
-      for await (const { name } of consumers.list(FLEET_STREAM)) names.push(name);
-      return names;
-    });
+  override denyPublishing(): Promise<void> {
+    return this.parts.brokers.reload(NO_MESSAGES);
+  }
+
+  override allowAll(): Promise<void> {
+    return this.parts.brokers.reload(ALL_ALLOWED);
+  }
+
+  override async deleteStream(): Promise<() => Promise<void>> {
+    const { config } = await this.#info();
+    await this.manage(({ streams }) => streams.delete(FLEET_STREAM));
+    return async () => {
+      await this.manage(({ streams }) => streams.add(config));
+    };
   }
 
   /** Does something with the streams of the brokers, as a person does. */
@@ -52,14 +87,4 @@ export class NatsFleet extends StreamFleet<NatsServers> {
       await nc.close();
     }
   }
-}
-
-/** Stops a process for a while, as a machine does that is paused. */
-export async function hold(
-  signal: (name: 'SIGSTOP' | 'SIGCONT') => void | Promise<void>,
-  ms: number,
-): Promise<void> {
-  await signal('SIGSTOP');
-  await pause(ms);
-  await signal('SIGCONT');
 }

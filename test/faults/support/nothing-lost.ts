@@ -34,7 +34,7 @@ export interface Whereabouts {
 /** Entries counted over all checks of a file, for the line that it prints at its end. */
 export const tally = { checks: 0, entries: 0, lost: 0 };
 
-/** What a check is told besides database and processes. */
+/** Input of a check in addition to database and processes. */
 export interface CheckOptions {
   readonly schema?: string;
   /** Entries that the server still refuses, as `replay` must find. Default 0. */

@@ -11,7 +11,7 @@ import type { OutageCommand, OutageReport } from './outage/protocol.js';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const FOLDER = fileURLToPath(new URL('./outage', import.meta.url));
 
-/** An application with a journal, in a process of its own, that records what it is told to. */
+/** An application with a journal, in a separate process, that records on request. */
 export class OutageApp {
   #said = '';
   #next: Promise<OutageReport>;

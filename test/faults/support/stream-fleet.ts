@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { assertConservation } from '../../../libs/ledger/src/testing/ledger-under-test.js';
 import { FaultDatabase } from './fault-database.js';
@@ -54,6 +55,8 @@ export interface StreamFleetParts<Brokers extends StreamBrokers = StreamBrokers>
   readonly name: string;
   /** Entries a second of each gateway. */
   readonly rate: number;
+  /** More environment of a process. @param index 0 and 1 are gateways */
+  readonly environment?: (index: number) => Readonly<Record<string, string>>;
 }
 
 /** Two gateways with a journal, and two writers, over brokers that end with it. */
@@ -71,17 +74,42 @@ export abstract class StreamFleet<Brokers extends StreamBrokers = StreamBrokers>
   ) {
     this.parts = parts;
     this.journalDir = join(parts.place.folder, parts.name);
-    for (const role of ROLES) this.all.push(this.#start(role));
+    for (const index of ROLES.keys()) this.all.push(this.#start(index));
   }
+
+  /** Whether a writer stops at a message that it can't read, with all that are behind it. */
+  abstract readonly stopsAtUnread: boolean;
+
+  /** The stream, as messages about it name it: `topic t`. */
+  abstract readonly streamName: string;
+
+  /** Address of the brokers, as commands take it. */
+  abstract get url(): string;
 
   /** Messages that no writer is done with. */
   abstract waiting(): Promise<number>;
 
-  #start(
-    role: (typeof ROLES)[number],
-    extra: Readonly<Record<string, string>> = {},
-  ): JournalProcess {
-    const { place, brokers } = this.parts;
+  /** What the brokers say of the stream, for a test that failed. */
+  async describeStream(): Promise<string> {
+    return `${await this.waiting()} messages`;
+  }
+
+  /** Index of the broker that leads the stream, or a part of it; undefined while there is none. */
+  abstract leader(): Promise<number | undefined>;
+
+  /** Withdraws the permission to publish from all processes. */
+  abstract denyPublishing(): Promise<void>;
+
+  /** Gives back each permission. */
+  abstract allowAll(): Promise<void>;
+
+  /** Deletes the stream, and what waits in it. @returns makes it again, as it was */
+  abstract deleteStream(): Promise<() => Promise<void>>;
+
+  #start(index: number, given: Readonly<Record<string, string>> = {}): JournalProcess {
+    const { place, brokers, environment } = this.parts;
+    const role = ROLES[index]!;
+    const extra = { ...environment?.(index), ...given };
     const { program, spillDir, database } = place;
     const servers = brokers.addresses.join(',');
     const more = { ROLE: role, ENGINE: this.engine, SERVERS: servers, ...extra };
@@ -98,10 +126,14 @@ export abstract class StreamFleet<Brokers extends StreamBrokers = StreamBrokers>
     return this.all.slice(0, 2);
   }
 
+  get writers(): JournalProcess[] {
+    return this.all.slice(2);
+  }
+
   /** Kills a process, and starts another in its place. @param index 0 and 1 are gateways */
   async replace(index: number): Promise<void> {
     await this.all[index]!.kill();
-    this.all[index] = this.#start(ROLES[index]!);
+    this.all[index] = this.#start(index);
   }
 
   /**
@@ -116,11 +148,11 @@ export abstract class StreamFleet<Brokers extends StreamBrokers = StreamBrokers>
   ): Promise<JournalProcess> {
     const stopped = this.all[index]!;
     await stopped.stop();
-    this.all[index] = this.#start(ROLES[index]!, extra);
+    this.all[index] = this.#start(index, extra);
     return stopped;
   }
 
-  /** Each gateway goes on accepting: another second of entries is in its journal. */
+  /** Each gateway continues to accept: another second of entries is in its journal. */
   async goesOn(): Promise<void> {
     await Promise.all(this.gateways.map((gateway) => gateway.isDurable(this.parts.rate)));
   }
@@ -129,8 +161,20 @@ export abstract class StreamFleet<Brokers extends StreamBrokers = StreamBrokers>
   async losesNothing(): Promise<{ entries: number; lost: number; twice: number }> {
     const { database } = this.parts.place;
     for (const gateway of this.gateways) gateway.signal('SIGUSR2');
-    await expect.poll(() => this.#isSettled(), SETTLE).toBe(true);
-    const counts = await countEntries((sql) => database.sql(sql), this.lives);
+    await expect
+      .poll(() => this.#isSettled(), SETTLE)
+      .toBe(true)
+      .catch(async (error: unknown) => {
+        throw new Error(`not settled: ${await this.#whatIsLeft()}`, { cause: error });
+      });
+    const count = () => countEntries((sql) => database.sql(sql), this.lives);
+    // A leader that was cut off may say for some seconds that its stream is empty.
+    let counts = await count();
+    for (const end = Date.now() + SETTLE.timeout; counts.lost > 0 && Date.now() < end;) {
+      process.stdout.write(`${counts.lost} entries are not in the table yet\n`);
+      await pause(SETTLE.interval * 10);
+      counts = await count();
+    }
     const { entries, lost, twice } = counts;
     process.stdout.write(`${this.parts.name}: ${entries} entries, ${lost} lost, ${twice} twice\n`);
     expect({ lost, twice }).toEqual({ lost: 0, twice: 0 });
@@ -146,6 +190,20 @@ export abstract class StreamFleet<Brokers extends StreamBrokers = StreamBrokers>
       this.all.every(({ stats }) => stats !== undefined && stats.depth + stats.inFlight === 0);
     if (!areIdle() || (await this.#left()).length > 0) return false;
     return (await this.waiting().catch(() => 1)) === 0 && areIdle();
+  }
+
+  async #whatIsLeft(): Promise<string> {
+    const processes = this.all.map(({ stats, lines }) => {
+      const { depth, inFlight, received, published, written, state, reason } = stats ?? {};
+      const counts = { depth, inFlight, received, published, written, state, reason };
+      return `${JSON.stringify(counts)}\n${lines.slice(-10).join('\n')}`;
+    });
+    const stream = await this.describeStream().catch(String);
+    const left = await this.#left();
+    const { database } = this.parts.place;
+    const { lost } = await countEntries((sql) => database.sql(sql), this.lives);
+    const missing = `${lost} entries are not in the table`;
+    return [missing, stream, `journals ${left.join(', ')}`, ...processes].join('\n');
   }
 
   /** Journals of gateways that were killed. */

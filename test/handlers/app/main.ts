@@ -1,83 +1,51 @@
-import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
-import { ConsoleLogger, Global, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { GraphQLModule } from '@nestjs/graphql';
-import { Transport } from '@nestjs/microservices';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { WsAdapter } from '@nestjs/platform-ws';
-import { ScheduleModule } from '@nestjs/schedule';
-import { defineLedger, LedgerModule, LedgerService } from 'nestjs-ledger';
-import { Loop, Messages, Resolvers, Routes, Sockets, Times } from './handlers.js';
-import { jobProviders, queues } from './jobs.js';
-import { begun, ended } from './work.js';
+import type { INestApplication } from '@nestjs/common';
+import { LedgerService } from 'nestjs-ledger';
+import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
+import { listen } from './application.js';
+import { prepare, release, underWay } from './work.js';
 
 /**
- * An application with every kind of handler, in a process of its own. Environment: DATABASE, SCHEMA,
- * SPILL_DIR, SHUTDOWN_MS, HTTP_PORT, RPC_PORT, WS_PORT, REDIS_PORT (0: no queues). A message on stdin
- * closes it.
+ * Applications with handlers of some kinds, one at a time, in a process of their own. Lines on stdin:
+ * `open <schema> <kinds, with commas between them>`, `close`, and `exit`, which is what Nest does if
+ * it can't shut down; SIGTERM stops the one that is open.
+ * Without an application the process ends when stdin does. Environment: HELD and CALLERS (`work.ts`),
+ * DATABASE, SPILL_DIR, SHUTDOWN_MS, HTTP_PORT, RPC_PORT, WS_PORT, REDIS_PORT, HELD_UNTIL (`stop`, or
+ * `sealed`: until the ledger is, and a hook after the ledger's waits for all calls).
  */
-const { DATABASE, SCHEMA, SPILL_DIR } = process.env;
-const number = (name: string): number => Number(process.env[name]);
-const usage = defineLedger({ schema: SCHEMA! });
+let app: INestApplication | undefined;
 
-/** Nest calls the last hooks of global modules last: these are the ledger's final figures. */
-class LastWords implements OnApplicationShutdown {
-  constructor(private readonly ledger: LedgerService) {}
+const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 
-  onApplicationShutdown(): void {
-    const said = { begun, ended, stats: this.ledger.stats() };
-    process.stdout.write(`LAST ${JSON.stringify(said)}\n`);
+function beginToStop(): void {
+  say(`under-way ${underWay()}`);
+  if (process.env['HELD_UNTIL'] === 'stop') release();
+  else void whenSealed(app!.get(LedgerService)).then(release);
+}
+
+async function whenSealed(ledger: LedgerService): Promise<void> {
+  while (ledger.stats().state !== 'sealed') await pause(20);
+}
+
+// Once: Nest ends the process by the same signal when its hooks are over.
+process.prependOnceListener('SIGTERM', beginToStop);
+
+async function obey(line: string): Promise<void> {
+  const [command, schema, kinds] = line.split(' ');
+  if (command === 'open') {
+    prepare();
+    app = await listen(schema!, kinds!.split(','));
+    say('opened');
+  } else if (command === 'exit') {
+    const ledger = app!.get(LedgerService);
+    process.once('exit', () => say(`stats ${JSON.stringify(ledger.stats())}`));
+    beginToStop();
+    process.exit(1);
+  } else {
+    beginToStop();
+    await app?.close();
+    say('closed');
   }
 }
 
-@Global()
-@Module({
-  providers: [
-    {
-      provide: LastWords,
-      inject: [LedgerService],
-      useFactory: (ledger: LedgerService) => new LastWords(ledger),
-    },
-  ],
-})
-class LastWordsModule {}
-
-const redisPort = number('REDIS_PORT');
-
-@Module({
-  imports: [
-    LastWordsModule,
-    LedgerModule.forRoot({
-      ledger: usage,
-      isGlobal: true,
-      connection: { url: DATABASE! },
-      connectAtBoot: true,
-      spillDir: SPILL_DIR!,
-      shutdownTimeoutMs: number('SHUTDOWN_MS'),
-      flushMs: 20,
-    }),
-    GraphQLModule.forRoot<ApolloDriverConfig>({
-      driver: ApolloDriver,
-      autoSchemaFile: true,
-      subscriptions: { 'graphql-ws': true },
-    }),
-    ScheduleModule.forRoot(),
-    ...(redisPort > 0 ? queues(redisPort) : []),
-  ],
-  controllers: [Routes, Messages],
-  providers: [Sockets, Resolvers, Times, Loop, ...(redisPort > 0 ? jobProviders : [])],
-})
-class AppModule {}
-
-const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(), {
-  logger: new ConsoleLogger({ colors: false }),
-  abortOnError: false,
-});
-app.enableShutdownHooks();
-app.useWebSocketAdapter(new WsAdapter(app));
-const options = { host: '127.0.0.1', port: number('RPC_PORT') };
-app.connectMicroservice({ transport: Transport.TCP, options });
-await app.startAllMicroservices();
-await app.listen(number('HTTP_PORT'), '127.0.0.1');
-process.stdin.once('data', () => void app.close().then(() => process.stdin.destroy()));
-process.stdout.write('READY\n');
+for await (const line of createInterface(process.stdin)) await obey(line);

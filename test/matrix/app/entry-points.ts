@@ -1,4 +1,4 @@
-/** Each further entry point, so that its types meet the peers' as they are installed here. */
+/** Each further entry point, to check its types against the installed peers. */
 import { metrics } from '@opentelemetry/api';
 import { LedgerDashboardModule } from 'nestjs-ledger/dashboard';
 import { registerLedgerMetrics as registerMeters } from 'nestjs-ledger/opentelemetry';

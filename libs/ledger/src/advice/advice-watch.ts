@@ -6,17 +6,20 @@ import { evidenceWords } from './evidence-words.js';
 import type { AdviceEnvironment, Finding, FindingRule } from './finding.interface.js';
 import { StatsWindow } from './stats-window.js';
 
-/** A look every ten seconds costs nothing; the guide's figures are of seconds, not of less. */
+/** Sampling every ten seconds costs nothing, and the guide's figures are in seconds. */
 const SAMPLE_MS = 10_000;
-/** What was, is forgotten after this, so that a burst is over before it counts as lasting. */
+/** Older samples are discarded, so that a burst is over before it counts as lasting. */
 const WINDOW_MS = 30_000;
-/** Looks in a row, one minute, after which a finding persists; as many without it end its episode. */
+/**
+ * Consecutive samples, one minute, after which a finding persists; as many without it end its
+ * episode.
+ */
 const PERSISTENT_LOOKS = 6;
 
-/** Told once at boot already, from the settings alone. */
+/** Already reported at boot, from the settings alone. */
 const TOLD_AT_BOOT: ReadonlySet<FindingRule> = new Set(['workers-above-limit']);
 
-/** What the watch looks at and writes to. */
+/** The inputs and outputs of the watch. */
 export interface AdviceWatchParts {
   readonly clock: Clock;
   readonly logger: LedgerLogger;
@@ -25,14 +28,14 @@ export interface AdviceWatchParts {
 }
 
 interface Episode {
-  /** Looks in a row that saw it; below 0: that did not. */
+  /** Consecutive samples with the finding; below 0: without it. */
   looks: number;
   isTold: boolean;
 }
 
 /**
- * Looks at a ledger now and then, and says in the log what persists: once an episode, which is over
- * when the finding was gone for as long as it took to be told.
+ * Samples a ledger and logs persistent findings, once per episode. An episode ends when the finding
+ * has been absent for as long as it took to be reported.
  *
  * @internal
  */
@@ -46,12 +49,12 @@ export class AdviceWatch {
     this.#parts = parts;
   }
 
-  /** Begins to look; starting twice is allowed. */
+  /** Starts sampling; starting twice is allowed. */
   start(): void {
     this.#timer ??= this.#next();
   }
 
-  /** Looks no more until it is started again; stopping twice is allowed. */
+  /** Stops sampling until the next start; stopping twice is allowed. */
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;

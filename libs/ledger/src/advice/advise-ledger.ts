@@ -18,7 +18,7 @@ import {
   workersAlwaysBusy,
 } from './writing-rules.js';
 
-/** Worst first: what loses entries, what will, what costs. */
+/** Worst first: current losses, future losses, costs. */
 const RULES: readonly ((situation: Situation) => Finding | undefined)[] = [
   entriesDropped,
   callersWaiting,
@@ -36,13 +36,13 @@ const RULES: readonly ((situation: Situation) => Finding | undefined)[] = [
 ];
 
 /**
- * Says what binds a ledger, by its numbers over a window, and which setting to change to which
- * value. Pure: the same window and surroundings give the same findings. `advice-thresholds.ts` has
- * the figures, their sources, and which of the guide's formulas is used where they contradict.
+ * Finds the bottleneck of a ledger from its figures over a window, and the setting and value to
+ * change. Pure: equal inputs give equal findings. `advice-thresholds.ts` contains the thresholds,
+ * their sources, and the choice among contradicting formulas of the guide.
  *
- * @param samples of one run, oldest first; a minute at steady load says most, less than 5 s nothing
- * @param environment what is known of machine and server; what isn't is not judged
- * @returns worst first, at most one a rule and one a setting; empty if all is well
+ * @param samples of one run, oldest first; best a minute at steady load, at least 5 s
+ * @param environment known facts about machine and server; unknown ones are not judged
+ * @returns worst first, at most one per rule and one per setting; empty if nothing should change
  * @publicApi
  */
 export function adviseLedger(
@@ -51,7 +51,7 @@ export function adviseLedger(
 ): Finding[] {
   const window = summarizeWindow(samples);
   if (window === undefined || window.spanMs < MIN_WINDOW_MS) return [];
-  // A stop empties the channel as fast as it can, which says nothing about the settings.
+  // A shutdown empties the channel as fast as it can, which says nothing about the settings.
   if (window.last.state === 'draining' || window.last.state === 'sealed') return [];
   const situation = situationOf(window, environment);
   const findings: Finding[] = [];
@@ -62,7 +62,7 @@ export function adviseLedger(
   return findings;
 }
 
-/** A setting changes once: two values for it would be no advice, and the first is of the worse. */
+/** Each setting changes once; the first finding is the more severe one. */
 function isSaid({ change }: Finding, findings: readonly Finding[]): boolean {
   return change !== null && findings.some((each) => each.change?.setting === change.setting);
 }

@@ -106,7 +106,7 @@ const CASES: readonly Case[] = [
       rule: 'entries-dropped',
       constraint: 'database',
       remedy:
-        'bring the server back (connection refused); raise journalMaxBytes, as far as the disk has room, to ride out such an outage',
+        'bring the server back (connection refused); raise journalMaxBytes if the disk has room, to ride out such an outage',
       change: null,
     },
   ],
@@ -127,7 +127,7 @@ const CASES: readonly Case[] = [
     },
   ],
   [
-    'callers that wait for room: what a drop would be told',
+    'callers that wait for room: the same finding as for drops',
     { ...SHORT, dropped: 0, now: { waiting: 40, depth: 50_000, saturation: 1 } },
     SERVER,
     {
@@ -182,7 +182,7 @@ const CASES: readonly Case[] = [
 ];
 
 describe('rules of the channel', () => {
-  it.each(CASES)('tell of %s', (_what, load, environment, finding) => {
+  it.each(CASES)('report %s', (_what, load, environment, finding) => {
     const findings = adviseLedger(samplesOf(load), environment);
     const found = findings.find(({ rule }) => rule === finding.rule);
     expect(found, JSON.stringify(findings)).toMatchObject(finding);
@@ -192,8 +192,8 @@ describe('rules of the channel', () => {
     expect(new Set(settings).size, 'one value for each setting').toBe(settings.length);
   });
 
-  it('tell of a channel that fills while rows of earlier runs are written too', () => {
-    // 9,000/s come in, of which 6,000/s are written, beside 4,000/s that a killed run left.
+  it('report a channel that fills while rows of earlier runs are written too', () => {
+    // 9,000/s arrive and 6,000/s of them are written, next to 4,000/s left by a killed run.
     const load: Load = { ...SHORT, offered: 9_000, dropped: 0, now: { depth: 20_000 } };
     const samples = samplesOf(load).map(({ at, stats }) => {
       return { at, stats: { ...stats, recovered: (4_000 * at) / 1000 } };

@@ -1,8 +1,8 @@
 import type { LedgerSettings } from '../ports/ledger-settings.interface.js';
 
 /**
- * What holds a ledger back: the server, too few workers, the size of batches, the channel's bound,
- * the number of connections, the one thread that JavaScript has, or the disk of the journal.
+ * The bottleneck of a ledger: the server, too few workers, the size of batches, the channel's
+ * bound, the number of connections, JavaScript's single thread, or the journal's disk.
  *
  * @publicApi
  */
@@ -26,7 +26,7 @@ export type FindingRule =
   | 'journal-slow';
 
 /**
- * `warning`: entries are lost, or will be. `notice`: it works, but not as well as it could.
+ * `warning`: entries are or will be lost. `notice`: an improvement is possible.
  *
  * @publicApi
  */
@@ -41,7 +41,7 @@ export interface Evidence {
   readonly unit: string;
 }
 
-/** Settings of the ledger that advice may name, and what lies outside of it. @publicApi */
+/** Settings that advice may name, in the ledger and outside it. @publicApi */
 export type ChangedSetting =
   | Extract<
       keyof LedgerSettings,
@@ -57,22 +57,22 @@ export interface SettingChange {
   readonly to: number;
 }
 
-/** One thing that could be better, why, and what to do. Plain JSON. @publicApi */
+/** One possible improvement, its reason and its remedy. Plain JSON. @publicApi */
 export interface Finding {
   readonly rule: FindingRule;
   readonly constraint: Constraint;
   readonly severity: FindingSeverity;
-  /** What is seen, in one clause with its numbers. */
+  /** The observation, in one clause with its figures. */
   readonly summary: string;
-  /** What to do, in one clause; it names `change`'s setting and value if there is one. */
+  /** The remedy, in one clause; names the setting and value of `change` if there is one. */
   readonly remedy: string;
   /** Never empty. */
   readonly evidence: readonly Evidence[];
-  /** Null where no setting helps: the remedy says what does. */
+  /** Null if no setting helps; the remedy says what does. */
   readonly change: SettingChange | null;
 }
 
-/** What is known of machine and server; what is undefined is not judged. @publicApi */
+/** Known facts about machine and server; undefined ones are not judged. @publicApi */
 export interface AdviceEnvironment {
   /** Cores that this process may use. */
   readonly cores?: number;
@@ -80,13 +80,13 @@ export interface AdviceEnvironment {
   readonly maxConnections?: number;
   /** Connections that this process may open to that server. Default: workers + 2. */
   readonly poolSize?: number;
-  /** Connections of the ledger's that the server shows as `active` now. */
+  /** The ledger's connections that the server currently shows as `active`. */
   readonly activeConnections?: number;
   /** Processes that write to that server. Default 1. */
   readonly instances?: number;
-  /** Entries a second that the ledger is to take; without it, what it was offered. */
+  /** Target rate in entries a second; default: the offered rate. */
   readonly targetRate?: number;
-  /** Seconds of the peak rate that the channel is to hold. Default 1, the guide's example. */
+  /** Seconds of the peak rate that the channel should hold. Default 1, the guide's example. */
   readonly burstSeconds?: number;
   /** Share of the time that the event loop was busy, 0 to 1, over about the window. */
   readonly eventLoopUtilization?: number;

@@ -71,13 +71,13 @@ describe('advice about the journal', () => {
     ]);
   });
 
-  it('names a disk that holds up the event loop', () => {
+  it('names a disk that blocks the event loop', () => {
     const more = { state: 'asynchronous', lastWriteMs: 31.456, unsyncedRows: 12 } as const;
     expect(advise({ fromMiB: 1, toMiB: 1, more })).toMatchObject([
       {
         rule: 'journal-slow',
         severity: 'notice',
-        summary: expect.stringContaining('beside it for a minute') as string,
+        summary: expect.stringContaining('in the thread pool for a minute') as string,
         evidence: [
           { name: 'writes above 20 ms', value: 0 },
           { name: 'last write', value: 31.46 },
@@ -89,7 +89,7 @@ describe('advice about the journal', () => {
 
   it.each([
     ['entry', 'record() waits for each', "journalSync 'turn'"],
-    ['turn', 'go beside it for a minute', 'a disk of its own'],
+    ['turn', 'run in the thread pool for a minute', 'its own disk'],
   ])('names one that did so in the window, with journalSync %s', (sync, summary, remedy) => {
     const [first, ...others] = samplesOf(QUIET);
     const at = ({ at, stats }: StatsSample, slowWrites: number): StatsSample => {

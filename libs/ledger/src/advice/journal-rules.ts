@@ -7,8 +7,9 @@ const MEBIBYTE = 1_048_576;
 const MINUTE_MS = 60_000;
 
 /**
- * Files pile up, since fewer entries are settled than come in: at `journalMaxBytes` entries are in memory
- * only. With `journalKeepMs` files are kept on purpose, and go where their space is needed.
+ * Files accumulate, because fewer entries are settled than arrive. At `journalMaxBytes` entries are
+ * in memory only. Files kept by `journalKeepMs` do not count, because they are deleted when their
+ * space is needed.
  *
  * @internal
  */
@@ -30,7 +31,7 @@ export function journalFilling({ window }: Situation): Finding | undefined {
       `the journal has ${grouped(Math.round(bytes / MEBIBYTE))} MiB and is full in ` +
       (minutes === 0 ? 'less than a minute' : `${minutes} min`),
     remedy:
-      'make the database keep up, or raise journalMaxBytes: at its end entries are in memory only',
+      'speed up the database, or raise journalMaxBytes: once it is reached, entries are in memory only',
     evidence: [
       { name: 'journal', value: bytes, unit: 'bytes' },
       { name: 'growth', value: Math.round(journalBytesPerSecond), unit: 'bytes/s' },
@@ -40,7 +41,7 @@ export function journalFilling({ window }: Situation): Finding | undefined {
   };
 }
 
-/** Files of earlier runs are not what was written. Only a person can find out what is missing. @internal */
+/** Files of earlier runs are damaged. Only a person can find out what is missing. @internal */
 export function journalDamaged({ window }: Situation): Finding | undefined {
   const { damaged = 0, torn = 0 } = window.last.journal ?? {};
   if (damaged === 0) return undefined;
@@ -60,8 +61,8 @@ export function journalDamaged({ window }: Situation): Finding | undefined {
 }
 
 /**
- * Writes held up the event loop. They go to the thread pool for a minute, but for `journalSync: 'entry'`, where
- * `record()` waits for each.
+ * Writes blocked the event loop. They go to the thread pool for a minute, except with `journalSync:
+ * 'entry'`, where `record()` waits for each.
  *
  * @internal
  */
@@ -75,11 +76,11 @@ export function journalSlow({ window }: Situation): Finding | undefined {
     constraint: 'disk',
     severity: 'notice',
     summary:
-      'the disk of the journal is slow: writes held up the event loop, and ' +
-      (waits ? 'record() waits for each' : 'go beside it for a minute'),
+      'the disk of the journal is slow: writes blocked the event loop and ' +
+      (waits ? 'record() waits for each' : 'run in the thread pool for a minute'),
     remedy: waits
-      ? "give journalDir a disk of its own, or set journalSync 'turn', which then writes outside the event loop"
-      : 'give journalDir a disk of its own: what is recorded is on file a moment later',
+      ? "give journalDir its own disk, or set journalSync 'turn', which then writes outside the event loop"
+      : 'give journalDir its own disk: entries are on file a moment later now',
     evidence: [
       { name: 'writes above 20 ms', value: slowWrites, unit: '' },
       { name: 'last write', value: Math.round(journal.lastWriteMs * 100) / 100, unit: 'ms' },

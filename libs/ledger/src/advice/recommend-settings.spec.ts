@@ -54,7 +54,7 @@ const CASES: readonly Case[] = [
     },
   ],
   [
-    'a short burst: a full batch for each worker all the same',
+    'a short burst: still a full batch for each worker',
     { ...PLAIN, qps: 20_000, burstSeconds: 0.1 },
     { bufferSize: 20_000 },
   ],

@@ -19,23 +19,26 @@ const ROWS: readonly (readonly [keyof typeof LEDGER_PROFILES, number])[] = [
 ];
 
 /**
- * Bytes of a waiting row that room is planned for. Source: the benchmark's small and large entries
- * take 130 and 270 bytes encoded.
+ * Planned bytes of a waiting row. Source: the benchmark's small and large entries take 130 and 270
+ * bytes encoded.
  */
 const ROW_BYTES = 300;
 
 /**
- * Share of the time that workers should write at the peak: 1.25 times the rate must be in reach, so
- * that what came in during a pause can be caught up with.
+ * Planned share of the workers' time at the peak: 1.25 times the rate must be possible, so that a
+ * backlog can be written.
  */
 const PLANNED_BUSY = 0.8;
 
-/** The settings that tuning is about. @internal */
+/** The settings of tuning. @internal */
 export type TunedSettings = Readonly<
   Record<'batchSize' | 'flushMs' | 'bufferSize' | 'numWorkers' | 'bufferMaxBytes', number>
 >;
 
-/** What a server took with so many connections at once, each writing batches of one size. @internal */
+/**
+ * A server's measured rate with a number of connections, each writing batches of one size.
+ * @internal
+ */
 export interface MeasuredStep {
   readonly workers: number;
   readonly batchSize: number;
@@ -45,11 +48,11 @@ export interface MeasuredStep {
   readonly flushMs: number;
 }
 
-/** What is to be taken, and what is known of machine and server. @internal */
+/** The required rate, and known facts about machine and server. @internal */
 export interface TuneDemand {
-  /** Entries a second at the peak, of all instances together. */
+  /** Entries a second at the peak, over all instances. */
   readonly qps: number;
-  /** Seconds of the peak that the channel is to hold. */
+  /** Seconds of the peak that the channel should hold. */
   readonly burstSeconds: number;
   readonly instances: number;
   readonly cores: number;
@@ -65,12 +68,12 @@ export interface Recommendation {
   readonly settings: TunedSettings;
   /** One clause for each setting. */
   readonly reasons: Readonly<Record<keyof TunedSettings, string>>;
-  /** What the settings can't mend; empty if the rate is in reach as far as is known. */
+  /** Limits that settings can't remove; empty if the rate is possible as far as known. */
   readonly warnings: readonly string[];
 }
 
 /**
- * The guide's `min(cores, max_connections / 10)` for one of so many instances, at least 1.
+ * The guide's `min(cores, max_connections / 10)` for one of several instances, at least 1.
  *
  * @internal
  */
@@ -83,7 +86,7 @@ export function workerLimitFor({ cores, maxConnections, instances }: TuneDemand)
 }
 
 /**
- * Settings for a rate: from what was measured, else from the guide's table and formulas. Pure.
+ * Settings for a rate: from measurements, else from the guide's table and formulas. Pure.
  *
  * @internal
  */
@@ -100,7 +103,7 @@ export function recommendSettings(demand: TuneDemand): Recommendation {
   const bytes = Math.max(LEDGER_SETTINGS.bufferMaxBytes.default, bufferSize * ROW_BYTES);
   const bufferMaxBytes = within('bufferMaxBytes', Math.ceil(bytes / MIB) * MIB, warnings);
   if (rate > 1_000_000) {
-    warnings.push('above 1,000,000 entries/s: several databases, or another kind of store');
+    warnings.push('above 1,000,000 entries/s: use several databases, or another kind of store');
   }
   const each = instances > 1 ? ` an instance (${instances} of them)` : '';
   return {
@@ -156,7 +159,7 @@ function fromTable(demand: TuneDemand, warnings: string[]): Writing {
   };
 }
 
-/** The fewest workers, and then the smallest batch, that reach the rate with time to spare. */
+/** The fewest workers, and then the smallest batch, that reach the rate with a reserve. */
 function fromMeasured(demand: TuneDemand, warnings: string[]): Writing {
   const needed = demand.qps / PLANNED_BUSY;
   const steps = [...demand.measured].sort(
@@ -176,7 +179,7 @@ function fromMeasured(demand: TuneDemand, warnings: string[]): Writing {
     );
   } else if (entriesPerSecond < needed) {
     warnings.push(
-      `the server takes the rate with less than a fifth to spare: a backlog leaves slowly`,
+      `the server reaches the rate with less than a fifth to spare: a backlog shrinks slowly`,
     );
   }
   const workersEach = Math.ceil(workers / demand.instances);

@@ -14,18 +14,18 @@ import type { Finding, SettingChange } from './finding.interface.js';
 import { roundDown, roundUp } from './figures.js';
 import type { LedgerKnob, Situation } from './situation.js';
 
-/** What binds, what to do about it, and how that reads. @internal */
+/** The bottleneck, its remedy, and the remedy's text. @internal */
 export type Remedy = Pick<Finding, 'constraint' | 'remedy' | 'change'>;
 
-/** A larger batch pays only if it is larger by this. */
+/** Minimum factor by which a batch grows. */
 const WORTHWHILE = 1.25;
 
-/** With `overflow: 'disk'`. No figure: only the operator knows what the disk has. */
-const MORE_JOURNAL = 'raise journalMaxBytes, as far as the disk has room';
+/** With `overflow: 'disk'`. No figure, because only the operator knows the disk's size. */
+const MORE_JOURNAL = 'raise journalMaxBytes if the disk has room';
 
 /**
- * What to do about a channel that fills: the first of server, connections, event loop, workers and
- * batches that has nothing left, else the channel's own bound, since then it was a burst.
+ * The remedy for a channel that fills: for the first of server, connections, event loop, workers
+ * and batches that is exhausted, else the channel's bound, because it was a burst.
  *
  * @internal
  */
@@ -39,8 +39,8 @@ export function relieveChannel(situation: Situation): Remedy {
 }
 
 /**
- * Larger batches where they cost next to nothing, more workers as far as the formula goes, larger
- * batches at the price of longer flushes; then there is only the server.
+ * In this order: larger batches at almost no cost, more workers up to the formula's limit, larger
+ * batches with longer flushes, and finally the server.
  *
  * @internal
  */
@@ -67,7 +67,7 @@ export function writeFaster(situation: Situation): Remedy {
   };
 }
 
-/** A batch as large as pays and as its flush stays below the guide's limit; null if it can't grow. */
+/** The largest batch whose flush stays below the guide's limit; null if it can't grow. */
 export function growBatch({ settings, window, isAuto }: Situation): SettingChange | null {
   if (isAuto.has('batchSize')) return null;
   const { batchSize, bufferSize, numWorkers } = settings;
@@ -77,13 +77,13 @@ export function growBatch({ settings, window, isAuto }: Situation): SettingChang
   return to >= batchSize * WORTHWHILE ? knob('batchSize', batchSize, to) : null;
 }
 
-/** Room for the peak over the burst, by entries or by bytes, whichever is short. */
+/** Room for the peak during the burst, by entries or by bytes, whichever is too small. */
 export function growBuffer(situation: Situation): Remedy {
   if (situation.isOnDisk) return { constraint: 'buffer', remedy: MORE_JOURNAL, change: null };
   const { settings, window } = situation;
   const { bufferSize, bufferMaxBytes } = settings;
   const { depth, inFlight, bytes } = window.last;
-  // The bound that was met was not enough, whatever the formula says.
+  // The bound that was reached was too small, whatever the formula says.
   const entries = Math.max(burstOf(situation), bufferSize * 2);
   if (situation.isAuto.has('bufferSize') || bytes / bufferMaxBytes > depth / bufferSize) {
     const rowBytes = bytes / Math.max(1, depth + inFlight);
@@ -96,7 +96,7 @@ export function growBuffer(situation: Situation): Remedy {
   return raise('buffer', knob('bufferSize', bufferSize, to));
 }
 
-/** Entries that the channel should hold: of a burst, or of one flush, whichever is more. */
+/** Entries that the channel should hold: those of a burst or of one flush, whichever is more. */
 export function burstOf({ environment, peakPerSecond, window }: Situation): number {
   const seconds = Math.max(environment.burstSeconds ?? BURST_SECONDS, window.flushMs / 1000);
   return peakPerSecond * seconds;
@@ -118,7 +118,7 @@ function rideOutOutage(situation: Situation): Remedy {
   return { constraint: 'database', remedy: `bring the server back${why}${longer}`, change };
 }
 
-/** Another process: the loop is one thread, and no setting of the ledger gives it a second. */
+/** Another process: the event loop is one thread, and no setting of the ledger adds one. */
 export function relieveLoop({ instances }: Situation): Remedy {
   const change = { setting: 'instances', from: instances, to: instances + 1 } as const;
   return {
@@ -148,13 +148,13 @@ export function freeConnections(situation: Situation): Remedy {
   return { constraint: 'connections', remedy: otherwise, change };
 }
 
-/** A remedy that raises a setting; null as change if it is at the end of its range. */
+/** A remedy that raises a setting; `change` is null at the end of its range. */
 export function raise(constraint: Remedy['constraint'], change: SettingChange | null): Remedy {
   if (change !== null) return { constraint, remedy: wordsOf(change), change };
   return { constraint, remedy: 'spread the load over more instances', change };
 }
 
-/** Within the setting's range; null if that leaves it where it is. */
+/** Clamped to the setting's range; null if the value does not change. */
 export function knob(setting: LedgerKnob, from: number, wanted: number): SettingChange | null {
   const { min, max } = LEDGER_SETTINGS[setting];
   const to = clamp(Math.round(wanted), min, max);

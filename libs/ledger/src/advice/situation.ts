@@ -7,28 +7,30 @@ import type { WindowFacts } from './stats-window.js';
 /** Settings of the ledger that advice may change. */
 export type LedgerKnob = Exclude<ChangedSetting, 'max_connections' | 'instances'>;
 
-/** What all rules look at: a window, the surroundings, and what follows from both. @internal */
+/** The input of all rules: a window, the environment, and figures derived from both. @internal */
 export interface Situation {
   readonly window: WindowFacts;
   readonly environment: AdviceEnvironment;
-  /** Values in force; workers as they run, not as they were asked for. */
+  /** Values in force; the number of running workers, not the requested one. */
   readonly settings: Readonly<Record<LedgerKnob, number>>;
-  /** Entries a second that the ledger is to take: the target, if it is above the offer. */
+  /** Required entries a second: the target if it is above the offered rate. */
   readonly demandPerSecond: number;
   readonly peakPerSecond: number;
-  /** Entries a second that a worker writes while it is busy; 0 if none was seen to write. */
+  /** Entries a second of a busy worker; 0 if none was seen writing. */
   readonly workerPerSecond: number;
-  /** The guide's `min(cores, max_connections / 10)`, at least 1; undefined if neither is known. */
+  /** The guide's `min(cores, max_connections / 10)`, at least 1; undefined if both are unknown. */
   readonly workerLimit: number | undefined;
   readonly instances: number;
   /** Connections of one process. */
   readonly poolSize: number;
   readonly isAlwaysFull: boolean;
-  /** No write was committed, though it was tried. */
+  /** Writes were attempted, but none was committed. */
   readonly isOutage: boolean;
-  /** Settings that the ledger finds itself: advice names no value for them. */
+  /** Settings that the ledger tunes itself; advice names no value for them. */
   readonly isAuto: ReadonlySet<LedgerKnob>;
-  /** Entries that are not next are on disk: `bufferSize` is no bound, and `journalMaxBytes` is. */
+  /**
+   * Entries that are not next are on disk, so `journalMaxBytes` is the bound and not `bufferSize`.
+   */
   readonly isOnDisk: boolean;
 }
 
@@ -61,7 +63,10 @@ export function situationOf(window: WindowFacts, environment: AdviceEnvironment)
   };
 }
 
-/** A writer of a stream tunes nothing: its figures stay as `auto` begins with them, and a person may give others. */
+/**
+ * A writer of a stream does not tune: it keeps the initial figures of `auto`, and a person may set
+ * others.
+ */
 function autoIn(settings: WindowFacts['last']['settings']): ReadonlySet<LedgerKnob> {
   if (settings['role']?.value === 'writer') return new Set();
   const names = Object.keys(settings).filter((name) => settings[name]?.value === 'auto');

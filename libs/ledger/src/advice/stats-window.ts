@@ -2,27 +2,27 @@ import type { RetryClass, BatchCounts } from '../ports/ledger-stats.interface.js
 import { RETRY_CLASSES } from '../stats/retry-class.js';
 import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 
-/** A snapshot and when it was taken. @publicApi */
+/** A snapshot and its time. @publicApi */
 export interface StatsSample {
-  /** Monotonic milliseconds; only differences mean something. */
+  /** Monotonic milliseconds; only differences are meaningful. */
   readonly at: number;
   readonly stats: LedgerStats;
 }
 
-/** What happened between the first and the last sample of a window. @publicApi */
+/** Changes between the first and the last sample of a window. @publicApi */
 export interface WindowFacts {
   readonly last: LedgerStats;
   readonly spanMs: number;
-  /** Entries a second that were offered and could have been taken: not invalid, not sealed. */
+  /** Offered entries a second, without invalid and sealed ones. */
   readonly demandPerSecond: number;
-  /** The same over the busiest part of the window, of at least a second if there is one. */
+  /** The same over the busiest part of the window that lasts at least a second. */
   readonly peakPerSecond: number;
-  /** Entries a second that were given their final fate. */
+  /** Settled entries a second. */
   readonly settledPerSecond: number;
-  /** Those of them that earlier runs left in their journals, which nobody offered in the window. */
+  /** The part of them from journals of earlier runs, which were not offered in the window. */
   readonly recoveredPerSecond: number;
   readonly dropped: number;
-  /** Callers that waited for room, at most. */
+  /** Maximum number of callers that waited for room. */
   readonly waiting: number;
   readonly batches: BatchCounts;
   /** Of all kinds. */
@@ -34,14 +34,17 @@ export interface WindowFacts {
   readonly entriesPerFlush: number;
   /** Share of the workers' time that writes took, 0 to 1. */
   readonly busyShare: number;
-  /** Workers with a batch in flight at a sample, at most. */
+  /** Maximum number of workers with a batch in flight at a sample. */
   readonly busyWorkers: number;
   readonly retries: Readonly<Record<RetryClass, number>>;
-  /** 0 to 1, at most. */
+  /** Maximum, 0 to 1. */
   readonly saturation: number;
-  /** Writes of the journal that held up the event loop for more than 20 ms. */
+  /** Writes of the journal that blocked the event loop for more than 20 ms. */
   readonly slowWrites: number;
-  /** By which the journal's files grew, mean over the window; negative if they shrank, 0 without a journal. */
+  /**
+   * Mean growth of the journal's files over the window; negative if they shrank, 0 without a
+   * journal.
+   */
   readonly journalBytesPerSecond: number;
 }
 
@@ -63,7 +66,7 @@ export class StatsWindow {
     this.#spanMs = spanMs;
   }
 
-  /** Takes one more sample. @param at monotonic milliseconds */
+  /** Adds a sample. @param at monotonic milliseconds */
   add(at: number, stats: LedgerStats): void {
     const last = this.#samples.at(-1);
     if (last !== undefined && (last.stats.run !== stats.run || at <= last.at)) this.#samples = [];
@@ -78,7 +81,7 @@ export class StatsWindow {
 }
 
 /**
- * Sums up a window.
+ * Summarises a window.
  *
  * @param samples of one run, oldest first
  * @returns undefined for less than two samples
@@ -156,8 +159,8 @@ function peakOf(samples: readonly StatsSample[]): number {
 }
 
 /**
- * From the time that writes took, which is exact where they are much shorter than the window; from
- * the workers seen busy at the samples where none ended in it.
+ * From the time of writes, which is exact if they are much shorter than the window; if no write
+ * ended in the window, from the workers that were busy at its samples.
  */
 function busyShareOf(samples: readonly StatsSample[], workersWriting: number | undefined): number {
   const { total } = samples.at(-1)!.stats.workers;

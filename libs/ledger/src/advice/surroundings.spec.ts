@@ -15,7 +15,7 @@ describe('Surroundings', () => {
     expect(surroundings.read()).toMatchObject({ maxConnections: 100, poolSize: 7 });
   });
 
-  it('tells how busy the event loop was of late, however often it is asked', async () => {
+  it('reports how busy the event loop was recently, for any number of calls', async () => {
     const clock = new ManualClock();
     const loop = { idle: 0, active: 0 };
     const surroundings = new Surroundings(clock, utilizationOf(loop));
@@ -36,7 +36,7 @@ describe('Surroundings', () => {
   });
 });
 
-/** As Node tells it, of a loop whose idle and busy seconds the test counts. */
+/** Node's function for an event loop whose idle and busy seconds the test sets. */
 function utilizationOf(loop: { idle: number; active: number }): ReadUtilization {
   return (since = { idle: 0, active: 0, utilization: 0 }) => {
     const idle = loop.idle - since.idle;

@@ -6,14 +6,14 @@ import type { AdviceEnvironment } from './finding.interface.js';
 /** Utilization of the event loop covers at least this period and at most twice this, in milliseconds. */
 const SPAN_MS = 30_000;
 
-/** Milliseconds in which the event loop had nothing to do and something, and the share of these. */
+/** Idle and active milliseconds of the event loop, and the active share. */
 interface Utilization {
   readonly idle: number;
   readonly active: number;
   readonly utilization: number;
 }
 
-/** As Node's `performance.eventLoopUtilization`: of all its time, or of that since another. */
+/** Node's `performance.eventLoopUtilization`: since the start, or since another reading. */
 export type ReadUtilization = (since?: Utilization) => Utilization;
 
 interface Mark {
@@ -22,15 +22,15 @@ interface Mark {
 }
 
 /**
- * What a ledger knows of its machine and its server. Reading it asks nobody: the server's limit is
- * what it said when it was reached, and Node counts the event loop's idle time in any case.
+ * Known facts about a ledger's machine and server. Reading them runs no query: the server's limit
+ * was read when the server was reached, and Node always counts the event loop's idle time.
  *
  * @internal
  */
 export class Surroundings {
-  /** The server's `max_connections`, once it was asked. */
+  /** The server's `max_connections`, once it is known. */
   maxConnections: number | undefined;
-  /** Connections that this process may open, once the pool is known. */
+  /** Maximum connections of this process, once the pool is known. */
   poolSize: number | undefined;
   readonly #clock: Clock;
   readonly #utilization: ReadUtilization;

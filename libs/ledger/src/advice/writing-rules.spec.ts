@@ -138,7 +138,7 @@ describe('rules of writing', () => {
     expect(busy.map(({ rule }) => rule)).toContain('workers-above-limit');
   });
 
-  it.each(CASES)('tell of %s', (_what, load, environment, finding) => {
+  it.each(CASES)('report %s', (_what, load, environment, finding) => {
     const findings = adviseLedger(samplesOf(load), environment);
     const found = findings.find(({ rule }) => rule === finding.rule);
     expect(found, JSON.stringify(findings)).toMatchObject(finding);

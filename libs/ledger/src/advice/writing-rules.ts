@@ -22,7 +22,10 @@ import {
 } from './remedy.js';
 import type { Situation } from './situation.js';
 
-/** Too many clients already, or soon: all instances together may open more than there are. */
+/**
+ * Too many clients now or soon: all instances together may open more connections than the server
+ * allows.
+ */
 export function connectionsExhausted(situation: Situation): Finding | undefined {
   const { window, environment, instances, poolSize } = situation;
   const refused = window.retries.too_many_connections;
@@ -51,7 +54,7 @@ export function connectionsExhausted(situation: Situation): Finding | undefined 
   };
 }
 
-/** The one thread has no time left, so nothing else of what is measured says much. */
+/** The thread has no time left, so other measurements say little. */
 export function eventLoopBusy(situation: Situation): Finding | undefined {
   const { eventLoopUtilization = 0 } = situation.environment;
   if (eventLoopUtilization < BUSY_EVENT_LOOP) return undefined;
@@ -65,7 +68,7 @@ export function eventLoopBusy(situation: Situation): Finding | undefined {
   };
 }
 
-/** Connections equal to workers: they wait for the server all the time, and there is no reserve. */
+/** Connections equal workers: workers always wait for the server, and there is no reserve. */
 export function workersAlwaysBusy(situation: Situation): Finding | undefined {
   const { window, settings, environment, isOutage } = situation;
   const { busyShare, flushMs, flushes } = window;
@@ -87,7 +90,10 @@ export function workersAlwaysBusy(situation: Situation): Finding | undefined {
   };
 }
 
-/** Always full, and writing takes most of the workers' time: larger batches cost less an entry. */
+/**
+ * Batches are always full, and writing takes most of the workers' time: larger batches cost less
+ * per entry.
+ */
 export function batchesAlwaysFull(situation: Situation): Finding | undefined {
   const { window, isAlwaysFull } = situation;
   if (!isAlwaysFull || window.busyShare < HALF_BUSY) return undefined;
@@ -114,7 +120,7 @@ export function flushesSlow(situation: Situation): Finding | undefined {
   const { flushMs, flushes, entriesPerFlush, busyShare } = window;
   if (flushes < MIN_BATCHES || flushMs <= SLOW_FLUSH_MS) return undefined;
   const isGoodRate = workerPerSecond >= GOOD_WORKER_RATE;
-  // As long as entries wait for a worker, throughput goes before the time of one flush.
+  // While entries wait for a worker, throughput is more important than the time of one flush.
   if (isGoodRate && (busyShare >= SHORT_OF_TIME || isAuto.has('batchSize'))) return undefined;
   const smaller = roundDown((entriesPerFlush * SLOW_FLUSH_MS) / flushMs);
   const change = isGoodRate ? knob('batchSize', settings.batchSize, smaller) : null;
@@ -145,7 +151,7 @@ export function workersAboveLimit(situation: Situation): Finding | undefined {
   if (workerLimit === undefined || numWorkers <= workerLimit) return undefined;
   // A trial has shown that they write more.
   if (situation.isAuto.has('numWorkers')) return undefined;
-  // Who has nothing to write, or nobody to write to, needs no workers: that says nothing about them.
+  // Without entries, or without a reachable server, idle workers say nothing.
   if (isOutage || window.flushes < MIN_BATCHES) return undefined;
   const used = Math.max(window.busyWorkers, Math.ceil(window.busyShare * numWorkers));
   if (used > workerLimit) return undefined;

@@ -1,12 +1,15 @@
 import { createRowTarget } from '../codec/row-target.js';
 import { isLedgerUuidV8, isUuidOfRun, parseUuid, sequenceOf, timeOf } from '../codec/uuid.js';
 
-/** Answers of one half; two full halves of keys, the larger kind, take about 6 MiB. */
+/**
+ * Maximum number of answers of one half. Two full halves of keys, the larger kind, take about 6
+ * MiB.
+ */
 const MOST = 65_536;
 
-/** Answers that came one after the other. */
+/** Consecutive answers. */
 class Half {
-  /** Of uuids of the run: milliseconds by sequence. */
+  /** Milliseconds by sequence, for uuids of the run. */
   readonly times = new Map<number, number>();
   /** Uuids of idempotency keys. */
   readonly keys = new Set<string>();
@@ -17,9 +20,9 @@ class Half {
 }
 
 /**
- * The uuids of a run and of idempotency keys that callers got as answers: the newest 65,536 at least, and
- * twice as many at most. The older half is forgotten at once. If uuids were removed one by one, the table
- * would be copied again and again.
+ * The uuids of a run and of idempotency keys that callers received. It keeps at least the newest
+ * 65,536 and at most twice as many. The older half is forgotten as a whole, because the removal of
+ * single uuids would copy the table again and again.
  *
  * @internal
  */
@@ -33,7 +36,7 @@ export class AnsweredUuids {
     this.#run = run;
   }
 
-  /** Remembers a uuid; ignores those of other makers. */
+  /** Remembers a uuid. Uuids from elsewhere are ignored. */
   add(uuid: string): void {
     const { bytes, view } = this.#target;
     parseUuid(uuid, bytes, 0);

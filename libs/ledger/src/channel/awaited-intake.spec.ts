@@ -3,8 +3,8 @@ import { ledgerUnderTest, start } from '../testing/ledger-under-test.js';
 
 const codeOf = (error: unknown): unknown => (error as { code?: string }).code;
 
-describe('a caller that waits', () => {
-  it('keeps the process until it is answered: a script may have nothing else', async () => {
+describe('a waiting caller', () => {
+  it('keeps the process alive until its answer, because a script may have nothing else to do', async () => {
     const test = ledgerUnderTest({ bufferSize: 1, batchSize: 1 });
     const { ledger, clock, sink } = test;
     sink.failAlways({ kind: 'transient' });
@@ -21,7 +21,7 @@ describe('a caller that waits', () => {
     expect(clock.pendingHolds).toBe(0);
   });
 
-  it('lets the process go once the ledger is sealed, though its entry is lost', async () => {
+  it('releases the process once the ledger is sealed, even if its entry is lost', async () => {
     const test = ledgerUnderTest({ shutdownTimeoutMs: 100, commitTimeoutMs: 60_000 });
     const { ledger, clock } = test;
     test.spillFault.error = new Error('no disk');
@@ -38,7 +38,7 @@ describe('a caller that waits', () => {
     expect(clock.pendingHolds).toBe(0);
   });
 
-  it('holds nothing for options that make no sense', async () => {
+  it('does not keep the process alive for invalid options', async () => {
     const { ledger, clock } = ledgerUnderTest();
     const wait = ledger.awaited.record({ userId: 1 }, { timeoutMs: Number.NaN });
     await expect(wait).rejects.toThrow(TypeError);

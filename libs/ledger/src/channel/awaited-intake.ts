@@ -15,40 +15,43 @@ import { onAbort } from './on-abort.js';
 /** How long a caller waits, and for what. @publicApi */
 export interface WaitOptions {
   /**
-   * `queued`: a place in the channel. `durable`: that the entry survives the process, or with
-   * `journalSync: 'power'` a loss of power; without a journal, or while it can't be written, the commit.
-   * `committed` (default): the commit that holds the entry. On a gateway `durable` is the default, and means that the
-   * journal or the stream has the entry; `committed` rejects with `LedgerNoCommitError`.
+   * `queued`: the entry has a place in the channel. `durable`: the entry survives the process, or
+   * with `journalSync: 'power'` a power loss. Without a writable journal, `durable` waits for the
+   * commit. `committed` (default): the entry is committed. On a gateway the default is `durable`:
+   * the journal or the stream has the entry. There `committed` rejects with `LedgerNoCommitError`.
    */
   readonly until?: 'queued' | 'durable' | 'committed';
   /**
-   * Limit of the whole wait in milliseconds. Default: `blockTimeoutMs`, and `commitTimeoutMs` where the
-   * commit is waited for, unless that stands in for a journal that can't be written.
+   * Limit of the whole wait in milliseconds. Default: `commitTimeoutMs` for a commit,
+   * `blockTimeoutMs` otherwise, also for a commit that replaces a journal that can't be written.
    */
   readonly timeoutMs?: number;
-  /** Ends the wait, not the entry. */
+  /** Ends the wait only; the entry stays. */
   readonly signal?: AbortSignal;
 }
 
-/** What a caller that waited gets. @publicApi */
+/** Result of a wait. @publicApi */
 export interface WaitResult {
   /**
-   * The entry's. After a commit it is the one in the table, also where somebody else had taken the first one; after
-   * `queued` nothing changes it any more.
+   * Uuid of the entry. After a commit it is the uuid in the table, even if another caller had taken
+   * the first one. After `queued` it never changes.
    */
   readonly uuid: string;
-  /** What was waited for has come about, and maybe more: `durable` is said only of what is in the journal, or on a gateway in the stream. */
+  /**
+   * The requested state or a later one. `durable` means that the journal has the entry, or on a
+   * gateway the stream.
+   */
   readonly outcome: 'queued' | 'durable' | 'written' | 'duplicate';
 }
 
-/** What the awaited intake is made of. */
+/** Parts of the awaited intake. */
 export interface AwaitedIntakeParts {
   readonly intake: Intake;
   readonly handoff: Handoff;
   readonly clock: Clock;
   readonly blockTimeoutMs: number;
   readonly commitTimeoutMs: number;
-  /** What an entry is once the sink took it: a gateway's is in the stream, not in the table. */
+  /** Meaning of a successful write: a gateway's entry is in the stream, not in the table. */
   readonly taken: 'written' | 'published';
 }
 
@@ -62,22 +65,22 @@ interface Wait {
 }
 
 /**
- * Takes entries of callers who wait for room or for the commit. A wait that ends ends the wait,
- * not the entry; each caller is answered exactly once.
+ * Takes entries of callers who wait for room or for the commit. The end of a wait does not remove
+ * the entry. Each caller is answered exactly once.
  *
  * @internal
  */
 export class AwaitedIntake {
   readonly #parts: AwaitedIntakeParts;
 
-  /** Callers that were not answered yet. */
+  /** Callers without an answer so far. */
   #waits = 0;
-  /** While the server is away nothing else may keep the process, and each caller is answered. */
+  /** Keeps the process alive until each caller is answered: during an outage nothing else may. */
   #hold: Timer | undefined;
 
   constructor(parts: AwaitedIntakeParts) {
     this.#parts = parts;
-    // The shutdown has time limits of its own; an entry that it loses must not hold it up.
+    // The shutdown has its own time limits; an entry that it loses must not delay it.
     parts.handoff.whenSealed(() => this.#hold?.cancel());
   }
 
@@ -121,14 +124,14 @@ export class AwaitedIntake {
     return until ?? (this.#parts.taken === 'published' ? 'durable' : 'committed');
   }
 
-  /** The entry stays queued where there is no commit to wait for. */
+  /** The entry stays queued if there is no commit to wait for. */
   #untilCommitted(position: number, wait: Wait): void {
     if (this.#parts.taken === 'written') return this.#awaitCommit(position, wait);
     this.#parts.intake.knownUuids.noteAnswered(wait.uuid);
     wait.reject(new LedgerNoCommitError(wait.uuid));
   }
 
-  /** The entry came after the seal: it is in a file, and no commit comes any more. */
+  /** The entry came after the seal: it is in a file and will not be committed. */
   #answerLate(file: string, { uuid, options, resolve, reject }: Wait): void {
     this.#parts.intake.knownUuids.noteAnswered(uuid);
     const until = this.#until(options);
@@ -181,7 +184,7 @@ export class AwaitedIntake {
       else if (outcome === 'degraded') this.#fallBack(position, wait);
       else this.#giveUp(wait);
     });
-    // A slow disk may have the row later than the database.
+    // On a slow disk the row may be committed before it is durable.
     const unwatch = handoff.commits.watch({
       position,
       settle: (settlement) => {
@@ -197,14 +200,14 @@ export class AwaitedIntake {
       });
   }
 
-  /** The journal failed before it had the row: the commit stands in for it. */
+  /** The journal failed before it had the row, so the caller waits for the commit. */
   #fallBack(position: number, wait: Wait): void {
     const { handoff, blockTimeoutMs } = this.#parts;
     this.#awaitCommit(position, wait, blockTimeoutMs);
     handoff.noteQueued();
   }
 
-  /** What is left of the caller's time, or of the time that holds without one. */
+  /** Remaining time of the caller, or of the default limit. */
   #leftMs(wait: Wait, otherwiseMs: number): number {
     const { timeoutMs } = wait.options;
     return timeoutMs === undefined ? otherwiseMs : Math.max(0, timeoutMs - this.#waitedMs(wait));
@@ -240,7 +243,7 @@ export class AwaitedIntake {
       this.#answer(settlement, wait);
     };
     const { channel, commits } = handoff;
-    // A row that a worker has by now belongs to a batch, which nobody joins any more.
+    // A row before the head already belongs to a batch, which no caller can join.
     const unwatch = position < channel.head ? commits.watch({ position, settle }) : undefined;
     if (unwatch === undefined) commits.join({ position, settle });
   }
@@ -248,7 +251,7 @@ export class AwaitedIntake {
   #answer(settlement: Settlement, wait: Wait): void {
     const { resolve, reject } = wait;
     const { uuid = wait.uuid } = settlement;
-    // Whatever became of the entry, its caller knows the uuid and may repeat it.
+    // The caller knows the uuid in every case and may repeat it.
     this.#parts.intake.knownUuids.noteAnswered(uuid);
     switch (settlement.outcome) {
       case 'written':
@@ -260,7 +263,8 @@ export class AwaitedIntake {
       case 'spilled':
         return reject(new LedgerSpilledError(uuid, settlement.file));
       case 'lost':
-        // An attempt may have been committed without an answer: what to do is as after a timeout.
+        // An attempt may have been committed without an answer, so the advice is the same as after
+        // a timeout.
         return reject(new LedgerWaitTimeoutError('queued', this.#waitedMs(wait), uuid));
     }
   }
@@ -279,7 +283,7 @@ function checkWaitOptions({ until, timeoutMs, signal }: WaitOptions): void {
   }
 }
 
-/** The longest time that a timer takes. Source: Node's manual, setTimeout. */
+/** Longest delay of a timer. Source: Node's manual, setTimeout. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** @throws TypeError naming the call */

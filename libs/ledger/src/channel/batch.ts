@@ -1,18 +1,21 @@
 import type { RowBatch } from '../ports/ledger-sink.interface.js';
 
-/** A block of memory with rows back to back: a slab of the channel, or rows out of a file. @internal */
+/**
+ * A block of memory with consecutive rows: a slab of the channel, or rows from a file.
+ * @internal
+ */
 export interface RowBlock {
   readonly bytes: Buffer;
-  /** Offset of a row in `bytes`, and behind it. */
+  /** Offset of a row in `bytes`, and the offset after it. */
   startOf(row: number): number;
   endOf(row: number): number;
   /** Monotonic milliseconds when a row was appended. */
   appendedAt(row: number): number;
-  /** Columns that its rows did not have when they were accepted, and that are NULL here; default: none. */
+  /** Columns that the rows lacked when they were accepted; they are NULL here. Default: none. */
   readonly absent?: ReadonlySet<string>;
 }
 
-/** Rows `from` to `to` - 1 of a block, whose first has this position in the channel. @internal */
+/** Rows `from` to `to` - 1 of a block; the first has this position in the channel. @internal */
 export interface RowRange<Block extends RowBlock = RowBlock> {
   readonly slab: Block;
   readonly from: number;
@@ -22,8 +25,8 @@ export interface RowRange<Block extends RowBlock = RowBlock> {
 }
 
 /**
- * Rows that a worker took: views on slabs, nothing is copied. A batch is never changed; setting a
- * row aside or halving makes new batches over the same rows.
+ * Rows taken by a worker: views on slabs, without a copy. A batch is immutable. Setting a row aside
+ * and halving make new batches over the same rows.
  *
  * @internal
  */
@@ -70,7 +73,7 @@ export class Batch<Block extends RowBlock = RowBlock> implements RowBatch {
     return this.#locate(index).position;
   }
 
-  /** Whether the row at a position of the channel is one of these. */
+  /** Whether the batch contains the row at a position of the channel. */
   holds(position: number): boolean {
     return this.ranges.some(
       (range) => position >= range.position && position < range.position + range.to - range.from,
@@ -104,7 +107,7 @@ export class Batch<Block extends RowBlock = RowBlock> implements RowBatch {
   }
 
   /**
-   * The rows with these indexes, and all others, as batches; undefined where there are none.
+   * The rows with these indexes, and all others, as batches; undefined for an empty one.
    * @param indexes ascending
    */
   split(

@@ -7,7 +7,7 @@ function channelOf(capacity = 1_000_000, maxBytes = 2 ** 30): Channel {
   return new Channel({ capacity, maxBytes });
 }
 
-/** Appends rows of `bytes` bytes that begin with their number. */
+/** Appends rows of `bytes` bytes that start with their number. */
 function append(channel: Channel, count: number, bytes = 8, now = 0): void {
   for (let i = 0; i < count; i++) {
     const slab = channel.reserve(bytes);
@@ -21,7 +21,7 @@ function numbers(batch: Batch): number[] {
 }
 
 describe('Channel', () => {
-  it('gives entries back in the order they came, across slabs', () => {
+  it('returns entries in their order, across slabs', () => {
     const channel = channelOf();
     append(channel, 30, 100_000);
     const taken = [channel.take(7)!, channel.take(20)!, channel.take(99)!];
@@ -46,7 +46,7 @@ describe('Channel', () => {
     expect(channel).toMatchObject({ depth: 6, inFlight: 0, bytes: 600, tail: 10 });
   });
 
-  it('is full by entries or by bytes held, whichever comes first', () => {
+  it('is full by entries or by held bytes, whichever comes first', () => {
     const byEntries = channelOf(2);
     append(byEntries, 2);
     expect(byEntries.hasRoom(8)).toBe(false);
@@ -71,7 +71,7 @@ describe('Channel', () => {
     expect(numbers(channel.take(2)!)).toEqual([32, 33]);
   });
 
-  it('uses the memory of settled entries again, in whatever order they are settled', () => {
+  it('reuses the memory of settled entries in any order of settlement', () => {
     const channel = channelOf();
     const seen = new Set<Buffer>();
     for (let round = 0; round < 50; round++) {
@@ -88,7 +88,7 @@ describe('Channel', () => {
     expect(seen.size, 'at 4 slabs a round, 50 rounds would need 200').toBeLessThan(12);
   });
 
-  it('knows how old the first waiting entry is', () => {
+  it('reports the age of the first waiting entry', () => {
     const channel = channelOf();
     append(channel, 2, 8, 1000);
     append(channel, 1, 8, 1500);
@@ -100,7 +100,7 @@ describe('Channel', () => {
 });
 
 describe('Batch', () => {
-  it('can be cut anywhere without copying', () => {
+  it('can be split anywhere without copying', () => {
     const channel = channelOf();
     append(channel, 25, 100_000);
     const batch = channel.take(25)!;

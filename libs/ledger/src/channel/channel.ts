@@ -5,87 +5,93 @@ import { SettledMark } from './settled-mark.js';
 import { SlabPool } from './slab-pool.js';
 import { StoredSlab, type RowStore } from './stored-slab.js';
 
-/** Bounds of a channel; whichever is met first counts as full. @internal */
+/** Bounds of a channel, which is full when it reaches either. @internal */
 export interface ChannelBounds {
-  /** Entries that may wait, 1 to 10,000,000; infinite: bytes are the only bound. */
+  /** Maximum of waiting entries, 1 to 10,000,000. If infinite, only bytes bound the channel. */
   readonly capacity: number;
   /**
-   * Bytes that may be held, waiting or in flight: of encoded rows, and of the slabs that they lie
-   * in. Two slabs are always allowed, one to write to and one to take from.
+   * Maximum of held bytes, waiting or in flight: those of encoded rows, and those of their slabs.
+   * Two slabs are always allowed, one to write to and one to take from.
    */
   readonly maxBytes: number;
 }
 
-/** Hears of each row, and keeps the memory of those that it has not copied yet. @internal */
+/**
+ * Called for each row. The listener also keeps the memory of rows that it has not copied yet.
+ * @internal
+ */
 export interface RowListener {
   /**
-   * Rows from this position on keep their memory, though they are settled. When it grows,
-   * `Channel.release` is to be called.
+   * Rows from this position on keep their memory, even when settled. The caller must call
+   * `Channel.release` when it grows.
    */
   readonly keepsFrom: number;
-  /** Called for each row once it counts, so it must cost next to nothing; must not throw. */
+  /** Called for each counted row, so it must be almost free. Must not throw. */
   noteAppended(rowBytes: number): void;
 }
 
 const NOBODY: RowListener = { keepsFrom: Number.POSITIVE_INFINITY, noteAppended: () => undefined };
 
-/** Slabs at the front that are in memory, or on their way there: workers take from several at once. */
+/** Slabs at the front that are in memory or being read back: workers take from several at once. */
 const READ_AHEAD = 4;
 /**
- * Slabs that a channel with a store is allowed, however small its bound is: in flight, next, on its way
- * there, and the writing end.
+ * Minimum of allowed slabs for a channel with a store, even with a smaller bound: one in flight,
+ * the next one, one being read, and the writing end.
  */
 const STORE_SLABS = 4;
 
-/** Bytes of a row before any was seen. Source: the benchmark's small and large entries take 130 and 270. */
+/**
+ * Assumed bytes of a row before the first. Source: the benchmark's small and large entries take 130
+ * and 270.
+ */
 const USUAL_ROW_BYTES = 300;
 
-/** A batch is never more than this: 16 MiB, by the contract. */
+/** Maximum size of a batch: 16 MiB, by the contract. */
 export const MAX_BATCH_BYTES = 16 * 1_048_576;
 
 /**
- * The bounded FIFO between callers and workers: a list of slabs, no object per entry. Entries are
- * appended at the tail as encoded rows, taken from the head as batches, and hold their memory
- * until they are settled.
+ * The bounded FIFO between callers and workers: a list of slabs, without an object per entry.
+ * Entries are appended at the tail as encoded rows and taken from the head as batches. They hold
+ * their memory until they are settled.
  *
  * @internal
  */
 export class Channel {
   readonly capacity: number;
-  /** Entries waiting. */
+  /** Waiting entries. */
   depth = 0;
-  /** Encoded bytes of the entries waiting. */
+  /** Encoded bytes of the waiting entries. */
   waitingBytes = 0;
   /** Entries taken and not yet settled. */
   inFlight = 0;
-  /** Encoded bytes of all entries held: waiting and in flight. */
+  /** Encoded bytes of all held entries: waiting and in flight. */
   bytes = 0;
-  /** Position that the next entry gets: the number of entries appended so far. */
+  /** Position of the next entry: the number of entries appended so far. */
   tail = 0;
 
   readonly #maxBytes: number;
-  /** Mean bytes of a row, of those that were settled last. */
+  /** Mean row size in bytes of the last settled batch. */
   #rowBytes = USUAL_ROW_BYTES;
-  /** Its held slabs are those with rows, and the writing end. */
+  /** Its held slabs are the slabs with rows and the writing end. */
   readonly #pool: SlabPool;
   /** Slabs with waiting rows, the writing end last. */
   readonly #slabs: (Slab | StoredSlab)[] = [];
   /** First waiting row of the first slab. */
   #headRow = 0;
   #writing: Slab;
-  /** Slabs with rows that are not settled or whose memory is kept, by position; the writing end last. */
+  /** Slabs with unsettled rows or kept memory, by position; the writing end is last. */
   readonly #held: Slab[] = [];
   readonly #settled = new SettledMark();
   #listener = NOBODY;
-  /** Slabs that are settled, and kept for the listener. */
+  /** Settled slabs that are kept for the listener. */
   #kept = 0;
-  /** Where slabs go that are not next; undefined: all are in memory. */
+  /** Takes slabs that are not next; undefined: all slabs are in memory. */
   #store: RowStore | undefined;
   #onLoaded = (): void => undefined;
-  /** Slabs in memory from which on others go to the store, and those at the front that never do. */
+  /** Slabs in memory above which others move to the store, and slabs at the front that never do. */
   readonly #memorySlabs: number;
   readonly #ahead: number;
-  /** Bytes of slabs that are allowed with a store. */
+  /** Maximum bytes of slabs with a store. */
   readonly #storeBytes: number;
 
   constructor(bounds: ChannelBounds) {
@@ -100,26 +106,26 @@ export class Channel {
     this.#held.push(this.#writing);
   }
 
-  /** From now on the listener hears of each row. */
+  /** From now on the listener is called for each row. */
   listen(listener: RowListener): void {
     this.#listener = listener;
   }
 
   /**
-   * From now on slabs that are on disk and not next give their memory back, and are read back later.
-   * @param onLoaded called when rows may be taken that could not before; must not throw
+   * From now on, slabs that are on disk and not next release their memory and are read back later.
+   * @param onLoaded called when rows that were on disk can be taken; must not throw
    */
   storeIn(store: RowStore, onLoaded: () => void): void {
     this.#store = store;
     this.#onLoaded = onLoaded;
   }
 
-  /** Whether the first waiting row can be taken: there is one, and it is in memory. */
+  /** Whether the first waiting row can be taken: it exists and is in memory. */
   get isReady(): boolean {
     return this.depth > 0 && !(this.#slabs[0] instanceof StoredSlab);
   }
 
-  /** Whether one more entry would be within the bound of entries, which a store lifts. */
+  /** Whether one more entry would be within the bound of entries. A store lifts that bound. */
   get hasEntryRoom(): boolean {
     return this.#store?.isTaking === true || this.#inMemory < this.capacity;
   }
@@ -134,13 +140,16 @@ export class Channel {
     return this.tail - this.depth;
   }
 
-  /** Waiting entries that are in memory only: with a store that takes no more, these are bounded. */
+  /** Waiting entries in memory only. They are bounded when the store takes no more rows. */
   get #inMemory(): number {
     if (this.#store === undefined) return this.depth;
     return this.tail - Math.max(this.head, this.#store.storedUntil);
   }
 
-  /** `capacity`; where bytes are the only bound, the rows of the present mean size that fit into them. */
+  /**
+   * `capacity`. If only bytes bound the channel: the number of rows of the present mean size that
+   * fit.
+   */
   get usualCapacity(): number {
     if (this.capacity !== Number.POSITIVE_INFINITY) return this.capacity;
     const held = this.depth + this.inFlight;
@@ -152,7 +161,10 @@ export class Channel {
     return this.#saturationWith(this.#store?.fill ?? 0);
   }
 
-  /** As `saturation`, without what earlier runs left on disk: it is no reason to leave it there. */
+  /**
+   * Like `saturation`, without rows of earlier runs on disk: they must not delay their own
+   * recovery.
+   */
   get ownSaturation(): number {
     return this.#saturationWith(this.#store?.ownFill ?? 0);
   }
@@ -167,7 +179,7 @@ export class Channel {
     return Math.min(1, Math.max(this.#inMemory / this.capacity, bytes));
   }
 
-  /** By memory that can't be given back, or by the room of the store. */
+  /** By memory that can't be released, or by the room of the store. */
   #storedSaturation({ storedUntil }: RowStore, fill: number): number {
     let spare = 0;
     for (let index = this.#slabs.length - 2; index >= this.#ahead; index--) {
@@ -180,20 +192,20 @@ export class Channel {
   }
 
   /**
-   * Memory of the slabs behind the writing end. A slab is held until its last row is settled, so a
-   * row that stays behind counts with all of its slab.
+   * Memory of the slabs other than the writing end. A slab is held until its last row is settled,
+   * so one unsettled row counts with its whole slab.
    */
   get #slabBytes(): number {
     const { held } = this.#pool;
     return held <= 2 ? 0 : (held - 1) * SLAB_FOOTPRINT_BYTES;
   }
 
-  /** Monotonic milliseconds when the first waiting entry came; undefined if none waits. */
+  /** Monotonic milliseconds when the first waiting entry was appended; undefined if none waits. */
   get oldestAt(): number | undefined {
     return this.depth === 0 ? undefined : this.#slabs[0]!.appendedAt(this.#headRow);
   }
 
-  /** View of the row that was appended last. */
+  /** View of the last appended row. */
   get lastRow(): Buffer {
     const slab = this.#writing;
     return slab.bytes.subarray(slab.startOf(slab.count - 1), slab.end);
@@ -214,12 +226,12 @@ export class Channel {
 
   #hasStoreRoom({ isTaking, fill, ownFill }: RowStore): boolean {
     if (!isTaking) return this.#inMemory < this.capacity;
-    // Nothing that fits into memory is dropped for the room that earlier runs take on disk.
+    // Rows of earlier runs on disk never cause the drop of an entry that fits into memory.
     return fill < 1 || (ownFill < 1 && this.depth < this.capacity);
   }
 
   /**
-   * The slab that takes the next row, which is to be written behind `end`.
+   * The slab for the next row, which is written from `end` on.
    * @param maxRowBytes upper bound of the row, at most 1 MiB
    */
   reserve(maxRowBytes: number): Slab {
@@ -234,7 +246,7 @@ export class Channel {
     return this.#writing;
   }
 
-  /** Counts the row that was written into the reserved slab. @param now monotonic milliseconds */
+  /** Counts the row in the reserved slab. @param now monotonic milliseconds */
   append(end: number, now: number): void {
     const rowBytes = end - this.#writing.end;
     this.#writing.append(end, now);
@@ -246,8 +258,8 @@ export class Channel {
   }
 
   /**
-   * The rows from a position on whose memory is held, in order: those that are not settled, and some
-   * that are. A position before the first of them is that one's.
+   * Rows from a position on whose memory is held, in order: all unsettled ones, and some settled
+   * ones. An earlier position means the first held row.
    */
   rowsFrom(position: number): RowRange<Slab>[] {
     const ranges: RowRange<Slab>[] = [];
@@ -260,7 +272,7 @@ export class Channel {
     return ranges;
   }
 
-  /** Index of the last held slab whose first row is not behind the position: binary search. */
+  /** Index of the last held slab whose first row is at or before the position: binary search. */
   #heldAt(position: number): number {
     let low = 0;
     let high = this.#held.length - 1;
@@ -272,7 +284,7 @@ export class Channel {
     return low;
   }
 
-  /** Gives back the memory of slabs that are on disk and not next, the last ones first. */
+  /** Releases the memory of slabs that are on disk and not next, the last ones first. */
   #unload(): void {
     const store = this.#store;
     if (store?.isTaking !== true) return;
@@ -286,7 +298,7 @@ export class Channel {
     }
   }
 
-  /** Reads slabs back that are next. */
+  /** Reads the next slabs back. */
   #readAhead(): void {
     if (this.#store === undefined) return;
     for (const slab of this.#slabs.slice(0, this.#ahead)) {
@@ -301,28 +313,31 @@ export class Channel {
     const pieces = await store.load(stored, () => this.#pool.take(), giveBack);
     const slabs = pieces.filter((piece): piece is Slab => !(piece instanceof StoredSlab));
     const index = this.#slabs.indexOf(stored);
-    // It was left to the disk at the end.
+    // The slab was left on disk at the end.
     if (index < 0) return slabs.forEach(giveBack);
     this.#slabs.splice(index, 1, ...pieces);
-    // The writing end is behind all others.
+    // The writing end is always last.
     const behind = this.#held.findIndex(({ position }) => position > stored.position);
     this.#held.splice(behind, 0, ...slabs);
     this.#onLoaded();
   }
 
-  /** The file that has the rows at the head, which can't be read back from it; undefined: they can. */
+  /** The file whose rows at the head can't be read back; undefined: they can. */
   get lostIn(): string | undefined {
     const slab = this.#slabs[0];
     return slab instanceof StoredSlab ? slab.lostIn : undefined;
   }
 
-  /** Whether nothing has the rows at the head any more, which were on disk only. */
+  /** Whether the rows at the head are gone: they were on disk only, and the file is removed. */
   get isGone(): boolean {
     const slab = this.#slabs[0];
     return slab instanceof StoredSlab && slab.isGone;
   }
 
-  /** Takes the rows at the head that are on disk only, and stay there. To be called unless `isReady`. */
+  /**
+   * Takes the rows at the head that are on disk only, and leaves them there. Call it only if not
+   * `isReady`.
+   */
   takeStored(): Batch<Slab | StoredSlab> {
     const slab = this.#slabs.shift()!;
     const { position, count } = slab;
@@ -330,7 +345,7 @@ export class Channel {
     return this.#takeOut(new Batch([{ slab, from: 0, to: count, position }]));
   }
 
-  /** Gives back the memory that was kept for the listener and is not any more. */
+  /** Releases memory that the listener no longer needs. */
   release(): void {
     this.#unload();
     if (this.#kept === 0) return;
@@ -382,7 +397,7 @@ export class Channel {
     this.#readAhead();
   }
 
-  /** Counts a batch as settled; its memory may then be used again. */
+  /** Counts a batch as settled; its memory may then be reused. */
   settle(batch: Batch<Slab | StoredSlab>): void {
     this.inFlight -= batch.count;
     this.bytes -= batch.bytes;
@@ -394,7 +409,7 @@ export class Channel {
     }
   }
 
-  /** A slab has no unsettled row; its memory may be used again, unless the listener needs it. */
+  /** Releases a slab without unsettled rows, unless the listener needs it. */
   #giveBack(slab: Slab): void {
     if (slab.count === 0 && slab === this.#writing) return;
     if (slab.position + slab.count > this.#listener.keepsFrom) {
@@ -407,11 +422,11 @@ export class Channel {
     }
   }
 
-  /** The writing end starts again at the front once all its rows are settled. */
+  /** Restarts the writing end at its front once all its rows are settled. */
   #rewind(slab: Slab): void {
     this.#headRow = 0;
     if (this.#pool.isOfBlock(slab)) {
-      // A quiet channel must not keep the block of its last burst.
+      // An idle channel must not keep the block of its last burst.
       this.#pool.giveBack(slab);
       this.#writing = this.#pool.take();
       this.#slabs[0] = this.#writing;

@@ -11,7 +11,7 @@ function collectGarbage(): void {
 }
 
 describe('CommitLine', () => {
-  it('gives out entries before a position, in order, each once', () => {
+  it('returns entries before a position, in order, each once', () => {
     const line = new CommitLine();
     for (const position of [1, 2, 5, 9]) line.join({ position, settle: ignore });
     const taken = [1, 3, 6, 10, 10].map((end) => line.take(end).map(({ position }) => position));
@@ -19,7 +19,7 @@ describe('CommitLine', () => {
     expect(line.hasWaiting).toBe(false);
   });
 
-  it('gives those who look on once their entry is settled, whatever order they came in', () => {
+  it('returns watchers once their entry is settled, in any order of arrival', () => {
     const line = new CommitLine();
     const watch = (position: number): (() => void) => line.watch({ position, settle: ignore });
     const [leave] = [7, 2, 9, 4, 5].map(watch);
@@ -31,7 +31,7 @@ describe('CommitLine', () => {
     expect(taken).toEqual([[2, 4], [5], [], [9]]);
   });
 
-  it('lets go of entries it gave out, though there is always one that waits', async () => {
+  it('releases returned entries, even if one always waits', async () => {
     const line = new CommitLine();
     const given: WeakRef<object>[] = [];
     for (let position = 0; position < 1000; position++) {
@@ -41,7 +41,7 @@ describe('CommitLine', () => {
       if (position % 10 === 9) line.take(position);
     }
     expect(line.hasWaiting).toBe(true);
-    // A WeakRef holds its object until the turn that made it is over.
+    // A WeakRef keeps its object until the end of the turn that made it.
     await new Promise((resolve) => setImmediate(resolve));
     collectGarbage();
     const alive = given.filter((each) => each.deref() !== undefined);

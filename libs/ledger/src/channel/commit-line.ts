@@ -1,6 +1,6 @@
-/** Final fate of an entry that somebody waits for. @internal */
+/** Final result of an awaited entry. @internal */
 export type Settlement = {
-  /** The entry's uuid, where it is another than its caller was given a place with. */
+  /** The entry's uuid, if it differs from the uuid given with its place. */
   readonly uuid?: string;
 } & (
   | { readonly outcome: 'written' | 'duplicate' }
@@ -21,8 +21,8 @@ export interface AwaitedEntry {
 }
 
 /**
- * Entries whose callers wait for the commit, in the order of their positions. Those before the
- * channel's head are with a worker; a caller whose wait ended stays until its entry is settled.
+ * Entries whose callers wait for the commit, by position. A worker has those before the channel's
+ * head. An entry stays until it is settled, even if its caller's wait ended.
  *
  * @internal
  */
@@ -30,16 +30,17 @@ export class CommitLine {
   #entries: AwaitedEntry[] = [];
   #first = 0;
   /**
-   * Callers who only look on, in the order of their positions: no batch is written for them. Not a Map: each
-   * table that it has outgrown refers to the next one, so that one of them which got old keeps all that
-   * watched since from the collector of young objects, 1 KiB for each.
+   * Callers who watch an entry, by position: no batch is written for them. This is not a Map. Each
+   * outgrown table of a Map refers to the next one. One old table therefore keeps all later
+   * watchers from the collector of young objects, 1 KiB for each.
    */
   #watchers: AwaitedEntry[] = [];
 
   /**
-   * Hears what becomes of an entry, wherever it is by now; no batch is written earlier for it.
-   * @param entry of which nobody else hears in this way
-   * @returns takes that back
+   * Reports the result of an entry, in the channel or in a batch. No batch is written earlier for
+   * it.
+   * @param entry must have no other watcher
+   * @returns cancels the watch
    */
   watch(entry: AwaitedEntry): () => void {
     this.#watchers.splice(firstFrom(this.#watchers, entry.position), 0, entry);
@@ -49,9 +50,12 @@ export class CommitLine {
     };
   }
 
-  /** Takes out those who look on at entries that are settled now. @param isSettled asked for each position */
+  /**
+   * Removes and returns the watchers of settled entries.
+   * @param isSettled called for each position
+   */
   takeWatchers(isSettled: (position: number) => boolean): AwaitedEntry[] {
-    // Callers watch for as long as a write to the journal takes, so these are few.
+    // Callers watch only during a write to the journal, so these are few.
     const taken = this.#watchers.filter(({ position }) => isSettled(position));
     if (taken.length > 0) {
       this.#watchers = this.#watchers.filter(({ position }) => !isSettled(position));
@@ -59,7 +63,7 @@ export class CommitLine {
     return taken;
   }
 
-  /** Adds an entry that no worker has, nearly always behind all others. */
+  /** Adds an entry that no worker has, nearly always at the end. */
   join(entry: AwaitedEntry): void {
     let index = this.#entries.length;
     while (index > this.#first && this.#entries[index - 1]!.position > entry.position) index--;
@@ -72,7 +76,7 @@ export class CommitLine {
     return this.#first < this.#entries.length;
   }
 
-  /** Takes out the entries before a position, in order; they go along with the batch. */
+  /** Removes and returns the entries before a position, in order, for their batch. */
   take(position: number): AwaitedEntry[] {
     let end = this.#first;
     while (end < this.#entries.length && this.#entries[end]!.position < position) end++;
@@ -82,7 +86,7 @@ export class CommitLine {
     return taken;
   }
 
-  /** Under steady load somebody always waits: those taken must not pile up in front of them. */
+  /** Under steady load an entry always waits, so taken ones must not pile up in front of it. */
   #compact(): void {
     if (2 * this.#first < this.#entries.length) return;
     this.#entries = this.#entries.slice(this.#first);
@@ -90,7 +94,7 @@ export class CommitLine {
   }
 }
 
-/** Index of the first entry at a position or behind it. */
+/** Index of the first entry at or after a position. */
 function firstFrom(entries: readonly AwaitedEntry[], position: number): number {
   const last = entries.at(-1);
   if (last === undefined || last.position < position) return entries.length;

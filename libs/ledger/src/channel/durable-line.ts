@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock/clock.js';
 
-/** Why a wait ended: the row is on file, the journal takes no rows now, or the time is up. */
+/** Why a wait ended: the row is durable, the journal takes no rows now, or the time is up. */
 export type DurableEnd = 'durable' | 'degraded' | 'timeout';
 
 interface Waiter {
@@ -11,8 +11,8 @@ interface Waiter {
 }
 
 /**
- * Callers who wait until their row is durable, in the order of their positions. Most waits end within
- * a millisecond, so one timer serves all of them.
+ * Callers who wait until their row is durable, by position. Most waits end within a millisecond, so
+ * one timer serves all of them.
  *
  * @internal
  */
@@ -26,15 +26,15 @@ export class DurableLine {
     this.#clock = clock;
   }
 
-  /** Callers that wait now. */
+  /** Number of waiting callers. */
   get waiting(): number {
     return this.#waiters.length;
   }
 
   /**
-   * Adds a caller; positions only grow.
-   * @param settle called exactly once, unless the wait is taken back; must not throw
-   * @returns takes the wait back
+   * Adds a caller, in ascending order of positions.
+   * @param settle called exactly once, unless the wait is cancelled; must not throw
+   * @returns cancels the wait
    */
   join(position: number, timeoutMs: number, settle: (end: DurableEnd) => void): () => void {
     const deadline = this.#clock.monotonic() + timeoutMs;
@@ -47,7 +47,7 @@ export class DurableLine {
     };
   }
 
-  /** The rows before a position are durable. */
+  /** Ends the waits for rows before a position, which are durable. */
   settleUntil(position: number): void {
     const waiters = this.#waiters;
     let end = 0;

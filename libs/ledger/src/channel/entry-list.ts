@@ -1,9 +1,9 @@
-/** The longest array. Source: ECMAScript, ArraySetLength. */
+/** Maximum length of an array. Source: ECMAScript, ArraySetLength. */
 const LONGEST_ARRAY = 2 ** 32 - 1;
 
 /**
- * Length of a list of entries, 0 to 2^32 - 1. Never throws; undefined for what is no array, or is
- * one that can't be read or, as a Proxy, answers with no length.
+ * Length of a list of entries, 0 to 2^32 - 1. Never throws. Undefined if it is not an array or
+ * can't be read, or if a Proxy returns an invalid length.
  *
  * @internal
  */
@@ -18,7 +18,10 @@ export function lengthOf(entries: unknown): number | undefined {
   }
 }
 
-/** An entry of a list. Never throws; undefined, which is no entry, for what can't be read. @internal */
+/**
+ * An element of a list. Never throws; undefined, an invalid entry, if it can't be read.
+ * @internal
+ */
 export function elementOf(entries: readonly unknown[], index: number): unknown {
   try {
     return entries[index];

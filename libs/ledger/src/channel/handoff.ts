@@ -6,31 +6,31 @@ import { DurableLine } from './durable-line.js';
 import type { RowStore } from './stored-slab.js';
 import { RoomLine } from './room-line.js';
 
-/** Hears of each entry that was queued. */
+/** Called for each queued entry. */
 export interface QueueListener {
-  /** Called for each entry, so it must cost next to nothing; must not throw. */
+  /** Called for each entry, so it must be almost free. Must not throw. */
   noteQueued(): void;
 }
 
-/** Keeps accepted rows on disk until they are settled, and takes those that come after the seal. */
+/** Keeps accepted rows on disk until they are settled, and takes rows that come after the seal. */
 export interface RowJournal extends RowListener, RowSpill {
-  /** The journal as a place for rows that are not next. */
+  /** The journal as a store for rows that are not next. */
   readonly store: RowStore;
-  /** Every row before this position is as durable as the journal makes it. */
+  /** Every row before this position has the durability of the journal. */
   readonly durableUntil: number;
-  /** Rows before it may be in the table: another process has a copy, and writes it. */
+  /** Rows before this position may be in the table: another process has a copy and writes it. */
   readonly mayExistUntil: number;
-  /** Why rows are in memory only; undefined if they are not. */
+  /** Why rows are in memory only; undefined if the journal has them. */
   readonly reason: string | undefined;
 }
 
-/** How much a handoff holds. */
+/** Bounds of a handoff. */
 export interface HandoffBounds {
-  /** Entries that the channel holds. */
+  /** Entries in the channel. */
   readonly capacity: number;
   /** Bytes of their rows. */
   readonly maxBytes: number;
-  /** Callers that may wait for room at once, and bytes of their rows. */
+  /** Callers that may wait for room at the same time, and bytes of their rows. */
   readonly maxWaiting: number;
   readonly maxWaitingBytes: number;
 }
@@ -38,9 +38,9 @@ export interface HandoffBounds {
 const NOBODY: QueueListener = { noteQueued: () => undefined };
 
 /**
- * The seam between the two halves of a ledger: the channel, and the callers who wait for room in it
- * or for a commit. The intake half appends, the writer half takes and settles, and neither knows
- * the other. It is made first.
+ * The interface between the two halves of a ledger: the channel, and the callers who wait for room
+ * or for a commit. The intake half appends; the writer half takes and settles. Neither half knows
+ * the other. The handoff is created first.
  *
  * @internal
  */
@@ -52,13 +52,13 @@ export class Handoff {
   readonly commits = new CommitLine();
   /** Callers that wait until the journal has their rows. */
   readonly durables: DurableLine;
-  /** True once the channel takes no entry any more. */
+  /** True once the channel takes no more entries. */
   isSealed = false;
-  /** Takes the rows of entries that come later all the same; undefined: they are refused. */
+  /** Takes the rows of later entries; undefined: these entries are refused. */
   late: RowSpill | undefined;
   /** Undefined: accepted rows are in memory only. */
   journal: RowJournal | undefined;
-  /** Waits for the journal that ended without it. */
+  /** Waits for the journal that ended without a durable row. */
   notDurable = 0;
   #listener = NOBODY;
   readonly #onSealed: (() => void)[] = [];
@@ -73,19 +73,19 @@ export class Handoff {
     this.durables = new DurableLine(clock);
   }
 
-  /** Calls back when rows may be taken that were on disk only; must not throw. */
+  /** Calls back when rows that were on disk only can be taken; must not throw. */
   whenLoaded(callback: () => void): void {
     this.#onLoaded = callback;
   }
 
-  /** Joins the writer half: it hears of each entry from now on. */
+  /** Attaches the writer half, which is called for each entry from now on. */
   attach(listener: QueueListener): void {
     this.#listener = listener;
   }
 
   /**
-   * Rows are in the journal from now on, those that come after the seal too if it takes them.
-   * @param unloads rows that are not next may be there only
+   * From now on the journal keeps rows. It may also take those that come after the seal.
+   * @param unloads whether rows that are not next may be in the journal only
    */
   keep(journal: RowJournal, unloads: boolean): void {
     const { late } = this;
@@ -99,7 +99,7 @@ export class Handoff {
   }
 
   /**
-   * Waits until every row appended so far is durable, or the journal can't be written, or the time is up.
+   * Waits until every appended row is durable, the journal can't be written, or the time is up.
    * Never rejects.
    *
    * @returns undefined if there is nothing to wait for
@@ -124,7 +124,7 @@ export class Handoff {
     this.#onFirst = callback;
   }
 
-  /** The intake half appended an entry. */
+  /** Called after the intake half appended an entry. */
   noteQueued(): void {
     if (this.#onFirst !== undefined) this.#noteFirst(this.#onFirst);
     this.#listener.noteQueued();
@@ -135,12 +135,12 @@ export class Handoff {
     callback();
   }
 
-  /** Whether an entry that comes now finds no room. */
+  /** Whether a new entry finds no room. */
   get isFull(): boolean {
     return this.channel.saturation >= 1 || this.room.waiting > 0;
   }
 
-  /** Lets waiting callers in, after the writer half took or settled entries. */
+  /** Admits waiting callers, after the writer half took or settled entries. */
   admitWaiting(): void {
     const { room, channel } = this;
     if (room.waiting > 0) room.admit((rowBytes) => channel.hasRoom(rowBytes));
@@ -152,8 +152,8 @@ export class Handoff {
   }
 
   /**
-   * The channel takes no entry from now on, those of waiting callers included: they are late.
-   * Calling it again does nothing.
+   * From now on the channel takes no entries. Entries of waiting callers are late too. A second
+   * call does nothing.
    */
   seal(): void {
     if (this.isSealed) return;

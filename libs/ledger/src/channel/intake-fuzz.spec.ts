@@ -15,7 +15,7 @@ import { Handoff } from './handoff.js';
 import { Intake } from './intake.js';
 import { EVERY_COLUMN, HostileEntries, seededRandom } from './fixtures/hostile-entries.fixture.js';
 
-/** Over all definitions; more of them in `npm run soak -- faults`. */
+/** Total over all definitions; `npm run soak -- faults` uses more. */
 const ENTRIES = process.env['LEDGER_SOAK'] ? 1_000_000 : 100_000;
 const DEFINITIONS: readonly LedgerTable[] = [
   PLAIN_TABLE,
@@ -26,7 +26,7 @@ const DEFINITIONS: readonly LedgerTable[] = [
 const AT_ONCE = 500;
 const LOOKED_AT_EVERY = 10;
 
-/** Says which field of a row the server would refuse; undefined if it takes all. */
+/** The field of a row that the server would refuse; undefined if it accepts all. */
 function fieldAtFault(
   row: Buffer,
   columns: readonly string[],
@@ -60,7 +60,7 @@ function isAcceptable(type: string, bytes: Buffer): boolean {
   const text = utf8.decode(type === 'jsonb' ? bytes.subarray(1) : bytes);
   if (type === 'text') return !text.includes('\0');
   JSON.parse(text);
-  // jsonb takes no U+0000 and no half of a surrogate pair, spelled as escapes either.
+  // jsonb refuses U+0000 and half surrogate pairs, even as escapes.
   return bytes[0] === 1 && !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i.test(text);
 }
 
@@ -74,7 +74,7 @@ function isNumeric(bytes: Buffer): boolean {
   return true;
 }
 
-/** Takes what is queued: each row is as it was when it was queued, and fit for the server. */
+/** Takes all queued rows and checks that each is unchanged and acceptable to the server. */
 function look(channel: Channel, rows: readonly Buffer[], table: LedgerTable): void {
   const codec = new RowCodec(table);
   const names = Object.keys(table.columns).map(columnName);
@@ -93,7 +93,7 @@ function look(channel: Channel, rows: readonly Buffer[], table: LedgerTable): vo
   }
 }
 
-/** All that `record()` goes through, the reports of invalid entries among it. */
+/** The whole path of `record()`, including the reports of invalid entries. */
 function intakeOf(table: LedgerTable): { channel: Channel; intake: Intake; counters: Counters } {
   const clock = systemClock;
   const logger = { log: () => {}, warn: () => {}, error: () => {} };
@@ -125,9 +125,9 @@ function intakeOf(table: LedgerTable): { channel: Channel; intake: Intake; count
 
 const PLAIN_FIELDS = Array.from({ length: 11 }, (_, i) => `field ${i}`);
 
-describe('record() under fire', () => {
+describe('record() with hostile entries', () => {
   it.each(DEFINITIONS)(
-    'queues an entry or finds it invalid, whatever it is (ids $ids, columns $columns)',
+    'queues any entry or reports it as invalid (ids $ids, columns $columns)',
     (table) => {
       const seed = Number(
         process.env['LEDGER_FUZZ_SEED'] ?? 1 + Math.floor(Math.random() * 2 ** 30),

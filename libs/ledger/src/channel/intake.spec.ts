@@ -23,7 +23,7 @@ describe('Intake', () => {
     assertConservation(stats);
   });
 
-  it('keeps of many entries what fits, in order', () => {
+  it('keeps as many entries of a list as fit, in order', () => {
     const { ledger } = ledgerUnderTest({ bufferSize: 2, batchSize: 1 });
     const entries = [{ userId: 1 }, {}, { userId: 2 }, { userId: 3 }];
     expect(ledger.intake.offerMany(entries)).toEqual({
@@ -36,7 +36,7 @@ describe('Intake', () => {
     assertConservation(ledger.stats());
   });
 
-  it('answers invalid to what cannot be read, alone and among many', () => {
+  it('answers invalid to unreadable values, alone and among many', () => {
     const { ledger } = ledgerUnderTest();
     const { intake } = ledger;
     const revoked = Proxy.revocable(() => undefined, {});
@@ -51,7 +51,7 @@ describe('Intake', () => {
     assertConservation(ledger.stats());
   });
 
-  it('keeps the law also where a getter of the entry looks', async () => {
+  it('keeps the conservation law even if a getter of the entry reads the counters', async () => {
     const { ledger } = ledgerUnderTest();
     const looks: (() => void)[] = [];
     const entry = {
@@ -67,7 +67,7 @@ describe('Intake', () => {
     looks.forEach((look) => look());
   });
 
-  it('refuses an entry that a getter records, once, and without the uuid of the other', async () => {
+  it('refuses an entry that a getter records, once, without the uuid of the outer entry', async () => {
     const { ledger, letters, clock } = ledgerUnderTest();
     const nested: Promise<unknown>[] = [];
     let reads = 0;
@@ -90,7 +90,7 @@ describe('Intake', () => {
     assertConservation(ledger.stats());
   });
 
-  it('takes a list whose length is no length as one invalid entry', () => {
+  it('takes a list with an invalid length as one invalid entry', () => {
     const { ledger } = ledgerUnderTest();
     const fail = (): never => {
       throw new Error('no number');
@@ -108,7 +108,7 @@ describe('Intake', () => {
     assertConservation(ledger.stats());
   });
 
-  it('drops by bytes when they are met first', () => {
+  it('drops by bytes if that bound is reached first', () => {
     const { ledger } = ledgerUnderTest({ bufferMaxBytes: 1_048_576 });
     const memo = 'm'.repeat(8000);
     const outcomes = Array.from({ length: 140 }, () => ledger.intake.offer({ userId: 1, memo }));
@@ -118,7 +118,7 @@ describe('Intake', () => {
     assertConservation(ledger.stats());
   });
 
-  it('gives sequences without holes to what was queued only', async () => {
+  it('gives sequences without gaps, to queued entries only', async () => {
     const test = ledgerUnderTest({ bufferSize: 3, batchSize: 3, flushMs: 10 });
     await start(test);
     const { intake } = test.ledger;
@@ -137,7 +137,7 @@ describe('Intake', () => {
 });
 
 describe('waiting for room', () => {
-  it('lets callers in first come, first served, before anything that waits for nothing', async () => {
+  it('admits callers first come, first served, before entries that do not wait', async () => {
     const test = ledgerUnderTest({ bufferSize: 1, batchSize: 1 });
     const { ledger, clock, sink } = test;
     ledger.intake.offer({ userId: 1 });
@@ -155,7 +155,7 @@ describe('waiting for room', () => {
     assertConservation(ledger.stats());
   });
 
-  it('ends a wait at its time limit, and the entry was never queued', async () => {
+  it('ends a wait at its time limit without queuing the entry', async () => {
     const test = ledgerUnderTest({ bufferSize: 1, batchSize: 1, blockTimeoutMs: 50 });
     const { ledger, clock } = test;
     ledger.intake.offer({ userId: 1 });
@@ -190,7 +190,7 @@ describe('waiting for room', () => {
     assertConservation(ledger.stats());
   });
 
-  it('lets at most maxWaiting wait, and the seal spills their entries', async () => {
+  it('lets at most maxWaiting callers wait, and spills their entries at the seal', async () => {
     const { ledger, spillFault } = ledgerUnderTest({ bufferSize: 1, batchSize: 1, maxWaiting: 2 });
     ledger.intake.offer({ userId: 1 });
     const waits = [2, 3, 4].map((userId) =>

@@ -11,8 +11,8 @@ import { KnownUuids } from './known-uuids.js';
 import type { RefusedWait, RoomLine, WaitLimits } from './room-line.js';
 
 /**
- * What `record()` answers. `queued`: it will be written, or, after the last shutdown hook, it is in a
- * file in `spillDir`. `sealed`: it came after that hook, and no file takes it.
+ * Result of `record()`. `queued`: the entry will be written; after the last shutdown hook it is in
+ * a file in `spillDir` instead. `sealed`: the entry came after that hook, and no file takes it.
  *
  * @publicApi
  */
@@ -23,12 +23,12 @@ const LEDGER_UUID: EntryFault = {
   rule: 'must not be one that the ledger makes for other entries: give idempotencyKey, or newEntryUuid()',
 };
 
-/** What the intake is made of. */
+/** Parts of the intake. */
 export interface IntakeParts {
   readonly codec: RowCodec;
-  /** This run's random id. */
+  /** Random id of this run. */
   readonly run: number;
-  /** Where entries go. */
+  /** Receives the entries. */
   readonly handoff: Handoff;
   readonly counters: Counters;
   readonly clock: Clock;
@@ -36,19 +36,23 @@ export interface IntakeParts {
   readonly refusesKeyUuids: boolean;
   /** Called after each entry that found no room; must not throw. */
   readonly onDropped: () => void;
-  /** Called after each entry that came after the seal; must not throw. @param file that holds its row */
+  /**
+   * Called after each entry that came after the seal. Must not throw.
+   * @param file contains its row
+   */
   readonly onLate: (file: string) => void;
-  /** Called after each of them that no file took; must not throw. */
+  /** Called after each late entry that no file took; must not throw. */
   readonly onRefused: () => void;
-  /** Told of properties that no field has; answers with the rule that they break, if any. Must not throw. */
+  /** Called with unknown property names. Returns the broken rule, if any. Must not throw. */
   readonly onUnknown: (names: readonly string[]) => EntryFault | undefined;
-  /** Told of each invalid entry; must not throw. */
+  /** Called for each invalid entry; must not throw. */
   readonly onInvalid: (fault: EntryFault, entry: unknown) => void;
 }
 
 /**
- * What became of an entry that was offered to wait for room. `uuid` is the entry's own, or, where
- * it was not queued, one to repeat it with. @internal
+ * Result for an entry whose caller may wait for room. `uuid` is the entry's own, or one for a retry
+ * if it was not queued.
+ * @internal
  */
 export type Place =
   | { readonly outcome: 'queued'; readonly uuid: string; readonly position: number }
@@ -57,16 +61,16 @@ export type Place =
   | { readonly outcome: 'invalid'; readonly uuid: string; readonly fault: EntryFault };
 
 /**
- * The way of an entry into the channel: check, encode, count. Everything is synchronous and never
- * throws; only `place` may wait, for room.
+ * The path of an entry into the channel: check, encode, count. Everything is synchronous and never
+ * throws. Only `place` may wait, for room.
  *
- * Uuids without a place are outside the run's sequence, so that the sequence has no holes but for
- * rows that are missing.
+ * Uuids without a place are outside the run's sequence. A gap in the sequence therefore always
+ * means a missing row.
  *
  * @internal
  */
 export class Intake {
-  /** This run's random id, in every uuid that the intake makes. */
+  /** Random id of this run, in every uuid that the intake makes. */
   readonly run: number;
   readonly knownUuids: KnownUuids;
   /** The rule that the latest invalid entry broke. */
@@ -74,13 +78,16 @@ export class Intake {
   readonly #parts: IntakeParts;
   readonly #channel: Channel;
   readonly #line: RoomLine;
-  /** Sequence of the next entry whose uuid is made here; the first of a run is 0. */
+  /** Sequence of the next uuid made here; a run starts at 0. */
   readonly #next: { readonly run: number; sequence: number };
-  /** For rows that wait outside the channel: their bound is several times what they need. */
+  /**
+   * Memory to encode rows that wait outside the channel, because their bound is several times their
+   * size.
+   */
   #scratch = createRowTarget(0);
-  /** Entries that came after the seal and were kept. */
+  /** Entries that were kept after the seal. */
   #late = 0;
-  /** Milliseconds since 1970 when the monotonic clock was read last. */
+  /** Milliseconds since 1970 at the last read of the monotonic clock. */
   #lookedAt = Number.NaN;
   #monotonicThen = 0;
 
@@ -93,16 +100,17 @@ export class Intake {
     this.#line = parts.handoff.room;
   }
 
-  /** Offers an entry that waits for nothing. Never throws. */
+  /** Offers an entry without waiting. Never throws. */
   offer(entry: unknown): RecordOutcome {
     const { counters, handoff, clock } = this.#parts;
     const now = clock.now();
     const fault = this.#parse(entry, now);
-    // Only now: a getter of the entry may look at the counters, and the law must hold there too.
+    // Not earlier: a getter of the entry may read the counters, and the conservation law must hold
+    // there.
     counters.offered++;
     if (fault !== undefined) return this.#refuse(fault, entry);
     if (handoff.isSealed) return this.#offerLate();
-    // Room goes to waiting callers first.
+    // Waiting callers have precedence.
     if (this.#line.waiting > 0 || !this.#writeWithinCapacity(now)) return this.#drop();
     handoff.noteQueued();
     return 'queued';
@@ -123,7 +131,7 @@ export class Intake {
     return 'invalid';
   }
 
-  /** The parsed entry came after the seal. */
+  /** Offers the parsed entry, which came after the seal. */
   #offerLate(): 'queued' | 'sealed' {
     const { needsSequence } = this.#parts.codec.parser;
     if (this.#keepLate(this.#encodeAlone(), needsSequence) === undefined) return 'sealed';
@@ -133,12 +141,12 @@ export class Intake {
 
   /**
    * Counts a row that came after the seal as queued and spilled, or as sealed if no file takes it.
-   * @returns the file
+   * @returns the file, if any
    */
   #keepLate(row: Buffer, needsSequence: boolean): string | undefined {
     const { codec, counters, handoff, onLate } = this.#parts;
     if (needsSequence) codec.resequence(rowTargetOf(row), 0, this.#next);
-    // No row is appended to the channel any more, so that these positions are nobody else's.
+    // The channel takes no more rows, so no other row has these positions.
     const position = this.#channel.tail + this.#late;
     const file = handoff.late?.keep({ slices: [row], count: 1, position });
     if (file === undefined) {
@@ -165,7 +173,7 @@ export class Intake {
     return 'dropped';
   }
 
-  /** Encodes the parsed entry into the channel. @returns false if its bytes have no room */
+  /** Encodes the parsed entry into the channel. @returns false if there is no room for its bytes */
   #write(now: number): boolean {
     const { codec } = this.#parts;
     const channel = this.#channel;
@@ -190,7 +198,7 @@ export class Intake {
     if (codec.parser.attributes.wasDropped) counters.attributesDropped++;
   }
 
-  /** Offers entries that wait for nothing, in order. Never throws. */
+  /** Offers entries in order, without waiting. Never throws. */
   offerMany(entries: readonly unknown[]): Record<RecordOutcome, number> {
     const outcomes = { queued: 0, dropped: 0, sealed: 0, invalid: 0 };
     const count = lengthOf(entries);
@@ -201,7 +209,7 @@ export class Intake {
 
   /**
    * Offers an entry whose caller may wait for room.
-   * @param settle called exactly once: at once if there is room, or will never be
+   * @param settle called exactly once: immediately if there is room, or never will be
    */
   place(entry: unknown, limits: WaitLimits, settle: (place: Place) => void): void {
     const { counters, handoff, codec, clock } = this.#parts;
@@ -209,7 +217,7 @@ export class Intake {
     const now = clock.now();
     const fault = this.#parse(entry, now);
     counters.offered++;
-    // An entry that was not read has no uuid here: the one that is being read has.
+    // An entry that was not read has no uuid here: the present uuid is that of the outer entry.
     const given = fault === RECORDED_BY_GETTER ? undefined : codec.parser.uuid.text;
     if (fault !== undefined) {
       this.#refuse(fault, entry);
@@ -243,9 +251,9 @@ export class Intake {
   }
 
   /**
-   * The monotonic clock, read once for each millisecond of the other: ages are whole milliseconds,
-   * and a second look at a clock would be a tenth of `record()`. It never goes back: an entry of a
-   * clock that stands still looks older than it is, and is written the sooner.
+   * The monotonic clock, read once per millisecond of the other clock. Ages are whole milliseconds,
+   * and a second clock read would take a tenth of the time of `record()`. The value never goes
+   * back. If the other clock stands still, an entry looks older and is written earlier.
    */
   #monotonic(now: number): number {
     if (now !== this.#lookedAt) {
@@ -270,7 +278,7 @@ export class Intake {
     const row = this.#encodeAlone();
     const uuid = (): string => (needsSequence ? newEntryUuid() : RowCodec.uuidOf(row));
     if (limits.signal?.aborted) {
-      // Its caller took it back before there was a question of room.
+      // The caller aborted before room mattered.
       counters.dropped++;
       return settle({ outcome: 'aborted', uuid: uuid() });
     }
@@ -300,7 +308,7 @@ export class Intake {
     line.join({ row, admit, refuse }, limits);
   }
 
-  /** The parsed entry as a row in memory of its own, of exactly its size. */
+  /** The parsed entry as a row in separate memory of its exact size. */
   #encodeAlone(): Buffer {
     const { codec } = this.#parts;
     if (this.#scratch.bytes.length < codec.maxRowBytes) {

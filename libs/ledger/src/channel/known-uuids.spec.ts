@@ -8,7 +8,7 @@ import { KnownUuids } from './known-uuids.js';
 
 const last = ({ sink }: LedgerUnderTest): string => [...sink.rows.keys()].at(-1)!;
 
-/** The uuid that a run makes so many entries and milliseconds later. */
+/** The uuid that the run makes after this many entries and milliseconds. */
 function later(uuid: string, sequence: number, ms = 0): string {
   const digits = BigInt(`0x${uuid.replaceAll('-', '')}`) + BigInt(sequence) + (BigInt(ms) << 80n);
   const hex = digits.toString(16).padStart(32, '0');
@@ -21,7 +21,7 @@ async function written(test: LedgerUnderTest, entry: object): Promise<string> {
   return last(test);
 }
 
-describe('a uuid that a caller gives', () => {
+describe('a uuid from a caller', () => {
   it.each([
     ['the next of the run', (uuid: string) => later(uuid, 1, 1)],
     ['one far ahead in the run', (uuid: string) => later(uuid, 2 ** 40, 60_000)],
@@ -33,12 +33,12 @@ describe('a uuid that a caller gives', () => {
     const seen = await written(test, { userId: 1 });
     expect(test.ledger.intake.offer({ userId: 2, uuid: forge(seen) })).toBe('invalid');
     expect(test.ledger.intake.lastFault).toMatchObject({ field: 'uuid' });
-    // The entry that it would have shadowed.
+    // The entry whose uuid a forged one would have taken.
     await written(test, { userId: 3 });
     expect(test.ledger.stats()).toMatchObject({ written: 2, invalid: 1, conflicts: 0 });
   });
 
-  it('is refused if it is that of an idempotency key, whose user and key can be guessed', async () => {
+  it('is refused if it belongs to an idempotency key, whose user and key can be guessed', async () => {
     const test = ledgerUnderTest();
     await start(test);
     const uuid = await written(test, { userId: 1, idempotencyKey: 'order 17' });
@@ -49,7 +49,7 @@ describe('a uuid that a caller gives', () => {
     expect(last(other)).toBe(uuid);
   });
 
-  it('is taken if it is any other: of newEntryUuid(), of another run, or of another maker', () => {
+  it('is accepted otherwise: of newEntryUuid(), of another run, or from elsewhere', () => {
     const { intake } = ledgerUnderTest().ledger;
     for (let i = 0; i < 1000; i++) {
       const bytes = randomBytes(16);
@@ -64,7 +64,7 @@ describe('a uuid that a caller gives', () => {
   it.each([
     ['of the run', {}],
     ['of an idempotency key', { idempotencyKey: 'k' }],
-  ])('may be repeated by the caller who got it as an answer: %s', async (_, more) => {
+  ])('may be repeated by the caller who received it: %s', async (_, more) => {
     const test = ledgerUnderTest({ commitTimeoutMs: 10 });
     const answer = test.ledger.awaited
       .record({ userId: 1, ...more }, {})
@@ -75,13 +75,14 @@ describe('a uuid that a caller gives', () => {
     await start(test);
     await test.clock.advance(2000);
     expect(test.ledger.intake.offer({ userId: 1, uuid })).toBe('queued');
-    // Only its own: the next one of the run is somebody else's, and at another time it is nobody's.
+    // Only its own uuid: the next one of the run belongs to another caller, and with another time
+    // it belongs to none.
     expect(test.ledger.intake.offer({ userId: 1, uuid: later(uuid, 1) })).toBe('invalid');
     const atAnotherTime = test.ledger.intake.offer({ userId: 1, uuid: later(uuid, 0, 1) });
     if (!('idempotencyKey' in more)) expect(atAnotherTime).toBe('invalid');
   });
 
-  describe('once it was answered', () => {
+  describe('after its answer', () => {
     const RUN = 0x12345678;
     const ofRun = (sequence: number): string =>
       later('01990000-0000-7123-9159-e00000000000', sequence);
@@ -89,7 +90,7 @@ describe('a uuid that a caller gives', () => {
       `00000000-0000-8000-8000-${answer.toString(16).padStart(12, '0')}`;
     const known = (): KnownUuids => new KnownUuids(RUN, true);
 
-    /** Which of the answers are forgotten. */
+    /** The forgotten ones among these answers. */
     function forgotten(by: KnownUuids, uuids: readonly string[]): string[] {
       const column = new UuidColumn();
       return uuids.filter((uuid) => {
@@ -98,14 +99,14 @@ describe('a uuid that a caller gives', () => {
       });
     }
 
-    // An answer takes less than a microsecond. Where its cost grows with those before it, so many outlast
-    // the limit, which the runner looks at between two turns.
+    // An answer takes less than a microsecond. If its cost grew with the number of earlier answers,
+    // so many would exceed the limit, which the runner checks between two turns.
     it.each([
       ['of keys', ofKey],
       ['of the run', ofRun],
       ['of the run, beyond 32 bits', (answer: number) => ofRun(2 ** 40 + answer * 1000)],
     ])(
-      'is remembered among the newest 65,536 at least: %s',
+      'is remembered among at least the newest 65,536: %s',
       async (_, uuidOf) => {
         const all = known();
         for (let answer = 0; answer < 400_000; answer++) {
@@ -118,7 +119,7 @@ describe('a uuid that a caller gives', () => {
       15_000,
     );
 
-    it('is the newest if it is answered again', () => {
+    it('becomes the newest when it is answered again', () => {
       const all = known();
       const again = ofKey(0);
       for (let answer = 0; answer < 65_536; answer++) all.noteAnswered(ofKey(answer));

@@ -4,9 +4,10 @@ import { isLedgerUuidV8, isUuidOfRun } from '../codec/uuid.js';
 import { AnsweredUuids } from './answered-uuids.js';
 
 /**
- * Which uuids a caller may give. Those that the ledger makes itself are refused: any caller can work out
- * the next ones of a run, or the uuid of somebody else's idempotency key, and an entry under such a uuid
- * would make the real one a conflict. A caller who got a uuid as an answer may give it back.
+ * Decides which uuids a caller may give. Uuids made by the ledger are refused. Any caller can
+ * compute the next ones of a run, or the uuid of another caller's idempotency key. An entry with
+ * such a uuid would turn the real one into a conflict. A caller who received a uuid as an answer
+ * may give it back.
  *
  * @internal
  */
@@ -16,8 +17,8 @@ export class KnownUuids {
   readonly #refusesKeyUuids: boolean;
 
   /**
-   * @param refusesKeyUuids false where entries that were set aside come back by `record()`, since no
-   * replay knows the way to the application's own sink
+   * @param refusesKeyUuids false if set-aside entries come back by `record()`, because no replay
+   *   can reach the application's own sink
    */
   constructor(run: number, refusesKeyUuids: boolean) {
     this.#answered = new AnsweredUuids(run);
@@ -31,15 +32,15 @@ export class KnownUuids {
   }
 
   /**
-   * True for a row whose uuid this run made and that no caller was given yet: a caller who has a uuid may
-   * have repeated it with content of its own.
+   * True for a row whose uuid this run made and no caller has received yet. A caller who has a uuid
+   * may have repeated it with other content.
    */
   isOwnUnanswered(row: Buffer): boolean {
     const view = RowCodec.uuidViewOf(row);
     return isUuidOfRun(view, this.#run) && !this.#answered.hasOfRun(view);
   }
 
-  /** True for a uuid that its caller can't have but by working it out. */
+  /** True for a uuid that a caller can only have computed. */
   refuses(uuid: UuidColumn): boolean {
     if (uuid.isNull) return false;
     const { view } = uuid;

@@ -13,7 +13,7 @@ import { Intake } from './intake.js';
 
 const MIB = 1_048_576;
 const MAX_BYTES = 24 * MIB;
-/** The writing end, and slabs that are kept for the next entries. */
+/** The writing end, and slabs kept for the next entries. */
 const CONSTANT_BYTES = 6 * SLAB_FOOTPRINT_BYTES + MIB;
 const TEXTS = { a: 'text', b: 'text', c: 'text', d: 'text' } as const;
 
@@ -34,7 +34,7 @@ function channelWith(
   return { handoff, intake };
 }
 
-/** Memory of all buffers now; what others of this process let go meanwhile only lowers it. */
+/** Memory of all buffers now. Memory released by others in this process only lowers it. */
 const used = (): number => process.memoryUsage().arrayBuffers;
 
 describe('bufferMaxBytes', () => {
@@ -58,7 +58,7 @@ describe('bufferMaxBytes', () => {
     );
   });
 
-  it('bounds it where the channel takes memory in blocks', () => {
+  it('bounds the memory of a channel that uses blocks', () => {
     const maxBytes = 120 * MIB;
     const { intake } = channelWith(PLAIN_TABLE, maxBytes);
     const before = used();
@@ -66,7 +66,7 @@ describe('bufferMaxBytes', () => {
     expect(used() - before).toBeLessThan(maxBytes + CONSTANT_BYTES);
   });
 
-  it('counts a row that stays behind with the memory that it holds', () => {
+  it('counts an unsettled row with the memory that it holds', () => {
     const { handoff, intake } = channelWith(PLAIN_TABLE);
     const { channel } = handoff;
     const left: Batch<Slab>[] = [];
@@ -87,7 +87,7 @@ describe('bufferMaxBytes', () => {
     expect(intake.offer({ userId: 1 })).toBe('queued');
   });
 
-  it('bounds what waiting callers hold beside it', () => {
+  it('bounds the additional memory of waiting callers', () => {
     const { intake, handoff } = channelWith({ ...PLAIN_TABLE, columns: TEXTS });
     const entry = { userId: 1, ...fourTexts('x'.repeat(8000)) };
     while (intake.offer(entry) === 'queued');

@@ -7,7 +7,7 @@ const listenersOf = ({ signal }: AbortController): number =>
   getEventListeners(signal, 'abort').length;
 
 describe('onAbort', () => {
-  it('has one listener for all who wait, and none when they have left', () => {
+  it('uses one listener for all waits, and none after the last', () => {
     const controller = new AbortController();
     const called: number[] = [];
     const ends = [0, 1, 2].map((i) => onAbort(controller.signal, () => called.push(i)));
@@ -23,7 +23,7 @@ describe('onAbort', () => {
     expect(called).toEqual([3]);
   });
 
-  it('lets a callback end the wait of the next', () => {
+  it('lets a callback end the next wait', () => {
     const controller = new AbortController();
     const called: number[] = [];
     const ends: (() => void)[] = [];
@@ -36,7 +36,7 @@ describe('onAbort', () => {
     expect(called).toEqual([1]);
   });
 
-  it('serves callers who wait with one signal for room and for the commit', async () => {
+  it('serves callers who wait for room and for the commit with the same signal', async () => {
     const test = ledgerUnderTest({ bufferSize: 20, batchSize: 20, flushMs: 60_000 });
     await start(test);
     test.sink.hold();

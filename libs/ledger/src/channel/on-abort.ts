@@ -4,8 +4,8 @@ interface Watch {
 }
 
 /**
- * Watches by signal. An application may hand one signal to thousands of waits (that of its own
- * shutdown, say): with a listener each Node would warn of a leak from the eleventh on.
+ * Watches by signal. An application may use one signal for thousands of waits, for example that of
+ * its own shutdown. With one listener for each, Node would warn of a leak from the eleventh on.
  */
 const watches = new WeakMap<AbortSignal, Watch>();
 
@@ -13,7 +13,7 @@ const watches = new WeakMap<AbortSignal, Watch>();
  * Calls back once when a signal is aborted.
  *
  * @param signal not aborted yet
- * @returns ends it; the signal is left without a listener when nobody waits any more
+ * @returns cancels the watch; the signal has no listener after the last wait
  * @internal
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {

@@ -1,7 +1,7 @@
 import type { OpenCall, OpenCallList } from '../ports/open-call.interface.js';
 
 /**
- * The calls and promises under way of one ledger. A stop waits for them before it seals.
+ * The open calls and promises of one ledger. A stop waits for them before it seals.
  *
  * @internal
  */
@@ -9,6 +9,7 @@ export class OpenCalls implements OpenCallList {
   #first: OpenCall | undefined;
   #size = 0;
   readonly #waiters: (() => void)[] = [];
+  #onFirst: (() => void) | undefined;
 
   get size(): number {
     return this.#size;
@@ -22,6 +23,17 @@ export class OpenCalls implements OpenCallList {
     if (this.#first) this.#first.before = call;
     this.#first = call;
     this.#size += 1;
+    if (this.#onFirst !== undefined) this.#noteFirst(this.#onFirst);
+  }
+
+  #noteFirst(callback: () => void): void {
+    this.#onFirst = undefined;
+    callback();
+  }
+
+  /** Calls back once, at the next call; must not throw. */
+  whenFirst(callback: () => void): void {
+    this.#onFirst = callback;
   }
 
   delete(call: OpenCall): void {
@@ -36,13 +48,13 @@ export class OpenCalls implements OpenCallList {
     for (const resolve of this.#waiters.splice(0)) resolve();
   }
 
-  /** Resolves when none is open. */
+  /** Resolves when no call is open. */
   idle(): Promise<void> {
     if (this.#size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
-  /** Ends those that are open now. */
+  /** Aborts all open calls. */
   abortAll(): void {
     const open: OpenCall[] = [];
     for (let call = this.#first; call; call = call.after) open.push(call);
@@ -55,14 +67,14 @@ export class OpenCalls implements OpenCallList {
   /**
    * Counts a promise as open until it settles.
    *
-   * @returns a promise that settles as the given one does. Not the given one itself: a handler on that
-   * would make a rejection look handled that nobody has heard of.
+   * @returns a new promise with the same result. A handler on the given one would hide an unhandled
+   *   rejection.
    */
   track<T>(promise: PromiseLike<T>): Promise<T> {
     return Promise.resolve(promise).finally(this.begin());
   }
 
-  /** Counts work as open that nobody can end early. @returns what ends it; may be called again */
+  /** Counts work that can't be aborted as open. @returns ends it; may be called again */
   begin(): () => void {
     const call: OpenCall = { abort: () => undefined };
     this.add(call);

@@ -3,9 +3,11 @@ import { onAbort } from './on-abort.js';
 
 /** A caller that waits for room, with its entry already encoded. @internal */
 export interface WaitingCaller {
-  /** The encoded row, in memory of its own. */
+  /** The encoded row, in separate memory. */
   readonly row: Buffer;
-  /** Called once, synchronously, when the entry gets its place: copies the row into the channel. */
+  /**
+   * Called once, synchronously, when the entry gets its place. It copies the row into the channel.
+   */
   readonly admit: () => void;
   /** Called once when the wait ends without a place. */
   readonly refuse: (why: RefusedWait) => void;
@@ -27,13 +29,13 @@ export interface WaitLimits {
 }
 
 /**
- * Callers that wait for room, first come, first served. A place left by a caller whose wait ended
- * is skipped when its turn comes.
+ * Callers that wait for room, first come, first served. The place of a caller whose wait ended is
+ * skipped at its turn.
  *
  * @internal
  */
 export class RoomLine {
-  /** Callers that wait now. */
+  /** Number of waiting callers. */
   waiting = 0;
   /** Bytes of their rows. */
   #bytes = 0;
@@ -43,7 +45,7 @@ export class RoomLine {
   #places: Place[] = [];
   #first = 0;
 
-  /** @param bounds callers that may wait at once, and bytes of all their rows */
+  /** @param bounds maximum of waiting callers, and of the bytes of all their rows */
   constructor(bounds: { maxWaiting: number; maxBytes: number }, clock: Clock) {
     this.#maxWaiting = bounds.maxWaiting;
     this.#maxBytes = bounds.maxBytes;
@@ -67,7 +69,7 @@ export class RoomLine {
     this.#bytes += caller.row.length;
   }
 
-  /** Lets in callers from the front as long as there is room for the first. */
+  /** Admits callers from the front while there is room for the first. */
   admit(hasRoom: (rowBytes: number) => boolean): void {
     while (this.waiting > 0) {
       const place = this.#places[this.#first]!;
@@ -79,7 +81,7 @@ export class RoomLine {
     this.#first = 0;
   }
 
-  /** Ends all waits; no caller gets a place any more. */
+  /** Ends all waits without a place. */
   refuseAll(): void {
     const places = this.#places.slice(this.#first);
     this.#places = [];
@@ -99,7 +101,7 @@ export class RoomLine {
     return caller;
   }
 
-  /** Places left behind must not pile up in front of a caller that waits long. */
+  /** Abandoned places must not pile up in front of a caller that waits long. */
   #compact(): void {
     if (this.#places.length < 2 * this.waiting + 1024) return;
     this.#places = this.#places.slice(this.#first).filter((each) => each.caller !== undefined);

@@ -1,6 +1,6 @@
 import type { Slab } from '../codec/slab.js';
 
-/** Row behind the last that fits: binary search over the rows' ends. @internal */
+/** Index after the last row that fits: binary search over the ends of rows. @internal */
 export function rowsWithin(
   slab: Slab,
   from: number,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SettledMark } from './settled-mark.js';
 
 describe('SettledMark', () => {
-  it('is the lowest position that is not settled, whatever the order of the ranges', () => {
+  it('is the lowest unsettled position for any order of the ranges', () => {
     const lengths = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 40 });
     const drawn = lengths.chain((counts) => {
       let start = 0;

@@ -1,13 +1,13 @@
 /**
- * The lowest position that is not settled, where positions settle out of order, each once. It costs
- * a map entry for each range that settled before an earlier one.
+ * The lowest unsettled position. Positions settle out of order, each once. Each range that settled
+ * before an earlier one costs a map entry.
  *
  * @internal
  */
 export class SettledMark {
   /** Every position before this one is settled. */
   position = 0;
-  /** End of each range behind the mark, by its start. */
+  /** End of each range after the mark, by its start. */
   readonly #behind = new Map<number, number>();
 
   /** Counts `count` positions, 1 or more, as settled. */

@@ -8,7 +8,7 @@ const memoryOf = (slabs: readonly Slab[]): Set<unknown> =>
   new Set(slabs.map(({ bytes }) => bytes.buffer));
 
 describe('SlabPool', () => {
-  it('gives slabs that share no byte', () => {
+  it('returns slabs that share no byte', () => {
     const slabs = takeMany(new SlabPool(2 ** 30), 50);
     slabs.forEach((slab, i) => {
       slab.bytes.fill(i);
@@ -21,14 +21,14 @@ describe('SlabPool', () => {
     }
   });
 
-  it('lays the slabs of a burst into a few blocks', () => {
+  it('puts the slabs of a burst into a few blocks', () => {
     const slabs = takeMany(new SlabPool(2 ** 30), 100);
     const memory = memoryOf(slabs);
     expect(memory.size).toBeLessThan(20);
     expect(slabs.filter(({ bytes }) => bytes.buffer.byteLength > 32 * 1_048_576).length).toBe(92);
   });
 
-  it('uses a given back slab of a block that is held before any new memory', () => {
+  it('reuses a returned slab of a held block before it takes new memory', () => {
     const pool = new SlabPool(2 ** 30);
     const slabs = takeMany(pool, 40);
     const back = slabs.slice(10, 30);
@@ -37,7 +37,7 @@ describe('SlabPool', () => {
     expect(pool.held).toBe(40);
   });
 
-  it('lets blocks go when a burst is over, and keeps a few single slabs', () => {
+  it('releases blocks after a burst, and keeps a few single slabs', () => {
     const pool = new SlabPool(2 ** 30);
     const before = takeMany(pool, 100);
     for (const slab of before) pool.giveBack(slab);
@@ -48,7 +48,7 @@ describe('SlabPool', () => {
     expect(after.filter((slab) => before.includes(slab)).length).toBe(4);
   });
 
-  it('keeps a block through a load that needs it again and again', () => {
+  it('keeps a block during a load that needs it repeatedly', () => {
     const pool = new SlabPool(2 ** 30);
     takeMany(pool, 8);
     const seen = new Set<unknown>();
@@ -60,7 +60,7 @@ describe('SlabPool', () => {
     expect(seen.size).toBe(1);
   });
 
-  it('takes no block that its bound leaves no room for', () => {
+  it('takes no block that exceeds its bound', () => {
     const pool = new SlabPool(100 * 1_048_576);
     const sizes = [...memoryOf(takeMany(pool, 88))].map(
       (memory) => (memory as ArrayBuffer).byteLength,

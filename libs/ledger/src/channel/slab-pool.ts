@@ -1,54 +1,54 @@
 import { Slab, SLAB_FOOTPRINT_BYTES } from '../codec/slab.js';
 
 /**
- * Bytes of a block. Above 32 MiB the C library maps memory of its own for an allocation and gives
- * it back when it is freed; smaller ones it keeps for itself once such a size was freed before.
- * Source: M_MMAP_THRESHOLD in https://man7.org/linux/man-pages/man3/mallopt.3.html
+ * Bytes of a block. Above 32 MiB the C library maps separate memory for an allocation and returns
+ * it to the system when it is freed. Smaller allocations stay with the C library once such a size
+ * was freed. Source: M_MMAP_THRESHOLD in https://man7.org/linux/man-pages/man3/mallopt.3.html
  */
 const BLOCK_BYTES = 36 * 1_048_576;
 const SLABS_OF_A_BLOCK = Math.floor(BLOCK_BYTES / SLAB_FOOTPRINT_BYTES);
-/** Slabs with memory of their own, before the first block: a channel's usual load. */
+/** Slabs with separate memory, before the first block: a channel's usual load. */
 const SINGLE_SLABS = 8;
 /**
- * Empty single slabs that are kept for the next entries. Four are what two workers and the writing
- * end hold under steady load.
+ * Empty single slabs that are kept for the next entries. Under steady load, two workers and the
+ * writing end hold four.
  */
 const SPARE_SLABS = 4;
 
-/** Memory of many slabs. Pages that no slab has written to are reserved, but not resident. */
+/** Memory of many slabs. Pages are reserved but not resident until a slab writes to them. */
 interface Block {
   readonly memory: ArrayBuffer;
-  /** Slabs made of it so far, from its front. */
+  /** Slabs made from this block so far, starting at its front. */
   made: number;
-  /** Slabs made of it that hold rows. */
+  /** Slabs of this block that hold rows. */
   held: number;
   readonly free: Slab[];
 }
 
 /**
- * Gives out slabs and takes them back. A few have memory of their own and are used again; those of
- * a burst are carved out of blocks, which go back to the system as a whole once the burst is over.
- * While one slab of a block holds rows, the others are given out before new memory is.
+ * Lends slabs. A few have separate memory and are reused. The slabs of a burst are parts of blocks,
+ * which return to the system as a whole after the burst. While one slab of a block holds rows, the
+ * other slabs of the block are lent before new memory is taken.
  *
  * @internal
  */
 export class SlabPool {
-  /** Slabs given out. */
+  /** Slabs lent now. */
   held = 0;
-  /** Single slabs that there are, given out or spare. */
+  /** Existing single slabs, lent or spare. */
   #singles = 0;
   readonly #spare: Slab[] = [];
   readonly #blocks: Block[] = [];
   readonly #blockOf = new WeakMap<Slab, Block>();
   readonly #maxBlocks: number;
 
-  /** @param maxBytes of memory in all, as long as not more slabs are taken; spare ones aside */
+  /** @param maxBytes of total memory without spare slabs, as long as no more slabs are taken */
   constructor(maxBytes: number) {
     const forBlocks = maxBytes - SINGLE_SLABS * SLAB_FOOTPRINT_BYTES;
     this.#maxBlocks = Math.max(0, Math.floor(forBlocks / BLOCK_BYTES));
   }
 
-  /** An empty slab. */
+  /** Lends an empty slab. */
   take(): Slab {
     this.held++;
     const spare = this.#spare.pop();
@@ -75,12 +75,12 @@ export class SlabPool {
     } else {
       this.#singles--;
     }
-    // Not at the first empty block: under a steady load just above the single slabs, each of them
-    // would be one that the next entry needs.
+    // Not at the first empty block: under a steady load just above the single slabs, the next entry
+    // would need that block again.
     if (this.held <= SPARE_SLABS) this.#dropEmpty();
   }
 
-  /** Whether a slab belongs to a block, which it keeps from the system. */
+  /** Whether a slab belongs to a block, and so keeps the block from the system. */
   isOfBlock(slab: Slab): boolean {
     return this.#blockOf.has(slab);
   }

@@ -3,7 +3,7 @@ import type { RowBlock } from './batch.js';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
-/** Which rows a stored slab stands for. */
+/** The rows of a stored slab. */
 interface StoredRange {
   readonly position: number;
   readonly count: number;
@@ -15,7 +15,7 @@ interface StoredRange {
 }
 
 /**
- * A slab whose rows are on disk only. It stands in the slab's place until they are read back; its rows can't
+ * A slab whose rows are on disk only. It replaces the slab until the rows are read back; they can't
  * be read here.
  *
  * @internal
@@ -26,13 +26,13 @@ export class StoredSlab implements RowBlock {
   readonly position: number;
   readonly count: number;
   unsettled: number;
-  /** Of its rows. */
+  /** Total bytes of the rows. */
   rowBytes: number;
-  /** Its rows are being read back. */
+  /** Whether its rows are being read back. */
   isLoading = false;
-  /** The file that they can't be read back from; undefined: they can. */
+  /** The file whose rows can't be read back; undefined: they can. */
   readonly lostIn: string | undefined;
-  /** That file was removed with its folder: nothing has the rows. */
+  /** Whether that file was removed with its folder, so that the rows are gone. */
   readonly isGone: boolean;
   readonly #firstAt: number;
 
@@ -47,14 +47,14 @@ export class StoredSlab implements RowBlock {
     this.isGone = isGone;
   }
 
-  /** @param slab no row of which was taken */
+  /** @param slab none of its rows was taken */
   static of(slab: Slab): StoredSlab {
     const { position, count, end: rowBytes } = slab;
     const firstAt = slab.appendedAt(0);
     return new StoredSlab({ position, count, rowBytes, firstAt, lostIn: undefined });
   }
 
-  /** Some of these rows, which can't be read back. @param file that has them, if any does */
+  /** A part of these rows that can't be read back. @param file that contains them, if any */
   lost(position: number, count: number, file = 'the journal', isGone = false): StoredSlab {
     const range = { position, count, rowBytes: 0, firstAt: this.#firstAt };
     return new StoredSlab({ ...range, lostIn: file, isGone });
@@ -68,30 +68,30 @@ export class StoredSlab implements RowBlock {
     return this.rowBytes;
   }
 
-  /** Monotonic milliseconds when the first row was appended: each counts as that old. */
+  /** Monotonic milliseconds when the first row was appended: every row counts as that old. */
   appendedAt(_row: number): number {
     return this.#firstAt;
   }
 }
 
-/** Where rows are on disk, and are read back from. @internal */
+/** Keeps rows on disk and reads them back. @internal */
 export interface RowStore {
   /** Rows before this position can be read back. */
   readonly storedUntil: number;
-  /** Whether it takes more rows. If not, the channel is bounded as without it. */
+  /** Whether it takes more rows. If not, the channel is bounded as if there were no store. */
   readonly isTaking: boolean;
-  /** Share of its room that is used, 0 to 1 and above. */
+  /** Used share of its room, from 0 to above 1. */
   readonly fill: number;
-  /** The same by this channel's rows alone: earlier runs may have left some. */
+  /** The same for this channel's rows only, without rows of earlier runs. */
   readonly ownFill: number;
-  /** The folder. */
+  /** Path of the folder. */
   readonly place: string;
   /**
    * Reads the rows of a slab back. Never rejects.
    *
-   * @param take gives an empty slab
-   * @param giveBack takes one that is not needed
-   * @returns pieces that have all rows, in their order; stored ones where rows can't be read
+   * @param take returns an empty slab
+   * @param giveBack takes an unused slab back
+   * @returns pieces with all rows, in order; stored ones for unreadable rows
    */
   load(
     stored: StoredSlab,

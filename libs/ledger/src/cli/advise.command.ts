@@ -7,7 +7,7 @@ import { lookAtDashboard, type Sight } from './look-at-dashboard.js';
 import type { CommandOutput } from './command-output.js';
 import { parsePositive } from './parse-number.js';
 
-/** A dashboard that nobody looked at has no window yet, and less than five seconds say nothing. */
+/** A dashboard without viewers has no window yet, and less than five seconds show nothing. */
 const LEAST_SECONDS = 6;
 const DEFAULT_SECONDS = 15;
 
@@ -28,9 +28,9 @@ Examples:
 Reads the figures of a running application from its dashboard, so they show its real load, machine
 and server. For a dashboard without guards, pass the link in the application's log, or set
 LEDGER_DASHBOARD_TOKEN for both.
-Exit code: 0 (notices too), 1 if entries are lost or will be, or the database is down, 2 if it could not be read.`;
+Exit code: 0 (also with notices), 1 if entries are or will be lost or the database is down, 2 if the dashboard can't be read.`;
 
-/** Adds `nestjs-ledger advise`. @param finish told the exit code @internal */
+/** Adds `nestjs-ledger advise`. @param finish called with the exit code @internal */
 export function addAdviseCommand(
   program: Command,
   output: CommandOutput,
@@ -47,17 +47,36 @@ export function addAdviseCommand(
       parseSpan,
       DEFAULT_SECONDS,
     )
-    .option('--header <name: value>', 'for its guards; may be repeated', addHeader, {})
+    .option('--header <name: value>', 'header for its guards; may be repeated', addHeader, {})
     .option('--json', 'print figures and findings as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (url: string, { header, ledger, seconds, json }: AdviseOptions) => {
-      const sight = await lookAtDashboard({ url, ledger, seconds, headers: header });
+      const sight = await shown(output, seconds, () =>
+        lookAtDashboard({ url, ledger, seconds, headers: header }),
+      );
       if (json) output.line(JSON.stringify(reportOf(sight), null, 2));
       else for (const line of linesOf(sight)) output.line(line);
       const { trouble, advice } = reportOf(sight);
       const isBad = trouble !== null || advice.some(({ severity }) => severity === 'warning');
       finish(isBad ? 1 : 0);
     });
+}
+
+/** Shows on a terminal that the command waits for the figures. */
+async function shown<T>(
+  output: CommandOutput,
+  seconds: number,
+  look: () => Promise<T>,
+): Promise<T> {
+  const progress = output.progress('looking', seconds, 's');
+  let done = 0;
+  const timer = setInterval(() => progress.at(Math.min(seconds, ++done)), 1000);
+  try {
+    return await look();
+  } finally {
+    clearInterval(timer);
+    progress.end();
+  }
 }
 
 function reportOf({ ledger, now, point }: Sight) {

@@ -1,10 +1,12 @@
 import type { AutoStats } from '../ports/ledger-stats.interface.js';
 import { grouped } from '../config/setting-values.js';
 
-/** Before all lines of `advise` that go on from another. @internal */
+/** Indentation of continuation lines of `advise`. @internal */
 export const INDENT = ' '.repeat(10);
 
-/** What a ledger has found itself, and what it tried for that; none if all figures were given. @internal */
+/**
+ * The figures that a ledger tuned itself, and its trials; none if all figures were given. @internal
+ */
 export function autoLines(auto: AutoStats | null): string[] {
   if (auto === null) return [];
   const { batch, delayMs, workers, why, since, tried } = auto;

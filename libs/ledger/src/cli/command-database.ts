@@ -1,7 +1,7 @@
 import { Deadline } from '../clock/deadline.js';
 import { open } from '../postgres/open.js';
 import { rowColumns } from '../entry/columns.js';
-import { ledgerCommand } from '../entry/ledger-command.js';
+import { ledgerCommand, nameDefinition } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { verifyTable, type VerifyOptions } from '../migrations/verify-table.js';
 import { loadCatalog, type QueryFunction } from '../postgres/load-catalog.js';
@@ -20,6 +20,11 @@ import type { LedgerCommandOptions } from './ledger-options.js';
 
 const WITHOUT_DEFINITION = 'give the definition of another ledger with -d <module>';
 
+type DatabaseOptions = Pick<
+  LedgerCommandOptions,
+  'databaseUrl' | 'connectionSchema' | 'definition' | 'ledger'
+>;
+
 /** A ledger's database, and its table there. @internal */
 export class CommandDatabase {
   readonly names: TableNames;
@@ -27,18 +32,15 @@ export class CommandDatabase {
   private constructor(
     readonly connections: PgConnections,
     readonly definition: LedgerTable,
-    private readonly connectionSchema: string | undefined,
+    private readonly options: DatabaseOptions,
     /** Host, database and user, for messages. */
     readonly target: string,
   ) {
-    this.names = tableNames(definition, connectionSchema);
+    this.names = tableNames(definition, options.connectionSchema);
   }
 
   /** @throws CommandError if the server can't be reached, has no such table, or hides its schema */
-  static async open(
-    definition: LedgerTable,
-    options: Pick<LedgerCommandOptions, 'databaseUrl' | 'connectionSchema'>,
-  ): Promise<CommandDatabase> {
+  static async open(definition: LedgerTable, options: DatabaseOptions): Promise<CommandDatabase> {
     const url = databaseUrlOf(options, definition);
     const dataSource = open(
       { url, schema: options.connectionSchema, installExtensions: false },
@@ -51,7 +53,7 @@ export class CommandDatabase {
     } catch (error) {
       throw new CommandError(unreachable(error, target));
     }
-    const database = new CommandDatabase(connections, definition, options.connectionSchema, target);
+    const database = new CommandDatabase(connections, definition, options, target);
     try {
       await database.#findTable();
       return database;
@@ -61,18 +63,22 @@ export class CommandDatabase {
     }
   }
 
-  /** Lends a connection for as long as the work takes; a person can interrupt a command. */
+  /** Lends a connection without a time limit, because a person can interrupt a command. */
   use<T>(work: (session: PgSession) => Promise<T>): Promise<T> {
     return this.connections.use(new Deadline(Number.POSITIVE_INFINITY), work);
   }
 
-  /** One statement on a connection of its own. */
+  /** One statement on its own connection. */
   readonly query: QueryFunction = (sql, values) => this.use((session) => session.rows(sql, values));
 
   /** Compares the tables with the definition. */
-  verify(options: Pick<VerifyOptions, 'deadLetters' | 'extensions'>): Promise<TableFault[]> {
-    const { connectionSchema } = this;
-    return verifyTable(this.query, this.definition, { ...options, connectionSchema });
+  async verify(options: Pick<VerifyOptions, 'deadLetters' | 'extensions'>): Promise<TableFault[]> {
+    const { connectionSchema } = this.options;
+    const faults = await verifyTable(this.query, this.definition, { ...options, connectionSchema });
+    return faults.map((fault) => ({
+      ...fault,
+      remedy: nameDefinition(fault.remedy, this.options),
+    }));
   }
 
   async #findTable(): Promise<void> {
@@ -105,7 +111,7 @@ export class CommandDatabase {
   /**
    * For commands that write entries.
    *
-   * @throws CommandError if a column that the definition has is missing, or is another one
+   * @throws CommandError if a column of the definition is missing or differs
    */
   async checkColumns(): Promise<void> {
     const faults = await this.verify({ deadLetters: false, extensions: [] });
@@ -113,13 +119,14 @@ export class CommandDatabase {
     if (found.length === 0) return;
     const text = found.map(({ problem, remedy }) => `${problem} (${remedy})`).join('; ');
     throw new CommandError(
-      `the table is not as the definition says, or it is another ledger's: ${text}; or ${WITHOUT_DEFINITION}; asked: ${this.target}`,
+      `the table does not match the definition, or belongs to another ledger: ${text}; or ${WITHOUT_DEFINITION}; asked: ${this.target}`,
     );
   }
 
-  /** Another command for the same ledger, as a message names it. */
+  /** Another command for the same ledger, for messages. */
   command(command: string): string {
-    return ledgerCommand(command, this.definition, this.connectionSchema);
+    const { connectionSchema } = this.options;
+    return nameDefinition(ledgerCommand(command, this.definition, connectionSchema), this.options);
   }
 
   close(): Promise<void> {
@@ -127,7 +134,7 @@ export class CommandDatabase {
   }
 }
 
-/** A refused connection names its target by itself. @internal */
+/** The text of a refused connection already names the target. @internal */
 export function unreachable(error: unknown, target: string): string {
   const { text } = readPgError(error);
   const isNamed = error instanceof ConnectError;

@@ -1,25 +1,25 @@
 import cliProgress from 'cli-progress';
 
-/** How far a long command is. @internal */
+/** Progress of a long command. @internal */
 export interface Progress {
   /** @param done of the total given */
   at(done: number): void;
   end(): void;
 }
 
-/** Where a command tells what it does. @internal */
+/** Output of a command. @internal */
 export interface CommandOutput {
   /** A line of the result. */
   line(text: string): void;
-  /** A line about something that went wrong, beside the result. */
+  /** A line about a fault, apart from the result. */
   warn(text: string): void;
-  /** @param total 0 if nobody knows @param unit default: entries */
+  /** @param total 0 if unknown @param unit default: entries */
   progress(label: string, total: number, unit?: string): Progress;
 }
 
 const SILENT: Progress = { at: () => undefined, end: () => undefined };
 
-/** Results on stdout, the rest on stderr; a progress bar only where a person looks. @internal */
+/** Results on stdout, the rest on stderr; a progress bar only on a terminal. @internal */
 export const terminalOutput: CommandOutput = {
   line: (text) => void process.stdout.write(`${text}\n`),
   warn: (text) => void process.stderr.write(`${text}\n`),

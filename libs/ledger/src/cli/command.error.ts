@@ -1,7 +1,7 @@
-/** The command could not do its work: wrong arguments, a database that is away. @internal */
+/** Exit code of a failed command: wrong arguments, an unreachable database. @internal */
 export const EXIT_FAILED = 2;
 
-/** A command can't go on; the message is for the person who gave it, free of secrets. @internal */
+/** A command can't continue. The message is for its user and contains no secrets. @internal */
 export class CommandError extends Error {
   /** @param exitCode of the process */
   constructor(

@@ -209,7 +209,10 @@ describe('replay', () => {
   it.each([
     [{ ids: 'text' }, 'column user_id of .* has type bigint instead of text'],
     [{ columns: { ...COLUMNS, region: 'text' } }, 'column region of .* is missing'],
-    [{ table: 'other' }, 'there is no table .*other": run `npx nestjs-ledger migrate -d <file'],
+    [
+      { table: 'other' },
+      'there is no table .*other": run `npx nestjs-ledger migrate -d \\S+.ledger.mjs',
+    ],
   ] as const)(
     'writes nothing where the table is not that of the definition: %j',
     async (is, say) => {

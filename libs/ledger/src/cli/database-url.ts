@@ -8,11 +8,11 @@ interface Given {
 }
 
 /**
- * A database's address that can be used, as far as its text says.
+ * A database's address, checked as far as its text allows.
  *
- * @param ledger a named one has a variable of its own, as in the application
- * @throws CommandError if there is none, or with the rule that it breaks, as an application's boot
- *   tells it; never with the address itself, which holds a password
+ * @param ledger a named one has its own variable, like in the application
+ * @throws CommandError if there is none, or with the rule that it breaks, like at an application's
+ * boot; never with the address, which contains a password
  * @internal
  */
 export function databaseUrlOf(given: Given, ledger: Pick<LedgerTable, 'name'>): string {
@@ -28,7 +28,7 @@ export function databaseUrlOf(given: Given, ledger: Pick<LedgerTable, 'name'>): 
   throw new CommandError(`the database's address (${name}) ${rule}`);
 }
 
-/** The address that was given, unchecked, and by what; undefined if there is none. @internal */
+/** The given address, unchecked, and its source; undefined if there is none. @internal */
 export function findDatabase(
   { databaseUrl }: Given,
   { name }: Pick<LedgerTable, 'name'>,

@@ -9,7 +9,12 @@ import type { DataSource } from 'typeorm';
 import { describeTarget } from '../postgres/describe-target.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 import { readIdentity, type TableIdentity } from '../sink/read-identity.js';
-import { ledgerCommand, migrateCommand, quoteForShell } from '../entry/ledger-command.js';
+import {
+  ledgerCommand,
+  migrateCommand,
+  nameDefinition,
+  quoteForShell,
+} from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { CommandOutput } from './command-output.js';
 import { databaseUrlOf, findDatabase } from './database-url.js';
@@ -38,24 +43,24 @@ import { checkSpillDir } from './spill-dir-check.js';
 
 /** Source: docs/compatibility.md, "Ranges". */
 const LOWEST_VERSION = 130_000;
-/** What helps, by SQLSTATE: no such database; wrong password; not let in. */
+/** Remedies by SQLSTATE: no such database; wrong password; not let in. */
 const REMEDIES: Readonly<Record<string, string>> = {
   '3D000': 'create that database, or name another one in the address',
-  '28P01': 'the password in the address, or of the role',
-  '28000': 'a line in pg_hba.conf for that role, or another role in the address',
+  '28P01': 'correct the password in the address or of the role',
+  '28000': 'add a line for that role to pg_hba.conf, or use another role in the address',
 };
 const MARKS = { ok: 'ok     ', warning: 'warning', fault: 'FAULT  ' };
 
 /** Options of `doctor`. @internal */
 export interface DoctorOptions extends LedgerCommandOptions {
   readonly instances: number;
-  /** Undefined: as the settings say. */
+  /** Undefined: from the settings. */
   readonly workers?: number | 'auto';
   /** The same. */
   readonly spillDir?: string;
   /** The same. */
   readonly journalDir?: string;
-  /** Address of the stream; undefined: it is not looked at. */
+  /** Address of the stream; undefined: it is not checked. */
   readonly stream?: string;
   readonly json?: boolean;
 }
@@ -66,12 +71,10 @@ Examples:
   $ nestjs-ledger doctor --instances 4 --workers 5 --spill-dir /var/lib/app/spill
   $ nestjs-ledger doctor -d dist/usage.ledger.js --json
 
-Run it as the role, and on the machine, of the application. Settings are those that the ledger has from
-the environment, a profile and the INI file of LEDGER_CONFIG_FILE. Changes nothing: it removes
-the files and directories that it creates for its checks.
-Exit code: 0 (warnings too), 1 if there is a fault, 2 if no database is named, or an option is wrong.`;
+Run it as the role, and on the machine, of the application. It reads the ledger's settings from the environment, a profile and the INI file in LEDGER_CONFIG_FILE. It changes nothing: files and directories that it creates for its checks are removed.
+Exit code: 0 (also with warnings), 1 if there is a fault, 2 if no database is named or an option is wrong.`;
 
-/** Adds `nestjs-ledger doctor`. @param finish told the exit code @internal */
+/** Adds `nestjs-ledger doctor`. @param finish called with the exit code @internal */
 export function addDoctorCommand(
   program: Command,
   output: CommandOutput,
@@ -79,12 +82,15 @@ export function addDoctorCommand(
 ): void {
   const command = program
     .command('doctor')
-    .description('check database, table, rights, limits, clock, spill directory and journal')
+    .description('check database, table, privileges, limits, clock, spill directory and journal')
     .option('--instances <count>', 'processes that write to this server', parseCount, 1)
     .option('--workers <count>', 'numWorkers of an instance (default: its setting)', parseCount)
     .option('--spill-dir <folder>', 'spillDir of the application (default: its setting)')
     .option('--journal-dir <folder>', 'journalDir of the application (default: its setting)')
-    .option('--stream <url>', 'stream between gateways and writers, as nats://host:4222')
+    .option(
+      '--stream <url>',
+      'stream between gateways and writers, as nats://host:4222 or kafka://host:9092',
+    )
     .option('--json', 'print the lines as JSON')
     .addHelpText('after', EXAMPLES);
   addLedgerOptions(command).action(async (options: DoctorOptions) => {
@@ -96,9 +102,10 @@ export function addDoctorCommand(
 }
 
 /**
- * Looks at everything that a ledger needs; a database that can't be reached is a line too.
+ * Checks everything that a ledger needs; an unreachable database is a line too.
  *
- * @throws CommandError if none was named, or no address names it; if the definition can't be loaded
+ * @throws CommandError if no database was named, if its address is invalid, or if the definition
+ * can't be loaded
  * @internal
  */
 export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
@@ -112,15 +119,23 @@ export async function doctor(options: DoctorOptions): Promise<Diagnosis[]> {
   const { journalDir = settings.journalDir } = options;
   const replay = ledgerCommand(`replay ${quoteForShell(spillDir)}`, definition, schema);
   const database = await checkDatabase(connection, definition, { instances, workers });
-  return [
+  const lines = [
     ...database.lines,
     ...faults.map(({ name, value, source, rule }) =>
-      fault('settings', `${name} = ${value} (${source})`, `${rule}: no ledger starts before`),
+      fault(
+        'settings',
+        `${name} = ${value} (${source})`,
+        `${rule}: no ledger starts until this is corrected`,
+      ),
     ),
     ...(await checkSpillDir(spillDir, bufferMaxBytes, replay)),
     ...(await checkJournal(journalDir, definition, schema, database.identity)),
     ...(options.stream === undefined ? [] : await checkStream(options.stream, definition)),
   ];
+  return lines.map((line) => ({
+    ...line,
+    remedy: line.remedy === null ? null : nameDefinition(line.remedy, options),
+  }));
 }
 
 /** @param journalDir undefined: there is no journal */
@@ -138,24 +153,24 @@ async function checkJournal(
   );
   const found = await checkJournalDir({ journalDir, ledger, list: list!, replay: replay!, own });
   if (identity === undefined || own !== undefined) return found;
-  // Of a server that was not reached there is a line already.
+  // An unreachable server already has a line.
   const text =
-    "the id of the table can't be read: journals of another address, as after a move of the database, are left alone";
+    "the id of the table can't be read: journals of another address, for example after a move of the database, are not replayed";
   const remedy = `${migrateCommand(definition, schema)}, and GRANT SELECT ON ${table}_identity to the role`;
   return [...found, warning('journal', text, remedy)];
 }
 
-/** What the server said. */
+/** The server's answer. */
 interface DatabaseFindings {
   readonly lines: readonly Diagnosis[];
-  /** Undefined: it could not be asked. */
+  /** Undefined: the server did not answer. */
   readonly identity: TableIdentity | undefined;
 }
 
 interface DoctorConnection {
   readonly url: string;
   readonly schema: string | undefined;
-  /** Host, database and user, and what named them. */
+  /** Host, database and user, and their source. */
   readonly target: string;
 }
 
@@ -173,7 +188,8 @@ async function checkDatabase(
     await connections.ready();
   } catch (error) {
     const { code = '', text } = readPgError(error);
-    const remedy = REMEDIES[code] ?? 'address, network, pg_hba.conf, the role and its password';
+    const remedy =
+      REMEDIES[code] ?? 'check address, network, pg_hba.conf, the role and its password';
     const line = `can't be reached: ${text}; asked: ${connection.target}`;
     return { lines: [fault('reachable', line, remedy)], identity: undefined };
   }
@@ -200,20 +216,18 @@ async function checkDatabase(
   }
 }
 
-/** Of several hosts the one that took the connection. */
+/** Of several hosts the one that accepted the connection. */
 function addressInUse(url: string, { options }: DataSource): string {
   const list = hostListOf(options);
   return list === undefined ? url : addressOfHost(url, list.next);
 }
 
-/** A check that the server refuses is a line of its own; the others are made all the same. */
+/** A check that the server refuses is a separate line; the others still run. */
 async function orFault(name: string, check: () => Promise<Diagnosis[]>): Promise<Diagnosis[]> {
   try {
     return await check();
   } catch (error) {
-    return [
-      fault(name, `can't be checked: ${readPgError(error).text}`, 'see what the server says'),
-    ];
+    return [fault(name, `can't be checked: ${readPgError(error).text}`, "see the server's answer")];
   }
 }
 
@@ -227,11 +241,11 @@ async function checkServer(session: PgSession, target: string): Promise<Diagnosi
   const ms = (performance.now() - began).toFixed(1);
   const { version, number, readonly } = found!;
   if (Number(number) < LOWEST_VERSION) {
-    return [fault('reachable', `PostgreSQL ${version} is too old`, 'PostgreSQL 13 or later')];
+    return [fault('reachable', `PostgreSQL ${version} is too old`, 'use PostgreSQL 13 or later')];
   }
   if (readonly === 'on') {
     return [
-      fault('reachable', 'the server is read-only: a replica?', 'the address of the primary'),
+      fault('reachable', 'the server is read-only: a replica?', 'use the address of the primary'),
     ];
   }
   return [ok('reachable', `PostgreSQL ${version} at ${target}, answers in ${ms} ms`)];

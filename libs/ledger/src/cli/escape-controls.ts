@@ -1,16 +1,16 @@
 import type { CommandOutput } from './command-output.js';
 
 /**
- * What a terminal may act on, or what makes a text look like another: control characters of both
- * kinds but line break and tab, line separators, and marks of writing direction.
+ * Characters that a terminal may act on or that disguise a text: control characters except line
+ * break and tab, line separators, and marks of writing direction.
  */
 const CONTROLS =
-  // eslint-disable-next-line no-control-regex -- these are what it looks for
+  // eslint-disable-next-line no-control-regex -- the characters to find
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /**
- * Shows control characters as `\u001b`, so that a text of somebody's does nothing to a terminal. JSON
- * stays the same value: there they stand in strings only. Line breaks and tabs are kept.
+ * Shows control characters as `\u001b`, so that foreign text has no effect on a terminal. JSON
+ * keeps its value, because it contains them in strings only. Line breaks and tabs are kept.
  *
  * @internal
  */
@@ -18,7 +18,7 @@ export function escapeControls(text: string): string {
   return text.replaceAll(CONTROLS, escaped);
 }
 
-/** As `escapeControls`, for a name or a reason: it cannot begin a line of its own. @internal */
+/** Like `escapeControls`, for a name or a reason, which must not begin a new line. @internal */
 export function escapeInLine(text: string): string {
   return escapeControls(text).replaceAll(/[\n\t]/g, escaped);
 }

@@ -12,12 +12,12 @@ const SQL = `
   ORDER BY 1 LIMIT 5`;
 
 /**
- * What to do where a ledger's table is not in the schema that was looked at, but in another one:
- * `migrate` would make a second table there, which nobody writes to.
+ * The remedy if a ledger's table is in another schema than the one that was checked: `migrate`
+ * would create a second table, which nothing writes to.
  *
- * @param migrate the command that makes the table
+ * @param migrate the command that creates the table
  * @returns the remedy; undefined if there is no such table anywhere
- * @throws what the query throws
+ * @throws the error of the query
  * @internal
  */
 export async function remedyInOtherSchema(
@@ -31,7 +31,7 @@ export async function remedyInOtherSchema(
   const where = `schema ${schemas.join(', ')}`;
   return (
     `there is a table ${entries} in ${where}: if it is this ledger's, give \`--connection-schema ` +
-    `${schemas[0]}\`, or -d <file with the definition> if that names the schema. \`${migrate}\` would make ` +
+    `${schemas[0]}\`, or name the schema in its definition. \`${migrate}\` would create ` +
     `a second table, ${sqlEntries}`
   );
 }

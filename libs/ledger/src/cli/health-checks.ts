@@ -15,14 +15,17 @@ import { loadCatalog } from '../postgres/load-catalog.js';
 /** One line of `doctor`. @internal */
 export interface Diagnosis {
   readonly check: string;
-  /** `warning`: entries are written, but not as they should be. `fault`: they won't be, or get lost. */
+  /**
+   * `warning`: entries are written, but something should be corrected. `fault`: entries will not be
+   * written, or get lost.
+   */
   readonly status: 'ok' | 'warning' | 'fault';
   readonly message: string;
-  /** What mends it; null if there is nothing to mend. */
+  /** The remedy; null if there is no fault. */
   readonly remedy: string | null;
 }
 
-/** Answers of a check, by how bad they are. */
+/** Results of a check, by severity. */
 export const ok = (check: string, message: string): Diagnosis => ({
   ...{ check, status: 'ok', message },
   remedy: null,
@@ -34,12 +37,17 @@ export const fault = (check: string, message: string, remedy: string): Diagnosis
   ...{ check, status: 'fault', message, remedy },
 });
 
-/** A table's history is in the order of these clocks; below this it is the network's time. */
+/**
+ * Maximum difference of the clocks, which order a table's history; smaller ones may be network
+ * delay.
+ */
 const SKEW_MS = 1_000;
-/** Entries of tomorrow are refused a day ahead; a clock this far off is not set at all. */
+/** Entries more than a day ahead are refused; a clock with this difference is not set at all. */
 const WRONG_CLOCK_MS = 60_000;
 
-/** Tables, columns and rights, as the migrations make them; a line for each difference. @internal */
+/**
+ * Compares tables, columns and rights with the migrations; a line for each difference. @internal
+ */
 export async function checkTables(
   session: PgSession,
   definition: LedgerTable,
@@ -66,13 +74,13 @@ export async function checkTables(
   if (!has('table'))
     lines.push(ok('table', 'tables and columns are as the migrations create them'));
   if (has('permissions')) return lines;
-  // Of a table that is not there nobody knows who may write to it.
+  // Rights of a missing table are unknown.
   lines.push(
     isAbsent
       ? warning(
           'permissions',
           "can't be checked without the table",
-          'make it, then run doctor again',
+          'create the table, then run doctor again',
         )
       : ok('permissions', 'INSERT and SELECT are granted'),
   );
@@ -80,8 +88,8 @@ export async function checkTables(
 }
 
 /**
- * Indexes that reads go by, and those that cost a write for nothing. An index is named by its statement
- * where the definition does not ask for it.
+ * Indexes that reads need, and indexes that only cost writes. An index that the definition does not
+ * contain is named by its statement.
  *
  * @internal
  */
@@ -97,22 +105,22 @@ export async function checkIndexes(
   const lines = verifyIndexes(definition, found, asked).map(({ problem, remedy }) =>
     warning('indexes', problem, remedy),
   );
-  // Rollups that the database has read by the index of keys, whatever the definition says.
+  // Existing rollups use the index of API keys, independent of the definition.
   const adopted = await adoptDefinition(session.query, definition, schema, tableExtensions);
   for (const { name, columns } of surplusIndexes(adopted, found)) {
     const text =
-      `${name} on (${columns.join(', ')}) is not asked for by the definition: it costs the server ` +
+      `${name} on (${columns.join(', ')}) is not in the definition: it costs the server ` +
       'nearly as much as a row without indexes';
     const remedy = `${migrate} --drop-indexes, or name its field in indexes: [...] of defineLedger()`;
     lines.push(warning('indexes', text, remedy));
   }
-  return lines.length > 0 ? lines : [ok('indexes', 'as the definition asks, and valid')];
+  return lines.length > 0 ? lines : [ok('indexes', 'equal to the definition, and valid')];
 }
 
-/** What an instance is going to be like. @internal */
+/** The planned size of an instance. @internal */
 export interface PlannedFleet {
   readonly instances: number;
-  /** `auto`: those that there may be at most. */
+  /** With `auto`: the maximum. */
   readonly workers: number | 'auto';
 }
 
@@ -148,7 +156,7 @@ export async function checkConnections(
   const may = limits.role >= 0 ? Math.min(takes, limits.role) : takes;
   const sum = `${instances} x (${workers} workers + ${SPARE_CONNECTIONS}) = ${wanted} connections`;
   const limit = `max_connections ${limits.most}, ${limits.reserved} reserved`;
-  const remedy = 'fewer workers or instances, a higher max_connections, or PgBouncer in between';
+  const remedy = 'use fewer workers or instances, raise max_connections, or use PgBouncer';
   if (wanted > may) {
     const role = may < takes ? `, and the role may have ${may}` : '';
     return [fault('connections', `${sum} are more than there are (${limit}${role})`, remedy)];
@@ -157,18 +165,22 @@ export async function checkConnections(
     const text = `${sum} and ${limits.others} of others now are more than there are (${limit})`;
     return [warning('connections', text, remedy)];
   }
-  // More than they need now they open only where the server is seen to write more by it.
+  // They open more connections than now only if a trial shows that the server writes more.
   const unwise = wished === 'auto' ? [] : unwiseConnections(workers * instances, pool, limits.most);
   if (unwise.length > 0) {
     const text = `${workers * instances} workers are above a tenth of max_connections (${limits.most})`;
     return [
-      warning('connections', text, 'fewer workers; `nestjs-ledger tune` measures how many help'),
+      warning(
+        'connections',
+        text,
+        'use fewer workers; `nestjs-ledger tune` measures how many help',
+      ),
     ];
   }
   return [ok('connections', `${sum} fit (${limit}, ${limits.others} of others now)`)];
 }
 
-/** What a crash of the server would take along, though it was committed. @internal */
+/** Committed data that a crash of the server would lose. @internal */
 export async function checkDurability(session: PgSession): Promise<Diagnosis[]> {
   const [found] = await session.rows<Record<string, string>>(`SELECT
     current_setting('fsync') AS fsync, current_setting('full_page_writes') AS pages,
@@ -186,7 +198,7 @@ export async function checkDurability(session: PgSession): Promise<Diagnosis[]> 
   }
   if (commit === 'off') {
     const text =
-      'synchronous_commit is off: a crash loses the last moments, but not awaited entries';
+      'synchronous_commit is off: a crash loses the last commits, except those of awaited entries';
     lines.push(warning('durability', text, "ALTER ROLE … SET synchronous_commit = 'on'"));
   }
   if (lines.length > 0) return lines;
@@ -196,27 +208,29 @@ export async function checkDurability(session: PgSession): Promise<Diagnosis[]> 
   ];
 }
 
-/** Whether the database can hold whatever text an entry has. @internal */
+/** Whether the database can store any text of an entry. @internal */
 export async function checkEncoding(session: PgSession): Promise<Diagnosis[]> {
   const [row] = await session.rows<{ name: string }>(
     "SELECT current_setting('server_encoding') AS name",
   );
   const { name } = row!;
-  if (name === 'UTF8') return [ok('encoding', 'UTF8 holds every text')];
+  if (name === 'UTF8') return [ok('encoding', 'UTF8 can store every text')];
   const what =
     name === 'SQL_ASCII'
-      ? 'SQL_ASCII: the database keeps texts as they come and checks nothing'
-      : `${name}: an entry with a text that it cannot hold becomes a dead letter`;
+      ? 'SQL_ASCII: the database stores texts unchecked'
+      : `${name}: an entry with a text that it cannot store becomes a dead letter`;
   return [
     warning(
       'encoding',
       what,
-      "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move over",
+      "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the data",
     ),
   ];
 }
 
-/** How far this machine's clock, which `createdAt` is of, is from the server's. @internal */
+/**
+ * Difference between this machine's clock, the source of `createdAt`, and the server's. @internal
+ */
 export async function checkClock(session: PgSession): Promise<Diagnosis[]> {
   const sent = Date.now();
   const [row] = await session.rows<{ at: string }>(
@@ -229,7 +243,8 @@ export async function checkClock(session: PgSession): Promise<Diagnosis[]> {
 /** @param offMs server's clock less this machine's @param errorMs half of the round trip */
 export function judgeClock(offMs: number, errorMs: number): Diagnosis {
   const skew = Math.max(0, Math.abs(offMs) - errorMs);
-  const text = `the server's clock is ${Math.round(offMs)} ms ${offMs < 0 ? 'behind' : 'ahead'}`;
+  const by = Math.round(Math.abs(offMs));
+  const text = `the server's clock is ${by} ms ${offMs < 0 ? 'behind' : 'ahead'}`;
   const remedy = 'synchronise both machines by NTP';
   if (skew > WRONG_CLOCK_MS) return fault('clock', text, remedy);
   if (skew > SKEW_MS) return warning('clock', text, remedy);

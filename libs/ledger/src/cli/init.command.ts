@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { AppFiles } from './init/app-files.interface.js';
@@ -16,7 +16,7 @@ import { writeAppFiles } from './write-app-files.js';
 export interface InitOptions extends InitPlaces {
   /** The application's folder. */
   readonly folder: string;
-  /** Show the changes, and write none. */
+  /** Show the changes without writing them. */
   readonly dryRun?: boolean;
   /** Write without asking. */
   readonly yes?: boolean;
@@ -36,7 +36,7 @@ export function addInitCommand(program: Command, output: CommandOutput): void {
     .command('init')
     .description('write the module line, the configuration and an .env sample into an application')
     .option('--module <file>', 'the module that imports the ledger, like src/app.module.ts')
-    .option('--dry-run', 'show the changes, and write none')
+    .option('--dry-run', 'show the changes without writing them')
     .option('--yes', 'write without asking')
     .addHelpText('after', EXAMPLES)
     .action((options: Omit<InitOptions, 'folder'>) =>
@@ -45,11 +45,10 @@ export function addInitCommand(program: Command, output: CommandOutput): void {
 }
 
 /**
- * Shows what would change, and writes it if that is wanted. May be run again: then there is nothing
- * to change.
+ * Shows the changes and writes them on confirmation. A second run finds nothing to change.
  *
- * @param ask whether to write; undefined if nobody is there to answer
- * @throws CommandError with instructions, if the application has a shape that could be broken
+ * @param ask asks whether to write; undefined without a terminal
+ * @throws CommandError with instructions, if an automatic edit could break the application
  * @internal
  */
 export async function init(
@@ -86,7 +85,23 @@ function filesOf(folder: string): AppFiles {
         throw code === undefined ? error : new CommandError(`${path} can't be read: ${code}`);
       }
     },
+    list: (within) => listFiles(folder, within),
   };
+}
+
+/** Without links, which may lead in circles, and without installed packages. */
+function listFiles(folder: string, within: string): string[] {
+  try {
+    return readdirSync(join(folder, within), { withFileTypes: true }).flatMap((entry) => {
+      const path = `${within}/${entry.name}`;
+      if (entry.isFile()) return [path];
+      return entry.isDirectory() && entry.name !== 'node_modules' ? listFiles(folder, path) : [];
+    });
+  } catch (error) {
+    const code = fileErrorCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw code === undefined ? error : new CommandError(`${within} can't be read: ${code}`);
+  }
 }
 
 async function askInTerminal(): Promise<boolean | undefined> {

@@ -62,7 +62,10 @@ describe('the journal, as doctor sees it', () => {
 
   it('is tried, and leaves no folder behind', async () => {
     expect(await journalLines()).toMatchObject([
-      { status: 'ok', message: expect.stringMatching(/takes and syncs files, 0 runs at work$/) },
+      {
+        status: 'ok',
+        message: expect.stringMatching(/accepts and syncs files, 0 runs in progress$/),
+      },
     ]);
     expect(await readdir(dir)).toEqual([]);
   });

@@ -12,11 +12,11 @@ import {
 import { escapeInLine } from './escape-controls.js';
 import { leaveNoFolders } from './leave-no-folders.js';
 
-/** Bits of a mode that let others read or write. */
+/** Permission bits that let other users read or write. */
 const OTHERS = 0o077;
 const MEBIBYTE = 1_048_576;
 
-/** Whose journal is looked at, and for which table. @internal */
+/** The journal to check, and its table. @internal */
 export interface JournalDirToCheck {
   readonly journalDir: string;
   /** Name of the ledger. */
@@ -25,13 +25,13 @@ export interface JournalDirToCheck {
   readonly list: string;
   /** The command that writes the entries of a folder. */
   readonly replay: string;
-  /** Of this database; undefined if it could not be asked, or does not say. */
+  /** Of this database; undefined if it is unknown. */
   readonly own: SegmentTarget | undefined;
 }
 
 /**
- * Whether the ledger can write its journal, only its owner can read it, and something waits there: files
- * that a start takes, and those that none takes. Leaves the disk as it was.
+ * Checks whether the ledger can write its journal and only its owner can read it, and lists waiting
+ * files: those that a start will write, and those that no start will. Leaves the disk unchanged.
  *
  * @internal
  */
@@ -56,7 +56,7 @@ export async function checkJournalDir(checked: JournalDirToCheck): Promise<Diagn
       ...waiting(checked, views),
     ];
     const atWork = views.filter(({ state }) => state === 'in use').length;
-    const text = `${journalDir} takes and syncs files, ${runsText(atWork)} at work`;
+    const text = `${journalDir} accepts and syncs files, ${runsText(atWork)} in progress`;
     return found.length > 0 ? found : [ok('journal', text)];
   });
 }
@@ -73,7 +73,7 @@ function damagedFiles(
     });
 }
 
-/** Folders that a start of this ledger takes, and one line for each that none takes. */
+/** Folders that a start of this ledger writes, and one line for each that none does. */
 function waiting(
   { own, list, replay }: JournalDirToCheck,
   views: readonly JournalFolderView[],

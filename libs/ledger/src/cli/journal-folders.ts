@@ -12,23 +12,25 @@ import { escapeInLine } from './escape-controls.js';
 import { fileErrorCode } from './set-aside-files.js';
 
 /**
- * Who has a folder. `unknown`: the owner ran on another machine or in another container, and only time
- * tells whether it lives.
+ * State of a folder's owner. `unknown`: it ran on another machine or in another container, and only
+ * time shows whether it is alive.
  *
  * @internal
  */
 export type FolderState = 'in use' | 'released' | 'ended' | 'unknown';
 
-/** A run's folder, as a command shows it. @internal */
+/** A run's folder, for the output of commands. @internal */
 export interface JournalFolderView {
   readonly folder: FoundFolder;
   readonly state: FolderState;
-  /** Undefined: nothing in it says so. */
+  /** Undefined: the folder does not say. */
   readonly target: SegmentTarget | undefined;
   readonly bytes: number;
   /** Names of files that were set aside. */
   readonly damaged: readonly string[];
-  /** Code of the error with which the file system would refuse to remove it; undefined: it would not. */
+  /**
+   * Code of the error by which the file system would refuse its removal; undefined: it would not.
+   */
   readonly stuck: string | undefined;
 }
 
@@ -67,7 +69,7 @@ async function view(folder: FoundFolder): Promise<JournalFolderView> {
   };
 }
 
-/** A read-only file system and an immutable file say so when they are asked for the right to write. */
+/** A read-only file system and an immutable file are found by a check of write access. */
 async function stuckCode({ path, files }: FoundFolder): Promise<string | undefined> {
   for (const each of [path, ...files.map(({ name }) => join(path, name))]) {
     try {
@@ -112,7 +114,7 @@ function isOfThisMachine({ owner }: FoundFolder): boolean {
 
 /** `app.public.usage_entries (id 01890a5d)`. @internal */
 export function describeSegmentTarget(target: SegmentTarget | undefined): string {
-  if (target === undefined) return 'nothing says which table';
+  if (target === undefined) return 'unknown table';
   const { database, schema, table, id } = target;
   const place = [database, schema, table].filter((part) => part !== undefined).join('.');
   return escapeInLine(id === undefined ? `${place} (id not known)` : `${place} (id ${id})`);

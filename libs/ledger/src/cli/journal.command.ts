@@ -19,9 +19,10 @@ import {
 } from './journal-folders.js';
 import { addLedgerOptions, type LedgerCommandOptions } from './ledger-options.js';
 import { loadDefinition } from './load-definition.js';
-import { replayFiles } from './replay-files.js';
+import { replayFiles, type ReplayFilesParts } from './replay-files.js';
 import { ReplayReport } from './replay-report.js';
 import { Replayer } from './replayer.js';
+import { fileErrorCode } from './set-aside-files.js';
 import { readSettingsInForce } from './settings-in-force.js';
 
 const MEBIBYTE = 1_048_576;
@@ -40,11 +41,9 @@ Examples:
   $ nestjs-ledger journal verify
   $ nestjs-ledger journal replay -d dist/usage.ledger.js --dry-run
 
-A ledger replays by itself what its earlier runs left. These commands are for what no start takes: folders of
-another database, of a definition that is gone, of a machine that is gone.
-Exit code: 0, 1 if a file is damaged or an entry refused, 2 if the command failed.`;
+A ledger replays the journals of its earlier runs by itself. These commands are for folders that no start replays: those of another database, of a removed definition, or of a lost machine. Exit code: 0, 1 if a file is damaged or an entry is refused, 2 if the command failed.`;
 
-/** Adds `nestjs-ledger journal list | verify | replay`. @param finish told the exit code @internal */
+/** Adds `nestjs-ledger journal list | verify | replay`. @param finish called with the exit code @internal */
 export function addJournalCommand(
   program: Command,
   output: CommandOutput,
@@ -52,7 +51,7 @@ export function addJournalCommand(
 ): void {
   const journal = program
     .command('journal')
-    .description('look at the journal: accepted entries on disk that are not in the table yet')
+    .description('inspect the journal: accepted entries on disk that are not in the table yet')
     .addHelpText('after', EXAMPLES);
   const add = (name: string, text: string): Command =>
     addLedgerOptions(
@@ -69,7 +68,7 @@ export function addJournalCommand(
     .action(async (options: JournalOptions) => finish(await verifyJournal(options, output)));
   add('replay', 'write the entries of runs that have ended into the table')
     .option('--dry-run', 'write nothing; show what would be written or refused')
-    .option('--force', 'also folders of another database, and of owners that may be at work')
+    .option('--force', 'include folders of another database, and of owners that may be running')
     .option('--json', 'print the report as JSON')
     .action(async (options: JournalOptions) => finish(await replayJournal(options, output)));
 }
@@ -113,7 +112,7 @@ async function list(options: JournalOptions, output: CommandOutput): Promise<num
       output.line(`  set aside, damaged: ${escapeInLine(damaged.join(', '))}`);
     if (stuck !== undefined)
       output.line(
-        `  can't be removed (${stuck}): each start replays it, and finds its entries in the table`,
+        ` can't be removed (${stuck}): each start replays it and finds its entries in the table`,
       );
   }
   return 0;
@@ -143,7 +142,7 @@ async function verifyJournal(options: JournalOptions, output: CommandOutput): Pr
   return files.some(({ damage }) => damage !== undefined) ? 1 : 0;
 }
 
-/** @returns undefined for a file whose owner has unlinked it meanwhile */
+/** @returns undefined if the owner has unlinked the file meanwhile */
 async function check(path: string): Promise<CheckedFile | undefined> {
   let rows = 0;
   let settledUntil: number | undefined;
@@ -195,7 +194,7 @@ async function replayJournal(options: JournalOptions, output: CommandOutput): Pr
         output.warn(`${escapeInLine(view.folder.path)} stays: ${why}`);
         continue;
       }
-      const paths = await pathsToReplay(view, isDryRun);
+      const paths = isDryRun ? pathsIn(view) : await takeFolder(view, { report, output });
       await replayFiles(paths, { definition, given, report, output, isDryRun, replayer });
     }
     if (options.json === true) output.line(JSON.stringify(report, null, 2));
@@ -208,18 +207,39 @@ async function replayJournal(options: JournalOptions, output: CommandOutput): Pr
 
 /** Why a folder is left alone; undefined: it is replayed. */
 function refusal({ state, target }: JournalFolderView, own: SegmentTarget): string | undefined {
-  if (state === 'in use') return 'its process is at work, which writes the entries itself';
-  if (state === 'unknown') return 'its process ran elsewhere and may be at work: --force';
+  if (state === 'in use') return 'its process is running and writes the entries itself';
+  if (state === 'unknown') return 'its process ran elsewhere and may still be running: --force';
   if (target !== undefined && !isForAnother(target, own)) return undefined;
   return `it is for ${describeSegmentTarget(target)}, and this is ${describeSegmentTarget(own)}: --force`;
 }
 
-/** Adopts the folder: a ledger that starts meanwhile does not take it as well. */
-async function pathsToReplay({ folder }: JournalFolderView, isDryRun: boolean): Promise<string[]> {
-  let { path } = folder;
-  if (!isDryRun) {
-    path = join(dirname(path), adoptedName(folder.name, formatRun(newRun())));
-    await rename(folder.path, path);
+/**
+ * Adopts the folder, so that a ledger that starts meanwhile does not take it too.
+ *
+ * @returns the paths of its files; none if it can't be adopted, which was reported
+ */
+async function takeFolder(
+  view: JournalFolderView,
+  { report, output }: Pick<ReplayFilesParts, 'report' | 'output'>,
+): Promise<string[]> {
+  const { folder } = view;
+  const adopted = join(dirname(folder.path), adoptedName(folder.name, formatRun(newRun())));
+  try {
+    await rename(folder.path, adopted);
+  } catch (error) {
+    const code = fileErrorCode(error);
+    if (code === undefined) throw error;
+    const name = escapeInLine(folder.path);
+    if (code === 'ENOENT') output.warn(`${name} is gone: another process has taken it`);
+    else {
+      report.failedFiles += folder.files.length;
+      output.warn(`${name} can't be renamed: ${code}`);
+    }
+    return [];
   }
+  return pathsIn(view, adopted);
+}
+
+function pathsIn({ folder }: JournalFolderView, path = folder.path): string[] {
   return folder.files.map(({ name }) => join(path, name));
 }

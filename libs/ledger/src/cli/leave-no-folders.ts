@@ -2,10 +2,10 @@ import { rmdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 /**
- * Runs a check that makes a folder where there was none, and removes what it made. A folder that is no
- * longer empty is somebody else's by then, and stays.
+ * Runs a check that may create folders, and removes the created ones. A folder that is no longer
+ * empty is in use and stays.
  *
- * @throws what the check throws
+ * @throws the error of the check
  * @internal
  */
 export async function leaveNoFolders<T>(dir: string, check: () => Promise<T>): Promise<T> {
@@ -17,7 +17,7 @@ export async function leaveNoFolders<T>(dir: string, check: () => Promise<T>): P
   }
 }
 
-/** Of a path what is not there, the deepest first. */
+/** The missing folders of a path, deepest first. */
 async function missingFolders(dir: string): Promise<string[]> {
   const missing: string[] = [];
   for (let path = resolve(dir); path !== dirname(path); path = dirname(path)) {

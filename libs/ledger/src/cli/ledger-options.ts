@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { DefinitionOptions } from './load-definition.js';
 
-/** Which ledger a command is for, and in which database. @internal */
+/** The ledger and the database of a command. @internal */
 export interface LedgerCommandOptions extends DefinitionOptions {
   readonly databaseUrl?: string;
   /** The `schema` of the application's TypeORM connection. */
@@ -18,7 +18,7 @@ const REMOVED = [
 export function addLedgerOptions(command: Command): Command {
   return command
     .addOption(
-      // No default in the help: the value holds a password.
+      // No default in the help, because the value contains a password.
       new Option('--database-url <url>', 'default: LEDGER_DATABASE_URL, or DATABASE_URL'),
     )
     .option(
@@ -33,16 +33,16 @@ export function addLedgerOptions(command: Command): Command {
 }
 
 /**
- * What to do instead, for a person who gives a flag that is gone.
+ * The replacement of a removed flag.
  *
- * @param message of commander, which quotes the option that it does not know
+ * @param message of commander, with the unknown option in quotes
  * @internal
  */
 export function hintForRemovedOption(message: string): string | undefined {
   const given = /'(--[a-z-]+)/.exec(message)?.[1];
   if (given === undefined || !REMOVED.includes(given)) return undefined;
   return (
-    `hint: ${given} is gone. Give the definition itself: -d <module>, such as -d dist/usage.ledger.js. ` +
-    'For the schema of a TypeORM connection there is --connection-schema <name>.'
+    `hint: ${given} was removed. Give the definition itself: -d <module>, such as -d dist/usage.ledger.js. ` +
+    'For the schema of a TypeORM connection use --connection-schema <name>.'
   );
 }

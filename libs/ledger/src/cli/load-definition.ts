@@ -7,16 +7,16 @@ import { isLedgerTable } from '../entry/is-ledger-table.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { CommandError } from './command.error.js';
 
-/** Which ledger a command is for. @internal */
+/** The ledger of a command. @internal */
 export interface DefinitionOptions {
   /** Path of the module that exports the definition; undefined for the default ledger. */
   readonly definition?: string;
-  /** Which of several definitions: a ledger's name, or the name of an export. */
+  /** Selects one of several definitions by the ledger's name or the export's name. */
   readonly ledger?: string;
 }
 
 const TYPESCRIPT = /\.[cm]?ts$/;
-/** Fields of a definition that this version knows; `satisfies` keeps the list complete. */
+/** The definition's fields in this version; `satisfies` keeps the list complete. */
 const FIELDS = Object.keys({
   name: true,
   schema: true,
@@ -34,11 +34,11 @@ const FIELDS = Object.keys({
 } satisfies Record<keyof LedgerDefinition, true>);
 
 /**
- * The definition that a command is for: the one that the module exports, or the default ledger's.
- * The definition may be made by another copy of the package; what runs is always this copy's code.
+ * Loads a command's definition: the module's export, or the default ledger's. Another copy of the
+ * package may have created it; the code that runs is always this copy's.
  *
- * @throws CommandError if the module can't be loaded, or does not export exactly one definition that
- * was asked for
+ * @throws CommandError if the module can't be loaded, or does not export exactly one matching
+ * definition
  * @internal
  */
 export async function loadDefinition(options: DefinitionOptions): Promise<LedgerDefinition> {
@@ -48,7 +48,9 @@ export async function loadDefinition(options: DefinitionOptions): Promise<Ledger
   throw new CommandError(`--ledger ${ledger} needs -d <module>, the module that exports it`);
 }
 
-/** A compiler puts `src/usage.ledger.ts` into dist, or into dist/src, by files outside of `src`. */
+/**
+ * A compiler writes `src/usage.ledger.ts` to dist, or to dist/src if there are files outside `src`.
+ */
 function findNearby(file: string): string | undefined {
   const [folder, name] = [dirname(file), basename(file)];
   const places = [join(folder, 'src', name), join(dirname(folder), name)];
@@ -75,7 +77,7 @@ async function load(path: string): Promise<object> {
   }
 }
 
-/** A loader that is registered for `require` alone, as by `-r ts-node/register`, is used too. */
+/** Also uses a loader that is registered for `require` only, as with `-r ts-node/register`. */
 async function importOrRequire(file: string): Promise<object> {
   try {
     return (await import(/* @vite-ignore */ pathToFileURL(file).href)) as object;
@@ -88,13 +90,13 @@ async function importOrRequire(file: string): Promise<object> {
   }
 }
 
-/** The first line says what is wrong; what follows are stacks and sources. */
+/** The first line is the message; stacks and sources follow. */
 function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split('\n', 1)[0]!.trim();
 }
 
-/** A definition, and the first name that it is exported by. */
+/** A definition and the first name of its export. */
 interface Found {
   readonly exportName: string;
   readonly table: LedgerTable;
@@ -107,7 +109,7 @@ function definitionsIn(module: object): Found[] {
     .filter(([, value]) => typeof value === 'object' && value !== null && !isLedgerTable(value))
     .filter(([name]) => name === 'default')
     .flatMap(([, value]) => Object.entries(value as object));
-  // `export default usage` beside `export const usage` is one definition, best known by its name.
+  // `export default usage` besides `export const usage` is one definition, shown by its name.
   const named = [...exported, ...nested].sort(([a], [b]) => rank(a) - rank(b));
   const found = new Map<LedgerTable, string>();
   for (const [name, value] of named) {

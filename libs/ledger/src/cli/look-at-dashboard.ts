@@ -8,31 +8,31 @@ import { TOKEN_PARAMETER, TOKEN_VARIABLE } from '../dashboard/dashboard-token.js
 import { isLoopback } from '../dashboard/is-loopback.js';
 import { CommandError } from './command.error.js';
 
-/** Where the dashboard is, and how long to look at it. @internal */
+/** Address of a dashboard, and the time to read it. @internal */
 export interface DashboardView {
   /** Of the page. */
   readonly url: string;
   /** Default: the first that the dashboard shows. */
   readonly ledger?: string;
-  /** What its guards ask for. */
+  /** Headers for its guards. */
   readonly headers: Readonly<Record<string, string>>;
   readonly seconds: number;
 }
 
-/** What was seen last. @internal */
+/** The last figures. @internal */
 export interface Sight {
   readonly ledger: string;
   readonly now: DashboardNow;
   readonly point: DashboardPoint;
 }
 
-/** For the first figures to come. */
+/** Time limit of the first figures. */
 const ANSWER_LIMIT_MS = 10_000;
 
 /**
- * Looks at a running ledger through its dashboard's events, which has it look at itself.
+ * Reads a running ledger's figures from its dashboard's events.
  *
- * @throws CommandError if there is no dashboard, it does not let one in, or it ends too early
+ * @throws CommandError if there is no dashboard, if it refuses access, or if it ends too early
  * @internal
  */
 export async function lookAtDashboard(view: DashboardView): Promise<Sight> {
@@ -94,7 +94,7 @@ function addToken(url: URL): void {
   url.searchParams.set(TOKEN_PARAMETER, token);
 }
 
-/** Takes them out of the address, where fetch does not want them. */
+/** Removes credentials from the address, because fetch refuses them there. */
 function credentialsOf(url: URL): Record<string, string> {
   const [user, password] = [url.username, url.password].map(decodeURIComponent);
   if (!user && !password) return {};
@@ -102,7 +102,7 @@ function credentialsOf(url: URL): Record<string, string> {
   return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
 }
 
-/** Texts of errors may hold the address, and that a password. */
+/** Texts of errors may contain the address with a password. */
 function unreachable(error: unknown): CommandError {
   const { code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
   return new CommandError(`the dashboard can't be reached: ${code ?? 'the connection failed'}`);

@@ -4,11 +4,11 @@ import { runProgram } from './program.js';
 
 let failure: string | undefined;
 process.stdout.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
-  // Whoever reads a pipe may have enough, as `head` does: the work goes on. But a result that a
-  // file did not get, since the disk is full, is none.
+  // The reader of a pipe may close it, like `head`; the work continues. A result that could not be
+  // written to a file, for example on a full disk, is a failure.
   if (code !== 'EPIPE') failure = code;
 });
-// Nobody can be told of it any more.
+// The failure can't be reported any more.
 process.stderr.on('error', () => undefined);
 
 readEnvFile();
@@ -19,11 +19,11 @@ if (failure !== undefined) {
   code = EXIT_FAILED;
 }
 await flushed(process.stderr);
-// A connection that was refused half-way would keep the process until the server gives it up, a
-// minute later.
+// A half-open refused connection would keep the process alive until the server closes it a minute
+// later.
 process.exit(code);
 
-/** As `ConfigModule.forRoot()` does in the application: what the environment has stays. */
+/** Like `ConfigModule.forRoot()` in the application: existing variables take precedence. */
 function readEnvFile(): void {
   try {
     process.loadEnvFile();

@@ -2,20 +2,20 @@ import type { MeasuredStep } from '../advice/recommend-settings.js';
 import type { CommandOutput } from './command-output.js';
 import { TuneTable } from './tune-table.js';
 
-/** Source: the rows of the guide's table that COPY is measured to gain from. */
+/** Source: the rows of the guide's table in which COPY is faster by measurement. */
 const BATCH_SIZES = [100, 500, 2_000, 10_000];
-/** More workers that gain less than this gain nothing: the server's CPU or disk is what binds. */
+/** Minimum gain of more workers; below it the server's CPU or disk is the bottleneck. */
 const WORTHWHILE = 1.1;
 
 /** @internal */
 export interface MeasurePlan {
   readonly databaseUrl: string;
   readonly schema: string | undefined;
-  /** The most connections that write at once. */
+  /** Maximum number of writing connections. */
   readonly mostWorkers: number;
   /** Seconds for each pair of workers and batch size. */
   readonly stepSeconds: number;
-  /** Ends it early; the table is dropped all the same. */
+  /** Ends it early; the table is dropped anyway. */
   readonly signal: AbortSignal;
 }
 
@@ -23,16 +23,19 @@ export interface MeasurePlan {
 export interface Measurement {
   readonly maxConnections: number;
   readonly steps: readonly MeasuredStep[];
-  /** Whether the role may not create tables: `TEMPORARY` ones skip the log, and promise too much. */
+  /**
+   * True if the role may not create tables. `TEMPORARY` ones skip the log, so their figures are too
+   * high.
+   */
   readonly isWithoutLog: boolean;
 }
 
 /**
- * Writes batches into a table made for it, with all indexes that a ledger's has, and drops it. It is
- * no `TEMPORARY` one where the role may create another: those are seen by one connection only, and a
- * commit does not wait for the disk.
+ * Creates a table with all of a ledger's indexes, writes batches into it, and drops it. It is a
+ * real table if the role may create one: `TEMPORARY` tables are visible to one connection only, and
+ * their commits do not wait for the disk.
  *
- * @throws what TypeORM, pg or the sink throws; the signal's reason
+ * @throws the error of TypeORM, pg or the sink; the signal's reason
  * @internal
  */
 export async function measureServer(

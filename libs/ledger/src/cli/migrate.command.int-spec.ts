@@ -59,7 +59,7 @@ describe('nestjs-ledger migrate', () => {
     expect(said).toEqual(['nothing to migrate']);
   });
 
-  it('fails where tables are not as the definition says, and says what mends them', async () => {
+  it('fails if tables do not match the definition, and names the remedy', async () => {
     expect(await run({}, '--database-url', url)).toBe(0);
     said = [];
     expect(await run({ ids: 'uuid' }, '--database-url', url, '--json')).toBe(2);
@@ -68,7 +68,7 @@ describe('nestjs-ledger migrate', () => {
       expect.stringMatching(/^column user_id of .* has type bigint instead of uuid \(ALTER TABLE/),
     );
     expect(said[1]).toMatch(
-      /^error: the tables are not as the definition says, and a ledger would halt: /,
+      /^error: the tables do not match the definition, and a ledger would halt: /,
     );
     // A column more is what migrations make.
     said = [];
@@ -133,7 +133,7 @@ describe('nestjs-ledger migrate', () => {
     said = [];
     expect(await run(all, '--database-url', url)).toBe(0);
     expect(said.filter((line) => line.startsWith('migrated '))).toHaveLength(migrationsOf(all));
-    expect(said.at(-1)).toMatch(/^next: `npx nestjs-ledger partitions create -d <file/);
+    expect(said.at(-1)).toMatch(/^next: `npx nestjs-ledger partitions create -d \S+\.ledger\.mjs`/);
     expect(await inventory()).toEqual(printed);
     await admin.query(`DROP SCHEMA "${schema}" CASCADE`);
     expect(await run(all, '--database-url', url)).toBe(0);
@@ -148,7 +148,7 @@ describe('nestjs-ledger migrate', () => {
     const proxy = await startTcpProxy(url);
     try {
       expect(await run(all, '--database-url', proxy.url)).toBe(0);
-      // A query ends with a zero byte, and begins behind its length.
+      // A query ends with a zero byte, and begins after its length.
       const sent = proxy.sent();
       for (const statement of statements) expect(sent).toContain(`${statement}\0`);
     } finally {

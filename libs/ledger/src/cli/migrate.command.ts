@@ -1,6 +1,6 @@
 import { tableExtensions } from '../ledger.extensions.js';
 import type { Command } from 'commander';
-import { ledgerCommand } from '../entry/ledger-command.js';
+import { ledgerCommand, nameDefinition } from '../entry/ledger-command.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { migrationSql } from '../migrations/ledger-migrations.js';
 import { Deadline } from '../clock/deadline.js';
@@ -23,9 +23,9 @@ import { loadDefinition } from './load-definition.js';
 export interface MigrateOptions extends LedgerCommandOptions {
   /** Print the statements instead of running them. */
   readonly sql?: boolean;
-  /** Drop rollups that the definition does not ask for. */
+  /** Drop rollups that are not in the definition. */
   readonly dropRollups?: boolean;
-  /** Drop indexes that the ledger once made and the definition does not ask for. */
+  /** Drop indexes that the ledger created and that are not in the definition. */
   readonly dropIndexes?: boolean;
   readonly json?: boolean;
 }
@@ -44,10 +44,10 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
     .command('migrate')
     .description("create or complete a ledger's tables; safe to repeat, and to run concurrently")
     .option('--sql', 'print the statements instead of running them; needs no database')
-    .option('--drop-rollups', 'drop rollups that the definition does not ask for')
+    .option('--drop-rollups', 'drop rollups that are not in the definition')
     .option(
       '--drop-indexes',
-      'drop indexes that the ledger created and the definition does not ask for',
+      'drop indexes that the ledger created and that are not in the definition',
     )
     .option('--json', 'print names or statements as JSON')
     .addHelpText('after', EXAMPLES);
@@ -62,26 +62,26 @@ export function addMigrateCommand(program: Command, output: CommandOutput): void
     }
     if (differences.length === 0) return;
     throw new CommandError(
-      `the tables are not as the definition says, and a ledger would halt: ${differences.join('; ')}`,
+      `the tables do not match the definition, and a ledger would halt: ${differences.join('; ')}`,
     );
   });
 }
 
-/** Names of what ran, or the statements, if they were asked for. @internal */
+/** Names of the migrations that ran, or the statements on request. @internal */
 export interface MigrateReport {
   readonly migrated: readonly string[];
   readonly statements?: readonly string[];
-  /** What is otherwise than the definition has it and no migration changes, each with its remedy. */
+  /** Differences from the definition that no migration changes, each with its remedy. */
   readonly differences: readonly string[];
-  /** What is left to do by another command; undefined if nothing is. */
+  /** The next command; undefined if nothing is left to do. */
   readonly next?: string | undefined;
 }
 
-/** For the look at the tables after they were migrated. */
+/** Time limit of the check of the tables after the migration. */
 const LOOK_MS = 60_000;
 
 /**
- * Migrates, or tells the statements.
+ * Migrates, or returns the statements.
  *
  * @throws CommandError if the definition can't be loaded, or the database can't be reached or refuses
  * @internal
@@ -104,12 +104,13 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
   }
   const url = databaseUrlOf(options, definition);
   const connection: PostgresOptions = { type: 'postgres', url, schema };
+  const named = (text: string): string => nameDefinition(text, options);
   try {
     const dropped = options.dropRollups ? await dropAll(connection, definition) : [];
     const migrated = await runMigrations(connection, definition, {
       extensions: tableExtensions,
     });
-    // Once the table is there; a large one takes as long as it takes, and a person can interrupt it.
+    // Runs once the table exists, without a time limit, because a person can interrupt it.
     const indexes = await settleIndexes(connection, definition, {
       extensions: tableExtensions,
       dropsSurplus: options.dropIndexes ?? false,
@@ -118,17 +119,17 @@ export async function migrate(options: MigrateOptions): Promise<MigrateReport> {
     const gone = indexes.dropped.map((name) => `drop of index ${name}`);
     return {
       migrated: [...dropped, ...migrated, ...built, ...gone],
-      differences: await findDifferences(connection, definition),
-      next: nextStep(definition, schema),
+      differences: (await findDifferences(connection, definition)).map(named),
+      next: nextStep(definition, options),
     };
   } catch (error) {
     const { text } = readPgError(error);
     const where = error instanceof ConnectError ? '' : ` (${describeTarget(connection)})`;
-    throw new CommandError(`can't migrate: ${text}${where}`);
+    throw new CommandError(`can't migrate: ${named(text)}${where}`);
   }
 }
 
-/** @returns what is to be reported of it */
+/** @returns the lines to report */
 async function dropAll(connection: PostgresOptions, definition: LedgerTable): Promise<string[]> {
   return withConnections(connection, lookOptions(), (connections) =>
     connections.use(new Deadline(LOOK_MS), async (session) => {
@@ -152,17 +153,18 @@ async function findDifferences(
     .map(({ problem, remedy }) => `${problem} (${remedy})`);
 }
 
-/** For a look at the tables before or after they are migrated. */
+/** Time limit of a check of the tables before or after the migration. */
 function lookOptions(): Parameters<typeof withConnections>[1] {
   const signal = AbortSignal.timeout(LOOK_MS);
   return { applicationName: 'nestjs-ledger migrate', poolSize: 1, signal };
 }
 
-/** A migration makes the default partition only: which others there are depends on the day. */
-function nextStep(definition: LedgerTable, schema: string | undefined): string | undefined {
+/** A migration creates the default partition only; the others depend on the date. */
+function nextStep(definition: LedgerTable, options: LedgerCommandOptions): string | undefined {
   if (definition.partition === undefined) return undefined;
-  const create = ledgerCommand('partitions create', definition, schema);
-  return `next: \`${create}\` makes the partitions, unless the application's role owns the table and does`;
+  const command = ledgerCommand('partitions create', definition, options.connectionSchema);
+  const create = nameDefinition(command, options);
+  return `next: \`${create}\` creates the partitions, unless the application's role owns the table and does so itself`;
 }
 
 function linesOf(migrated: readonly string[]): string[] {

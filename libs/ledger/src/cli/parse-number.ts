@@ -9,7 +9,7 @@ export function parsePositive(text: string): number {
   return value;
 }
 
-/** As the settings take whole numbers, so that a variable means the same here. */
+/** The format of whole numbers in settings, so that variables mean the same. */
 const WHOLE = /^\d+(?:_\d+)*$/;
 
 /**

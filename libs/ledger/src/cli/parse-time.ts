@@ -1,18 +1,18 @@
 import { InvalidArgumentError } from 'commander';
 import { CommandError } from './command.error.js';
 
-/** A month, or a day, or a time of it with a zone or without one. */
+/** A month, a day, or a time of day with or without a zone. */
 const ISO_TIME =
   /^(\d{4}-\d\d)(?:(-\d\d)(?:(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?)?)?$/;
 
-/** What help says of such an option. @internal */
+/** The rule in help texts. @internal */
 export const TIME_RULE = 'ISO 8601, in UTC unless it names a zone';
 
 /**
- * A moment in ISO 8601: `2026-01`, `2026-01-31` (their beginnings), `2026-01-31T12:30`, with seconds
- * or without, and `Z` or `+02:00` behind it. Without a zone it is UTC, wherever the command runs.
+ * A time in ISO 8601: `2026-01`, `2026-01-31` (their beginnings), `2026-01-31T12:30`, with or
+ * without seconds, and with `Z` or `+02:00`. Without a zone it is UTC, on any machine.
  *
- * @throws InvalidArgumentError, for days too that a month has not
+ * @throws InvalidArgumentError, also for days that a month does not have
  * @internal
  */
 export function parseTime(text: string): Date {
@@ -28,7 +28,7 @@ export function parseTime(text: string): Date {
   return moment;
 }
 
-/** @throws CommandError if no moment is in the period, `to` left out @internal */
+/** @throws CommandError if the half-open period is empty @internal */
 export function checkPeriod(from: Date | undefined, to: Date | undefined): void {
   if (from === undefined || to === undefined || from < to) return;
   const [first, last] = [from, to].map((time) => time.toISOString());

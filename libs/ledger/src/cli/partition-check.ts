@@ -8,10 +8,10 @@ import { tableNames } from '../postgres/table-names.js';
 import { ok, warning, type Diagnosis } from './health-checks.js';
 
 /**
- * Whether entries of now and of the next period have a partition of their own. Without one they go to
- * the default partition, which retention never takes and from which rows must be moved later.
+ * Checks whether the current and the next period have their own partitions. Otherwise entries go to
+ * the default partition, which retention never drops and from which rows must be moved later.
  *
- * @returns nothing for a definition without partitions, or where there is no table yet
+ * @returns nothing for a definition without partitions, or if there is no table yet
  * @internal
  */
 export async function checkPartitions(
@@ -26,7 +26,7 @@ export async function checkPartitions(
   const command = (verb: string): string =>
     `run \`${ledgerCommand(`partitions ${verb}`, definition, session.schema)}\``;
   if (!table.isPartitioned) {
-    const text = `${sqlEntries} is a plain table, and the definition says partition: '${unit}'`;
+    const text = `${sqlEntries} is a plain table, but the definition has partition: '${unit}'`;
     return [warning('partitions', text, command('convert'))];
   }
   const now = Date.now();
@@ -34,10 +34,10 @@ export async function checkPartitions(
   const missing = missingPeriods(table, wanted);
   const own = table.partitions.filter(({ isDefault }) => !isDefault).length;
   if (missing.length === 0) {
-    return [ok('partitions', `${own} beside the default one, for this ${unit} and the next`)];
+    return [ok('partitions', `${own} besides the default one, for this ${unit} and the next`)];
   }
   const labels = missing.map(({ label }) => label).join(' and ');
-  const has = own === 0 ? 'has no partition but the default one' : `has none for ${labels}`;
+  const has = own === 0 ? 'has only the default partition' : `has none for ${labels}`;
   const text = `${sqlEntries} ${has}: entries of ${labels} go to the default one`;
   const remedy = `${command('create')}; an application whose role owns the table does that itself`;
   return [warning('partitions', text, remedy)];

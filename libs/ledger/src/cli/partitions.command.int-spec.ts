@@ -85,7 +85,7 @@ describe('the period of a partition', () => {
 });
 
 describe('nestjs-ledger partitions retire', () => {
-  it('goes on with the others when one can’t be dropped, and tells all at the end', async () => {
+  it('continues with the others when one can’t be dropped, and reports all at the end', async () => {
     const { schema } = database;
     const named = (month: number): string => `"${schema}".usage_entries_p20250${month}`;
     expect(await partitions('create', '--from', '2025-01', '--to', '2025-04')).toBe(0);

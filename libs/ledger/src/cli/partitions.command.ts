@@ -66,7 +66,7 @@ Exit code: 0, or 2 if the command failed.`;
 export function addPartitionsCommand(program: Command, output: CommandOutput): void {
   const group = program
     .command('partitions')
-    .description("a ledger's partitions")
+    .description("list, create, retire or convert a ledger's partitions")
     .addHelpText('after', EXAMPLES);
   const add = (name: string, description: string): Command => {
     const command = group.command(name).description(description).copyInheritedSettings(program);
@@ -98,7 +98,7 @@ export function addPartitionsCommand(program: Command, output: CommandOutput): v
     .action((options: CreateOptions) => run(options, output, create));
   changing(add('retire', 'detach and drop partitions that are older than the kept periods'))
     .requiredOption('--keep <n>', 'whole periods before the current one', parseCount)
-    .option('--detach-only', 'leave the detached tables, to be archived')
+    .option('--detach-only', 'keep the detached tables, for example to archive them')
     .action((options: RetireOptions) => run(options, output, retire));
   changing(add('convert', 'turn a plain table into a partitioned one, while writers go on')).action(
     (options: PartitionOptions) => run(options, output, convert),
@@ -139,7 +139,7 @@ async function run<T extends PartitionOptions>(
   }
 }
 
-/** A table may be partitioned before its definition says so, and never otherwise than that says. */
+/** A table may be partitioned before its definition is, but never by another unit. */
 function periodOf({ partition }: LedgerTable, by: PartitionPeriod | undefined): PartitionPeriod {
   if (by !== undefined && partition !== undefined && by !== partition) {
     throw new CommandError(`--by ${by} contradicts the definition, which says '${partition}'`);
@@ -152,7 +152,7 @@ async function tableOf(session: PgSession, sqlTable: string): Promise<Partitione
   if (table?.isByUuid) return table;
   throw new CommandError(
     table?.isPartitioned
-      ? `${sqlTable} is partitioned by something else than ranges of uuid`
+      ? `${sqlTable} is not partitioned by ranges of uuid`
       : `${sqlTable} is a plain table: \`partitions convert\` turns it into a partitioned one`,
   );
 }

@@ -30,7 +30,7 @@ export async function checkPooler(databaseUrl: string): Promise<Diagnosis[]> {
     }
     return [ok('pooler', 'none: straight to the server')];
   } catch (error) {
-    // By its text, since PgBouncer's code is 08P01 for whatever it refuses, an unknown database too.
+    // By its text, because PgBouncer's code is 08P01 for all refusals, even an unknown database.
     if (!/statement pooling/.test((error as Error).message)) throw error;
     const remedy = 'pool_mode = transaction';
     return [fault('pooler', 'statement mode: a batch is more than one statement', remedy)];
@@ -39,14 +39,14 @@ export async function checkPooler(databaseUrl: string): Promise<Diagnosis[]> {
   }
 }
 
-/** On a pooler that others use too, a backend may go to one of those: hence more than one look. */
+/** On a shared pooler another client may get the backend, so it looks more than once. */
 async function sharesBackends(first: pg.Client, second: pg.Client, pid: number): Promise<boolean> {
   for (let look = 0; look < LOOKS; look++) {
     const idle = await backendOf(first);
     await second.query('BEGIN');
     const taken = await backendOf(second);
     await second.query('ROLLBACK');
-    // A session keeps its backend, and nobody else has it.
+    // Without sharing, a session keeps its backend exclusively.
     if (idle.pid !== pid || taken.pid === idle.pid) return true;
   }
   return false;

@@ -62,17 +62,17 @@ describe('nestjs-ledger', () => {
   });
 
   it.each(['migrate', 'doctor', 'verify', 'replay', 'rollup', 'tune --qps 1', 'partitions list'])(
-    'says what to give in place of the flags that are gone: %s',
+    'names the replacement of removed flags: %s',
     async (command) => {
       for (const flag of ['--schema=a', '--table', '--ids', '--column', '--partition']) {
         const { code, text } = await run(...command.split(' '), flag, 'x:text');
         expect(code).toBe(2);
         expect(text).toMatch(/^error: unknown option '--/);
-        expect(text).toContain('is gone. Give the definition itself: -d <module>');
+        expect(text).toContain('was removed. Give the definition itself: -d <module>');
       }
       for (const flag of ['--rollup', '--no-rollup', '--immutable']) {
         const { text } = await run(...command.split(' '), flag);
-        expect(text).toContain(`hint: ${flag} is gone.`);
+        expect(text).toContain(`hint: ${flag} was removed.`);
       }
       expect((await run(...command.split(' '), '--nonsense')).text).not.toContain('hint: ');
     },

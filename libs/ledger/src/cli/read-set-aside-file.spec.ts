@@ -21,17 +21,17 @@ async function read(text: string, name = 'spill.ndjson'): Promise<ReadLine[]> {
 const line = (memo: string): string => JSON.stringify({ v: 1, uuid: null, entry: { memo } });
 
 describe('readSetAsideFile', () => {
-  it('reads line by line, whatever the entries hold', async () => {
+  it('reads line by line, with any entries', async () => {
     const memos = ['a', 'line\nbreak', '\u2028 and \u2029', '\r', '😀'];
     const lines = await read(memos.map((memo) => `${line(memo)}\n`).join(''));
     expect(lines.map((each) => each.kind === 'line' && each.line.entry['memo'])).toEqual(memos);
   });
 
-  it('tells a last line that was cut off from one that never was one', async () => {
+  it('distinguishes an incomplete last line from an invalid one', async () => {
     const text = `${line('a')}\n${line('b').slice(0, 20)}`;
     const half = await read(text, 'spill.ndjson.open');
     expect(half.map(({ kind }) => kind)).toEqual(['line', 'half']);
-    // The writer of a finished file came to its end: somebody has cut it off since.
+    // The writer of a finished file wrote all of it, so it was truncated later.
     expect((await read(text)).map(({ kind }) => kind)).toEqual(['line', 'unreadable']);
     const broken = await read(`{"v":2}\nnot json\n${line('c')}\nnull\n`);
     const kinds = ['unreadable', 'unreadable', 'line', 'unreadable'];

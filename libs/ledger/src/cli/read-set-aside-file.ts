@@ -5,15 +5,15 @@ import type { SetAsideLine } from '../files/set-aside-line.js';
 
 const LINE_BREAK = 0x0a;
 /**
- * A longer line is none. The longest has 18 texts of 8 KiB, each character of which may take six
+ * A longer line is not valid. The longest has 18 texts of 8 KiB, whose characters may each take six
  * bytes in JSON: less than 1 MiB.
  */
 const MAX_LINE_BYTES = 4 * 1_048_576;
 
 /**
- * One line of a file: what it says, or why it says nothing. `half` is the last line of an unfinished
- * file, which its writer did not come to the end of; `unreadable` any other that is no line of this
- * format. A finished file has no half line: one that ends in the midst of a line lost a part since.
+ * One line of a file: its content, or why it has none. `half` is the incomplete last line of an
+ * unfinished file. `unreadable` is any other line that does not have this format, also the
+ * incomplete last line of a finished file, which lost a part afterwards.
  *
  * @internal
  */
@@ -84,7 +84,7 @@ function chunksOf(handle: FileHandle): AsyncIterable<Buffer> {
 function parseLine(bytes: Buffer | undefined, number: number): ReadLine {
   if (bytes === undefined) return { kind: 'unreadable', number };
   try {
-    // Of what is no UTF-8 a text would be read that nobody recorded.
+    // Without this check, invalid UTF-8 would be read as a text that was never recorded.
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     const line = JSON.parse(text) as SetAsideLine | null;
     if (!isLine(line)) return { kind: 'unreadable', number };
@@ -94,7 +94,7 @@ function parseLine(bytes: Buffer | undefined, number: number): ReadLine {
   }
 }
 
-/** A file may be somebody's own: what others use is of its type, and may be missing. */
+/** The file may be foreign, so the types of all used fields are checked; some may be missing. */
 function isLine(line: SetAsideLine | null): line is SetAsideLine {
   return (
     line?.v === 1 &&

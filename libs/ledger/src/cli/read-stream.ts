@@ -36,7 +36,13 @@ function withoutCreate(url: string): string {
 }
 
 /** What a message holds: uuids of its entries, or what is wrong with it. @internal */
-export type StreamFinding = { readonly uuids: readonly string[] } | { readonly fault: string };
+export type StreamFinding =
+  | {
+      readonly uuids: readonly string[];
+      /** Milliseconds since 1970; undefined: long ago. */
+      readonly publishedAt: number | undefined;
+    }
+  | { readonly fault: string };
 
 /**
  * The messages that wait, oldest first; takes none.
@@ -55,7 +61,7 @@ export async function* readStream(stream: LedgerStream): AsyncGenerator<StreamFi
   }
 }
 
-function findingOf({ headers, payload }: StoredMessage): StreamFinding {
+function findingOf({ headers, payload, publishedAt }: StoredMessage): StreamFinding {
   const rows = decodeMessage(headers, payload);
   if ('fault' in rows) return rows;
   const uuids: string[] = [];
@@ -64,7 +70,7 @@ function findingOf({ headers, payload }: StoredMessage): StreamFinding {
     uuids.push(RowCodec.uuidOf(rows.bytes, start));
     start = end;
   }
-  return { uuids };
+  return { uuids, publishedAt };
 }
 
 function unreadable(error: unknown): CommandError {

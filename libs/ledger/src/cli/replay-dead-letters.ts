@@ -27,8 +27,8 @@ export interface ReplayLettersParts {
 }
 
 /**
- * Replays the table of dead letters, and deletes those whose entry is in the ledger's table now. A
- * role that may not delete replays all the same: a letter that stays is skipped the next time.
+ * Replays the table of dead letters, and deletes those whose entry is now in the ledger's table. A
+ * role without the right to delete can replay too: a remaining letter is skipped the next time.
  *
  * @throws CommandError if there is no such table; else what the replayer throws
  * @internal
@@ -95,7 +95,9 @@ async function deleteLetters(
   } catch (error) {
     const { code, text } = readPgError(error);
     if (code !== NO_PERMISSION) throw new CommandError(`letters can't be deleted: ${text}`);
-    output.warn('this role may not delete: letters stay, and are skipped the next time');
+    output.warn(
+      'this role may not delete rows: the dead letters stay, and the next replay skips them',
+    );
     return false;
   }
 }

@@ -15,7 +15,7 @@ import { fileErrorCode, moveAside } from './set-aside-files.js';
 
 /** Entries of one batch: a few hundred make the round trips cheap and a refusal too. */
 const BATCH_ENTRIES = 500;
-/** Bytes of their lines or rows: the memory that a replay needs has a bound, whatever they hold. */
+/** Bytes of their lines or rows, which bound a replay's memory for any content. */
 const BATCH_BYTES = 4 * 1_048_576;
 /** Lines of one file that are named as unreadable; more are only counted. */
 const NAMED_LINES = 10;
@@ -66,7 +66,7 @@ async function replayFile(path: string, parts: ReplayFilesParts): Promise<void> 
   }
   const left = report.refused + report.unreadable - before;
   if (isDryRun) return;
-  if (isOpen) output.warn(`${name} stays: its writer may still be at work`);
+  if (isOpen) output.warn(`${name} stays: its writer may still be running`);
   else if (left > 0) output.warn(`${name} stays: ${left} of its entries are not in the table`);
   else await finish(path, parts);
 }
@@ -89,7 +89,7 @@ function tellFailed(what: string, { output, report }: ReplayFilesParts): void {
   output.warn(what);
 }
 
-/** @returns false if the file as a whole was left alone, which was told */
+/** @returns false if the whole file was skipped, which was reported */
 async function replayContent(path: string, parts: ReplayFilesParts): Promise<boolean> {
   const total = isSegment(path) ? 0 : await countLines(path);
   const progress = parts.output.progress(basename(path), total);

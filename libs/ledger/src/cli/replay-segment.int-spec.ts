@@ -92,7 +92,7 @@ describe('a replay of segments', () => {
     appendFileSync(file, Buffer.alloc(20, 1));
     await rename(file, `${file}.open`);
     expect(await run('replay', dir), 'its writer is this process').toBe(0);
-    expect(said).toContain(`${file}.open stays: its writer may still be at work`);
+    expect(said).toContain(`${file}.open stays: its writer may still be running`);
     expect(said.at(-1)).toBe('skipped 1 half-written last line(s)');
     expect(await count()).toBe(2);
     // A writer that lives has finished its file by then.
@@ -117,7 +117,7 @@ describe('a replay of segments', () => {
     appendFileSync(file, Buffer.alloc(5000, 7));
     expect(await run('replay', dir)).toBe(1);
     expect(said).toContain(
-      `${file}: damaged at byte ${size} (there is no frame): nothing behind it is read`,
+      `${file}: damaged at byte ${size} (no frame header): the rest of the file is not read`,
     );
     expect(await count()).toBe(1);
     expect(await readdir(dir)).toEqual([basename(file)]);
@@ -162,13 +162,11 @@ describe('a replay of segments', () => {
   it('is in the proof of verify', async () => {
     spill([[{ userId: 1 }, { userId: 1 }], [{ userId: 1 }]]);
     expect(await run('verify', '--files', dir)).toBe(0);
-    expect(said.join('\n')).toMatch(
-      /1 runs: 0 in the table, 0 dead-lettered, 3 spilled, 0 missing/,
-    );
+    expect(said.join('\n')).toMatch(/1 run: 0 in the table, 0 dead-lettered, 3 spilled, 0 missing/);
   });
 });
 
-describe('a replay of somebody’s file', () => {
+describe('a replay of a foreign file', () => {
   const line = (more: object = {}): string => {
     const own = { userId: 1, createdAt: AT.toISOString(), uuid: randomUUID() };
     const whole = { v: 1, uuid: null, reason: 'spilled', queuedAt: AT.toISOString(), entry: own };

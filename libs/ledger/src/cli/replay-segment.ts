@@ -138,7 +138,10 @@ function problemOf(
   if (kind === 'torn' && mayBeHalf) {
     return { kind: 'half', why: `its last frame, at byte ${at}, is half-written, skipped` };
   }
-  return { kind: 'unreadable', why: `damaged at byte ${at} (${why}): nothing behind it is read` };
+  return {
+    kind: 'unreadable',
+    why: `damaged at byte ${at} (${why}): the rest of the file is not read`,
+  };
 }
 
 /** Whether the segment's writer may be at work still. @throws the file system's error @internal */

@@ -201,7 +201,7 @@ describe('an invalid entry without createdAt, once it is mended', () => {
       as.searchParams.set('options', `-c role=${role}`);
       expect(await replayAs(as.href, '--from-table')).toBe(0);
       expect(said).toContain(
-        'this role may not delete: letters stay, and are skipped the next time',
+        'this role may not delete rows: the dead letters stay, and the next replay skips them',
       );
       expect(await replayAs(as.href, '--from-table')).toBe(0);
       expect(said.at(-1)).toBe('replayed: 0 written, 2 already there, 0 refused');
@@ -257,7 +257,7 @@ describe('a replay whose files are not as it found them', () => {
     return file;
   }
 
-  /** Another replay, which is done with the first file a moment before this one is. */
+  /** Another replay, which finishes the first file shortly before this one. */
   function replayBeside(first: string, moment: 'at' | 'end'): Promise<number> {
     const move = (): void => {
       if (!existsSync(first)) return;
@@ -290,7 +290,7 @@ describe('a replay whose files are not as it found them', () => {
     },
   );
 
-  it('goes on with the others when one can’t be read, and names it', async () => {
+  it('continues with the others when one can’t be read, and names it', async () => {
     const loop = join(dir, 'a.ndjson');
     await symlink(loop, loop);
     await mkdir(join(dir, 'b.ndjson'));

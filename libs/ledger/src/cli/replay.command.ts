@@ -30,11 +30,11 @@ Examples:
   $ nestjs-ledger replay --from-table --json
   $ nestjs-ledger replay ledger-spill -d dist/usage.ledger.js --print > entries.ndjson
 
-May be interrupted and repeated: an entry is written once, by its uuid.
-Exit code: 0, 1 if an entry was refused, a line can't be read or a file not moved, 2 if it could not
-be done.`;
+You may interrupt and repeat it: an entry is stored only once, because of its uuid.
+Exit code: 0, 1 if an entry was refused, a line can't be read or a file can't be moved, 2 if the
+command failed.`;
 
-/** Adds `nestjs-ledger replay`. @param finish told the exit code @internal */
+/** Adds `nestjs-ledger replay`. @param finish called with the exit code @internal */
 export function addReplayCommand(
   program: Command,
   output: CommandOutput,
@@ -101,7 +101,7 @@ async function replayFilesAt(path: string, parts: ReplayFilesParts): Promise<voi
   );
 }
 
-/** For a ledger whose sink is the application's own: its entries are to be recorded again. */
+/** For a ledger with the application's own sink: its entries should be recorded again. */
 async function printEntries(
   path: string | undefined,
   definition: LedgerTable,

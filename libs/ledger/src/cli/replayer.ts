@@ -11,7 +11,7 @@ import { RowList } from './row-list.js';
 
 /** One attempt at up to 500 entries, a held lock included. */
 const ATTEMPT_MS = 30_000;
-/** A person waits: after about ten seconds of a server that is away it is better to say so. */
+/** Maximum attempts, about ten seconds: a person waits, so an unreachable server is reported. */
 const MAX_ATTEMPTS = 8;
 /** Characters of an unknown field's name that are shown. */
 const MAX_NAME_LENGTH = 60;
@@ -43,8 +43,8 @@ interface Row {
 }
 
 /**
- * Writes entries that were set aside through the path that skips what is there already: by uuid,
- * so that it may be interrupted and repeated.
+ * Writes set-aside entries with the statement that skips existing rows by uuid. It may be
+ * interrupted and repeated.
  *
  * @internal
  */
@@ -91,7 +91,7 @@ export class Replayer {
     });
   }
 
-  /** What a run would have written by now is there for the rows behind it. */
+  /** Looks for the row among those that the run would have written before. */
   #lookBefore(row: Buffer): Fate {
     const uuid = row.toString('latin1', ...UUID_FIELD);
     const content = createHash('sha256').update(row).digest('base64');
@@ -162,7 +162,7 @@ function encodeOne(
     const end = codec.encode(target, 0, { run: 0, sequence: 0 });
     return target.bytes.subarray(0, end);
   } catch {
-    // A file may be somebody's own: one entry of it, nested without end, does not end the replay.
+    // A foreign file may contain an endlessly nested entry, which must not end the replay.
     return "the entry can't be read";
   }
 }
@@ -198,7 +198,7 @@ function revive(
   return revived;
 }
 
-/** Tries again while the server is away. */
+/** Retries while the server is unreachable. */
 async function patiently<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

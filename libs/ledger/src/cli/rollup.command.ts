@@ -27,7 +27,7 @@ export interface RollupReport {
    * for with `--pause`. All others need a person.
    */
   readonly outcome: RefreshOutcome;
-  /** Refreshes, each a transaction that is committed, whatever came after it. */
+  /** Refreshes, each a committed transaction, independent of later failures. */
   readonly steps: number;
 }
 
@@ -53,16 +53,16 @@ const REFUSALS: Readonly<Record<string, string>> = {
 const EXAMPLES = `
 Examples:
   $ nestjs-ledger rollup --database-url postgres://localhost/app
-  $ nestjs-ledger rollup -d dist/usage.ledger.js --pause      # now entries may be changed
-  $ nestjs-ledger rollup -d dist/usage.ledger.js --rebuild    # and now no longer
+  $ nestjs-ledger rollup -d dist/usage.ledger.js --pause      # entries may be changed now
+  $ nestjs-ledger rollup -d dist/usage.ledger.js --rebuild    # entries are protected again
 
-Exit code: 0 if rollups are up to date or paused as asked, 2 if the command failed.`;
+Exit code: 0 if rollups are up to date, or paused with --pause, 2 if the command failed.`;
 
 /** Adds `nestjs-ledger rollup`. @internal */
 export function addRollupCommand(program: Command, output: CommandOutput): void {
   const command = program
     .command('rollup')
-    .description("bring a ledger's rollups up to date, for ledgers whose own role may not")
+    .description("bring a ledger's rollups up to date, if the ledger's own role may not")
     .option('--pause', 'allow changes of entries; summaries add up the rows until --rebuild')
     .option('--rebuild', 'rebuild them from the rows, and end a pause')
     .option('--json', 'print the result as JSON')

@@ -5,9 +5,8 @@ import { SequenceSet, type SequenceRange } from './sequence-set.js';
 export type FoundIn = 'table' | 'deadLetters' | 'spills' | 'stream';
 
 /**
- * A run's sequences are dense from 0 on; those of a UUIDv7 that something else made are random in
- * 2^42. One entry in 65,536 is enough to be taken for a run: a foreign uuid passes for one once in
- * 2^26.
+ * A run's sequences are dense from 0 on; those of a foreign UUIDv7 are random in 2^42. One entry in
+ * 65,536 sequences suffices to count as a run, so a foreign uuid is mistaken for one once in 2^26.
  */
 const SEQUENCES_PER_ENTRY = 65_536;
 /** Ranges that are kept of one run; all sequences in them are counted. */
@@ -118,7 +117,7 @@ export class RunTally {
 
 function reportOf(name: string, run: Run, first: number): RunReport {
   const { seen, outside, counts, from, to, youngFrom } = run;
-  // A hole counts once an entry behind it is old: the run was past it then.
+  // A hole counts once an entry after it is old, because the run had then passed it.
   const last = youngFrom === Number.POSITIVE_INFINITY ? seen.max : seen.highestBelow(youngFrom);
   const ranges: SequenceRange[] = [];
   let missing = 0;

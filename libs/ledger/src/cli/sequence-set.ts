@@ -1,6 +1,6 @@
 /** Sequences of one page of the bitmap. */
 const PAGE_BITS = 65_536;
-/** Up to here a list is smaller than a page; a uuid of foreign origin is a run of its own. */
+/** Up to this size a list is smaller than a page; each foreign uuid forms its own run. */
 const MAX_LISTED = 64;
 
 /** Sequences from `from` to `to`, both among them. @internal */

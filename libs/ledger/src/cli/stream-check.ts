@@ -10,9 +10,10 @@ import { openStream } from './read-stream.js';
 const ANSWER_MS = 5_000;
 
 /**
- * Whether the stream is there, how safe its messages are, and what waits in it that nobody reads. Changes nothing.
+ * Checks whether the stream is reachable, how safe its messages are, and whether messages wait that
+ * no writer reads. Changes nothing.
  *
- * @throws CommandError if the address is none
+ * @throws CommandError if the address is invalid
  * @internal
  */
 export async function checkStream(url: string, definition: LedgerTable): Promise<Diagnosis[]> {
@@ -28,6 +29,9 @@ export async function checkStream(url: string, definition: LedgerTable): Promise
   try {
     return [...(await safetyOf(stream)), await waitingIn(stream)];
   } catch (error) {
+    if (isLedgerError(error, 'SINK_HALT')) {
+      return [fault('stream', error.message, 'the address and the permissions of the stream')];
+    }
     const why = isLedgerError(error) ? error.message : 'an unexpected failure';
     return [fault('stream', `it does not answer: ${why}`, 'see what its servers say')];
   } finally {
@@ -37,11 +41,21 @@ export async function checkStream(url: string, definition: LedgerTable): Promise
 
 async function safetyOf(stream: LedgerStream): Promise<Diagnosis[]> {
   const safety = await stream.safety?.(ANSWER_MS);
-  return safety === undefined ? [] : [judgeSafety(safety)];
+  return safety === undefined ? [] : judgeSafety(safety);
 }
 
 /** @internal */
-export function judgeSafety({ copies, syncs }: StreamSafety): Diagnosis {
+export function judgeSafety(safety: StreamSafety): Diagnosis[] {
+  const { settings } = safety;
+  const list = Object.entries(settings ?? {}).map(([name, value]) => `${name}=${value}`);
+  return [
+    judgeCopies(safety),
+    ...judgeServers(safety),
+    ...(list.length === 0 ? [] : [ok('stream settings', list.join(', '))]),
+  ];
+}
+
+function judgeCopies({ copies, syncs, syncSetting }: StreamSafety): Diagnosis {
   const power =
     syncs === undefined
       ? 'whether they are synced before they are acknowledged is not known from here'
@@ -54,11 +68,32 @@ export function judgeSafety({ copies, syncs }: StreamSafety): Diagnosis {
   }
   const text = `${copies} copies of each message: one server may be lost; ${power}`;
   if (syncs === true) return ok('stream', text);
+  const supplies = 'power supplies that do not fail together';
   return warning(
     'stream',
     `${text}, so a loss of power of all servers may lose the last minutes`,
-    "`sync_interval: always` in the servers' configuration, or power supplies that do not fail together",
+    syncSetting === undefined ? supplies : `${syncSetting}, or ${supplies}`,
   );
+}
+
+/** What the servers do with the copies, and how many of them are there now. */
+function judgeServers({ copies, acknowledgedBy, inSync, defect }: StreamSafety): Diagnosis[] {
+  const found: Diagnosis[] = [];
+  if (defect !== undefined) found.push(fault('stream', defect, 'a later version of the servers'));
+  if (inSync !== undefined && inSync < copies) {
+    const text = `${inSync} of ${copies} copies are up to date at this moment`;
+    found.push(warning('stream', text, 'start the servers that are away, or wait for them'));
+  }
+  if (copies < 3 || acknowledgedBy === undefined) return found;
+  if (acknowledgedBy < 2) {
+    const text = 'a message is acknowledged once one server has it, which may not be lost then';
+    found.push(fault('stream', text, 'min.insync.replicas=2 on the topic'));
+  }
+  if (acknowledgedBy === copies) {
+    const text = `nothing is published while one of ${copies} servers is away`;
+    found.push(warning('stream', text, `min.insync.replicas=${copies - 1} on the topic`));
+  }
+  return found;
 }
 
 async function waitingIn(stream: LedgerStream): Promise<Diagnosis> {

@@ -178,14 +178,14 @@ export class TuneTable {
     await use(connections, (session) => session.rows(temporary));
   }
 
-  /** Rows as a ledger would send them: back to back, each with a uuid of its own. */
+  /** Rows in a ledger's form: contiguous, each with its own uuid. */
   #batch(count: number): RowBatch {
     const { parser } = this.#codec;
     const ends: number[] = [];
     let target: RowTarget | undefined;
     for (let end = 0; ends.length < count; ends.push(end)) {
       const sequence = ++this.#sequence;
-      // Rows of one length whatever the ids, so that the first one's bound is that of all.
+      // All rows have equal length, so the first one's bound applies to all.
       const entry = { userId: (sequence % 10_000) + 1, apiKeyId: 7, promptTokens: 812, memo: MEMO };
       parser.parse(entry, Date.now());
       target ??= createRowTarget(this.#codec.maxRowBytes * count);

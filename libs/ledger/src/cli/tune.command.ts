@@ -53,12 +53,12 @@ Examples:
   $ nestjs-ledger tune --qps 5000 --instances 4 --database-url postgres://localhost/app
   $ nestjs-ledger tune --qps 800 --no-measure --json
 
-With a database it writes for some seconds, as fast as it can, into a table that it makes, in the
-schema of the definition, and drops.
-Exit code: 0, 1 if the rate is out of reach, 2 if it could not be measured, 130 after Ctrl-C, which
-drops the table too.`;
+With a database, it creates a table in the schema of the definition, writes to it at full speed for
+some seconds, and drops it.
+Exit code: 0, 1 if the rate can't be reached, 2 if it could not be measured, 130 after Ctrl-C, which
+also drops the table.`;
 
-/** Adds `nestjs-ledger tune`. @param finish told the exit code @internal */
+/** Adds `nestjs-ledger tune`. @param finish called with the exit code @internal */
 export function addTuneCommand(
   program: Command,
   output: CommandOutput,

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { systemClock } from '../clock/clock.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { isSegment } from '../files/file-names.js';
 import { isJournalFile } from '../journal/folder-names.js';
@@ -25,6 +26,8 @@ export interface VerifyScope {
   readonly to: Date | undefined;
   /** Entries written within this time before now are too young: their neighbours may be in flight. */
   readonly graceMs: number;
+  /** Milliseconds since 1970 before any look: what was set aside or written since is too young as well. */
+  readonly startedAt: number;
   /** Files of spilled entries and dead letters. */
   readonly files: readonly string[];
   /** With messages that wait; undefined: there is none, or it was not named. */
@@ -55,6 +58,8 @@ export interface StoredFault {
 interface SetAside {
   readonly uuid: string;
   readonly foundIn: FoundIn;
+  /** Entries before it may be in flight. */
+  readonly isYoung: boolean;
 }
 
 /**
@@ -69,12 +74,9 @@ export async function verifyLedger(
   output: CommandOutput,
 ): Promise<Omit<VerifyReport, 'faults'>> {
   // First: what a replay moves from a file into the table meanwhile is seen twice, not never.
-  const { entries, unreadable } = await readFiles(
-    { files: scope.files, definition: database.definition },
-    output,
-  );
+  const { entries, unreadable } = await readFiles(scope, database.definition, output);
   // Behind the files, from which a gateway publishes, and before the table, into which a writer writes.
-  const streamed = await readMessages(scope.stream, output);
+  const streamed = await readMessages(scope, output);
   // One snapshot, so that a letter that is replayed meanwhile is on one side or the other.
   const found = await database.use((session) =>
     session.transaction(
@@ -96,13 +98,13 @@ async function readRuns(
     entries,
   }: { database: CommandDatabase; scope: VerifyScope; entries: readonly SetAside[] },
 ): Promise<Pick<VerifyReport, 'runs' | 'withoutRun' | 'hasDeadLetterTable'>> {
-  const letters = await readLetters(session, database);
-  const tally = new RunTally(scope.from !== undefined || scope.to !== undefined);
   const reader = new PeriodReader(session, database, scope);
+  const letters = await readLetters(session, database, scope);
+  const tally = new RunTally(scope.from !== undefined || scope.to !== undefined);
   await reader.eachInside((uuid, isYoung) => tally.add(uuid, 'table', isYoung));
   const setAside = [...entries, ...(letters ?? [])];
   const inside = setAside.filter(({ uuid }) => isInside(uuid, scope));
-  for (const { uuid, foundIn } of inside) tally.add(uuid, foundIn, false);
+  for (const { uuid, foundIn, isYoung } of inside) tally.add(uuid, foundIn, isYoung);
   if (reader.hasOutside && tally.report().some(({ missing }) => missing > 0)) {
     for (const { uuid } of setAside) if (!isInside(uuid, scope)) tally.addOutside(uuid);
     await reader.eachOutside((uuid) => tally.addOutside(uuid));
@@ -113,14 +115,15 @@ async function readRuns(
 }
 
 async function readFiles(
-  { files, definition }: { files: readonly string[]; definition: LedgerTable },
+  scope: VerifyScope,
+  definition: LedgerTable,
   output: CommandOutput,
 ): Promise<{ entries: SetAside[]; unreadable: number }> {
   const entries: SetAside[] = [];
   let unreadable = 0;
-  for (const path of files) {
+  for (const path of scope.files) {
     const isJournal = isJournalFile(basename(path));
-    const read = isSegment(path) ? readRows(path, definition, isJournal) : readLines(path);
+    const read = isSegment(path) ? readRows(path, definition, isJournal) : readLines(path, scope);
     for await (const found of named(path, read)) {
       if (typeof found === 'object') {
         entries.push(found);
@@ -134,15 +137,17 @@ async function readFiles(
 }
 
 async function readMessages(
-  stream: LedgerStream | undefined,
+  scope: VerifyScope,
   output: CommandOutput,
 ): Promise<{ entries: SetAside[]; unreadable: number }> {
   const entries: SetAside[] = [];
   let unreadable = 0;
+  const { stream } = scope;
   if (stream === undefined) return { entries, unreadable };
   for await (const found of readStream(stream)) {
     if ('uuids' in found) {
-      for (const uuid of found.uuids) entries.push({ uuid, foundIn: 'stream' });
+      const isYoung = isYoungAt(found.publishedAt ?? 0, scope);
+      for (const uuid of found.uuids) entries.push({ uuid, foundIn: 'stream', isYoung });
       continue;
     }
     unreadable++;
@@ -152,16 +157,21 @@ async function readMessages(
 }
 
 /** What was set aside, or what is wrong there. */
-async function* readLines(path: string): AsyncGenerator<SetAside | string, void> {
+async function* readLines(
+  path: string,
+  scope: VerifyScope,
+): AsyncGenerator<SetAside | string, void> {
   for await (const read of readSetAsideFile(path)) {
     if (read.kind !== 'line') {
       yield `line ${read.number} can't be read, skipped`;
       continue;
     }
-    const { uuid, reason } = read.line;
+    const { uuid, reason, setAsideAt } = read.line;
     // An invalid entry was never queued.
     if (typeof uuid !== 'string' || reason === 'invalid') continue;
-    yield { uuid, foundIn: reason === 'spilled' ? 'spills' : 'deadLetters' };
+    // The process of a spilled entry has ended, so nothing of it is in flight.
+    if (reason === 'spilled') yield { uuid, foundIn: 'spills', isYoung: false };
+    else yield { uuid, foundIn: 'deadLetters', isYoung: isYoungAt(Date.parse(setAsideAt), scope) };
   }
 }
 
@@ -173,7 +183,9 @@ async function* readRows(
   for await (const read of readSegmentFile(path, definition)) {
     // Its process was stopped there, or is writing just now.
     if (isJournal && read.kind === 'half') continue;
-    yield read.kind === 'entry' ? { uuid: read.entry.uuid, foundIn: 'spills' } : read.why;
+    yield read.kind === 'entry'
+      ? { uuid: read.entry.uuid, foundIn: 'spills', isYoung: false }
+      : read.why;
   }
 }
 
@@ -195,15 +207,24 @@ async function* named<T>(path: string, read: AsyncIterable<T>): AsyncGenerator<T
 async function readLetters(
   session: PgSession,
   { names }: CommandDatabase,
+  scope: VerifyScope,
 ): Promise<SetAside[] | undefined> {
   const [found] = await session.rows('SELECT to_regclass($1)::text AS name', [
     names.sqlDeadLetters,
   ]);
   if (found?.['name'] == null) return undefined;
-  const sql = `SELECT uuid FROM ${names.sqlDeadLetters}
+  const at = 'extract(epoch FROM dead_lettered_at)::float8 * 1000';
+  const sql = `SELECT uuid, ${at} AS at FROM ${names.sqlDeadLetters}
     WHERE uuid IS NOT NULL AND reason <> 'invalid'`;
-  const rows = await session.rows<{ uuid: string }>(sql);
-  return rows.map(({ uuid }) => ({ uuid, foundIn: 'deadLetters' }));
+  const rows = await session.rows<{ uuid: string; at: number }>(sql);
+  return rows.map(({ uuid, at }) => {
+    return { uuid, foundIn: 'deadLetters', isYoung: isYoungAt(Number(at), scope) };
+  });
+}
+
+/** @param at milliseconds since 1970 */
+function isYoungAt(at: number, { startedAt, graceMs }: VerifyScope): boolean {
+  return at > startedAt - graceMs;
 }
 
 function isInside(uuid: string, { from, to }: VerifyScope): boolean {
@@ -217,11 +238,15 @@ class PeriodReader {
   readonly #session: PgSession;
   readonly #database: CommandDatabase;
   readonly #scope: VerifyScope;
+  /** Rows that are younger in the transaction, by the server's clock alone, are too young. */
+  readonly #youngMs: number;
 
+  /** @param session whose transaction has just begun */
   constructor(session: PgSession, database: CommandDatabase, scope: VerifyScope) {
     this.#session = session;
     this.#database = database;
     this.#scope = scope;
+    this.#youngMs = scope.graceMs + Math.max(0, systemClock.now() - scope.startedAt);
   }
 
   /** Whether the table may hold entries outside the period. */
@@ -249,7 +274,7 @@ class PeriodReader {
 
   async #each(where: string, see: (uuid: string, isYoung: boolean) => void): Promise<void> {
     const ageMs = 'extract(epoch FROM now() - written_at) * 1000';
-    const sql = `SELECT uuid, ${ageMs} < ${this.#scope.graceMs} AS young
+    const sql = `SELECT uuid, ${ageMs} < ${this.#youngMs} AS young
       FROM ${this.#database.names.sqlEntries} WHERE ${where}`;
     for await (const page of this.#session.pages(sql, [], FETCH_ROWS)) {
       // A boolean as the server spells it.

@@ -20,7 +20,7 @@ export function verifyLines(report: VerifyReport, graceMs: number): string[] {
   const [missing, undecided] = [sum((run) => run.missing), sum((run) => run.undecided)];
   return [
     ...runs.map(runLine),
-    `${runs.length} runs: ${sum((run) => run.table)} in the table, ` +
+    `${runs.length} ${runs.length === 1 ? 'run' : 'runs'}: ${sum((run) => run.table)} in the table, ` +
       `${sum((run) => run.deadLetters)} dead-lettered, ${sum((run) => run.spills)} spilled, ` +
       inStream(sum((run) => run.stream)) +
       `${missing} missing`,

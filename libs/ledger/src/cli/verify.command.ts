@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { existsSync } from 'node:fs';
+import { systemClock } from '../clock/clock.js';
 import { tableExtensions } from '../ledger.extensions.js';
 import { CommandDatabase } from './command-database.js';
 import { CommandError } from './command.error.js';
@@ -42,7 +43,7 @@ Examples:
 
 Exit code: 0, 1 if something is missing or differs, 2 if the command failed.`;
 
-/** Adds `nestjs-ledger verify`. @param finish told the exit code @internal */
+/** Adds `nestjs-ledger verify`. @param finish called with the exit code @internal */
 export function addVerifyCommand(
   program: Command,
   output: CommandOutput,
@@ -55,13 +56,16 @@ export function addVerifyCommand(
     .option('--to <time>', `entries created before this time: ${TIME_RULE}`, parseTime)
     .option(
       '--files <path...>',
-      'spilled entries and dead letters (default: the spillDir that settings name, if it is there)',
+      'spilled entries and dead letters (default: the spillDir of the settings, if it exists)',
     )
     .option('--journal-dir <folder>', 'journalDir of the application (default: its setting)')
-    .option('--stream <url>', 'stream whose waiting messages count too, as nats://host:4222')
+    .option(
+      '--stream <url>',
+      'stream whose waiting messages count as well, as nats://host:4222 or kafka://host:9092',
+    )
     .option(
       '--grace <seconds>',
-      'ignore gaps beside entries younger than this, which may be in flight',
+      'ignore gaps next to entries younger than this, which may be in flight',
       parseSeconds,
       DEFAULT_GRACE_S,
     )
@@ -83,6 +87,7 @@ export function addVerifyCommand(
  * @internal
  */
 export async function verify(options: VerifyOptions, output: CommandOutput): Promise<VerifyReport> {
+  const startedAt = systemClock.now();
   const { from, to, grace } = options;
   checkPeriod(from, to);
   const definition = await loadDefinition(options);
@@ -96,7 +101,7 @@ export async function verify(options: VerifyOptions, output: CommandOutput): Pro
   let stream: LedgerStream | undefined;
   try {
     if (options.stream !== undefined) stream = await openStream(options.stream, definition);
-    const scope = { from, to, graceMs: grace * 1000, files, stream };
+    const scope = { from, to, graceMs: grace * 1000, startedAt, files, stream };
     const report = await verifyLedger(database, scope, output);
     return { ...report, faults: await findStoredFaults(database) };
   } catch (error) {

@@ -51,7 +51,7 @@ export async function writeAppFiles(folder: string, changes: readonly FileChange
   }
 }
 
-/** Where a link leads, and the mode of what is there. @throws if that may not be written */
+/** The target of a link, and the target's mode. @throws if the target may not be written */
 async function placeOf(path: string): Promise<{ path: string; mode?: number }> {
   await mkdir(dirname(path), { recursive: true });
   const found = await stat(path).catch(() => undefined);

@@ -1,31 +1,31 @@
 import { realTimers } from './real-timers.js';
 
-/** A timer that can be taken back; never keeps the process alive. @publicApi */
+/** A timer that can be cancelled; it never keeps the process alive. @publicApi */
 export interface Timer {
-  /** Its callback is not called from now on; nothing happens if it was. */
+  /** Prevents the callback; no effect if it was called already. */
   cancel(): void;
 }
 
-/** Time as the ledger sees it, so that tests can own it. @publicApi */
+/** The ledger's source of time, replaceable in tests. @publicApi */
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Milliseconds on a scale that never jumps; only differences mean something. */
+  /** Milliseconds on a scale that never jumps; only differences are meaningful. */
   monotonic(): number;
   /** Calls back once after at least `ms` milliseconds. */
   after(ms: number, callback: () => void): Timer;
   /** Calls back after one turn of the event loop. */
   nextTurn(callback: () => void): void;
-  /** Keeps the process alive until it is cancelled: for a wait that must not be cut short. */
+  /** Keeps the process alive until cancelled, for a wait that must complete. */
   hold(): Timer;
 }
 
-/** The longest interval that Node takes. Source: its manual, timers. */
+/** The longest interval that Node accepts. Source: its manual, timers. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
-/** The machine's own clock, also while a test runner fakes timers. @internal */
+/** The machine's clock, even while a test runner fakes timers. @internal */
 export const systemClock: Clock = {
-  // Asked for each time: a faked date is the date.
+  // Read on each call, so that a faked date applies.
   now: () => Date.now(),
   monotonic: realTimers.monotonic,
   after(ms, callback) {

@@ -2,29 +2,29 @@ import { realTimers } from './real-timers.js';
 
 /** The time of an attempt is up. @internal */
 export class DeadlineError extends Error {
-  /** @param limitMs what the whole attempt was given */
+  /** @param limitMs time limit of the whole attempt */
   constructor(readonly limitMs: number) {
     super(`no answer within ${limitMs} ms`);
     this.name = 'DeadlineError';
   }
 }
 
-/** The end of one attempt, its connection included. @internal */
+/** The end of one attempt, including its connection. @internal */
 export class Deadline {
   readonly #endsAt: number;
 
-  /** @param limitMs milliseconds from now; `Infinity`: none */
+  /** @param limitMs milliseconds from now; `Infinity`: no limit */
   constructor(readonly limitMs: number) {
     this.#endsAt = realTimers.monotonic() + limitMs;
   }
 
-  /** Milliseconds that are left, at least 0. */
+  /** Milliseconds left, at least 0. */
   get remainingMs(): number {
     return Math.max(0, this.#endsAt - realTimers.monotonic());
   }
 
   /**
-   * Settles as `work` does, or rejects when the time is up; `work` goes on then, unobserved.
+   * Settles like `work`, or rejects when the time is up; `work` then continues unobserved.
    *
    * @throws DeadlineError when the time is up
    */
@@ -32,7 +32,7 @@ export class Deadline {
     if (this.#endsAt === Number.POSITIVE_INFINITY) return work;
     let timer: NodeJS.Timeout | undefined;
     const timeUp = new Promise<never>((_, reject) => {
-      // Keeps the process alive: it ends by itself, and a drain must not end before it.
+      // Keeps the process alive: the timer ends by itself, and a drain must not end before it.
       timer = realTimers.setTimeout(
         () => reject(new DeadlineError(this.limitMs)),
         this.remainingMs,

@@ -3,10 +3,10 @@ import * as timers from 'node:timers';
 import { promisify } from 'node:util';
 
 /**
- * Node's own timers, kept as they were when this file was loaded. Test runners replace those of the
- * global object (Jest, Vitest, sinon), and a ledger that waited for a replaced one would wait until
- * the test moves its time on: a flush, or the stop of an application, would hang. The date is left to
- * them on purpose: `createdAt` follows a faked one.
+ * Node's timers, as they were when this file was loaded. Test runners (Jest, Vitest, sinon) replace
+ * the global ones. A ledger that waited for a replaced timer would wait until the test advances its
+ * time, so a flush or the stop of an application would hang. The date is deliberately not included:
+ * `createdAt` follows a faked one.
  *
  * @internal
  */
@@ -16,7 +16,7 @@ export const realTimers = Object.freeze({
   setInterval: timers.setInterval,
   clearInterval: timers.clearInterval,
   setImmediate: timers.setImmediate,
-  /** Resolves after so many milliseconds. */
+  /** Resolves after this many milliseconds. */
   pause: promisify(timers.setTimeout),
   /** Resolves in the next turn of the event loop. */
   turn: promisify(timers.setImmediate),

@@ -5,16 +5,16 @@ import { DirectionColumn } from './plain-columns.js';
 import { createRowTarget } from './row-target.js';
 import { inexactRule } from './text-column.js';
 
-/** Room that a row's field takes beside its bytes: some columns write whole words. */
+/** Extra bytes for a row's field: some columns write whole words. */
 const SPARE_BYTES = 16;
 
-/** A value that is asked for, as the text that PostgreSQL reads; or the rule that it breaks. */
+/** A requested value as text for PostgreSQL, or the rule that it breaks. */
 export type AskedValue =
   { readonly text: string; readonly rule?: undefined } | { readonly rule: string };
 
 /**
- * Checks an id that a caller asks for by the same rules as one that is recorded, so that no read answers
- * for an id that no entry can have. Never throws.
+ * Checks a requested id by the rules for recorded ids, so that reads refuse ids that no entry can
+ * have. Never throws.
  *
  * @param value neither null nor undefined
  * @internal
@@ -24,8 +24,8 @@ export function askedId(value: unknown, type: IdType): AskedValue {
 }
 
 /**
- * Checks a declared column's value as `askedId` does. Where a write would replace characters, a read
- * refuses the value: it would answer for the entries of another one.
+ * Checks a declared column's value like `askedId`. Characters that a write would replace are
+ * refused, because the read would return the entries of another value.
  *
  * @param value neither null nor undefined
  * @internal
@@ -41,13 +41,13 @@ export function askedColumn(value: unknown, type: ColumnType): AskedValue {
   return answer;
 }
 
-/** Queries come from addresses, where every value is a text. */
+/** Queries come from addresses, where every value is text. */
 function integerOf(value: unknown): unknown {
   const isText = typeof value === 'string' && /^-?\d{1,19}$/.test(value);
   return isText || typeof value === 'bigint' ? Number(value) : value;
 }
 
-/** `direction`, as `askedId`. @internal */
+/** Checks `direction` like `askedId`. @internal */
 export function askedDirection(value: unknown): AskedValue {
   return ask(new DirectionColumn(), value);
 }

@@ -6,7 +6,7 @@ import type { RowTarget } from './row-target.js';
 const MAX = 2n ** 63n - 1n;
 const MIN = -(2n ** 63n);
 const TWO_32 = 2 ** 32;
-/** Decimal digits that always fit below 2^53, so that they may go through a number. */
+/** Numbers of this many decimal digits are always below 2^53 and therefore exact. */
 const SAFE_DIGITS = 15;
 
 /** PostgreSQL `bigint`, exact up to 2^63 - 1 as number, bigint or decimal string. @internal */
@@ -18,7 +18,7 @@ export class BigintColumn implements ColumnCodec {
   #low = 0;
   #isNull = true;
 
-  /** @param isId ids start at 1; other columns take the whole range */
+  /** @param isId ids start at 1; other columns use the whole range */
   constructor(isId: boolean) {
     this.#isId = isId;
     this.#rule = isId ? 'an integer from 1 to 2^63 - 1' : 'an integer from -2^63 to 2^63 - 1';

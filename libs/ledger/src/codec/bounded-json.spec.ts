@@ -5,13 +5,13 @@ import { ABSENT, BoundedJson, CYCLE_OR_BIGINT, TOO_LONG } from './bounded-json.j
 const LIMIT = 8192;
 const json = new BoundedJson(LIMIT);
 
-/** The text that was written, or the answer that says why there is none. */
+/** The written text, or the code of the failure. */
 function written(value: unknown, by = json): string | number {
   const count = by.write(value);
   return count < 0 ? count : by.target.bytes.toString('utf8', 0, count);
 }
 
-/** What JSON.stringify makes of it, in the same terms. */
+/** The same for JSON.stringify. */
 function expected(value: unknown, limit = LIMIT): string | number {
   let text: string | undefined;
   try {
@@ -42,7 +42,7 @@ const sparse: unknown[] = [];
 sparse[5] = 'five';
 const shared = { twice: true };
 
-/** Everything that JSON.stringify has a rule of its own for. */
+/** Values that JSON.stringify treats specially. */
 const ODD: readonly unknown[] = [
   ...[new Date(0), new Date(NaN), new Map([[1, 2]]), new Set([1]), /x/g, new Error('e')],
   ...([Object(5), Object('text'), Object(true), Object(Symbol('s')), Object(1n)] as unknown[]),
@@ -90,13 +90,13 @@ const ODD: readonly unknown[] = [
 ];
 
 describe('BoundedJson', () => {
-  it.each(ODD.map((value) => [value]))('writes what JSON.stringify would of %o', (value) => {
+  it.each(ODD.map((value) => [value]))('writes %o like JSON.stringify', (value) => {
     for (const each of [value, { key: value, next: 1 }, [value, value], { a: { b: [value] } }]) {
       expect(written(each)).toBe(expected(each));
     }
   });
 
-  it('writes what JSON.stringify would of anything else, up to the limit', () => {
+  it('writes any other value like JSON.stringify, up to the limit', () => {
     const text = fc.string({ unit: 'grapheme' });
     const { tree } = fc.letrec((tie) => ({
       leaf: fc.oneof(
@@ -115,7 +115,7 @@ describe('BoundedJson', () => {
     fc.assert(
       fc.property(tree, (value) => {
         const [result, wanted] = [written(value), expected(value)];
-        // What is too long may also have a cycle or a bigint: whichever comes first.
+        // A value that is too long may also have a cycle or a bigint: the first one found counts.
         if (result === TOO_LONG && wanted === CYCLE_OR_BIGINT) return;
         expect(result).toBe(wanted);
       }),
@@ -129,7 +129,7 @@ describe('BoundedJson', () => {
     );
   });
 
-  it('writes up to the very last byte, whichever is the first too many', () => {
+  it('writes up to the last byte of the limit, at any element', () => {
     const value = { text: 'abc', list: [-12.5, 1234, true, null], more: { ä: '"', no: false } };
     const { length } = Buffer.from(JSON.stringify(value));
     for (let limit = 0; limit < length; limit++) {
@@ -143,7 +143,7 @@ describe('BoundedJson', () => {
     expect(written(value)).toBe('{"k\ufffd":["v\ufffd",{"\ufffd":"\ufffdx"}],"ok":"😀"}');
   });
 
-  it('knows raw JSON where the runtime does', () => {
+  it('writes raw JSON if the runtime supports it', () => {
     const { rawJSON } = JSON as { rawJSON?: (text: string) => unknown };
     const value = [rawJSON?.('1e1000') ?? 1, { raw: rawJSON?.('"x"') }];
     expect(written(value)).toBe(JSON.stringify(value));
@@ -157,7 +157,7 @@ describe('BoundedJson', () => {
     expect(reads).toBe(1);
   });
 
-  it('leaves out what an application added to Object.prototype', () => {
+  it('leaves out properties added to Object.prototype', () => {
     const added = { value: 1, enumerable: true, configurable: true };
     Object.defineProperty(Object.prototype, 'added', added);
     const text = written({ a: { b: 1 } });
@@ -204,7 +204,7 @@ describe('BoundedJson', () => {
     expect(Math.min(...times)).toBeLessThan(2);
   });
 
-  it('takes as long for an object of many keys as the engine takes to list them, and no longer', () => {
+  it('takes no longer for an object of many keys than the engine takes to list them', () => {
     const value = Object.fromEntries(Array.from({ length: 300_000 }, (_, i) => [`key ${i}`, i]));
     const timeOf = (work: () => void): number => {
       const times = Array.from({ length: 5 }, () => {

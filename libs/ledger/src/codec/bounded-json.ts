@@ -2,48 +2,51 @@ import { types } from 'node:util';
 import { createRowTarget } from './row-target.js';
 import { writeUtf8 } from './text-column.js';
 
-/** What is written before the next look at the limit: a number, a literal and some marks. */
+/** Bytes written at most between two checks of the limit: a number, a literal and some marks. */
 const SLACK_BYTES = 64;
-/** Levels of arrays and objects. Each costs a call and two bytes at least. */
+/** Maximum depth of arrays and objects. Each level costs a call and at least two bytes. */
 const MAX_DEPTH = 1000;
-/** Longest whole part of a number that is written digit by digit: those of a 31-bit integer. */
+/** Integers of at most this many digits, those of 31 bits, are written digit by digit. */
 const MAX_DIGITS = 10;
 const MAX_SMALL_INTEGER = 2 ** 31 - 1;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-/** What JSON.stringify leaves in a text that jsonb refuses: U+0000 and lone surrogates. */
+/** Escapes in the output of JSON.stringify that jsonb refuses: U+0000 and lone surrogates. */
 const REFUSED_ESCAPE = /\\u(?:0000|d[89a-f])/;
 
-/** Answers of `write` other than a length. `ABSENT`: there is no JSON of it, as of a function. */
+/**
+ * Results of `write` other than a length. `ABSENT`: the value has no JSON form, for example a
+ * function.
+ */
 export const TOO_LONG = -1;
 export const CYCLE_OR_BIGINT = -2;
 export const ABSENT = -3;
 
 type Keyed = Readonly<Record<string, unknown>>;
 
-/** The part of newer runtimes that JSON.stringify knows. */
+/** Newer runtimes only. */
 const { isRawJSON } = JSON as { isRawJSON?: (value: unknown) => boolean };
 
 /**
- * Writes a value as the bytes that JSON.stringify would make, and stops where they become too long, so
- * that the time it takes is bounded by the limit, and not by the value. What it cannot bound is the
- * time of a getter or a `toJSON`, and that in which the engine lists the keys of one object: V8 collects all of
- * them before `for…in` gives the first one, and so do Object.keys, Reflect.ownKeys, a spread and JSON.stringify
- * with a replacer that throws. Figures: docs/performance.md, "What a huge entry costs".
- * JSON.stringify itself can't be stopped but by a replacer, which makes it three times slower.
+ * Writes the same bytes as JSON.stringify, and stops when they exceed the limit. The limit and not
+ * the value therefore bounds the time. Two things stay unbounded: the time of a getter or `toJSON`,
+ * and the time in which the engine lists the keys of one object. V8 collects all keys before
+ * `for…in` gives the first one. Object.keys, Reflect.ownKeys, a spread and JSON.stringify with a
+ * throwing replacer do the same. Figures: docs/performance.md, "What a huge entry costs". Only a
+ * replacer can stop JSON.stringify, and a replacer makes it three times slower.
  *
- * Each property is read once. Lone surrogates and U+0000 become U+FFFD, since jsonb refuses them.
- * A plain object takes less than half the time of JSON.stringify, and there is no string in between.
+ * Each property is read once. Lone surrogates and U+0000 become U+FFFD, because jsonb refuses them.
+ * A plain object takes less than half the time of JSON.stringify, without an intermediate string.
  * Source: `npm run bench -- record`, large entries.
  *
  * @internal
  */
 export class BoundedJson {
-  /** What was written last begins at 0. */
+  /** The last written text begins at 0. */
   readonly target;
   readonly #bytes: Buffer;
   readonly #maxBytes: number;
-  /** Objects that a failure went through on its way out; one that comes twice is a cycle. */
+  /** Objects that contain a failed value; an object that appears twice is part of a cycle. */
   #failed: Set<object> | undefined;
   #isCyclic = false;
 
@@ -54,7 +57,10 @@ export class BoundedJson {
     this.#bytes = this.target.bytes;
   }
 
-  /** @returns bytes written, or one of the answers above @throws whatever a getter or `toJSON` throws */
+  /**
+   * @returns bytes written, or one of the results above
+   * @throws any error of a getter or `toJSON`
+   */
   write(value: unknown): number {
     if (this.#failed !== undefined) {
       this.#failed = undefined;
@@ -66,7 +72,7 @@ export class BoundedJson {
     return end;
   }
 
-  /** @returns offset behind the value, or one of the answers */
+  /** @returns offset after the value, or one of the results above */
   #value(value: unknown, key: string, at: number, depth: number): number {
     if (typeof value === 'string') return writeText(this.#bytes, at, value, this.#maxBytes);
     if (typeof value === 'number') return writeNumber(this.#bytes, at, value);
@@ -76,16 +82,16 @@ export class BoundedJson {
     return this.#object(value, key, at, depth);
   }
 
-  /** Objects, and what may have a `toJSON` like them: functions and bigints. */
+  /** Objects, functions and bigints, which may all have a `toJSON`. */
   #object(given: object | bigint, key: string, at: number, depth: number): number {
     const { toJSON } = given as { readonly toJSON?: unknown };
     let value: unknown = given;
     if (typeof toJSON === 'function') {
-      // It would make an array of all bytes first, each of which is a digit and a comma at least.
+      // Its toJSON would first make an array of all bytes, each at least a digit and a comma.
       const isBuffer = toJSON === (Buffer.prototype as { readonly toJSON: unknown }).toJSON;
       if (isBuffer && (given as Buffer).length > this.#maxBytes) return TOO_LONG;
       value = (toJSON as (this: unknown, key: string) => unknown).call(given, key);
-      // Its answer is written as it is, without asking it for a toJSON of its own.
+      // JSON.stringify calls no second toJSON on the answer.
       if (typeof value !== 'object' || value === null) {
         if (typeof value === 'bigint') return CYCLE_OR_BIGINT;
         return typeof value === 'function' ? ABSENT : this.#value(value, key, at, depth);
@@ -110,14 +116,14 @@ export class BoundedJson {
     return end;
   }
 
-  /** On the way out of a failure: costs nothing where there is none. */
+  /** Called only after a failure, so that success costs nothing. */
   #note(value: object): void {
     this.#failed ??= new Set();
     if (this.#failed.has(value)) this.#isCyclic = true;
     this.#failed.add(value);
   }
 
-  /** Objects around a number, a text or a boolean, raw JSON, instances of classes, all the rest. */
+  /** Boxed numbers, texts and booleans, raw JSON, class instances, and all other objects. */
   #other(value: object, at: number, depth: number): number {
     if (types.isBoxedPrimitive(value)) {
       if (types.isNumberObject(value)) return writeNumber(this.#bytes, at, Number(value));
@@ -140,7 +146,7 @@ export class BoundedJson {
 
   #array(values: readonly unknown[], start: number, depth: number): number {
     const { length } = values;
-    // A digit and a comma for each element, at least.
+    // Each element takes at least a digit and a comma.
     if (start + 2 * length > this.#maxBytes + 1) return TOO_LONG;
     const bytes = this.#bytes;
     let at = start;
@@ -163,7 +169,7 @@ export class BoundedJson {
     let absent = 0;
     bytes[at++] = 0x7b; // {
     for (const key in object) {
-      // What an application added to Object.prototype is none of the object's own.
+      // Inherited properties, for example those added to Object.prototype, are left out.
       if (!Object.hasOwn(object, key)) continue;
       const value = object[key];
       if (value === undefined && ++absent <= maxBytes) continue;
@@ -172,12 +178,12 @@ export class BoundedJson {
       at = writeText(bytes, at, key, maxBytes);
       if (at < 0) return at;
       bytes[at++] = 0x3a; // :
-      // Most values are texts and numbers: they need no further call.
+      // Most values are texts and numbers: these branches save a call.
       if (typeof value === 'string') at = writeText(bytes, at, value, maxBytes);
       else if (typeof value === 'number') at = writeNumber(bytes, at, value);
       else at = this.#value(value, key, at, depth + 1);
       if (at < 0) {
-        // Members without a value leave nothing behind but the time that they take.
+        // Members without a value write nothing, but they cost time.
         if (at !== ABSENT || ++absent > maxBytes) return at === ABSENT ? TOO_LONG : at;
         at = before;
       }
@@ -188,7 +194,7 @@ export class BoundedJson {
   }
 }
 
-/** An object literal without a `toJSON`, as nearly all are. */
+/** Whether a value is an object literal without a `toJSON`, like nearly all. */
 function isPlain(value: unknown): value is Keyed {
   if (typeof value !== 'object' || value === null) return false;
   if (Object.getPrototypeOf(value) !== Object.prototype) return false;
@@ -215,10 +221,10 @@ function writeAscii(bytes: Buffer, at: number, text: string): number {
   return at + text.length;
 }
 
-/** @param maxBytes of all that is written */
+/** @param maxBytes of the whole text */
 function writeText(bytes: Buffer, at: number, text: string, maxBytes: number): number {
   const { length } = text;
-  // Characters are bytes at least; a long text is not looked at.
+  // A character takes at least one byte, so a long text is not scanned.
   if (at + length > maxBytes) return TOO_LONG;
   bytes[at] = QUOTE;
   for (let i = 0; i < length; i++) {
@@ -232,7 +238,7 @@ function writeText(bytes: Buffer, at: number, text: string, maxBytes: number): n
   return at + length + 2;
 }
 
-/** Text that is JSON already. */
+/** Writes text that already is JSON. */
 function writeRaw(bytes: Buffer, at: number, json: string, maxBytes: number): number {
   const room = maxBytes - at;
   if (json.length > room || Buffer.byteLength(json) > room) return TOO_LONG;

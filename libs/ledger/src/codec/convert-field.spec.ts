@@ -6,7 +6,7 @@ import { rowTargetOf } from './row-target.js';
 
 const UUID = '0190a6c1-2d3e-7f45-8a6b-0123456789ab';
 
-/** What a value of one type is as another; undefined if it is none. */
+/** A value converted from one type to another; undefined if it does not convert. */
 function converted(from: ColumnType, to: ColumnType, value: unknown): unknown {
   const field = convertField(from, to)?.(encodeField(from, value)!);
   return field && createColumn(to).read(rowTargetOf(field), 0, field.length);

@@ -2,7 +2,7 @@ import type { ColumnType } from '../entry/ledger-definition.js';
 import { createColumn } from './create-column.js';
 import { createRowTarget, rowTargetOf } from './row-target.js';
 
-/** Types that a column of another type may become without a change of what a value says. */
+/** Types that hold every value of another type without changing its meaning. */
 const WIDER: Partial<Record<ColumnType, readonly ColumnType[]>> = {
   integer: ['bigint', 'numeric', 'text'],
   bigint: ['numeric', 'text'],
@@ -10,14 +10,14 @@ const WIDER: Partial<Record<ColumnType, readonly ColumnType[]>> = {
 };
 const LENGTH_BYTES = 4;
 
-/** A field of one type as one of another. @returns undefined if its value does not fit */
+/** Converts a field from one type to another. @returns undefined if its value does not fit */
 export type ConvertField = (bytes: Buffer) => Buffer | undefined;
 
 /**
- * How values of a column get the type that the column has now, as `ALTER COLUMN … TYPE` gives it to those in the
+ * Converts values to the column's present type, like `ALTER COLUMN … TYPE` does for values in the
  * table.
  *
- * @returns undefined if the two types don't say the same
+ * @returns undefined if the types are not compatible
  * @internal
  */
 export function convertField(from: ColumnType, to: ColumnType): ConvertField | undefined {

@@ -111,7 +111,7 @@ describe('EntryParser', () => {
     expect(faultOf(entry)).toBe(fault);
   });
 
-  it('takes an idempotency key alone, and asks for createdAt only where partitions need it', () => {
+  it('takes an idempotency key alone, and requires createdAt only if partitions need it', () => {
     const plain = { name: 'd', schema: undefined, table: 't', ids: 'bigint', columns: {} } as const;
     const partitioned = new RowCodec({ ...plain, partition: 'day' }).parser;
     const entry = { userId: 1, idempotencyKey: 'k' };

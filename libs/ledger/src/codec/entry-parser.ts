@@ -8,12 +8,18 @@ import { NO_NAMES, UnknownFields } from './unknown-fields.js';
 import { UuidColumn } from './uuid-column.js';
 import { isTimelessUuidV8, isUuidV7 } from './uuid.js';
 
-/** `createdAt` may lie from 2000 on. */
+/** The earliest `createdAt` is in 2000. */
 const EARLIEST_CREATED_AT = Date.UTC(2000, 0, 1);
-/** `createdAt` may lie one day ahead: clocks of other machines differ, but not by more. */
+/** `createdAt` may lie up to one day ahead, because clocks of machines differ by no more. */
 const MAX_AHEAD_MS = 86_400_000;
+/**
+ * While the clock is behind the last entry by at most this many milliseconds, entries get that
+ * entry's time. Source: steps of NTP are shorter, and a clock that was wrong for longer must not
+ * date later entries.
+ */
+const MAX_SET_BACK_MS = 10_000;
 const FIXED_BYTES = 2 * 8 + 12;
-/** A key's uuid has no time, so it is no UUIDv7. */
+/** The uuid of a key has no time, so it is not a UUIDv7. */
 const NO_KEYS =
   'must not be given in a ledger of UUIDv7 only (uuids: v7): give the uuid of newEntryUuid(), the same at each try';
 
@@ -21,34 +27,36 @@ const NO_KEYS =
 export interface EntryFault {
   /** Name of the field as the caller writes it, or `entry`. */
   readonly field: string;
-  /** What it must be and what kind was given; never the value. */
+  /** The rule, and the kind of the given value; never the value. */
   readonly rule: string;
 }
 
-/** A getter or toJSON of an entry that records another entry would mix the two. */
+/** A getter or toJSON that records another entry would mix the two entries. */
 export const RECORDED_BY_GETTER: EntryFault = {
   field: 'entry',
   rule: 'must not be recorded by a getter',
 };
 
-/** What of a definition decides how an entry is checked. */
+/** The part of a definition that checks an entry. */
 export interface ParsedColumns {
   /** Of `userId`, `apiKeyId` and `serviceId`. */
   readonly ids: readonly ColumnCodec[];
-  /** Fields that the application declared, and their columns in the same order. */
+  /** Declared fields of the application, and their columns in the same order. */
   readonly names: readonly string[];
   readonly declared: readonly ColumnCodec[];
-  /** Whether the uuid of an idempotency key holds `createdAt`, as partitions by uuid need it. */
+  /**
+   * Whether the uuid of an idempotency key contains `createdAt`, as required by partitions by uuid.
+   */
   readonly keysNeedTime: boolean;
-  /** Whether the table refuses every uuid but a UUIDv7. */
+  /** Whether the table accepts only UUIDv7. */
   readonly isUuidV7Only: boolean;
 }
 
 type Given = Readonly<Record<string, unknown>>;
 
 /**
- * Checks an entry by the rules of its fields and keeps what it read: each property is read once,
- * so what was checked is what is encoded, whatever a getter answers the second time.
+ * Checks the fields of an entry and keeps their values. Each property is read once, so the checked
+ * value is the encoded value even if a getter changes its answer.
  *
  * @internal
  */
@@ -66,11 +74,11 @@ export class EntryParser {
   idempotencyKey: string | undefined;
   createdAtMs = 0;
   /**
-   * Whether `createdAtMs` is the ledger's choice though the uuid is that of a key: another try at the
+   * Whether the ledger chose `createdAtMs` although the uuid comes from a key: another try at the
    * same entry has another time, and is the same entry.
    */
   isTimeOfTry = false;
-  /** Properties of the entry taken last that no field has. */
+  /** Properties of the last entry that match no field. */
   unknown: readonly string[] = NO_NAMES;
 
   readonly #unknownFields: UnknownFields;
@@ -78,7 +86,7 @@ export class EntryParser {
   readonly #declared: readonly ColumnCodec[];
   readonly #keysNeedTime: boolean;
   readonly #isUuidV7Only: boolean;
-  /** A key keeps the rules of a text id: what is replaced could make one key of two. */
+  /** A key has the rules of a text id: replaced characters could make two keys equal. */
   readonly #key = new TextIdColumn();
   #latestMs = 0;
   #isParsing = false;
@@ -98,7 +106,7 @@ export class EntryParser {
     return ['uuid', 'idempotencyKey', ...this.fields.map(([field]) => field)];
   }
 
-  /** Fields behind the uuid, in the order of the row. */
+  /** Fields after the uuid, in row order. */
   get fields(): [field: string, column: ColumnCodec][] {
     return [
       ['userId', this.userId],
@@ -115,7 +123,7 @@ export class EntryParser {
     ];
   }
 
-  /** Upper bound of the fields behind the uuid, in bytes. */
+  /** Upper bound of the fields after the uuid, in bytes. */
   get maxBytes(): number {
     let bytes = FIXED_BYTES + this.userId.maxBytes + this.apiKeyId.maxBytes;
     bytes += this.serviceId.maxBytes + this.direction.maxBytes + this.memo.maxBytes;
@@ -124,12 +132,12 @@ export class EntryParser {
     return bytes;
   }
 
-  /** Whether the uuid is to be made of time, run and sequence. */
+  /** Whether the uuid is made from time, run and sequence. */
   get needsSequence(): boolean {
     return this.uuid.isNull && this.idempotencyKey === undefined;
   }
 
-  /** Never throws. @param now milliseconds since 1970 @returns the first rule that is broken */
+  /** Never throws. @param now milliseconds since 1970 @returns the first broken rule */
   parse(entry: unknown, now: number): EntryFault | undefined {
     if (this.#isParsing) return RECORDED_BY_GETTER;
     this.#isParsing = true;
@@ -150,7 +158,7 @@ export class EntryParser {
     }
   }
 
-  /** Each property is read by its own name in the code: one look-up for all would cost a third more. */
+  /** Reads each property by a literal name; a shared look-up would cost a third more. */
   #takeFields(entry: Given, now: number): string | undefined {
     return (
       this.#takeUuid(entry) ??
@@ -166,7 +174,7 @@ export class EntryParser {
     );
   }
 
-  /** Names the field that is read next, for the fault that it may be. */
+  /** Names the next field for its possible fault. */
   #at(field: string): this {
     this.#field = field;
     return this;
@@ -201,8 +209,8 @@ export class EntryParser {
     this.#field = 'createdAt';
     const given = entry['createdAt'];
     if (given === undefined || given === null) {
-      // A clock that was set back must not put a later entry before an earlier one.
-      if (now > this.#latestMs) this.#latestMs = now;
+      // If the clock is set back a little, a later entry must not precede an earlier one.
+      if (now > this.#latestMs || now < this.#latestMs - MAX_SET_BACK_MS) this.#latestMs = now;
       this.createdAtMs = this.#latestMs;
       return this.#takeKey(entry, false);
     }
@@ -221,7 +229,7 @@ export class EntryParser {
     this.isTimeOfTry = false;
     const key = entry['idempotencyKey'];
     if (key === undefined || key === null) {
-      // Given back by a replay, or by a caller who repeats what the ledger answered.
+      // A replay, or a caller who repeats the ledger's answer, gives such a uuid.
       this.isTimeOfTry = !this.uuid.isNull && isTimelessUuidV8(this.uuid.view);
       return undefined;
     }

@@ -33,7 +33,7 @@ export class IntegerColumn implements ColumnCodec {
   }
 }
 
-/** Token counts: 0 to 2,147,483,647, default 0; negative only where the entry corrects another. @internal */
+/** Token counts: 0 to 2,147,483,647, default 0; negative only in a correction. @internal */
 export class TokensColumn implements ColumnCodec {
   readonly maxBytes = 8;
   value = 0;

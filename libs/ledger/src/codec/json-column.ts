@@ -7,19 +7,21 @@ import type { RowTarget } from './row-target.js';
 
 /** Version of jsonb's binary form. Source: PostgreSQL, jsonb_recv in src/backend/utils/adt/jsonb.c. */
 const JSONB_VERSION = 1;
-/** Up to this many bytes a loop over words copies faster than a call into Node. Source: measured. */
+/**
+ * Up to this many bytes a loop over words copies faster than a call into Node. Source: measured.
+ */
 const LOOP_BYTES = 256;
-/** Bytes that are copied at once. */
+/** Bytes copied at once. */
 const WORD_BYTES = 4;
 const OPENING_BRACE = 0x7b;
 
 const SERIALISABLE = 'must be serialisable as JSON';
 
-/** A field of jsonb, whatever its rules are: keeps what `take` allowed, and writes it. */
+/** A jsonb field with any rules: keeps the value that `take` allowed, and writes it. */
 abstract class JsonbField implements ColumnCodec {
   maxBytes = 4;
   protected readonly json = new BoundedJson(MAX_TEXT_BYTES);
-  /** How much there is; 0: SQL NULL. */
+  /** Bytes of the kept value; 0: SQL NULL. */
   #count = 0;
 
   abstract take(value: unknown): string | undefined;
@@ -30,7 +32,7 @@ abstract class JsonbField implements ColumnCodec {
     this.maxBytes = count === 0 ? 4 : 5 + count;
   }
 
-  /** As `BoundedJson.write`; a value too deep for the stack is too long in any case. */
+  /** Like `BoundedJson.write`; a value too deep for the stack is also too long. */
   protected serialise(value: unknown): number {
     try {
       return this.json.write(value);
@@ -83,9 +85,9 @@ export class JsonColumn extends JsonbField {
   }
 }
 
-/** `attributes`: a plain JSON object, left out above 8 KiB serialised. @internal */
+/** `attributes`: a plain JSON object, dropped above 8 KiB serialised. @internal */
 export class AttributesColumn extends JsonbField {
-  /** Whether the value taken last was left out. */
+  /** Whether the last value was dropped. */
   wasDropped = false;
 
   take(value: unknown): string | undefined {
@@ -111,6 +113,6 @@ export class AttributesColumn extends JsonbField {
 function isPlainObject(value: unknown): value is object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  // Objects of another realm (a test runner's, say) have that realm's Object.prototype.
+  // Objects of another realm (for example of a test runner) have that realm's Object.prototype.
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }

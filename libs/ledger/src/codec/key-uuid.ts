@@ -5,19 +5,19 @@ import { createRowTarget, type RowTarget } from './row-target.js';
 import { UTF8_PER_UNIT, writeUtf8 } from './text-column.js';
 import { writeTimelessUuidV8, writeUuidV8 } from './uuid.js';
 
-/** What a keyed entry is known by. */
+/** The identity of a keyed entry. */
 export interface EntryKey {
-  /** Holds the user's id: keys of different users are different keys. */
+  /** Contains the user's id, so that keys of different users differ. */
   readonly userId: ColumnCodec;
   readonly key: string;
-  /** Milliseconds since 1970 for a ledger whose partitions are told apart by the uuid. */
+  /** Milliseconds since 1970, for a ledger with partitions by uuid. */
   readonly ms: number | undefined;
 }
 
 /**
- * Makes the uuid of an idempotency key: a UUIDv8 of SHA-256 over user and key. The user's id stands
- * there as a field of a row, with its length in front, so no two pairs of user and key read the same,
- * and `7`, `7n` and `'7'` are one user.
+ * Makes the uuid of an idempotency key: a UUIDv8 of SHA-256 over user and key. The user's id is
+ * encoded as a row's field, with its length first. Two different pairs of user and key therefore
+ * never have the same bytes, and `7`, `7n` and `'7'` are one user.
  *
  * @internal
  */

@@ -1,4 +1,4 @@
-/** Names the kind of a value for an error message, never the value: `a string`, `NaN`, `an array`. */
+/** The kind of a value for an error message, never the value: `a string`, `NaN`, `an array`. */
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return 'an array';
@@ -15,7 +15,7 @@ function kindOfNumber(value: number): string {
   return value < 0 ? 'a negative number' : 'a number';
 }
 
-/** The rule with the kind that was given instead. */
+/** The rule, followed by the kind of the given value. */
 export function unlike(rule: string, value: unknown): string {
   return `must be ${rule}, got ${kindOf(value)}`;
 }

@@ -4,12 +4,14 @@ import { writeNull } from './column-codec.js';
 import { unlike } from './kind-of.js';
 import type { RowTarget } from './row-target.js';
 
-/** Digits behind a point only: with `\.?` a text of many digits could be cut in as many ways. */
+/**
+ * Fraction digits require a point: with `\.?` a text of many digits would match in as many ways.
+ */
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,5}))?$/;
 const NEGATIVE = 0x4000;
 const RULE = `a finite number, a bigint or a decimal text of at most ${MAX_TEXT_BYTES} digits`;
 
-/** Bigints of more digits are not spelled out: a huge one takes seconds. */
+/** Bigints with more digits are not converted to text: a huge one takes seconds. */
 const END_OF_BIGINTS = 10n ** BigInt(MAX_TEXT_BYTES);
 
 function isNumeric(value: unknown): value is string | number | bigint {
@@ -21,7 +23,7 @@ function isNumeric(value: unknown): value is string | number | bigint {
 /**
  * PostgreSQL `numeric`, exact for decimal texts and bigints; a number counts as its shortest
  * decimal text. Source of the binary form: numeric_recv in src/backend/utils/adt/numeric.c (digits
- * of base 10,000, weight of the first, sign, digits behind the point).
+ * of base 10,000, weight of the first, sign, digits after the point).
  *
  * @internal
  */

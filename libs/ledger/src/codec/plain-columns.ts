@@ -4,19 +4,19 @@ import { writeNull } from './column-codec.js';
 import { unlike } from './kind-of.js';
 import type { RowTarget } from './row-target.js';
 
-/** 2000-01-01 in milliseconds since 1970: PostgreSQL counts timestamps from there. */
+/** 2000-01-01 in milliseconds since 1970: the epoch of PostgreSQL's timestamps. */
 export const POSTGRES_EPOCH_MS = 946_684_800_000;
-/** The earliest timestamp that PostgreSQL holds, 4714-11-24 BC. Source: its manual, table 8.9. */
+/** The earliest timestamp of PostgreSQL, 4714-11-24 BC. Source: its manual, table 8.9. */
 const EARLIEST_MS = -210_866_803_200_000;
 
-/** Milliseconds of a Date of any realm; undefined if it is none, or invalid. */
+/** Milliseconds of a Date of any realm; undefined for other values and invalid dates. */
 export function dateMs(value: unknown): number | undefined {
   if (!types.isDate(value)) return undefined;
   const ms = Date.prototype.getTime.call(value);
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-/** Writes a timestamptz field. @returns the offset behind it */
+/** Writes a timestamptz field. @returns the offset after it */
 export function writeTimestamp(target: RowTarget, offset: number, ms: number): number {
   const { view } = target;
   view.setInt32(offset, 8);

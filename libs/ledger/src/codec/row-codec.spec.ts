@@ -21,7 +21,7 @@ function tableOf(ids: IdType, columns: LedgerTable['columns'] = {}): LedgerTable
   return { name: 'default', schema: undefined, table: 'usage_entries', ids, columns };
 }
 
-/** Takes an entry and gives it back as it would be stored; the fault if it was refused. */
+/** Encodes and decodes an entry; returns the fault if it was refused. */
 function roundTrip(codec: RowCodec, entry: unknown, sequence = 7): Record<string, unknown> {
   const fault = codec.parser.parse(entry, NOW);
   if (fault !== undefined) return { fault };
@@ -34,7 +34,7 @@ function roundTrip(codec: RowCodec, entry: unknown, sequence = 7): Record<string
 }
 
 describe('RowCodec', () => {
-  it('gives back every field of a full entry', () => {
+  it('round-trips every field of a full entry', () => {
     const codec = new RowCodec(tableOf('bigint', ALL_COLUMNS));
     const stored = roundTrip(codec, {
       userId: '9223372036854775807',
@@ -94,7 +94,7 @@ describe('RowCodec', () => {
     });
   });
 
-  it('makes UUIDv7s of createdAt that carry run and sequence', () => {
+  it('makes UUIDv7s with createdAt, run and sequence', () => {
     const codec = new RowCodec(tableOf('bigint'));
     const createdAt = new Date('2025-06-07T08:09:10.123Z');
     const sequence = 2 ** 40 + 12345;
@@ -107,10 +107,10 @@ describe('RowCodec', () => {
     });
   });
 
-  it('makes strictly increasing uuids even when the clock is set back', () => {
+  it('makes strictly increasing uuids even when the clock is set back by ten seconds', () => {
     const codec = new RowCodec(tableOf('bigint'));
     const target = createRowTarget(1024);
-    const uuids = [NOW + 5, NOW + 5, NOW - 3_600_000, NOW + 6].map((now, sequence) => {
+    const uuids = [NOW + 5, NOW + 5, NOW - 9_995, NOW + 6].map((now, sequence) => {
       expect(codec.parser.parse({ userId: 1 }, now)).toBeUndefined();
       codec.encode(target, 0, { run: 1, sequence });
       return RowCodec.uuidOf(target.bytes);
@@ -119,11 +119,26 @@ describe('RowCodec', () => {
     expect(new Set(uuids).size).toBe(uuids.length);
   });
 
+  it('follows a clock that is set back further, which had a wrong time before', () => {
+    const codec = new RowCodec(tableOf('bigint'));
+    const target = createRowTarget(1024);
+    const hour = 3_600_000;
+    const clock = [NOW + 8 * hour, NOW, NOW + 1, NOW - 5, NOW + hour];
+    const uuids = clock.map((now, sequence) => {
+      expect(codec.parser.parse({ userId: 1 }, now)).toBeUndefined();
+      codec.encode(target, 0, { run: 1, sequence });
+      return RowCodec.uuidOf(target.bytes);
+    });
+    const times = uuids.map((uuid) => readUuid(uuid)!.createdAt - NOW);
+    expect(times).toEqual([8 * hour, 0, 1, 1, hour]);
+    expect(new Set(uuids).size).toBe(uuids.length);
+  });
+
   describe('the uuid of an idempotency key', () => {
     const uuidOf = (codec: RowCodec, entry: Record<string, unknown>): unknown =>
       roundTrip(codec, entry)['uuid'];
 
-    it('is made of user and key alone, without a time', () => {
+    it('depends on user and key only, without a time', () => {
       const codec = new RowCodec(tableOf('bigint'));
       const entry = { userId: 1, idempotencyKey: 'order 1' };
       const uuid = uuidOf(codec, entry);
@@ -143,7 +158,7 @@ describe('RowCodec', () => {
       expect(new Set(uuids).size).toBe(1);
     });
 
-    it('never is that of another user with another key', () => {
+    it('differs for another user with another key', () => {
       const codec = new RowCodec(tableOf('text'));
       const text = fc.string({ minLength: 1, maxLength: 8 }).filter((id) => !id.includes('\0'));
       fc.assert(
@@ -165,7 +180,7 @@ describe('RowCodec', () => {
     });
   });
 
-  it('gives a row its sequence later', () => {
+  it('sets the sequence of a row later', () => {
     const codec = new RowCodec(tableOf('bigint'));
     const target = createRowTarget(1024);
     codec.parser.parse({ userId: 1 }, NOW);
@@ -211,10 +226,10 @@ describe('RowCodec', () => {
     );
   });
 
-  it('refuses 8 KiB of digits that are no number in one look at them', () => {
+  it('refuses 8 KiB of digits that are no number in one pass', () => {
     const codec = new RowCodec(tableOf('bigint', { price: 'numeric' }));
     const entry = { userId: 1, price: `${'1'.repeat(8190)}x` };
-    // 0.05 s of work; a pattern that tries again from each digit takes more than a minute.
+    // The work takes 0.05 s; a pattern that backtracks from each digit takes more than a minute.
     const refusals = 500;
     const deadline = performance.now() + 10_000;
     let refused = 0;

@@ -10,17 +10,17 @@ import { KeyUuid } from './key-uuid.js';
 import { isTimeOfTry, markTimeOfTry } from './time-of-try.js';
 import { formatUuid, renewUuidV7, writeUuidSequence, writeUuidV7 } from './uuid.js';
 
-/** Offset of the uuid's 16 bytes in a row: field count and the field's length stand before it. */
+/** Offset of the uuid's 16 bytes in a row, after the field count and the field's length. */
 const UUID_OFFSET = 6;
 const FIELD_COUNT_BYTES = 2;
 const UUID_FIELD_BYTES = 20;
 
 /**
  * One entry <-> one binary COPY row, by the columns of a definition: an int16 with the number of
- * fields, then for each field an int32 with its length (-1 for NULL) and its bytes.
- * Source: PostgreSQL's manual, COPY, binary format.
+ * fields, then for each field an int32 with its length (-1 for NULL) and its bytes. Source:
+ * PostgreSQL's manual, COPY, binary format.
  *
- * Use it as `parse`, then `encode`, with nothing in between: what `parse` took is kept here.
+ * Call `parse`, then `encode` directly after it, because the codec keeps the parsed values.
  *
  * @internal
  */
@@ -47,7 +47,7 @@ export class RowCodec {
     this.#fields = this.parser.fields;
     const columns = rowColumnsOf(table);
     this.#fieldCount = columns.length;
-    // `encode` names each column: a loop over all would make every call of `write` a look-up.
+    // `encode` names each column: a loop would make every call of `write` megamorphic.
     assert.deepEqual(
       ['uuid', ...this.#fields.map(([field]) => field)],
       columns.map(({ field }) => field),
@@ -59,15 +59,15 @@ export class RowCodec {
     return this.parser.fieldNames;
   }
 
-  /** Upper bound of the row that the parser took, in bytes. */
+  /** Upper bound of the last parsed entry's row, in bytes. */
   get maxRowBytes(): number {
     return FIELD_COUNT_BYTES + UUID_FIELD_BYTES + this.parser.maxBytes;
   }
 
   /**
-   * Writes the row of the entry that the parser took last.
+   * Writes the row of the last parsed entry.
    * @param offset at least `maxRowBytes` must follow it
-   * @returns the offset behind the row
+   * @returns the offset after the row
    */
   encode(target: RowTarget, offset: number, id: { run: number; sequence: number }): number {
     const { parser } = this;
@@ -103,7 +103,7 @@ export class RowCodec {
     }
   }
 
-  /** Gives an encoded row the sequence that it could not have yet when it was encoded. */
+  /** Sets the sequence of an encoded row, for rows encoded before it was known. */
   resequence(target: RowTarget, offset: number, id: { run: number; sequence: number }): void {
     writeUuidSequence(target, offset + UUID_OFFSET, id.run, id.sequence);
   }
@@ -113,17 +113,20 @@ export class RowCodec {
     return formatUuid(row, offset + UUID_OFFSET);
   }
 
-  /** Gives an encoded row another UUIDv7 of the same time, outside every run. The row is changed where it is. */
+  /**
+   * Gives an encoded row another UUIDv7 of the same time, outside every run. Changes the row in
+   * place.
+   */
   static renewUuid(row: Buffer): void {
     renewUuidV7(row, UUID_OFFSET);
   }
 
-  /** The uuid of an encoded row as a view of its 16 bytes. */
+  /** The 16 bytes of an encoded row's uuid. */
   static uuidViewOf(row: Buffer): DataView {
     return new DataView(row.buffer, row.byteOffset + UUID_OFFSET, 16);
   }
 
-  /** The entry of an encoded row as plain JSON; its fields may be given to `record()` again. */
+  /** The entry of an encoded row as plain JSON; its fields can be passed to `record()` again. */
   decode(row: Buffer): Record<string, unknown> {
     const view = new DataView(row.buffer, row.byteOffset, row.length);
     const source = { bytes: row, view };
@@ -139,7 +142,9 @@ export class RowCodec {
     return entry;
   }
 
-  /** Whether `createdAt` of an encoded row is that of one try among several, which may differ. */
+  /**
+   * Whether `createdAt` of an encoded row is the time of one try, which another try may not repeat.
+   */
   isTimeOfTry(row: Buffer): boolean {
     const view = new DataView(row.buffer, row.byteOffset, row.length);
     let offset = FIELD_COUNT_BYTES + UUID_FIELD_BYTES;

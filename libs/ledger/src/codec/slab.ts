@@ -1,18 +1,18 @@
 import type { RowTarget } from './row-target.js';
 
 /**
- * Bytes of a slab. Large enough that taking a new one is rare, small enough that one row that
- * stays behind holds little memory. Source: `npm run bench -- record`, no gain above 1 MiB.
+ * Bytes of a slab. Large enough to make allocations rare, small enough that one unsettled row holds
+ * little memory. Source: `npm run bench -- record`, no gain above 1 MiB.
  */
 export const SLAB_BYTES = 1_048_576;
-/** Rows of a slab: 1 MiB of the smallest rows, of about 90 bytes, is less than this. */
+/** Rows of a slab. 1 MiB of the smallest rows, of about 90 bytes, is fewer. */
 const SLAB_ROWS = 16_384;
-/** Memory of a slab with the ends and ages of its rows. */
+/** Memory of a slab, including the ends and ages of its rows. */
 export const SLAB_FOOTPRINT_BYTES = SLAB_BYTES + 8 * SLAB_ROWS;
 
 /**
- * A fixed block of memory that holds rows back to back, in the order they came. Rows are appended
- * until it is full; its memory may be used again when the last row is settled.
+ * A fixed block of memory that holds rows contiguously, in order of arrival. Rows are appended
+ * until it is full. Its memory can be used again when the last row is settled.
  *
  * @internal
  */
@@ -21,17 +21,18 @@ export class Slab implements RowTarget {
   readonly view: DataView;
   /** Rows appended. */
   count = 0;
-  /** Rows appended and not yet settled. */
+  /** Appended rows that are not settled. */
   unsettled = 0;
-  /** Position in the channel of the first row. */
+  /** Position of the first row in the channel. */
   position = 0;
   readonly #ends: Uint32Array;
   readonly #ages: Uint32Array;
   #epochMs = 0;
 
   /**
-   * @param memory default: its own, outside Node's shared pool, so that it takes nothing else along
-   * @param offset of the slab's `SLAB_FOOTPRINT_BYTES` there, a multiple of 4
+   * @param memory default: its own, outside Node's shared pool, so that it keeps no other memory
+   *   alive
+   * @param offset of the slab's `SLAB_FOOTPRINT_BYTES` in that memory, a multiple of 4
    */
   constructor(memory = Buffer.allocUnsafeSlow(SLAB_FOOTPRINT_BYTES).buffer, offset = 0) {
     this.bytes = Buffer.from(memory, offset, SLAB_BYTES);
@@ -40,7 +41,7 @@ export class Slab implements RowTarget {
     this.#ages = new Uint32Array(memory, this.#ends.byteOffset + 4 * SLAB_ROWS, SLAB_ROWS);
   }
 
-  /** Offset behind the last row. */
+  /** Offset after the last row. */
   get end(): number {
     return this.count === 0 ? 0 : this.#ends[this.count - 1]!;
   }
@@ -49,7 +50,7 @@ export class Slab implements RowTarget {
     return this.count < SLAB_ROWS && this.end + rowBytes <= SLAB_BYTES;
   }
 
-  /** Counts a row that was written behind the last one. @param now monotonic milliseconds */
+  /** Counts a row written after the last one. @param now monotonic milliseconds */
   append(end: number, now: number): void {
     if (this.count === 0) this.#epochMs = now;
     this.#ends[this.count] = end;
@@ -66,7 +67,7 @@ export class Slab implements RowTarget {
     return this.#ends[row]!;
   }
 
-  /** Monotonic milliseconds when a row was appended. */
+  /** Monotonic milliseconds of a row's append. */
   appendedAt(row: number): number {
     return this.#epochMs + this.#ages[row]!;
   }

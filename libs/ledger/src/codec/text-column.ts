@@ -5,25 +5,25 @@ import { unlike } from './kind-of.js';
 import type { RowTarget } from './row-target.js';
 
 /**
- * Up to this many characters a loop beats the call into Node's own writer.
- * Source: `npm run bench -- record`, 20 to 40 characters cost the same either way.
+ * Up to this many characters a loop is faster than a call into Node's own writer. Source: `npm run
+ * bench -- record`, 20 to 40 characters cost the same either way.
  */
 const LOOP_CHARACTERS = 32;
-/** UTF-8 bytes of one UTF-16 code unit, at most. */
+/** Maximum UTF-8 bytes of one UTF-16 code unit. */
 export const UTF8_PER_UNIT = 3;
 
-/** Bytes that a text may take in UTF-8, never less than it does. */
+/** Upper bound of a text's bytes in UTF-8. */
 export function utf8Bound(text: string): number {
   return text.length * UTF8_PER_UNIT;
 }
 
-/** Whether a text has more bytes in UTF-8; one that is far too long is not looked at. */
+/** Whether a text has more bytes in UTF-8; a text far above the limit is not scanned. */
 export function isLonger(text: string, maxBytes: number): boolean {
   if (text.length > maxBytes) return true;
   return utf8Bound(text) > maxBytes && Buffer.byteLength(text) > maxBytes;
 }
 
-/** Writes a text as UTF-8, lone surrogates as U+FFFD. @returns the offset behind it */
+/** Writes a text as UTF-8, lone surrogates as U+FFFD. @returns the offset after it */
 export function writeUtf8(bytes: Buffer, offset: number, text: string): number {
   const { length } = text;
   if (length > LOOP_CHARACTERS) return offset + bytes.write(text, offset);
@@ -35,20 +35,20 @@ export function writeUtf8(bytes: Buffer, offset: number, text: string): number {
   return offset + length;
 }
 
-/** Writes a text field with its length in front. @returns the offset behind it */
+/** Writes a text field, its length first. @returns the offset after it */
 export function writeTextField(target: RowTarget, offset: number, text: string): number {
   const end = writeUtf8(target.bytes, offset + 4, text);
   target.view.setInt32(offset, end - offset - 4);
   return end;
 }
 
-/** The rule that a text breaks if PostgreSQL would keep another one in its place; undefined: it keeps this one. */
+/** The broken rule if PostgreSQL would store a different text; undefined if it stores this one. */
 export function inexactRule(text: string): string | undefined {
   if (text.includes('\0')) return 'must be a text without U+0000';
   return text.isWellFormed() ? undefined : 'must be a text without lone surrogates';
 }
 
-/** A field of text, whatever its rules are: keeps the text that `take` allowed, and writes it. */
+/** A text field with any rules: keeps the text that `take` allowed, and writes it. */
 abstract class TextField implements ColumnCodec {
   maxBytes = 4;
   #text: string | undefined;
@@ -90,8 +90,8 @@ export class TextColumn extends TextField {
 }
 
 /**
- * Ids of type text: 1 to 256 bytes. U+0000 and lone surrogates are refused rather than replaced,
- * since a replacement could make one id of two.
+ * Ids of type text: 1 to 256 bytes. U+0000 and lone surrogates are refused and not replaced,
+ * because a replacement could make two ids equal.
  *
  * @internal
  */
@@ -111,7 +111,7 @@ export class TextIdColumn extends TextField {
 
 /** `memo`: cut at a code point above 8 KiB; U+0000 becomes U+FFFD. @internal */
 export class MemoColumn extends TextField {
-  /** Whether the value taken last was cut. */
+  /** Whether the last value was cut. */
   wasCut = false;
   readonly #cutter = new TextEncoder();
   readonly #cut = new Uint8Array(MAX_TEXT_BYTES);
@@ -121,7 +121,7 @@ export class MemoColumn extends TextField {
     this.wasCut = false;
     if (value === undefined || value === null) return undefined;
     if (typeof value !== 'string') return unlike('a string', value);
-    // What stands behind the first 8,192 code units can't be within the first 8 KiB.
+    // Text after the first 8,192 code units can't be within the first 8 KiB.
     let text = value.length > MAX_TEXT_BYTES ? value.slice(0, MAX_TEXT_BYTES + 1) : value;
     if (text.includes('\0')) text = text.replaceAll('\0', '\ufffd');
     if (utf8Bound(text) > MAX_TEXT_BYTES) text = this.#fit(text);

@@ -1,16 +1,16 @@
 import type { RowTarget } from './row-target.js';
 
 /**
- * An entry with an idempotency key and without `createdAt` gets the time of its try. Another try has
- * another time and is the same entry, so such a time is not compared. It is told by one microsecond:
- * callers give milliseconds. So the mark goes wherever the row goes, and every read, which rounds down
- * to milliseconds, shows the time itself.
+ * An entry with an idempotency key and without `createdAt` gets the time of its try. Another try
+ * has another time and is the same entry, so such a time is not compared. One added microsecond
+ * marks it, because callers give milliseconds. The mark is thus stored in the row, and reads, which
+ * round down to milliseconds, show the time without it.
  *
- * @param end offset behind the timestamptz field
+ * @param end offset after the timestamptz field
  * @internal
  */
 export function markTimeOfTry({ view }: RowTarget, end: number): void {
-  // Milliseconds are even numbers of microseconds, so this carries nothing over.
+  // Milliseconds are an even number of microseconds, so the addition has no carry.
   view.setUint32(end - 4, view.getUint32(end - 4) + 1);
 }
 

@@ -38,7 +38,7 @@ describe('UnknownFields', () => {
     expect(unknown.in(entry as Record<string, unknown>)).toEqual(names);
   });
 
-  it('answers for an entry that can not be listed, or whose getter throws', () => {
+  it('answers for an entry that cannot be listed, or whose getter throws', () => {
     const fail = (): never => {
       throw new Error('trap');
     };
@@ -47,7 +47,7 @@ describe('UnknownFields', () => {
     expect(unknown.in(entry)).toEqual([]);
   });
 
-  it('answers the same however often, and whatever came before', () => {
+  it('gives the same answer each time, in any order', () => {
     const key = fc.constantFrom(...KNOWN, 'a', 'b', 'userid', '1');
     fc.assert(
       fc.property(fc.array(fc.uniqueArray(key)), (shapes) => {
@@ -61,7 +61,7 @@ describe('UnknownFields', () => {
     );
   });
 
-  it('looks at so many properties and keeps so many shapes, and no more', () => {
+  it('bounds the properties it checks and the shapes it keeps', () => {
     const wide = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`x${i}`, 1]));
     expect(unknown.in(wide)).toHaveLength(16);
     const known = Array.from({ length: 8 }, (_, i) => `f${i}`);

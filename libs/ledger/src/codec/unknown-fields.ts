@@ -1,24 +1,24 @@
-/** Steps that are remembered: those of some hundred shapes of entries. */
+/** Maximum remembered steps: those of some hundred shapes of entries. */
 const MAX_STEPS = 4096;
-/** Names that are told of one entry, and properties that are looked at in it. */
+/** Maximum reported names of one entry, and maximum properties checked in it. */
 const MAX_NAMES = 16;
 const MAX_LOOKS = 1024;
 
-/** Nothing unknown: one for all, so that it costs nothing. */
+/** No unknown names; shared, so that it costs no allocation. */
 export const NO_NAMES: readonly string[] = Object.freeze([]);
 
-/** One known property in the order in which callers have them, and what came behind it. */
+/** One known property in the callers' order, and the property after it. */
 interface Step {
   readonly key: string;
   next: Step | undefined;
-  /** Another property that stood in this place. */
+  /** Another property seen in this place. */
   readonly other: Step | undefined;
 }
 
 /**
- * Finds the own properties of an entry that no field reads. Callers record objects of few shapes, whose
- * keys always come in one order; an order that was seen before costs a comparison of pointers for each
- * key. A look-up for each would be a tenth of `record()`. Source: `npm run bench -- record`.
+ * Finds the own properties of an entry that match no field. Callers record objects of few shapes,
+ * whose keys always have one order. For a known order each key costs one comparison of pointers. A
+ * look-up for each would cost a tenth of `record()`. Source: `npm run bench -- record`.
  *
  * @internal
  */
@@ -33,8 +33,8 @@ export class UnknownFields {
   }
 
   /**
-   * Names of properties that no field has, 16 at most; one whose value is `undefined` is as good as
-   * none. Never throws.
+   * Names of properties that match no field, at most 16. A property with the value `undefined` does
+   * not count. Never throws.
    */
   in(entry: Readonly<Record<string, unknown>>): readonly string[] {
     let place: { next: Step | undefined } = this.#root;
@@ -53,7 +53,7 @@ export class UnknownFields {
         }
       }
     } catch {
-      // A Proxy may refuse to list its properties: its fields were read all the same.
+      // A Proxy may refuse to list its properties; its fields were read anyway.
     }
     return names;
   }

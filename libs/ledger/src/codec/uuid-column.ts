@@ -4,7 +4,7 @@ import { unlike } from './kind-of.js';
 import { createRowTarget, type RowTarget } from './row-target.js';
 import { formatUuid, parseUuid } from './uuid.js';
 
-/** PostgreSQL `uuid`, in the 8-4-4-4-12 form of either case. @internal */
+/** PostgreSQL `uuid`, in the 8-4-4-4-12 form, in either case. @internal */
 export class UuidColumn implements ColumnCodec {
   readonly maxBytes = 20;
   readonly #kept = createRowTarget(16);
@@ -20,12 +20,12 @@ export class UuidColumn implements ColumnCodec {
     return undefined;
   }
 
-  /** The 16 bytes of the uuid taken last; undefined content if there was none. */
+  /** The 16 bytes of the last uuid; undefined content if it was NULL. */
   get view(): DataView {
     return this.#kept.view;
   }
 
-  /** The uuid taken last, in lower case; undefined if there was none. */
+  /** The last uuid, in lower case; undefined if it was NULL. */
   get text(): string | undefined {
     return this.isNull ? undefined : formatUuid(this.#kept.bytes, 0);
   }

@@ -2,34 +2,36 @@ import { randomBytes, randomInt } from 'node:crypto';
 import type { RowTarget } from './row-target.js';
 
 /**
- * Sequences from here on stand outside every run: `newEntryUuid()` marks its uuids so. A run would
- * need 2.2 * 10^12 entries to get here.
+ * Sequences from this value on lie outside every run; `newEntryUuid()` uses them. A run would need
+ * 2.2 * 10^12 entries to reach it.
  */
 export const OUTSIDE_SEQUENCE = 2 ** 41;
 const TWO_32 = 2 ** 32;
-const DIGITS = Array.from({ length: 16 }, (_, digit) => digit.toString(16).charCodeAt(0));
-const DASH = 45;
-/** Characters of the text that is being made. */
-const codes = new Array<number>(36).fill(DASH);
+/** ASCII codes of the two hex digits of each byte. */
+const HEX = Buffer.from(
+  Array.from({ length: 256 }, (_, byte) => byte)
+    .map(hexOf)
+    .join(''),
+);
 const NIBBLES = new Int8Array(128).fill(-1);
 for (let i = 0; i < 16; i++) {
   NIBBLES[i.toString(16).charCodeAt(0)] = i;
   NIBBLES[i.toString(16).toUpperCase().charCodeAt(0)] = i;
 }
 
-/** A random id of 32 bits for one life of one ledger. */
+/** A random id of 32 bits for one run of one ledger. */
 export function newRun(): number {
   return randomBytes(4).readUInt32BE();
 }
 
-/** The run as it is shown in `stats()` and logs: eight hex digits. */
+/** A run as in `stats()` and logs: eight hex digits. */
 export function formatRun(run: number): string {
   return run.toString(16).padStart(8, '0');
 }
 
 /**
- * Writes a UUIDv7: 48 bits of milliseconds, 32 bits of run, 42 bits of sequence.
- * Source: RFC 9562, section 5.7, whose 74 free bits are run and sequence here.
+ * Writes a UUIDv7: 48 bits of milliseconds, 32 bits of run, 42 bits of sequence. Source: RFC 9562,
+ * section 5.7; run and sequence use its 74 free bits.
  */
 export function writeUuidV7(
   target: RowTarget,
@@ -56,13 +58,13 @@ export function writeUuidSequence(
 }
 
 /**
- * The 12 bits behind the version of every UUIDv8 that the ledger makes with a time. They tell it from
- * one of a caller's, but for one in 4,096 of those that begin with a time as well.
+ * The 12 bits after the version of every UUIDv8 with a time that the ledger makes. They tell it
+ * from a caller's uuid, except for one in 4,096 of those that also begin with a time.
  */
 const LEDGER_MARK = 0x1ed;
 
 /**
- * Writes a UUIDv8 of a time and 62 bits of a digest, so that the same content at the same time is the
+ * Writes a UUIDv8 of a time and 62 bits of a digest. The same content at the same time gives the
  * same uuid. Source: RFC 9562, section 5.8.
  *
  * @param digest 10 bytes or more
@@ -78,7 +80,7 @@ export function writeUuidV8(
   target.view.setUint16(offset + 6, 0x8000 | LEDGER_MARK);
 }
 
-/** Writes a UUIDv8 without a time: its time bits are zero, and 74 bits are of the digest. */
+/** Writes a UUIDv8 without a time: the time bits are zero, and 74 bits come from the digest. */
 export function writeTimelessUuidV8(target: RowTarget, offset: number, digest: Uint8Array): void {
   writeDigest(target, offset, digest);
   writeUuidTime(target, offset, 0);
@@ -96,8 +98,8 @@ export function isUuidV7(view: DataView): boolean {
 }
 
 /**
- * Writes a UUIDv7 of a time and a digest, outside every run's sequence: the same content at the same time
- * is the same uuid.
+ * Writes a UUIDv7 of a time and a digest, outside every run's sequence. The same content at the
+ * same time gives the same uuid.
  *
  * @param digest 10 bytes or more
  */
@@ -117,14 +119,14 @@ export function isTimelessUuidV8(view: DataView): boolean {
   return view.getUint32(0) === 0 && view.getUint16(4) === 0 && view.getUint8(6) >>> 4 === 8;
 }
 
-/** True for a UUIDv8 that the ledger makes: of an idempotency key or for a reversal. */
+/** True for a UUIDv8 that the ledger made, for an idempotency key or a reversal. */
 export function isLedgerUuidV8(view: DataView): boolean {
   return view.getUint16(6) === (0x8000 | LEDGER_MARK) || isTimelessUuidV8(view);
 }
 
-/** True for a uuid of the run's own sequence, whether it was used already or not. */
+/** True for a uuid of the run's sequence, used already or not. */
 export function isUuidOfRun(view: DataView, run: number): boolean {
-  // The sequence's highest bit stands for uuids outside every run.
+  // The sequence's highest bit marks uuids outside every run.
   if (view.getUint8(6) >>> 4 !== 7 || (view.getUint32(8) & 0x200) !== 0) return false;
   return runOf(view) === run;
 }
@@ -149,8 +151,8 @@ function writeUuidTime(target: RowTarget, offset: number, ms: number): void {
 }
 
 /**
- * Writes the uuid of a text in the 8-4-4-4-12 form, either case.
- * @returns false if it is none; the memory is then undefined
+ * Parses a uuid in the 8-4-4-4-12 form, in either case, and writes its bytes.
+ * @returns false if it is not a uuid; the memory is then undefined
  */
 export function parseUuid(text: string, bytes: Uint8Array, offset: number): boolean {
   if (text.length !== 36) return false;
@@ -168,23 +170,30 @@ export function parseUuid(text: string, bytes: Uint8Array, offset: number): bool
   return true;
 }
 
+/** Position of each byte in the text. */
+const TEXT_AT = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+const TEXT = Buffer.alloc(36, '-');
+
 /**
- * The 8-4-4-4-12 form, in lower case, of 16 bytes. Made at once: a text that was put together from parts keeps
- * all of them, ten times its size.
+ * The 8-4-4-4-12 form, in lower case, of 16 bytes. It is one string of 56 bytes; a string
+ * concatenated from digits would retain a tree of 480 bytes.
  */
 export function formatUuid(bytes: Uint8Array, offset: number): string {
-  let at = 0;
   for (let i = 0; i < 16; i++) {
-    if (i === 4 || i === 6 || i === 8 || i === 10) at++;
-    const byte = bytes[offset + i]!;
-    codes[at++] = DIGITS[byte >>> 4]!;
-    codes[at++] = DIGITS[byte & 15]!;
+    const digits = 2 * bytes[offset + i]!;
+    const at = TEXT_AT[i]!;
+    TEXT[at] = HEX[digits]!;
+    TEXT[at + 1] = HEX[digits + 1]!;
   }
-  return String.fromCharCode(...codes);
+  return TEXT.toString('latin1');
+}
+
+function hexOf(byte: number): string {
+  return byte.toString(16).padStart(2, '0');
 }
 
 /**
- * A UUIDv7 outside every run's sequence, for callers who must know the uuid of an entry before they
+ * A UUIDv7 outside every run's sequence, for callers who must know an entry's uuid before they
  * record it. Strictly random within a millisecond.
  *
  * @param createdAt the entry's time; default now
@@ -209,8 +218,9 @@ export function renewUuidV7(bytes: Buffer, offset: number): void {
 }
 
 /**
- * What a uuid says of the entry's origin: time in milliseconds, run as eight hex digits and
- * sequence; undefined if it is no UUIDv7 of a run's sequence.
+ * The origin of an entry from its uuid: time in milliseconds, run as eight hex digits and sequence;
+ * undefined if it is not a UUIDv7 of a run's sequence.
+ *
  *
  * @internal
  */

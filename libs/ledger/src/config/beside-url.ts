@@ -7,7 +7,8 @@ import type { LedgerConnectionOptions } from './ledger-options.interface.js';
 import { NOT_SHOWN, showText } from './show-value.js';
 
 /**
- * What code gives both in a URL and beside it: one of the two would silently have no effect.
+ * Finds options that code gives both in a URL and beside it; one of the two would silently have no
+ * effect.
  *
  * @internal
  */
@@ -23,16 +24,17 @@ export function givenTwice(connection: LedgerConnectionOptions): OptionsFault[] 
   return twice.map((part) => ({
     name: `connection.${part}`,
     value: NOT_SHOWN,
-    rule: 'is given beside connection.url, which says something else about it; give one of them',
+    rule: 'contradicts connection.url; give only one of them',
     source: 'code',
   }));
 }
 
 /**
- * What code says of the connection, for a URL of the environment, which goes before it: all but what the
- * URL says itself, and the port of another host.
+ * The connection options of code to combine with a URL from the environment, which takes
+ * precedence: all except those that the URL contains, and the port of another host.
  *
- * @returns also the names of what is set aside and hardly meant to be: the password's function, TLS
+ * @returns also the names of ignored options that are probably intended: the password's function,
+ * TLS
  * @internal
  */
 export function besideUrl(
@@ -58,8 +60,8 @@ export function besideUrl(
 }
 
 /**
- * What a URL says and hardly means: parameters that have no effect, such as those of another library, and
- * several hosts without a word on which of them; a sentence for each.
+ * Warnings about a URL, one sentence each: parameters without effect, such as those of another
+ * library, and several hosts without a choice among them.
  *
  * @param name under which the URL was given
  * @internal

@@ -5,8 +5,8 @@ import { parseAddress } from '../postgres/parse-address.js';
 const POSTGRES_URL = /^(?:postgres(?:ql)?:\/\/.|socket:.|\/.)/i;
 
 /**
- * The rule that a URL breaks; TypeORM and pg would say it later, or never at boot. What `pg` can read
- * breaks none, nor does a list of hosts as libpq reads it.
+ * The rule that a URL breaks. TypeORM and pg would report it later, or never at boot. Every URL
+ * that `pg` can read is valid, and so is a list of hosts in libpq's format.
  *
  * @internal
  */

@@ -62,9 +62,9 @@ const RULES: Readonly<Record<CodeOption, CodeRule>> = {
 const KNOWN: readonly string[] = [...SETTING_OPTIONS, ...Object.keys(RULES)];
 
 /**
- * What is wrong with the options that only code can give, and with names that no option has. Such a
- * name is a fault, not a warning: code is rolled back together with the library that it was written
- * for, so there is no boot to save, and a misspelled option would silently be the default.
+ * Finds the faults of options that only code can give, and unknown names. An unknown name is a
+ * fault and not a warning: a rollback changes code and library together, so the boot need not be
+ * saved, and a misspelled option would silently have its default.
  *
  * @internal
  */
@@ -83,7 +83,7 @@ export function checkCodeOptions(options: LedgerOptions): OptionsFault[] {
   ];
 }
 
-/** One from the environment was looked at where it was read. */
+/** An address from the environment was checked when it was read. */
 function brokenUrl({ connection }: LedgerOptions): OptionsFault[] {
   const url: unknown = isObject(connection) ? connection.url : undefined;
   const rule = typeof url === 'string' && url !== '' ? brokenUrlRule(url) : undefined;
@@ -91,7 +91,7 @@ function brokenUrl({ connection }: LedgerOptions): OptionsFault[] {
   return [{ name: 'connection.url', value: NOT_SHOWN, rule, source: 'code' }];
 }
 
-/** Beside a URL of the environment nothing is left that it says itself. */
+/** Options that the environment's URL contains have been removed. */
 function twice(options: LedgerOptions): OptionsFault[] {
   const { connection } = options;
   if (!isObject(connection) || originOf(options)?.database?.connection === connection) return [];

@@ -4,7 +4,7 @@ import type { SettingOption } from './ledger-settings.js';
 import { grouped, keepsRule, ruleOf } from './setting-values.js';
 import type { PlacedFault, SettingsLayer, SourcedValue } from './settings-layer.js';
 
-/** Settings that must not be above, or must be below, another one. */
+/** Pairs of settings where the first must be at most, or below, the second. */
 const ORDERED: readonly (readonly [SettingOption, 'at most' | 'below', SettingOption])[] = [
   ['batchSize', 'at most', 'bufferSize'],
   ['retryMinMs', 'at most', 'retryMaxMs'],
@@ -13,7 +13,9 @@ const ORDERED: readonly (readonly [SettingOption, 'at most' | 'below', SettingOp
 ];
 const REVERSED = { 'at most': 'at least', below: 'above' } as const;
 
-/** Values of the wrong kind or out of range in every source, beaten ones too. @internal */
+/**
+ * Finds values of the wrong kind or out of range in every source, overridden ones too. @internal
+ */
 export function checkLayers(layers: readonly SettingsLayer[]): PlacedFault[] {
   return SETTING_OPTIONS.flatMap((option) =>
     layers.flatMap(({ source, given }) => {
@@ -26,8 +28,8 @@ export function checkLayers(layers: readonly SettingsLayer[]): PlacedFault[] {
 }
 
 /**
- * Values that are right by themselves and contradict each other. The fault is told of the one that
- * somebody gave, the other one is named in its rule.
+ * Finds valid values that contradict each other. The fault belongs to the value that was given; its
+ * rule names the other one.
  *
  * @param inForce all settings, defaults included
  * @internal

@@ -55,8 +55,8 @@ describe('options with a sink of the application', () => {
     expect(faultsOf(readLedgerConfig('default', { defaults: { sink } }, environment))).toEqual([
       'LEDGER_DATABASE_URL (environment) is given together with sink; give one of them ' +
         '(set LEDGER_<NAME>_DATABASE_URL if it is meant for another ledger)',
-      'LEDGER_ASYNC_DEAD_LETTERS (environment) needs PostgreSQL, and this ledger has a sink of ' +
-        'its own; set it to file',
+      'LEDGER_ASYNC_DEAD_LETTERS (environment) needs PostgreSQL, but this ledger writes to ' +
+        'its own sink; set it to file',
     ]);
   });
 

@@ -5,11 +5,11 @@ import type { SettingOption } from './ledger-settings.js';
 import type { SourcedValue } from './settings-layer.js';
 import { NOT_SHOWN, showValue } from './show-value.js';
 
-const NEEDS_POSTGRES = 'needs PostgreSQL, and this ledger has a sink of its own';
+const NEEDS_POSTGRES = 'needs PostgreSQL, but this ledger writes to its own sink';
 
 /**
- * What contradicts a sink of the application's own: it takes the place of PostgreSQL, so an option
- * that only PostgreSQL can keep is refused by name.
+ * Finds options that contradict the application's own sink. The sink replaces PostgreSQL, so
+ * options that need PostgreSQL are refused by name.
  *
  * @param inForce all settings, defaults included
  * @internal

@@ -6,8 +6,8 @@ import type { SourcedValue } from './settings-layer.js';
 import { NOT_SHOWN, showValue } from './show-value.js';
 
 /**
- * What contradicts a stream: a gateway has no database, a writer accepts no entries, and neither has another
- * place for batches.
+ * Finds options that contradict a stream: a gateway has no database, a writer accepts no entries,
+ * and neither has another destination for batches.
  *
  * @param inForce all settings, defaults included
  * @internal
@@ -21,7 +21,12 @@ export function checkStreamOptions(
   const faults: OptionsFault[] = [];
   if (stream !== undefined && role?.value !== 'gateway' && role?.value !== 'writer') {
     faults.push(
-      roleFault(role, 'must be gateway or writer with a stream: one process is one of them'),
+      roleFault(
+        role,
+        'must be gateway or writer with a stream, because an entry that the same process publishes ' +
+          'and writes gains nothing from the stream: set role, or leave out stream to write to ' +
+          'PostgreSQL directly, with journalDir if entries must survive this process',
+      ),
     );
   }
   if (stream !== undefined && sink !== undefined) {
@@ -33,8 +38,8 @@ export function checkStreamOptions(
 }
 
 /**
- * What is wrong with a role once all options are together: a configuration may be read before the stream
- * is put beside it.
+ * Finds the faults of a role once all options are known; a configuration may be read before the
+ * stream is added.
  *
  * @internal
  */

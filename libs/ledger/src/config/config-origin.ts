@@ -6,43 +6,46 @@ import type { StreamVariable } from './stream-variable.js';
 import type { PlacedFault, SettingsLayer, SourcedValue } from './settings-layer.js';
 
 /**
- * Key under which options from `createLedgerConfig` carry where each value came from. An own,
- * enumerable property, so that `{ ...config, batchSize: 5 }` keeps it; a value that then differs
- * from the recorded one counts as given in code. In the global registry, so that two copies of the
+ * Key under which options from `createLedgerConfig` carry the source of each value. An own,
+ * enumerable property, so that `{ ...config, batchSize: 5 }` keeps it. A value that differs from
+ * the recorded one counts as given in code. In the global registry, so that two copies of the
  * package understand each other.
  *
  * @internal
  */
 export const LEDGER_CONFIG_ORIGIN = Symbol.for('nestjs-ledger/config-origin');
 
-/** What `createLedgerConfig` found out, for `resolveLedgerOptions` to check and tell. @internal */
+/** Findings of `createLedgerConfig` that `resolveLedgerOptions` checks and reports. @internal */
 export interface ConfigOrigin {
   /** Name of the ledger that was configured. */
   readonly ledger: string;
   /** All sources, highest first. */
   readonly layers: readonly SettingsLayer[];
-  /** Values as they stand in the options, built-in defaults included, with their sources. */
+  /** Values of the options, built-in defaults included, with their sources. */
   readonly values: ReadonlyMap<SettingOption, SourcedValue>;
-  /** What is wrong whatever code changes afterwards: names that disagree, an unreadable file. */
+  /** Faults that code cannot correct afterwards: contradicting names, an unreadable file. */
   readonly faults: readonly PlacedFault[];
-  /** Names that are meant for a ledger and known by none. */
+  /** Names that look like a ledger's settings but are unknown. */
   readonly unknown: readonly OptionsFault[];
   /** Unknown names are faults. */
   readonly strict: boolean;
-  /** The connection that was made from an environment name, and that name. */
+  /** The connection that an environment variable gave, and the variable's name. */
   readonly database?: {
     readonly name: string;
     readonly connection: LedgerConnectionOptions;
-    /** Names of what code gives and the URL goes before. */
+    /** Names of code's options that the URL overrides. */
     readonly setAside: readonly string[];
   };
-  /** `DATABASE_URL`, if no name of the ledger's own is set; for an application without a DataSource. */
+  /**
+   * `DATABASE_URL`, if the ledger has no variable of its own; for an application without a
+   * DataSource.
+   */
   readonly commonDatabase?: DatabaseVariable;
-  /** The address of the stream between gateways and writers, if the environment has one. */
+  /** The stream's address, if the environment contains one. */
   readonly stream?: StreamVariable;
 }
 
-/** The record that the options carry, or undefined if they were written by hand. @internal */
+/** The origin that the options carry; undefined if they were written by hand. @internal */
 export function originOf(options: LedgerOptions): ConfigOrigin | undefined {
   return (options as { [LEDGER_CONFIG_ORIGIN]?: ConfigOrigin })[LEDGER_CONFIG_ORIGIN];
 }

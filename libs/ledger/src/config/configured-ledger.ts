@@ -20,9 +20,9 @@ export function configuredLedgerOf<T extends LedgerTable>(options: object): T | 
 }
 
 /**
- * Refuses the configuration of another ledger, whose settings would silently be those of this one.
+ * Refuses the configuration of another ledger, whose settings would silently apply to this one.
  *
- * @param configured what `asProvider()` carried
+ * @param configured the definition that `asProvider()` carried
  * @throws LedgerOptionsError that names both
  * @internal
  */

@@ -1,19 +1,20 @@
 import { ledgerPrefix } from './setting-names.js';
 
-/** The variable that hosts and other libraries set too; the last one that is asked. @internal */
+/** The variable that hosting platforms and other libraries set too; read last. @internal */
 export const COMMON_DATABASE_VARIABLE = 'DATABASE_URL';
 
 /** A database's address in the environment. @internal */
 export interface DatabaseVariable {
   readonly name: string;
-  /** Without blanks around it. */
+  /** Trimmed. */
   readonly url: string;
 }
 
 /**
- * The first variable that names a ledger's database: `LEDGER_<NAME>_DATABASE_URL` of a named ledger,
- * `LEDGER_DATABASE_URL`, `DATABASE_URL`. Applications and commands ask in this order. One of the
- * ledger's own that is set to nothing is found, so that it is refused: it was meant for something.
+ * The first variable that names a ledger's database: `LEDGER_<NAME>_DATABASE_URL` of a named
+ * ledger, `LEDGER_DATABASE_URL`, `DATABASE_URL`. Applications and commands read them in this order.
+ * An empty variable of the ledger's own is returned as well and then refused, because it was set on
+ * purpose.
  *
  * @param ledger its name
  * @internal

@@ -6,11 +6,11 @@ import type { LedgerOptions } from './ledger-options.interface.js';
 import { NOT_SHOWN } from './show-value.js';
 
 /**
- * Options with the database of `DATABASE_URL`, where nothing else names one: the application's own
- * DataSource goes before it, since the variable is often that one's.
+ * Adds the database of `DATABASE_URL` to the options if nothing else names one. The application's
+ * own DataSource takes precedence, because the variable often belongs to it.
  *
  * @param hasDataSource whether the application provides a default DataSource
- * @throws LedgerOptionsError if it would be used and is no address of a PostgreSQL
+ * @throws LedgerOptionsError if it would be used and is not an address of PostgreSQL
  * @internal
  */
 export function withFallbackDatabase(
@@ -31,12 +31,12 @@ export function withFallbackDatabase(
   ]);
 }
 
-/** A line of an `.env` file that names a database, quoted or not, exported or not. */
+/** A line of an `.env` file that names a database, with or without quotes and `export`. */
 const NAMES_DATABASE = /^\s*(?:export\s+)?((?:LEDGER_(?:\w+_)?)?DATABASE_URL)\s*=\s*\S/m;
 
 /**
- * What to do where a ledger has no database. If a `.env` file names one, nothing has loaded it, which
- * is said first.
+ * Instructions for a ledger without a database. If an `.env` file names one, the text begins with
+ * the fact that the file was not loaded.
  *
  * @param folder that the process was started in
  * @internal

@@ -13,50 +13,58 @@ import type { StartingFigures } from './starting-figures.js';
 
 type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
-/** TypeORM's PostgreSQL options for a connection of the ledger's own. @publicApi */
+/** TypeORM's PostgreSQL options for the ledger's own connection. @publicApi */
 export type LedgerConnectionOptions = Omit<PostgresOptions, 'type'> & { type?: 'postgres' };
 
-/** What `forRoot` and a `useFactory` take: settings, and what only code can give. @publicApi */
+/**
+ * Options of `forRoot` and `useFactory`: the settings, and options that only code can give.
+ * @publicApi
+ */
 export interface LedgerOptions extends LedgerSettings {
-  /** A connection of the ledger's own: pool of `numWorkers + 2`, 18 with `auto`, opened as they are needed. */
+  /** The ledger's own connection: a pool of `numWorkers + 2`, 18 with `auto`, opened on demand. */
   connection?: LedgerConnectionOptions;
   /** An initialised DataSource to write through. */
   dataSource?: DataSource;
   /**
-   * Where batches go instead of PostgreSQL: a sink of your own, made for this ledger, which closes it.
-   * No database is needed then. See `nestjs-ledger/sink`.
+   * Your own sink instead of PostgreSQL, created for this ledger, which closes it. No database is
+   * needed. See `nestjs-ledger/sink`.
    */
   sink?: LedgerSink;
   /**
-   * A replicated log between gateways and writers, made for this ledger, which closes it: `jetStream({ servers })` of
-   * `nestjs-ledger/nats`. Needs `role`.
+   * A replicated log between gateways and writers, created for this ledger, which closes it:
+   * `jetStream({ servers })` of `nestjs-ledger/nats` or `kafkaStream({ brokers })` of
+   * `nestjs-ledger/kafka`. Needs `role`.
    */
   stream?: LedgerStream;
-  /** Reads back what the sink keeps, or for a gateway what writers wrote. Default: reads reject with `LedgerReadError` (`unavailable`). */
+  /**
+   * Reads the sink's store, or on a gateway the entries that writers wrote. Default: reads reject
+   * with `LedgerReadError` (`unavailable`).
+   */
   reader?: UsageReading;
   /** Default: `run` on the ledger's own connection, `verify` on the application's. */
   migrations?: 'run' | 'verify' | 'off';
   /**
-   * Wait for the database or the sink at boot, and fail without it, or if its table is not as the
-   * definition says. Default: false; the boot goes on, the ledger is `halted` or retries, health says why,
-   * and entries are kept until the database is mended.
+   * Waits for the database or the sink at boot. The boot fails if it is unreachable or if its table
+   * does not match the definition. Default: false; the boot continues, the ledger is `halted` or
+   * retries, health says why, and entries are kept until the fault is corrected.
    */
   connectAtBoot?: boolean;
   /**
-   * From `beforeApplicationShutdown` on close connections that are idle or silent, or whose request
-   * has come no further for five seconds, and others with their next answer. Default: true.
+   * From `beforeApplicationShutdown` on, closes connections that are idle or silent or whose
+   * request has made no progress for five seconds, and others with their next response. Default:
+   * true.
    */
   closeIdleConnections?: boolean;
   /** `count` (default) answers `invalid`; `throw` throws `LedgerEntryInvalidError`. */
   onInvalid?: 'count' | 'throw';
   /** Retires partitions of `partition: 'day' | 'month'`. Default: none is ever retired. */
   retention?: LedgerRetention;
-  /** Told of losses, at most once a second and kind; what it throws is caught and counted. */
+  /** Called on losses, at most once per second and kind. Exceptions are caught and counted. */
   onLoss?: (report: LossReport) => void;
   /**
-   * Told of changes of state, at most once a second but for the last ones of a process: those within
-   * the second after one are told together, from the state told last to the latest, or not at all if
-   * these are the same. What it throws is caught and counted.
+   * Called on changes of state, at most once a second except at the end of the process. Changes
+   * within the second after a call are combined into one, from the last reported state to the
+   * latest, and skipped if these are equal. Exceptions are caught and counted.
    */
   onState?: (from: LedgerState, to: LedgerState, reason: string | null) => void;
 }
@@ -79,11 +87,11 @@ export type ResolvedLedgerOptions = Readonly<
     retention: LedgerRetention | undefined;
     onLoss: LedgerOptions['onLoss'];
     onState: LedgerOptions['onState'];
-    /** The numbers to start with, whatever is `auto`. */
+    /** The figures to start with, also for `auto`. */
     figures: StartingFigures;
-    /** Value and source of each setting, for `stats()` and the settings line. */
+    /** Value and source of each setting, for `stats()` and the log line of settings. */
     settings: Readonly<Record<string, SettingInForce>>;
-    /** Legal but unwise values, and unknown names; each a sentence for one warning at start. */
+    /** Warnings at start about valid but unwise values and unknown names; one sentence each. */
     warnings: readonly string[];
   }
 >;

@@ -1,7 +1,8 @@
 import type { LedgerProfileName, LedgerSettings } from '../ports/ledger-settings.interface.js';
 
 /**
- * What a profile sets: the figures of the guide's table, and the byte bound where it must grow.
+ * The settings of a profile: the figures of the guide's table, and a larger bound of bytes if
+ * needed.
  *
  * @publicApi
  */
@@ -25,9 +26,9 @@ function profile(
 /**
  * Five sets of figures by requests a second; frozen, in ascending order.
  *
- * Source: the summary table of the tuning guide. `ultra` also raises `bufferMaxBytes` to 1 GiB:
- * a million waiting rows of some 200 bytes need about 200 MB, and rows with memos several times
- * that, so the default of 256 MiB would be met long before `bufferSize`.
+ * Source: the summary table of the tuning guide. `ultra` also raises `bufferMaxBytes` to 1 GiB: a
+ * million waiting rows of about 200 bytes need about 200 MB, and rows with memos several times
+ * that, so the default of 256 MiB would be reached long before `bufferSize`.
  *
  * @publicApi
  */
@@ -43,7 +44,7 @@ export const LEDGER_PROFILES: Readonly<Record<Exclude<LedgerProfileName, 'auto'>
     }),
   });
 
-/** What profile `auto` sets. @internal */
+/** The settings of profile `auto`. @internal */
 export const AUTO_PROFILE: Readonly<Record<TunedSetting, 'auto'>> = Object.freeze({
   batchSize: 'auto',
   flushMs: 'auto',
@@ -56,7 +57,7 @@ const PROFILES = Object.freeze({ auto: AUTO_PROFILE, ...LEDGER_PROFILES });
 /** In the order of the documents. @internal */
 export const PROFILE_NAMES = Object.freeze(Object.keys(PROFILES)) as readonly LedgerProfileName[];
 
-/** What a profile sets. @internal */
+/** The settings of a profile. @internal */
 export function profileOf(
   name: LedgerProfileName,
 ): Partial<Record<keyof LedgerProfile, number | 'auto'>> {

@@ -56,7 +56,7 @@ const CHOICES = [
   ['profile', 'LEDGER_ASYNC_PROFILE', undefined, ['low', 'medium', 'high', 'very-high', 'ultra']],
 ] as const;
 
-/** Partners that keep the rules between two settings while one of them is at its bound. */
+/** Values that satisfy the rules between two settings while one of them is at its bound. */
 const ROOM: LedgerOptions = {
   bufferSize: 10_000_000,
   batchSize: 1,

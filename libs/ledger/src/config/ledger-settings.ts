@@ -4,7 +4,7 @@ import { PROFILE_NAMES } from './ledger-profiles.js';
 /** Name of a setting as code writes it. @internal */
 export type SettingOption = keyof LedgerSettings;
 
-/** What a value must be; each kind is checked alike whatever source gave it. @internal */
+/** The type of a value. Each type is checked in the same way for every source. @internal */
 export type SettingKind =
   | {
       readonly kind: 'integer';
@@ -14,16 +14,16 @@ export type SettingKind =
     }
   | { readonly kind: 'fraction' }
   | { readonly kind: 'choice'; readonly choices: readonly string[]; readonly orStore?: true }
-  /** `orNone`: the word `none` switches off what needs the directory, whatever a lower source gives. */
+  /** `orNone`: the word `none` disables the directory's feature, even if a lower source sets a path. */
   | { readonly kind: 'path'; readonly orNone?: true };
 
 /** One row of the settings table. @internal */
 export type LedgerSetting = SettingKind & {
-  /** Value in force if nothing gives one; undefined only for `profile` and `journalDir`. */
+  /** Default value; undefined only for `profile` and `journalDir`. */
   readonly default: string | number | undefined;
-  /** What the setting does, with its unit; a cell of the table in docs/configure.md. */
+  /** Meaning and unit of the setting; a cell of the table in docs/configure.md. */
   readonly about: string;
-  /** Where default and range come from. */
+  /** Source of default and range. */
   readonly source: string;
 };
 
@@ -41,44 +41,44 @@ export const LEDGER_SETTINGS = Object.freeze({
     choices: PROFILE_NAMES,
     default: undefined,
     about:
-      'figures that the ledger finds itself, or those for a rate of requests, see the profiles',
+      'figures that the ledger finds itself, or figures for a rate of requests; see the profiles',
     source: 'tuning guide, recommended configurations',
   },
   batchSize: {
     ...integerOrAuto(1, 100_000),
     default: 100,
-    about: 'entries in a batch at most; not above `bufferSize`, and never more than 16 MiB',
+    about: 'maximum entries of a batch; at most `bufferSize`, and never more than 16 MiB',
     source: 'tuning guide, parameter 1; upper end: contract',
   },
   flushMs: {
     ...integerOrAuto(1, 3_600_000),
     default: 1_000,
-    about: 'ms that the oldest entry waits at most before its batch is due',
+    about: 'maximum age of the oldest entry in ms before its batch is due',
     source: 'tuning guide, parameter 2; upper end: one hour',
   },
   bufferSize: {
     ...integerOrAuto(1, 10_000_000),
     default: 10_000,
-    about: 'entries that the channel holds at most',
+    about: 'maximum entries in the channel',
     source: 'tuning guide, parameter 3; upper end: ten times the ultra profile',
   },
   numWorkers: {
     ...integerOrAuto(1, 256),
     default: 1,
-    about: 'batches written at once, each on a connection of its own',
+    about: 'batches written in parallel, each on its own connection',
     source: 'tuning guide, parameter 4; upper end: five times the ultra profile',
   },
   bufferMaxBytes: {
     ...integer(1_048_576, 8_589_934_592),
     default: 268_435_456,
-    about: 'bytes that waiting rows take at most; whichever bound is met first counts as full',
+    about: 'maximum bytes of waiting rows; the channel is full at whichever bound is reached first',
     source: 'contract: 256 MiB, from one slab (1 MiB) to 8 GiB',
   },
   strategy: {
     kind: 'choice',
     choices: ['copy', 'insert'],
     default: 'copy',
-    about: 'binary COPY, or INSERT from unnest where COPY is refused',
+    about: 'binary COPY, or INSERT from unnest if COPY is refused',
     source: 'contract, writing',
   },
   overflow: {
@@ -92,32 +92,31 @@ export const LEDGER_SETTINGS = Object.freeze({
     kind: 'choice',
     choices: ['count', 'reject'],
     default: 'count',
-    about:
-      'entries with a property that is not a field: recorded without it and counted, or invalid',
+    about: 'entries with an unknown property: recorded without it and counted, or invalid',
     source: 'contract, second wave',
   },
   blockTimeoutMs: {
     ...integer(1, MINUTES_10),
     default: 1_000,
-    about: 'ms that a caller waits for room at most',
+    about: 'maximum wait of a caller for room in ms',
     source: 'contract, settings',
   },
   commitTimeoutMs: {
     ...integer(1, MINUTES_10),
     default: 30_000,
-    about: 'ms that a caller waits for a commit at most',
+    about: 'maximum wait of a caller for a commit in ms',
     source: 'contract, settings',
   },
   maxWaiting: {
     ...integer(0, 1_000_000),
     default: 10_000,
-    about: 'callers that may wait for room at once; above it the answer is `dropped`',
+    about: 'maximum number of callers that wait for room; others get `dropped`',
     source: 'contract; 0: nobody waits, upper end: each caller holds an entry of up to 16 KiB',
   },
   maxWaitingReads: {
     ...integer(0, 100_000),
     default: 100,
-    about: 'reads that may wait for a connection at once; above it they reject with `busy`',
+    about: 'maximum number of reads that wait for a connection; others reject with `busy`',
     source: '2 connections of 50 ms a read clear 100 in 2.5 s; 0: nobody waits, upper end: memory',
   },
   writeTimeoutMs: {
@@ -141,7 +140,7 @@ export const LEDGER_SETTINGS = Object.freeze({
   shutdownTimeoutMs: {
     ...integer(1, MINUTES_10),
     default: 10_000,
-    about: 'ms that both shutdown hooks take together at most',
+    about: 'maximum ms that both shutdown hooks take together',
     source: 'contract, shutdown',
   },
   deadLetters: {
@@ -149,13 +148,13 @@ export const LEDGER_SETTINGS = Object.freeze({
     choices: ['table', 'file'],
     orStore: true,
     default: 'table',
-    about: 'where refused entries go; a store of your own in code',
+    about: 'destination of refused entries; your own store in code',
     source: 'contract, settings',
   },
   spillDir: {
     kind: 'path',
     default: 'ledger-spill',
-    about: 'directory for what could not be written at the drain deadline',
+    about: 'directory for entries that are left at the drain deadline',
     source: 'contract, settings',
   },
   journalDir: {
@@ -170,44 +169,44 @@ export const LEDGER_SETTINGS = Object.freeze({
     choices: ['turn', 'entry', 'power'],
     default: 'turn',
     about:
-      'the journal writes each turn, with each entry, or each turn and synced for a loss of power',
+      'the journal writes every turn, every entry, or every turn with a sync against a loss of power',
     source: 'contract, second wave; figures: `npm run bench -- journal`',
   },
   journalMaxBytes: {
     ...integer(67_108_864, 1_099_511_627_776),
     default: 4_294_967_296,
-    about: 'bytes of journal files at most',
+    about: 'maximum bytes of journal files, for each ledger in each process',
     source: 'contract: 4 GiB; from four files (64 MiB) to 1 TiB',
   },
   journalKeepMs: {
     ...integer(0, 604_800_000),
     default: 0,
-    about: 'ms that journal files are kept after their last entry was settled',
+    about: 'ms that journal files are kept after their last entry is settled',
     source: 'contract: 0; upper end: one week',
   },
   role: {
     kind: 'choice',
     choices: ['both', 'gateway', 'writer'],
     default: 'both',
-    about: 'with a stream: whether this process publishes entries to it, or writes what it takes',
+    about: 'with a stream: whether this process publishes entries, or writes those of the stream',
     source: 'stream design: one process does both unless it says',
   },
   healthDegradedAt: {
     kind: 'fraction',
     default: 0.8,
-    about: 'saturation from which health is degraded',
+    about: 'health is degraded from this saturation on',
     source: 'contract, health',
   },
   healthDownAt: {
     kind: 'fraction',
     default: 0.95,
-    about: 'saturation from which health is down; above `healthDegradedAt`',
+    about: 'health is down from this saturation on; above `healthDegradedAt`',
     source: 'contract, health',
   },
   healthRecoverAt: {
     kind: 'fraction',
     default: 0.6,
-    about: 'saturation below which health is up again; below `healthDegradedAt`',
+    about: 'health is up again below this saturation; below `healthDegradedAt`',
     source: 'contract, health',
   },
 } as const satisfies Record<SettingOption, LedgerSetting>);

@@ -140,7 +140,7 @@ describe('ledgerConfig in an application', () => {
     expect(createLedgerConfig({ defaults: { sink } })().deadLetters).toBe('file');
   });
 
-  it('has a token of its own for each ledger', () => {
+  it('has a separate token for each ledger', () => {
     expect(ledgerConfig.KEY).toBe('CONFIGURATION(ledger)');
     expect(createLedgerConfig(defineLedger({ ids: 'text' })).KEY).toBe('CONFIGURATION(ledger)');
     expect(auditConfig.KEY).toBe('CONFIGURATION(ledger:audit)');

@@ -12,22 +12,21 @@ import { resolveLedgerOptions } from './resolve-ledger-options.js';
 export type { LedgerConfigOptions } from './read-ledger-config.js';
 
 /**
- * A ledger's configuration: every setting with the value in force, a profile's figures included, and
- * the options that only code can give. `ConfigService.get('ledger')` returns it.
+ * A ledger's configuration: every setting with its value in force, figures of a profile included,
+ * and the options that only code can give. `ConfigService.get('ledger')` returns it.
  *
  * @publicApi
  */
 export type LedgerConfiguration = LedgerOptions & Required<Omit<LedgerSettings, 'profile'>>;
 
-/** What `registerAs` makes: a factory with `KEY` and `asProvider()`. @publicApi */
+/** The result of `registerAs`: a factory with `KEY` and `asProvider()`. @publicApi */
 export type LedgerConfigFactory = (() => LedgerConfiguration) &
   ConfigFactoryKeyHost<LedgerConfiguration>;
 
 /**
- * Makes a configuration factory for `ConfigModule` that reads one ledger's settings when the
- * application boots: environment > INI file > `defaults` > built-in. Its token is `ledger`, or
- * `ledger:<name>` for a named ledger. `asProvider()` carries the definition along, so `forRootAsync`
- * needs nothing else.
+ * Creates a configuration factory for `ConfigModule` that reads one ledger's settings at boot:
+ * environment > INI file > `defaults` > built-in. Its token is `ledger`, or `ledger:<name>` for a
+ * named ledger. `asProvider()` carries the definition along, so `forRootAsync` needs nothing else.
  *
  * The factory throws a `LedgerOptionsError` that lists every wrong value. The boot fails with it
  * wherever the factory is used: in `ConfigModule.forRoot({ load })`, in `LedgerModule`, or in both.
@@ -68,7 +67,7 @@ function readValid(name: string, options: LedgerConfigOptions): LedgerConfigurat
   return read as LedgerConfiguration;
 }
 
-/** `registerAs` makes `asProvider` read-only, so the factory that carries a definition is another. */
+/** `registerAs` makes `asProvider` read-only, so a second factory carries the definition. */
 function withDefinition(
   registered: LedgerConfigFactory,
   definition: LedgerTable | undefined,

@@ -1,9 +1,10 @@
-/** Letters of a word that tells more than its length does. */
+/** Minimum letters of a word that is compared by more than its length. */
 const SHORTEST_WORD = 4;
 
 /**
- * The name that takes the fewest insertions, removals and replacements of a character to get at,
- * the first of equals. Names that have the wanted one in them go before others: a word was left out. Own code, since the package for it is an ES module, which Jest can't load.
+ * The name with the smallest edit distance, the first of equals. Names that contain the wanted one
+ * come first, because a word was probably left out. Own code, because the package for it is an ES
+ * module, which Jest can't load.
  *
  * @param names at least one
  * @internal
@@ -15,7 +16,7 @@ export function nearestName(wanted: string, names: readonly string[]): string {
   return likely[distances.indexOf(Math.min(...distances))]!;
 }
 
-/** Levenshtein's distance, row by row of its table. */
+/** The Levenshtein distance, computed row by row. */
 function distanceOf(from: string, to: string): number {
   let above = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (let row = 1; row <= from.length; row++) {

@@ -3,15 +3,16 @@ import { parse } from 'ini';
 import type { NamedText } from './read-settings.js';
 
 /**
- * All keys of an INI file with their texts, from the top level and from every section, in the order
- * of the file. A key given twice comes twice.
+ * All keys of an INI file with their texts, from the top level and every section, in file order. A
+ * repeated key is returned twice.
  *
  * @param path relative to the working directory
  * @throws the file system's error (`code` ENOENT, EACCES, EISDIR, …) if the file can't be read
  * @internal
  */
 export function readIniFile(path: string): NamedText[] {
-  // Without brackets for arrays, so that a key given twice is seen instead of the last one winning.
+  // Without array brackets, so that a repeated key is noticed and the last one does not win
+  // silently.
   const tree: unknown = parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''), {
     bracketedArray: false,
   });

@@ -220,7 +220,7 @@ describe('the INI file', () => {
     expect(faultsOf({}, { iniFile: twice })).toHaveLength(1);
   });
 
-  it('tells wrong values by their keys', () => {
+  it('names wrong values by their keys', () => {
     const path = iniFile('ledger_async_flush_ms=\nledger_async_batch_size\n');
     expect(faultsOf({}, { iniFile: path }).map(({ name, value }) => [name, value])).toEqual([
       ['ledger_async_batch_size', 'true'],

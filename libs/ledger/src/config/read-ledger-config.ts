@@ -14,13 +14,15 @@ import type { PlacedFault } from './settings-layer.js';
 import { findStreamVariable } from './stream-variable.js';
 import { NOT_SHOWN, showText } from './show-value.js';
 
-/** Where `createLedgerConfig` reads from. @publicApi */
+/** Sources of `createLedgerConfig`. @publicApi */
 export interface LedgerConfigOptions {
-  /** Path of an INI file, from the working directory; `LEDGER_CONFIG_FILE` goes before it. */
+  /**
+   * Path of an INI file, relative to the working directory; `LEDGER_CONFIG_FILE` takes precedence.
+   */
   iniFile?: string;
-  /** Options that hold where neither environment nor file says otherwise. */
+  /** Options for values that neither environment nor file gives. */
   defaults?: LedgerOptions;
-  /** Makes unknown `LEDGER_…ASYNC_…` names a fault instead of a warning. Default: false. */
+  /** True: unknown `LEDGER_…ASYNC_…` names are a fault instead of a warning. Default: false. */
   strict?: boolean;
 }
 
@@ -36,9 +38,9 @@ const SETTING_NAMES: ReadonlySet<string> = new Set(SETTING_OPTIONS);
 const CONFIG_FILE = 'LEDGER_CONFIG_FILE';
 
 /**
- * Reads one ledger's options from all sources, built-in defaults included. Never throws: faults go
- * along in the origin. A setting whose text is wrong stands in the options as that text, so that it
- * is refused even if the origin gets lost on the way.
+ * Reads one ledger's options from all sources, built-in defaults included. Never throws: the origin
+ * carries the faults. A setting with an invalid text keeps that text in the options, so it is
+ * refused even if the origin is lost.
  *
  * @param name of the ledger
  * @internal
@@ -84,7 +86,7 @@ function withoutSettings(defaults: LedgerOptions): LedgerOptions {
   return Object.fromEntries(Object.entries(defaults).filter(isOther));
 }
 
-/** Of callers without types, and of the version that took a name. */
+/** From callers without types, and from code for an older version that took a name. */
 function unknownOptions(given: LedgerConfigOptions): PlacedFault[] {
   return Object.keys(given)
     .filter((option) => !CONFIG_OPTIONS.includes(option))
@@ -139,7 +141,8 @@ function readDatabase(
   const { name, url } = found;
   const rule = brokenUrlRule(url);
   if (rule === undefined) {
-    // What a URL can't say (TLS files, pool options) may stand in code; the URL goes before it.
+    // Options that a URL can't express (TLS files, pool options) may come from code; the URL takes
+    // precedence.
     const { connection, setAside } = besideUrl(defaults.connection ?? {}, url);
     return { database: { name, connection, setAside }, faults: [] };
   }

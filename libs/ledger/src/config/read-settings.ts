@@ -7,7 +7,7 @@ import type { GivenValue, PlacedFault, SettingsLayer } from './settings-layer.js
 import { isStreamVariable } from './stream-variable.js';
 import { NOT_SHOWN, showText } from './show-value.js';
 
-/** One name with its text, as a source has it. @internal */
+/** One name with its text in a source. @internal */
 export interface NamedText {
   readonly name: string;
   readonly text: string;
@@ -15,17 +15,17 @@ export interface NamedText {
   readonly place?: string;
 }
 
-/** What one source says of one ledger. @internal */
+/** The settings of one ledger in one source. @internal */
 export interface ReadSettings {
   readonly layer: SettingsLayer;
-  /** Names of one setting that disagree. */
+  /** Names of one setting with different values. */
   readonly faults: readonly PlacedFault[];
   readonly unknown: readonly OptionsFault[];
 }
 
 /**
- * Picks one ledger's settings out of a source. Of several names for one setting the first is taken;
- * where another differs, that is a fault which names both.
+ * Selects one ledger's settings from a source. If a setting has several names, the first is used; a
+ * different value under another name is a fault that names both.
  *
  * @param source `environment` names are upper case; keys of a `file` may be either
  * @internal
@@ -64,7 +64,7 @@ export function readSettings(
   return { layer: { source, given }, faults, unknown };
 }
 
-/** The ledger's own, shorter name comes before the guide's. */
+/** The ledger's own, shorter name precedes the guide's. */
 function byLength(a: NamedText, b: NamedText): number {
   return a.name.length - b.name.length;
 }
@@ -78,7 +78,7 @@ function disagreement(first: NamedText, other: NamedText, source: SettingSource)
   };
 }
 
-/** Values of unknown names are not shown: nothing says that they are no secrets. */
+/** Values of unknown names are not shown, because they may be secrets. */
 function unknownName(name: string, nearest: string, source: SettingSource): OptionsFault {
   const spelled = source === 'file' ? nearest.toLowerCase() : nearest;
   return { name, value: NOT_SHOWN, rule: `is not a setting; did you mean ${spelled}?`, source };

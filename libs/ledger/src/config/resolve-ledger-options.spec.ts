@@ -24,7 +24,7 @@ function told(options: unknown): string[] {
 }
 
 describe('faults', () => {
-  it('are told all at once in the order of the table, with name, value, rule and source', () => {
+  it('are reported all at once in the order of the table, with name, value, rule and source', () => {
     const config = readLedgerConfig(
       'default',
       { defaults: { flushMs: 0, maxWaiting: 2.5 } },
@@ -227,7 +227,7 @@ describe('resolved options', () => {
     });
   });
 
-  it('are frozen, and leave what the caller gave as it is', () => {
+  it("are frozen, and do not change the caller's object", () => {
     const ssl = { key: 'pem' };
     const connection = { host: 'db', ssl };
     const options = resolveLedgerOptions({ connection });

@@ -19,11 +19,12 @@ import { startingFigures } from './starting-figures.js';
 import { unwiseSettings } from './unwise-settings.js';
 
 /**
- * Puts the options over the built-in defaults and checks all of them alike, whether they come from
- * `forRoot`, a factory or `createLedgerConfig`. Reads no environment.
+ * Combines the options with the built-in defaults and checks them, in the same way for `forRoot`,
+ * factories and `createLedgerConfig`. Reads no environment.
  *
- * The result is frozen, its settings and warnings too. `connection` is a frozen copy, but not what
- * it holds: `pg` hides the key of an `ssl` object by redefining it, which frozen objects refuse.
+ * The result is frozen, its settings and warnings too. `connection` is a frozen copy, but its
+ * contents are not frozen: `pg` hides the key of an `ssl` object by redefining it, which frozen
+ * objects refuse.
  *
  * @param cores that this process may use, for the warning about workers
  * @throws {LedgerOptionsError} with every fault at once
@@ -62,7 +63,10 @@ export function resolveLedgerOptions(
   return freeze(options, inForce, warnings, cores);
 }
 
-/** What code put over the values that a configuration recorded; all if nothing was recorded. */
+/**
+ * The values of code that differ from those that a configuration recorded; all of them if nothing
+ * was recorded.
+ */
 function overrideOf(options: LedgerOptions, origin: ConfigOrigin | undefined): SettingsLayer {
   const { source, given } = codeLayer(options);
   const changed = [...given].filter(([option, { value }]) => {
@@ -72,7 +76,7 @@ function overrideOf(options: LedgerOptions, origin: ConfigOrigin | undefined): S
   return { source, given: new Map(changed) };
 }
 
-/** A recorded setting that code set to undefined is not given any more. */
+/** A recorded setting that code sets to undefined counts as not given. */
 function without(layer: SettingsLayer, options: LedgerOptions): SettingsLayer {
   const kept = [...layer.given].filter(([option]) => options[option] !== undefined);
   return { source: layer.source, given: new Map(kept) };
@@ -88,14 +92,13 @@ function unknownNames(unknown: readonly OptionsFault[]): string[] {
   return unknown.map(({ name, rule, source }) => `${name} (${source}) ${rule}`);
 }
 
-/** What an address leaves without effect, beside it or in it. */
+/** Warnings about options without effect, in an address or beside it. */
 function urlWarnings({ connection }: LedgerOptions, origin: ConfigOrigin | undefined): string[] {
   const database = origin?.database?.connection === connection ? origin?.database : undefined;
   const name = database?.name ?? 'connection.url';
   return [
     ...(database?.setAside ?? []).map(
-      (part) =>
-        `${part} (code) has no effect: ${name} says something about it, and goes before it.`,
+      (part) => `${part} (code) has no effect: ${name} contains it and takes precedence.`,
     ),
     ...unwiseUrl(name, connection?.url),
   ];
@@ -107,7 +110,7 @@ function freeze(
   warnings: readonly string[],
   cores: number,
 ): ResolvedLedgerOptions {
-  // Each value was checked against the table, which is what gives it its type.
+  // Each value was checked against the table, which defines its type.
   const values = Object.fromEntries(
     SETTING_OPTIONS.map((option) => [option, inForce.get(option)?.value]),
   ) as Pick<ResolvedLedgerOptions, SettingOption>;

@@ -2,22 +2,22 @@ import { SETTING_OPTIONS } from './ledger-settings.js';
 import { nearestName } from './nearest-name.js';
 import type { SettingOption } from './ledger-settings.js';
 
-/** The guide's spelling: any name may carry it in front. */
+/** The guide's prefix, which any name may have. */
 const GUIDE_PREFIX = 'TOKLIGENCE_';
-/** A name that is meant for some ledger, known or not: everything up to `ASYNC_`, and the rest. */
+/** A name for some ledger, known or not: the part up to `ASYNC_`, and the rest. */
 const LEDGER_NAME = /^((?:TOKLIGENCE_)?LEDGER_(?:.+?_)?ASYNC_)(.*)$/;
 
 const OPTION_BY_SUFFIX = new Map(SETTING_OPTIONS.map((option) => [settingSuffix(option), option]));
 const SUFFIXES = [...OPTION_BY_SUFFIX.keys()];
 
-/** What a name in the environment or an INI file is to one ledger. @internal */
+/** The meaning of a name in the environment or an INI file for one ledger. @internal */
 export type NameMeaning =
-  /** Nothing of ours. */
+  /** Not a name of this package. */
   | { readonly kind: 'foreign' }
   /** A setting of a ledger with another name. */
   | { readonly kind: 'other-ledger' }
   | { readonly kind: 'setting'; readonly option: SettingOption }
-  /** Meant for a ledger, and known by none; `nearest` in upper case. */
+  /** Looks like a ledger's setting but is unknown; `nearest` in upper case. */
   | { readonly kind: 'unknown'; readonly nearest: string };
 
 /** The end of a setting's environment name: `batchSize` to `BATCH_SIZE`. @internal */
@@ -26,8 +26,8 @@ export function settingSuffix(option: SettingOption): string {
 }
 
 /**
- * What every environment name of a ledger begins with: `LEDGER_`, or `LEDGER_<NAME>_` with all but
- * letters and digits as `_`.
+ * Prefix of a ledger's environment names: `LEDGER_`, or `LEDGER_<NAME>_` with `_` for all
+ * characters except letters and digits.
  *
  * @param ledger undefined and `default` mean the default ledger
  * @internal
@@ -43,8 +43,8 @@ export function environmentName(option: SettingOption, ledger?: string): string 
 }
 
 /**
- * Tells what a name means to the ledger. A name that may be a known setting of any other ledger is
- * left to that one, since which ledgers exist is not known here.
+ * Classifies a name for the ledger. A name that may be a known setting of another ledger is left to
+ * that ledger, because the set of ledgers is unknown here.
  *
  * @param name in upper case
  * @internal

@@ -5,8 +5,8 @@ const WHOLE = /^\d+(?:_\d+)*$/;
 const DECIMAL = /^(?:\d+\.?\d*|\.\d+)$/;
 
 /**
- * Reads a setting from text, spaces around it ignored. Text that is no number where one is needed
- * comes back as text, which `keepsRule` then refuses: nothing is ever half read (`12abc`, `1e3`).
+ * Reads a setting from text, spaces around it ignored. Text that should be a number and is not is
+ * returned as text, which `keepsRule` refuses. So no value is half read (`12abc`, `1e3`).
  *
  * @internal
  */
@@ -42,7 +42,7 @@ export function isNone(setting: LedgerSetting, value: unknown): boolean {
   return setting.kind === 'path' && setting.orNone === true && value === 'none';
 }
 
-/** The rule in words, to follow the name and the value in an error. @internal */
+/** The rule in words, placed after name and value in an error. @internal */
 export function ruleOf(setting: LedgerSetting): string {
   switch (setting.kind) {
     case 'integer':

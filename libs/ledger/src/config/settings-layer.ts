@@ -6,37 +6,37 @@ import type { SettingOption } from './ledger-settings.js';
 import { isNone } from './setting-values.js';
 import { showValue } from './show-value.js';
 
-/** A value that one source gives by name. @internal */
+/** A value that one source gives explicitly. @internal */
 export interface GivenValue {
-  /** Number or text, or whatever code gave; not yet checked. */
+  /** Number, text, or any value from code; not yet checked. */
   readonly value: unknown;
-  /** The name as its source spells it. */
+  /** The name in its source's spelling. */
   readonly name: string;
   /** The value as an error may show it. */
   readonly shown: string;
 }
 
-/** All that one source gives. @internal */
+/** All values of one source. @internal */
 export interface SettingsLayer {
   readonly source: SettingSource;
   readonly given: ReadonlyMap<SettingOption, GivenValue>;
 }
 
-/** A value that won over all other sources. @internal */
+/** The value that took precedence. @internal */
 export interface SourcedValue extends GivenValue {
   readonly source: SettingSource;
-  /** The profile that the value is a figure of, if it was not given by name. */
+  /** The profile that gave the value, if it was not given explicitly. */
   readonly profile?: string;
 }
 
-/** A fault and the setting it belongs to; without one it comes after all settings. @internal */
+/** A fault and its setting; faults without a setting come last. @internal */
 export interface PlacedFault {
   readonly option?: SettingOption;
   readonly fault: OptionsFault;
 }
 
 /**
- * The settings that an object in code gives; those that are undefined are not given.
+ * The settings of an object in code; undefined means not given.
  *
  * @internal
  */
@@ -49,12 +49,12 @@ export function codeLayer(options: LedgerOptions): SettingsLayer {
 }
 
 /**
- * Lays sources over each other. A value by name beats every lower source, and the figures of the
- * profile of its own source. One profile is in force, that of the highest source that names one;
- * its figures stand in that source.
+ * Combines sources. An explicit value takes precedence over lower sources and over the profile of
+ * its own source. One profile is in force, that of the highest source that names one; its figures
+ * have that source's precedence.
  *
  * @param layers highest first
- * @returns what is in force, without built-in defaults, in the order of the settings table
+ * @returns the values in force, without built-in defaults, in the order of the settings table
  * @internal
  */
 export function mergeLayers(
@@ -89,7 +89,7 @@ function figureOf(layer: SettingsLayer, option: SettingOption): SourcedValue | u
 /**
  * Adds the built-in default of each setting that no source gives.
  *
- * @param options with the `sink`, if it is one of the application's own
+ * @param options with the `sink`, if the application has its own
  * @internal
  */
 export function withDefaults(
@@ -99,7 +99,7 @@ export function withDefaults(
   const all = new Map<SettingOption, SourcedValue>();
   const isGateway = merged.get('role')?.value === 'gateway';
   for (const option of SETTING_OPTIONS) {
-    // Only PostgreSQL has a table for them.
+    // Only PostgreSQL has a dead-letter table.
     const isFile = option === 'deadLetters' && (sink !== undefined || isGateway);
     const isDisk = option === 'overflow' && merged.has('journalDir');
     const value = isFile ? 'file' : isDisk ? 'disk' : settingOf(option).default;

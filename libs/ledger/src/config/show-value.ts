@@ -1,12 +1,11 @@
-/** Characters of a value that an error shows. */
+/** Maximum characters of a value in an error. */
 const SHOWN = 80;
 
-/** What stands for a value that may be a secret. @internal */
+/** Replacement for a value that may be a secret. @internal */
 export const NOT_SHOWN = '(not shown)';
 
 /**
- * Text of a value as an error may show it: on one line, at most 80 characters, without the user
- * part of a URL.
+ * A value's text for an error: one line, at most 80 characters, without the user part of a URL.
  *
  * @internal
  */
@@ -18,8 +17,8 @@ export function showText(text: string): string {
 }
 
 /**
- * A value given in code as an error may show it. Strings stand in quotes, so that `"100"` is told
- * from `100`; objects and functions are told by kind only, since they may hold secrets.
+ * A value from code for an error. Strings are quoted, which distinguishes `"100"` from `100`.
+ * Objects and functions are shown by kind only, because they may contain secrets.
  *
  * @internal
  */

@@ -8,25 +8,27 @@ import {
 } from '../tuning/auto-limits.js';
 import type { TunedSetting } from './ledger-profiles.js';
 
-/** The numbers that a ledger starts with: as they were given, or what `auto` begins with. @internal */
+/**
+ * The figures that a ledger starts with: the given ones, or the initial ones of `auto`. @internal
+ */
 export interface StartingFigures {
-  /** Entries of a batch at most. `auto` does not change it later. */
+  /** Maximum entries of a batch. `auto` does not change it later. */
   readonly batchSize: number;
-  /** A batch is due when so many entries wait. */
+  /** A batch is due when this many entries wait. */
   readonly enough: number;
-  /** Or when so many bytes wait; undefined: when 16 MiB do. */
+  /** Or when this many bytes wait; undefined: 16 MiB. */
   readonly batchBytes: number | undefined;
   readonly flushMs: number;
-  /** Entries that may wait; infinite: only bytes are a bound. */
+  /** Maximum waiting entries; infinite: only bytes are a bound. */
   readonly capacity: number;
   readonly numWorkers: number;
-  /** Workers that there may be later, as far as pool and server have connections. */
+  /** Maximum number of workers later, if pool and server have connections for them. */
   readonly mostWorkers: number;
 }
 
 /**
- * Batches of `auto` that fit into the channel beside those in flight: two that wait. A smaller bound
- * would be met before a batch is due.
+ * Number of waiting batches of `auto` that fit into the channel besides those in flight. With a
+ * smaller bound the channel would be full before a batch is due.
  */
 const WAITING_BATCHES = 2;
 

@@ -1,12 +1,15 @@
 import { ledgerPrefix } from './setting-names.js';
 
-/** The end of the name; it is no setting, since settings are shown and an address may hold a password. */
+/**
+ * Suffix of the name. The address is not a setting, because settings are shown and an address may
+ * contain a password.
+ */
 const SUFFIX = 'ASYNC_STREAM_URL';
 
 /** A stream's address in the environment. @internal */
 export interface StreamVariable {
   readonly name: string;
-  /** Without blanks around it; one that is set to nothing was meant for something, and is refused. */
+  /** Trimmed; an empty variable is refused, because it was set on purpose. */
   readonly url: string;
 }
 
@@ -20,7 +23,7 @@ export function findStreamVariable(
   return url === undefined ? undefined : { name, url };
 }
 
-/** Whether a name is that of the stream of any ledger. @internal */
+/** Whether a name is the stream variable of any ledger. @internal */
 export function isStreamVariable(name: string): boolean {
   return /^LEDGER_(?:.+_)?ASYNC_STREAM_URL$/.test(name);
 }

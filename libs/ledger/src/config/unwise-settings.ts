@@ -1,7 +1,7 @@
 import { RESERVED_CONNECTIONS } from '../postgres/connection-defaults.js';
 import { grouped } from './setting-values.js';
 
-/** The settings that sense depends on. @internal */
+/** The settings that the warnings depend on. @internal */
 export interface WorkerSettings {
   readonly batchSize: number;
   /** Infinite: only bytes are a bound. */
@@ -10,7 +10,7 @@ export interface WorkerSettings {
 }
 
 /**
- * Legal values that will hardly do what was meant, as far as they can be told without a server.
+ * Finds valid values that are probably unintended, as far as this is known without a server.
  *
  * Source: the tuning guide's `workers = min(cpu_cores, max_connections / 10)`, and the contract.
  *
@@ -37,7 +37,7 @@ export function unwiseSettings(settings: WorkerSettings, cores: number): string[
 }
 
 /**
- * The same for what only the server knows; to be told once it was reached.
+ * The same for facts of the server, for the first time it is reached.
  *
  * @param numWorkers workers in force
  * @param poolSize connections that this process may open to that server

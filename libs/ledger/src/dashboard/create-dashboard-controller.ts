@@ -5,13 +5,13 @@ import type { Observable } from 'rxjs';
 import { DashboardLedgers } from './dashboard-ledgers.js';
 import { dashboardPage } from './dashboard-page.js';
 
-/** A second name for the events beside the page, which no application uses. */
+/** A name for the events below the page, unlikely in applications. */
 const EVENTS_PATH = 'ledger-events';
 
 /**
  * Makes the controller of one dashboard: the page, and its events below it.
  *
- * @param guards asked in order, for the page as for its events; not empty
+ * @param guards checked in order, for the page and for its events; not empty
  * @internal
  */
 export function createDashboardController(
@@ -33,7 +33,10 @@ export function createDashboardController(
       return dashboardPage().html;
     }
 
-    /** @param after what a page that connects anew by itself can't say in a header */
+    /**
+     * @param after the last event id, which a page that makes a new connection can't send in a
+     *   header
+     */
     @Sse(EVENTS_PATH)
     events(
       @Query('ledger') ledger?: string,
@@ -51,19 +54,19 @@ export function createDashboardController(
 }
 
 /**
- * Ends the connection itself after the answer if the process stops then: kept alive, it would hold
- * the HTTP server open until the browser forgets it.
+ * Ends the connection after the answer if the process is stopping. A kept-alive connection would
+ * keep the HTTP server open until the browser closes it.
  */
 function hangUpAfter(response: ServerResponse, isStopping: () => boolean): void {
   const { socket, req } = response;
-  // Under HTTP/2 the socket belongs to other requests too.
+  // Under HTTP/2 the socket also serves other requests.
   if (req.httpVersionMajor > 1) return;
   response.once('finish', () => {
     if (isStopping()) socket?.end();
   });
 }
 
-/** A parameter that is given twice arrives as an array. */
+/** A repeated parameter arrives as an array. */
 function oneOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }

@@ -8,9 +8,9 @@ import type { DashboardFrame, DashboardHello } from './dashboard-frame.interface
 interface FeedUnderTest extends LedgerUnderTest {
   readonly feed: DashboardFeed;
   readonly errors: unknown[];
-  /** Looks at the ledger so far. */
+  /** Number of looks at the ledger so far. */
   looks(): number;
-  /** The next looks fail. */
+  /** Makes the next look fail. */
   breakOnce(): void;
 }
 
@@ -65,7 +65,7 @@ const dataOf = <T>(event: MessageEvent | undefined): T => JSON.parse(event?.data
 const typesOf = ({ events }: Viewer): (string | undefined)[] => events.map(({ type }) => type);
 
 describe('DashboardFeed', () => {
-  it('shows what auto has found, and how full its batches were', async () => {
+  it('shows the figures of auto, and the fill of its batches', async () => {
     const under = await feedUnderTest({ profile: 'auto' });
     const viewer = look(under);
     for (let i = 0; i < 2_500; i++) under.ledger.intake.offer({ userId: 1 });
@@ -77,7 +77,7 @@ describe('DashboardFeed', () => {
     viewer.leave();
   });
 
-  it('does not look at the ledger, and has no timer, until somebody looks', async () => {
+  it('does not look at the ledger, and has no timer, without a viewer', async () => {
     const under = await feedUnderTest();
     const timers = under.clock.pendingTimers;
     await under.clock.advance(60_000);
@@ -85,7 +85,7 @@ describe('DashboardFeed', () => {
     expect(under.feed.isRunning).toBe(false);
   });
 
-  it('greets with what is there, and then tells once a second', async () => {
+  it('greets with the present state, and then reports once a second', async () => {
     const under = await feedUnderTest({ batchSize: 2, flushMs: 10 });
     const viewer = look(under);
     await under.clock.turn();
@@ -105,7 +105,7 @@ describe('DashboardFeed', () => {
     });
   });
 
-  it('looks once a second whatever the number of viewers, and sends all the same', async () => {
+  it('looks once a second for any number of viewers, and sends all the same frames', async () => {
     const under = await feedUnderTest();
     const viewers = [look(under), look(under), look(under)];
     await under.clock.advance(5 * SAMPLE_MS);
@@ -114,7 +114,7 @@ describe('DashboardFeed', () => {
     for (const other of others) expect(other).toBe(first);
   });
 
-  it('gives a page that comes back what it missed, and no more', async () => {
+  it('sends a returning page the points that it missed, and no more', async () => {
     const under = await feedUnderTest();
     const before = look(under);
     await under.clock.advance(3 * SAMPLE_MS);
@@ -152,7 +152,7 @@ describe('DashboardFeed', () => {
     expect(points).toHaveLength(HISTORY_MS / SAMPLE_MS + 1);
   });
 
-  it('stops a while after the last one left, and leaves nothing behind', async () => {
+  it('stops a while after the last viewer left, and leaves nothing', async () => {
     const under = await feedUnderTest();
     const timers = under.clock.pendingTimers;
     const viewer = look(under);
@@ -167,7 +167,7 @@ describe('DashboardFeed', () => {
     expect(under.looks()).toBe(looks);
   });
 
-  it('starts anew for the next one, without a rate over the time that nobody looked', async () => {
+  it('starts again for the next viewer, without a rate over the unwatched time', async () => {
     const under = await feedUnderTest();
     look(under).leave();
     await under.clock.advance(2 * LINGER_MS);
@@ -191,14 +191,14 @@ describe('DashboardFeed', () => {
     expect(under.clock.pendingTimers).toBe(timers);
   });
 
-  it('ends a connection after a quarter of an hour, so that guards are asked again', async () => {
+  it('ends a connection after a quarter of an hour, so that guards are checked again', async () => {
     const under = await feedUnderTest();
     const viewer = look(under);
     await under.clock.advance(15 * 60_000 + SAMPLE_MS);
     expect(viewer.isOver()).toBe(true);
   });
 
-  it('goes on after a look that failed', async () => {
+  it('continues after a failed look', async () => {
     const under = await feedUnderTest();
     const viewer = look(under);
     await under.clock.advance(SAMPLE_MS);
@@ -208,7 +208,7 @@ describe('DashboardFeed', () => {
     expect(typesOf(viewer)).toEqual(['hello', 'frame', 'frame', 'frame']);
   });
 
-  it('greets late who came to a first look that failed', async () => {
+  it('greets a viewer late if the first look failed', async () => {
     const under = await feedUnderTest();
     under.breakOnce();
     const viewer = look(under);
@@ -216,7 +216,7 @@ describe('DashboardFeed', () => {
     expect(typesOf(viewer)).toContain('hello');
   });
 
-  it('says when the channel is full at the present rate, and when it is drained', async () => {
+  it('reports when the channel will be full or drained at the present rate', async () => {
     const under = await feedUnderTest({ bufferSize: 1000, batchSize: 10, flushMs: 1 });
     under.sink.failAlways({ kind: 'transient' });
     const viewer = look(under);

@@ -15,31 +15,31 @@ import { FrameMaker, type HealthAnswer } from './frame-maker.js';
 
 /** Milliseconds between two looks at a ledger. */
 export const SAMPLE_MS = 1000;
-/** Milliseconds of history that a page gets when it connects. */
+/** Milliseconds of history sent to a page when it connects. */
 export const HISTORY_MS = 5 * 60_000;
-/** A page that reconnects finds no gap within this time, in milliseconds. */
+/** A page that reconnects within this many milliseconds has no gap. */
 export const LINGER_MS = 60_000;
 /**
- * A connection ends after this time, in milliseconds, and the page makes a new one: guards are
- * asked again, and a page that was forgotten behind a frozen network is let go.
+ * Milliseconds after which a connection ends, and the page makes a new one. Guards are then checked
+ * again, and a page behind a dead network is released.
  */
 const CONNECTION_LIMIT_MS = 15 * 60_000;
-/** What a browser waits before it connects again, in milliseconds. */
+/** Milliseconds that a browser waits before it reconnects. */
 const RETRY_MS = 1000;
 
-/** What the feed asks of a ledger. @internal */
+/** The ledger as seen by the feed. @internal */
 export interface FeedSource {
   stats(): LedgerStats;
   onFlush(listener: FlushListener): () => void;
   /** Settles within a second; never rejects. */
   health(): Promise<HealthAnswer>;
-  /** What is known of machine and server. */
+  /** Known facts about machine and server. */
   environment(): AdviceEnvironment;
-  /** Told of a look that failed; the next one is tried all the same. */
+  /** Called after a failed look; the next one happens anyway. */
   failed(error: unknown): void;
 }
 
-/** What does not change from frame to frame. @internal */
+/** The part that does not change between frames. @internal */
 export type FeedFacts = Pick<DashboardHello, 'ledger' | 'ledgers' | 'build'>;
 
 interface Viewer {
@@ -57,8 +57,8 @@ interface Kept {
 }
 
 /**
- * The live figures of one ledger, for all who look at it. Looks once a second while there is a
- * viewer and for a minute after the last one left; else it costs nothing.
+ * The live figures of one ledger, for all viewers. It looks once a second while there is a viewer
+ * and for a minute after the last one left; otherwise it costs nothing.
  *
  * @internal
  */
@@ -69,10 +69,10 @@ export class DashboardFeed {
   readonly #adviser: FeedAdviser;
   readonly #viewers = new Map<Subscriber<MessageEvent>, Viewer>();
   #kept: Kept[] = [];
-  /** Undefined until the first look since somebody looks. */
+  /** Undefined until the first look for the present viewers. */
   #now: DashboardNow | undefined;
   #lastId = 0;
-  /** Ends the looking; undefined if nobody looks. */
+  /** Stops looking; undefined without viewers. */
   #stop: (() => void) | undefined;
   #leftAt = 0;
   #isClosed = false;
@@ -83,12 +83,12 @@ export class DashboardFeed {
     this.#adviser = new FeedAdviser(() => source.environment());
   }
 
-  /** Whether the ledger is looked at right now. */
+  /** Whether the feed is now looking at the ledger. */
   get isRunning(): boolean {
     return this.#stop !== undefined;
   }
 
-  /** Whether the process stops, so that nobody is told anything any more. */
+  /** Whether the process is stopping, so that nothing more is sent. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -97,7 +97,7 @@ export class DashboardFeed {
    * `hello` with the history, then a `frame` each second, and `closing` when the process stops.
    *
    * @param facts sent with `hello`
-   * @param lastEventId of the last event that this page got; it gets only points after that
+   * @param lastEventId of the last event that this page received; it only gets later points
    */
   watch(facts: FeedFacts, lastEventId: string | undefined): Observable<MessageEvent> {
     return new Observable((subscriber) => {
@@ -111,7 +111,7 @@ export class DashboardFeed {
     });
   }
 
-  /** Ends all connections, so that they don't hold the HTTP server open. */
+  /** Ends all connections, so that they don't keep the HTTP server open. */
   close(): void {
     this.#isClosed = true;
     for (const subscriber of [...this.#viewers.keys()]) this.#sayGoodbye(subscriber);
@@ -171,7 +171,7 @@ export class DashboardFeed {
     return stop;
   }
 
-  /** The next second of the same beat; seconds that were missed are left out. */
+  /** The next second in the same rhythm; missed seconds are skipped. */
   #after(dueAt: number): number {
     const late = Math.max(0, this.#clock.monotonic() - dueAt);
     return dueAt + SAMPLE_MS * (1 + Math.floor(late / SAMPLE_MS));
@@ -191,7 +191,7 @@ export class DashboardFeed {
     }
   }
 
-  /** Whoever came before the first look is greeted with it. */
+  /** A viewer who came before the first look is greeted with it. */
   #tell(frame: DashboardFrame): void {
     const event = { type: 'frame', id: this.#eventId(), data: JSON.stringify(frame) };
     for (const viewer of this.#viewers.values()) {
@@ -221,7 +221,7 @@ export class DashboardFeed {
   }
 }
 
-/** Number of an event of this run; 0 for any other id, since those say nothing of its points. */
+/** Number of an event of this run; 0 for any other id, which is unrelated to its points. */
 function idWithin(run: string, eventId: string | undefined): number {
   const [ofRun, number] = (eventId ?? '').split('.');
   return ofRun === run && /^\d{1,15}$/.test(number ?? '') ? Number(number) : 0;

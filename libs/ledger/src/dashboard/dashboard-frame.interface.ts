@@ -3,13 +3,13 @@ import type { Finding } from '../advice/finding.interface.js';
 import type { LedgerStats, SettingInForce } from '../ports/ledger-stats.interface.js';
 
 /**
- * What a point of the charts holds, in the order in which it is sent: one array a second is a
- * quarter of the bytes of an object.
+ * Fields of a point of the charts, in the order sent. One array a second has a quarter of the bytes
+ * of an object.
  */
 export const POINT_FIELDS = [
   /** Milliseconds since 1970. */
   'at',
-  /** Entries a second that were given a place in the channel. */
+  /** Entries a second that got a place in the channel. */
   'queuedPerSecond',
   /** Entries a second that were settled. */
   'settledPerSecond',
@@ -19,14 +19,14 @@ export const POINT_FIELDS = [
   'saturation',
   /** Milliseconds. */
   'oldestEntryAgeMs',
-  /** Milliseconds; null if no batch was written lately. */
+  /** Milliseconds; null if no batch was written recently. */
   'flushP50Ms',
   'flushP99Ms',
-  /** Mean entries of a batch over `batchSize`, 0 to 1; null if no batch was written lately. */
+  /** Mean entries of a batch over `batchSize`, 0 to 1; null if no batch was written recently. */
   'fill',
   'busyWorkers',
   'totalWorkers',
-  /** Batches a second by why they were due. */
+  /** Batches a second by the reason why they were due. */
   'full',
   'old',
   'awaited',
@@ -34,16 +34,16 @@ export const POINT_FIELDS = [
   'recovered',
 ] as const;
 
-/** Name of a figure of a point. */
+/** Name of a point's figure. */
 export type PointField = (typeof POINT_FIELDS)[number];
 
-/** One moment of the charts. Rates are null in the first moment, which has nothing before it. */
+/** One time in the charts. Rates are null in the first point, which has no predecessor. */
 export type DashboardPoint = Readonly<Record<PointField, number | null>> & { readonly at: number };
 
-/** A point as it is sent: its figures in the order of `POINT_FIELDS`. */
+/** A point as sent: its figures in the order of `POINT_FIELDS`. */
 export type PackedPoint = readonly (number | null)[];
 
-/** What was written over the last seconds. */
+/** Writes of the last seconds. */
 export interface RecentFlushes {
   readonly batches: number;
   readonly entries: number;
@@ -52,11 +52,11 @@ export interface RecentFlushes {
   /** Milliseconds; null if there was no batch. */
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
-  /** Batches by why they were due. */
+  /** Batches by the reason why they were due. */
   readonly due: Readonly<Record<DueReason, number>>;
 }
 
-/** Everything that the page shows of this moment. */
+/** All present figures on the page. */
 export interface DashboardNow extends Omit<LedgerStats, 'settings'> {
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -81,16 +81,16 @@ export interface DashboardFrame {
 
 /** The event `hello`, the first of every connection. */
 export interface DashboardHello {
-  /** Name of the ledger that is shown, and of all that can be. */
+  /** Name of the shown ledger, and of all available ones. */
   readonly ledger: string;
   readonly ledgers: readonly string[];
-  /** Changes with the page: one that is open reloads itself. */
+  /** Changes with the page, so that an open page reloads itself. */
   readonly build: string;
   /** Milliseconds between two frames, and of history. */
   readonly sampleMs: number;
   readonly historyMs: number;
   readonly settings: Readonly<Record<string, SettingInForce>>;
-  /** Points that the page doesn't have, oldest first; may be empty. */
+  /** Points that the page lacks, oldest first; may be empty. */
   readonly points: readonly PackedPoint[];
   readonly now: DashboardNow;
 }
@@ -100,7 +100,7 @@ export function packPoint(point: DashboardPoint): PackedPoint {
   return POINT_FIELDS.map((field) => point[field]);
 }
 
-/** The opposite of `packPoint`. */
+/** The inverse of `packPoint`. */
 export function unpackPoint(packed: PackedPoint): DashboardPoint {
   const entries = POINT_FIELDS.map((field, index) => [field, packed[index] ?? null]);
   return Object.fromEntries(entries) as DashboardPoint;

@@ -9,11 +9,7 @@ import { DashboardFeed, type FeedFacts } from './dashboard-feed.js';
 import { dashboardPage } from './dashboard-page.js';
 import type { HealthAnswer } from './frame-maker.js';
 
-/**
- * The ledgers that one dashboard shows, and a feed of each, made when it is first looked at.
- *
- * @internal
- */
+/** The ledgers of one dashboard, with a feed of each, made at its first view. @internal */
 export class DashboardLedgers {
   readonly #modules: ModulesContainer;
   readonly #clock: Clock;
@@ -34,7 +30,7 @@ export class DashboardLedgers {
     this.#wanted = wanted;
   }
 
-  /** @throws Error at boot that names a ledger which the application doesn't have */
+  /** @throws Error at boot that names a ledger missing in the application */
   onApplicationBootstrap(): void {
     const found = new Map(
       [...instancesOf(this.#modules, LedgerService)].map((each) => [each.name, each]),
@@ -43,7 +39,7 @@ export class DashboardLedgers {
     this.#ledgers = new Map(names.map((name) => [name, found.get(name) ?? missing(name, found)]));
   }
 
-  /** Connections end before the HTTP server waits for them; what is drained was shown until now. */
+  /** Connections end before the HTTP server waits for them; the drain is shown until now. */
   beforeApplicationShutdown(): void {
     this.#isClosed = true;
     for (const feed of this.#feeds.values()) feed.close();
@@ -97,7 +93,7 @@ async function answerOf(indicator: LedgerHealthIndicator): Promise<HealthAnswer>
   return { health: degraded ? 'degraded' : status, healthReason: reason ?? null, database };
 }
 
-/** Each instance once, by whatever token it is provided. */
+/** Each instance once, for any number of tokens. */
 function instancesOf<T>(modules: ModulesContainer, type: abstract new (...args: never[]) => T) {
   const instances = new Set<T>();
   for (const module of modules.values()) {

@@ -18,7 +18,7 @@ afterEach(() => {
   server?.close();
 });
 
-/** @returns what the log says when this server listens */
+/** @returns the log lines when this server listens */
 async function told(listening: Server, at: [number, string] | [string]): Promise<string[]> {
   server = listening;
   listening.listen(...(at as [number, string]));
@@ -57,8 +57,10 @@ describe('DashboardLink', () => {
     expect(await told(createServer(), [path])).toEqual([]);
   });
 
-  it('shows nothing in production', async () => {
+  it('shows no token in production, and says that the page is closed', async () => {
     vi.stubEnv('NODE_ENV', 'production');
-    expect(await told(createServer(), [0, '127.0.0.1'])).toEqual([]);
+    expect(await told(createServer(), [0, '127.0.0.1'])).toEqual([
+      'log: the dashboard at /ledger is closed: in production it needs guards',
+    ]);
   });
 });

@@ -5,20 +5,20 @@ import { Server as TlsServer } from 'node:tls';
 import { TOKEN_PARAMETER, type DashboardToken } from './dashboard-token.js';
 import { isLoopback } from './is-loopback.js';
 
-/** What an excluded route may be excluded for, so that it concerns a page; -1 is Nest's own for all. */
+/** Methods of an excluded route that include pages; -1 is Nest's own value for all. */
 const EXCLUDING_METHODS: readonly number[] = [RequestMethod.GET, RequestMethod.ALL, -1];
 
-/** Where a page without guards is, as far as the module was told. @internal */
+/** Location of a page without guards, as far as the module knows it. @internal */
 export interface DashboardPlace {
   /** As given to `LedgerDashboardModule.forRoot`. */
   readonly path: string;
-  /** What `RouterModule` puts before it; known once the application has its routes. */
+  /** Prefix added by `RouterModule`; known once the application has its routes. */
   readonly modulePath: () => string;
 }
 
 /**
- * Tells the developer the address of a dashboard without guards, once the server listens: the one
- * line that has the token.
+ * Logs the address of a dashboard without guards for the developer, once the server listens: the
+ * only line with the token.
  *
  * @internal
  */
@@ -33,20 +33,23 @@ export class DashboardLink {
   ) {}
 
   onModuleInit(): void {
-    if (process.env['NODE_ENV'] === 'production') return;
     this.host.listen$.subscribe(() => this.#tell());
   }
 
   #tell(): void {
     const server = this.host.httpAdapter?.getHttpServer() as Server | undefined;
     const address = server?.address();
-    // A socket in the file system has no port that a browser could open.
+    // A socket in the file system has no port for a browser.
     if (server === undefined || !address || typeof address === 'string') return;
     const path = this.#path();
+    if (process.env['NODE_ENV'] === 'production') {
+      this.#logger.log(`the dashboard at ${path} is closed: in production it needs guards`);
+      return;
+    }
     if (!isLoopback(address.address) && !/^(0\.0\.0\.0|::)$/.test(address.address)) {
       this.#logger.warn(
-        `the dashboard at ${path} is not shown: it has no guards, so it is for this machine's loopback ` +
-          `address, and the server listens on ${address.address} only. Give it guards.`,
+        `the dashboard at ${path} is not shown: without guards it is served at the loopback address only, and ` +
+          `the server listens on ${address.address} only. Give it guards.`,
       );
       return;
     }
@@ -68,7 +71,7 @@ export class DashboardLink {
   }
 }
 
-/** One slash before each part and none at the end; `/` if there is no part. */
+/** One slash before each part and none at the end; `/` without parts. */
 function joined(...parts: readonly string[]): string {
   const names = parts.flatMap((part) => part.split('/')).filter((name) => name !== '');
   return `/${names.join('/')}`;

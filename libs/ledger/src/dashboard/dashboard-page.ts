@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 
-/** Where the build puts the page, as `dist/esm/dashboard`, `dist/cjs/dashboard` and the source see it. */
+/**
+ * Location of the built page, relative to `dist/esm/dashboard`, `dist/cjs/dashboard` and the
+ * source.
+ */
 const FOLDERS = ['../../dashboard-assets/', '../../dist/dashboard-assets/'];
 
-/** The page as it is sent. @internal */
+/** The page as sent. @internal */
 export interface DashboardPage {
   readonly html: string;
-  /** Allows what is in the page, by hash, and connections to where it came from; nothing else. */
+  /** Allows only the content of the page, by hash, and connections to its origin. */
   readonly contentSecurityPolicy: string;
   /** Changes with the page. */
   readonly build: string;

@@ -1,28 +1,28 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** The parameter of the link that opens a dashboard without guards. @internal */
+/** The parameter in the link to a dashboard without guards. @internal */
 export const TOKEN_PARAMETER = 'ledger-token';
-/** Keeps the link the same when the process starts again. @internal */
+/** Keeps the link the same after a restart of the process. @internal */
 export const TOKEN_VARIABLE = 'LEDGER_DASHBOARD_TOKEN';
-/** Nobody guesses 192 bits. */
+/** 192 bits can't be guessed. */
 const TOKEN_BYTES = 24;
 const TOKEN = /^[\w-]{16,256}$/;
 
 /**
- * The secret of one dashboard without guards: made when the application starts, or given by the
+ * The secret of one dashboard without guards: made when the application starts, or set in the
  * environment.
  *
  * @internal
  */
 export class DashboardToken {
-  /** Letters, digits, `_` and `-`, so that it fits into an address and a cookie as it is. */
+  /** Letters, digits, `_` and `-`, so that it needs no encoding in an address and a cookie. */
   readonly value: string;
-  /** Of its own for each token: cookies of one host are shared by all its ports. */
+  /** A different name for each token, because all ports of a host share cookies. */
   readonly #cookie: string;
 
   /**
    * @param given the variable's value; unset or empty: a new token
-   * @throws Error if it is too short or has other characters; never with the value
+   * @throws Error, without the value, if it is too short or has other characters
    */
   constructor(given: string | undefined) {
     if (given && !TOKEN.test(given)) {
@@ -35,7 +35,7 @@ export class DashboardToken {
     this.#cookie = `nestjs-ledger-${digest(this.value).toString('hex').slice(0, 12)}`;
   }
 
-  /** Whether the address has it. */
+  /** Whether the address contains it. */
   isInQuery(address: string): boolean {
     const query = new URLSearchParams(/^[^?#]*\?([^#]*)/.exec(address)?.[1]);
     return query.getAll(TOKEN_PARAMETER).some((each) => this.#is(each));
@@ -53,15 +53,15 @@ export class DashboardToken {
    * A cookie for the page and its events, until the browser is closed.
    *
    * @param path of the page
-   * @param isEncrypted whether the request came over TLS
+   * @param isEncrypted whether the request used TLS
    */
   cookieFor(path: string, isEncrypted: boolean): string {
-    // `Lax`: a link in a terminal that is a page itself opens this one from another site.
+    // `Lax`: a web-based terminal opens this page with a link from another site.
     const attributes = `Path=${path}; HttpOnly; SameSite=Lax`;
     return `${this.#cookie}=${this.value}; ${attributes}${isEncrypted ? '; Secure' : ''}`;
   }
 
-  /** Digests are of one length, so that the comparison takes the same time for all. */
+  /** Digests have equal length, so that the comparison takes constant time. */
   #is(given: string): boolean {
     return timingSafeEqual(digest(given), digest(this.value));
   }

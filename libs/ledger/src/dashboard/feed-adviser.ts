@@ -3,17 +3,17 @@ import type { AdviceEnvironment, Finding } from '../advice/finding.interface.js'
 import { StatsWindow } from '../advice/stats-window.js';
 import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 
-/** Findings stay as they are for so long, in milliseconds: words that change can't be read. */
+/** Findings stay unchanged for this many milliseconds, so that they can be read. */
 const ADVISE_MS = 5000;
 
-/** Advice on one ledger, from the last minute of looks at it. @internal */
+/** Advice about one ledger, from the last minute of looks at it. @internal */
 export class FeedAdviser {
   readonly #window = new StatsWindow();
   readonly #environment: () => AdviceEnvironment;
   #findings: readonly Finding[] = [];
   #advisedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param environment asked each time that findings are made */
+  /** @param environment called each time findings are made */
   constructor(environment: () => AdviceEnvironment) {
     this.#environment = environment;
   }

@@ -7,7 +7,7 @@ import { packPoint } from './dashboard-frame.interface.js';
 import type { DashboardFrame, DashboardNow } from './dashboard-frame.interface.js';
 import { FlushWindow } from './recent-flushes.js';
 
-/** What health says of a ledger at one moment. @internal */
+/** The health of a ledger at one time. @internal */
 export type HealthAnswer = Pick<DashboardNow, 'health' | 'healthReason' | 'database'>;
 
 /** One look at a ledger. @internal */
@@ -22,16 +22,16 @@ export interface Look {
 }
 
 /**
- * Rates are means over this span: with a look each second and a batch each `flushMs` (1 s by
- * default) a shorter one would show none or two batches by turns.
+ * Milliseconds over which rates are averaged. With a look each second and a batch each `flushMs` (1
+ * s by default), a shorter span would alternately show none or two batches.
  */
 const RATE_SPAN_MS = 3000;
-/** Fill, quantiles and forecasts are over this span. */
+/** Milliseconds of the span for fill, quantiles and forecasts. */
 const RECENT_SPAN_MS = 10_000;
 
 const NONE: BatchCounts = { full: 0, old: 0, awaited: 0, draining: 0, recovered: 0 };
 
-/** Makes the frames of one ledger from looks at it, each from what came before it. @internal */
+/** Makes the frames of one ledger from looks at it, each from the preceding looks. @internal */
 export class FrameMaker {
   readonly #flushes = new FlushWindow(RECENT_SPAN_MS);
   #looks: Look[] = [];
@@ -41,12 +41,12 @@ export class FrameMaker {
     this.#flushes.note(elapsed, flush);
   }
 
-  /** Forgets what came before, since nobody looked for a while. */
+  /** Forgets earlier looks after a time without viewers. */
   reset(): void {
     this.#looks = [];
   }
 
-  /** @param look later than those before it */
+  /** @param look later than all before it */
   make(look: Look): DashboardFrame {
     const { stats, at, elapsed } = look;
     const short = this.#before(elapsed - RATE_SPAN_MS);
@@ -107,8 +107,8 @@ function ratesOf({ stats, elapsed }: Look, before: Look | undefined) {
 }
 
 /**
- * Mean workers that wrote, from the time that writes took; those busy right now where none ended,
- * as with a server that doesn't answer.
+ * Mean number of writing workers, from the duration of writes; the present number of busy ones if
+ * no write ended, for example with a server that doesn't answer.
  */
 function busyOf({ stats, elapsed }: Look, before: Look | undefined): number {
   if (before === undefined || stats.flushes.count === before.stats.flushes.count) {

@@ -14,35 +14,34 @@ import { DashboardLink } from './dashboard-link.js';
 import { DashboardToken, TOKEN_VARIABLE } from './dashboard-token.js';
 import { LocalViewerGuard } from './local-viewer.guard.js';
 
-/** How a dashboard is mounted. @publicApi */
+/** Options of a dashboard. @publicApi */
 export interface LedgerDashboardOptions {
-  /** Where the page is, below the application's global prefix: `/ledger`, or `/`. */
+  /** Path of the page, below the application's global prefix: `/ledger`, or `/`. */
   readonly path: string;
   /**
-   * Who may look; asked for the page and for its events. Without any, the address answers 404,
-   * except outside production (`NODE_ENV`) to a browser on the same machine, through no proxy, that
-   * comes by the link in the log. The link has a token, new at each start unless
-   * `LEDGER_DASHBOARD_TOKEN` gives one; the page keeps it in a cookie.
+   * Guards of the page and its events. Without guards, the address answers 404 with one exception:
+   * outside production (`NODE_ENV`) a browser on the same machine, without a proxy, can use the
+   * link in the log. The link contains a token, new at each start unless `LEDGER_DASHBOARD_TOKEN`
+   * sets one; the page keeps it in a cookie.
    */
   readonly guards?: readonly Type<CanActivate>[];
   /** Modules whose providers the guards inject. */
   readonly imports?: DynamicModule['imports'];
-  /** Ledgers to be shown, in this order; default: every ledger of the application, by name. */
+  /** Ledgers to show, in this order; default: every ledger of the application, by name. */
   readonly ledgers?: readonly LedgerDefinition[];
 }
 
 /**
- * One page that shows ledgers at work. It reads them by their snapshots, once a second while
- * somebody looks, and changes nothing. Works on Express and on Fastify; import it as often as there
- * are pages.
+ * A page that shows running ledgers. It reads their snapshots, once a second while there is a
+ * viewer, and changes nothing. Works on Express and on Fastify; import it once for each page.
  *
  * @publicApi
  */
 @Module({})
 export class LedgerDashboardModule {
   /**
-   * @throws Error at boot that names a ledger which the application doesn't have, or if
-   *   `LEDGER_DASHBOARD_TOKEN` is no token and there are no guards
+   * @throws Error at boot that names a ledger missing in the application, or if
+   *   `LEDGER_DASHBOARD_TOKEN` is not a token and there are no guards
    */
   static forRoot(options: LedgerDashboardOptions): DynamicModule {
     const { path, ledgers, imports = [] } = options;
@@ -64,13 +63,13 @@ export class LedgerDashboardModule {
   }
 }
 
-/** What a page without guards needs besides: its token, and the line in the log that has it. */
+/** Additional providers for a page without guards: its token, and the log line with it. */
 function localViewerProviders(path: string): Provider[] {
   return [
     {
       provide: DashboardToken,
       useFactory: () => {
-        // In production nobody gets in by it, so that a wrong one is no reason not to start.
+        // In production the token admits nobody, so a wrong one does not prevent the start.
         const isProduction = process.env['NODE_ENV'] === 'production';
         return new DashboardToken(isProduction ? undefined : process.env[TOKEN_VARIABLE]);
       },
@@ -91,7 +90,10 @@ function localViewerProviders(path: string): Provider[] {
   ];
 }
 
-/** What `RouterModule.register` put before the module's paths; it keeps that by application. */
+/**
+ * The prefix that `RouterModule.register` adds to the module's paths; it stores the prefix by
+ * application.
+ */
 function modulePathIn({ applicationId }: ModulesContainer): string {
   const key = `__module_path__${applicationId}`;
   return (Reflect.getMetadata(key, LedgerDashboardModule) as string | undefined) ?? '';

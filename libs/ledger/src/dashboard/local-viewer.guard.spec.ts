@@ -16,7 +16,7 @@ interface Caller {
   readonly encrypted?: boolean;
 }
 
-/** @returns the cookies that the answer leaves; undefined if it is as for an unknown address */
+/** @returns the cookies of the answer; undefined if it equals that for an unknown address */
 function look({ from, headers, url = BY_LINK, encrypted }: Caller): string[] | undefined {
   const request = {
     method: 'GET',
@@ -43,7 +43,7 @@ function look({ from, headers, url = BY_LINK, encrypted }: Caller): string[] | u
 const letsIn = (caller: Caller): boolean => look(caller) !== undefined;
 
 describe('LocalViewerGuard', () => {
-  it('leaves a cookie that opens the page again, and its events, without the token', () => {
+  it('sets a cookie that opens the page and its events again without the token', () => {
     const [cookie, ...others] = look({ from: '127.0.0.1' }) ?? [];
     expect(others).toEqual([]);
     expect(cookie).toMatch(/^nestjs-ledger-[0-9a-f]{12}=/);
@@ -64,7 +64,7 @@ describe('LocalViewerGuard', () => {
     expect(cookie?.split('; ')[1]).toBe(path);
   });
 
-  it('leaves a cookie for encrypted connections only to one of these', () => {
+  it('sets a cookie for encrypted connections only on such a connection', () => {
     expect(look({ from: '127.0.0.1', encrypted: true })?.[0]).toMatch(/; Secure$/);
   });
 
@@ -78,7 +78,7 @@ describe('LocalViewerGuard', () => {
     `/${TOKEN}`,
   ])('answers the machine itself as if there were nothing at %s', (url) => {
     expect(letsIn({ from: '127.0.0.1', url })).toBe(false);
-    // As a plain proxy on the machine asks, that says nothing of whom it asks for.
+    // Like a plain proxy on the machine, which does not name its client.
     expect(letsIn({ from: '127.0.0.1', url, headers: { host: '127.0.0.1' } })).toBe(false);
   });
 
@@ -103,7 +103,7 @@ describe('LocalViewerGuard', () => {
     },
   );
 
-  it('lets nobody in in production', () => {
+  it('admits nobody in production', () => {
     vi.stubEnv('NODE_ENV', 'production');
     expect(letsIn({ from: '127.0.0.1' })).toBe(false);
   });
@@ -143,7 +143,7 @@ function cookieName(): string {
 }
 
 describe('DashboardToken', () => {
-  it('is another one each time', () => {
+  it('is different each time', () => {
     const tokens = Array.from({ length: 100 }, () => new DashboardToken(undefined).value);
     expect(new Set(tokens).size).toBe(100);
     for (const token of tokens) expect(token).toMatch(/^[\w-]{32}$/);

@@ -10,25 +10,25 @@ import type { TLSSocket } from 'node:tls';
 import { DashboardToken } from './dashboard-token.js';
 import { isLoopback } from './is-loopback.js';
 
-/** Headers that a proxy or a tunnel leaves behind, whatever it was. */
+/** Headers of any proxy or tunnel. */
 const FORWARDING =
   /^(forwarded|via|x-forwarded(-.+)?|x-original-.+|.*-(client|real|connecting)-ip)$/;
 
-/** Express's response, or Fastify's reply, of which only the second has `raw`. */
+/** Express's response, or Fastify's reply; only the latter has `raw`. */
 interface Answer {
   append?(name: string, value: string): unknown;
-  /** Fastify's: of this name it adds. */
+  /** Fastify's `header` appends for this name. */
   header(name: string, value: string): unknown;
   readonly raw?: ServerResponse;
 }
 
 /**
- * Keeps a dashboard without guards to the developer in front of the machine: anyone else is told
- * that there is nothing here. Lets a request through outside production (`NODE_ENV`) only, and only
- * with the token of the link in the log, in the address or in the cookie that the address leaves.
- * A plain proxy on the machine looks like its user, so nothing less does. Besides, the request must
- * come over loopback, through no proxy that says so, and to a name that means this machine: a log
- * may be read by others.
+ * Restricts a dashboard without guards to the developer at the machine; anybody else gets the
+ * answer for an unknown address. A request is admitted only outside production (`NODE_ENV`), and
+ * only with the token of the link in the log, in the address or in the cookie set by that address.
+ * The token is necessary because a plain proxy on the machine looks like its user. The request must
+ * also use loopback, no proxy that identifies itself, and a host name of this machine, because
+ * others may read the log.
  *
  * @internal
  */
@@ -36,7 +36,7 @@ interface Answer {
 export class LocalViewerGuard implements CanActivate {
   constructor(@Inject(DashboardToken) private readonly token: DashboardToken) {}
 
-  /** @throws NotFoundException, worded as for an address that doesn't exist */
+  /** @throws NotFoundException, with the same text as for an unknown address */
   canActivate(context: ExecutionContext): boolean {
     const http = context.switchToHttp();
     const given = http.getRequest<IncomingMessage & { raw?: IncomingMessage }>();
@@ -55,13 +55,13 @@ export class LocalViewerGuard implements CanActivate {
     const isEncrypted = (request.socket as Partial<TLSSocket>).encrypted === true;
     const path = (request.originalUrl ?? request.url ?? '').replace(/[?#].*/s, '');
     const page = path.replace(/(\/ledger-events)?\/*$/, '');
-    // What could end the attribute is in no path that a route has.
+    // The path of a route never contains a character that could end the attribute.
     const cookie = this.token.cookieFor(/^[\w\-.~%/]+$/.test(page) ? page : '/', isEncrypted);
     if (answer.append) {
       answer.append('Set-Cookie', cookie);
       return;
     }
-    // Fastify's own take the place of those that a middleware has put on the raw answer.
+    // Fastify's cookies replace those that a middleware set on the raw answer.
     const others = [answer.raw?.getHeader('set-cookie') ?? []].flat();
     for (const each of [...others, cookie]) answer.header('Set-Cookie', String(each));
   }

@@ -12,7 +12,7 @@ describe('FlushWindow', () => {
     });
   });
 
-  it('takes quantiles by nearest rank, whatever the order of arrival', () => {
+  it('takes quantiles by nearest rank, for any order of arrival', () => {
     const window = new FlushWindow(1000);
     for (let ms = 200; ms >= 1; ms -= 1) window.note(0, { entries: 50, ms });
     expect(window.take(0, 100, DUE)).toMatchObject({

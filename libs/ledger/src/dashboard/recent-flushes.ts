@@ -4,7 +4,7 @@ import type { RecentFlushes } from './dashboard-frame.interface.js';
 
 type Flush = Parameters<FlushListener>[0];
 
-/** One write: when it was done on the scale of `take`, its entries and its milliseconds. */
+/** One write: its end on the scale of `take`, its entries and its milliseconds. */
 interface Noted {
   readonly at: number;
   readonly entries: number;
@@ -12,8 +12,8 @@ interface Noted {
 }
 
 /**
- * Flushes that are kept at most. More come only where batches are tiny, and the newest of them
- * tell the quantiles just as well.
+ * Maximum kept flushes. There are more only with tiny batches, and the newest suffice for the
+ * quantiles.
  */
 const MAX_FLUSHES = 4096;
 
@@ -22,7 +22,7 @@ export class FlushWindow {
   readonly #windowMs: number;
   #flushes: Noted[] = [];
 
-  /** @param windowMs milliseconds that a flush counts */
+  /** @param windowMs milliseconds for which a flush counts */
   constructor(windowMs: number) {
     this.#windowMs = windowMs;
   }
@@ -36,7 +36,7 @@ export class FlushWindow {
   /**
    * @param at monotonic milliseconds
    * @param batchSize entries of a full batch
-   * @param due batches over the same window, by why they were due
+   * @param due batches over the same window, by the reason why they were due
    */
   take(at: number, batchSize: number, due: BatchCounts): RecentFlushes {
     this.#flushes = this.#flushes.filter((flush) => at - flush.at <= this.#windowMs);

@@ -4,12 +4,12 @@ import { BUILT_IN_NAMES, columnName } from './columns.js';
 import { MAX_COLUMNS } from './ledger-definition.js';
 
 /**
- * What PostgreSQL keeps of an identifier, in bytes; the rest it cuts off without an error.
+ * Maximum bytes of an identifier in PostgreSQL, which truncates longer ones without an error.
  * Source: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
  */
 export const MAX_IDENTIFIER_BYTES = 63;
 
-/** Endings that make the other relations and constraints of a ledger out of its table's name. */
+/** Suffixes that form the names of a ledger's other relations and constraints. */
 export const NAME_ENDINGS = {
   primaryKey: '_pkey',
   userIndex: '_user_created',
@@ -78,8 +78,8 @@ const OTHER_COLUMNS = ['idempotency_key'];
 const SYSTEM_COLUMNS = ['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid'];
 
 /**
- * Finds everything that keeps options from being a ledger's definition. Takes any value, since a
- * caller without types may give one.
+ * Finds all faults of a definition's options. Takes any value, because a caller without types may
+ * give one.
  *
  * @returns one sentence for each fault, naming the field and the rule; empty if there is none
  */
@@ -169,7 +169,7 @@ function kindOf(value: unknown): string {
   return Array.isArray(value) ? 'an array' : typeof value;
 }
 
-/** Names come from code, not from users, but one of a megabyte would bury the others. */
+/** Names come from code, not from users, but a very long one would hide the others. */
 function quote(name: string): string {
   return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
 }

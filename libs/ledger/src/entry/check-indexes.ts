@@ -2,14 +2,14 @@
 const BUILT_IN = ['userId', 'apiKeyId', 'serviceId'];
 
 /**
- * Types of declared columns that an index takes whatever their value is. A text, a number or a JSON of
- * 8 KiB is more than the 2,704 bytes of an index row, and the server would refuse the entry.
- * Source: BTMaxItemSize in PostgreSQL's access/nbtree.h.
+ * Types of declared columns whose every value fits into an index. A text, a number or a JSON of 8
+ * KiB is more than the 2,704 bytes of an index row, and the server would refuse the entry. Source:
+ * BTMaxItemSize in PostgreSQL's access/nbtree.h.
  */
 const INDEX_TYPES = ['bigint', 'integer', 'boolean', 'uuid', 'timestamptz'];
 
 /**
- * Finds everything that keeps a value from being a definition's `indexes`.
+ * Finds all faults of a definition's `indexes`.
  *
  * @param columns the definition's declared columns, unchecked
  * @param rollup the definition's rollups, unchecked

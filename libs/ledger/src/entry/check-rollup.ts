@@ -2,19 +2,19 @@
 export const DIMENSION_TYPES = ['text', 'bigint', 'integer', 'boolean', 'uuid'];
 
 /**
- * Names in SQL that mean something else where dimensions stand: columns of the rollups, of what a refresh
- * makes on its way, the period of a summary, and what RETURNING calls the rows before and after.
+ * Names that have another meaning in the SQL of rollups: columns of the rollups, of intermediate
+ * results of a refresh, the period of a summary, and RETURNING's names for the old and new rows.
  */
 const TAKEN =
   /^(series|level|key|lo|hi|consumed|supplied|entries|at|n|low|high|start|next|slice|found|from|to|old|new)$/;
 /** Variables and parameters of the function behind `summary()`: `vFrom` would be `v_from`. */
 const VARIABLE = /^[opv][A-Z]/;
 
-/** Dimensions that rollups may have beside the built-in ones. */
+/** Maximum number of dimensions besides the built-in ones. */
 const MAX_DIMENSIONS = 4;
 
 /**
- * Finds everything that keeps a value from being a definition's `rollup`.
+ * Finds all faults of a definition's `rollup`.
  *
  * @param columns the definition's declared columns, unchecked
  * @returns one sentence for each fault; empty if there is none

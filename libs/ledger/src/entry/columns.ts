@@ -2,19 +2,19 @@ import type { ColumnType, LedgerTable } from './ledger-definition.js';
 
 /** One column of a ledger's table. @internal */
 export interface LedgerColumn {
-  /** As an entry has it, in camel case. */
+  /** Name of the entry's field, in camel case. */
   readonly field: string;
-  /** As the table has it, in snake case, unquoted. */
+  /** Name of the table's column, in snake case, unquoted. */
   readonly column: string;
   readonly type: ColumnType;
   readonly isNullable: boolean;
   /** False for `written_at`, which the server fills in: no row carries it. */
   readonly isInRow: boolean;
-  /** True for a column of the application's own, which a migration of its own adds. */
+  /** True for a column that the application declares; a separate migration adds it. */
   readonly isDeclared: boolean;
 }
 
-/** Stands for the type that the definition has for its ids. */
+/** Placeholder for the definition's type of ids. */
 const IDS = 'ids';
 
 /** The columns that every ledger has, in table order: field, type, and whether it takes NULL. */
@@ -33,7 +33,7 @@ const BUILT_IN = [
   ['writtenAt', 'timestamptz', false],
 ] as const;
 
-/** Fields and columns that no application can declare for itself. @internal */
+/** Fields and columns that no application can declare. @internal */
 export const BUILT_IN_NAMES: readonly { readonly field: string; readonly column: string }[] =
   BUILT_IN.map(([field]) => ({ field, column: columnName(field) }));
 

@@ -16,12 +16,12 @@ export const DEFAULT_TABLE: LedgerTable<'bigint', {}> = Object.freeze({
   shared: false,
 });
 
-/** True if both say the same, whoever made them. @internal */
+/** True if both definitions are equal, also across copies of the package. @internal */
 export function isSameDefinition(a: LedgerTable, b: LedgerTable): boolean {
   return fingerprint(a) === fingerprint(b);
 }
 
-/** The same text for definitions that say the same. @internal */
+/** The same text for equal definitions. @internal */
 export function fingerprint(definition: LedgerTable): string {
   const { name, schema, table, ids, columns, partition, rollup, immutable, shared, uuids } =
     definition;

@@ -3,13 +3,13 @@ import { MAX_IDENTIFIER_BYTES, NAME_ENDINGS } from './check-definition.js';
 import { columnsOf } from './columns.js';
 import type { LedgerTable } from './ledger-definition.js';
 
-/** An index of one column and the time, by which reads of one value find their rows. @internal */
+/** An index of one column and the time, for reads of one value. @internal */
 export interface EntryIndex {
-  /** As an entry has it. */
+  /** Name of the entry's field. */
   readonly field: string;
-  /** As the table has it, unquoted. */
+  /** Name of the table's column, unquoted. */
   readonly column: string;
-  /** What follows the name of the table, or of a partition, in its own name. */
+  /** Suffix after the name of the table or partition. */
   readonly ending: string;
   /** Of the index, unquoted. */
   readonly name: string;
@@ -27,9 +27,8 @@ const ENDINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The fields that entries are found by. Unless the definition names them, that is `userId`: every
- * entry has one, and `listRecent` and `summary` begin with it. Rollups read by `apiKeyId` as well, at the
- * two ends of a period.
+ * The indexed fields. Default: `userId`, because every entry has one, and `listRecent` and
+ * `summary` begin with it. Rollups also read by `apiKeyId`, at both ends of a period.
  *
  * @internal
  */
@@ -55,12 +54,12 @@ export function isEntryIndexName({ table }: Pick<LedgerTable, 'table'>, name: st
   return name.startsWith(table + BY_COLUMN) || name.startsWith(HASHED);
 }
 
-/** What a name begins with that would be longer than PostgreSQL's limit. */
+/** Prefix of a name that would exceed PostgreSQL's limit. */
 const HASHED = 'ledger_index_';
 
 /**
- * The name of a relation that belongs to another one: both parts, or a digest of them where that is
- * longer than the server keeps. The same parts give the same name.
+ * The name of a relation that belongs to another one: both parts, or a digest of them if the name
+ * would exceed the server's limit. Equal parts give equal names.
  *
  * @internal
  */

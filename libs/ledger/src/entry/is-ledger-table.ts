@@ -3,9 +3,9 @@ import type { IdType, LedgerTable } from './ledger-definition.js';
 const ID_TYPES: readonly unknown[] = ['bigint', 'uuid', 'text'] satisfies IdType[];
 
 /**
- * True for what `defineLedger` returns, also in another copy of the package. An application may load
- * the package as ES modules and as CommonJS, and a command runs in a copy of its own, so the shape
- * decides and not the identity of a class or symbol.
+ * True for what `defineLedger` returns, also in another copy of the package. An application may
+ * load the package both as ES modules and as CommonJS, and a command runs in a separate copy.
+ * Therefore the shape decides, not the identity of a class or symbol.
  *
  * @internal
  */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { defaultLedger, defineLedger } from '../define-ledger.js';
-import { ledgerCommand, migrateCommand } from './ledger-command.js';
+import { ledgerCommand, migrateCommand, nameDefinition } from './ledger-command.js';
 
 describe('ledgerCommand', () => {
   it('needs no option for the default ledger', () => {
@@ -33,5 +33,24 @@ describe('ledgerCommand', () => {
     expect(migrateCommand(defineLedger({ schema: 'own' }), 'app')).toBe(
       'npx nestjs-ledger migrate -d <file with the definition>',
     );
+  });
+});
+
+describe('nameDefinition', () => {
+  const usage = defineLedger({ name: 'usage' });
+  const text = `run \`${ledgerCommand('rollup', usage)}\`, then \`${migrateCommand(usage)}\``;
+
+  it('puts the options of the command in place of each placeholder, quoted for a shell', () => {
+    expect(nameDefinition(text, { definition: 'dist/usage.ledger.js' })).toBe(
+      'run `npx nestjs-ledger rollup -d dist/usage.ledger.js`, ' +
+        'then `npx nestjs-ledger migrate -d dist/usage.ledger.js`',
+    );
+    expect(
+      nameDefinition(migrateCommand(usage), { definition: 'my $& app.js', ledger: 'usage' }),
+    ).toBe("npx nestjs-ledger migrate -d 'my $& app.js' --ledger usage");
+  });
+
+  it('changes nothing without a path', () => {
+    expect(nameDefinition(text, { ledger: 'usage' })).toBe(text);
   });
 });

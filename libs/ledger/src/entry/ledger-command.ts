@@ -1,16 +1,19 @@
 import { DEFAULT_TABLE, isSameDefinition } from './compare-definitions.js';
 import type { LedgerTable } from './ledger-definition.js';
 
-/** What a shell takes as it is. */
+/** Characters that a shell needs no quotes for. */
 const PLAIN = /^[\w.,:/-]+$/;
+/** Stands for a path that is unknown at run time. Names of ledgers contain no `>`. */
+const PLACEHOLDER = /-d <file with the definition[^>]*>/g;
 
 /**
- * A command of this package for one ledger, as a log line or an error names it. The path of the
- * module that exports the definition is the reader's to fill in: nobody knows it at run time.
+ * A command of this package for one ledger, as a log line or an error names it. An application does
+ * not know the path of the module that exports its definition, so the command contains a placeholder
+ * for it. A command that was given the path puts it in with {@link nameDefinition}.
  *
  * @param command like `rollup --rebuild`
- * @param connectionSchema the `schema` of the TypeORM options; counts if the definition has none, or
- *   was placed there
+ * @param connectionSchema the `schema` of the TypeORM options; used if the definition has none, or
+ * was placed there
  * @internal
  */
 export function ledgerCommand(
@@ -19,7 +22,7 @@ export function ledgerCommand(
   connectionSchema?: string,
 ): string {
   const { name } = definition;
-  // One that was placed in the connection's schema is still the one that the application has.
+  // A definition that was placed in the connection's schema is still the application's definition.
   const schema = definition.schema === connectionSchema ? undefined : definition.schema;
   const isDefault = isSameDefinition({ ...definition, schema }, DEFAULT_TABLE);
   const of = name === DEFAULT_TABLE.name ? '' : ` of ${name}`;
@@ -36,7 +39,24 @@ export function migrateCommand(definition: LedgerTable, connectionSchema?: strin
   return ledgerCommand('migrate', definition, connectionSchema);
 }
 
-/** @returns the name as a shell takes it for one word @internal */
+/**
+ * @param text may contain commands from {@link ledgerCommand}
+ * @param given the options `-d` and `--ledger`
+ * @returns the text with these options instead of placeholders; unchanged without `-d`
+ * @internal
+ */
+export function nameDefinition(
+  text: string,
+  given: { readonly definition?: string; readonly ledger?: string },
+): string {
+  const { definition, ledger } = given;
+  if (definition === undefined) return text;
+  const which = ledger === undefined ? '' : ` --ledger ${quoteForShell(ledger)}`;
+  // As a function: a path may contain `$&`.
+  return text.replaceAll(PLACEHOLDER, () => `-d ${quoteForShell(definition)}${which}`);
+}
+
+/** @returns the name, quoted for a shell if necessary @internal */
 export function quoteForShell(name: string): string {
   return PLAIN.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
 }

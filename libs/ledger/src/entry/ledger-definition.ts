@@ -8,12 +8,12 @@ export type ColumnType =
 /** What one partition holds: a day or a month, in UTC. @inline */
 export type PartitionPeriod = 'day' | 'month';
 
-/** Declared columns by entry field (camel case); the table spells them in snake case. @publicApi */
+/** Declared columns by entry field (camel case); the table uses snake case. @publicApi */
 export type DeclaredColumns = Readonly<Record<string, ColumnType>>;
 
 /**
- * What a ledger is, apart from TypeORM: its name, its table and the types of its columns. Frozen;
- * names were checked by `defineLedger`.
+ * The definition of a ledger without TypeORM: its name, its table and the types of its columns.
+ * Frozen, with names checked by `defineLedger`.
  *
  * @publicApi
  */
@@ -21,7 +21,7 @@ export interface LedgerTable<
   Ids extends IdType = IdType,
   Columns extends DeclaredColumns = DeclaredColumns,
 > {
-  /** Tells ledgers of one application apart; `default` if not given. */
+  /** Identifies the ledger within an application; default `default`. */
   readonly name: string;
   /** PostgreSQL schema, or undefined for the connection's own. */
   readonly schema: string | undefined;
@@ -29,29 +29,35 @@ export interface LedgerTable<
   readonly ids: Ids;
   /** At most 16, in the order of the declaration. */
   readonly columns: Columns;
-  /** What one partition of the table holds; undefined for a plain table. */
+  /** Period of one partition of the table; undefined for a plain table. */
   readonly partition?: PartitionPeriod | undefined;
   /**
-   * Declared columns, by entry field, that rollups tell apart beside user, key, service and
-   * direction; undefined or `false`: no rollups.
+   * Declared columns, by entry field, that are dimensions of the rollups besides user, key, service
+   * and direction; undefined or `false`: no rollups.
    */
   readonly rollup?: readonly string[] | false;
   /** True: the table refuses UPDATE, DELETE and TRUNCATE. */
   readonly immutable?: boolean;
-  /** True: another ledger of the application may have the same table, if it says so too. */
+  /**
+   * True: another ledger of the application may use the same table if its definition is `shared`
+   * too.
+   */
   readonly shared?: boolean;
   /** `v7`: every uuid in the table is a UUIDv7. */
   readonly uuids?: 'v7' | undefined;
   /**
-   * Fields by which reads find their rows, each an index with the time; undefined: `userId`, and with
-   * rollups `apiKeyId` as well.
+   * Indexed fields, each together with the time; undefined: `userId`, and with rollups `apiKeyId`
+   * as well.
    */
   readonly indexes?: readonly string[] | undefined;
 }
 
-/** Bytes that a text id or an idempotency key may have in UTF-8. */
+/** Maximum bytes of a text id or an idempotency key in UTF-8. */
 export const MAX_ID_BYTES = 256;
-/** Bytes of `memo`, of `attributes` serialised, and of each declared text, numeric or jsonb value. */
+/**
+ * Maximum bytes of `memo`, of serialised `attributes`, and of each declared text, numeric or jsonb
+ * value.
+ */
 export const MAX_TEXT_BYTES = 8192;
 /** Declared columns of one ledger. */
 export const MAX_COLUMNS = 16;

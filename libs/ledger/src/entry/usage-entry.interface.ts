@@ -21,7 +21,7 @@ export type ColumnInput<T extends ColumnType> = {
   jsonb: unknown;
 }[T];
 
-/** A declared column's value as it comes back: plain JSON, `bigint` and `numeric` as strings. */
+/** A declared column's value as reads return it: plain JSON, `bigint` and `numeric` as strings. */
 export type ColumnOutput<T extends ColumnType> = {
   text: string;
   bigint: string;
@@ -36,7 +36,7 @@ export type ColumnOutput<T extends ColumnType> = {
 /** `consume`: the user spent tokens. `supply`: tokens were given to the user. @inline */
 export type Direction = 'consume' | 'supply';
 
-/** Fields of an entry that every ledger has; `undefined` is as good as none. */
+/** Fields of an entry in every ledger; `undefined` means not given. */
 export interface EntryFields<Ids extends IdType> {
   userId: IdInput<Ids>;
   apiKeyId?: IdInput<Ids> | null | undefined;
@@ -55,43 +55,46 @@ export interface EntryFields<Ids extends IdType> {
   corrects?: string | null | undefined;
 }
 
-/** An entry that is known by its uuid. @inline */
+/** An entry that is identified by its uuid. @inline */
 interface WithUuid {
   /** From 2000 to one day ahead; milliseconds. Default: now. */
   createdAt?: Date | null | undefined;
   /**
-   * Any UUID that is not the ledger's own kind (of this run, or of an idempotency key); primary key and
-   * idempotency key. Default: a UUIDv7 of `createdAt`. `newEntryUuid()` makes one.
+   * Primary key, and idempotency key of the entry. Any UUID except the ledger's own kinds (of this
+   * run, or of an idempotency key). Default: a UUIDv7 of `createdAt`. `newEntryUuid()` creates one.
    */
   uuid?: string | null | undefined;
   idempotencyKey?: null | undefined;
 }
 
-/** An entry that is known by a key of the caller's. @inline */
+/** An entry that is identified by the caller's key. @inline */
 interface WithIdempotencyKey {
   /**
-   * From 2000 to one day ahead; milliseconds. Default: now. Given, it is compared: the same key with
-   * another time is a conflict. Not given, the time of the first try stays.
+   * From 2000 to one day ahead; milliseconds. Default: now. If given, it is compared: the same key
+   * with another time is a conflict. If not given, the time of the first attempt is kept.
    */
   createdAt?: Date | null | undefined;
   uuid?: null | undefined;
   /**
-   * 1 to 256 bytes. The uuid is made of `userId` and this key, so the same key of the same user is the
-   * same entry, whenever it is recorded.
+   * 1 to 256 bytes. The uuid is derived from `userId` and this key, so the same key of the same
+   * user is always the same entry.
    */
   idempotencyKey: string;
 }
 
-/** The same in a partitioned table, where the uuid holds the time. @inline */
+/** The same in a partitioned table, whose uuids contain the time. @inline */
 interface WithKeyAndTime {
-  /** The same at each try, since it is part of the uuid. */
+  /** Must be the same at each attempt, because it is part of the uuid. */
   createdAt: Date;
   uuid?: null | undefined;
   /** 1 to 256 bytes; the same key of the same user at the same `createdAt` is the same entry. */
   idempotencyKey: string;
 }
 
-/** How an entry of a ledger may be known by a key: partitions need its time, uuids of version 7 allow none. */
+/**
+ * How an entry may be identified by a key: partitions need its time, uuids of version 7 allow no
+ * key.
+ */
 type WithKeyOf<T> = T extends { readonly uuids: 'v7' }
   ? never
   : T extends { readonly partition: PartitionPeriod }
@@ -109,8 +112,8 @@ type DeclaredFields<Columns extends DeclaredColumns> = keyof Columns extends nev
   : { -readonly [K in keyof Columns]?: ColumnInput<Columns[K]> | null | undefined };
 
 /**
- * Makes properties that are not fields of a ledger's entries a type error, also those of an object that
- * was made before: TypeScript itself finds them in literals only, and not in what a function returns.
+ * Makes unknown properties of an entry a type error, in variables and function results too.
+ * TypeScript alone reports them in object literals only.
  */
 export type NoUnknownFields<T extends LedgerTable, Entry> = {
   readonly [
@@ -129,7 +132,7 @@ type KeysOf<Entry> = Entry extends readonly (infer Element)[]
     ? keyof Entry
     : never;
 
-/** One entry as it is read back: plain JSON, times as ISO 8601 strings. @publicApi */
+/** One entry as reads return it: plain JSON, times as ISO 8601 strings. @publicApi */
 export type StoredEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = {
   uuid: string;
   userId: string;

@@ -25,7 +25,7 @@ describe('isLedgerError', () => {
     expect(isLedgerError(new LedgerSealedError())).toBe(true);
   });
 
-  it('tells the fields of the error that a code names', () => {
+  it("narrows the type to the fields of a code's error", () => {
     const error: unknown = new LedgerSealedError('uuid');
     if (!isLedgerError(error, 'LEDGER_SEALED')) throw new Error('another error');
     expectTypeOf(error).toEqualTypeOf<LedgerSealedError>();

@@ -27,14 +27,14 @@ type AnyLedgerError =
   | SinkTransientError;
 
 /**
- * True for an error of this package. It holds across copies of the package, and across realms: a
- * test runner's `Error` is another than that of the code outside it.
+ * True for an error of this package, also across copies of the package and across realms, such as
+ * that of a test runner.
  *
  * @publicApi
  */
 export function isLedgerError(error: unknown): error is LedgerError;
 /**
- * True for the error of this package that has the code; the type then knows its fields.
+ * True for this package's error with the code; narrows the type to its fields.
  *
  * @publicApi
  */

@@ -1,6 +1,6 @@
 import { LedgerError } from './ledger.error.js';
 
-/** A definition given to `defineLedger` that cannot be a table, all faults at once. @publicApi */
+/** An invalid definition was given to `defineLedger`; lists all faults. @publicApi */
 export class LedgerDefinitionError extends LedgerError {
   readonly code = 'LEDGER_DEFINITION';
 

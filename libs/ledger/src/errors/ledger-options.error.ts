@@ -1,20 +1,20 @@
 import { LedgerError } from './ledger.error.js';
 
-/** Where a setting's value came from. @inline */
+/** Source of a setting's value. @inline */
 export type SettingSource = 'environment' | 'file' | 'code' | 'default';
 
-/** One wrong setting, told in words a person can act on. @inline */
+/** One wrong setting, with its rule or remedy. @inline */
 export interface OptionsFault {
   /** The name as its source spells it: `LEDGER_ASYNC_BATCH_SIZE`, or `batchSize` for code. */
   readonly name: string;
   /** The value as text, at most 80 characters; never a secret. */
   readonly value: string;
-  /** What the value must be, or what to do instead. */
+  /** Rule of the value, or the remedy. */
   readonly rule: string;
   readonly source: SettingSource;
 }
 
-/** All faults of a configuration at once; raised at boot. @publicApi */
+/** All faults of a configuration; thrown at boot. @publicApi */
 export class LedgerOptionsError extends LedgerError {
   readonly code = 'LEDGER_OPTIONS';
 

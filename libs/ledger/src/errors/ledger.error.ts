@@ -1,7 +1,7 @@
 /** Marks errors of every copy of the package, in every realm. @internal */
 export const ERROR_BRAND = Symbol.for('nestjs-ledger/error');
 
-/** Codes of all ledger errors; stable, so that a log search or an alert may rely on them. @publicApi */
+/** Codes of all ledger errors; stable, for log searches and alerts. @publicApi */
 export type LedgerErrorCode =
   | 'LEDGER_OPTIONS'
   | 'LEDGER_DEFINITION'
@@ -17,8 +17,8 @@ export type LedgerErrorCode =
   | 'SINK_HALT';
 
 /**
- * Every error that the ledger raises is one of these. Tell them apart by `isLedgerError(error, code)`,
- * never by message text.
+ * Base class of all the ledger's errors. Distinguish them by `isLedgerError(error, code)`, never by
+ * message text.
  *
  * @publicApi
  */

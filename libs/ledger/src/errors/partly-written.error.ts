@@ -1,6 +1,6 @@
-/** The file system refused some lines; those before them are kept. @internal */
+/** The file system refused some lines; the lines before them are kept. @internal */
 export class PartlyWrittenError extends Error {
-  /** The file system's own: `ENOSPC`, say. */
+  /** The file system's code, such as `ENOSPC`. */
   readonly code: string | undefined;
 
   constructor(

@@ -1,6 +1,6 @@
 import { LedgerError } from './ledger.error.js';
 
-/** What a sink knows of a failure; texts are free of users' values. @publicApi */
+/** A sink's facts about a failure; texts contain no values of users. @publicApi */
 export interface SinkFailure {
   /** SQLSTATE (five characters) or socket code (`ECONNREFUSED`); undefined if there was none. */
   readonly sqlState?: string;
@@ -20,7 +20,7 @@ abstract class SinkError extends LedgerError {
   }
 }
 
-/** The batch may be tried again as it is; the server or the way to it was at fault. @publicApi */
+/** The batch may be tried again unchanged; the server or the network was at fault. @publicApi */
 export class SinkTransientError extends SinkError {
   readonly code = 'SINK_TRANSIENT';
   /** False if rows may be in the table: the batch must go through the skipping path. */
@@ -35,7 +35,10 @@ export class SinkTransientError extends SinkError {
 /** A row is at fault; nothing of the batch was written. @publicApi */
 export class SinkRowError extends SinkError {
   readonly code = 'SINK_ROW';
-  /** Number of the row in the batch, from 1; undefined if the server named none: halve. */
+  /**
+   * Number of the row in the batch, from 1; undefined if the server named none, and the batch is
+   * halved.
+   */
   readonly rowNumber: number | undefined;
 
   constructor(message: string, failure: SinkFailure & { rowNumber?: number } = {}) {
@@ -44,13 +47,16 @@ export class SinkRowError extends SinkError {
   }
 }
 
-/** How the message of a batch's halt begins, and health's reason of any halt. @internal */
+/** Prefix of the message of a batch's halt, and health's reason of any halt. @internal */
 export const REFUSES_EVERY_BATCH = 'the server refuses every batch';
 
-/** How the message of a refused row begins. @internal */
+/** Prefix of the message of a refused row. @internal */
 export const REFUSED_A_ROW = 'the server refused a row';
 
-/** The server refuses every batch (no table, no permission, changed columns): keep all. @publicApi */
+/**
+ * The server refuses every batch (no table, no permission, changed columns); all entries are kept.
+ * @publicApi
+ */
 export class SinkHaltError extends SinkError {
   readonly code = 'SINK_HALT';
 }

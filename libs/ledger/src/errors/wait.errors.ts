@@ -1,13 +1,13 @@
 import { LedgerError } from './ledger.error.js';
 
-/** A wait ended before what it waited for; the entry's fate is in `outcome`. @publicApi */
+/** A wait timed out; `outcome` says what became of the entry. @publicApi */
 export class LedgerWaitTimeoutError extends LedgerError {
   readonly code = 'LEDGER_WAIT_TIMEOUT';
 
   constructor(
     /**
-     * `queued`: the entry is in the channel and may yet be written, so repeat it only with the same
-     * `uuid`. `dropped`: it never got room and will never be written.
+     * `queued`: the entry is in the channel and may still be written, so repeat it only with the
+     * same `uuid`. `dropped`: it got no room and will never be written.
      */
     readonly outcome: 'queued' | 'dropped',
     /** How long the caller waited, in milliseconds. */
@@ -23,7 +23,10 @@ export class LedgerWaitTimeoutError extends LedgerError {
   }
 }
 
-/** The ledger has stopped, and no file takes the entry, or it is a writer of a stream: the entry is not recorded. @publicApi */
+/**
+ * The entry is not recorded: the ledger has stopped and no file takes the entry, or the ledger is a
+ * writer of a stream. @publicApi
+ */
 export class LedgerSealedError extends LedgerError {
   readonly code = 'LEDGER_SEALED';
 
@@ -33,8 +36,8 @@ export class LedgerSealedError extends LedgerError {
 }
 
 /**
- * A gateway was asked to wait for the commit, which a writer makes in another process. The entry is in the
- * channel and goes to the stream; `until: 'durable'` waits for that.
+ * A gateway can't wait for the commit, which a writer makes in another process. The entry is in the
+ * channel and goes to the stream; `until: 'durable'` waits for the stream.
  *
  * @publicApi
  */
@@ -48,7 +51,10 @@ export class LedgerNoCommitError extends LedgerError {
   }
 }
 
-/** Why an entry became a dead letter; `unreadable`: a message of the stream that is no batch. @publicApi */
+/**
+ * Why an entry became a dead letter; `unreadable`: a message of the stream that is not a batch.
+ * @publicApi
+ */
 export type DeadLetterReason = 'refused' | 'conflict' | 'invalid' | 'unreadable';
 
 /** The server refused this entry, or its uuid is taken by other content. @publicApi */
@@ -65,7 +71,7 @@ export class LedgerDeadLetteredError extends LedgerError {
   }
 }
 
-/** The entry was left in a file when the process had to stop, or came after that. @publicApi */
+/** The entry was spilled to a file at shutdown, or was recorded after it. @publicApi */
 export class LedgerSpilledError extends LedgerError {
   readonly code = 'LEDGER_SPILLED';
 

@@ -1,20 +1,20 @@
 import { constants, openSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 
-/** Entries hold users' text: nobody else on the machine may read them. */
+/** Entries contain users' text, so no other user of the machine may read them. */
 const FILE_MODE = 0o600;
 /**
- * A new file, or none: a name that is taken, also by a link to nowhere, is never written through.
- * Windows knows no O_NOFOLLOW, and O_EXCL alone follows no link either.
+ * Flags for a new file. An existing name, even a link to nowhere, is never written through. Windows
+ * lacks O_NOFOLLOW, and O_EXCL alone follows no link either.
  */
 const NEW_FILE =
   constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
 
 /**
  * Creates a file that only its owner can read. Every file of a ledger is made here or by
- * `createFileSync`: neither follows a link, nor opens what is there already.
+ * `createFileSync`: neither follows a link or opens an existing file.
  *
- * @returns undefined if the name is taken
+ * @returns undefined if the name exists
  * @throws the file system's error
  * @internal
  */
@@ -28,10 +28,10 @@ export async function createFile(path: string): Promise<FileHandle | undefined> 
 }
 
 /**
- * As `createFile`, at once.
+ * Synchronous `createFile`.
  *
- * @param isReadable the descriptor is for reading as well
- * @returns the file's descriptor; undefined if the name is taken
+ * @param isReadable the descriptor also allows reading
+ * @returns the file's descriptor; undefined if the name exists
  * @throws the file system's error
  * @internal
  */

@@ -3,20 +3,25 @@ import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-store.interface.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 
-/** What a store with a fallback is made of. @internal */
+/** Dependencies of a store with a fallback. @internal */
 export interface FallbackDeadLetterStoreParts {
   readonly first: LedgerDeadLetterStore;
   readonly second: LedgerDeadLetterStore;
-  /** What the first one is to a reader of the log: `the table`. */
+  /** The first store's name in the log: `the table`. */
   readonly firstName: string;
-  /** Milliseconds that the first one may take for one call; it may be the application's own. */
+  /**
+   * Time limit in milliseconds of one call of the first store, which may be the application's own.
+   */
   readonly timeoutMs: number;
   readonly clock: Pick<Clock, 'monotonic'>;
-  /** Told when the first store begins to fail, and when it works again. */
+  /** Called when the first store begins to fail, and when it works again. */
   readonly onNotice: (text: string) => void;
 }
 
-/** A store that did not answer is not asked for so long: a worker waits for each answer. */
+/**
+ * Milliseconds for which a store without an answer is not called, because a worker waits for each
+ * answer.
+ */
 const REST_MS = 60_000;
 
 /** Keeps dead letters in a second store when the first one fails. @internal */
@@ -54,7 +59,7 @@ export class FallbackDeadLetterStore implements LedgerDeadLetterStore {
   }
 }
 
-/** Messages of others may hold values of the entry. */
+/** Messages of other errors may contain values of the entry. */
 function whyOf(error: unknown): string {
   if (isLedgerError(error) || error instanceof DeadlineError) return error.message;
   if (!(error instanceof Error)) return `a thrown ${typeof error}`;

@@ -14,13 +14,13 @@ export class FileDeadLetterStore implements LedgerDeadLetterStore {
   async store(letters: readonly DeadLetter[]): Promise<void> {
     if (letters.length === 0) return;
     await this.#writer.write(letters.map(deadLetterLine));
-    // Nobody else would close it: a slow store may fail, or a time limit pass, after the end.
+    // Close it here: a slow store may fail, or a time limit pass, after the end.
     if (this.#isClosed) await this.close();
   }
 
   /**
-   * Gives the open file its final name; a later letter begins another, which is closed at once.
-   * Never rejects.
+   * Gives the open file its final name; a later letter starts another file, which is closed at
+   * once. Never rejects.
    */
   async close(): Promise<void> {
     this.#isClosed = true;

@@ -3,7 +3,7 @@ import { NdjsonWriter, type NdjsonWriterOptions } from './ndjson-writer.js';
 import { spilledLine } from './set-aside-line.js';
 
 /**
- * Spills entries to files in a folder. Entries are taken and written bit by bit, so that a million
+ * Spills entries to files in a folder. Entries are read and written in portions, so that a million
  * of them need no more memory than a few hundred.
  *
  * @internal
@@ -19,7 +19,7 @@ export class FileSpillStore implements SpillStore {
     return this.#writer.probe();
   }
 
-  /** `file` is the first of them if there is more than one. */
+  /** `file` is the first if there are several. */
   async spill(entries: Iterable<SpilledEntry>): Promise<{ file: string; entries: number }> {
     const { file, lines } = await this.#writer.write(linesOf(entries, Date.now()));
     await this.#writer.finish();

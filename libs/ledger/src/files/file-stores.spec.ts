@@ -64,7 +64,7 @@ describe('FileSpillStore', () => {
     expect(lines[1]).toMatchObject({ mayExist: true });
   });
 
-  it('names files by ledger, host, pid and boot time, readable by nobody else', async () => {
+  it('names files by ledger, host, pid and boot time, readable by their owner only', async () => {
     const store = new FileSpillStore({ dir, ledger: 'me/ter' });
     const { file } = await store.spill([spilled(0)]);
     expect(dirname(file)).toBe(dir);
@@ -74,7 +74,7 @@ describe('FileSpillStore', () => {
     expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 
-  it('begins a new file at the size limit, and loses no line between two', async () => {
+  it('starts a new file at the size limit, and loses no line between two', async () => {
     const store = new FileSpillStore({ dir, ledger: 'default', maxFileBytes: 300_000 });
     const entries = Array.from({ length: 1000 }, (_, index) => spilled(index, 'x'.repeat(1000)));
     const { file, entries: count } = await store.spill(entries);
@@ -102,7 +102,7 @@ describe('FileSpillStore', () => {
       });
       await Promise.all(
         stores.map(async (store, index) => {
-          // One opens its file while others finish theirs, at whatever moment.
+          // One opens its file while others finish theirs, at random times.
           await delay(Math.random() * 6);
           await store.spill([spilled(index)]);
         }),
@@ -113,13 +113,13 @@ describe('FileSpillStore', () => {
     }
   });
 
-  it('says how many are kept where the disk takes no more', async () => {
+  it('reports how many are kept if the disk accepts no more', async () => {
     const store = new FileSpillStore({ dir, ledger: 'default', maxFileBytes: 300_000 });
     const away = `${dir}-away`;
     function* many(): Generator<SpilledEntry> {
       for (let index = 0; index < 1000; index += 1) {
         if (index === 900) {
-          // As root writes to any folder, it is none any more.
+          // Root can write to any folder, so the folder is replaced.
           renameSync(dir, away);
           writeFileSync(dir, '');
         }
@@ -138,7 +138,7 @@ describe('FileSpillStore', () => {
     expect(kept.flat().length).toBeGreaterThan(100);
   });
 
-  it('takes entries bit by bit', async () => {
+  it('reads entries in portions', async () => {
     const store = new FileSpillStore({ dir, ledger: 'default' });
     const before = process.memoryUsage().heapUsed;
     let peak = 0;
@@ -153,7 +153,7 @@ describe('FileSpillStore', () => {
     expect(peak).toBeLessThan(150e6);
   });
 
-  it('creates its folder, and says at once when it can’t be used', async () => {
+  it('creates its folder, and reports at once when it can’t be used', async () => {
     const store = new FileSpillStore({ dir: join(dir, 'deep', 'er'), ledger: 'default' });
     await store.probe();
     expect(await readdir(join(dir, 'deep', 'er'))).toEqual([]);
@@ -165,7 +165,7 @@ describe('FileSpillStore', () => {
 });
 
 describe('FileDeadLetterStore', () => {
-  it('keeps letters in a file that is open until it is closed', async () => {
+  it('keeps letters in an open file until it is closed', async () => {
     const store = new FileDeadLetterStore({ dir, ledger: 'default' });
     await store.store([LETTER]);
     await Promise.all([store.store([LETTER]), store.store([{ ...LETTER, uuid: undefined }])]);
@@ -187,7 +187,7 @@ describe('FileDeadLetterStore', () => {
     expect(lines[2]).toMatchObject({ uuid: null });
   });
 
-  it('leaves no file open for a letter that comes after the end', async () => {
+  it('leaves no file open after a late letter', async () => {
     const store = new FileDeadLetterStore({ dir, ledger: 'default' });
     await store.store([LETTER]);
     await store.close();
@@ -201,7 +201,7 @@ describe('FileDeadLetterStore', () => {
     ]);
   });
 
-  it('makes no file for no letter', async () => {
+  it('makes no file without a letter', async () => {
     const store = new FileDeadLetterStore({ dir, ledger: 'default' });
     await store.store([]);
     await store.close();

@@ -2,18 +2,18 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isBeingWritten, isOfOther, isSpill } from './file-names.js';
 
-/** Spills that nobody has replayed. @internal */
+/** Spills that were not replayed. @internal */
 export interface LeftFiles {
   readonly dir: string;
   readonly files: number;
   readonly bytes: number;
-  /** Milliseconds since 1970 when the oldest of them was written to last. */
+  /** Milliseconds since 1970 of the oldest file's last write. */
   readonly oldest: number;
 }
 
 /**
- * Spills of one ledger in a folder; those of others, and those whose writer may be at work, are left
- * out.
+ * Spills of one ledger in a folder, except those of other ledgers and those whose writer may be
+ * running.
  *
  * @returns undefined if there are none. Never rejects.
  * @internal
@@ -24,7 +24,7 @@ export async function findLeftFiles(dir: string, ledger: string): Promise<LeftFi
     .filter((name) => isSpill(name) && !isOfOther(name, ledger))
     .map((name) => join(dir, name))
     .filter((path) => !isBeingWritten(path));
-  // One may be moved meanwhile, by a replay.
+  // A replay may move one meanwhile.
   const found = await Promise.all(paths.map((path) => lstat(path).catch(() => undefined)));
   const files = found.filter((each) => each?.isFile() === true);
   if (files.length === 0) return undefined;

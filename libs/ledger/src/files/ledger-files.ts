@@ -3,30 +3,29 @@ import { FileDeadLetterStore } from './file-dead-letter-store.js';
 import { FileSpillStore } from './file-spill-store.js';
 import { UnsafeFolderError } from './private-folder.js';
 
-/** What was found of a directory for files. @internal */
+/** The state of a directory for files. @internal */
 export interface ProbedFolder {
-  /** Why it can't be used. */
+  /** The reason why it can't be used. */
   readonly fault: string | undefined;
-  /** What others can do to files in it, and what to do about that. */
+  /** What other users can do to files in it, and the remedy. */
   readonly risk: string | undefined;
 }
 
 /**
- * The files of one ledger in its spill directory: spills, and dead letters that the table does not
- * take.
+ * The files of one ledger in its spill directory: spills, and dead letters that the table refused.
  *
  * @internal
  */
 export class LedgerFiles {
   readonly spills: FileSpillStore;
   readonly deadLetters: FileDeadLetterStore;
-  /** Whether the directory could not be used when it was tried or written to last. */
+  /** Whether the last test or write of the directory failed. */
   isUnavailable = false;
 
   readonly #dir: string;
   readonly #ledger: string;
 
-  /** @param dir relative to the working directory; made when it is first needed */
+  /** @param dir relative to the working directory; created when first needed */
   constructor(dir: string, ledger: string) {
     this.#dir = dir;
     this.#ledger = ledger;
@@ -37,7 +36,7 @@ export class LedgerFiles {
     this.deadLetters = new FileDeadLetterStore({ dir, ledger, onWrite });
   }
 
-  /** Tries the directory. Never rejects. */
+  /** Tests the directory. Never rejects. */
   async probe(): Promise<ProbedFolder> {
     try {
       const risk = await this.spills.probe();
@@ -54,7 +53,7 @@ export class LedgerFiles {
     return findLeftFiles(this.#dir, this.#ledger);
   }
 
-  /** Gives files that are still open their final names. Never rejects. */
+  /** Gives open files their final names. Never rejects. */
   close(): Promise<void> {
     return this.deadLetters.close();
   }

@@ -4,19 +4,19 @@ import { dirname } from 'node:path';
 
 const FOLDER = { mode: 0o700 };
 
-/** A file system of the kernel's, such as `/proc`, in which nobody makes a folder. @internal */
+/** A kernel's file system, such as `/proc`, in which no folder can be created. @internal */
 export class NoFoldersError extends Error {
   readonly code = 'NO_FOLDERS';
 }
 
 /**
- * Makes a folder and those above it, for their owner alone; one that is there is taken. As `mkdir` with
- * `recursive`, which alone never returns below `/proc`: Node 20.20 takes ENOENT for a parent that is missing, and
- * tries for ever.
+ * Creates a folder and those above it, for their owner only; an existing one is accepted. It works
+ * like `mkdir` with `recursive`, which alone never returns below `/proc`: Node 20.20 takes ENOENT
+ * for a missing parent, and retries forever.
  *
  * @param path absolute
- * @returns the uppermost folder that was made; undefined if all were there
- * @throws NoFoldersError where the file system takes no folders; else its error
+ * @returns the uppermost created folder; undefined if all existed
+ * @throws NoFoldersError if the file system accepts no folders; else its error
  * @internal
  */
 export async function makeFolders(path: string): Promise<string | undefined> {
@@ -31,7 +31,7 @@ export async function makeFolders(path: string): Promise<string | undefined> {
   return isMade ? first : made;
 }
 
-/** As `makeFolders`, at once. @internal */
+/** Synchronous `makeFolders`. @internal */
 export function makeFoldersSync(path: string): string | undefined {
   const first = firstMissing(path);
   const isMade = first !== undefined && makeSync(first);
@@ -57,7 +57,9 @@ function firstMissing(path: string): string | undefined {
   return missing;
 }
 
-/** As `firstMissing`, in the thread pool: a network's file system may not answer for long. */
+/**
+ * Like `firstMissing`, in the thread pool, because a network's file system may not answer for long.
+ */
 async function firstMissingLater(path: string): Promise<string | undefined> {
   const isThere = (folder: string): Promise<boolean> =>
     stat(folder).then(
@@ -72,7 +74,9 @@ async function firstMissingLater(path: string): Promise<string | undefined> {
   return missing;
 }
 
-/** @returns false for other errors: the next call has them too, or another process was quicker */
+/**
+ * @returns false for other errors, which the next call meets too, or if another process was faster
+ */
 function check(error: unknown, folder: string): false {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return false;
   // A link that leads nowhere yet.

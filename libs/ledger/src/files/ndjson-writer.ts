@@ -1,32 +1,30 @@
-import { randomBytes } from 'node:crypto';
 import { access, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PartlyWrittenError } from '../errors/partly-written.error.js';
 import { createFile } from './create-file.js';
 import { fileNameOf, finishedPath, OPEN_ENDING, type FileKind } from './file-names.js';
 import { prepareFolder } from './private-folder.js';
+import { tryFolder } from './try-folder.js';
 
-/** A file is finished at this size, and the next one begun. */
+/** A file is finished at this size, and the next one begins. */
 const MAX_FILE_BYTES = 64 * 1_048_576;
-/** Lines are handed to the disk in blocks of about this size. */
+/** Lines are written to the disk in blocks of about this size. */
 const BLOCK_BYTES = 262_144;
-/** Nobody can guess such a name, and put something else in its place. */
-const RANDOM_BYTES = 16;
 
 /** @internal */
 export interface NdjsonWriterOptions {
-  /** Created when it is first needed. */
+  /** Created when first needed. */
   readonly dir: string;
   readonly kind: FileKind;
   /** Name of the ledger. */
   readonly ledger: string;
   /** Default: 64 MiB. A file may be one block larger. */
   readonly maxFileBytes?: number;
-  /** Told after each write whether the file system took it. */
+  /** Called after each write with whether the file system accepted it. */
   readonly onWrite?: (isTaken: boolean) => void;
 }
 
-/** A file that is being written; its name ends in `.open` until it is finished. */
+/** A file being written; its name ends in `.open` until it is finished. */
 interface OpenFile {
   readonly handle: FileHandle;
   readonly path: string;
@@ -34,10 +32,10 @@ interface OpenFile {
 }
 
 /**
- * Writes lines to files that a crash leaves readable: fsynced, one JSON value a line, named by
- * ledger, host, pid and boot time, `.open` while being written, begun anew at 64 MiB.
+ * Writes lines to files that remain readable after a crash: fsynced, one JSON value a line, named
+ * by ledger, host, pid and boot time, `.open` while being written, with a new file at 64 MiB.
  *
- * No file -> open (`write`) -> finished (`finish`, the size, or a write that failed).
+ * No file -> open (`write`) -> finished (`finish`, the size, or a failed write).
  *
  * @internal
  */
@@ -60,10 +58,10 @@ export class NdjsonWriter {
   /**
    * Appends lines and fsyncs. Calls run one after the other.
    *
-   * @param lines JSON texts without a line break; taken bit by bit
-   * @returns lines written, and the path that the first of them has when its file is finished
+   * @param lines JSON texts without a line break; read in portions
+   * @returns written lines, and the final path of the first file used
    * @throws PartlyWrittenError if some were written before the file system refused more; else its
-   * own error
+   *   own error
    */
   write(lines: Iterable<string>): Promise<{ lines: number; file: string }> {
     const { onWrite } = this.#options;
@@ -87,21 +85,12 @@ export class NdjsonWriter {
   /**
    * Creates the folder, writes a file there, fsyncs it and removes it.
    *
-   * @returns what others can do to files there; undefined: nothing
+   * @returns what other users can do to files there; undefined: nothing
    * @throws UnsafeFolderError, or the file system's error
    */
   async probe(): Promise<string | undefined> {
     const risk = await prepareFolder(this.dir);
-    const path = join(this.dir, `.probe-${randomBytes(RANDOM_BYTES).toString('hex')}`);
-    const handle = await createFile(path);
-    if (handle === undefined) throw Object.assign(new Error('taken'), { code: 'EEXIST' });
-    try {
-      await handle.writeFile('{}\n');
-      await handle.sync();
-    } finally {
-      await handle.close();
-      await rm(path, { force: true });
-    }
+    await tryFolder(this.dir);
     await syncFolder(this.dir);
     return risk;
   }
@@ -159,9 +148,9 @@ export class NdjsonWriter {
       this.#number += 1;
       const path = join(this.dir, `${this.#name}-${this.#number}.ndjson${OPEN_ENDING}`);
       const handle = await createFile(path);
-      // Another ledger of this name and process has it: the next number is free.
+      // Another ledger with this name and process uses it: the next number is free.
       if (handle === undefined) continue;
-      // Only now: a file is finished under the name that it had, which this one has from here on.
+      // Checked only now: a file is finished under its own name, which this open file now reserves.
       if (await exists(finishedPath(path))) {
         await handle.close();
         await rm(path);
@@ -182,7 +171,7 @@ export class NdjsonWriter {
     await syncFolder(this.dir);
   }
 
-  /** Cuts off the half line that a full disk left, and lets the next write try a new file. */
+  /** Cuts off the half line left by a full disk, and lets the next write try a new file. */
   async #repair(file: OpenFile): Promise<void> {
     try {
       await file.handle.truncate(file.bytes);
@@ -202,7 +191,7 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Without this a crash of the machine may take the file's name along, though not its bytes. */
+/** Otherwise a crash of the machine could lose the file's name, though not its bytes. */
 async function syncFolder(dir: string): Promise<void> {
   const handle = await open(dir, 'r');
   try {

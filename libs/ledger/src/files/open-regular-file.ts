@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 
-/** Neither a link nor a pipe of somebody's in the folder is read. Windows knows no such flags. */
+/** Neither another user's link nor a pipe in the folder is read. Windows lacks such flags. */
 const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
- * Opens a file for reading. A symbolic link is not followed (`ELOOP`), and what is no file, such as a
- * pipe, which would keep the reader waiting, is refused (`ENOTFILE`).
+ * Opens a file for reading. A symbolic link is not followed (`ELOOP`). Other objects, such as a
+ * pipe, which would block the reader, are refused (`ENOTFILE`).
  *
  * @throws the file system's error, or one like it
  * @internal

@@ -35,7 +35,7 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 describe('a file of a ledger', () => {
-  it('is never made where something is: a file, a link to one, a link to nowhere, a pipe', async () => {
+  it('never replaces an existing object: a file, a link to one, a link to nowhere, a pipe', async () => {
     const victim = join(dir, 'victim');
     await writeFile(victim, 'precious');
     await symlink(victim, join(dir, 'link'));
@@ -51,7 +51,7 @@ describe('a file of a ledger', () => {
     await expect(lstat(join(dir, 'nowhere'))).rejects.toThrow('ENOENT');
   });
 
-  it('is not read through a link, and a pipe keeps no reader waiting', async () => {
+  it('is not read through a link, and a pipe blocks no reader', async () => {
     await symlink('/etc/passwd', join(dir, 'a.ndjson'));
     execFileSync('mkfifo', [join(dir, 'b.ndjson')]);
     await expect(openRegularFile(join(dir, 'a.ndjson'))).rejects.toHaveProperty('code', 'ELOOP');
@@ -59,10 +59,10 @@ describe('a file of a ledger', () => {
     await expect(openRegularFile(dir)).rejects.toHaveProperty('code', 'ENOTFILE');
   });
 
-  it('is tried under a name that nobody can foresee, and overwrites nothing', async () => {
+  it('is tested under an unpredictable name, and overwrites nothing', async () => {
     const victim = join(dir, 'victim');
     await writeFile(victim, 'precious');
-    // The name that earlier versions took.
+    // The name used by earlier versions.
     const boot = new Date(Date.now() - process.uptime() * 1000).toISOString().slice(0, 19);
     const name = ['.spill-default', hostname(), process.pid, boot].join('-').replaceAll(':', '-');
     await symlink(victim, join(dir, `${name}.probe`));
@@ -73,7 +73,7 @@ describe('a file of a ledger', () => {
 });
 
 describe('the folder of a ledger’s files', () => {
-  it('is made for its owner alone', async () => {
+  it('is made for its owner only', async () => {
     expect(await prepareFolder(join(dir, 'a', 'b'))).toBeUndefined();
     for (const path of ['a', 'a/b']) {
       expect((await stat(join(dir, path))).mode & 0o777).toBe(0o700);
@@ -84,7 +84,10 @@ describe('the folder of a ledger’s files', () => {
     [0o700, undefined],
     [0o755, undefined],
     [0o1777, undefined],
-    [0o777, /^other users can delete files in .+ \(mode 0777\): chmod 700 it, or name a folder/],
+    [
+      0o777,
+      /^other users can delete files in .+ \(mode 0777\): run chmod 700 on it, or set the path/,
+    ],
     [0o770, /\(mode 0770\)/],
     [0o2775, /\(mode 2775\)/],
   ])('of mode %o is judged by what others can do in it', async (mode, risk) => {
@@ -131,7 +134,7 @@ describe('files of earlier runs', () => {
     await utimes(join(dir, name), AT / 1000, AT / 1000);
   }
 
-  it('are those of this ledger, of lines and of rows, and no one else’s', async () => {
+  it('are those of this ledger, of lines and of rows, and no others', async () => {
     const files = new LedgerFiles(dir, 'usage');
     expect(await files.findLeft()).toBeUndefined();
     await put(`spill-usage--${OLD}-1.ndjson`);
@@ -146,7 +149,7 @@ describe('files of earlier runs', () => {
     expect(await files.findLeft()).toEqual({ dir, files: 2, bytes: 2100, oldest: AT });
   });
 
-  it('are those, too, that a process of this pid left unfinished before this one', async () => {
+  it('include those left unfinished by an earlier process with this pid', async () => {
     const own = fileNameOf('spill', 'usage');
     const before = own.replace(/\d{4}-\d\d-\d\dT[\d-]+$/, '2026-01-01T00-00-00');
     expect(before).not.toBe(own);
@@ -160,10 +163,10 @@ describe('files of earlier runs', () => {
     ['spill-usage-eu--h-1-2026-1.ndjson', 'usage', true],
     ['spill-usage--h-1-2026-1.ndjson', 'usage-eu', true],
     ['dead-letters-a_b--h-1-2026-1.ndjson', 'a_b', false],
-    // Of a version that did not say where the name ends.
+    // From a version whose names do not show where the ledger's name ends.
     ['spill-usage-h-1-2026-1.ndjson', 'usage', false],
     ['spill-usage-h-1-2026-1.ndjson', 'billing', true],
-    // Named by somebody.
+    // Named by a person.
     ['mended.ndjson', 'usage', false],
   ])('%s is of ledger %s unless: %s', (name, ledger, isOther) => {
     expect(isOfOther(name, ledger)).toBe(isOther);

@@ -10,18 +10,18 @@ export interface SetAsideLine {
   /** Version of this format. */
   readonly v: 1;
   readonly uuid: string | null;
-  /** `spilled`, or why it is a dead letter. */
+  /** `spilled`, or the reason for the dead letter. */
   readonly reason: 'spilled' | DeadLetter['reason'];
   readonly sqlState: string | null;
   /** Constraint, column or field at fault, and the rule; null for a spilled entry. */
   readonly detail: string | null;
   readonly attempts: number;
-  /** True if the entry may be in the table already. */
+  /** True if the table may contain the entry already. */
   readonly mayExist: boolean;
   /** ISO 8601, UTC. */
   readonly queuedAt: string;
   readonly setAsideAt: string;
-  /** The whole entry, as `record()` takes it. */
+  /** The whole entry, as accepted by `record()`. */
   readonly entry: Readonly<Record<string, unknown>>;
 }
 
@@ -40,7 +40,8 @@ export function deadLetterLine(letter: DeadLetter): string {
     setAsideAt: toIso(deadLetteredAt),
     entry,
   };
-  // An invalid entry may carry ids as bigint, which JSON does not know; `record()` takes strings.
+  // An invalid entry may have ids as bigint, which JSON does not support; `record()` accepts
+  // strings.
   return JSON.stringify(line, (_key, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
   );

@@ -4,7 +4,7 @@ import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import type { DatabaseAnswer } from './database-probe.js';
 import type { SaturationStatus } from './saturation-level.js';
 
-/** Everything that the rules look at, taken at one moment. @internal */
+/** The facts that the rules use, all of one moment. @internal */
 export interface HealthFacts extends DatabaseAnswer {
   readonly stats: LedgerStats;
   readonly writesTo: 'database' | 'stream';
@@ -18,7 +18,7 @@ export interface HealthFacts extends DatabaseAnswer {
   readonly wasTableChecked: boolean;
 }
 
-/** What makes an instance unready on top of what always does. @publicApi */
+/** Additional conditions that make an instance unready. @publicApi */
 export interface ReadinessPolicy {
   /** The database does not answer. */
   databaseAway?: 'down';
@@ -31,7 +31,7 @@ export interface ReadinessPolicy {
 /** The answer of one endpoint. @internal */
 export interface Verdict {
   readonly status: SaturationStatus;
-  /** In words, worst first; undefined if up. */
+  /** Reasons in words, worst first; undefined if up. */
   readonly reason?: string;
 }
 
@@ -51,7 +51,7 @@ type Trouble =
   | 'unchecked';
 type Rules = Readonly<Partial<Record<Trouble, 'down' | 'degraded'>>>;
 
-/** Is metering whole? For people and their alarms. @internal */
+/** Is metering complete? For people and alarms. @internal */
 export function assessHealth(facts: HealthFacts): Verdict {
   return judge(facts, {
     stopping: 'down',
@@ -68,7 +68,9 @@ export function assessHealth(facts: HealthFacts): Verdict {
   });
 }
 
-/** May this instance have requests? A metering outage alone is no reason against. @internal */
+/**
+ * May this instance receive requests? A metering outage alone does not make it unready. @internal
+ */
 export function assessReadiness(facts: HealthFacts, policy: ReadinessPolicy = {}): Verdict {
   return judge(facts, {
     stopping: 'down',
@@ -86,12 +88,12 @@ export function assessReadiness(facts: HealthFacts, policy: ReadinessPolicy = {}
   });
 }
 
-/** Would a restart help? Only if workers hang while the database answers. @internal */
+/** Would a restart help? Only if workers hang although the database answers. @internal */
 export function assessLiveness(facts: HealthFacts): Verdict {
   return judge(facts, { stuck: facts.database === 'up' ? 'down' : undefined });
 }
 
-/** Was the table once reached and checked? @internal */
+/** Has the table been reached and checked at least once? @internal */
 export function assessStartup(facts: HealthFacts): Verdict {
   return judge(facts, { unchecked: 'down' });
 }
@@ -145,15 +147,15 @@ function troublesOf(facts: HealthFacts): readonly (readonly [Trouble, string])[]
   return all.flatMap(([trouble, isOn, reason]) => (isOn ? [[trouble, reason] as const] : []));
 }
 
-/** A call that went on is one more whose entry a killed process loses. */
+/** A call that did not wait is one whose entry a killed process would lose. */
 function describeJournalFault(journal: LedgerStats['journal']): string {
   if (journal === null) return '';
   const { reason, notDurable } = journal;
   const fault = `the journal can't be written (${reason ?? 'unknown'}): entries are in memory only`;
-  return notDurable === 0 ? fault : `${fault}, ${notDurable} calls went on without it`;
+  return notDurable === 0 ? fault : `${fault}, ${notDurable} calls continued without it`;
 }
 
-/** Reasons are free of secrets by their own rule; an address with a password would still be one. */
+/** Reasons contain no secrets by rule; this removes an address with a password all the same. */
 function withoutCredentials(reason: string): string {
   return reason.replace(/\/\/\S*@/g, '//***@');
 }

@@ -3,7 +3,7 @@ import { SinkTransientError } from '../errors/sink.errors.js';
 import { DatabaseProbe, PING_REUSE_MS, PING_TIMEOUT_MS } from './database-probe.js';
 import type { ProbeClock } from './database-probe.js';
 
-/** Time that stands still until it is moved. */
+/** A clock that only advances on request. */
 function standingClock(): ProbeClock & { advance(ms: number): void; readonly timers: number } {
   let time = 0;
   const waiting = new Set<{ at: number; callback: () => void }>();
@@ -28,7 +28,7 @@ function standingClock(): ProbeClock & { advance(ms: number): void; readonly tim
   };
 }
 
-/** A database whose answers are given by hand. */
+/** A database that answers on request. */
 function database() {
   const pings: { timeoutMs: number; answer: () => void; fail: (error: unknown) => void }[] = [];
   const ping = (timeoutMs: number): Promise<void> =>
@@ -37,7 +37,7 @@ function database() {
 }
 
 describe('DatabaseProbe', () => {
-  it('asks with a limit below a second and tells that the database answers', async () => {
+  it('pings with a limit below a second and reports that the database answers', async () => {
     const { pings, ping } = database();
     const clock = standingClock();
     const asked = new DatabaseProbe(ping, clock).ask();
@@ -48,7 +48,7 @@ describe('DatabaseProbe', () => {
     expect(clock.timers).toBe(0);
   });
 
-  it('asks once for a storm of probes, and again a second after the answer', async () => {
+  it('pings once for a storm of probes, and again a second after the answer', async () => {
     const { pings, ping } = database();
     const clock = standingClock();
     const probe = new DatabaseProbe(ping, clock);
@@ -85,14 +85,14 @@ describe('DatabaseProbe', () => {
     );
   });
 
-  it('counts a ping that throws at once as away', async () => {
+  it('counts a synchronously throwing ping as away', async () => {
     const probe = new DatabaseProbe(() => {
       throw new Error('no pool');
     }, standingClock());
     expect(await probe.ask()).toEqual({ database: 'away' });
   });
 
-  it('answers at the limit though the ping does not, and never has two of them out', async () => {
+  it('answers at the limit although the ping does not, and never has two pings under way', async () => {
     const { pings, ping } = database();
     const clock = standingClock();
     const probe = new DatabaseProbe(ping, clock);
@@ -111,7 +111,7 @@ describe('DatabaseProbe', () => {
     expect(await next).toEqual({ database: 'up' });
   });
 
-  it('gives the last answer at once, and asks anew for whoever comes next', async () => {
+  it('returns the last answer at once, and pings again for the next caller', async () => {
     const { pings, ping } = database();
     const clock = standingClock();
     const probe = new DatabaseProbe(ping, clock);

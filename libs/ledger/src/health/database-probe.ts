@@ -2,12 +2,12 @@ import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { Clock } from '../clock/clock.js';
 
 /**
- * How long a probe waits for the database. Below the second that Kubernetes gives a probe unless
- * told otherwise (https://kubernetes.io/docs/concepts/workloads/pods/probes/), or a silent
- * database would fail the liveness probe and restart a process that only has to wait.
+ * Time limit of a probe. Below the second that Kubernetes gives a probe by default
+ * (https://kubernetes.io/docs/concepts/workloads/pods/probes/), or a silent database would fail the
+ * liveness probe and restart a process that only has to wait.
  */
 export const PING_TIMEOUT_MS = 500;
-/** How long an answer is used again, so that a storm of probes costs one query a second. */
+/** Time for which an answer is reused, so that many probes cost one query a second. */
 export const PING_REUSE_MS = 1000;
 
 /** Whether the database answers, and the SQLSTATE or socket code if there was one. @internal */
@@ -19,7 +19,7 @@ export interface DatabaseAnswer {
 /** The part of the clock that health needs. @internal */
 export type ProbeClock = Pick<Clock, 'monotonic' | 'after'>;
 
-/** Asks the database, at most once at a time and once a second, whoever wants to know. @internal */
+/** Pings the database, one call at a time and at most once a second, for all probes. @internal */
 export class DatabaseProbe {
   readonly #ping: (timeoutMs: number) => Promise<void>;
   readonly #clock: ProbeClock;
@@ -44,7 +44,10 @@ export class DatabaseProbe {
     return this.#asking;
   }
 
-  /** The last answer, however old, while the next one is on its way; waits only for the first. Never rejects. */
+  /**
+   * The last answer of any age, while the next ping is under way; waits only for the first. Never
+   * rejects.
+   */
   lastAnswer(): Promise<DatabaseAnswer> {
     const last = this.#last;
     const next = this.ask();
@@ -52,7 +55,7 @@ export class DatabaseProbe {
   }
 
   async #answer(): Promise<DatabaseAnswer> {
-    // A ping that outlived its deadline is an answer; another one would only queue up behind it.
+    // A ping beyond its deadline is an answer; another ping would only queue behind it.
     const answer: DatabaseAnswer = this.#isPinging ? { database: 'away' } : await this.#pingOnce();
     this.#last = { answer, at: this.#clock.monotonic() };
     return answer;
@@ -80,7 +83,7 @@ export class DatabaseProbe {
   }
 }
 
-/** The code alone: messages of the driver may hold host and user. One of our own says no more. */
+/** The code only, because the driver's messages may contain host and user. */
 function codeOf(error: unknown): { code?: string } {
   const { sqlState, code } = (error ?? {}) as { sqlState?: unknown; code?: unknown };
   const found = [sqlState, isLedgerError(error) ? undefined : code].find(

@@ -16,14 +16,14 @@ const onDisk: LedgerStats = {
 };
 
 describe("forecastChannel, with overflow 'disk'", () => {
-  it('goes by the room of the journal, since no number of entries is a bound', () => {
+  it('uses the room of the journal, because the number of entries is not a bound', () => {
     const stats = { ...onDisk, depth: 1_048_576, bytes: 100 * MIB, saturation: 0.5 };
     expect(forecastChannel(stats, GROWING).timeToFullMs).toBe(5_242_880);
     expect(forecastChannel({ ...stats, saturation: 1 }, GROWING).timeToFullMs).toBe(0);
     expect(forecastChannel(onDisk, GROWING).timeToFullMs).toBeNull();
   });
 
-  it('goes by memory while the journal can’t be written', () => {
+  it('uses memory while the journal can’t be written', () => {
     const degraded = { ...journal, state: 'degraded' as const, reason: 'ENOSPC' };
     const stats = { ...onDisk, journal: degraded, depth: 4000, bytes: MIB, saturation: 0.4 };
     expect(forecastChannel(stats, GROWING).timeToFullMs).toBe(6000);
@@ -33,17 +33,17 @@ describe("forecastChannel, with overflow 'disk'", () => {
 describe('forecastChannel', () => {
   const stats = { ...NO_STATS, depth: 400, inFlight: 100, capacity: 1000, saturation: 0.4 };
 
-  it('tells when a filling channel is full, and no drain', () => {
+  it('reports when a filling channel will be full, and no drain', () => {
     const forecast = forecastChannel(stats, { taken: 450, settled: 150 });
     expect(forecast).toEqual({ timeToFullMs: 2000, drainEtaMs: null });
   });
 
-  it('tells when an emptying channel is drained, entries in flight included', () => {
+  it('reports when an emptying channel will be drained, including entries in flight', () => {
     const forecast = forecastChannel(stats, { taken: 100, settled: 350 });
     expect(forecast).toEqual({ timeToFullMs: null, drainEtaMs: 2000 });
   });
 
-  it.each([[null], [{ taken: 7, settled: 7 }]])('tells neither at the rates %j', (rates) => {
+  it.each([[null], [{ taken: 7, settled: 7 }]])('reports neither at the rates %j', (rates) => {
     expect(forecastChannel(stats, rates)).toEqual({ timeToFullMs: null, drainEtaMs: null });
   });
 
@@ -53,7 +53,7 @@ describe('forecastChannel', () => {
     expect(forecastChannel(empty, null).drainEtaMs).toBe(0);
   });
 
-  it('goes by bytes where they are met first', () => {
+  it('uses bytes if they are the tighter bound', () => {
     const heavy = { ...stats, saturation: 0.5 };
     expect(forecastChannel(heavy, { taken: 250, settled: 0 }).timeToFullMs).toBe(2000);
   });

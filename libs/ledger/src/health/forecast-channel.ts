@@ -1,11 +1,16 @@
 import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 import type { ChannelRates } from './rate-meter.js';
 
-/** Where the channel is going at the present rate; milliseconds, rounded up. @internal */
+/** Forecast of the channel at the current rate; milliseconds, rounded up. @internal */
 export interface ChannelForecast {
-  /** Until the channel is full; 0 if it is; null if it isn't filling or the rate isn't known. */
+  /**
+   * Time until the channel is full; 0 if it is full; null if it is not filling or the rate is
+   * unknown.
+   */
   readonly timeToFullMs: number | null;
-  /** Until nothing is left to write; 0 if so; null if it isn't emptying or the rate isn't known. */
+  /**
+   * Time until the channel is empty; 0 if it is; null if it is not emptying or the rate is unknown.
+   */
   readonly drainEtaMs: number | null;
 }
 
@@ -30,7 +35,7 @@ export function forecastChannel(stats: Filled, rates: ChannelRates | null): Chan
   };
 }
 
-/** Entries that still fit: by number, or by bytes at their present mean if those are nearer. */
+/** Entries that still fit: by number, or by bytes at the current mean size, whichever is fewer. */
 function roomOf(stats: Filled): number {
   const { depth, inFlight, capacity, saturation } = stats;
   const journalBytes = journalBytesOf(stats);
@@ -40,14 +45,17 @@ function roomOf(stats: Filled): number {
   return Math.min(byNumber, (depth + inFlight) * (1 / saturation - 1));
 }
 
-/** Bytes that the channel may take on disk; undefined where entries are held in memory. */
+/** Maximum bytes of the channel on disk; undefined if entries are in memory. */
 function journalBytesOf({ journal, settings }: Filled): number | undefined {
   const bytes = settings['journalMaxBytes']?.value;
   const isOnDisk = settings['overflow']?.value === 'disk' && journal !== null;
   return isOnDisk && journal.state !== 'degraded' && typeof bytes === 'number' ? bytes : undefined;
 }
 
-/** No number of entries is a bound there. Without an entry the mean is not known, and nothing fills. */
+/**
+ * The number of entries is not a bound there. Without an entry the mean is unknown, and nothing
+ * fills.
+ */
 function roomOnDisk({ depth, inFlight, bytes, saturation }: Filled, journalBytes: number): number {
   if (saturation >= 1) return 0;
   const rowBytes = bytes / Math.max(1, depth + inFlight);

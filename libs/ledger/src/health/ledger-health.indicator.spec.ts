@@ -52,7 +52,7 @@ const STATS: LedgerStats = {
   since: 0,
 };
 
-/** A ledger whose vital signs are set by hand; time passes two seconds between probes. */
+/** A ledger whose vital signs a test sets; two seconds pass between probes. */
 class Patient implements LedgerVitals {
   stat: Partial<LedgerStats> = {};
   pingError: Error | undefined = undefined;
@@ -90,7 +90,7 @@ const MARKS = { healthDegradedAt: 0.8, healthDownAt: 0.95, healthRecoverAt: 0.6 
 
 const JOURNAL = { ...IDLE_JOURNAL, state: 'degraded', reason: 'ENOSPC', unsyncedRows: 3 } as const;
 
-/** Each trouble of the contract's table, with the words that tell it. */
+/** Each fault of the contract's table, with its text. */
 const TROUBLES: Record<string, [sign: Partial<Patient>, reason: string]> = {
   none: [{}, ''],
   filling: [{ stat: { saturation: 0.8 } }, 'the channel is 80 % full'],
@@ -119,7 +119,7 @@ const TROUBLES: Record<string, [sign: Partial<Patient>, reason: string]> = {
   'no spill': [{ spillUnavailable: true }, 'the spill directory cannot be written'],
   'not journaled': [
     { stat: { journal: { ...JOURNAL, notDurable: 12 } } },
-    "the journal can't be written (ENOSPC): entries are in memory only, 12 calls went on without it",
+    "the journal can't be written (ENOSPC): entries are in memory only, 12 calls continued without it",
   ],
   unchecked: [{ tableChecked: false, stat: { state: 'starting' } }, 'the table has not'],
 };
@@ -214,7 +214,7 @@ describe('isLive', () => {
     (trouble) => expectStatus(trouble, isLive, 'up'),
   );
 
-  it('is down if the workers make no progress though the database answers, and waits only then', async () => {
+  it('is down if the workers make no progress although the database answers, and waits only then', async () => {
     const patient = new Patient();
     const indicator = indicatorOf(patient);
     await indicator.isLive('ledger');
@@ -244,7 +244,7 @@ describe('isStarted', () => {
 });
 
 describe('an answer', () => {
-  it('carries what the contract lists, under the key that was asked for', async () => {
+  it("has the contract's fields, under the requested key", async () => {
     expect(await indicatorOf(new Patient()).isHealthy('metering')).toEqual({
       metering: {
         status: 'up',
@@ -269,13 +269,13 @@ describe('an answer', () => {
     const spent = patient.time;
     patient.stat = { queued: 14 };
     const { ledger } = await indicator.isReady('ledger');
-    // Six entries came since the last look at the rates, six still fit.
+    // Six entries arrived since the last reading of the rates, six still fit.
     expect(ledger.timeToFullMs).toBe(patient.time - spent);
     patient.stat = { queued: 14, written: 13 };
     expect((await indicator.isReady('ledger')).ledger.drainEtaMs).toBeGreaterThan(0);
   });
 
-  it('tells the worst first and holds no secrets', async () => {
+  it('lists the worst reason first and contains no secrets', async () => {
     const patient = patientWith('database away');
     patient.retrying = true;
     patient.stat = { reason: 'no route to postgres://app:hush@db/meter', saturation: 0.85 };
@@ -290,7 +290,7 @@ describe('an answer', () => {
     expect(JSON.stringify(answer)).not.toContain('hush');
   });
 
-  it('goes by one saturation level whichever endpoint saw the peak', async () => {
+  it('uses one saturation level, no matter which endpoint saw the peak', async () => {
     for (const endpoint of [isHealthy, isReady, isLive, isStarted]) {
       const patient = patientWith('full');
       const indicator = indicatorOf(patient);

@@ -19,18 +19,18 @@ import type { SaturationMarks } from './saturation-level.js';
 
 export type { ReadinessPolicy } from './assess-health.js';
 
-/** The settings that health goes by. @internal */
+/** The settings of health. @internal */
 export interface LedgerHealthSettings extends SaturationMarks {
   readonly overflow: OverflowPolicy;
 }
 
-/** What every answer carries besides its status; plain JSON without secrets. @publicApi */
+/** Details of every answer besides the status; plain JSON without secrets. @publicApi */
 export type LedgerHealthDetails = {
   /** 0 to 1. */
   saturation: number;
   /** Entries in the channel. */
   depth: number;
-  /** Entries that the channel may hold. */
+  /** Capacity of the channel in entries. */
   capacity: number;
   /** Milliseconds; 0 if there is no unsettled entry. */
   oldestEntryAgeMs: number;
@@ -39,13 +39,16 @@ export type LedgerHealthDetails = {
   dropped: number;
   state: LedgerState;
   database: 'up' | 'away';
-  /** Milliseconds until the channel is full at the present rate; null if it isn't filling. */
+  /** Milliseconds until the channel is full at the current rate; null if it is not filling. */
   timeToFullMs: number | null;
-  /** Milliseconds until all is written at the present rate; null if the channel isn't emptying. */
+  /**
+   * Milliseconds until all entries are written at the current rate; null if the channel is not
+   * emptying.
+   */
   drainEtaMs: number | null;
   /** In words; only if the status is not `up`. */
   reason?: string;
-  /** Terminus 11 has no status `degraded`: there it is `up`, with this and a reason. */
+  /** Terminus 11 has no status `degraded` and reports `up`, with this flag and a reason. */
   degraded?: true;
 };
 
@@ -57,10 +60,10 @@ export type LedgerHealthResult<Key extends string> = HealthIndicatorResult<
 >;
 
 /**
- * Tells Terminus how a ledger is. A metering outage takes no fleet out of service, and a full
- * channel restarts nothing: `down` answers 503, `degraded` 200. No method rejects; each answers
- * within half a second, since the database is asked with that limit, and at most once a second.
- * One saturation level is kept for all four, which any of them moves.
+ * Reports a ledger's health to Terminus. A metering outage does not take a fleet out of service,
+ * and a full channel does not restart a process: `down` answers 503, `degraded` 200. No method
+ * rejects. Each answers within half a second, the time limit of a ping, and the database is pinged
+ * at most once a second. All four methods share one saturation level, and each updates it.
  *
  * @publicApi
  */
@@ -74,7 +77,7 @@ export class LedgerHealthIndicator {
   readonly #rates = new RateMeter();
   readonly #probe: DatabaseProbe;
 
-  /** Built by the module, one for each ledger. @internal */
+  /** Created by the module, one for each ledger. @internal */
   constructor(
     service: HealthIndicatorService,
     vitals: LedgerVitals,
@@ -90,16 +93,17 @@ export class LedgerHealthIndicator {
   }
 
   /**
-   * Is metering whole? Down: saturation, database or stream away, halted, stopping, workers stuck. Degraded:
-   * saturation, retrying, spill directory unavailable. For people and alarms, not for routing.
+   * Is metering complete? Down: saturation, unreachable database or stream, halted, stopping,
+   * workers stuck. Degraded: saturation, retrying, spill directory unavailable. For people and
+   * alarms, not for routing.
    */
   isHealthy<const Key extends string>(key: Key): Promise<LedgerHealthResult<Key>> {
     return this.#answer(key, assessHealth);
   }
 
   /**
-   * May this instance have requests? Down: stopping, or the channel is full while `overflow` is
-   * `block`, and what the policy adds. All other troubles are degraded.
+   * May this instance receive requests? Down: stopping, a full channel with `overflow: 'block'`,
+   * and the policy's additions. All other faults are degraded.
    */
   isReady<const Key extends string>(
     key: Key,
@@ -109,14 +113,15 @@ export class LedgerHealthIndicator {
   }
 
   /**
-   * Would a restart help? Down only if workers make no progress though the database answers. Waits for
-   * the database only then, so that a slow one fails no probe: else `database` is its last answer.
+   * Would a restart help? Down only if workers make no progress although the database answers.
+   * Waits for the database only in that case, so that a slow database fails no probe; otherwise
+   * `database` is the last answer.
    */
   isLive<const Key extends string>(key: Key): Promise<LedgerHealthResult<Key>> {
     return this.#answer(key, assessLiveness, !this.#vitals.isStuck());
   }
 
-  /** Down until the table was once reached and checked. */
+  /** Down until the table has been reached and checked once. */
   isStarted<const Key extends string>(key: Key): Promise<LedgerHealthResult<Key>> {
     return this.#answer(key, assessStartup);
   }
@@ -153,7 +158,7 @@ export class LedgerHealthIndicator {
     }
   }
 
-  /** Looks at everything whatever is asked, so that the level is the same for all endpoints. */
+  /** Evaluates all facts for every endpoint, so that all share one level. */
   async #facts(takesLastAnswer: boolean): Promise<HealthFacts> {
     const answer = await (takesLastAnswer ? this.#probe.lastAnswer() : this.#probe.ask());
     const vitals = this.#vitals;
@@ -174,7 +179,7 @@ export class LedgerHealthIndicator {
   }
 }
 
-/** Terminus 11; there a result of another status than `up` and `down` would vanish. */
+/** Terminus 11, which drops results with a status other than `up` and `down`. */
 function isWithoutDegraded(session: object): boolean {
   return !('degraded' in session);
 }

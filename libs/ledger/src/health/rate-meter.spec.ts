@@ -21,7 +21,7 @@ describe('RateMeter', () => {
     expect(meter.observe(7000, counters(300, 100))).toEqual({ taken: 100, settled: 25 });
   });
 
-  it('counts rows of earlier runs and of a stream as taken, since they are settled too', () => {
+  it('counts rows of earlier runs and of a stream as taken, because they are settled too', () => {
     const meter = new RateMeter();
     meter.observe(0, counters(0));
     const all = { ...counters(1000, 4000), recovered: 3000, received: 500 };
@@ -52,7 +52,7 @@ describe('RateMeter', () => {
     expect(meter.observe(2000, counters(1000))).toEqual({ taken: 0, settled: 0 });
   });
 
-  it('takes the mean over more than a minute for no present rate', () => {
+  it('does not use a mean over more than a minute as the present rate', () => {
     const meter = new RateMeter();
     meter.observe(0, counters(0));
     expect(meter.observe(60_000, counters(60))).toEqual({ taken: 1, settled: 0 });

@@ -1,13 +1,16 @@
 import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 
-/** Shorter spans say more about the batch of the moment than about the rate. */
+/** Shorter spans reflect the current batch rather than the rate. */
 const MIN_SPAN_MS = 1000;
-/** A mean over a longer span is no present rate any more. */
+/** A mean over a longer span is not a current rate. */
 const MAX_SPAN_MS = 60_000;
 
 /** Entries a second over the last span between two probes. @internal */
 export interface ChannelRates {
-  /** Queued, recovered from a journal or received from a stream: by the law, all that is to be settled. */
+  /**
+   * Queued, recovered from a journal or received from a stream: by the conservation law, all
+   * entries to settle.
+   */
   readonly taken: number;
   /** Written, published, duplicate, dead-lettered or spilled. */
   readonly settled: number;
@@ -26,8 +29,8 @@ type Counted = Pick<
 >;
 
 /**
- * Rates from counters that are looked at now and then: over the span between two probes that are 1
- * to 60 s apart. Probes in between get the rates of the last span.
+ * Rates from occasional readings of counters, over the span between two probes that are 1 to 60 s
+ * apart. Probes within a span get the rates of the last one.
  *
  * @internal
  */

@@ -1,4 +1,4 @@
-/** How full a channel is, as health tells it. @internal */
+/** Saturation of a channel as a level of health. @internal */
 export type SaturationStatus = 'up' | 'degraded' | 'down';
 
 /** Saturations at which the level changes: recover < degraded < down <= 1. @internal */
@@ -9,13 +9,13 @@ export interface SaturationMarks {
 }
 
 /**
- * Turns saturation into a level that does not flicker around a mark.
+ * Converts saturation into a level with hysteresis.
  *
  * - `up`: the start. Left for `degraded` at `healthDegradedAt`, for `down` at `healthDownAt`.
  * - `degraded`: left for `down` at `healthDownAt`, for `up` below `healthRecoverAt`.
  * - `down`: left for `degraded` below `healthDegradedAt`, for `up` below `healthRecoverAt`.
  *
- * One ledger has one of these, whichever endpoint asks.
+ * One instance per ledger, shared by all endpoints.
  *
  * @internal
  */
@@ -27,7 +27,7 @@ export class SaturationLevel {
     this.#marks = marks;
   }
 
-  /** Takes the saturation of now, 0 to 1, and tells the level from now on. */
+  /** Updates with the current saturation, 0 to 1, and returns the level. */
   observe(saturation: number): SaturationStatus {
     const { healthDegradedAt, healthDownAt, healthRecoverAt } = this.#marks;
     if (saturation >= healthDownAt) this.#status = 'down';

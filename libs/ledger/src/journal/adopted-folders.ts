@@ -10,18 +10,19 @@ import { writeOwner } from './folder-owner.js';
 import { ownIdentity } from './process-identity.js';
 import type { FoundFolder } from './scan-folders.js';
 
-/** What folders are adopted with. @internal */
+/** Parts of the adopted folders. @internal */
 export interface AdoptedFoldersParts {
   /** The ledger's folder: `<journalDir>/<ledger>`. */
   readonly dir: string;
   readonly table: LedgerTable;
-  /** Of this life of the ledger, eight hex digits. */
+  /** Id of this run, eight hex digits. */
   readonly run: string;
   readonly clock: Clock;
 }
 
 /**
- * Folders of other runs that this one has taken, by path. Others leave them alone as long as it gives signs of life.
+ * Folders of other runs that this run has adopted, by path. Other runs leave them alone as long as
+ * this run gives signs of life.
  *
  * @internal
  */
@@ -38,8 +39,8 @@ export class AdoptedFolders implements Iterable<string> {
   }
 
   /**
-   * Takes a folder: the rename decides who has it.
-   * @returns its path from now on
+   * Adopts a folder. The rename decides between two processes.
+   * @returns its new path
    * @throws ENOENT: another process was quicker; the file system's error
    */
   async adopt(folder: FoundFolder, target: SegmentTarget): Promise<string> {
@@ -50,20 +51,20 @@ export class AdoptedFolders implements Iterable<string> {
     const author = ownIdentity();
     const owner = { ledger: table.name, run, target: folder.owner?.target ?? target, author };
     await writeOwner(path, owner).catch((error: unknown) => {
-      // A full disk takes no record, and the replay is what frees it. Without one, others judge by signs of
-      // life only.
+      // A full disk takes no owner record, and the replay is what frees the disk. Without a record,
+      // other processes only judge by signs of life.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw error;
     });
     await unlink(join(path, RELEASED_FILE)).catch(() => undefined);
     return path;
   }
 
-  /** The folder is gone, or needs no owner any more. */
+  /** Forgets a folder that is gone, or needs no owner. */
   forget(path: string): void {
     this.#paths.delete(path);
   }
 
-  /** Gives one sign of life in each. Never throws. */
+  /** Gives one sign of life in each folder. Never throws. */
   showLife(): void {
     const now = new Date(this.#parts.clock.now());
     for (const path of this.#paths) {
@@ -71,14 +72,14 @@ export class AdoptedFolders implements Iterable<string> {
     }
   }
 
-  /** Leaves all to any process, at once. Never throws. */
+  /** Releases all folders to any process, without a wait. Never throws. */
   release(): void {
     for (const path of this.#paths) {
       try {
         const descriptor = createFileSync(join(path, RELEASED_FILE));
         if (descriptor !== undefined) closeSync(descriptor);
       } catch {
-        // It is taken after three missed signs of life.
+        // Another process takes it after three missed signs of life.
       }
     }
   }

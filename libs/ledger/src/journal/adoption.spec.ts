@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => bench.end());
 
 describe('adoption', () => {
-  it('waits for an owner of another machine until it has given no sign of life for 10 s', async () => {
+  it('waits until an owner on another machine has given no sign of life for 10 s', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 3);
     const path = bench.folder({ files: [[rows]], author: ELSEWHERE });
     const test = bench.ledger();
@@ -41,7 +41,7 @@ describe('adoption', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('takes a released folder at once, whoever its owner is', async () => {
+  it('takes a released folder at once, from any owner', async () => {
     bench.folder({
       files: [[rowsOfRun(PLAIN_TABLE, RUN, 3)]],
       author: ELSEWHERE,
@@ -54,11 +54,11 @@ describe('adoption', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('leaves a folder of another database alone, and says so once', async () => {
+  it('leaves a folder of another database alone, and logs it once', async () => {
     bench.folder({ files: [[rowsOfRun(PLAIN_TABLE, RUN, 3)]], target: { ...TARGET, id: 'two' } });
     const test = bench.ledger();
     await start(test);
-    const said = (): string[] => test.lines.filter((line) => line.includes('of another database'));
+    const said = (): string[] => test.lines.filter((line) => line.includes('to another database'));
     await until(test, () => said().length > 0);
     await test.clock.advance(60_000);
     expect(await readdir(bench.dir)).toEqual(['000000a1']);
@@ -67,7 +67,7 @@ describe('adoption', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('gives each row to one of two adopters at once, and loses none', async () => {
+  it('gives each row to one of two concurrent adopters, and loses none', async () => {
     const all: string[] = [];
     for (let run = 1; run <= 20; run++) {
       const rows = rowsOfRun(PLAIN_TABLE, run, 50);
@@ -82,10 +82,10 @@ describe('adoption', () => {
     for (const test of [one, two]) assertConservation(test.ledger.stats());
   });
 
-  it('replays a folder that takes no record of its new owner, as on a full disk', async () => {
+  it('replays a folder without a record of its new owner, as on a full disk', async () => {
     const path = bench.folder({ files: [[rowsOfRun(PLAIN_TABLE, RUN, 3)]] });
     const test = bench.ledger();
-    // The name of the record on its way is taken.
+    // The temporary name of the record is taken.
     writeFileSync(join(path, 'owner.json.00000001'), '');
     await start(test);
     await until(test, () => bench.isEmpty());
@@ -93,7 +93,7 @@ describe('adoption', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('takes over from an adopter that was killed before it left its own record', async () => {
+  it('takes over from an adopter that was killed before it wrote its record', async () => {
     const path = bench.folder({ files: [[rowsOfRun(PLAIN_TABLE, RUN, 3)]] });
     const adopted = join(bench.dir, '000000a1.adopted-bbbbbbbb');
     await rename(path, adopted);
@@ -105,9 +105,9 @@ describe('adoption', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('leaves a folder of its own run to the process that took it over, until that one is gone', async () => {
+  it('leaves a folder of its own run to the process that adopted it, until that process is gone', async () => {
     const test = bench.ledger();
-    // The first ledger of the bench is run 1: its process was stopped, and goes on now.
+    // The first ledger of the bench is run 1: its process was suspended, and continues now.
     const rows = rowsOfRun(PLAIN_TABLE, 1, 3);
     const path = bench.folder({ run: 'bbbbbbbb', files: [[rows]], author: ELSEWHERE });
     const adopted = join(bench.dir, '00000001.adopted-bbbbbbbb');
@@ -138,7 +138,7 @@ describe('adoption', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('reads what a stopped owner adds to the file after it was adopted', async () => {
+  it('reads rows that a suspended owner adds to the file after the adoption', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 6);
     const path = bench.folder({ files: [[rows.slice(0, 3), rows.slice(3)]], author: ELSEWHERE });
     const file = join(path, '000001.wal');

@@ -28,7 +28,7 @@ import type { JournalFiles } from '../ports/journal-files.interface.js';
 
 const syncBytes = promisify(fdatasync);
 const openDescriptor = promisify(openFile);
-/** Windows knows no such flag. */
+/** Windows has no such flag. */
 const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0);
 const FOLDER_MODE = 0o700;
 
@@ -56,7 +56,7 @@ export const diskFiles: JournalFiles = {
   create: (path) => createFileSync(path, true),
   openToRead: (path) => openDescriptor(path, READ_ONLY),
   names: (path) => readdir(path),
-  write: (file, bytes) => writeSync(file, bytes),
+  write: (file, bytes, length) => writeSync(file, bytes, 0, length),
   writeMany: (file, parts) => writevSync(file, parts),
   writeLater: (file, parts) =>
     new Promise((resolve, reject) => {
@@ -92,7 +92,7 @@ export const diskFiles: JournalFiles = {
   unlink: (path) => unlink(path),
   unlinkNow: (path) => unlinkSync(path),
   touch(path, ms) {
-    // A link in its place would have another file's time set.
+    // With a link in its place, the time of another file would change.
     if (lstatSync(path).isFile()) utimesSync(path, ms / 1000, ms / 1000);
   },
 };

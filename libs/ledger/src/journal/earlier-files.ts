@@ -3,18 +3,21 @@ import { join } from 'node:path';
 import { isJournalFile } from './folder-names.js';
 
 /**
- * What runs that have ended left in their journals for this ledger, and is not written yet. It takes room of
- * `journalMaxBytes`: otherwise each start of a crash loop would fill as much again.
+ * Unwritten files in the journals of ended runs of this ledger. They use room of `journalMaxBytes`.
+ * Otherwise each start in a crash loop could fill the same room again.
  *
  * @internal
  */
 export class EarlierFiles {
-  /** Of their files, at the last count. */
+  /** Total size of the files at the last count. */
   bytes = 0;
-  /** Sizes of files, by folder and name: a file of a run that has ended does not grow. */
+  /** Sizes of files, by folder and name: a file of an ended run does not grow. */
   #sizes = new Map<string, ReadonlyMap<string, number>>();
 
-  /** @param paths of the folders @throws the file system's error; a folder that goes meanwhile has no files */
+  /**
+   * @param paths of the folders
+   * @throws the file system's error; a folder that disappears meanwhile has no files
+   */
   async count(paths: Iterable<string>): Promise<void> {
     const sizes = new Map<string, ReadonlyMap<string, number>>();
     for (const path of paths) sizes.set(path, await sizesIn(path, this.#sizes.get(path)));

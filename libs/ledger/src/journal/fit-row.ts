@@ -9,20 +9,20 @@ const LENGTH_BYTES = 4;
 const NULL_LENGTH = -1;
 
 /**
- * Makes a row of a file a row of the definition.
+ * Converts a row of a file to a row of the definition.
  *
- * @returns undefined if the row has a value that the definition has no column for, or none of a type that
- * the value fits
+ * @returns undefined if the definition has no column for a value, or only one of a type that the
+ *   value does not fit
  * @internal
  */
 export type FitRow = (row: Buffer) => Buffer | undefined;
 
-/** Fields by column that rows in the table got when the column was added. @internal */
+/** Values that existing rows of the table received when a column was added, by column. @internal */
 export type GivenFields = ReadonlyMap<string, Buffer>;
 
 /**
- * Columns of a definition that neither the file has nor the table is known to have given to its rows: their
- * fields are NULL for want of a value.
+ * Columns of a definition that the file lacks and for which `given` has no value. Their fields are
+ * NULL, because no value exists.
  *
  * @internal
  */
@@ -37,7 +37,11 @@ export function absentColumns(
   return new Set(names.filter(isAbsent));
 }
 
-/** The row without some of its fields. @param kept indexes of the others, ascending @internal */
+/**
+ * The row without some of its fields.
+ * @param kept indexes of the remaining ones, ascending
+ * @internal
+ */
 export function narrowRow(row: Buffer, columns: number, kept: readonly number[]): Buffer {
   const fields = fieldsOf(row, columns);
   return rowOf(kept.map((index) => fields[index]!));
@@ -46,12 +50,12 @@ export function narrowRow(row: Buffer, columns: number, kept: readonly number[])
 type TakeField = (fields: readonly (Buffer | null)[]) => Buffer | null | undefined;
 
 /**
- * How rows of a file become rows of a definition, which may have a column less or more than the one that
- * wrote them, or a column of another type. They become what they would be if they had been in the table
- * before it was altered.
+ * Converts rows of a file to rows of a definition. The definition may have fewer or more columns
+ * than the one that wrote the rows, or a column of another type. The result is the same as if the
+ * rows had been in the table before it was altered.
  *
- * @param given for columns that the file does not have; those that are not in it are NULL
- * @returns undefined if they are rows of it already
+ * @param given for columns that the file does not have; missing ones are NULL
+ * @returns undefined if they already are rows of the definition
  * @internal
  */
 export function fitRows(

@@ -5,16 +5,16 @@ import type { SegmentTarget } from '../segments/segment-description.js';
 import { OWNER_FILE } from './folder-names.js';
 import type { ProcessIdentity } from './process-identity.js';
 
-/** Who a run's folder belongs to: the process that writes into it, or the one that adopted it. @internal */
+/** The owner of a run's folder: the process that writes into it, or its adopter. @internal */
 export interface FolderOwner {
   readonly ledger: string;
-  /** Of the owner, eight hex digits. */
+  /** The owner's run, eight hex digits. */
   readonly run: string;
   readonly target: SegmentTarget;
   readonly author: ProcessIdentity;
 }
 
-/** @returns undefined if there is none, or none that can be read @internal */
+/** @returns undefined if the record is missing or unreadable @internal */
 export async function readOwner(folder: string): Promise<FolderOwner | undefined> {
   try {
     const found = JSON.parse(
@@ -31,10 +31,10 @@ export async function readOwner(folder: string): Promise<FolderOwner | undefined
 }
 
 /**
- * Puts the owner's record into a folder, in one step. What an earlier try of the same run left, as on a full
- * disk, is not in the way.
+ * Writes the owner's record into a folder atomically. It replaces the remains of a failed attempt
+ * of the same run, for example on a full disk.
  *
- * @throws the file system's error; the record is the one before then
+ * @throws the file system's error; the previous record then stays
  * @internal
  */
 export async function writeOwner(folder: string, owner: FolderOwner): Promise<void> {

@@ -22,7 +22,7 @@ function folder(number: number, files: Readonly<Record<string, string>> = {}): s
 const namesOf = (folders: readonly FoundFolder[]): string[] => folders.map(({ name }) => name);
 
 describe('rounds through folders', () => {
-  it('look into a bounded number at a time, and into each in its turn', async () => {
+  it('look into a bounded number of folders at a time, each in its turn', async () => {
     const all = Array.from({ length: 1000 }, (_, index) => folder(index));
     const rounds = new FolderRounds(dir);
     for (let round = 0; round < 2; round++) {
@@ -37,7 +37,7 @@ describe('rounds through folders', () => {
     }
   });
 
-  it('begin with a new folder, go into those of this run each time, and into no others', async () => {
+  it('start with a new folder, always include those of this run, and skip unwanted ones', async () => {
     for (let index = 0; index < 200; index++) folder(index);
     const [own, unwanted] = [folder(0xaaaa), folder(0xbbbb)];
     const rounds = new FolderRounds(dir);
@@ -52,12 +52,12 @@ describe('rounds through folders', () => {
     expect(namesOf((await rounds.look(wants)).folders)).toContain(fresh);
   });
 
-  it('ask again only for what may have changed', async () => {
+  it('read again only files that may have changed', async () => {
     const name = folder(1, { '000001.wal': 'one', '000002.wal': 'two', 'owner.json': 'none' });
     const rounds = new FolderRounds(dir);
     const look = async (): Promise<FoundFolder> => (await rounds.look(() => true)).folders[0]!;
     const before = await look();
-    // Nobody appends to a file behind which another one was begun.
+    // Only the last file of a folder grows.
     appendFileSync(join(dir, name, '000001.wal'), 'more');
     expect((await look()).print).toBe(before.print);
     appendFileSync(join(dir, name, '000002.wal'), 'more');
@@ -72,7 +72,7 @@ describe('rounds through folders', () => {
     ]);
   });
 
-  it('find nothing where the ledger has no folder', async () => {
+  it('find nothing if the ledger has no folder', async () => {
     const { folders, paths } = await new FolderRounds(join(dir, 'none')).look(() => true);
     expect([folders, paths.size]).toEqual([[], 0]);
   });

@@ -3,27 +3,27 @@ import type { FolderName } from './folder-names.js';
 import { folderNames, lookIntoFolder, type FoundFolder } from './scan-folders.js';
 
 /**
- * Folders that a look goes into at most, beside those of this run: with more of them each has its turn every
- * few seconds. A look at 64 costs a few ms in the thread pool, once a second.
+ * Maximum number of folders per look, in addition to those of this run. With more folders, each has
+ * its turn every few seconds. A look at 64 takes a few ms in the thread pool, once a second.
  */
 const MOST_A_LOOK = 64;
 
 /**
- * Looks into the folders of a ledger's runs, a bounded number at a time, however many there are. Those that
- * were never seen come first, then the others in turn.
+ * Looks into the folders of a ledger's runs, a bounded number at a time. New folders come first,
+ * then the others in turn.
  *
  * @internal
  */
 export class FolderRounds {
-  /** What was found last, by path; those seen longest ago first. */
+  /** The last results by path; the longest unseen first. */
   readonly #known = new Map<string, FoundFolder>();
 
   constructor(private readonly dir: string) {}
 
   /**
-   * @param wants whether a folder is looked into, by its name; `always`: in each look
-   * @returns those that were looked into, by their names; and the paths of all that are wanted
-   * @throws the file system's error; not if there is no folder of the ledger
+   * @param wants whether to look into a folder, by its name; `always`: in each look
+   * @returns the folders of this look, by name, and the paths of all wanted ones
+   * @throws the file system's error, except if the ledger has no folder
    */
   async look(
     wants: (path: string, name: FolderName) => boolean | 'always',

@@ -2,23 +2,23 @@ import type { FoundFolder } from './scan-folders.js';
 import { isKnownGone } from './process-identity.js';
 
 /**
- * Milliseconds without a sign of life after which an owner counts as gone: it gives one a second, so it has
- * missed three and more. Source: the journal's design.
+ * Milliseconds without a sign of life after which an owner counts as gone. An owner gives one a
+ * second, so it has missed more than three. Source: the journal's design.
  */
 export const SILENT_MS = 10_000;
 
-/** What is known of a folder's owner. @internal */
+/** State of a folder's owner. @internal */
 export type OwnerState = 'alive' | 'gone';
 
 interface Sight {
   readonly print: string;
-  /** Monotonic milliseconds when it was first seen like this. */
+  /** Monotonic milliseconds when this state was first seen. */
   readonly since: number;
 }
 
 /**
- * Judges which owners live. Only changes count, on this process's own clock: the wall clocks of two
- * machines differ, and so do their file systems' times.
+ * Decides which owners are alive. Only changes count, measured on this process's own clock, because
+ * the wall clocks of two machines and the times of their file systems differ.
  *
  * @internal
  */
@@ -35,13 +35,13 @@ export class FolderWatch {
     return now - since >= SILENT_MS ? 'gone' : 'alive';
   }
 
-  /** Forgets folders that are not there any more. */
+  /** Forgets folders that no longer exist. */
   keepOnly(paths: ReadonlySet<string>): void {
     for (const path of this.#sights.keys()) if (!paths.has(path)) this.#sights.delete(path);
   }
 }
 
-/** An adopter that has just renamed the folder may not have put its own record there yet. @internal */
+/** An adopter may have renamed the folder without having written its record yet. @internal */
 export async function isOwnerGone({ owner, adopter }: FoundFolder): Promise<boolean> {
   if (owner === undefined || (adopter !== undefined && owner.run !== adopter)) return false;
   return isKnownGone(owner.author);

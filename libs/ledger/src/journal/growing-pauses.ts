@@ -1,8 +1,8 @@
-/** The pause behind the first failure, and the longest: each is twice the one before. */
+/** The pause after the first failure, and the longest pause: each is twice the one before. */
 const FIRST_MS = 1000;
 const LONGEST_MS = 300_000;
 
-/** What is tried again after pauses that grow, by its path. @internal */
+/** Retries after growing pauses, by path. @internal */
 export class GrowingPauses {
   readonly #pauses = new Map<string, { readonly until: number; readonly ms: number }>();
 

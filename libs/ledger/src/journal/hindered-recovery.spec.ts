@@ -26,7 +26,7 @@ beforeEach(async () => {
 afterEach(() => bench.end());
 
 describe('a recovery', () => {
-  it('is not stopped by half an owner record of its own, as a full disk leaves one', async () => {
+  it('is not stopped by its own incomplete owner record, as left by a full disk', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 3);
     const path = bench.folder({ files: [[rows]] });
     writeFileSync(join(path, 'owner.json.00000001'), '{"ledger"');
@@ -37,7 +37,7 @@ describe('a recovery', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('writes the rows of all other files where one can not be read, which stays', async () => {
+  it('writes the rows of all other files if one cannot be read, and leaves that one', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 30);
     const path = bench.folder({ files: [[rows.slice(0, 10)], [], [rows.slice(10)]] });
     rmSync(join(path, '000002.wal'));
@@ -56,7 +56,7 @@ describe('a recovery', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('leaves the file of rows in flight where the process exits, though promises go on behind it', async () => {
+  it('leaves the file of rows in flight when the process exits, even if promises continue after it', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 5);
     bench.folder({ files: [[rows]] });
     const test = bench.ledger();
@@ -75,7 +75,7 @@ describe('a recovery', () => {
     assertConservation(next.ledger.stats());
   });
 
-  it('never unlinks rows that fit no column with the settled files that were kept', async () => {
+  it('never unlinks rows that fit no column together with kept settled files', async () => {
     const wider: LedgerTable = { ...PLAIN_TABLE, columns: { retries: 'integer' } };
     const all = rowsOfRun(wider, RUN, 6, (index) => ({
       userId: 1,
@@ -100,8 +100,8 @@ describe('a recovery', () => {
     assertConservation(again.ledger.stats());
   });
 
-  describe.each(['EROFS', 'EPERM'])('whose file system answers %s to an unlink', (code) => {
-    it('replays the folder once, and tries to remove it after longer and longer pauses', async () => {
+  describe.each(['EROFS', 'EPERM'])('if the file system answers %s to an unlink', (code) => {
+    it('replays the folder once, and retries its removal after growing pauses', async () => {
       const rows = rowsOfRun(PLAIN_TABLE, RUN, 6);
       bench.folder({ files: [[rows.slice(0, 3)], [rows.slice(3)]] });
       bench.refusal = code;
@@ -123,7 +123,7 @@ describe('a recovery', () => {
         STEP_MS,
       );
       const pauses = triedAt.slice(1).map((at, index) => at - triedAt[index]!);
-      // A try is seen up to one step behind it, and the disk may take any number of them.
+      // A try is seen up to one step late, and the disk may take any number of steps.
       const tooShort = pauses.filter((ms, index) => ms < 2000 * 2 ** index - STEP_MS);
       expect(tooShort).toEqual([]);
       expect(test.ledger.stats()).toMatchObject({ recovered: 6, duplicate: 0 });
@@ -132,11 +132,11 @@ describe('a recovery', () => {
       bench.refusal = undefined;
       await until(test, () => (test.ledger.recovery as Recovery).stuck === 0, 5000);
       expect(await bench.isEmpty()).toBe(true);
-      expect(test.lines.at(-1)).toContain('is removed');
+      expect(test.lines.at(-1)).toContain('is removed now');
       assertConservation(test.ledger.stats());
     });
 
-    it('leaves it to the next start, which finds its rows in the table', async () => {
+    it('leaves the folder to the next start, which finds its rows in the table', async () => {
       const rows = rowsOfRun(PLAIN_TABLE, RUN, 3);
       bench.folder({ files: [[rows]] });
       bench.refusal = code;
@@ -154,7 +154,7 @@ describe('a recovery', () => {
       assertConservation(next.ledger.stats());
     });
 
-    it('removes other kept files all the same', async () => {
+    it('still removes other kept files', async () => {
       const rows = rowsOfRun(PLAIN_TABLE, RUN, 4);
       bench.folder({ files: [[rows.slice(0, 2)], [rows.slice(2)]] });
       const test = bench.ledger({ journalKeepMs: KEEP_MS });

@@ -4,18 +4,19 @@ import type { JournalFiles } from '../ports/journal-files.interface.js';
 import { isLaterName } from './folder-names.js';
 
 /**
- * The descriptor of a file of the journal. It is given back once the file rests and no call in the thread pool uses it:
- * one that is given back earlier may be another file's by then. To be read, a file that rests is opened again.
+ * The descriptor of a journal file. It is closed once the file is resting and no call in the thread
+ * pool uses it. If it were closed earlier, the number could already belong to another file. A
+ * resting file is opened again for reads.
  *
  * @internal
  */
 export class JournalDescriptor {
   readonly #files: JournalFiles;
   readonly #path: string;
-  /** Undefined: the file rests. */
+  /** Undefined: the file is resting. */
   #descriptor: number | undefined;
   #opening: Promise<void> | undefined;
-  /** Calls in the thread pool. */
+  /** Number of calls in the thread pool. */
   #busy = 0;
   #isResting = false;
 
@@ -34,7 +35,7 @@ export class JournalDescriptor {
     return this.#descriptor;
   }
 
-  /** Keeps the descriptor until the work is done. @throws what the work throws */
+  /** Keeps the descriptor during the work. @throws any error of the work */
   async using(work: () => Promise<void>): Promise<void> {
     this.#busy++;
     try {
@@ -45,8 +46,8 @@ export class JournalDescriptor {
   }
 
   /**
-   * As `using`, for work that reads. A file that rests is opened for it, in the folder that another process renamed
-   * where it did.
+   * Like `using`, for reads. A resting file is opened again, also in a folder that another process
+   * has renamed.
    *
    * @throws the file system's error
    */
@@ -71,7 +72,7 @@ export class JournalDescriptor {
     }
   }
 
-  /** Where a process that adopted the folder has the file. */
+  /** Path of the file in the folder of an adopter. */
   async #pathNow(): Promise<string> {
     const folder = dirname(this.#path);
     const beside = await this.#files.names(dirname(folder));
@@ -79,7 +80,10 @@ export class JournalDescriptor {
     return join(dirname(folder), name ?? basename(folder), basename(this.#path));
   }
 
-  /** Nothing is written or synced any more. Calling it again does nothing. Never throws. */
+  /**
+   * Closes the descriptor once it is unused: nothing more is written or synced. A second call does
+   * nothing. Never throws.
+   */
   rest(): void {
     this.#isResting = true;
     this.#giveBack();
@@ -97,7 +101,7 @@ export class JournalDescriptor {
     try {
       this.#files.close(descriptor);
     } catch {
-      // Nothing can be done about it: Linux gives the descriptor back all the same.
+      // Nothing can be done: Linux releases the descriptor anyway.
     }
   }
 }

@@ -1,37 +1,37 @@
 import type { Clock } from '../clock/clock.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
-/** A file system that refused is left alone for so long. Source: contract, journal. */
+/** Pause after a refusal of the file system. Source: contract, journal. */
 const REST_MS = 5000;
-/** Faults are told at most this often, by the contract. */
+/** Shortest interval between log lines about faults, by the contract. */
 const LINE_MS = 1000;
 
-/** What a fault needs to report itself. @internal */
+/** Parts for the report of a fault. @internal */
 export interface JournalFaultParts {
   readonly clock: Clock;
   readonly logger: LedgerLogger;
 }
 
 /**
- * Whether the journal takes rows, and why not. While it does not, entries are in memory only.
+ * Whether the journal takes rows, and why not. While it takes none, entries are in memory only.
  *
  * @internal
  */
 export class JournalFault {
-  /** In words; undefined while the journal takes rows. */
+  /** The cause in words; undefined while the journal takes rows. */
   reason: string | undefined;
   readonly #parts: JournalFaultParts;
   #since = 0;
   #triedAt = 0;
   #toldAt = Number.NEGATIVE_INFINITY;
-  /** A try is under way. */
+  /** Whether a retry is in progress. */
   #isHealing = false;
 
   constructor(parts: JournalFaultParts) {
     this.#parts = parts;
   }
 
-  /** The journal takes no row until it is tried again. */
+  /** Notes a fault: the journal takes no row until the next try. */
   note(error: unknown): void {
     const { clock, logger } = this.#parts;
     const now = clock.monotonic();
@@ -43,23 +43,23 @@ export class JournalFault {
     this.#toldAt = now;
     logger.error(
       `the journal can't be written (${this.reason}): entries are in memory only, ` +
-        'and are lost if the process ends by force',
+        'and are lost if the process is killed',
     );
   }
 
-  /** Whether it is time for another try. @param now monotonic milliseconds */
+  /** Whether it is time for a retry. @param now monotonic milliseconds */
   isRested(now: number): boolean {
     return this.reason !== undefined && now - this.#triedAt >= REST_MS;
   }
 
-  /** Another try begins. */
+  /** Starts a retry. */
   retry(): void {
     if (this.reason === undefined) return;
     this.reason = undefined;
     this.#isHealing = true;
   }
 
-  /** All rows are on file. */
+  /** Ends a successful retry: all rows are on file. */
   heal(): void {
     if (!this.#isHealing) return;
     this.#isHealing = false;
@@ -69,7 +69,7 @@ export class JournalFault {
   }
 }
 
-/** Messages of the file system hold paths, which the operator needs; what else is thrown has a name. */
+/** An error's code or name. The message is used only for a full journal. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   const { code } = error as NodeJS.ErrnoException;

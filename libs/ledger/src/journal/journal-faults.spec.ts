@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** Positions of the rows on file; each row is as it was appended. */
+/** Positions of the rows on file, after a check that each row is unchanged. */
 async function positions(test: JournalUnderTest): Promise<number[]> {
   await test.files.store(dir);
   const { rows, damaged } = await readJournal(dir);
@@ -30,7 +30,7 @@ function refuseWrites(files: MemoryFiles, code: string): void {
 }
 
 describe.each(['ENOSPC', 'EIO', 'EROFS'])('a file system that answers %s', (code) => {
-  it('makes the journal degraded, and what is in memory goes to a new file once it takes it', async () => {
+  it('makes the journal degraded; rows in memory go to a new file once writes succeed', async () => {
     const test = new JournalUnderTest();
     test.append(2);
     await test.clock.turn();
@@ -55,7 +55,7 @@ describe.each(['ENOSPC', 'EIO', 'EROFS'])('a file system that answers %s', (code
     ]);
   });
 
-  it('holds no memory of rows that are settled meanwhile, and writes them no more', async () => {
+  it('keeps no memory of rows settled meanwhile, and does not write them', async () => {
     const test = new JournalUnderTest();
     refuseWrites(test.files, code);
     test.append(10);
@@ -68,7 +68,7 @@ describe.each(['ENOSPC', 'EIO', 'EROFS'])('a file system that answers %s', (code
     expect(await positions(test)).toEqual([10, 11]);
   });
 
-  it('is tried every five seconds from the boot on, with no row to write', async () => {
+  it('is retried every five seconds from the start, even without a row to write', async () => {
     const test = new JournalUnderTest();
     refuseWrites(test.files, code);
     test.journal.degrade(fileError(code));
@@ -90,7 +90,7 @@ describe.each(['ENOSPC', 'EIO', 'EROFS'])('a file system that answers %s', (code
     expect(test.files.paths()).toEqual([]);
   });
 
-  it('leaves no folder behind for each try', async () => {
+  it('leaves no folder of a failed try', async () => {
     const test = new JournalUnderTest();
     refuseWrites(test.files, code);
     test.append(1);
@@ -103,8 +103,8 @@ describe.each(['ENOSPC', 'EIO', 'EROFS'])('a file system that answers %s', (code
   });
 });
 
-describe('a disk that fills', () => {
-  it('cuts off half a frame, so that what was on file stays readable', async () => {
+describe('a full disk', () => {
+  it('leaves no half frame, so that earlier rows stay readable', async () => {
     const test = new JournalUnderTest();
     test.append(3);
     await test.clock.turn();
@@ -117,7 +117,7 @@ describe('a disk that fills', () => {
     expect(await positions(test)).toEqual([0, 1, 2]);
   });
 
-  it('drains itself: files are unlinked while nothing can be written', async () => {
+  it('drains: files are unlinked while nothing can be written', async () => {
     const test = new JournalUnderTest();
     for (let i = 0; i < 50; i++) {
       test.append(100, 'z'.repeat(8000));
@@ -131,7 +131,7 @@ describe('a disk that fills', () => {
     expect(test.files.paths().filter((path) => path.endsWith('.wal'))).toEqual([]);
   });
 
-  it('is journalMaxBytes too: entries are in memory only until files are unlinked', async () => {
+  it('is the same as a reached journalMaxBytes: entries are in memory only until files are unlinked', async () => {
     const test = new JournalUnderTest(new MemoryFiles(), { maxBytes: 2 ** 26 });
     for (let i = 0; i < 90; i++) {
       test.append(100, 'z'.repeat(8000));
@@ -151,7 +151,7 @@ describe('a disk that fills', () => {
 });
 
 describe('a stop while the file system refuses', () => {
-  it('tries once more, and says where no file has the rows', async () => {
+  it('tries once more, and reports if no file has the rows', async () => {
     const test = new JournalUnderTest();
     refuseWrites(test.files, 'EIO');
     test.append(4);
@@ -166,7 +166,7 @@ describe('a stop while the file system refuses', () => {
 });
 
 describe('a slow disk', () => {
-  /** Each write of the event loop takes so long. */
+  /** Duration of a write on the event loop. */
   function slowDown(test: JournalUnderTest, ms: number, each = 1): void {
     let writes = 0;
     test.files.onOperation = (operation) => {
@@ -207,7 +207,7 @@ describe('a slow disk', () => {
   it.each([
     { sync: 'turn', words: 'for a minute' },
     { sync: 'entry', words: "journalSync 'entry' demands" },
-  ] as const)('is told in one line with journalSync $sync, and counted', async (given) => {
+  ] as const)('is logged in one line with journalSync $sync, and counted', async (given) => {
     const test = new JournalUnderTest(new MemoryFiles(), { sync: given.sync });
     test.append(1);
     await test.clock.turn();
@@ -238,7 +238,7 @@ describe('a slow disk', () => {
       expect(test.files.operations).not.toContain('writeLater');
     });
 
-    it('says that entries are on file later while what a fault left in memory is written', async () => {
+    it('reports that entries are on file later while rows in memory are written after a fault', async () => {
       const test = entryTest();
       test.append(1);
       refuseWrites(test.files, 'ENOSPC');
@@ -263,7 +263,7 @@ describe('a slow disk', () => {
     });
   });
 
-  it('keeps the memory of rows under way, and of those behind them', async () => {
+  it('keeps the memory of rows being written, and of later ones', async () => {
     const test = new JournalUnderTest();
     test.append(1);
     await test.clock.turn();
@@ -277,14 +277,14 @@ describe('a slow disk', () => {
     test.append(2);
     test.settle(6);
     expect(test.channel.rowsFrom(2)).toHaveLength(1);
-    // A slab that was given back would be overwritten.
+    // A released slab would be overwritten.
     test.append(20, 'w'.repeat(8000));
     go();
     await test.clock.turn();
     expect(await positions(test)).toEqual(range(0, 26));
   });
 
-  it('counts the bytes of a file that was set aside while it was written', async () => {
+  it('counts the bytes of a file that was set aside during a write', async () => {
     const test = new JournalUnderTest();
     test.append(1);
     await test.clock.turn();
@@ -305,7 +305,7 @@ describe('a slow disk', () => {
     expect(test.journal.bytes).toBe(bytes);
   });
 
-  it('loses nothing at a stop: rows under way are written once more', async () => {
+  it('loses nothing at a stop: rows being written are written once more', async () => {
     const test = new JournalUnderTest();
     test.append(1);
     await test.clock.turn();

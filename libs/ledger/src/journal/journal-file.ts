@@ -1,6 +1,6 @@
-import { crc32 } from 'node:zlib';
 import type { RowRange } from '../channel/batch.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
+import { checksumOf } from '../segments/checksum.js';
 import {
   encodeFileHeader,
   FRAME_HEADER_BYTES,
@@ -9,12 +9,15 @@ import {
 } from '../segments/segment-format.js';
 import type { SegmentDescription } from '../segments/segment-description.js';
 import { encodeSettled, type SettledFrame } from '../segments/settled-frame.js';
+import { unwrittenParts } from '../segments/unwritten-parts.js';
 import { damagedPath } from './folder-names.js';
 import { JournalDescriptor } from './journal-descriptor.js';
+import { writeAll } from './write-all.js';
 
 /**
- * A frame up to this size is copied behind its header and written by one plain write, which costs less
- * than a gathering one. Source: `npm run bench -- journal`, entries of 150 bytes, one a write.
+ * Frames up to this size are copied after their header and written by one plain write. This is
+ * cheaper than a gathering write. Source: `npm run bench -- journal`, entries of 150 bytes, one a
+ * write.
  */
 const COPIED_BYTES = 65_536;
 const scratch = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + COPIED_BYTES);
@@ -23,38 +26,38 @@ const scratch = Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES + COPIED_BYTES);
 export interface FrameRows {
   readonly bytes: Uint8Array;
   readonly count: number;
-  /** Position in the run of the first row. */
+  /** Position of the first row in the run. */
   readonly position: number;
 }
 
-/** The rows of a slab's range; nothing is copied. @internal */
+/** The rows of a slab's range, without a copy. @internal */
 export function rowsOfRange({ slab, from, to, position }: RowRange): FrameRows {
   const bytes = slab.bytes.subarray(slab.startOf(from), slab.endOf(to - 1));
   return { bytes, count: to - from, position };
 }
 
-/** One file of the journal: whole frames behind a header, written in order. @internal */
+/** One file of the journal: a header, then whole frames in order. @internal */
 export class JournalFile {
   readonly path: string;
   /** Offset of the first frame. */
   readonly start: number;
-  /** What its frames are seeded with. */
+  /** Seed of its frames. */
   readonly seed: number;
-  /** The file that was begun after this one. */
+  /** The next file of the journal. */
   next: JournalFile | undefined;
-  /** Header and whole frames. */
+  /** Bytes of the header and the whole frames. */
   bytes: number;
-  /** Position behind the last row; undefined while there is none. */
+  /** Position after the last row; undefined without a row. */
   end: number | undefined;
-  /** Bytes came since the last sync began. */
+  /** Whether bytes were written since the start of the last sync. */
   needsSync = true;
-  /** No frame comes any more. */
+  /** Whether the file takes no more frames. */
   isFinished = false;
-  /** Why rows in it can't be read back: it is not unlinked, but set aside. */
+  /** Why rows in it can't be read back. Such a file is set aside instead of unlinked. */
   damage: string | undefined;
-  /** A write in the thread pool is under way. */
+  /** Whether a write in the thread pool is in progress. */
   isBusy = false;
-  /** Syncs in the thread pool that are under way. */
+  /** Number of syncs in progress in the thread pool. */
   #syncs = 0;
 
   readonly #files: JournalFiles;
@@ -73,7 +76,7 @@ export class JournalFile {
    * Creates a file with its header.
    *
    * @returns undefined if the name is taken
-   * @throws the file system's error; there is no file then, unless it can't be removed either
+   * @throws the file system's error; the file then does not exist, unless its removal failed too
    */
   static create(
     files: JournalFiles,
@@ -84,7 +87,7 @@ export class JournalFile {
     if (descriptor === undefined) return undefined;
     const header = encodeFileHeader(JSON.stringify(description));
     try {
-      writeAll(header.bytes, (rest) => files.write(descriptor, rest));
+      writeAll(files, descriptor, header.bytes);
       return new JournalFile(files, path, descriptor, header);
     } catch (error) {
       files.close(descriptor);
@@ -93,7 +96,7 @@ export class JournalFile {
     }
   }
 
-  /** Whether all that was written is synced, or the sync is under way. */
+  /** Whether all written bytes are synced, or their sync is in progress. */
   get isSynced(): boolean {
     return !this.needsSync && !this.isBusy;
   }
@@ -102,7 +105,10 @@ export class JournalFile {
     return this.#descriptor.current;
   }
 
-  /** Appends rows as one frame of at most 16 MiB. @throws the file system's error; the file ends with whole frames */
+  /**
+   * Appends rows as one frame of at most 16 MiB.
+   * @throws the file system's error; the file still ends with a whole frame
+   */
   append(rows: FrameRows): void {
     const { bytes } = rows;
     if (bytes.length > COPIED_BYTES) {
@@ -110,12 +116,12 @@ export class JournalFile {
     } else {
       this.#headerOf(rows, scratch);
       scratch.set(bytes, FRAME_HEADER_BYTES);
-      this.#writeOne(scratch.subarray(0, FRAME_HEADER_BYTES + bytes.length));
+      this.#writeOne(scratch, FRAME_HEADER_BYTES + bytes.length);
     }
     this.#noteRows(rows);
   }
 
-  /** As `append`, in the thread pool; the rows' bytes must stay as they are until it is done. */
+  /** Like `append`, in the thread pool; the rows' bytes must not change until it is done. */
   async appendLater(rows: FrameRows): Promise<void> {
     const header = this.#headerOf(rows, Buffer.allocUnsafe(FRAME_HEADER_BYTES));
     this.isBusy = true;
@@ -125,7 +131,7 @@ export class JournalFile {
       this.isBusy = false;
     }
     this.bytes += FRAME_HEADER_BYTES + rows.bytes.length;
-    // One that was given up meanwhile is closed by now: its rows are written elsewhere.
+    // A file that was given up meanwhile is closed: its rows are written elsewhere.
     this.needsSync = !this.#descriptor.isResting;
     this.#noteRows(rows);
   }
@@ -134,7 +140,7 @@ export class JournalFile {
     let rest = parts;
     try {
       while (rest.length > 0) {
-        rest = behind(rest, await this.#files.writeLater(this.#open, rest));
+        rest = unwrittenParts(rest, await this.#files.writeLater(this.#open, rest));
       }
     } catch (error) {
       this.#cutOff();
@@ -142,13 +148,16 @@ export class JournalFile {
     }
   }
 
-  /** Appends a settled frame. @throws the file system's error; the file ends with whole frames */
+  /**
+   * Appends a settled frame.
+   * @throws the file system's error; the file still ends with a whole frame
+   */
   appendSettled(settled: SettledFrame): void {
     this.#writeOne(encodeSettled(settled, this.seed));
   }
 
   #headerOf({ bytes, count, position }: FrameRows, target: Buffer): Buffer {
-    const crc = crc32(bytes);
+    const crc = checksumOf(bytes, 0, bytes.length);
     const frame = { kind: FRAME_KINDS.rows, bytes: bytes.length, rows: count, crc, position };
     writeFrameHeader(frame, this.seed, target);
     return target;
@@ -158,14 +167,14 @@ export class JournalFile {
     this.end = Math.max(this.end ?? 0, position + count);
   }
 
-  #writeOne(bytes: Uint8Array): void {
+  #writeOne(bytes: Uint8Array, length = bytes.length): void {
     try {
-      writeAll(bytes, (rest) => this.#files.write(this.#open, rest));
+      writeAll(this.#files, this.#open, bytes, length);
     } catch (error) {
       this.#cutOff();
       throw error;
     }
-    this.bytes += bytes.length;
+    this.bytes += length;
     this.needsSync = true;
   }
 
@@ -173,7 +182,7 @@ export class JournalFile {
     let rest = parts;
     try {
       while (rest.length > 0) {
-        rest = behind(rest, this.#files.writeMany(this.#open, rest));
+        rest = unwrittenParts(rest, this.#files.writeMany(this.#open, rest));
       }
     } catch (error) {
       this.#cutOff();
@@ -183,33 +192,39 @@ export class JournalFile {
     this.needsSync = true;
   }
 
-  /** Half a frame would be torn; where it can't be cut off, a reader does it. */
+  /** Removes half a frame, which would be torn. If that fails, a reader ignores it. */
   #cutOff(): void {
     try {
       this.#files.truncate(this.#open, this.bytes);
     } catch {
-      // The reader finds the end.
+      // The reader detects the end.
     }
   }
 
-  /** Frees its place, or sets it aside where rows in it were not read back. @throws the file system's error */
+  /**
+   * Unlinks the file, or sets it aside if rows in it were not read back.
+   * @throws the file system's error
+   */
   retireNow(): void {
     if (this.damage === undefined) this.#files.unlinkNow(this.path);
     else this.#files.rename(this.path, damagedPath(this.path));
   }
 
-  /** As `retireNow`, in the thread pool. @throws the file system's error */
+  /** Like `retireNow`, in the thread pool. @throws the file system's error */
   async retire(): Promise<void> {
     if (this.damage === undefined) return this.#files.unlink(this.path);
     this.retireNow();
   }
 
-  /** Keeps the file open while work reads from it. @throws the file system's error */
+  /** Keeps the file open during reads. @throws the file system's error */
   reading<T>(work: () => AsyncGenerator<T, void>): AsyncGenerator<T, void> {
     return this.#descriptor.reading(work);
   }
 
-  /** Reads bytes, within `reading`; fewer at the end of the file. @throws the file system's error */
+  /**
+   * Reads bytes, within `reading`; returns fewer at the end of the file.
+   * @throws the file system's error
+   */
   async read(offset: number, length: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafe(length);
     let filled = 0;
@@ -222,13 +237,13 @@ export class JournalFile {
     return bytes.subarray(0, filled);
   }
 
-  /** A sync in the thread pool is under way. */
+  /** Whether a sync in the thread pool is in progress. */
   get isSyncing(): boolean {
     return this.#syncs > 0;
   }
 
   /**
-   * Syncs what was written until now; nothing where that is not needed any more. A file whose sync failed must
+   * Syncs all bytes written so far; does nothing if there are none. A file whose sync failed must
    * not be synced again.
    */
   async sync(): Promise<void> {
@@ -242,15 +257,15 @@ export class JournalFile {
     }
   }
 
-  /** As `sync`, at once. */
+  /** Like `sync`, without the thread pool. */
   syncNow(): void {
     this.needsSync = false;
     this.#files.syncNow(this.#open);
   }
 
   /**
-   * Gives the descriptor back, once no call uses it: nothing is written or synced any more, and to be read the
-   * file is opened again. Calling it again does nothing. Never throws.
+   * Closes the descriptor once no call uses it. Nothing more is written or synced, and reads open
+   * the file again. A second call does nothing. Never throws.
    */
   rest(): void {
     this.#descriptor.rest();
@@ -260,21 +275,4 @@ export class JournalFile {
 interface FileHeader {
   readonly bytes: Buffer;
   readonly seed: number;
-}
-
-/** The file system may take a part only, as where the disk is nearly full. */
-function writeAll(bytes: Uint8Array, write: (rest: Uint8Array) => number): void {
-  for (let written = write(bytes); written < bytes.length;) {
-    written += write(bytes.subarray(written));
-  }
-}
-
-function behind(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
-  let left = bytes;
-  const rest: Uint8Array[] = [];
-  for (const part of parts) {
-    if (left < part.length) rest.push(left === 0 ? part : part.subarray(left));
-    left = Math.max(0, left - part.length);
-  }
-  return rest;
 }

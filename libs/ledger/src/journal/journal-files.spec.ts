@@ -28,7 +28,7 @@ describe.each(MAKERS)('the file system %s', (_, make) => {
   let files: JournalFiles;
   beforeEach(() => (files = make()));
 
-  it('makes folders, and says which one is the uppermost that it made', () => {
+  it('makes folders, and returns the uppermost new one', () => {
     expect(files.makeFolder(join(dir, 'a/b'))).toBe(join(dir, 'a'));
     expect(files.makeFolder(join(dir, 'a/b'))).toBeUndefined();
     expect(files.makeNewFolder(join(dir, 'a/b'))).toBe(false);
@@ -39,7 +39,7 @@ describe.each(MAKERS)('the file system %s', (_, make) => {
     expect(files.identityOf(join(dir, 'a/c'))).toBeUndefined();
   });
 
-  it('tells folders apart, whatever their names', () => {
+  it('distinguishes folders independently of their names', () => {
     files.makeFolder(join(dir, 'a'));
     const first = files.identityOf(join(dir, 'a'));
     files.rename(join(dir, 'a'), join(dir, 'b'));
@@ -63,7 +63,7 @@ describe.each(MAKERS)('the file system %s', (_, make) => {
     await expect(files.names(join(dir, 'none'))).rejects.toThrow('ENOENT');
   });
 
-  it('makes a file once, and appends to it, in any way', async () => {
+  it('makes a file once, and appends to it in every way', async () => {
     const path = join(dir, 'file');
     const file = files.create(path)!;
     expect(files.create(path)).toBeUndefined();
@@ -98,7 +98,7 @@ describe('the file system of this machine', () => {
     expect(await Promise.all(modes)).toEqual([0o700, 0o700, 0o700, 0o600]);
   });
 
-  it('follows no link where a file is to be', async () => {
+  it('follows no link instead of creating a file', async () => {
     await symlink(join(dir, 'victim'), join(dir, 'link'));
     expect(diskFiles.create(join(dir, 'link'))).toBeUndefined();
     await expect(stat(join(dir, 'victim'))).rejects.toThrow('ENOENT');

@@ -13,13 +13,13 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 describe('the folder of a journal', () => {
-  it('is given up where another process has renamed it: unsettled rows go to a new one', async () => {
+  it('is given up if another process has renamed it: unsettled rows go to a new folder', async () => {
     const test = new JournalUnderTest();
     test.append(6);
     await test.clock.turn();
     test.settle(2);
     test.files.rename(FOLDER, `${FOLDER}.adopted-00000001`);
-    // A process that was stopped for long: its next write comes before its next beat.
+    // A process that was suspended for long: its next write comes before its next beat.
     test.clock.skip(15_000);
     test.append(1);
     const wait = test.waitForLast();
@@ -42,7 +42,7 @@ describe('the folder of a journal', () => {
     expect(test.files.paths()).toContain(`/journal/default/${RUN}-2/000001.wal`);
   });
 
-  it('gets its owner record back at the next beat, if somebody removed it', async () => {
+  it('gets its owner record back at the next beat after a removal', async () => {
     const test = new JournalUnderTest();
     test.append(1);
     await test.clock.turn();
@@ -60,7 +60,7 @@ describe('the folder of a journal', () => {
     expect(test.files.paths()).toEqual([]);
   });
 
-  it('gets it back once a full disk takes it, whatever the tries before left', async () => {
+  it('gets it back once a full disk has room again, despite remains of earlier tries', async () => {
     const test = new JournalUnderTest();
     test.append(1);
     await test.clock.turn();
@@ -76,7 +76,16 @@ describe('the folder of a journal', () => {
     expect(test.files.contentOf(`${FOLDER}/owner.json`).toString()).toBe(test.owner);
   });
 
-  it('is looked at again where a write took longer than a beat, before anybody hears of it', async () => {
+  it('has the whole record of its owner, also where a write stores only a part', async () => {
+    const test = new JournalUnderTest();
+    test.files.maxWriteBytes = 5;
+    test.append(1);
+    await test.clock.turn();
+    expect(test.journal.state).toBe('writing');
+    expect(test.files.contentOf(`${FOLDER}/owner.json`).toString()).toBe(test.owner);
+  });
+
+  it('is checked again after a write longer than a beat, before anything is reported as durable', async () => {
     const test = new JournalUnderTest();
     test.append(1);
     await test.clock.turn();
@@ -84,7 +93,7 @@ describe('the folder of a journal', () => {
     test.files.onOperation = (operation) => {
       if (operation !== 'write') return;
       test.files.onOperation = () => undefined;
-      // Stopped between the look and the write, and adopted meanwhile.
+      // Suspended between the check and the write, and adopted meanwhile.
       test.clock.skip(20_000);
       test.files.rename(FOLDER, `${FOLDER}.adopted-00000001`);
     };
@@ -96,7 +105,7 @@ describe('the folder of a journal', () => {
     expect([...rows.keys()]).toEqual([0, 1]);
   });
 
-  it('is removed at the end though the thread pool still unlinks a file', async () => {
+  it('is removed at the end even if the thread pool is still unlinking a file', async () => {
     const test = new JournalUnderTest();
     test.append(2);
     await test.clock.turn();

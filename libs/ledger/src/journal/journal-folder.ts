@@ -2,25 +2,29 @@ import { basename, dirname, join } from 'node:path';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 import { adoptedName, OWNER_FILE, RELEASED_FILE, REPLAY_ALL_FILE } from './folder-names.js';
 import { UnsyncedFolders, type UnsyncedFolder } from './unsynced-folders.js';
+import { writeAll } from './write-all.js';
 
-/** What a folder of a run is made of. @internal */
+/** Parts of a run's folder. @internal */
 export interface JournalFolderParts {
   readonly files: JournalFiles;
-  /** Absolute. */
+  /** Absolute path. */
   readonly journalDir: string;
   /** Name of the ledger. */
   readonly ledger: string;
   /** Eight hex digits. */
   readonly run: string;
-  /** What `owner.json` says, as JSON: who the folder belongs to. */
+  /** Content of `owner.json` as JSON: the owner of the folder. */
   readonly owner: string;
-  /** Folders above those of the run. They are needed by each of these, also where an earlier one could not be made. */
+  /**
+   * Folders above those of the run. Every folder of the run needs them, even if an earlier one
+   * could not be made.
+   */
   readonly above: UnsyncedFolders;
 }
 
 /**
- * The folder of a run, `<journalDir>/<ledger>/<run>`, with `owner.json` in it. A second one of the same
- * run has `-2` behind its name.
+ * The folder of a run, `<journalDir>/<ledger>/<run>`, with `owner.json` in it. A second folder of
+ * the same run has the suffix `-2`.
  *
  * @internal
  */
@@ -30,7 +34,7 @@ export class JournalFolder {
   readonly #parts: JournalFolderParts;
   readonly #identity: string | undefined;
   #number = 0;
-  /** What `owner.json` says. */
+  /** Content of `owner.json`. */
   #owner = '';
 
   private constructor(path: string, parts: JournalFolderParts) {
@@ -41,11 +45,14 @@ export class JournalFolder {
     this.describeOwner(parts.owner);
   }
 
-  /** Makes the run's folder of a number from 1, or of the next that is free. @throws the file system's error */
+  /**
+   * Makes the run's folder with a number from 1, or with the next free number.
+   * @throws the file system's error
+   */
   static create(parts: JournalFolderParts, first: number): JournalFolder {
     const { files, journalDir, ledger, run, above } = parts;
     const ofLedger = join(journalDir, ledger);
-    // Before they are made: of those above it some may be, where the last one is refused.
+    // Noted first: some folders above may be made even if the last one is refused.
     for (const each of missingFolders(files, ofLedger)) above.note(dirname(each));
     files.makeFolder(ofLedger);
     for (let number = first; ; number++) {
@@ -61,13 +68,13 @@ export class JournalFolder {
     }
   }
 
-  /** Says in `owner.json` who the folder belongs to, in one step. @throws the file system's error */
+  /** Writes the owner of the folder to `owner.json` atomically. @throws the file system's error */
   describeOwner(owner: string): void {
     const { files, run } = this.#parts;
     const path = join(this.path, OWNER_FILE);
     const ownPath = `${path}.${run}`;
     this.#owner = owner;
-    // What an earlier try left, as on a full disk, must not be in the way.
+    // Remains of a failed try, for example on a full disk, must not block this one.
     let file = files.create(ownPath);
     if (file === undefined) {
       files.unlinkNow(ownPath);
@@ -75,14 +82,14 @@ export class JournalFolder {
     }
     if (file === undefined) throw new Error(`${ownPath} is there already`);
     try {
-      files.write(file, Buffer.from(owner));
+      writeAll(files, file, Buffer.from(owner));
     } finally {
       files.close(file);
     }
     files.rename(ownPath, path);
   }
 
-  /** Whether the path still leads to this folder: another process renames those that it adopts. */
+  /** Whether the path still leads to this folder: an adopter renames it. */
   get isOwn(): boolean {
     try {
       return this.#parts.files.identityOf(this.path) === this.#identity;
@@ -92,7 +99,7 @@ export class JournalFolder {
     }
   }
 
-  /** Path of the next file, which no file of this folder has yet. Its name needs a sync. */
+  /** Unused path for the next file. Its name needs a sync. */
   nextPath(): string {
     this.#number++;
     this.#unsynced.note(this.path);
@@ -100,7 +107,7 @@ export class JournalFolder {
   }
 
   /**
-   * Shows others that the owner lives; writes its record again if somebody removed it.
+   * Gives a sign of life of the owner; writes its record again if it was removed.
    * @param ms milliseconds since 1970
    * @throws the file system's error
    */
@@ -113,25 +120,28 @@ export class JournalFolder {
     }
   }
 
-  /** What needs a sync, so that files made until now are found after a loss of power. */
+  /** Folders that need a sync, so that existing files are found after a power loss. */
   get unsynced(): readonly UnsyncedFolder[] {
     return [...this.#unsynced, ...this.#parts.above];
   }
 
-  /** It was synced, and needs it no more unless it changed meanwhile. */
+  /** Notes a sync: the folder needs no other unless it changed meanwhile. */
   noteSynced(folder: UnsyncedFolder): void {
     (folder[0] === this.path ? this.#unsynced : this.#parts.above).noteSynced(folder);
   }
 
-  /** Leaves the folder with its files to any process: the last act in it. @throws the file system's error */
+  /**
+   * Releases the folder with its files to any process: the last act in it.
+   * @throws the file system's error
+   */
   release(): void {
     const file = this.#parts.files.create(join(this.path, RELEASED_FILE));
     if (file !== undefined) this.#parts.files.close(file);
   }
 
   /**
-   * Leaves the folder to this run's own recovery, which replays every row of it. @throws the file
-   * system's error; the folder is still the journal's then
+   * Leaves the folder to this run's own recovery, which replays every row of it.
+   * @throws the file system's error; the folder then still belongs to the journal
    */
   handOver(): void {
     const { files, run } = this.#parts;
@@ -140,7 +150,7 @@ export class JournalFolder {
     files.rename(this.path, join(dirname(this.path), adoptedName(basename(this.path), run)));
   }
 
-  /** Removes the folder, whose files are gone. @throws the file system's error */
+  /** Removes the folder after its files. @throws the file system's error */
   remove(): void {
     const { files } = this.#parts;
     try {
@@ -153,8 +163,8 @@ export class JournalFolder {
 }
 
 /**
- * Of a path that leads nowhere: it was removed or renamed, on a network file system by another client.
- * Source: `errno(3)`.
+ * Codes for a path that was removed or renamed; on a network file system by another client. Source:
+ * `errno(3)`.
  */
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
 
@@ -163,7 +173,7 @@ export function isGoneCode(error: unknown): boolean {
   return GONE.has((error as NodeJS.ErrnoException | undefined)?.code ?? '');
 }
 
-/** A folder without an owner would be in the way: the next try makes another one. */
+/** Removes a folder without an owner. It is of no use, because the next try makes another one. */
 function removeQuietly(files: JournalFiles, path: string, run: string): void {
   const works = [
     () => files.unlinkNow(join(path, `${OWNER_FILE}.${run}`)),
@@ -173,7 +183,7 @@ function removeQuietly(files: JournalFiles, path: string, run: string): void {
     try {
       work();
     } catch {
-      // The fault that is told is the first one.
+      // The first fault is reported.
     }
   }
 }

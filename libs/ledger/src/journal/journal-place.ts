@@ -10,30 +10,30 @@ import { JournalSegments } from './journal-segments.js';
 import { UnsyncedFolders } from './unsynced-folders.js';
 
 /**
- * A journal shows that it lives this often, and looks whether its folder is still its own. Another
- * process takes a folder after ten seconds without a sign.
+ * Interval at which a journal gives a sign of life and checks that its folder is still its own.
+ * Another process takes a folder after ten seconds without a sign.
  */
 export const BEAT_MS = 1000;
 
-/** Where a journal writes, and what its files say. @internal */
+/** Parts of a journal's place and of its files. @internal */
 export interface JournalPlaceParts {
   readonly files: JournalFiles;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
-  /** Absolute. Made when it is first needed. */
+  /** Absolute path. Made at the first use. */
   readonly journalDir: string;
   /** Name of the ledger. */
   readonly ledger: string;
   /** Eight hex digits. */
   readonly run: string;
-  /** Of all files together, with those that earlier runs left. */
+  /** Maximum bytes of all files together, including those of earlier runs. */
   readonly maxBytes: number;
   readonly earlier: Pick<EarlierFiles, 'bytes'>;
-  /** How long files are kept once all their rows are settled. */
+  /** Milliseconds that files are kept after all their rows are settled. */
   readonly keepMs: number;
-  /** What the header of a new file says. */
+  /** Makes the description in the header of a new file. */
   readonly describe: () => SegmentDescription;
-  /** What `owner.json` says. */
+  /** Content of `owner.json`. */
   readonly owner: () => string;
 }
 
@@ -44,8 +44,8 @@ export interface OpenPlace {
 }
 
 /**
- * Where a journal writes: a folder with files, made when it is first needed, and another one where this
- * one was lost to a process that took its owner for dead.
+ * Where a journal writes: a folder with files, made at the first use. If the folder is lost to
+ * another process that considers its owner dead, a new one is made.
  *
  * @internal
  */
@@ -54,24 +54,27 @@ export class JournalPlace {
   current: OpenPlace | undefined;
   readonly #parts: JournalPlaceParts & { readonly syncs: boolean };
   readonly #settled: () => SettledFrame;
-  /** Monotonic milliseconds when the folder was this journal's for certain. */
+  /** Monotonic milliseconds when the folder certainly belonged to this journal. */
   #ownedAt = 0;
-  /** Folders made up to now: no two have one name, though another process renamed the first. */
+  /**
+   * Number of folders made so far. Names are never reused, even if another process renamed the
+   * first folder.
+   */
   #folders = 0;
   /** Folders above those of this run. */
   readonly #above = new UnsyncedFolders();
   #owner = '';
-  /** What the last settled frame said. */
+  /** Settled position of the last settled frame. */
   #framed = 0;
   readonly #watchers: ((isOpen: boolean) => void)[] = [];
 
-  /** @param settled what a settled frame says now */
+  /** @param settled returns the content of a settled frame */
   constructor(parts: JournalPlaceParts & { readonly syncs: boolean }, settled: () => SettledFrame) {
     this.#parts = parts;
     this.#settled = settled;
   }
 
-  /** Calls back when a folder is made, and when it is left or removed; must not throw. */
+  /** Calls back when a folder is made, left or removed; must not throw. */
   watch(watcher: (isOpen: boolean) => void): void {
     this.#watchers.push(watcher);
   }
@@ -92,7 +95,7 @@ export class JournalPlace {
     return { folder, segments: new JournalSegments(parts) };
   }
 
-  /** Makes a folder of this run; no two have one name. @throws the file system's error */
+  /** Makes a folder of this run with a new name. @throws the file system's error */
   makeFolder(owner = this.#parts.owner()): JournalFolder {
     const { files, journalDir, ledger, run } = this.#parts;
     const parts = { files, journalDir, ledger, run, owner, above: this.#above };
@@ -103,25 +106,31 @@ export class JournalPlace {
     for (const watcher of this.#watchers) watcher(isOpen);
   }
 
-  /** Of the folder; where it will be, before there is one. */
+  /** Path of the folder, or the planned path before there is one. */
   get path(): string {
     const { journalDir, ledger, run } = this.#parts;
     return this.current?.folder.path ?? join(journalDir, ledger, run);
   }
 
-  /** The folder was this journal's then: it looked, or wrote. @param at monotonic milliseconds */
+  /**
+   * Notes that the folder belonged to this journal after a look or a write.
+   * @param at monotonic milliseconds
+   */
   noteOwn(at: number): void {
     this.#ownedAt = at;
   }
 
-  /** Whether the folder is this journal's; looks only if that was long ago. @param now monotonic milliseconds */
+  /**
+   * Whether the folder belongs to this journal; looks only if the last look was long ago.
+   * @param now monotonic milliseconds
+   */
   isOwn(now: number): boolean {
     return now - this.#ownedAt <= BEAT_MS || this.look(now);
   }
 
   /**
-   * Looks whether the folder is still this journal's, and leaves it if not.
-   * @returns false if it was left: its rows are another process's from now on
+   * Checks that the folder still belongs to this journal, and leaves it if not.
+   * @returns false if it was left: from then on another process owns its rows
    */
   look(now: number): boolean {
     this.#ownedAt = now;
@@ -137,7 +146,7 @@ export class JournalPlace {
     return false;
   }
 
-  /** Whether an error means that the folder is gone; it is left then. Never throws. */
+  /** Whether an error means that the folder is gone; it is then left. Never throws. */
   isGone(error: unknown, now: number): boolean {
     try {
       return isGoneCode(error) && !this.look(now);
@@ -152,8 +161,9 @@ export class JournalPlace {
   }
 
   /**
-   * Leaves the folder to this run's recovery, which replays all of it; the next row makes another one.
-   * @throws the file system's error; nothing has changed then
+   * Leaves the folder to this run's recovery, which replays all of it. The next row makes another
+   * folder.
+   * @throws the file system's error; nothing has then changed
    */
   handOver(): void {
     const { current } = this;
@@ -165,9 +175,9 @@ export class JournalPlace {
   }
 
   /**
-   * Shows others that the owner lives: by a settled frame, as long as there is a row that is not settled,
-   * or one that settled since the last frame.
-   * @param end position behind the last row @param mark every row before it is settled
+   * Gives a sign of life of the owner. It is a settled frame while a row is unsettled, or if one
+   * settled since the last frame.
+   * @param end position after the last row @param mark every row before it is settled
    * @throws the file system's error
    */
   showLife(end: number, mark: number): void {
@@ -181,11 +191,11 @@ export class JournalPlace {
       return;
     }
     folder.touch(this.#parts.clock.now());
-    // Nothing is left to be read in it.
+    // The file has nothing left to read.
     if (file?.isBusy === false && this.#parts.keepMs === 0) segments.finish();
   }
 
-  /** The table may be known by now. */
+  /** Writes the owner again if it changed: the table may be known now. */
   #describeOwner({ folder, segments }: OpenPlace): void {
     const owner = this.#parts.owner();
     if (owner === this.#owner) return;
@@ -194,7 +204,10 @@ export class JournalPlace {
     segments.finish();
   }
 
-  /** Removes the folder if every row in it is before the mark, and releases it if not. Never throws. */
+  /**
+   * Removes the folder if all its rows are before the mark, and releases it otherwise. Never
+   * throws.
+   */
   close(mark: number): void {
     const { current } = this;
     if (current === undefined) return;
@@ -206,7 +219,7 @@ export class JournalPlace {
       if (isLeft) folder.release();
       else folder.remove();
     } catch {
-      // Another process finds the folder without a sign of life, and takes it all the same.
+      // Another process finds the folder without a sign of life, and takes it anyway.
     } finally {
       this.#tell(false);
     }

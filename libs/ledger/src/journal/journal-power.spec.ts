@@ -7,10 +7,10 @@ import { FOLDER, JournalUnderTest } from './fixtures/journal-under-test.fixture.
 import { fileError, MemoryFiles } from './fixtures/memory-files.fixture.js';
 import { readJournal } from './fixtures/read-journal.fixture.js';
 
-/** Histories that are drawn; `npm run soak -- power` draws more, by seeds of its own. */
+/** Number of random histories; `npm run soak -- power` uses more, with its own seeds. */
 const DRAWN = Number(process.env['LEDGER_POWER_CRASHES'] ?? 150);
 const SEED = Number(process.env['LEDGER_FAULTS_SEED'] ?? 0);
-/** A file for what was found, as JSON. */
+/** A file for the counts, as JSON. */
 const COUNTS = process.env['LEDGER_SOAK_COUNTS'];
 
 let dir: string;
@@ -23,14 +23,14 @@ function powerTest(files = new MemoryFiles()): JournalUnderTest {
   return new JournalUnderTest(files, { sync: 'power' });
 }
 
-/** Rows that a loss of power leaves, by position. */
+/** Rows that survive a power loss, by position. */
 async function survivors(test: JournalUnderTest, name = 'a'): Promise<Map<number, Buffer>> {
   await test.files.store(join(dir, name), 'power');
   return (await readJournal(dir)).rows;
 }
 
 describe("journalSync 'power'", () => {
-  it('tells nobody before file and folders are synced', async () => {
+  it('reports nothing before file and folders are synced', async () => {
     const test = powerTest();
     let go = (): void => undefined;
     test.files.hold = new Promise((resolve) => (go = resolve));
@@ -45,7 +45,7 @@ describe("journalSync 'power'", () => {
     expect(await survivors(test)).toHaveProperty('size', 2);
   });
 
-  it('syncs what was written meanwhile in one more pass, however many turns that were', async () => {
+  it('syncs all rows written during a sync in one more pass, for any number of turns', async () => {
     const test = powerTest();
     test.append(1);
     await test.clock.turn();
@@ -62,7 +62,7 @@ describe("journalSync 'power'", () => {
     expect(test.files.operations.filter((each) => each === 'sync')).toHaveLength(3);
   });
 
-  it('never syncs a file again whose sync failed, and writes its rows to a new one', async () => {
+  it('never syncs a file again after a failed sync, and writes its rows to a new one', async () => {
     const test = powerTest();
     test.append(2);
     await test.clock.turn();
@@ -84,7 +84,7 @@ describe("journalSync 'power'", () => {
     expect([...rows.keys()].sort()).toEqual([0, 1, 2, 3]);
   });
 
-  it('never syncs a file that was given up while the thread pool wrote to it', async () => {
+  it('never syncs a file that was given up during a write in the thread pool', async () => {
     const test = powerTest();
     test.files.onOperation = (operation) => void (operation === 'write' && test.clock.skip(30));
     test.append(1);
@@ -107,7 +107,7 @@ describe("journalSync 'power'", () => {
     expect(test.files.openFiles).toBe(0);
   });
 
-  it('syncs a row that comes after the seal before it answers', async () => {
+  it('syncs a row after the seal before it answers', async () => {
     const test = powerTest();
     test.append(1);
     await test.clock.turn();
@@ -116,8 +116,8 @@ describe("journalSync 'power'", () => {
     expect(await survivors(test)).toHaveProperty('size', 2);
   });
 
-  describe('a sync that is under way at the end', () => {
-    /** A journal with rows whose sync never comes back. */
+  describe('a sync in progress at the end', () => {
+    /** A journal with rows whose sync never ends. */
     async function syncing(): Promise<JournalUnderTest> {
       const test = powerTest();
       test.append(2);
@@ -129,7 +129,7 @@ describe("journalSync 'power'", () => {
       return test;
     }
 
-    it('counts for nothing: a stop writes and syncs its rows once more', async () => {
+    it('is ignored: a stop writes and syncs its rows once more', async () => {
       const test = await syncing();
       const wait = test.waitForLast();
       expect(test.journal.leave()).toBeDefined();
@@ -137,7 +137,7 @@ describe("journalSync 'power'", () => {
       expect([...(await survivors(test)).keys()].sort()).toEqual([0, 1, 2, 3, 4]);
     });
 
-    it('counts for nothing for a row after the seal, nor for the folders', async () => {
+    it('is ignored for a row after the seal, and for the folders', async () => {
       const test = powerTest();
       test.files.hold = new Promise(() => undefined);
       test.append(1);
@@ -147,7 +147,7 @@ describe("journalSync 'power'", () => {
       expect([...(await survivors(test)).keys()]).toEqual([1]);
     });
 
-    it('counts for nothing where it is that of the folder', async () => {
+    it('is ignored if it is the sync of the folder', async () => {
       const test = powerTest();
       test.files.refuse = (operation) => {
         if (operation === 'syncFolder') test.files.hold = new Promise(() => undefined);
@@ -160,7 +160,7 @@ describe("journalSync 'power'", () => {
       expect([...(await survivors(test)).keys()]).toEqual([0, 1]);
     });
 
-    it('keeps no stop from its answer where it failed', async () => {
+    it('does not keep a stop from its answer if it fails', async () => {
       const test = powerTest();
       test.append(2);
       await test.clock.turn();
@@ -184,7 +184,7 @@ describe("journalSync 'power'", () => {
     });
   });
 
-  it('syncs the folders above that were made for one that could not be', async () => {
+  it('syncs the folders above that were made for a failed one', async () => {
     const test = powerTest();
     let failures = 1;
     test.files.refuse = (operation) =>
@@ -197,7 +197,7 @@ describe("journalSync 'power'", () => {
     expect([...(await survivors(test)).keys()]).toEqual([0]);
   });
 
-  it('syncs them for the next folder where the first one is lost before they are', async () => {
+  it('syncs them for the next folder if the first one is lost before their sync', async () => {
     const test = powerTest();
     let go = (): void => undefined;
     test.files.hold = new Promise((resolve) => (go = resolve));
@@ -253,7 +253,7 @@ describe("journalSync 'power'", () => {
               const position = test.channel.tail - 1;
               test.durables.join(position, 60_000, (end) => {
                 if (end !== 'durable') return;
-                // Whoever waited may act on it now: it must be so already.
+                // The waiter may act on the answer now, so the row must already be safe.
                 const isSafe = position < test.channel.settledUntil;
                 tooEarly ||= !isSafe && !test.files.surviving.includes(test.rows[position]!);
                 for (let i = 0; i <= position; i++) durable.add(i);
@@ -288,7 +288,7 @@ describe("journalSync 'power'", () => {
             expect(rows.get(position)?.equals(test.rows[position]!), `row ${position}`).toBe(true);
           }
         }),
-        // fast-check prints the seed of a run that fails.
+        // fast-check prints the seed of a failed run.
         { numRuns: DRAWN, verbose: true, ...(SEED > 0 && { seed: SEED }) },
       );
       if (COUNTS !== undefined) {

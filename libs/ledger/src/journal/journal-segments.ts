@@ -5,41 +5,41 @@ import type { EarlierFiles } from './earlier-files.js';
 import { JournalFile } from './journal-file.js';
 import type { JournalFolder } from './journal-folder.js';
 
-/** A file takes no frame from this size on. */
+/** Size from which on a file takes no more frames. */
 export const SEGMENT_BYTES = 16 * 1_048_576;
 
-/** The files of a journal may take no more room. @internal */
+/** The files of a journal have reached their limit. @internal */
 export class JournalFullError extends Error {
   readonly code = 'JOURNAL_FULL';
 }
 
-/** What the files of a run are made of. @internal */
+/** Parts of a run's files. @internal */
 export interface JournalSegmentsParts {
   readonly files: JournalFiles;
   readonly folder: JournalFolder;
-  /** Of all files together, with those that earlier runs left. */
+  /** Maximum bytes of all files together, including those of earlier runs. */
   readonly maxBytes: number;
   readonly earlier: Pick<EarlierFiles, 'bytes'>;
   readonly keepMs: number;
-  /** Whether files are synced, and closed only then. */
+  /** Whether files are synced, and closed only after that. */
   readonly syncs: boolean;
-  /** Asked for each file. */
+  /** Called for each file. */
   readonly describe: () => SegmentDescription;
-  /** What a file begins with. */
+  /** First frame of a file. */
   readonly settled: () => SettledFrame;
 }
 
 interface OlderFile {
   readonly file: JournalFile;
-  /** As they are counted: a write in the thread pool that is under way adds to the file's. */
+  /** Bytes as counted so far: a write in progress in the thread pool adds to the file's own. */
   bytes: number;
   /** Monotonic milliseconds. */
   settledAt: number | undefined;
 }
 
 /**
- * The files of a run's folder: one that takes frames, and older ones, which are unlinked once all
- * their rows are settled and have been for `keepMs`.
+ * The files of a run's folder: one that takes frames, and older ones. An older file is unlinked
+ * `keepMs` after all its rows are settled.
  *
  * @internal
  */
@@ -49,11 +49,11 @@ export class JournalSegments {
   /** Oldest first. */
   #older: OlderFile[] = [];
   #olderBytes = 0;
-  /** Of older files whose rows are settled: asked for with each entry. */
+  /** Bytes of older files whose rows are settled: read for each entry. */
   #settledBytes = 0;
-  /** Files that the thread pool unlinks: the folder is not empty before. */
+  /** Files that the thread pool is unlinking: until then the folder is not empty. */
   readonly #retiring = new Set<JournalFile>();
-  /** Finished last. */
+  /** The last finished file. */
   #last: JournalFile | undefined;
 
   constructor(parts: JournalSegmentsParts) {
@@ -65,7 +65,7 @@ export class JournalSegments {
     return this.#olderBytes + (this.#current?.bytes ?? 0);
   }
 
-  /** Of files that can't be unlinked yet. */
+  /** Bytes of files that can't be unlinked yet. */
   get heldBytes(): number {
     return this.bytes - this.#settledBytes;
   }
@@ -74,12 +74,12 @@ export class JournalSegments {
     return this.#older.length + (this.#current === undefined ? 0 : 1);
   }
 
-  /** The file that takes frames; undefined: the next frame begins one. */
+  /** The file that takes frames; undefined: the next frame starts one. */
   get current(): JournalFile | undefined {
     return this.#current;
   }
 
-  /** Files with bytes that were not synced yet. */
+  /** Files with unsynced bytes. */
   get unsynced(): JournalFile[] {
     const files = this.#older.map(({ file }) => file);
     if (this.#current !== undefined) files.push(this.#current);
@@ -87,8 +87,8 @@ export class JournalSegments {
   }
 
   /**
-   * The file that takes the next frame.
-   * @throws JournalFullError if there is no room for another; the file system's error
+   * The file for the next frame.
+   * @throws JournalFullError if there is no room for another file; the file system's error
    */
   open(): JournalFile {
     const { bytes = 0 } = this.#current ?? {};
@@ -106,7 +106,9 @@ export class JournalSegments {
     }
   }
 
-  /** Settled files are kept for later use only: they go first. */
+  /**
+   * Makes room for a file. Settled files are only kept for later use, so they are unlinked first.
+   */
   #makeRoom(): void {
     const { maxBytes, earlier } = this.#parts;
     const room = maxBytes - earlier.bytes - SEGMENT_BYTES;
@@ -118,7 +120,7 @@ export class JournalSegments {
     throw new JournalFullError(`journalMaxBytes ${maxBytes} is reached${whose}`);
   }
 
-  /** The file that takes frames takes none from now on. */
+  /** Finishes the current file: it takes no more frames. */
   finish(): void {
     const file = this.#current;
     if (file === undefined) return;
@@ -131,14 +133,18 @@ export class JournalSegments {
   }
 
   /**
-   * A file that the thread pool writes or syncs takes nothing else meanwhile: the next frame begins another. Of
-   * two syncs of one file the kernel reports a failure to one only.
+   * Finishes a file that the thread pool is writing or syncing, so that the next frame starts
+   * another. If a file is synced twice at the same time, the kernel reports a failure to only one
+   * sync.
    */
   setBusyAside(): void {
     if (this.#current?.isBusy === true || this.#current?.isSyncing === true) this.finish();
   }
 
-  /** No file of now is written or synced any more: half a frame may stand there, or its sync failed. */
+  /**
+   * Stops all writes and syncs of existing files: one may end with half a frame, or its sync
+   * failed.
+   */
   giveUp(): void {
     this.finish();
     for (const { file } of this.#older) {
@@ -174,19 +180,19 @@ export class JournalSegments {
     if (older.settledAt !== undefined) this.#settledBytes += more;
   }
 
-  /** @param older whose rows are settled */
+  /** @param older its rows are settled */
   #unlink({ file, bytes }: OlderFile): void {
     this.#olderBytes -= bytes;
     this.#settledBytes -= bytes;
     file.rest();
-    // One that stays has settled rows only: they are written again some day, and skipped.
+    // A file that stays has only settled rows: if they are written again, they are duplicates.
     this.#retiring.add(file);
     const end = (): boolean => this.#retiring.delete(file);
     file.retire().then(end, end);
   }
 
   /**
-   * Ends all files: unlinks those whose rows are settled, at once.
+   * Ends all files, and unlinks those whose rows are settled without a wait.
    * @returns whether any file is left
    */
   close(mark: number): boolean {
@@ -206,7 +212,10 @@ export class JournalSegments {
     return this.#older.length > 0;
   }
 
-  /** Another process has the files: nothing is written to them, synced or unlinked any more. */
+  /**
+   * Forgets files that now belong to another process: they are no longer written, synced or
+   * unlinked.
+   */
   forget(): void {
     this.giveUp();
     this.#older = [];
@@ -215,11 +224,11 @@ export class JournalSegments {
   }
 }
 
-/** The thread pool may be quicker. */
+/** The thread pool may have been quicker. */
 function retireQuietly(file: JournalFile): void {
   try {
     file.retireNow();
   } catch {
-    // As where the thread pool can't: its rows are settled.
+    // As after a failure in the thread pool: the rows are settled.
   }
 }

@@ -10,32 +10,34 @@ import type { JournalPlace } from './journal-place.js';
 import { SEGMENT_BYTES } from './journal-segments.js';
 import { StoredRows } from './stored-rows.js';
 
-/** A file system that did not give rows back is asked again after so long. */
+/** Pause before the next attempt to read rows back. */
 const AGAIN_MS = 1000;
-/** As often, then its rows are left where they are: those behind them must not wait for ever. */
+/**
+ * Maximum of attempts. After them the rows stay on disk, because later rows must not wait forever.
+ */
 const MOST_TRIES = 5;
 
-/** What a journal's store is made of. @internal */
+/** Parts of a journal's store. @internal */
 export interface JournalStoreParts {
   readonly clock: Clock;
   readonly logger: LedgerLogger;
   readonly place: JournalPlace;
-  /** Of all files together, with those that earlier runs left. */
+  /** Maximum bytes of all files together, including those of earlier runs. */
   readonly maxBytes: number;
   readonly earlier: Pick<EarlierFiles, 'bytes'>;
   /** Whether rows are read back at all. */
   readonly reads: boolean;
-  /** Of a row. */
+  /** Number of columns of a row. */
   readonly columns: number;
   readonly storedUntil: () => number;
   readonly isTaking: () => boolean;
 }
 
-/** The journal as a place for rows that are not next. @internal */
+/** The journal as a store for rows that are not next. @internal */
 export class JournalStore implements RowStore {
   readonly #parts: JournalStoreParts;
   readonly #rows: StoredRows;
-  /** Rows were left where they are, and none was read since: others are not tried for long. */
+  /** Whether rows were left on disk and none was read since: others then get only one attempt. */
   #hasGivenUp = false;
 
   constructor(parts: JournalStoreParts) {
@@ -51,7 +53,7 @@ export class JournalStore implements RowStore {
     return this.#parts.isTaking();
   }
 
-  /** Full two files before `journalMaxBytes`, so that the journal goes on writing what was taken. */
+  /** Full two files before `journalMaxBytes`, so that the journal can still write accepted rows. */
   get fill(): number {
     return this.#shareOf(this.#ownBytes + this.#parts.earlier.bytes);
   }
@@ -72,12 +74,12 @@ export class JournalStore implements RowStore {
     return this.#parts.place.path;
   }
 
-  /** The next frame of the file holds the range. */
+  /** Notes that the next frame of the file contains the range. */
   note({ from, position }: RowRange<Slab>, file: JournalFile): void {
     if (from === 0 && this.#parts.reads) this.#rows.note(position, file);
   }
 
-  /** Forgets slabs whose rows are settled. @param mark every row before it is */
+  /** Forgets slabs whose rows are settled. @param mark every row before it is settled */
   prune(mark: number): void {
     this.#rows.prune(mark);
   }
@@ -107,10 +109,10 @@ export class JournalStore implements RowStore {
     }
   }
 
-  /** The file system does not give the rows back: they stay where they are. */
+  /** Leaves rows on disk that the file system does not return. */
   #giveUp(stored: StoredSlab, error: unknown): StoredSlab {
     this.#hasGivenUp = true;
-    // Neither in this folder nor in that of a process that took it over.
+    // Neither this folder nor the folder of an adopter has the file.
     const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT';
     const lost = this.#rows.lose(stored, isGone);
     this.#tellLost(lost);
@@ -121,19 +123,19 @@ export class JournalStore implements RowStore {
     const { code, name } = error as NodeJS.ErrnoException;
     const why = code ?? name ?? typeof error;
     this.#parts.logger.error(
-      `entries can't be read back from the journal ${this.place} (${why}): they are tried again`,
+      `entries can't be read back from the journal ${this.place} (${why}): trying again`,
     );
   }
 
   #tellLost({ count, lostIn, isGone }: StoredSlab): void {
     if (isGone) {
       return this.#parts.logger.error(
-        `${count} entries are lost: they were in ${lostIn} only, and someone removed it; they count as spilled`,
+        `${count} entries are lost, because ${lostIn}, the only file with them, was removed: they count as spilled`,
       );
     }
     this.#parts.logger.error(
-      `${count} entries can't be read back from ${lostIn}: they stay there, and count as spilled; ` +
-        `the file is kept, with ${DAMAGED_ENDING} behind its name once its other entries are settled`,
+      `${count} entries can't be read back from ${lostIn}: they stay there and count as spilled. ` +
+        `The file gets the suffix ${DAMAGED_ENDING} once its other entries are settled`,
     );
   }
 }

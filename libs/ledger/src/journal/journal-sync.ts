@@ -2,32 +2,32 @@ import type { JournalFiles } from '../ports/journal-files.interface.js';
 import type { JournalFolder } from './journal-folder.js';
 import type { JournalSegments } from './journal-segments.js';
 
-/** What a journal that syncs is made of. @internal */
+/** Parts of a journal that syncs. @internal */
 export interface JournalSyncParts {
   readonly files: JournalFiles;
-  /** Every row before it is on file. */
+  /** Every row before this position is on file. */
   readonly written: () => number;
-  /** Every row before the position survives a loss of power. */
+  /** Every row before the position survives a power loss. */
   readonly onSynced: (position: number) => void;
   readonly onFailed: (error: unknown) => void;
 }
 
-/** A place that is synced. */
+/** A place to sync. */
 interface Place {
   readonly folder: JournalFolder;
   readonly segments: JournalSegments;
 }
 
 /**
- * Syncs files and folders in the thread pool, one after the other and one pass at a time: what is
- * written meanwhile is the next pass's. After a failure the place is left for good.
+ * Syncs files and folders in the thread pool, one after the other and one pass at a time. Rows
+ * written during a pass belong to the next one. After a failure the place is left for good.
  *
  * @internal
  */
 export class JournalSync {
   readonly #parts: JournalSyncParts;
   #place: Place | undefined;
-  /** A sync is under way, and nobody knows yet how it ends. */
+  /** Whether a sync is in progress, with an unknown result. */
   isRunning = false;
   #synced = 0;
 
@@ -35,7 +35,7 @@ export class JournalSync {
     this.#parts = parts;
   }
 
-  /** Syncs what is written, unless that is under way. */
+  /** Syncs all written rows, unless a sync is in progress. */
   run(place: Place): void {
     this.#place = place;
     if (!this.isRunning) void this.#loop();
@@ -69,26 +69,29 @@ export class JournalSync {
       this.#place = undefined;
       return onFailed(error);
     }
-    // The journal may have begun elsewhere meanwhile, with rows that are not synced there.
+    // The journal may have moved meanwhile, with rows that are not synced there.
     if (this.#place !== place) return;
     this.#synced = position;
     onSynced(position);
   }
 
-  /** Rows from a position on are to be written again, elsewhere: nothing of the place counts any more. */
+  /**
+   * Restarts from a position whose rows are written again elsewhere: the results of the old place
+   * are ignored.
+   */
   restart(position: number): void {
     this.#place = undefined;
     this.#synced = position;
   }
 
-  /** As `syncPlaceNow`. @throws the file system's error */
+  /** Like `syncPlaceNow`. @throws the file system's error */
   runNow(place: Place): void {
     syncPlaceNow(this.#parts.files, place);
   }
 }
 
 /**
- * Syncs at once what of a place no sync is under way for.
+ * Syncs all parts of a place without a sync in progress, outside the thread pool.
  * @throws the file system's error
  * @internal
  */
@@ -97,7 +100,7 @@ export function syncPlaceNow(files: JournalFiles, { segments, folder }: Place): 
     file.syncNow();
     if (file.isFinished && file.isSynced) file.rest();
   }
-  // Of a folder the sync under way counts for nothing: it may have begun before the last name.
+  // A folder's sync in progress is ignored: it may have started before the last name.
   for (const each of folder.unsynced) {
     files.syncFolderNow(each[0]);
     folder.noteSynced(each);

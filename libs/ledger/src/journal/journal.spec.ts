@@ -15,14 +15,14 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** What a process that ends now leaves behind. */
+/** Files that remain if the process ends now. */
 async function contentOf({ files }: JournalUnderTest): Promise<JournalContent> {
   const folder = join(dir, String(stored++));
   await files.store(folder);
   return readJournal(folder);
 }
 
-/** Rows that the files hold and do not call settled, as the test numbers them. */
+/** Test numbers of the rows in the files that are not marked as settled. */
 async function unsettled(test: JournalUnderTest): Promise<number[]> {
   const content = await contentOf(test);
   expect(content.damaged).toEqual([]);
@@ -35,8 +35,8 @@ async function unsettled(test: JournalUnderTest): Promise<number[]> {
 const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, index) => from + index);
 
-describe('the journal, with one write a turn', () => {
-  it('has every row on file at the end of its turn, in one frame, and tells who waits', async () => {
+describe('the journal with one write per turn', () => {
+  it('has every row on file at the end of its turn, in one frame, and answers waiters', async () => {
     const test = new JournalUnderTest();
     test.append(3);
     const wait = test.waitForLast();
@@ -51,7 +51,7 @@ describe('the journal, with one write a turn', () => {
     expect(test.journal).toMatchObject({ state: 'writing', durableUntil: 3, files: 1 });
   });
 
-  it('makes nothing before the first row, and removes all of it once every row is settled', async () => {
+  it('makes nothing before the first row, and removes everything once every row is settled', async () => {
     const test = new JournalUnderTest();
     test.journal.close();
     expect(test.files.operations).toEqual([]);
@@ -66,14 +66,14 @@ describe('the journal, with one write a turn', () => {
     expect(test.files.openFiles).toBe(0);
   });
 
-  it('leaves rows that are not settled, and releases the folder', async () => {
+  it('leaves unsettled rows, and releases the folder', async () => {
     const test = new JournalUnderTest();
     test.append(5);
     await test.clock.turn();
     test.settle(2);
     const left = test.take(3);
     expect(test.journal.leave()).toBe(FOLDER);
-    // They count as settled for the ledger, but not for whoever reads the files.
+    // They count as settled for the ledger, but not for a reader of the files.
     test.channel.settle(left);
     test.journal.close();
     expect(await unsettled(test)).toEqual([2, 3, 4]);
@@ -82,14 +82,14 @@ describe('the journal, with one write a turn', () => {
     expect(test.clock.pendingTimers).toBe(0);
   });
 
-  it('writes within a turn that never ends, so that little memory waits for it', async () => {
+  it('writes within an endless turn, so that little memory waits for the write', async () => {
     const test = new JournalUnderTest();
     test.append(300, 'x'.repeat(8000));
     expect(test.journal.durableUntil).toBeGreaterThan(200);
     expect((await unsettled(test)).length).toBe(test.journal.durableUntil);
   });
 
-  it('writes on where the file system takes a part only', async () => {
+  it('continues after a partial write of the file system', async () => {
     const files = new MemoryFiles();
     const test = new JournalUnderTest(files);
     files.maxWriteBytes = 100;
@@ -99,7 +99,7 @@ describe('the journal, with one write a turn', () => {
     expect(await unsettled(test)).toEqual(range(0, 23));
   });
 
-  it('says once a second up to where rows are settled, with the time and the server', async () => {
+  it('writes the settled position once a second, with the time and the server', async () => {
     const test = new JournalUnderTest();
     test.append(10);
     await test.clock.turn();
@@ -117,7 +117,7 @@ describe('the journal, with one write a turn', () => {
     });
   });
 
-  it('counts no row as settled that one before it waits for', async () => {
+  it('does not count a row as settled while an earlier one is unsettled', async () => {
     const test = new JournalUnderTest();
     test.append(10);
     await test.clock.turn();
@@ -130,7 +130,7 @@ describe('the journal, with one write a turn', () => {
     expect(await unsettled(test)).toEqual([]);
   });
 
-  it('shows every second that it lives, with rows and without', async () => {
+  it('gives a sign of life every second, with rows and without', async () => {
     const test = new JournalUnderTest();
     test.append(1);
     await test.clock.turn();
@@ -147,7 +147,7 @@ describe('the journal, with one write a turn', () => {
     expect(test.files.touchedAt(`${FOLDER}/owner.json`)).toBe(test.clock.now());
   });
 
-  it('holds no row on disk once all are settled and nothing comes', async () => {
+  it('keeps no row on disk once all are settled and no new one comes', async () => {
     const test = new JournalUnderTest();
     test.append(3);
     await test.clock.turn();
@@ -160,7 +160,7 @@ describe('the journal, with one write a turn', () => {
     expect(await unsettled(test)).toEqual([3]);
   });
 
-  it('begins a new file at 16 MiB, and unlinks those whose rows are settled', async () => {
+  it('starts a new file at 16 MiB, and unlinks those whose rows are settled', async () => {
     const test = new JournalUnderTest();
     for (let i = 0; i < 50; i++) {
       test.append(100, 'z'.repeat(8000));
@@ -175,7 +175,7 @@ describe('the journal, with one write a turn', () => {
     expect(await unsettled(test)).toEqual(range(4900, 5000));
   });
 
-  it('keeps settled files for so long, if it is to', async () => {
+  it('keeps settled files for keepMs', async () => {
     const test = new JournalUnderTest(new MemoryFiles(), { keepMs: 60_000 });
     for (let i = 0; i < 50; i++) {
       test.append(100, 'z'.repeat(8000));
@@ -191,7 +191,7 @@ describe('the journal, with one write a turn', () => {
     expect(await unsettled(test)).toEqual([]);
   });
 
-  it('unlinks kept files first where room is needed', async () => {
+  it('unlinks kept files first if room is needed', async () => {
     const test = new JournalUnderTest(new MemoryFiles(), { keepMs: 60_000, maxBytes: 2 ** 26 });
     for (let i = 0; i < 100; i++) {
       test.append(100, 'z'.repeat(8000));
@@ -203,7 +203,7 @@ describe('the journal, with one write a turn', () => {
     expect(test.journal.bytes).toBeLessThan(2 ** 26);
   });
 
-  it('names the owner in owner.json, and again once the table is known', async () => {
+  it('writes the owner to owner.json, and again once the table is known', async () => {
     const test = new JournalUnderTest();
     test.append(1);
     await test.clock.turn();
@@ -220,7 +220,7 @@ describe('the journal, with one write a turn', () => {
 });
 
 describe('the memory of rows', () => {
-  it('is kept until they are on file, though they are settled', async () => {
+  it('is kept until they are on file, even if they are settled', async () => {
     const test = new JournalUnderTest();
     test.append(5);
     test.settle(5);
@@ -249,7 +249,7 @@ describe('a row after the seal', () => {
     expect(test.files.paths()).toContain(`${FOLDER}/released`);
   });
 
-  it('begins another folder after the end, which is released a second later', async () => {
+  it('starts another folder after the end, which is released a second later', async () => {
     const test = new JournalUnderTest();
     test.append(2);
     await test.clock.turn();

@@ -17,27 +17,27 @@ import { PoolWriter } from './pool-writer.js';
 import { ServerWatch } from './server-watch.js';
 import { WritePace } from './write-pace.js';
 
-/** A turn with more rows than this writes before its end, so that little memory is kept. */
+/** A turn with more bytes of rows writes before its end, so that little memory is kept. */
 const WRITE_BYTES = 1_048_576;
-/** Of `journalMaxBytes`, for rows that are left behind: one file of the smallest journal. */
+/** Share of `journalMaxBytes` for rows that are left behind: one file of the smallest journal. */
 const LEFT_SHARE = 1 / 4;
 
-/** What a journal is made of. @internal */
+/** Parts of a journal. @internal */
 export interface JournalParts extends JournalPlaceParts {
   readonly channel: Channel;
   readonly durables: DurableLine;
   readonly sync: SyncMode;
   /** Whether rows that are not next may be on disk only, and are read back: `overflow: 'disk'`. */
   readonly reads: boolean;
-  /** Of a row. */
+  /** Number of columns of a row. */
   readonly columns: number;
 }
 
 /**
- * Keeps accepted rows in files until they are settled, so that they survive the process. Never throws:
- * while the file system refuses, entries are in memory only and the journal is `degraded`.
+ * Keeps accepted rows in files until they are settled, so that they survive the process. Never
+ * throws. While the file system refuses, entries are in memory only and the journal is `degraded`.
  *
- * closed -> open (first row) -> degraded (a fault) -> open (every five seconds a try) -> closed.
+ * closed -> open (first row) -> degraded (a fault) -> open (a try every five seconds) -> closed.
  *
  * @internal
  */
@@ -45,9 +45,9 @@ export class Journal implements RowJournal {
   keepsFrom = 0;
   mayExistUntil = 0;
   readonly store: JournalStore;
-  /** The server that has the settled rows, as far as it is known. */
+  /** The server that has the settled rows, if known. */
   readonly servers: ServerWatch;
-  /** How long writes take. */
+  /** Durations of writes. */
   readonly pace: WritePace;
   readonly #parts: JournalParts;
   readonly #fault: JournalFault;
@@ -57,16 +57,16 @@ export class Journal implements RowJournal {
   readonly #loop: LoopWriter;
   readonly #pool: PoolWriter;
   readonly #late: LateRows;
-  /** Every row before it is on file, or needs it no more. */
+  /** Every row before this position is on file, or no longer needs to be. */
   #written = 0;
-  /** The same, for a loss of power. */
+  /** The same for a power loss. */
   #synced = 0;
   #unwrittenBytes = 0;
   #isScheduled = false;
   #timer: Timer | undefined;
-  /** Position behind the last row at the last beat. */
+  /** Position after the last row at the last beat. */
   #beatEnd = 0;
-  /** Rows before it are settled, from the stop on: those behind it stay in the files. */
+  /** From the stop on: rows before this position are settled, and later ones stay in the files. */
   #lastMark: number | undefined;
 
   constructor(parts: JournalParts) {
@@ -125,23 +125,26 @@ export class Journal implements RowJournal {
     });
   }
 
-  /** `degraded`: rows are in memory only. `asynchronous`: they are on file a moment later than promised. */
+  /**
+   * `degraded`: rows are in memory only. `asynchronous`: they are on file slightly later than
+   * promised.
+   */
   get state(): 'writing' | 'asynchronous' | 'degraded' {
     if (this.#fault.reason !== undefined) return 'degraded';
     return this.#isAsynchronous(this.#parts.clock.monotonic()) ? 'asynchronous' : 'writing';
   }
 
-  /** Behind a fault all that is in memory is written in the thread pool, and new rows with it. */
+  /** After a fault all rows in memory are written in the thread pool, together with new ones. */
   #isAsynchronous(now: number): boolean {
     return this.#pool.isRunning || this.pace.isAway(now);
   }
 
-  /** Why rows are in memory only; undefined if they are not. */
+  /** Why rows are in memory only; undefined if the journal takes rows. */
   get reason(): string | undefined {
     return this.#fault.reason;
   }
 
-  /** Of all files of this run. */
+  /** Bytes of all files of this run. */
   get bytes(): number {
     return (this.#place.current?.segments.bytes ?? 0) + this.#left.bytes;
   }
@@ -150,12 +153,12 @@ export class Journal implements RowJournal {
     return (this.#place.current?.segments.count ?? 0) + this.#left.count;
   }
 
-  /** Of files that earlier runs left, and that are not written into the table yet. */
+  /** Bytes of files from earlier runs that are not written into the table yet. */
   get earlierBytes(): number {
     return this.#parts.earlier.bytes;
   }
 
-  /** Every row before this position survives what the setting names. */
+  /** Every row before this position has the durability that the setting promises. */
   get durableUntil(): number {
     return this.#parts.sync === 'power' ? this.#synced : this.#written;
   }
@@ -164,27 +167,30 @@ export class Journal implements RowJournal {
     return Math.min(this.#lastMark ?? this.#parts.channel.settledUntil, this.#left.heldFrom);
   }
 
-  /** The folder was tried, and refused: entries are in memory only until a later try succeeds. Never throws. */
+  /**
+   * Notes that the folder was tried and refused: entries are in memory only until a later try
+   * succeeds. Never throws.
+   */
   degrade(error: unknown): void {
     this.#fail(error);
   }
 
-  /** Calls back when a folder is made, and when it is left or removed; must not throw. */
+  /** Calls back when a folder is made, left or removed; must not throw. */
   watch(watcher: (isOpen: boolean) => void): void {
     this.#place.watch(watcher);
   }
 
   /**
-   * Which server takes the rows. If it was promoted meanwhile, the old one may have committed what this
-   * one never got: all rows on file go to the recovery of this run; after the stop, to the next start.
-   * Never throws.
+   * Notes the server that takes the rows. After a promotion, the old server may have committed rows
+   * that the new one never received. All rows on file then go to the recovery of this run, or after
+   * the stop to the next start. Never throws.
    */
   noteServer(history: ServerHistory): void {
     if (!this.servers.note(history) || this.#lastMark !== undefined) return;
     try {
       this.#place.handOver();
       this.servers.current = history;
-      // Rows that are not settled stay this journal's as well: written twice, they are duplicates.
+      // Unsettled rows also stay with this journal: the second write of a row is a duplicate.
       this.#startAgain();
       this.write();
     } catch (error) {
@@ -219,8 +225,8 @@ export class Journal implements RowJournal {
   }
 
   /**
-   * @param sync makes the rows survive a loss of power
-   * @returns monotonic milliseconds behind it
+   * @param sync makes the rows survive a power loss
+   * @returns monotonic milliseconds after the write
    * @throws the file system's error
    */
   #writeRows(startedAt: number, sync = (place: OpenPlace) => this.#syncing.run(place)): number {
@@ -231,15 +237,15 @@ export class Journal implements RowJournal {
   }
 
   /**
-   * The folder is another process's, which writes its rows too: all that are not settled are written again,
-   * elsewhere, and may be in the table by now.
+   * The folder belongs to another process, which also writes its rows. All unsettled rows are
+   * written again in another folder, and may already be in the table.
    */
   #startAgain(): void {
     this.mayExistUntil = this.#parts.channel.tail;
     this.#pool.abandon();
     this.#left.heldFrom = Number.POSITIVE_INFINITY;
     this.#written = this.#mark;
-    // While nothing can be written no memory is kept for it.
+    // While nothing can be written, no memory is kept for it.
     if (this.#fault.reason === undefined) this.keepsFrom = this.#written;
     this.#synced = this.#written;
     this.#syncing.restart(this.#written);
@@ -259,8 +265,8 @@ export class Journal implements RowJournal {
     const { channel, durables, sync } = this.#parts;
     this.#fault.note(error);
     this.#timer ??= this.#startBeat();
-    // After a sync that failed the kernel may have dropped what it could not write: those rows, and
-    // what was not synced yet, go to a new file.
+    // After a failed sync the kernel may have dropped data that it could not write. Those rows and
+    // all unsynced ones go to a new file.
     if (sync === 'power') this.#written = this.#synced;
     this.#pool.abandon();
     this.#syncing.restart(this.#synced);
@@ -270,7 +276,7 @@ export class Journal implements RowJournal {
     durables.degrade();
   }
 
-  /** Rows are written from now on, until the file system refuses again. */
+  /** Writes rows from now on, until the file system refuses again. */
   #retry(): void {
     this.#fault.retry();
     this.keepsFrom = this.#written;
@@ -303,7 +309,7 @@ export class Journal implements RowJournal {
     this.store.prune(this.#mark);
     if (this.#fault.isRested(now)) {
       this.#retry();
-      // Not on the loop: it may be all that the channel holds.
+      // Not on the event loop: these may be all rows of the channel.
       return this.#pool.run();
     }
     if (this.#fault.reason !== undefined) return;
@@ -313,7 +319,7 @@ export class Journal implements RowJournal {
     this.#place.showLife(end, this.#mark);
   }
 
-  /** A row that comes after the seal. It is on file, and synced where the setting says so, when this returns. */
+  /** Keeps a row after the seal. It is on file on return, and synced if the setting requires it. */
   keep({ slices, count, position }: SpilledRows): string | undefined {
     const { clock } = this.#parts;
     const now = clock.monotonic();
@@ -331,8 +337,9 @@ export class Journal implements RowJournal {
   }
 
   /**
-   * Keeps rows for the next start, though they are settled here: nothing else has them. Never throws.
-   * @returns where; undefined: they are in memory only
+   * Keeps rows for the next start although they are settled here, because they exist nowhere else.
+   * Never throws.
+   * @returns the folder; undefined: they are in memory only
    */
   leaveBehind(batch: Batch): string | undefined {
     this.#timer ??= this.#startBeat();
@@ -340,8 +347,8 @@ export class Journal implements RowJournal {
   }
 
   /**
-   * Puts all rows that are not settled on file, at once, and leaves them there: from now on none
-   * counts as settled. Tries also where the file system refused a moment ago.
+   * Writes all unsettled rows to file and leaves them there; from now on no row counts as settled.
+   * It does not use the thread pool, and tries even after a recent refusal of the file system.
    *
    * @returns the folder; undefined if some rows are in memory only
    */
@@ -369,8 +376,9 @@ export class Journal implements RowJournal {
   }
 
   /**
-   * At the end nobody hears how a write or a sync in the thread pool ended: its rows are written once more. A
-   * sync of a file that is being synced would not do: the kernel reports a failure to one of the two.
+   * At the end the result of a write or sync in the thread pool stays unknown, so its rows are
+   * written once more. A second sync of a file that is being synced is not enough: the kernel
+   * reports a failure to only one of them.
    */
   #setBusyAside(): void {
     const segments = this.#place.current?.segments;
@@ -382,8 +390,8 @@ export class Journal implements RowJournal {
   }
 
   /**
-   * Ends the files: the folder is removed if every row in it is settled, and released if not. A row
-   * that comes all the same begins another folder.
+   * Ends the files: the folder is removed if all its rows are settled, and released otherwise. A
+   * later row starts another folder.
    */
   close(): void {
     this.#timer?.cancel();

@@ -6,31 +6,31 @@ import { GrowingPauses } from './growing-pauses.js';
 import { removeFolder } from './replay-folder.js';
 import type { FoundFolder } from './scan-folders.js';
 
-/** What decides how long files are kept. @internal */
+/** Limits for kept files. @internal */
 export interface KeptFoldersParts {
   /** Milliseconds since the last frame of a file. */
   readonly keepMs: number;
-  /** Of all kept files of earlier runs together. */
+  /** Maximum bytes of all kept files of earlier runs together. */
   readonly maxBytes: number;
-  /** The server that takes the rows, as far as it is known. */
+  /** The server that takes the rows, if known. */
   readonly server: () => ServerHistory;
   readonly clock: Clock;
   readonly files: Pick<JournalFiles, 'unlink'>;
-  /** Hears of a folder with a file that can't be unlinked, and why: a code. */
+  /** Called for a folder with a file that can't be unlinked, with the error code. */
   readonly onStuck: (folder: string, code: string) => void;
 }
 
 /**
- * Adopted folders whose rows are all settled, kept in case that a standby is promoted which has not got
- * them.
+ * Adopted folders whose rows are all settled. They are kept for the promotion of a standby that
+ * lacks these rows.
  *
  * @internal
  */
 export class KeptFolders {
   readonly #parts: KeptFoldersParts;
-  /** The server that has the rows, by the folder's path. */
+  /** The server that has the rows, by path of the folder. */
   readonly #servers = new Map<string, ServerHistory>();
-  /** Paths of files among them with rows that are not settled. */
+  /** Paths of files in these folders with unsettled rows. */
   readonly #staying = new Set<string>();
   readonly #pauses = new GrowingPauses();
 
@@ -38,7 +38,7 @@ export class KeptFolders {
     this.#parts = parts;
   }
 
-  /** @param staying paths of files in the folder with rows that are not settled: they are never unlinked */
+  /** @param staying paths of files in the folder with unsettled rows, which are never unlinked */
   keep(path: string, server: ServerHistory, staying: readonly string[]): void {
     this.#servers.set(path, server);
     for (const each of staying) this.#staying.add(each);
@@ -48,15 +48,15 @@ export class KeptFolders {
     return this.#servers.has(path);
   }
 
-  /** Whether the server that takes rows now may lack those of a kept folder. */
+  /** Whether the present server may lack the rows of a kept folder. */
   isLost(path: string): boolean {
     return isOtherHistory(this.#servers.get(path) ?? UNKNOWN_SERVER, this.#parts.server());
   }
 
   /**
-   * Unlinks files that were kept long enough, and the oldest where all take too much room.
+   * Unlinks files after their keeping time, and the oldest ones if all take too much room.
    *
-   * @returns folders with nothing left to keep; `isLeft`: a file with rows that are not settled is in it
+   * @returns folders with nothing left to keep; `isLeft`: they contain a file with unsettled rows
    * @throws the file system's error
    */
   async retire(
@@ -72,7 +72,7 @@ export class KeptFolders {
     const left = new Set<string>();
     for (const { folder, name, bytes: freed, changedAt } of oldestFirst) {
       const isKept = clock.now() - changedAt < keepMs && bytes <= maxBytes;
-      // One that can't be unlinked must not keep the others.
+      // A file that can't be unlinked must not keep the others.
       if (isKept || !(await this.#isUnlinked(folder, name))) left.add(folder);
       else bytes -= freed;
     }

@@ -22,13 +22,13 @@ beforeEach(async () => {
 });
 afterEach(() => bench.end());
 
-/** The only folder, once a run has adopted it. */
+/** The only folder, after its adoption by a run. */
 async function adopted(): Promise<string | undefined> {
   const [name] = await readdir(bench.dir);
   return name?.includes('.adopted-') ? join(bench.dir, name) : undefined;
 }
 
-/** What a run left of which all rows are settled, adopted and read. */
+/** Makes a ledger that has adopted and read files of settled rows. */
 async function keepFiles(count = 1): Promise<LedgerUnderTest> {
   const files = Array.from({ length: count }, (_, index) => {
     return [rows, { settled: 10 * (index + 1), server: OLD }] as const;
@@ -43,15 +43,15 @@ async function keepFiles(count = 1): Promise<LedgerUnderTest> {
   return test;
 }
 
-describe('rows that are settled', () => {
-  it('are written again if the server was promoted since: those that it has are duplicates', async () => {
+describe('settled rows', () => {
+  it('are written again after a promotion: rows that the server has are duplicates', async () => {
     bench.folder({ files: [[rows.slice(0, 4)]] });
     const test = bench.ledger();
     await start(test);
     await until(test, () => bench.isEmpty());
     bench.folder({ files: [[rows, { settled: 7, server: OLD }]] });
     bench.server = PROMOTED;
-    const words = '10 entries compared with the server that was promoted';
+    const words = 'compared 10 entries of the journal of run';
     await until(test, () => test.lines.join().includes(words));
     expect(await bench.isEmpty()).toBe(true);
     expect([...test.sink.rows.keys()].sort()).toEqual(uuids);
@@ -60,10 +60,10 @@ describe('rows that are settled', () => {
   });
 
   it.each([
-    ['by the same server', OLD, OLD],
-    ['by nobody knows which', { systemIdentifier: 0n, timeline: 0 }, PROMOTED],
-    ['and nobody knows by whom rows are taken now', OLD, { systemIdentifier: 0n, timeline: 0 }],
-  ])('are left out %s', async (_, before, now) => {
+    ['the server is still the same', OLD, OLD],
+    ['their server is unknown', { systemIdentifier: 0n, timeline: 0 }, PROMOTED],
+    ['the present server is unknown', OLD, { systemIdentifier: 0n, timeline: 0 }],
+  ])('are left out if %s', async (_, before, now) => {
     bench.folder({ files: [[rows, { settled: 7, server: before }]] });
     bench.server = now;
     const test = bench.ledger();
@@ -73,13 +73,13 @@ describe('rows that are settled', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('are kept, and written again once the server is promoted', async () => {
+  it('are kept, and written again after a promotion', async () => {
     const test = await keepFiles();
     expect(await readdir((await adopted())!)).toContain('000001.wal');
     bench.server = PROMOTED;
     await until(test, () => test.ledger.stats().written === 10);
     expect([...test.sink.rows.keys()].sort()).toEqual(uuids);
-    // And kept on: the next promotion may lose them too.
+    // They are kept further, because the next promotion may lose them too.
     await test.clock.advance(5000);
     bench.server = { ...PROMOTED, timeline: 3 };
     await until(test, () => test.ledger.stats().duplicate === 10);
@@ -87,7 +87,7 @@ describe('rows that are settled', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('go after their time', async () => {
+  it('are removed after their keeping time', async () => {
     const test = await keepFiles();
     const file = join((await adopted())!, '000001.wal');
     const before = new Date(test.clock.now() - KEPT.journalKeepMs - 1);
@@ -98,7 +98,7 @@ describe('rows that are settled', () => {
     expect(test.ledger.stats()).toMatchObject({ recovered: 0, written: 0 });
   });
 
-  it('go, oldest first, where they take too much room', async () => {
+  it('are removed, oldest first, if they take too much room', async () => {
     const test = await keepFiles(2);
     bench.maxBytes = 0;
     const next = bench.ledger(KEPT);
@@ -108,7 +108,7 @@ describe('rows that are settled', () => {
     expect(next.ledger.stats()).toMatchObject({ recovered: 0 });
   });
 
-  it('are left to the next run at a stop, which writes them again if it has to', async () => {
+  it('are left to the next run at a stop, which writes them again if necessary', async () => {
     const test = await keepFiles();
     await test.ledger.recovery?.close();
     bench.server = PROMOTED;

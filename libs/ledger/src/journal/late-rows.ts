@@ -2,21 +2,21 @@ import type { Clock } from '../clock/clock.js';
 import type { FrameRows } from './journal-file.js';
 import type { JournalPlace, OpenPlace } from './journal-place.js';
 
-/** What rows that come after the seal are kept with. @internal */
+/** Parts for rows after the seal. @internal */
 export interface LateRowsParts {
   readonly clock: Clock;
   readonly place: JournalPlace;
   /** Writes the channel's rows. */
   readonly write: () => void;
-  /** The folder is not the journal's any more: rows that are not settled are written again. */
+  /** Called when the folder no longer belongs to the journal: unsettled rows are written again. */
   readonly onLost: () => void;
-  /** Makes what is written survive what the setting names. @throws the file system's error */
+  /** Gives written rows the durability of the setting. @throws the file system's error */
   readonly syncNow: (place: OpenPlace) => void;
 }
 
-/** Rows that come after the seal: each goes to the journal by itself, at once. @internal */
+/** Rows after the seal: each is written to the journal separately, without a delay. @internal */
 export class LateRows {
-  /** Position behind the last one. */
+  /** Position after the last row. */
   until = 0;
   readonly #parts: LateRowsParts;
 
@@ -24,7 +24,10 @@ export class LateRows {
     this.#parts = parts;
   }
 
-  /** @returns the file, in a folder that was the journal's before and behind the write @throws the file system's error */
+  /**
+   * @returns the file; its folder belonged to the journal before and after the write
+   * @throws the file system's error
+   */
   keep(rows: FrameRows): string {
     const { clock, place, write, onLost } = this.#parts;
     for (;;) {

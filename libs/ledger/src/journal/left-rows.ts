@@ -9,37 +9,38 @@ import { JournalSegments } from './journal-segments.js';
 import type { OpenPlace } from './journal-place.js';
 import { syncPlaceNow } from './journal-sync.js';
 
-/** What earlier runs left takes none of the room: nothing else has these rows. */
+/** Files of earlier runs take none of this room, because these rows exist nowhere else. */
 const NO_FILES = { bytes: 0 };
 
-/** What the rows that a run leaves behind are kept with. @internal */
+/** Parts for the rows that a run leaves behind. @internal */
 export interface LeftRowsParts {
   readonly files: JournalFiles;
   readonly clock: Clock;
-  /** Bytes that they may take. */
+  /** Maximum bytes of these rows. */
   readonly maxBytes: number;
-  /** Whether they survive a loss of power. */
+  /** Whether they survive a power loss. */
   readonly syncs: boolean;
-  /** What the header of a new file says. */
+  /** Makes the description in the header of a new file. */
   readonly describe: () => SegmentDescription;
-  /** What a settled frame says of the server. */
+  /** Content of a settled frame, used for its server. */
   readonly settled: () => SettledFrame;
-  /** Makes a folder that no other has the name of. */
+  /** Makes a folder with a new name. */
   readonly makeFolder: () => JournalFolder;
-  /** Every row before it is in the run's own files. */
+  /** Every row before this position is in the run's own files. */
   readonly durableUntil: () => number;
-  /** Of the run's own folder. */
+  /** Path of the run's own folder. */
   readonly ownPath: () => string;
 }
 
 /**
- * Rows that a run has settled and that are kept nowhere else: in a folder of their own, which the next start
- * replays. In the run's own files they would hold up the settled mark, and with it all files behind them.
+ * Rows that a run has settled and that exist nowhere else. They are in a separate folder, which the
+ * next start replays. In the run's own files they would hold back the settled mark, and with it all
+ * later files.
  *
  * @internal
  */
 export class LeftRows {
-  /** Position of the first row that only the run's own files keep: they stay from there on. */
+  /** Position of the first row that only the run's own files contain: files stay from there on. */
   heldFrom = Number.POSITIVE_INFINITY;
   readonly #parts: LeftRowsParts;
   #place: OpenPlace | undefined;
@@ -57,8 +58,8 @@ export class LeftRows {
   }
 
   /**
-   * Keeps rows. They are on file when it returns, and synced where they have to be. Where they can't be written
-   * once more, the run's own files that have them stay, and all behind them. Never throws.
+   * Keeps rows. On return they are on file, and synced if required. If they can't be written once
+   * more, the run's own files with these rows stay, and so do all later files. Never throws.
    *
    * @returns the folder; undefined: they are in memory only
    */
@@ -75,7 +76,7 @@ export class LeftRows {
 
   /** @returns the folder @throws the file system's error */
   #add({ ranges }: Batch): string {
-    // Another process may have taken it, which replays what it finds there now.
+    // Another process may have adopted the folder, and now replays its rows.
     if (this.#place?.folder.isOwn === false) this.#forget();
     const { folder, segments } = (this.#place ??= this.#open());
     try {
@@ -99,22 +100,25 @@ export class LeftRows {
     return { folder, segments };
   }
 
-  /** Shows others that the owner lives, so that they leave the rows to the next start. Never throws. */
+  /**
+   * Gives a sign of life of the owner, so that other processes leave the rows to the next start.
+   * Never throws.
+   */
   showLife(): void {
     try {
       this.#place?.folder.touch(this.#parts.clock.now());
     } catch {
-      // Another process takes the folder then, and tries the rows: that is what they are kept for.
+      // Another process then takes the folder and tries the rows, which is their purpose.
     }
   }
 
-  /** Leaves the folder to any process. Never throws. */
+  /** Releases the folder to any process. Never throws. */
   close(): void {
     const place = this.#forget();
     try {
       if (place?.folder.isOwn === true) place.folder.release();
     } catch {
-      // It is taken after three missed signs of life.
+      // Another process takes it after three missed signs of life.
     }
   }
 

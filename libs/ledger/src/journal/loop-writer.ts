@@ -4,15 +4,15 @@ import { rowsOfRange } from './journal-file.js';
 import type { JournalPlace } from './journal-place.js';
 import type { JournalStore } from './journal-store.js';
 
-/** What rows are written with. @internal */
+/** Parts for the writes of rows. @internal */
 export interface RowWriterParts {
   readonly channel: Channel;
   readonly clock: Clock;
   readonly place: JournalPlace;
   readonly store: JournalStore;
-  /** Every row before it is on file. */
+  /** Every row before this position is on file. */
   readonly written: () => number;
-  /** The folder is not the journal's any more: rows that are not settled are written again. */
+  /** Called when the folder no longer belongs to the journal: unsettled rows are written again. */
   readonly onLost: () => void;
 }
 
@@ -28,7 +28,7 @@ export class LoopWriter {
    * Writes all rows that are not on file.
    *
    * @param startedAt monotonic milliseconds
-   * @returns monotonic milliseconds behind it
+   * @returns monotonic milliseconds after the write
    * @throws the file system's error
    */
   write(startedAt: number): number {
@@ -37,7 +37,7 @@ export class LoopWriter {
     for (;;) {
       const isWhole = this.#append();
       const endedAt = clock.monotonic();
-      // A process may be stopped for long at any place, and its folder taken meanwhile.
+      // A process may be suspended for long at any point, and its folder adopted meanwhile.
       if (isWhole && place.isOwn(endedAt)) {
         place.noteOwn(startedAt);
         return endedAt;

@@ -23,7 +23,7 @@ function take(test: JournalUnderTest): void {
   test.files.rename(FOLDER, `${FOLDER}.adopted-00000001`);
 }
 
-/** The system's answer to whatever is done in the folder that was lost. */
+/** The system's error for every operation in the lost folder. */
 function answerGone(test: JournalUnderTest, code: string): void {
   test.files.refuse = (operation, path) => {
     const isOfIt = path === FOLDER || path.startsWith(`${FOLDER}/`);
@@ -32,21 +32,24 @@ function answerGone(test: JournalUnderTest, code: string): void {
 }
 
 describe('a folder that is gone', () => {
-  it.each(['ENOENT', 'ESTALE'])('is lost, not a fault of the disk: %s at a write', async (code) => {
-    const test = new JournalUnderTest();
-    test.append(3);
-    await test.clock.turn();
-    test.settle(1);
-    take(test);
-    answerGone(test, code);
-    test.append(1);
-    const wait = test.waitForLast();
-    await test.clock.turn();
-    expect(wait.end).toBe('durable');
-    expect(test.journal.state).toBe('writing');
-    expect(await inSecond(test)).toEqual([1, 2, 3]);
-    expect(test.lines).toEqual([expect.stringContaining('no longer belongs to this process')]);
-  });
+  it.each(['ENOENT', 'ESTALE'])(
+    'is lost, and not a fault of the disk: %s at a write',
+    async (code) => {
+      const test = new JournalUnderTest();
+      test.append(3);
+      await test.clock.turn();
+      test.settle(1);
+      take(test);
+      answerGone(test, code);
+      test.append(1);
+      const wait = test.waitForLast();
+      await test.clock.turn();
+      expect(wait.end).toBe('durable');
+      expect(test.journal.state).toBe('writing');
+      expect(await inSecond(test)).toEqual([1, 2, 3]);
+      expect(test.lines).toEqual([expect.stringContaining('no longer belongs to this process')]);
+    },
+  );
 
   it.each(['ENOENT', 'ESTALE'])('is lost in the thread pool too: %s', async (code) => {
     const test = new JournalUnderTest();
@@ -77,7 +80,7 @@ describe('a folder that is gone', () => {
     expect(await inSecond(test)).toEqual([0, 1]);
   });
 
-  it('keeps the fault of a journal whose place is gone as well', async () => {
+  it('reports a fault if the parent folder of the journal is gone too', async () => {
     const test = new JournalUnderTest();
     test.append(1);
     await test.clock.turn();
@@ -104,7 +107,7 @@ describe('a journal that loses its folder', () => {
     expect(test.channel.rowsFrom(0)).toEqual([]);
   });
 
-  it('writes a row after the seal to a new one, if it went meanwhile', async () => {
+  it('writes a row after the seal to a new folder, if the old one was adopted meanwhile', async () => {
     const test = new JournalUnderTest();
     test.append(2);
     await test.clock.turn();
@@ -119,7 +122,7 @@ describe('a journal that loses its folder', () => {
     expect(await inSecond(test)).toContain(2);
   });
 
-  it('says of the rows until then that they may be in the table', async () => {
+  it('reports that earlier rows may be in the table', async () => {
     const test = new JournalUnderTest();
     test.append(3);
     await test.clock.turn();

@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => bench.end());
 
-describe('a segment that is not whole', () => {
+describe('an incomplete segment', () => {
   it('is read up to its torn end', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 6);
     const path = bench.folder({ files: [[rows.slice(0, 3), rows.slice(3)]] });
@@ -39,7 +39,7 @@ describe('a segment that is not whole', () => {
     ['empty', 0],
     ['within its magic', 5],
     ['within its description', 60],
-  ])('is no damage where a kill left it %s, before its first frame', async (_, bytes) => {
+  ])('is not damaged if a kill left it %s, before its first frame', async (_, bytes) => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 3);
     const path = bench.folder({ files: [[rows], [rows]] });
     truncateSync(join(path, '000002.wal'), bytes);
@@ -55,7 +55,7 @@ describe('a segment that is not whole', () => {
   it.each([
     ['its last row', 1],
     ['its first frame too', 250],
-  ])('is damaged where it lost %s, and another file goes on behind that', async (_, lost) => {
+  ])('is damaged if it lost %s, and another file follows', async (_, lost) => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 9);
     const path = bench.folder({
       files: [
@@ -76,7 +76,7 @@ describe('a segment that is not whole', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('is no damage where the row that it lost is settled', async () => {
+  it('is not damaged if the lost row is settled', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 6);
     const path = bench.folder({ files: [[rows.slice(0, 3)], [{ settled: 3 }, rows.slice(3)]] });
     const file = join(path, '000001.wal');
@@ -90,7 +90,7 @@ describe('a segment that is not whole', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('is no damage where the row that it lost is in the next file again', async () => {
+  it('is not damaged if the lost row is also in the next file', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 6);
     const path = bench.folder({ files: [[rows.slice(0, 3)]] });
     const again = bench.folder({ run: '000000a2', files: [[rows]] });
@@ -106,7 +106,7 @@ describe('a segment that is not whole', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('is set aside with a damaged middle, once every whole frame is written', async () => {
+  it('is set aside after damage in the middle, once every whole frame is written', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 9);
     const path = bench.folder({
       files: [[rows.slice(0, 3), rows.slice(3, 6), rows.slice(6)], [rows.slice(0, 1)]],
@@ -127,12 +127,14 @@ describe('a segment that is not whole', () => {
       '000001.wal.damaged',
       'owner.json',
     ]);
-    expect(test.lines.join('\n')).toMatch(/can't be read to its end \(damaged at byte \d+/);
+    expect(test.lines.join('\n')).toMatch(
+      /part of a journal file can't be read \(damaged at byte \d+/,
+    );
     expect(faultsOf(test)).toEqual({ torn: 0, damaged: 1 });
     assertConservation(test.ledger.stats());
   });
 
-  it('is set aside where nothing of it can be read', async () => {
+  it('is set aside if no part of it can be read', async () => {
     const path = bench.folder({ files: [[rowsOfRun(PLAIN_TABLE, RUN, 1)], []] });
     writeFileSync(join(path, '000002.wal'), 'not a segment');
     const test = bench.ledger();
@@ -148,7 +150,7 @@ describe('a segment that is not whole', () => {
 describe('rows of another definition', () => {
   const wider: LedgerTable = { ...PLAIN_TABLE, columns: { model: 'text', retries: 'integer' } };
 
-  it('are written where the definition has a column more, as NULL', async () => {
+  it('are written with NULL if the definition has one more column', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 3);
     bench.folder({ files: [[rows]] });
     const test = bench.ledger({}, wider);
@@ -159,7 +161,7 @@ describe('rows of another definition', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('are written where it has a column less and they have no value there; others stay in the file', async () => {
+  it('are written if the definition lacks only columns without a value; others stay in the file', async () => {
     const rows = rowsOfRun(wider, RUN, 4, (index) => ({
       userId: 1,
       ...(index === 2 && { retries: 1 }),
@@ -169,7 +171,7 @@ describe('rows of another definition', () => {
     await start(narrow);
     await until(narrow, () => hasReplayed(narrow));
     expect(narrow.sink.rows.size).toBe(3);
-    expect(narrow.lines.join('\n')).toContain('WARNING: 1 entries of');
+    expect(narrow.lines.join('\n')).toContain('WARNING: 1 entries in');
     await narrow.ledger.recovery?.close();
     assertConservation(narrow.ledger.stats());
     const again = bench.ledger({}, wider);

@@ -15,7 +15,7 @@ function diskTest(maxBytes = 2 ** 32, bufferMaxBytes = 8 * MIB): JournalUnderTes
   return test;
 }
 
-/** Appends rounds of rows, as fast as there is room. @returns rows that had none */
+/** Appends rounds of rows while there is room. @returns rows without room */
 async function fill(test: JournalUnderTest, rounds: number): Promise<number> {
   let refused = 0;
   for (let i = 0; i < rounds; i++) {
@@ -26,7 +26,7 @@ async function fill(test: JournalUnderTest, rounds: number): Promise<number> {
   return refused;
 }
 
-/** Takes and settles all rows, and checks each. @returns rows that could not be read back */
+/** Takes, checks and settles all rows. @returns rows that could not be read back */
 async function drain(test: JournalUnderTest): Promise<number> {
   let lost = 0;
   while (test.channel.depth > 0) {
@@ -50,7 +50,7 @@ async function drain(test: JournalUnderTest): Promise<number> {
   return lost;
 }
 
-/** Takes and settles what is in memory, or lost. @returns rows that are lost */
+/** Takes and settles rows that are in memory or lost. @returns lost rows */
 async function drainReady({ channel }: JournalUnderTest): Promise<number> {
   let lost = 0;
   while (channel.isReady || channel.lostIn !== undefined) {
@@ -73,7 +73,7 @@ function frameStarts(bytes: Buffer): number[] {
 const damagedLine = /^(\d+) entries can't be read back from (\S+): they stay there/;
 
 describe("overflow: 'disk'", () => {
-  it('holds little in memory, refuses nothing, and gives all rows back in their order', async () => {
+  it('keeps little in memory, refuses nothing, and returns all rows in their order', async () => {
     const test = diskTest();
     expect(await fill(test, 16)).toBe(0);
     expect(test.channel.depth).toBe(16 * ROUND);
@@ -87,7 +87,7 @@ describe("overflow: 'disk'", () => {
   });
 
   it.each(['turn', 'power'] as const)(
-    'has few files open, however many there are, and opens them again to read (journalSync %s)',
+    'keeps only a few of many files open, and opens them again to read (journalSync %s)',
     async (sync) => {
       const files = new MemoryFiles();
       const test = new JournalUnderTest(files, { reads: true, sync }, 8 * MIB);
@@ -106,7 +106,7 @@ describe("overflow: 'disk'", () => {
     },
   );
 
-  it('takes entries while it gives older ones back', async () => {
+  it('takes entries while it returns older ones', async () => {
     const test = diskTest();
     await fill(test, 12);
     for (let i = 0; i < 12; i++) {
@@ -119,7 +119,7 @@ describe("overflow: 'disk'", () => {
     expect(test.channel.settledUntil).toBe(24_000);
   });
 
-  it('is full at journalMaxBytes, and says so before', async () => {
+  it('reports that it is full before the journal reaches journalMaxBytes', async () => {
     const test = diskTest(96 * MIB);
     expect(await fill(test, 50)).toBeGreaterThan(0);
     expect(test.channel.saturation).toBe(1);
@@ -134,7 +134,7 @@ describe("overflow: 'disk'", () => {
     expect(test.channel.tail).toBe(tail + ROUND);
   });
 
-  it('is bounded as without a journal while that can’t be written', async () => {
+  it('has the bounds of a channel without a journal while the journal can’t be written', async () => {
     const test = diskTest();
     test.files.refuse = (operation) =>
       operation.startsWith('write') ? fileError('EIO') : undefined;
@@ -146,7 +146,7 @@ describe("overflow: 'disk'", () => {
     await drain(test);
   });
 
-  it('gives rows back from the files of a folder that another process took', async () => {
+  it('returns rows from the files of a folder that another process adopted', async () => {
     const test = diskTest();
     await fill(test, 12);
     const folder = test.journal.store.place;
@@ -160,7 +160,7 @@ describe("overflow: 'disk'", () => {
     expect(test.files.openFiles).toBe(0);
   });
 
-  it('tries again where the file system refuses to read', async () => {
+  it('tries again if the file system refuses to read', async () => {
     const test = diskTest();
     await fill(test, 12);
     let failures = 2;
@@ -173,7 +173,7 @@ describe("overflow: 'disk'", () => {
     expect(test.lines.some((line) => line.includes("can't be read back"))).toBe(true);
   });
 
-  it('leaves rows that are on disk only where they are, at the end', async () => {
+  it('leaves rows without a copy in memory on disk at the end', async () => {
     const test = diskTest();
     await fill(test, 12);
     test.journal.leave();
@@ -191,7 +191,7 @@ describe("overflow: 'disk'", () => {
     expect(test.files.paths().some((path) => path.endsWith('/released'))).toBe(true);
   });
 
-  it('goes on behind a frame that was damaged, and sets its file aside', async () => {
+  it('continues after a damaged frame, and sets its file aside', async () => {
     const test = diskTest();
     await fill(test, 12);
     const path = `${FOLDER}/000001.wal`;
@@ -216,7 +216,7 @@ describe("overflow: 'disk'", () => {
     { bytes: 'a header', at: (start: number) => start + 3 },
     { bytes: 'a length', at: (start: number) => start + 8 },
     { bytes: 'a row', at: (start: number) => start + 500 },
-  ])('gives back every other row where $bytes was damaged', async ({ at }) => {
+  ])('returns every other row if $bytes is damaged', async ({ at }) => {
     const test = diskTest();
     await fill(test, 12);
     const path = `${FOLDER}/000001.wal`;
@@ -229,7 +229,7 @@ describe("overflow: 'disk'", () => {
     expect(test.channel.settledUntil).toBe(12_000);
   });
 
-  it('loses no row to a file that was cut off, but those behind the cut', async () => {
+  it('loses only rows after the cut if a file is truncated', async () => {
     const test = diskTest();
     await fill(test, 12);
     test.files.cut(`${FOLDER}/000001.wal`, 12 * MIB);
@@ -239,7 +239,7 @@ describe("overflow: 'disk'", () => {
     expect(test.channel).toMatchObject({ bytes: 0, settledUntil: 12_000 });
   });
 
-  it('leaves rows where they are that the file system never gives back, and goes on', async () => {
+  it('leaves rows on disk that can never be read, and continues', async () => {
     const test = diskTest();
     await fill(test, 12);
     test.files.refuse = (operation) => (operation === 'read' ? fileError('EIO') : undefined);
@@ -255,7 +255,7 @@ describe("overflow: 'disk'", () => {
     expect(test.files.paths().some((each) => each.endsWith('.wal.damaged'))).toBe(true);
   });
 
-  it('says that rows are lost where somebody removed the folder', async () => {
+  it('reports lost rows if the folder was removed', async () => {
     const test = diskTest();
     await fill(test, 40);
     const kept = test.journal.files;
@@ -275,7 +275,7 @@ describe("overflow: 'disk'", () => {
     expect(test.lines.some((line) => line.includes('they stay there'))).toBe(false);
   });
 
-  it('works with the smallest memory that can be set', async () => {
+  it('works with the smallest possible memory', async () => {
     const test = diskTest(2 ** 32, MIB);
     expect(await fill(test, 12)).toBe(0);
     const batch = test.channel.take(300)!;
@@ -285,7 +285,7 @@ describe("overflow: 'disk'", () => {
     expect(test.channel.settledUntil).toBe(15_000);
   });
 
-  it('is bounded by memory while a slow disk takes no more, and gives back all that it took', async () => {
+  it('is bounded by memory while a slow disk takes no more, and returns all accepted rows', async () => {
     const test = diskTest();
     let writes = 0;
     test.files.onOperation = (operation) => {
@@ -308,7 +308,7 @@ describe("overflow: 'disk'", () => {
     expect(test.channel.settledUntil).toBe(18 * ROUND - refused);
   });
 
-  it('leaves room in memory for new rows when the journal fails, however many are on disk', async () => {
+  it('leaves room in memory for new rows when the journal fails, with any number of rows on disk', async () => {
     const test = new JournalUnderTest(new MemoryFiles(), { reads: true }, 8 * MIB, 2000);
     test.channel.storeIn(test.journal.store, () => test.loads++);
     expect(await fill(test, 12)).toBe(0);
@@ -324,7 +324,7 @@ describe("overflow: 'disk'", () => {
     expect(test.channel.settledUntil).toBe(15_000);
   });
 
-  it('is empty, not half full, at the least that journalMaxBytes may be', () => {
+  it('is empty, and not half full, at the smallest possible journalMaxBytes', () => {
     expect(diskTest(64 * MIB).channel.saturation).toBe(0);
   });
 });

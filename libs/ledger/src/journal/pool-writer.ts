@@ -1,24 +1,24 @@
 import { rowsOfRange } from './journal-file.js';
 import type { RowWriterParts } from './loop-writer.js';
 
-/** What writes in the thread pool are made with. @internal */
+/** Parts for writes in the thread pool. @internal */
 export interface PoolWriterParts extends RowWriterParts {
-  /** Rows before the position are on file, after so many milliseconds. */
+  /** Called when rows before the position are on file, with the duration in milliseconds. */
   readonly onWritten: (position: number, ms: number) => void;
-  /** All rows are on file. */
+  /** Called when all rows are on file. */
   readonly onDone: () => void;
   readonly onFailed: (error: unknown) => void;
 }
 
 /**
- * Writes rows in the thread pool, one write at a time, until all are on file. What was under way when it was
- * abandoned may come about all the same, and counts for nothing.
+ * Writes rows in the thread pool, one write at a time, until all are on file. After `abandon`, a
+ * write in progress may still succeed, but its result is ignored.
  *
  * @internal
  */
 export class PoolWriter {
   readonly #parts: PoolWriterParts;
-  /** One that was abandoned is another. */
+  /** The present pass; an abandoned one has another object. */
   #current: object | undefined;
 
   constructor(parts: PoolWriterParts) {
@@ -33,7 +33,7 @@ export class PoolWriter {
     this.#current = undefined;
   }
 
-  /** Begins, unless it is at it. Never throws. */
+  /** Starts a pass, unless one is running. Never throws. */
   run(): void {
     if (this.#current !== undefined) return;
     const own = {};
@@ -45,7 +45,7 @@ export class PoolWriter {
 
   async #write(own: object): Promise<void> {
     const { channel, clock, place, written, onWritten, onDone } = this.#parts;
-    // Without a row to write the folder alone shows whether the file system takes anything.
+    // If there is no row to write, only the folder shows whether the file system accepts writes.
     if (written() >= channel.tail) place.open();
     while (written() < channel.tail) {
       const startedAt = clock.monotonic();

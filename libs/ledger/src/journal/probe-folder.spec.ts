@@ -54,7 +54,7 @@ describe('the folder of a ledger’s journals', () => {
   });
 
   it.skipIf(process.platform !== 'linux').each(['/proc/journal', '/proc/self/fd/a/b'])(
-    'can’t be in a file system of the kernel’s (%s), and that is said at once',
+    'can’t be in a file system of the kernel (%s), which is reported at once',
     async (path) => {
       const { fault } = await probe(path);
       expect(fault).toMatchObject({
@@ -66,7 +66,7 @@ describe('the folder of a ledger’s journals', () => {
     },
   );
 
-  it('can’t be a file of the ledger’s name', async () => {
+  it('can’t be a file with the ledger’s name', async () => {
     await writeFile(join(dir, 'default'), '');
     expect((await probe(dir)).fault).toMatchObject({ reason: 'EEXIST', isLasting: true });
   });
@@ -76,7 +76,7 @@ describe('the folder of a ledger’s journals', () => {
     expect(fault).toMatchObject({ reason: 'ENAMETOOLONG', isLasting: true });
   });
 
-  it('may be missing for now, as a volume that is mounted later', async () => {
+  it('may be missing for now, for example on a volume that is mounted later', async () => {
     await symlink(join(dir, 'nowhere', 'yet'), join(dir, 'journal'));
     const { fault } = await probe(join(dir, 'journal'));
     expect(fault).toMatchObject({ reason: 'ENOENT', isLasting: false });
@@ -87,26 +87,29 @@ describe('the folder of a ledger’s journals', () => {
     [0o1777, undefined],
     [0o777, /^other users can delete files in .+ \(mode 0777\)/],
     [0o2775, /\(mode 2775\)/],
-  ])('may be in one of mode %o, which is judged by what others can do', async (mode, risk) => {
-    await chmod(dir, mode);
-    const found = await probe(dir);
-    expect(found.fault).toBeUndefined();
-    if (risk === undefined) expect(found.risk).toBeUndefined();
-    else expect(found.risk).toMatch(risk);
-  });
+  ])(
+    'may be in a folder of mode %o, which is judged by the rights of others',
+    async (mode, risk) => {
+      await chmod(dir, mode);
+      const found = await probe(dir);
+      expect(found.fault).toBeUndefined();
+      if (risk === undefined) expect(found.risk).toBeUndefined();
+      else expect(found.risk).toMatch(risk);
+    },
+  );
 
   it.skipIf(!isRoot)('can’t belong to another user', async () => {
     await mkdir(join(dir, 'default'));
     await chown(join(dir, 'default'), SOMEBODY, SOMEBODY);
     expect((await probe(dir)).fault).toMatchObject({
       reason: expect.stringMatching(
-        /default belongs to another user \(uid 12345, this process has 0\)/,
+        /default belongs to another user \(uid 12345; this process runs as uid 0\)/,
       ),
       isLasting: true,
     });
   });
 
-  it.skipIf(!isRoot)('may be a folder in another user’s, which is a risk', async () => {
+  it.skipIf(!isRoot)('may be in a folder of another user, which is a risk', async () => {
     await chown(dir, SOMEBODY, SOMEBODY);
     const found = await probe(dir);
     expect(found.fault).toBeUndefined();

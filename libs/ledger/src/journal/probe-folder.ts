@@ -1,67 +1,65 @@
-import { randomBytes } from 'node:crypto';
-import { lstat, rm, stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createFile } from '../files/create-file.js';
 import { makeFolders } from '../files/make-folders.js';
 import { prepareFolder } from '../files/private-folder.js';
+import { tryFolder } from '../files/try-folder.js';
 import { diskFiles } from './disk-files.js';
 
-const RANDOM_BYTES = 8;
 const ROOT = 0;
 
-/** Codes of errors whose message says it all. */
+/** Codes of errors with a complete message. */
 const OWN_WORDS = ['FOREIGN_FOLDER', 'UNSAFE_FOLDER', 'NO_FOLDERS'];
 
 /**
- * Errors that stay until somebody changes the path, its owner or its mode. Others (no space, a fault
- * of the disk, a file system that was mounted read-only) may go by themselves. Source: `errno(3)`.
+ * Errors that stay until a user changes the path, its owner or its mode. Others (no space, a disk
+ * fault, a file system mounted read-only) may disappear by themselves. Source: `errno(3)`.
  */
 const LASTING = new Set([
   ...['EACCES', 'EEXIST', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOTDIR', 'EPERM'],
   ...OWN_WORDS,
 ]);
 
-/** A folder of entries that somebody else can read and replace. */
+/** A folder whose entries another user can read and replace. */
 class ForeignFolderError extends Error {
   readonly code = 'FOREIGN_FOLDER';
 }
 
 /** Where a journal is to write. @internal */
 export interface FolderToProbe {
-  /** Absolute. */
+  /** Absolute path. */
   readonly journalDir: string;
   /** Name of the ledger. */
   readonly ledger: string;
-  /** Names of folders must survive a loss of power: `journalSync: 'power'`. */
+  /** Whether names of folders must survive a power loss: `journalSync: 'power'`. */
   readonly syncs: boolean;
 }
 
-/** What was found of a folder for journals. @internal */
+/** Result of the probe of a journal folder. @internal */
 export interface ProbedJournal {
   /** Why it can't be used. */
   readonly fault:
     | {
-        /** As the file system reported it. */
+        /** The error as reported by the file system. */
         readonly error: unknown;
         /** A code of the file system, or a sentence. */
         readonly reason: string;
-        /** No later try can succeed unless somebody changes something. */
+        /** Whether every later try fails until a user changes something. */
         readonly isLasting: boolean;
       }
     | undefined;
-  /** What others can do to files in it, and what to do about that. */
+  /** Possible actions of other users on its files, and the remedy. */
   readonly risk: string | undefined;
 }
 
 /**
- * Tries the folder of a ledger's journals: makes it for its owner alone, writes a file there, syncs it and
- * removes it. Never rejects.
+ * Probes the folder of a ledger's journals: makes it for its owner alone, writes a file there,
+ * syncs it and removes it. Never rejects.
  *
  * @internal
  */
 export async function probeJournalFolder(folder: FolderToProbe): Promise<ProbedJournal> {
   try {
-    return { fault: undefined, risk: await tryFolder(folder) };
+    return { fault: undefined, risk: await prepareAndTry(folder) };
   } catch (error) {
     const { code = 'unknown error', message } = error as NodeJS.ErrnoException;
     const isOwnWord = OWN_WORDS.includes(code);
@@ -70,15 +68,16 @@ export async function probeJournalFolder(folder: FolderToProbe): Promise<ProbedJ
   }
 }
 
-async function tryFolder(probed: FolderToProbe): Promise<string | undefined> {
+async function prepareAndTry(probed: FolderToProbe): Promise<string | undefined> {
   const dir = join(probed.journalDir, probed.ledger);
-  // A journal syncs only folders that it makes itself: a loss of power would take these with it.
+  // A journal syncs only folders that it makes itself. Without this sync, a power loss would remove
+  // these folders together with the journal.
   const unsynced = probed.syncs ? await foldersToSync(dir) : [];
   let risk: string | undefined;
   try {
-    risk = await tryFile(probed.journalDir, dir);
+    risk = await tryIn(probed.journalDir, dir);
   } catch (error) {
-    // What this try has made, no later one makes.
+    // No later try makes the folders of this try again.
     for (const folder of unsynced) await diskFiles.syncFolder(folder).catch(() => undefined);
     throw error;
   }
@@ -86,37 +85,28 @@ async function tryFolder(probed: FolderToProbe): Promise<string | undefined> {
   return risk;
 }
 
-async function tryFile(journalDir: string, dir: string): Promise<string | undefined> {
+async function tryIn(journalDir: string, dir: string): Promise<string | undefined> {
   await makeFolders(journalDir);
-  // Before anything is made in it: another user's link may lead anywhere.
+  // Before anything is made in it, because another user's link may lead anywhere.
   const above = await prepareFolder(journalDir);
   const own = await prepareFolder(dir);
   await checkOwner(dir);
-  const path = join(dir, `.probe-${randomBytes(RANDOM_BYTES).toString('hex')}`);
-  const file = await createFile(path);
-  if (file === undefined) throw Object.assign(new Error('taken'), { code: 'EAGAIN' });
-  try {
-    await file.writeFile('{}\n');
-    await file.sync();
-  } finally {
-    await file.close();
-    await rm(path, { force: true });
-  }
+  await tryFolder(dir);
   return own ?? above;
 }
 
-/** The ledger's own folder was made by it: one of another user is a mistake, or a trap. */
+/** The ledger made its own folder, so a folder of another user is a mistake or a trap. */
 async function checkOwner(dir: string): Promise<void> {
   const { uid } = await lstat(dir);
   const self = process.getuid?.();
   if (self === undefined || uid === self || uid === ROOT) return;
   throw new ForeignFolderError(
-    `${dir} belongs to another user (uid ${uid}, this process has ${self}): ` +
-      `chown -R ${self} it, or name another folder`,
+    `${dir} belongs to another user (uid ${uid}; this process runs as uid ${self}): ` +
+      `run chown -R ${self} on it, or set journalDir to another folder`,
   );
 }
 
-/** A folder, the one above it, and those above that get a new name when it is made. */
+/** A folder, its parent, and the folders above that get a new name when it is made. */
 async function foldersToSync(dir: string): Promise<string[]> {
   const folders = [dir, dirname(dir)];
   for (let folder = dirname(dir); folder !== dirname(folder) && !(await isThere(folder));) {

@@ -1,17 +1,17 @@
 import type { RowBlock } from '../channel/batch.js';
 import type { ReplayedFile } from './replayed-file.js';
 
-/** What is known of all rows of a file. @internal */
+/** Facts about all rows of a file. @internal */
 export interface RowOrigin {
-  /** Monotonic milliseconds that the rows are at most as old as. */
+  /** Monotonic milliseconds of the earliest possible acceptance: no row is older. */
   readonly queuedAt: number;
-  /** Columns of the definition that the file does not have. */
+  /** Columns of the definition that the file lacks. */
   readonly absent: ReadonlySet<string>;
 }
 
-/** Rows of one file, back to back, on their way to a worker. @internal */
+/** Consecutive rows of one file for a worker. @internal */
 export class RecoveredBlock implements RowBlock {
-  /** The rows may be in the table: a server that was promoted may have them or not. */
+  /** Whether the rows may be in the table: a promoted server may or may not have them. */
   mayExist = false;
 
   constructor(
@@ -42,7 +42,7 @@ export class RecoveredBlock implements RowBlock {
   }
 }
 
-/** Gathers rows of one file, whose frames may be far smaller than a batch. @internal */
+/** Collects rows of one file, because frames may be far smaller than a batch. @internal */
 export class BlockBuilder {
   #slices: Buffer[] = [];
   #ends: number[] = [];
@@ -56,14 +56,14 @@ export class BlockBuilder {
     return this.#bytes;
   }
 
-  /** @param slice whole rows @param ends where each of them ends in it */
+  /** @param slice whole rows @param ends end of each row in the slice */
   add(slice: Buffer, ends: Iterable<number>): void {
     for (const end of ends) this.#ends.push(this.#bytes + end);
     this.#slices.push(slice);
     this.#bytes += slice.length;
   }
 
-  /** The rows gathered so far, in memory of their own; undefined if there are none. */
+  /** The rows collected so far, in separate memory; undefined if there are none. */
   take(file: ReplayedFile, origin: RowOrigin): RecoveredBlock | undefined {
     if (this.#ends.length === 0) return undefined;
     const bytes = Buffer.concat(this.#slices, this.#bytes);

@@ -2,16 +2,17 @@ import { Batch } from '../channel/batch.js';
 import type { Counters } from '../stats/counters.js';
 import type { RecoveredBlock } from './recovered-block.js';
 
-/** Blocks that are read ahead of the workers. */
+/** Number of blocks that are read ahead of the workers. */
 const READ_AHEAD = 2;
 /**
- * Positions of recovered rows begin here: behind all that a channel gives, at a million entries a second
- * for 71 years, and far below the largest safe integer.
+ * First position of recovered rows. It is above all positions of a channel at a million entries a
+ * second for 71 years, and far below the largest safe integer.
  */
 const FIRST_POSITION = 2 ** 51;
 
 /**
- * Rows on their way from files to the workers. Few are read ahead, so that a large file takes little memory.
+ * Rows between files and workers. Only a few are read ahead, so that a large file takes little
+ * memory.
  *
  * @internal
  */
@@ -25,7 +26,7 @@ export class RecoveredRows {
   #onReady: () => void = () => {};
   #onRoom: () => void = () => {};
 
-  /** @param signal aborted: no rows are given any more */
+  /** @param signal aborted: no more rows are given */
   constructor(counters: Pick<Counters, 'recovered'>, signal: AbortSignal) {
     this.#counters = counters;
     this.#signal = signal;
@@ -35,7 +36,7 @@ export class RecoveredRows {
     this.#onReady = callback;
   }
 
-  /** Resolves once there is room for the block, or the signal came. */
+  /** Resolves once there is room for the block, or the signal is aborted. */
   async give(block: RecoveredBlock): Promise<void> {
     while (this.#ready.length >= READ_AHEAD && !this.#signal.aborted) {
       await new Promise<void>((resolve) => (this.#onRoom = resolve));
@@ -45,7 +46,7 @@ export class RecoveredRows {
     this.#onReady();
   }
 
-  /** Forgets what no worker has; the signal was aborted. */
+  /** Forgets rows without a worker, after the signal was aborted. */
   end(): void {
     this.#ready.length = 0;
     this.#onRoom();
@@ -73,7 +74,7 @@ export class RecoveredRows {
     for (const { slab, from, to } of batch.ranges) slab.file.settle(to - from);
   }
 
-  /** The rows stay in their file. @returns the file */
+  /** Leaves the rows in their file. @returns the file */
   leave(batch: Batch): string {
     if (!this.owns(batch)) return '';
     for (const { slab, from, to } of batch.ranges) slab.file.left += to - from;

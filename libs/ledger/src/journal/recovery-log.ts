@@ -3,11 +3,11 @@ import { damagedPath } from './folder-names.js';
 import type { FolderReport } from './replay-folder.js';
 import type { FoundFolder } from './scan-folders.js';
 
-/** What a recovery says in the log: each thing once. @internal */
+/** Log lines of a recovery; each is logged once. @internal */
 export class RecoveryLog {
-  /** Files whose last frame is cut off, as a kill leaves one. */
+  /** Files with an incomplete last frame, as left by a kill. */
   torn = 0;
-  /** Files with damage, or that the file system does not give: rows may be missing. */
+  /** Damaged files, and files that the file system can't read: rows may be missing. */
   damaged = 0;
   readonly #logger: LedgerLogger;
   readonly #said = new Set<string>();
@@ -16,14 +16,14 @@ export class RecoveryLog {
     this.#logger = logger;
   }
 
-  /** @param isLost its rows may be missing on a server that was promoted */
+  /** @param isLost its rows may be missing on a promoted server */
   adopted({ run, files, path, isReplayedWhole }: FoundFolder, isLost: boolean): void {
     if (files.length === 0) return;
     const megabytes = files.reduce((sum, { bytes }) => sum + bytes, 0) / 1_048_576;
     const what =
       isLost || isReplayedWhole
-        ? `the journal of run ${run} is compared with the server that was promoted`
-        : `the journal of run ${run}, which has ended, is replayed`;
+        ? `comparing the journal of run ${run} with the promoted server`
+        : `replaying the journal of run ${run}, which has ended`;
     this.#logger.log(`${what}: ${files.length} files, ${megabytes.toFixed(1)} MiB, from ${path}`);
   }
 
@@ -33,54 +33,61 @@ export class RecoveryLog {
       else if (tornAt !== undefined) this.torn++;
       if (unreadable !== undefined) {
         this.#logger.error(
-          `a file of the journal can't be read (${unreadable}): it stays as ${path}, and the next start tries again`,
+          `the journal file ${path} can't be read (${unreadable}): it stays there, and the next start tries again`,
         );
       }
       if (damage !== undefined) {
         const aside = staysInPlace ? path : damagedPath(path);
         this.#logger.error(
-          `a file of the journal can't be read to its end (${damage}): its whole frames were replayed, and it is kept as ${aside}`,
+          `part of a journal file can't be read (${damage}): the other entries were replayed, and the file is kept as ${aside}`,
         );
       }
       if (kept > 0) {
         this.#logger.warn(
-          `WARNING: ${kept} entries of ${path} have values in columns that the definition does not have: ` +
-            'they stay in the file, and are replayed by a start whose definition has them',
+          `WARNING: ${kept} entries in ${path} have values in columns that the definition lacks: ` +
+            'they stay in the file until the application starts with a definition that has these columns',
         );
       }
     }
     if (files.length === 0) return;
-    const what = isWhole ? 'compared with the server that was promoted' : 'replayed';
-    this.#logger.log(`the journal of run ${run}: ${rows} entries ${what} in ${Math.round(ms)}ms`);
+    const duration = `${Math.round(ms)}ms`;
+    this.#logger.log(
+      isWhole
+        ? `compared ${rows} entries of the journal of run ${run} with the promoted server in ${duration}`
+        : `replayed ${rows} entries of the journal of run ${run} in ${duration}`,
+    );
   }
 
-  /** Folders whose rows belong into another table. */
+  /** Logs a folder whose rows belong to another table. */
   foreign(path: string): void {
     this.#once(
       path,
-      `WARNING: the journal in ${path} is of another database or table, and is left alone: ` +
+      `WARNING: the journal in ${path} belongs to another database or table and is not replayed: ` +
         'see `npx nestjs-ledger journal list`',
     );
   }
 
-  /** All its rows are settled. @param code of the file system */
+  /**
+   * Logs a folder that can't be removed although all its rows are settled.
+   * @param code of the file system
+   */
   stuck(path: string, code: string): void {
     this.#once(
       `${path} stuck`,
-      `WARNING: the journal in ${path} was replayed, but can't be removed (${code}): the process tries again after ` +
-        'growing pauses. The next start replays it once more, and finds its entries in the table',
+      `WARNING: the journal in ${path} was replayed, but can't be removed (${code}): the process tries again ` +
+        'with growing pauses. Until it succeeds, each start replays this journal again, which writes no entry twice',
     );
   }
 
   freed(path: string): void {
-    this.#logger.log(`the journal in ${path}, which could not be removed before, is removed`);
+    this.#logger.log(`the journal in ${path} is removed now, after earlier attempts failed`);
   }
 
   failed(path: string, error: unknown): void {
     const why = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : '';
     this.#once(
       `${path} ${why}`,
-      `WARNING: the journal in ${path} can't be replayed (${why}): it is tried again every second`,
+      `WARNING: the journal in ${path} can't be replayed (${why}): the ledger tries again every second`,
     );
   }
 

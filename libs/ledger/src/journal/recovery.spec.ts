@@ -1,4 +1,6 @@
+import { renameSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { assertConservation, PLAIN_TABLE, start } from '../testing/ledger-under-test.js';
 import {
@@ -17,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => bench.end());
 
 describe('Recovery', () => {
-  it('writes what a run that has ended left, each row once, and removes its folder', async () => {
+  it('writes the rows of an ended run, each once, and removes its folder', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 100);
     bench.folder({ files: [[rows.slice(0, 30), rows.slice(30, 60)], [rows.slice(60)]] });
     const test = bench.ledger({ batchSize: 25 });
@@ -32,7 +34,7 @@ describe('Recovery', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('leaves out what a settled frame says is settled, in the midst of a frame too', async () => {
+  it('leaves out rows that a settled frame covers, even within a frame', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 10);
     bench.folder({
       files: [
@@ -48,7 +50,24 @@ describe('Recovery', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('counts rows that are in the table already as duplicates', async () => {
+  it('takes the last settled frame of the last file, also after a million files', async () => {
+    const rows = rowsOfRun(PLAIN_TABLE, RUN, 10);
+    const path = bench.folder({
+      files: [
+        [rows.slice(0, 5), { settled: 3 }],
+        [rows.slice(5), { settled: 7 }],
+      ],
+    });
+    renameSync(join(path, '000001.wal'), join(path, '999999.wal'));
+    renameSync(join(path, '000002.wal'), join(path, '1000000.wal'));
+    const test = bench.ledger();
+    await start(test);
+    await until(test, () => bench.isEmpty());
+    expect([...test.sink.rows.keys()].sort()).toEqual(uuidsOf(rows.slice(7)).sort());
+    assertConservation(test.ledger.stats());
+  });
+
+  it('counts rows that are already in the table as duplicates', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 4);
     bench.folder({ files: [[rows]] });
     const before = bench.ledger();
@@ -61,7 +80,7 @@ describe('Recovery', () => {
     assertConservation(before.ledger.stats());
   });
 
-  it('waits while the channel is half full, and leaves its rows to the files at a stop', async () => {
+  it('waits while the channel is half full, and leaves its rows in the files at a stop', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 10);
     bench.folder({ files: [[rows]] });
     const test = bench.ledger({
@@ -123,7 +142,7 @@ describe('Recovery', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('does not let a flush of new entries wait for old ones', async () => {
+  it('does not delay a flush of new entries by old ones', async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 3);
     bench.folder({ files: [[rows]] });
     const test = bench.ledger({ numWorkers: 2, batchSize: 10 });

@@ -23,28 +23,31 @@ import { targetOfFolder, type FoundFolder } from './scan-folders.js';
 
 /** Milliseconds between two looks at the folders, and between two signs of life. */
 const LOOK_MS = 1000;
-/** What a recovery is made of. @internal */
+/** Parts of a recovery. @internal */
 export interface RecoveryParts {
   /** The ledger's folder: `<journalDir>/<ledger>`. */
   readonly dir: string;
   readonly table: LedgerTable;
-  /** Of this life of the ledger, eight hex digits. */
+  /** Id of this run, eight hex digits. */
   readonly run: string;
-  /** Where the ledger writes; asked once the server was reached. */
+  /** The ledger's target; called after the first contact with the server. */
   readonly target: () => SegmentTarget;
-  /** For columns that rows of an older definition don't have; asked once the server was reached. */
+  /**
+   * Values for columns that rows of an older definition lack; called after the first contact with
+   * the server.
+   */
   readonly given: () => GivenFields;
-  /** Rows of a batch at most. */
+  /** Maximum rows of a batch. */
   readonly batchRows: number;
-  /** Milliseconds that files are kept once their rows are settled. */
+  /** Milliseconds that files are kept after their rows are settled. */
   readonly keepMs: number;
-  /** Bytes of such files at most. */
+  /** Maximum bytes of kept files. */
   readonly maxBytes: number;
-  /** The server that takes the rows, as far as it is known. */
+  /** The server that takes the rows, if known. */
   readonly server: () => ServerHistory;
-  /** Removes files; default: those of this machine. */
+  /** Removes files; default: the file system of this machine. */
   readonly files?: Pick<JournalFiles, 'unlink' | 'rename'>;
-  /** Counts the files with rows that are not written yet. */
+  /** Counts the files with unwritten rows. */
   readonly earlier: EarlierFiles;
   readonly counters: Pick<Counters, 'recovered'>;
   readonly clock: Clock;
@@ -52,9 +55,10 @@ export interface RecoveryParts {
 }
 
 /**
- * Takes rows out of the journals of runs that have ended, of the same target, for the workers to write.
- * Files keep their rows until these are settled. It may be stopped or killed at any moment, and two may be at
- * one folder: the next one replays what is left, and rows that are in the table already are duplicates.
+ * Reads rows from the journals of ended runs with the same target, for the workers to write. Files
+ * keep their rows until these are settled. A recovery may be stopped or killed at any time, and two
+ * may work on one folder. The next one replays the remaining rows, and rows that are already in the
+ * table are duplicates.
  *
  * @internal
  */
@@ -69,9 +73,9 @@ export class Recovery {
   readonly #stop = new AbortController();
   readonly #rows: RecoveredRows;
   readonly #adopted: AdoptedFolders;
-  /** Folders in which nothing is left to do for this run. */
+  /** Folders without further work for this run. */
   readonly #done = new Set<string>();
-  /** Folders of runs that have ended, to be adopted once the server was reached. */
+  /** Folders of ended runs, to be adopted after the first contact with the server. */
   readonly #waiting = new Set<string>();
   #isReached = false;
   #timer: Timer | undefined;
@@ -100,24 +104,24 @@ export class Recovery {
     return this.#rows.inFlight;
   }
 
-  /** Files whose last frame is cut off, up to now: a kill leaves one. */
+  /** Number of files so far with an incomplete last frame, as left by a kill. */
   get torn(): number {
     return this.#log.torn;
   }
 
-  /** Files whose rows are all settled, and that the file system does not let go. */
+  /** Number of files that the file system does not remove, although all their rows are settled. */
   get stuck(): number {
     return this.#stuck.count;
   }
 
-  /** Files with damage, or that can't be read, up to now: rows may be missing. */
+  /** Number of damaged or unreadable files so far: rows may be missing. */
   get damaged(): number {
     return this.#log.damaged;
   }
 
   /**
-   * Counts what earlier runs left, from now on, and takes none of it before `start`. Resolves when it was counted
-   * for the first time; never rejects.
+   * Counts files of earlier runs from now on, but adopts none before `start`. Resolves after the
+   * first count; never rejects.
    */
   async watch(): Promise<void> {
     if (this.#stop.signal.aborted || this.#looking !== undefined) return;
@@ -126,7 +130,7 @@ export class Recovery {
     await looking;
   }
 
-  /** Takes folders from now on; the server was reached, so the target is known. */
+  /** Adopts folders from now on: the server was reached, so the target is known. */
   start(): void {
     if (this.#stop.signal.aborted || this.#isReached) return;
     this.#isReached = true;
@@ -161,14 +165,14 @@ export class Recovery {
     return this.#rows.fileOf(batch);
   }
 
-  /** Gives no more rows. What is not settled by now stays in its files. */
+  /** Gives no more rows. Unsettled rows stay in their files. */
   stop(): void {
     this.#stop.abort();
     this.#timer?.cancel();
     this.#rows.end();
   }
 
-  /** Ends for good: folders that are left may be taken by anybody at once. Never rejects. */
+  /** Ends for good: any process may take the remaining folders at once. Never rejects. */
   async close(): Promise<void> {
     this.stop();
     this.#heartbeat?.cancel();
@@ -209,14 +213,16 @@ export class Recovery {
 
   async #isTakable(folder: FoundFolder): Promise<boolean> {
     const { run, clock } = this.#parts;
-    // One that was adopted and could not be read to its end is tried again.
+    // An adopted folder that could not be read to its end is tried again.
     if (this.#stuck.has(folder.path)) return this.#stuck.isLost(folder.path);
     if (folder.adopter === run)
       return !this.#kept.has(folder.path) || this.#kept.isLost(folder.path);
     return (await this.#watch.judge(folder, clock.monotonic())) === 'gone';
   }
 
-  /** Rows that are settled are not part of it, whether they are kept or can't be removed. */
+  /**
+   * Counts unwritten files. Settled rows are excluded, even if they are kept or can't be removed.
+   */
   async #count(): Promise<void> {
     const isUnsettled = (path: string): boolean =>
       !this.#done.has(path) && !this.#kept.has(path) && !this.#stuck.has(path);
@@ -260,7 +266,7 @@ export class Recovery {
       clock,
       batchRows,
       files: this.#files,
-      // Of its own folders nobody writes to those whose rows are all replayed.
+      // Among this run's own folders, one whose rows are all replayed has no writer.
       isOwnerGone: isLost || isHandedOver || folder.isReleased || (await isOwnerGone(folder)),
       replaysAll: folder.isReplayedWhole || isLost,
       server,
@@ -281,7 +287,7 @@ export class Recovery {
     );
   }
 
-  /** @param isLeft rows are in it for another start; what is set aside needs no owner */
+  /** @param isLeft it contains rows for another start; files set aside need no owner */
   #leave(path: string, isLeft: boolean): void {
     if (!isLeft) this.#adopted.forget(path);
     this.#done.add(path);
@@ -289,7 +295,7 @@ export class Recovery {
 
   #beat(): void {
     this.#heartbeat = this.#parts.clock.after(LOOK_MS, () => this.#beat());
-    // A replay takes as long as it takes, and frees room meanwhile.
+    // A replay may take long, and frees room meanwhile.
     this.#count().catch(() => undefined);
     this.#adopted.showLife();
   }

@@ -6,26 +6,26 @@ import { absentColumns, fitRows, type FitRow, type GivenFields } from './fit-row
 import type { ReplayedFile } from './replayed-file.js';
 import { BlockBuilder, type RecoveredBlock, type RowOrigin } from './recovered-block.js';
 
-/** Rows of a batch at most take so much memory: with those of all workers it stays small. */
+/** Maximum memory of a batch's rows: it stays small even for all workers together. */
 const MAX_BLOCK_BYTES = 4 * 1_048_576;
 
-/** How the rows of a file are replayed. @internal */
+/** Parts for the replay of a file. @internal */
 export interface FileReplay {
   readonly file: ReplayedFile;
   readonly table: LedgerTable;
-  /** For columns that the file does not have. */
+  /** Values for columns that the file does not have. */
   readonly given: GivenFields;
   /** All rows of the run before this position are settled. */
   readonly settledUntil: number;
-  /** Rows of a batch at most. */
+  /** Maximum rows of a batch. */
   readonly batchRows: number;
-  /** Monotonic milliseconds of a wall clock's time. */
+  /** Converts a time of the wall clock to monotonic milliseconds. */
   readonly monotonicOf: (wallMs: number) => number;
 }
 
 /**
- * Reads the rows of a file that are not settled, in blocks for a batch each. May be called again for what
- * a writer has added since. Damage is noted in the file, and reading goes on behind it.
+ * Reads the unsettled rows of a file, in one block per batch. It may be called again for rows that
+ * a writer has added since. Damage is noted in the file, and reading continues after it.
  *
  * @throws the file system's error
  * @internal
@@ -83,13 +83,13 @@ function noteFault(file: ReplayedFile, { kind, at, why }: Exclude<SegmentPart, F
   else file.damage ??= `damaged at byte ${at}: ${why}`;
 }
 
-/** A process that is killed while it creates a file leaves it empty, or ends it within its header. */
+/** A process killed while it creates a file leaves an empty file, or an incomplete header. */
 function noteHeader(file: ReplayedFile, segment: OpenSegment, why: string): void {
   if (segment.isCutOff) file.tornAt = 0;
   else file.damage ??= why;
 }
 
-/** Row behind the last that there is room for; one at least where the builder is empty. */
+/** Index after the last row that fits; at least one row if the builder is empty. */
 function lastWithin(ends: Uint32Array, first: number, rows: number, bytes: number): number {
   const start = first === 0 ? 0 : ends[first - 1]!;
   const limit = Math.min(ends.length, first + rows);
@@ -120,7 +120,7 @@ function addRows(
   }
 }
 
-/** The rows count as read and unsettled from here on. */
+/** From here on the rows count as read and unsettled. */
 function take(
   builder: BlockBuilder,
   file: ReplayedFile,
@@ -132,7 +132,7 @@ function take(
 }
 
 /**
- * The last settled frame of a file: up to which position a run's rows are settled, and on which server.
+ * The last settled frame of a file: the settled position of the run, and the server.
  *
  * @returns undefined if it has none
  * @throws the file system's error
@@ -145,7 +145,7 @@ export async function readLastSettled(path: string): Promise<SettledFrame | unde
     for await (const part of segment.parts({ goesOn: true })) {
       if (part.kind !== 'settled') continue;
       const frame = decodeSettled(part.position, part.bytes);
-      // What another version wrote says the position at least.
+      // A frame of another version has at least a position.
       const found = frame ?? { ...UNKNOWN_SERVER, position: part.position, at: 0 };
       if (settled === undefined || found.position >= settled.position) settled = found;
     }
@@ -156,9 +156,10 @@ export async function readLastSettled(path: string): Promise<SettledFrame | unde
 }
 
 /**
- * What a file begins with: the position that all rows before are settled, and that of its first row.
+ * The start of a file: the position before which all rows are settled, and the position of its
+ * first row.
  *
- * @returns 0 for what it does not say
+ * @returns 0 for a missing value
  * @throws the file system's error
  * @internal
  */

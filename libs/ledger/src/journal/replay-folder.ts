@@ -5,57 +5,69 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { JournalFiles } from '../ports/journal-files.interface.js';
 import { isOtherHistory, type ServerHistory } from '../segments/settled-frame.js';
 import type { GivenFields } from './fit-row.js';
-import { isJournalFile, OWNER_FILE, RELEASED_FILE, REPLAY_ALL_FILE } from './folder-names.js';
+import {
+  byAge,
+  isJournalFile,
+  OWNER_FILE,
+  RELEASED_FILE,
+  REPLAY_ALL_FILE,
+} from './folder-names.js';
 import { ReplayedFile } from './replayed-file.js';
 import type { RecoveredBlock } from './recovered-block.js';
 import { readLastSettled, readStart, replayFile } from './replay-file.js';
 
-/** A file that did not grow for so long has its last row: its owner gives signs of life more often. */
+/**
+ * A file that has not grown for this long has its last row, because its owner gives signs of life
+ * more often.
+ */
 const STILL_MS = 1000;
 
-/** A bad block, a mode, a link or what is no file: the other files can be read all the same. */
+/** A bad block, a mode, a link or a non-file: the other files can still be read. */
 const UNREADABLE = new Set(['EIO', 'EACCES', 'EPERM', 'ELOOP', 'ENOTFILE']);
 
-/** What the replay of a folder is made of. @internal */
+/** Parts of the replay of a folder. @internal */
 export interface FolderReplayParts {
   readonly path: string;
   readonly table: LedgerTable;
-  /** For columns that a file does not have. */
+  /** Values for columns that a file does not have. */
   readonly given: GivenFields;
   readonly clock: Clock;
   /** Removes files. */
   readonly files: Pick<JournalFiles, 'unlink' | 'rename'>;
-  /** Rows of a batch at most. */
+  /** Maximum rows of a batch. */
   readonly batchRows: number;
-  /** False: the owner may be stopped and not gone, and add a last frame. */
+  /** False: the owner may only be suspended, and may add a last frame. */
   readonly isOwnerGone: boolean;
-  /** Every row, settled or not; without it only where the rows went to another server than this one. */
+  /**
+   * Replays every row, settled or not; otherwise settled rows are replayed only if they went to
+   * another server.
+   */
   readonly replaysAll: boolean;
-  /** The server that takes the rows, as far as it is known. */
+  /** The server that takes the rows, if known. */
   readonly server: ServerHistory;
-  /** Milliseconds that files are kept once their rows are settled. */
+  /** Milliseconds that files are kept after their rows are settled. */
   readonly keepMs: number;
-  /** Takes a block to the workers; resolves once there is room for the next. */
+  /** Gives a block to the workers; resolves once there is room for the next. */
   readonly give: (block: RecoveredBlock) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
-/** What became of a folder. @internal */
+/** Result of a folder's replay. @internal */
 export interface FolderReport {
-  /** Rows that were given to workers. */
+  /** Rows given to workers. */
   readonly rows: number;
   readonly files: readonly ReplayedFile[];
-  /** Settled rows were among them: the server that was promoted may not have them. */
+  /** Whether settled rows were included, because the promoted server may lack them. */
   readonly isWhole: boolean;
-  /** Files were left whose rows are all settled. */
+  /** Whether files were kept whose rows are all settled. */
   readonly isKept: boolean;
-  /** Code of the error with which the file system refused to remove a file or the folder. */
+  /** Error code with which the file system refused to remove a file or the folder. */
   readonly stuck: string | undefined;
 }
 
 /**
- * Replays one adopted folder: every row that is not settled, oldest file first. Each file goes once its rows
- * are settled, the folder once it is empty.
+ * Replays one adopted folder: every unsettled row, oldest file first. Each file is removed once its
+ * rows are settled, and the folder once it is empty.
  *
  * @internal
  */
@@ -64,10 +76,10 @@ export class FolderReplay {
   readonly #files = new Map<string, ReplayedFile>();
   readonly #finishing = new Map<ReplayedFile, Promise<void>>();
   #rows = 0;
-  /** Settled rows are replayed too, so that any may be in the table. */
+  /** Whether settled rows are also replayed, so that any row may be in the table. */
   #isWhole = false;
   #isKept = false;
-  /** Of all files when the folder was read last, oldest first. */
+  /** Paths of all files at the last read of the folder, oldest first. */
   #paths: readonly string[] = [];
 
   constructor(parts: FolderReplayParts) {
@@ -75,9 +87,9 @@ export class FolderReplay {
   }
 
   /**
-   * Resolves when all is settled, or the signal came.
+   * Resolves when all rows are settled, or the signal is aborted.
    *
-   * @throws the file system's error: of a folder that another process took, ENOENT
+   * @throws the file system's error; ENOENT if another process took the folder
    */
   async run(): Promise<FolderReport> {
     const { signal, path } = this.#parts;
@@ -96,7 +108,7 @@ export class FolderReplay {
     }
   }
 
-  /** Reads until nothing comes any more: of an owner that is only stopped, more may. */
+  /** Reads until no more rows come: a suspended owner may still add some. */
   async #readAll(settledUntil: number): Promise<void> {
     const { isOwnerGone, signal, clock } = this.#parts;
     for (let before = ''; ;) {
@@ -110,13 +122,13 @@ export class FolderReplay {
     }
   }
 
-  /** The last settled frame is in one of the last files, since one is written every second. */
+  /** The last settled frame is in one of the last files, because one is written every second. */
   async #settledUntil(): Promise<number> {
     const { path, replaysAll, server } = this.#parts;
     this.#isWhole = replaysAll;
     for (const name of (await this.#names()).toReversed()) {
       const settled = await readLastSettled(join(path, name)).catch((error: unknown) => {
-        // An older file says less: rows are written once more, and are duplicates.
+        // An older file has a lower position: some rows are written once more, as duplicates.
         unreadableCode(error);
         return undefined;
       });
@@ -128,7 +140,7 @@ export class FolderReplay {
   }
 
   async #names(): Promise<string[]> {
-    return (await readdir(this.#parts.path)).filter(isJournalFile).sort();
+    return (await readdir(this.#parts.path)).filter(isJournalFile).sort(byAge);
   }
 
   async #readNew(settledUntil: number): Promise<void> {
@@ -141,11 +153,11 @@ export class FolderReplay {
       try {
         await this.#readFile(file, settledUntil);
       } catch (error) {
-        // One bad block of the disk must not keep the other files from the table.
+        // One bad block of the disk must not keep the other files out of the table.
         file.unreadable = unreadableCode(error);
       }
       if (signal.aborted) return;
-      // The end of the replay waits for it, and throws.
+      // The end of the replay awaits it, and throws.
       if (isOwnerGone) this.#finish(file).catch(() => undefined);
     }
   }
@@ -191,8 +203,8 @@ export class FolderReplay {
   }
 
   /**
-   * A kill cuts off the last file; of any other one the rows behind its end are in the next, as where the disk
-   * refused half a frame. If they are not, they are missing.
+   * A kill cuts off the last file. For any other file, the rows after its end are in the next one,
+   * for example if the disk refused half a frame. Otherwise rows are missing.
    */
   async #judgeEnd(file: ReplayedFile): Promise<void> {
     if (file.tornAt === undefined || file.damage !== undefined) return;
@@ -200,11 +212,11 @@ export class FolderReplay {
     if (next === undefined) return;
     const { settledUntil, firstRow } = await readStart(next);
     if (firstRow > Math.max(file.end, settledUntil)) {
-      file.damage = `it ends at byte ${file.tornAt}, and rows are missing before the next file`;
+      file.damage = `cut off at byte ${file.tornAt}, and rows are missing before the next file`;
     }
   }
 
-  /** A standby that is promoted later may not have its rows. */
+  /** Whether to keep a file, because a standby that is promoted later may lack its rows. */
   async #isToBeKept({ path, staysInPlace, damage }: ReplayedFile): Promise<boolean> {
     const { keepMs, clock } = this.#parts;
     if (keepMs === 0 || staysInPlace || damage !== undefined) return false;
@@ -212,20 +224,24 @@ export class FolderReplay {
     return clock.now() - mtimeMs < keepMs;
   }
 
-  /** A stop ends the wait. */
+  /** Waits for a file's rows; a stop ends the wait. */
   async #settled(file: ReplayedFile): Promise<void> {
     if (!this.#parts.signal.aborted) await file.settled();
   }
 }
 
-/** @returns the code of an error that stands for one file, and comes again @throws every other error */
+/** @returns the code of a lasting error of one file @throws every other error */
 function unreadableCode(error: unknown): string {
   const { code = '' } = error as NodeJS.ErrnoException;
   if (!UNREADABLE.has(code)) throw error;
   return code;
 }
 
-/** Removes a folder with nothing left. @returns why it stays all the same @throws ENOENT: another process has it */
+/**
+ * Removes a folder with nothing left.
+ * @returns the code of the error if it stays
+ * @throws ENOENT: another process has it
+ */
 async function stuckCode(path: string): Promise<string | undefined> {
   try {
     await removeFolder(path);
@@ -237,7 +253,10 @@ async function stuckCode(path: string): Promise<string | undefined> {
   }
 }
 
-/** Removes a folder with nothing left that matters; another one stays. @internal */
+/**
+ * Removes a folder that contains only the owner's record and markers; any other folder stays.
+ * @internal
+ */
 export async function removeFolder(path: string): Promise<void> {
   const names = await readdir(path);
   const isOwn = (name: string): boolean =>

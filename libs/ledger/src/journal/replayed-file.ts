@@ -2,32 +2,35 @@ import type { JournalFiles } from '../ports/journal-files.interface.js';
 import { damagedPath } from './folder-names.js';
 
 /**
- * A segment that is being replayed. It goes once it was read to its end and all its rows are settled; a
- * damaged one is set aside then, and one that can't be read, or has rows that fit no column, stays.
+ * A segment during its replay. It is removed once it was read to its end and all its rows are
+ * settled. A damaged segment is then set aside. A segment that can't be read, or has rows that fit
+ * no column, stays.
  *
  * @internal
  */
 export class ReplayedFile {
-  /** Rows that were read and are not settled. */
+  /** Rows that were read and are unsettled. */
   unsettled = 0;
-  /** Where reading goes on. */
+  /** Offset where reading continues. */
   readUntil: number | undefined;
-  /** Rows that the definition has no column for. */
+  /** Rows with a value for which the definition has no column. */
   kept = 0;
-  /** Rows that were settled, and that nothing but this file keeps. */
+  /** Settled rows that exist only in this file. */
   left = 0;
   /** Why a part of it can't be read. */
   damage: string | undefined;
-  /** Code of the error with which the file system refused to read it. */
+  /** Error code with which the file system refused to read it. */
   unreadable: string | undefined;
-  /** Its last frame is cut off there. */
+  /** Offset of its incomplete last frame. */
   tornAt: number | undefined;
-  /** Code of the error with which the file system refused to remove it, though all its rows are settled. */
+  /**
+   * Error code with which the file system refused to remove it, although all its rows are settled.
+   */
   stuck: string | undefined;
   readonly #files: Pick<JournalFiles, 'unlink' | 'rename'>;
-  /** It was removed or set aside. */
+  /** Whether it was removed or set aside. */
   #isGone = false;
-  /** Position behind the last row that was read, or that is settled by its first frame. */
+  /** Position after the last row that was read, or that its first frame settles. */
   end = 0;
   readonly #waiters: (() => void)[] = [];
 
@@ -38,7 +41,10 @@ export class ReplayedFile {
     this.#files = files;
   }
 
-  /** Another start may write what is left in it: nothing removes it or sets it aside. */
+  /**
+   * Whether it must not be removed or set aside, because another start may write its remaining
+   * rows.
+   */
   get staysInPlace(): boolean {
     return this.kept + this.left > 0 || this.unreadable !== undefined;
   }
@@ -49,19 +55,20 @@ export class ReplayedFile {
     for (const resolve of this.#waiters.splice(0)) resolve();
   }
 
-  /** Resolves when no row is unsettled, or waits are ended. */
+  /** Resolves when all rows are settled, or the waits are ended. */
   async settled(): Promise<void> {
     if (this.unsettled === 0) return;
     await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 
-  /** Ends all waits: nothing will be settled any more. */
+  /** Ends all waits: no more rows will be settled. */
   endWaits(): void {
     for (const resolve of this.#waiters.splice(0)) resolve();
   }
 
   /**
-   * Frees its place, or sets it aside; it is `stuck` where the file system refuses that. May be tried again.
+   * Unlinks the file, or sets it aside. If the file system refuses that, the file is `stuck`. May
+   * be tried again.
    * @throws ENOENT: another process has it
    */
   async finish(): Promise<void> {

@@ -28,7 +28,7 @@ describe('a target', () => {
     expect(isSameTarget(found, OWN)).toBe(false);
   });
 
-  it('whose own id is not known is none that has one', () => {
+  it('with an id does not match a ledger whose id is unknown', () => {
     expect(isSameTarget(OWN, { table: 'usage', address: 'a' })).toBe(false);
   });
 });

@@ -1,13 +1,13 @@
 import type { SegmentTarget } from '../segments/segment-description.js';
 
 /**
- * Whether rows for one target may go to the other: the same table of the same schema of the same database.
- * Databases are told apart by the id that a migration stored there. Rows that were accepted before the
- * server was reached for the first time have none; then the address decides, which says database and schema
- * as well.
+ * Whether rows for one target may go to the other: the same table of the same schema of the same
+ * database. The id that a migration stored in a database identifies it. Rows accepted before the
+ * first contact with the server have no id. For them the address decides, which includes database
+ * and schema.
  *
- * @param found where the rows were for
- * @param own where this ledger writes
+ * @param found target of the rows
+ * @param own target of this ledger
  * @internal
  */
 export function isSameTarget(found: SegmentTarget, own: SegmentTarget): boolean {
@@ -17,13 +17,14 @@ export function isSameTarget(found: SegmentTarget, own: SegmentTarget): boolean 
   return found.id === own.id && !isElsewhere;
 }
 
-/** A name that one of the two does not say yet is no difference. */
+/** A name that is unknown in one of the two is not a difference. */
 function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other;
 }
 
 /**
- * As `isSameTarget`, also before the server was reached: the address decides then, though the rows have an id.
+ * Like `isSameTarget`, but also before the first contact with the server: the address then decides
+ * even for rows with an id.
  *
  * @internal
  */

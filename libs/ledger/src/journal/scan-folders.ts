@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { openSegment } from '../segments/read-segment.js';
 import type { SegmentDescription, SegmentTarget } from '../segments/segment-description.js';
 import {
+  byAge,
   isJournalFile,
   OWNER_FILE,
   parseFolderName,
@@ -12,24 +13,24 @@ import {
 } from './folder-names.js';
 import { readOwner, type FolderOwner } from './folder-owner.js';
 
-/** A run's folder, as it was found. @internal */
+/** A run's folder, as found on disk. @internal */
 export interface FoundFolder extends FolderName {
   readonly name: string;
   readonly path: string;
   readonly owner: FolderOwner | undefined;
   readonly isReleased: boolean;
-  /** Every row is to be replayed, settled or not. */
+  /** Whether every row must be replayed, settled or not. */
   readonly isReplayedWhole: boolean;
   /** Segments, oldest first. */
   readonly files: readonly FoundFile[];
-  /** Of all its files, by their names. */
+  /** States of all its files, by name. */
   readonly states: ReadonlyMap<string, FileState>;
   /** Changes whenever the owner writes or gives a sign of life. */
   readonly print: string;
 }
 
 interface FileState extends FoundFile {
-  /** Of the file system: another one after a rename to the name. */
+  /** Inode number: it changes if another file is renamed to the name. */
   readonly ino: number;
 }
 
@@ -39,15 +40,15 @@ export interface FoundFile {
   readonly bytes: number;
   /** Permission bits. */
   readonly mode: number;
-  /** Milliseconds since 1970 when the last frame came. */
+  /** Milliseconds since 1970 of the last frame. */
   readonly changedAt: number;
 }
 
 /**
- * The folders of a ledger's runs, by their names. A folder that goes meanwhile is left out.
+ * The folders of a ledger's runs, by name. A folder that disappears meanwhile is left out.
  *
  * @param dir of the ledger: `<journalDir>/<ledger>`
- * @throws the file system's error; not if there is no such folder
+ * @throws the file system's error, except if there is no such folder
  * @internal
  */
 export async function scanFolders(dir: string): Promise<FoundFolder[]> {
@@ -56,7 +57,7 @@ export async function scanFolders(dir: string): Promise<FoundFolder[]> {
   return found.filter((each) => each !== undefined);
 }
 
-/** Names of the folders of a ledger's runs, sorted. @throws as `scanFolders` @internal */
+/** Sorted names of the folders of a ledger's runs. @throws like `scanFolders` @internal */
 export async function folderNames(dir: string): Promise<(FolderName & { name: string })[]> {
   const names = await readdir(dir).catch((error: unknown) => noneIfGone(error, []));
   return names.sort().flatMap((name) => {
@@ -66,8 +67,8 @@ export async function folderNames(dir: string): Promise<(FolderName & { name: st
 }
 
 /**
- * Looks into one folder. What is known of it saves calls: of its segments only the last one changes, and
- * the owner's record is read again when its file is another one.
+ * Looks into one folder. An earlier result saves calls: only the last segment changes, and the
+ * owner's record is read again only if its file was replaced.
  *
  * @returns undefined if there is none
  * @throws the file system's error
@@ -82,7 +83,7 @@ export async function lookIntoFolder(
   if (parsed === undefined) return undefined;
   const path = join(dir, name);
   try {
-    const names = (await readdir(path)).sort();
+    const names = (await readdir(path)).sort(byAge);
     const last = names.findLast(isJournalFile);
     const states = await Promise.all(
       names.map(async (each): Promise<FileState> => {
@@ -116,7 +117,7 @@ function printOf({ name, bytes, changedAt }: FileState): string {
 }
 
 /**
- * Where the rows of a folder were for, as its owner's record or the latest segments say.
+ * Target of a folder's rows, according to its owner's record or the latest segments.
  *
  * @throws the file system's error
  * @internal

@@ -2,19 +2,22 @@ import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import { isOtherHistory, UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
 
 /**
- * Knows the server that has the settled rows, and tells once of each other one.
+ * Remembers the server that has the settled rows, and reports each other server once.
  *
  * @internal
  */
 export class ServerWatch {
-  /** What settled frames name: until rows are handed over the old one, so that the next start does it. */
+  /**
+   * The server in settled frames. Until rows are handed over it is the old one, so that the next
+   * start can hand them over.
+   */
   current: ServerHistory = UNKNOWN_SERVER;
-  /** The server whose promotion was told last. */
+  /** The server whose promotion was reported last. */
   #told: ServerHistory | undefined;
 
   constructor(private readonly logger: LedgerLogger) {}
 
-  /** @returns whether the server may lack rows that are settled; it is then not the current one yet */
+  /** @returns whether the server may lack settled rows; it is then not yet the current one */
   note(history: ServerHistory): boolean {
     if (!isOtherHistory(this.current, history)) {
       this.current = history;
@@ -27,8 +30,8 @@ export class ServerWatch {
   #tell(history: ServerHistory): void {
     this.#told = history;
     this.logger.warn(
-      `WARNING: the database is on timeline ${history.timeline}, and was on ${this.current.timeline}: a standby was ` +
-        'promoted. Entries that the journal still has are compared with it, and missing ones are written again',
+      `WARNING: the database moved from timeline ${this.current.timeline} to timeline ${history.timeline}: a standby was ` +
+        'promoted. The entries in the journal are compared with the table, and missing ones are written again',
     );
   }
 }

@@ -12,41 +12,44 @@ interface Start {
 interface Loading {
   readonly stored: StoredSlab;
   readonly pieces: (Slab | StoredSlab)[];
-  /** Takes the next rows; undefined: rows are missing before them. */
+  /** Receives the next rows; undefined: rows before them are missing. */
   slab: Slab | undefined;
-  /** Of the next row. */
+  /** Position of the next row. */
   position: number;
 }
 
-/** Knows where the rows of each slab begin on disk, and reads them back. @internal */
+/** Remembers where the rows of each slab begin on disk, and reads them back. @internal */
 export class StoredRows {
   readonly #starts = new Map<number, Start>();
   readonly #columns: number;
 
-  /** @param columns of a row */
+  /** @param columns number of columns of a row */
   constructor(columns: number) {
     this.#columns = columns;
   }
 
-  /** The next frame of the file holds the first row of a slab. @param position of that row */
+  /**
+   * Notes that the next frame of the file contains the first row of a slab.
+   * @param position of that row
+   */
   note(position: number, file: JournalFile): void {
     this.#starts.set(position, { file, offset: file.bytes });
   }
 
-  /** Forgets slabs whose rows are settled. @param mark every row before it is */
+  /** Forgets slabs whose rows are settled. @param mark every row before it is settled */
   prune(mark: number): void {
     for (const position of this.#starts.keys()) {
-      // A slab may begin before the mark and end behind it: that one was taken, and is in memory.
+      // A slab that begins before the mark and ends after it was taken, and is in memory.
       if (position >= mark) return;
       this.#starts.delete(position);
     }
   }
 
   /**
-   * Reads the rows of a slab back, in pieces where some can't be read.
+   * Reads the rows of a slab back, in several pieces if some can't be read.
    *
-   * @param take gives an empty slab
-   * @returns the pieces in their order: slabs, and stored ones for rows that are lost to this process
+   * @param take returns an empty slab
+   * @returns the pieces in order: slabs, and stored ones for rows lost to this process
    * @throws the file system's error
    */
   async load(stored: StoredSlab, take: () => Slab): Promise<(Slab | StoredSlab)[]> {
@@ -59,7 +62,7 @@ export class StoredRows {
     for (; file !== undefined && loading.position < end; file = file.next, from = 0) {
       last = file;
       for await (const frame of wholeFrames(file, from, this.#columns)) {
-        // Behind a fault of the file system some rows are in two files.
+        // After a fault of the file system some rows are in two files.
         if (frame.position + frame.rows <= loading.position) continue;
         const first = Math.min(frame.position, end);
         if (first > loading.position) lose(loading, first, file);
@@ -72,8 +75,8 @@ export class StoredRows {
   }
 
   /**
-   * None of the rows can be read: the file in which they begin is not unlinked.
-   * @param isGone somebody removed it
+   * Marks all rows as unreadable, so that the file in which they begin is not unlinked.
+   * @param isGone the file was removed
    */
   lose(stored: StoredSlab, isGone: boolean): StoredSlab {
     const file = this.#starts.get(stored.position)?.file;
@@ -84,7 +87,7 @@ export class StoredRows {
   }
 }
 
-/** The rows before a position can't be read. */
+/** Marks the rows before a position as unreadable. */
 function lose(loading: Loading, until: number, file: JournalFile | undefined): void {
   const { stored, position } = loading;
   if (file !== undefined) file.damage ??= 'rows are missing';
@@ -110,7 +113,10 @@ function addRows(loading: Loading, frame: RowFrame, end: number, take: () => Sla
   loading.position = frame.position + last;
 }
 
-/** Together the pieces have the bytes of the whole: what the slabs don't have was in the first lost one. */
+/**
+ * The pieces together have the bytes of the whole slab: bytes missing in the slabs were in the
+ * first lost piece.
+ */
 function withBytes(pieces: (Slab | StoredSlab)[], rowBytes: number): (Slab | StoredSlab)[] {
   let left = rowBytes;
   for (const piece of pieces) if (!(piece instanceof StoredSlab)) left -= piece.end;

@@ -5,23 +5,24 @@ import type { RecoveryLog } from './recovery-log.js';
 import { removeFolder, type FolderReport } from './replay-folder.js';
 import type { ReplayedFile } from './replayed-file.js';
 
-/** What stuck folders are watched with. @internal */
+/** Parts of the stuck folders. @internal */
 export interface StuckFoldersParts {
   readonly clock: Clock;
   readonly log: RecoveryLog;
-  /** The server that takes the rows, as far as it is known. */
+  /** The server that takes the rows, if known. */
   readonly server: () => ServerHistory;
 }
 
 interface StuckFolder {
   readonly files: readonly ReplayedFile[];
-  /** It has the rows. */
+  /** The server that has the rows. */
   readonly server: ServerHistory;
 }
 
 /**
- * Folders whose rows are all settled, with a file that the file system does not let go: mounted read-only, or
- * made immutable. They are replayed once, and removed as soon as that can be done.
+ * Folders whose rows are all settled, with a file that the file system does not remove. It may be
+ * mounted read-only, or the file immutable. The folders are replayed once, and removed as soon as
+ * possible.
  *
  * @internal
  */
@@ -34,7 +35,7 @@ export class StuckFolders {
     this.#parts = parts;
   }
 
-  /** Files that stay, and folders of which nothing else does. */
+  /** Number of files that stay, and of folders in which no file stays. */
   get count(): number {
     let count = 0;
     for (const { files } of this.#folders.values()) {
@@ -47,7 +48,9 @@ export class StuckFolders {
     return this.#folders.has(path);
   }
 
-  /** Whether the server that takes rows now may lack those of a folder: it is to be replayed again. */
+  /**
+   * Whether the present server may lack the rows of a folder, so that they must be replayed again.
+   */
   isLost(path: string): boolean {
     const folder = this.#folders.get(path);
     return folder !== undefined && isOtherHistory(folder.server, this.#parts.server());
@@ -60,8 +63,8 @@ export class StuckFolders {
   }
 
   /**
-   * Tries to remove those whose pause is over. Never rejects.
-   * @returns folders with nothing left to remove; `isLeft`: a file with rows that are not settled is in it
+   * Tries to remove the folders whose pause is over. Never rejects.
+   * @returns folders with nothing left to remove; `isLeft`: they contain a file with unsettled rows
    */
   async retry(): Promise<readonly { readonly path: string; readonly isLeft: boolean }[]> {
     const { clock, log } = this.#parts;

@@ -1,9 +1,9 @@
-/** Path of a folder with names that are not synced, and its last change of those. @internal */
+/** Path of a folder with unsynced names, and the number of its last change. @internal */
 export type UnsyncedFolder = readonly [path: string, change: number];
 
 /**
- * Folders whose names, or the names in them, a loss of power would take. One that changes while it is synced stays
- * among them.
+ * Folders whose names, or the names in them, would not survive a power loss. A folder that changes
+ * during its sync stays in the list.
  *
  * @internal
  */
@@ -11,12 +11,12 @@ export class UnsyncedFolders implements Iterable<UnsyncedFolder> {
   readonly #changes = new Map<string, number>();
   #count = 0;
 
-  /** A name in the folder is new. */
+  /** Notes a new name in the folder. */
   note(path: string): void {
     this.#changes.set(path, ++this.#count);
   }
 
-  /** Its names are on disk as they were at that change. */
+  /** Notes that the names are on disk as of that change. */
   noteSynced([path, change]: UnsyncedFolder): void {
     if (this.#changes.get(path) === change) this.#changes.delete(path);
   }

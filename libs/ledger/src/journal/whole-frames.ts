@@ -8,23 +8,23 @@ import {
 } from '../segments/segment-format.js';
 import type { JournalFile } from './journal-file.js';
 
-/** What is read at once: no frame of the journal is longer, and the rows of a slab mostly fit. */
+/** Bytes of one read: no frame of the journal is longer, and the rows of a slab mostly fit. */
 const WINDOW_BYTES = 2_097_152;
 
-/** Rows of one frame, checked. @internal */
+/** Checked rows of one frame. @internal */
 export interface RowFrame {
   readonly position: number;
   readonly rows: number;
   readonly bytes: Buffer;
-  /** Where each row ends in `bytes`. */
+  /** End of each row in `bytes`. */
   readonly ends: Uint32Array;
 }
 
 /**
- * Reads the frames of rows from an offset on, in the thread pool, up to what is written now. What is damaged is
- * skipped, and noted in the file.
+ * Reads the frames of rows from an offset up to the present end, in the thread pool. Damaged parts
+ * are skipped and noted in the file.
  *
- * @param columns of a row
+ * @param columns number of columns of a row
  * @throws the file system's error
  * @internal
  */
@@ -56,8 +56,8 @@ async function* framesOf(
       used = nextFrame(window, used + 1);
     }
     if (used === 0) {
-      // The file is shorter than what was written to it, or a header claims what is not there.
-      file.damage ??= 'its end is missing';
+      // The file is shorter than its written bytes, or a header claims more bytes than exist.
+      file.damage ??= 'the end of the file is missing';
       used = nextFrame(window, 1);
     }
     if (window.length === 0) return;
@@ -67,22 +67,22 @@ async function* framesOf(
 
 type Found = { readonly end: number; readonly rows: RowFrame | undefined };
 
-/** @returns why there is none; `more` if the window ends before it does */
+/** @returns why there is no frame; `more` if the window ends before the frame does */
 function frameAt(window: Buffer, at: number, seed: number, columns: number): Found | string {
   if (at + FRAME_HEADER_BYTES > window.length) return 'more';
   const frame = decodeFrameHeader(window.subarray(at, at + FRAME_HEADER_BYTES), seed);
-  if (frame === undefined) return 'there is no frame';
+  if (frame === undefined) return 'no frame header';
   const end = at + FRAME_HEADER_BYTES + frame.bytes;
   if (end > window.length) return 'more';
   const bytes = window.subarray(at + FRAME_HEADER_BYTES, end);
-  if (crc32(bytes) !== frame.crc) return 'its bytes are not those that were written';
+  if (crc32(bytes) !== frame.crc) return 'wrong checksum';
   if (frame.kind !== FRAME_KINDS.rows) return { end, rows: undefined };
   const ends = rowEndsOf(bytes, frame.rows, columns);
-  if (ends === undefined) return 'it holds no whole rows';
+  if (ends === undefined) return 'incomplete rows';
   return { end, rows: { position: frame.position, rows: frame.rows, bytes, ends } };
 }
 
-/** Where the next frame may begin: behind the window if it has none. */
+/** Offset where the next frame may begin: after the window if it has none. */
 function nextFrame(window: Buffer, from: number): number {
   const found = window.indexOf(FRAME_MAGIC_BYTES, from);
   return found >= 0 ? found : Math.max(from, window.length - FRAME_MAGIC_BYTES.length + 1);

@@ -1,31 +1,34 @@
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { JournalSync } from '../ports/ledger-settings.interface.js';
 
-/** A write on the event loop should not be longer than this. */
+/** Longest acceptable write on the event loop. */
 const LONG_MS = 20;
-/** Of so many writes one in a hundred may be above `SLOW_MS`. Source: 0.2 ms is p99.9 beside a busy disk. */
+/**
+ * Of this many writes, one in a hundred may exceed `SLOW_MS`. Source: 0.2 ms is p99.9 beside a busy
+ * disk.
+ */
 const WINDOW = 1000;
 const SLOW_MS = 1;
 const ALLOWED = WINDOW / 100;
-/** The disk counts as slow for so long then. */
+/** The disk then counts as slow for this long. */
 const SLOW_FOR_MS = 60_000;
 
-/** What writes are judged with. @internal */
+/** Parts for the judgement of writes. @internal */
 export interface WritePaceParts {
   readonly sync: JournalSync;
   readonly logger: LedgerLogger;
 }
 
 /**
- * Decides whether the disk is slow: for a minute after a write that took longer than 20 ms, or after 1000 of
- * which more than one in a hundred took longer than 1 ms. Says so in the log once a minute.
+ * Decides whether the disk is slow: for a minute after a write longer than 20 ms, or after 1000
+ * writes of which more than one in a hundred took longer than 1 ms. It logs this once a minute.
  *
  * @internal
  */
 export class WritePace {
   /** Milliseconds of the last write. */
   lastMs = 0;
-  /** Writes on the event loop that took longer than 20 ms. */
+  /** Number of writes on the event loop longer than 20 ms. */
   slowWrites = 0;
   #count = 0;
   #slow = 0;
@@ -38,8 +41,9 @@ export class WritePace {
   }
 
   /**
-   * Whether rows are written beside the event loop for the sake of a slow disk. Never with `entry`: whoever chose it
-   * lets `record()` wait for the disk, and relies on what is on file then.
+   * Whether rows are written outside the event loop because of a slow disk. Never with `entry`:
+   * that setting makes `record()` wait for the disk, and its users rely on rows being on file on
+   * return.
    *
    * @param now monotonic milliseconds
    */
@@ -47,14 +51,14 @@ export class WritePace {
     return this.#parts.sync !== 'entry' && now < this.#slowUntil;
   }
 
-  /** A write in the thread pool stalls nothing. */
+  /** Notes a write in the thread pool, which blocks nothing. */
   noteAway(ms: number): void {
     this.lastMs = ms;
   }
 
   /**
    * @param ms of a write on the event loop
-   * @param now monotonic milliseconds, behind it
+   * @param now monotonic milliseconds after the write
    */
   note(ms: number, now: number): void {
     this.lastMs = ms;

@@ -1,7 +1,7 @@
-/** Of Node.js, that the client asks for. Source: `engines` of @platformatic/kafka 2.12. */
+/** Minimum version of Node.js for the client. Source: `engines` of @platformatic/kafka 2.12. */
 const [MAJOR, MINOR] = [22, 22];
 
-/** @param version `22.22.0` @throws Error if it is lower than what the client asks for @internal */
+/** @param version `22.22.0` @throws Error if it is below the client's minimum @internal */
 export function checkNodeVersion(version: string): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major > MAJOR || (major === MAJOR && minor >= MINOR)) return;

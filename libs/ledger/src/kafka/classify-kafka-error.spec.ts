@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import { classifyKafkaError } from './classify-kafka-error.js';
 
-/** An answer as the client gives it: an error of the request that holds one for each part. */
+/** An answer in the client's form: an error of the request with one error for each part. */
 const answer = (...names: string[]): Error =>
   new AggregateError(
     names.map((apiId) => Object.assign(new Error('text'), { apiId, code: 'PLT_KFK_PROTOCOL' })),
@@ -31,12 +31,12 @@ describe('an error of Kafka', () => {
     expect(isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown).toBe(outcomeKnown);
   });
 
-  it('has a known outcome only if each part has', () => {
+  it('has a known outcome only if each part has one', () => {
     const error = classifyKafkaError(answer('NOT_LEADER_OR_FOLLOWER', 'REQUEST_TIMED_OUT'));
     expect(isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown).toBe(false);
   });
 
-  it('halts where the client finds no topic, and where the login is wrong', () => {
+  it('halts if the client finds no topic, or the login is wrong', () => {
     const missing = classifyKafkaError(new Error('Unknown topic ledger-x.'));
     expect(isLedgerError(missing, 'SINK_HALT')).toBe(true);
     expect(missing.message).toContain('there is no topic ledger-x: ');
@@ -45,14 +45,14 @@ describe('an error of Kafka', () => {
     expect(isLedgerError(classifyKafkaError(wrapped), 'SINK_HALT')).toBe(true);
   });
 
-  it('names the socket, and knows that nothing was sent', () => {
+  it('names the socket, and reports that nothing was sent', () => {
     const cause = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
     const error = classifyKafkaError(new Error('Connection to k1:9092 failed.', { cause }));
     expect(isLedgerError(error, 'SINK_TRANSIENT')).toBe(true);
     expect(error).toMatchObject({ outcomeKnown: true, sqlState: 'ECONNREFUSED' });
   });
 
-  it('is unknown where a connection broke while an answer was on the way', () => {
+  it('has an unknown outcome if a connection broke before the answer', () => {
     const error = classifyKafkaError(new Error('Connection closed'));
     expect(isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown).toBe(false);
   });

@@ -2,8 +2,8 @@ import { isLedgerError } from '../errors/is-ledger-error.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
 
 /**
- * Answers that only a person can end: no right, no such login, a topic or a cluster with other settings.
- * Source: https://kafka.apache.org/protocol#protocol_error_codes
+ * Answers that only a person can resolve: no right, no such login, a topic or a cluster with other
+ * settings. Source: https://kafka.apache.org/protocol#protocol_error_codes
  */
 const HALTING = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
@@ -27,10 +27,10 @@ const HALTING_CODES = new Set(['PLT_KFK_AUTHENTICATION', 'PLT_KFK_UNSUPPORTED_AP
 const HALTING_TEXTS =
   /^(Broker requires TLS|TLS handshake failed|SASL mechanism \S+ not supported)/;
 
-/** The limit was checked before, so the topic has another one now; no batch is at fault. */
+/** The limit was checked before, so the topic's limit has changed; no batch is at fault. */
 const TOO_LARGE = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 
-/** Brokers answer so before they append anything. */
+/** Brokers answer with these before they append anything. */
 const NOT_APPENDED = new Set([
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_OR_FOLLOWER',
@@ -40,13 +40,19 @@ const NOT_APPENDED = new Set([
   'FENCED_LEADER_EPOCH',
   'THROTTLING_QUOTA_EXCEEDED',
 ]);
-/** Texts of the client where nothing was sent. */
+/** Texts of the client if nothing was sent. */
 const NOT_SENT = /^(Connection to \S+ (failed|timed out)|Cannot get a connection|Client is closed)/;
 
-/** The client's way to say that the cluster has no such topic. */
+/** The client's text for a topic missing in the cluster. */
 const UNKNOWN_TOPIC = /^Unknown topic /;
+/** Answers about a topic that a broker does not know by its name, or by its identity. */
+const UNKNOWN = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'UNKNOWN_TOPIC_ID',
+  'INCONSISTENT_TOPIC_ID',
+]);
 
-/** What an error of the client says, as far as it does. */
+/** The known parts of an error of the client. */
 interface Reason {
   readonly message?: string;
   /** Name of a broker's answer. */
@@ -57,8 +63,9 @@ interface Reason {
 }
 
 /**
- * What an error of the client or a broker means for a message, by names and texts, which hold across two
- * copies of the client. Texts are the client's and the brokers' own, which have no values of entries.
+ * Classifies an error of the client or a broker for a message, by names and texts, which are the
+ * same in two copies of the client. Texts come from the client and the brokers, and contain no
+ * values of entries.
  *
  * @internal
  */
@@ -89,20 +96,19 @@ export function classifyKafkaError(error: unknown): Error {
   });
 }
 
-/** Whether a broker answered this to the request, or to a part of it. @internal */
+/** Whether a broker gave this answer to the request, or to a part of it. @internal */
 export function isAnswer(error: unknown, apiId: string): boolean {
   return [...reasonsOf(error)].some((each) => each.apiId === apiId);
 }
 
-/** @internal */
+/** Whether a topic is missing, or another one has its name; a broker may know of neither yet. @internal */
 export function isUnknownTopic(error: unknown): boolean {
   return [...reasonsOf(error)].some(
-    ({ message, apiId }) =>
-      UNKNOWN_TOPIC.test(message ?? '') || apiId === 'UNKNOWN_TOPIC_OR_PARTITION',
+    ({ message, apiId }) => UNKNOWN_TOPIC.test(message ?? '') || UNKNOWN.has(apiId ?? ''),
   );
 }
 
-/** Errors without those that only hold others. */
+/** Errors without those that only contain others. */
 function* reasonsOf(error: unknown): Iterable<Reason> {
   if (!(error instanceof Error)) return;
   const reason = error as Reason;
@@ -123,7 +129,7 @@ function isKnown(reason: Reason): boolean {
   return socketCodeOf(reason) === 'ECONNREFUSED' || NOT_SENT.test(reason.message ?? '');
 }
 
-/** `ECONNREFUSED` and its like, of the error or of its cause. */
+/** `ECONNREFUSED` and similar codes, of the error or of its cause. */
 function socketCodeOf({ code, cause }: Reason): string | undefined {
   for (const each of [code, (cause as Reason | undefined)?.code]) {
     if (typeof each === 'string' && /^E[A-Z]+$/.test(each)) return each;

@@ -4,11 +4,12 @@ import { KafkaStream } from './kafka-stream.js';
 import type { KafkaStreamOptions } from './kafka-stream.options.js';
 
 /**
- * A stream on Kafka, for one ledger of one process: gateways publish to it, writers take from it. It
- * connects when it is opened. Needs `@platformatic/kafka`, and therefore Node.js 22.22 or later.
+ * A stream on Kafka, for one ledger of one process: gateways publish to it, writers take from it.
+ * It connects when opened. Needs `@platformatic/kafka`, and therefore Node.js 22.22 or later.
  *
- * With three replicas any one broker may die. An acknowledged message is in the memory of at least two brokers and
- * not yet synced to their disks, so a loss of power of all of them at once may lose the last seconds.
+ * With three replicas any one broker may fail. An acknowledged message is in the memory of at least
+ * two brokers and not yet synced to their disks. A simultaneous loss of power on all of them may
+ * lose the last seconds.
  *
  * @throws RangeError that names an option out of its range
  * @throws Error if the version of Node.js is too low

@@ -3,31 +3,32 @@ import { pause, systemClock as clock } from '../clock/clock.js';
 import { SinkHaltError } from '../errors/sink.errors.js';
 import { isAnswer, isUnknownTopic } from './classify-kafka-error.js';
 import type { ResolvedKafkaOptions } from './kafka-stream.options.js';
+import { readTopicSettings } from './topic-settings.js';
 
-/** Kind of the resource in requests about settings. Source: Kafka's `ConfigResource.Type`. */
-const TOPIC = 2;
 /**
- * Bytes of a file of a partition: the first one is deleted once all of it was written. Kafka's default of 1 GiB would
- * keep that much of each partition.
+ * Bytes of a partition's segment file; the oldest is deleted once all of it was written to the
+ * table. Kafka's default of 1 GiB would keep that much of each partition.
  */
 const SEGMENT_BYTES = 67_108_864;
-/** Copies from which on one broker may be away. */
+/** Smallest limit of a message: 8 KiB for names and columns, and as much for rows. */
+const LEAST_MESSAGE_BYTES = 16_384;
+/** Minimum copies that allow one broker to be down. */
 const REPLICATED = 3;
 
-/** Time that brokers get to learn of a new topic: 5 s. */
+/** Time for brokers to learn of a new topic: 5 s. */
 const KNOWN_TRIES = 50;
 const KNOWN_PAUSE_MS = 100;
 
-/** A topic as far as a stream depends on it. @internal */
+/** The properties of a topic on which a stream depends. @internal */
 export interface TopicFacts {
-  /** Largest record batch that it takes. */
+  /** Maximum size of a record batch. */
   readonly maxMessageBytes: number;
 }
 
 /**
- * Finds the topic, or makes it. One that is there is left as it is, unless it could lose a message.
+ * Finds the topic, or makes it. An existing one is not changed, but it must not lose messages.
  *
- * @throws SinkHaltError if it does not fit, or is not there and is not to be made; the client's errors
+ * @throws SinkHaltError if it does not fit, or is missing and may not be made; the client's errors
  * @internal
  */
 export async function ensureTopic(
@@ -39,7 +40,22 @@ export async function ensureTopic(
     if (!options.create) throw missing(topic);
     await create(admin, topic, options);
   }
-  return checked(await onceKnown(() => settingsOf(admin, topic)), topic, options);
+  return checked(await onceKnown(() => readTopicSettings(admin, topic)), topic, options);
+}
+
+/**
+ * Checks a topic that was missing, because a person may have made it again, in another way.
+ *
+ * @throws SinkHaltError if it does not fit, or is still missing; the client's errors
+ * @internal
+ */
+export async function checkTopic(
+  admin: Admin,
+  topic: string,
+  options: ResolvedKafkaOptions,
+): Promise<void> {
+  await admin.metadata({ topics: [topic], forceUpdate: true });
+  checked(await readTopicSettings(admin, topic), topic, options);
 }
 
 /** Brokers learn of a new topic one after the other. */
@@ -85,18 +101,10 @@ async function create(
       const text = `the cluster has fewer than ${replicas} brokers that run: start them, or set replicas`;
       throw new SinkHaltError(text, { cause: error });
     }
-    // Another process was quicker.
+    // Another process was faster.
     if (!isAnswer(error, 'TOPIC_ALREADY_EXISTS')) throw error;
   }
   await onceKnown(() => admin.metadata({ topics: [topic], forceUpdate: true }));
-}
-
-async function settingsOf(admin: Admin, topic: string): Promise<Map<string, string>> {
-  const resources = [
-    { resourceType: TOPIC, resourceName: topic, configurationKeys: null },
-  ] as const;
-  const [found] = await admin.describeConfigs({ resources: [...resources] });
-  return new Map(found?.configs.map(({ name, value }) => [name, value ?? '']));
 }
 
 function checked(
@@ -117,7 +125,11 @@ function checked(
   check(isClean, 'unclean.leader.election.enable', 'false');
   const isSafe = replicas < REPLICATED || numberOf('min.insync.replicas') >= 2;
   check(isSafe, 'min.insync.replicas', '2');
-  return { maxMessageBytes: numberOf('max.message.bytes') };
+  const maxMessageBytes = numberOf('max.message.bytes');
+  // Otherwise each row would be too large for a message, and become a dead letter.
+  const isLarge = maxMessageBytes >= LEAST_MESSAGE_BYTES;
+  check(isLarge, 'max.message.bytes', `at least ${LEAST_MESSAGE_BYTES}`);
+  return { maxMessageBytes };
 }
 
 function unfit(topic: string, setting: string, needed: string): SinkHaltError {

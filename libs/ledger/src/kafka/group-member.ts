@@ -1,48 +1,72 @@
-import { ListOffsetTimestamps, roundRobinAssigner, type Consumer } from '@platformatic/kafka';
+import {
+  ListOffsetTimestamps,
+  roundRobinAssigner,
+  type Consumer,
+  type GroupPartitionsAssigner,
+} from '@platformatic/kafka';
 import { pause, type Clock, type Timer } from '../clock/clock.js';
 import type { KafkaClients } from './kafka-clients.js';
 import type { PartitionLog } from './partition-log.js';
 
-/** Milliseconds between two commits: what was done since then is delivered again after a crash. */
+/**
+ * Milliseconds between two commits: messages finished since then are delivered again after a crash.
+ */
 const COMMIT_MS = 200;
 /** Pause after a failure. */
 const AGAIN_MS = 250;
-/** Time that a consumer which failed gets to leave. */
+/** Time for a failed consumer to leave. */
 const LEAVE_MS = 1000;
 
-/** What a group member is made of. @internal */
+/** Where to begin with a partition. @internal */
+export interface PartitionStart {
+  /** Identity of the topic at this moment. */
+  readonly topicId: string;
+  readonly partition: number;
+  readonly from: bigint;
+}
+
+/** Dependencies of a group member. @internal */
 export interface GroupMemberParts {
   readonly clients: KafkaClients;
   readonly topic: string;
   readonly group: string;
+  /** Columns of the messages that it reads, published to the group; empty: none. */
+  readonly columns: string;
   readonly clock: Clock;
-  readonly makeLog: (partition: number, from: bigint) => PartitionLog;
-  /** Partitions came or went, or a join failed. */
+  readonly makeLog: (start: PartitionStart) => PartitionLog;
+  /**
+   * Whether the topic seems to be deleted. Nothing is committed then: brokers would take the
+   * progress for that of a new topic with the same name.
+   */
+  readonly isTopicMissing: () => boolean;
+  /** Called when partitions were added or removed, or a join failed. */
   readonly changed: () => void;
-  /** Up to where partitions are done was committed. */
+  /** Called after the progress of partitions was committed. */
   readonly committed: (logs: readonly PartitionLog[]) => void;
 }
 
 /**
- * This process in the consumer group of a ledger's writers: which partitions it has, and up to where they are
- * done. It joins again by itself, with a new client after a failure. While partitions are distributed it has
- * none to take from; those that it keeps go on where they were.
+ * This process in the consumer group of a ledger's writers: its partitions, and their progress. It
+ * rejoins by itself, with a new client after a failure. During a distribution of partitions it has
+ * none to take from; kept partitions then continue at their position.
  *
  * @internal
  */
 export class GroupMember {
-  /** Why it is not in the group; undefined if it is, or tries for the first time. */
+  /** The reason why it is not in the group; undefined if it is, or tries for the first time. */
   failure: unknown;
   readonly #parts: GroupMemberParts;
   #consumer: Consumer | undefined;
   #logs = new Map<number, PartitionLog>();
   #isJoined = false;
   #isClosed = false;
-  /** Counts distributions, so that a late answer to an earlier one changes nothing. */
+  /** Counts distributions, so that a late answer to an earlier one has no effect. */
   #round = 0;
   #commitTimer: Timer | undefined;
   #committing: Promise<void> | undefined;
-  /** Partitions that this process distributed; undefined if another member of the group did. */
+  /**
+   * Partitions in the last distribution by this process; undefined if another member distributed.
+   */
   #distributed: number | undefined;
 
   constructor(parts: GroupMemberParts) {
@@ -58,14 +82,16 @@ export class GroupMember {
     return this.#isJoined;
   }
 
-  /** Joins, in the background. Does nothing if it is joined or on the way. */
+  /** Joins in the background. No effect if it has joined or is joining. */
   join(): void {
     if (this.#consumer !== undefined || this.#isClosed) return;
-    const { clients, topic, group } = this.#parts;
-    const consumer = clients.consumer(group, (current, members, topics, metadata) => {
+    const { clients, topic, group, columns } = this.#parts;
+    const partitionAssigner: GroupPartitionsAssigner = (current, members, topics, metadata) => {
       this.#distributed = metadata.topics.get(topic)?.partitionsCount;
       return roundRobinAssigner(current, members, topics, metadata);
-    });
+    };
+    const protocol = { name: 'roundrobin', version: 1, ...(columns && { metadata: columns }) };
+    const consumer = clients.consumer(group, { partitionAssigner, protocols: [protocol] });
     this.#consumer = consumer;
     consumer.topics.track(topic);
     consumer.on('consumer:group:rebalance', () => this.#distribute());
@@ -75,7 +101,9 @@ export class GroupMember {
     consumer.joinGroup({}).catch((error: unknown) => this.#fail(consumer, error));
   }
 
-  /** Others join or leave. What is done is committed before this process asks for its new partitions. */
+  /**
+   * Members join or leave. Progress is committed before this process requests its new partitions.
+   */
   #distribute(): void {
     this.#round++;
     this.#distributed = undefined;
@@ -83,19 +111,19 @@ export class GroupMember {
     this.#isJoined = false;
   }
 
-  /** Takes over its partitions from where the group is; a leader that is just elected is waited for. */
+  /** Takes over its partitions from the group's position; waits for a leader being elected. */
   async #begin(consumer: Consumer): Promise<void> {
     const round = ++this.#round;
     const { topic, changed } = this.#parts;
     const assigned = consumer.assignments?.find((each) => each.topic === topic)?.partitions ?? [];
     const isOver = (): boolean => round !== this.#round || this.#isClosed;
     while (!isOver()) {
-      // What the client knows may be older than what was distributed.
+      // The client's knowledge may be older than the distribution.
       consumer.clearMetadata();
       try {
-        const from = await this.#startsOf(consumer, assigned);
+        const starts = await this.#startsOf(consumer, assigned);
         if (isOver()) return;
-        this.#follow(from);
+        this.#follow(starts);
         this.#isJoined = true;
         this.failure = undefined;
         return changed();
@@ -108,43 +136,55 @@ export class GroupMember {
     }
   }
 
-  async #startsOf(
-    consumer: Consumer,
-    partitions: readonly number[],
-  ): Promise<ReadonlyMap<number, bigint>> {
+  async #startsOf(consumer: Consumer, assigned: readonly number[]): Promise<PartitionStart[]> {
     const { topic } = this.#parts;
-    const starts = new Map<number, bigint>();
-    if (partitions.length === 0) return starts;
-    const topics = [{ topic, partitions: [...partitions] }];
-    const committed = (await consumer.listCommittedOffsets({ topics })).get(topic) ?? [];
-    const earliest = (
-      await consumer.listOffsets({
-        ...{ topics: [topic], partitions: { [topic]: [...partitions] } },
-        timestamp: ListOffsetTimestamps.EARLIEST,
-      })
-    ).get(topic)!;
-    for (const partition of partitions) {
-      const done = committed[partition] ?? -1n;
-      starts.set(partition, done < 0n ? earliest[partition]! : done);
-    }
-    return starts;
+    const { topics } = await consumer.metadata({ topics: [topic] });
+    const { id: topicId, partitionsCount } = topics.get(topic)!;
+    // A topic that was made again may have fewer.
+    const partitions = assigned.filter((each) => each < partitionsCount);
+    if (partitions.length === 0) return [];
+    const asked = { topics: [{ topic, partitions }] };
+    const committed = (await consumer.listCommittedOffsets(asked)).get(topic) ?? [];
+    const offsets = { topics: [topic], partitions: { [topic]: partitions } };
+    const { EARLIEST: timestamp } = ListOffsetTimestamps;
+    const first = (await consumer.listOffsets({ ...offsets, timestamp })).get(topic)!;
+    const end = (await consumer.listOffsets(offsets)).get(topic)!;
+    return partitions.map((partition) => {
+      const done = committed[partition];
+      const from = startOf(done, first[partition]!, end[partition]!);
+      return { topicId, partition, from };
+    });
   }
 
-  /** Goes on with the partitions that nobody else had in between, and begins the others anew. */
-  #follow(starts: ReadonlyMap<number, bigint>): void {
+  /** Continues partitions that no other process had in between, and restarts the others. */
+  #follow(starts: readonly PartitionStart[]): void {
     const before = this.#logs;
     this.#logs = new Map();
-    for (const [partition, from] of starts) {
+    for (const start of starts) {
+      const { topicId, partition, from } = start;
       const kept = before.get(partition);
-      const isOwn = kept !== undefined && kept.committed === from;
-      this.#logs.set(partition, isOwn ? kept : this.#parts.makeLog(partition, from));
+      const isOwn = kept?.committed === from && kept.topicId === topicId;
+      this.#logs.set(partition, isOwn ? kept : this.#parts.makeLog(start));
     }
     for (const log of before.values()) {
       if (this.#logs.get(log.partition) !== log) log.isLost = true;
     }
   }
 
-  /** Leaves a client that failed behind, and joins with another one soon. */
+  /**
+   * Begins its partitions again, because the topic was deleted and made again, or lost its last
+   * messages: what is known of the old messages would be taken for knowledge of the new ones.
+   */
+  restart(): void {
+    const consumer = this.#consumer;
+    if (!this.#isJoined || consumer === undefined) return;
+    this.#isJoined = false;
+    for (const log of this.#logs.values()) log.isLost = true;
+    this.#logs = new Map();
+    void this.#begin(consumer);
+  }
+
+  /** Abandons a failed client, and soon joins with a new one. */
   #fail(consumer: Consumer, error: unknown): void {
     const { clients, clock, changed } = this.#parts;
     if (consumer !== this.#consumer || this.#isClosed) return;
@@ -160,14 +200,17 @@ export class GroupMember {
     changed();
   }
 
-  /** So many partitions has the topic: the member that distributed fewer has them distributed again. */
+  /**
+   * Reports the topic's number of partitions. If this member distributed fewer, it requests a new
+   * distribution.
+   */
   noteSize(partitions: number): void {
     const consumer = this.#consumer;
     const known = this.#distributed;
     if (!this.#isJoined || consumer === undefined || known === undefined) return;
     if (partitions <= known) return;
     this.#distribute();
-    // The client would distribute what it knew some seconds ago.
+    // The client would distribute the partitions known some seconds ago.
     consumer.clearMetadata();
     consumer.joinGroup({}).catch((error: unknown) => this.#fail(consumer, error));
   }
@@ -180,11 +223,11 @@ export class GroupMember {
     });
   }
 
-  /** Commits up to where partitions are done. Never rejects: what fails is committed with the next. */
+  /** Commits the progress of partitions. Never rejects: a failed commit is included in the next. */
   async commit(): Promise<void> {
     const consumer = this.#consumer;
     if (!this.#isJoined || consumer === undefined) return;
-    // Sent at once if it can be: behind the request for new partitions it would be refused.
+    // Sent at once if possible: after the request for new partitions it would be refused.
     const earlier = this.#committing;
     const committing = earlier?.then(() => this.#send(consumer)) ?? this.#send(consumer);
     this.#committing = committing;
@@ -193,9 +236,10 @@ export class GroupMember {
   }
 
   async #send(consumer: Consumer): Promise<void> {
-    const { topic, committed } = this.#parts;
+    const { topic, committed, isTopicMissing } = this.#parts;
     const logs = [...this.#logs.values()].filter((log) => log.doneUpTo > log.committed);
     if (logs.length === 0) return;
+    if (isTopicMissing()) return this.commitLater();
     const ends = logs.map((log) => log.doneUpTo);
     const offsets = logs.map(({ partition }, index) => {
       return { topic, partition, offset: ends[index]!, leaderEpoch: -1 };
@@ -212,12 +256,20 @@ export class GroupMember {
   /** Commits and leaves the group. Never rejects. */
   async close(timeoutMs: number): Promise<void> {
     const consumer = this.#consumer;
-    this.#commitTimer?.cancel();
     if (this.#isClosed) return;
     const committing = this.commit();
     this.#isClosed = true;
     await committing;
+    this.#commitTimer?.cancel();
     this.#isJoined = false;
     if (consumer !== undefined) await this.#parts.clients.end(consumer, timeoutMs);
   }
+}
+
+/**
+ * The offset to begin with, by the group's progress. A progress behind the end of the partition is
+ * none: the partition lost its end, or the topic was made again.
+ */
+function startOf(committed: bigint | undefined, first: bigint, end: bigint): bigint {
+  return committed === undefined || committed < 0n || committed > end ? first : committed;
 }

@@ -1,18 +1,21 @@
-import { Admin, Consumer, Producer, type GroupPartitionsAssigner } from '@platformatic/kafka';
+import { Admin, Consumer, Producer, type GroupOptions } from '@platformatic/kafka';
 import { atMost, systemClock as clock } from '../clock/clock.js';
 import type { ResolvedKafkaOptions } from './kafka-stream.options.js';
 
-/** Milliseconds that a broker gets to answer, unless the options say. */
+/** Default milliseconds for a broker's answer. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** A writer says that it lives so many times in the time after which it counts as dead. */
+/** Signs of life of a writer within the time after which it counts as dead. */
 const SIGNS_OF_LIFE = 10;
+
+/** Options of a client that joins the group. */
+type Membership = Pick<GroupOptions, 'partitionAssigner' | 'protocols'>;
 
 /** Any of the client's clients. */
 type Client = Admin | Consumer | Producer;
 
 /**
- * Makes the client's clients for one stream, and ends them. None of them retries: the ledger does, and knows
- * for how long.
+ * Makes the client's clients for one stream, and ends them. None of them retries, because the
+ * ledger retries with its own limits.
  *
  * @internal
  */
@@ -26,33 +29,36 @@ export class KafkaClients {
   }
 
   /**
-   * Not an idempotent one: it would spare duplicates of retries within one process only, which the uuids
-   * skip anyway, and loses its state with each failure.
+   * A producer without idempotence, which would avoid duplicates of retries within one process
+   * only. The uuids skip these anyway, and idempotence loses its state with each failure.
    */
   producer(): Producer {
     return this.#keep(new Producer(this.#base()));
   }
 
-  /** @param partitionAssigner distributes the partitions if this one joins the group and leads it */
-  consumer(groupId: string, partitionAssigner?: GroupPartitionsAssigner): Consumer {
+  /**
+   * @param membership for a member of the group: its distribution of partitions, and its published
+   *   data
+   */
+  consumer(groupId: string, membership: Membership = {}): Consumer {
     const { sessionTimeoutMs } = this.options;
     const consumer = new Consumer({
       ...this.#base(),
       groupId,
       autocommit: false,
-      ...(partitionAssigner === undefined ? {} : { partitionAssigner }),
+      ...membership,
       sessionTimeout: sessionTimeoutMs,
       rebalanceTimeout: sessionTimeoutMs,
       heartbeatInterval: Math.floor(sessionTimeoutMs / SIGNS_OF_LIFE),
     });
-    // Who uses it listens too; without a listener Node would end the process.
+    // The user of the consumer listens too; without a listener Node would end the process.
     consumer.on('error' as never, () => undefined);
     return this.#keep(consumer);
   }
 
   #base() {
     const { brokers, connection } = this.options;
-    // From a random one on: the client always begins with the first, even if that hangs.
+    // Starts with a random broker: the client always begins with the first, even if it hangs.
     const first = Math.floor(Math.random() * brokers.length);
     return {
       clientId: 'nestjs-ledger',
@@ -68,7 +74,7 @@ export class KafkaClients {
     return client;
   }
 
-  /** Leaves politely within the time, then cuts the connections. Never rejects. */
+  /** Closes gracefully within the time, then cuts the connections. Never rejects. */
   async end(client: Client, timeoutMs: number): Promise<void> {
     this.#made.delete(client);
     const closing = Promise.resolve(client.close()).catch(() => undefined);

@@ -1,23 +1,27 @@
 import type { StreamHeaders, StreamMessage } from '../ports/ledger-stream.interface.js';
 
-/** A message as it stands in a partition. @internal */
+/** A message stored in a partition. @internal */
 export interface StoredMessage {
   readonly offset: bigint;
-  /** Milliseconds since 1970, by the clock of its gateway. */
+  /** Milliseconds since 1970, by its gateway's clock. */
   readonly timestamp: number;
-  /** Of the layout of its rows; gateways make it the key. */
+  /** Fingerprint of its rows' layout, which gateways use as the key. */
   readonly fingerprint: string;
   readonly headers: StreamHeaders;
   readonly payload: Buffer;
 }
 
-/** Where a message reports its fate. @internal */
+/** Receives the fate of a message. @internal */
 export interface MessageOwner {
   finish(stored: StoredMessage): void;
   deliverAgain(stored: StoredMessage, redeliveries: number, ms: number): void;
 }
 
-/** One delivery of a message. Its partition belongs to this process, so no sign of life is needed. @internal */
+/**
+ * One delivery of a message. Its partition belongs to this process, so it needs no sign of life.
+ *
+ * @internal
+ */
 export class KafkaMessage implements StreamMessage {
   #isOver = false;
 
@@ -50,7 +54,7 @@ export class KafkaMessage implements StreamMessage {
   alive(): void {}
 }
 
-/** What of a record batch the messages are made of. @internal */
+/** The parts of a record batch needed for its messages. @internal */
 export interface FetchedBatch {
   readonly firstOffset: bigint;
   readonly firstTimestamp: bigint;
@@ -64,10 +68,17 @@ export interface FetchedBatch {
   }[];
 }
 
-/** Bit of a batch without messages: a mark of a transaction. Source: Kafka's record batch, `attributes`. */
+/**
+ * Bit of a batch without messages: a mark of a transaction. Source: Kafka's record batch,
+ * `attributes`.
+ */
 const IS_CONTROL = 0x20;
 
-/** The messages of fetched batches from an offset on; the first batch may begin before it. @internal */
+/**
+ * The messages of fetched batches from an offset on; the first batch may begin before it.
+ *
+ * @internal
+ */
 export function messagesOf(batches: readonly FetchedBatch[], from: bigint): StoredMessage[] {
   const messages: StoredMessage[] = [];
   for (const { firstOffset, firstTimestamp, attributes, records } of batches) {
@@ -87,7 +98,11 @@ export function messagesOf(batches: readonly FetchedBatch[], from: bigint): Stor
   return messages;
 }
 
-/** The offset behind the last batch, marks of transactions included; undefined: there is none. @internal */
+/**
+ * The offset after the last batch, including marks of transactions; undefined if there is none.
+ *
+ * @internal
+ */
 export function endOf(
   batches: readonly (FetchedBatch & { readonly lastOffsetDelta: number })[],
 ): bigint | undefined {

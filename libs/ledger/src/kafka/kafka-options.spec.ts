@@ -27,7 +27,7 @@ describe('options of kafkaStream', () => {
 });
 
 describe('the version of Node.js', () => {
-  it('is refused by name if it is too low for the client', () => {
+  it('is named in the error if it is too low for the client', () => {
     for (const good of ['22.22.0', '23.0.0', '24.6.0']) checkNodeVersion(good);
     for (const low of ['20.20.2', '22.21.9']) {
       expect(() => checkNodeVersion(low)).toThrow(`Node.js 22.22 or later`);

@@ -10,7 +10,7 @@ import { KafkaBrokers, whyNoKafka } from './fixtures/kafka-brokers.fixture.js';
 
 const lacking = whyNoKafka();
 const TOPIC = { ledger: 'conformance', fingerprint: KNOWN };
-/** Two partitions more. */
+/** Two additional partitions. */
 const ON_ONE = [{ brokerIds: [1] }, { brokerIds: [1] }];
 const START_LIMIT_MS = 120_000;
 const failure = (work: Promise<unknown>): Promise<unknown> =>
@@ -19,7 +19,7 @@ const failure = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-// Without Kafka one test says what is missing.
+// Without Kafka one test reports what is missing.
 if (lacking !== undefined) it.skip(`Kafka: ${lacking}`);
 
 describe.runIf(lacking === undefined)('Kafka', () => {
@@ -59,7 +59,7 @@ describe.runIf(lacking === undefined)('Kafka', () => {
     { runner: { describe, it } },
   );
 
-  /** Opens a stream of its own, and ends it with the test. */
+  /** Opens a new stream, and ends it with the test. */
   async function withStream(
     more: object,
     test: (gateway: LedgerStream, topic: string) => Promise<void>,
@@ -98,6 +98,7 @@ describe.runIf(lacking === undefined)('Kafka', () => {
     ['retention.ms', '3600000', 'set it to -1, or at least 604800000 (minRetentionMs)'],
     ['retention.bytes', '1048576', 'set it to -1'],
     ['unclean.leader.election.enable', 'true', 'set it to false'],
+    ['max.message.bytes', '1000', 'set it to at least 16384'],
   ])('halts on a topic with %s=%s, and says what it needs', async (name, value, needed) => {
     await withStream({}, async (gateway, topic) => {
       const settings = { 'retention.ms': '-1', [name]: value };
@@ -110,7 +111,7 @@ describe.runIf(lacking === undefined)('Kafka', () => {
     });
   });
 
-  it('halts where copies are asked of fewer brokers, or no topic is to be made', async () => {
+  it('halts if more copies are requested than brokers exist, or no topic may be made', async () => {
     for (const [more, text] of [
       [{ replicas: 3 }, 'fewer than 3 brokers'],
       [{ create: false }, 'set create: true'],
@@ -123,14 +124,14 @@ describe.runIf(lacking === undefined)('Kafka', () => {
     }
   });
 
-  it('is away, and not halted, where nobody listens', async () => {
+  it('is unreachable, and not halted, without a listening broker', async () => {
     await withStream({ brokers: '127.0.0.1:9' }, async (gateway) => {
       const error = await failure(gateway.open(TOPIC));
       expect(isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown).toBe(true);
     });
   });
 
-  it('halts where the topic was deleted, and goes on once somebody made it again', async () => {
+  it('halts if the topic was deleted, and continues after it was made again', async () => {
     await withStream({}, async (gateway, topic) => {
       await gateway.open(TOPIC);
       await admin.deleteTopics({ topics: [topic] });
@@ -144,7 +145,17 @@ describe.runIf(lacking === undefined)('Kafka', () => {
     });
   });
 
-  it('deletes what was written', async () => {
+  it('refuses to be opened again after it was closed, and says what to do', async () => {
+    await withStream({}, async (gateway) => {
+      await gateway.open(TOPIC);
+      await gateway.close();
+      const error = await failure(gateway.open(TOPIC));
+      expect(isLedgerError(error, 'SINK_HALT')).toBe(true);
+      expect((error as Error).message).toContain('make a new one');
+    });
+  });
+
+  it('deletes written messages', async () => {
     await withStream({ partitions: 1 }, async (writer, topic) => {
       await writer.open({ ...TOPIC, reads: () => true });
       for (const content of ['one', 'two']) await writer.publish(message(content), 5000);
@@ -159,7 +170,7 @@ describe.runIf(lacking === undefined)('Kafka', () => {
     });
   });
 
-  it('goes on behind messages that were deleted unread, and says so once', async () => {
+  it('continues after messages that were deleted unread, and reports it once', async () => {
     await withStream({ partitions: 1 }, async (gateway, topic) => {
       await gateway.open(TOPIC);
       await gateway.publish(message('one'), 5000);
@@ -189,7 +200,26 @@ describe.runIf(lacking === undefined)('Kafka', () => {
     });
   });
 
-  it('stops only the partition of what it can not read', async () => {
+  it('lists more than an answer holds, and skips messages deleted meanwhile', async () => {
+    await withStream({ partitions: 1 }, async (gateway, topic) => {
+      await gateway.open(TOPIC);
+      const contents = ['a', 'b', 'c', 'd', 'e'].map((each) => each.repeat(700_000));
+      for (const content of contents) await publish(gateway, content);
+      const listed: string[] = [];
+      for await (const { payload } of gateway.browse!()) {
+        listed.push(payload.toString('utf8', 0, 1));
+        if (listed.length > 1) continue;
+        const partitions = [{ partition: 0, offset: 4n }];
+        await admin.deleteRecords({ topics: [{ name: topic, partitions }] });
+        // Messages published after the request are not in the answer.
+        await publish(gateway, 'later');
+      }
+      expect([listed[0], listed.at(-1)]).toEqual(['a', 'e']);
+      expect(listed.length).toBeLessThan(contents.length);
+    });
+  });
+
+  it('stops only the partition of an unreadable message', async () => {
     await withStream({ partitions: 2 }, async (writer, topic) => {
       const reads = (headers: object): boolean => Object.values(headers).includes(KNOWN);
       await writer.open({ ...TOPIC, reads });
@@ -220,7 +250,7 @@ describe.runIf(lacking === undefined)('Kafka', () => {
     });
   });
 
-  // Of two writers, as the one that distributes may have no partition itself.
+  // Two writers, because the distributing one may have no partition itself.
   it('reads the partitions that a topic gets later', { timeout: 180_000 }, async () => {
     await withStream({ partitions: 1 }, async (first, topic) => {
       await withStream({ topic }, async (second) => {
@@ -240,13 +270,13 @@ describe.runIf(lacking === undefined)('Kafka', () => {
     });
   });
 
-  /** A partition that is just made has no leader at first. */
+  /** A new partition has no leader at first. */
   async function publish(gateway: LedgerStream, content: string): Promise<void> {
     const again = message(content);
     while ((await failure(gateway.publish(again, 5000))) !== undefined) await delay(50);
   }
 
-  /** So many messages, which must come. */
+  /** This many messages, which must arrive. */
   async function takeAll(writer: LedgerStream, count: number): Promise<StreamMessage[]> {
     const signal = new AbortController().signal;
     const taken: StreamMessage[] = [];

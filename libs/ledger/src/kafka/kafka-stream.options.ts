@@ -1,23 +1,23 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 
-/** How the client connects to each broker. @publicApi */
+/** Connection options of the client for each broker. @publicApi */
 export interface KafkaConnection {
   /** Name of this process in the brokers' logs and quotas. Default: `nestjs-ledger`. */
   readonly clientId?: string;
   /** Milliseconds to connect. Default: 5,000. */
   readonly connectTimeout?: number;
-  /** Milliseconds that a broker gets to answer. Default: 10,000. */
+  /** Milliseconds for a broker's answer. Default: 10,000. */
   readonly requestTimeout?: number;
-  /** TLS, as `node:tls` has it; `{}` for the machine's own certificates. */
+  /** TLS options of `node:tls`; `{}` for the machine's own certificates. */
   readonly tls?: TlsOptions;
   /** True: the name of the server in TLS is its host; a string: that name. */
   readonly tlsServerName?: string | boolean;
   readonly sasl?: KafkaSasl;
 }
 
-/** A login. Functions are asked again for each connection. @publicApi */
+/** A login. Functions are called again for each connection. @publicApi */
 export interface KafkaSasl {
-  /** As the brokers have it for their listener. */
+  /** As configured for the brokers' listener. */
   readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER';
   /** Not for `OAUTHBEARER`. */
   readonly username?: string | (() => string | Promise<string>);
@@ -27,7 +27,7 @@ export interface KafkaSasl {
   readonly token?: string | (() => string | Promise<string>);
 }
 
-/** How a ledger reaches Kafka, and the topic that it makes there. @publicApi */
+/** A ledger's connection to Kafka, and the topic that it makes there. @publicApi */
 export interface KafkaStreamOptions {
   /** Addresses of one or more brokers of the cluster: `host:9092`. */
   readonly brokers: string | readonly string[];
@@ -36,35 +36,40 @@ export interface KafkaStreamOptions {
   /** Name of the consumer group of all writers. Default: the name of the topic. */
   readonly group?: string;
   /**
-   * Partitions of a topic that is made, 1 to 1,000: so many writers can work at once. Default: 12.
+   * Partitions of a new topic, 1 to 1,000, and thus the most writers that can work at once.
+   * Default: 12.
    */
   readonly partitions?: number;
   /**
-   * Copies of each message in a topic that is made, 1 to 15. Default: 3. From 3 on, a message is acknowledged
-   * once two brokers have it.
+   * Copies of each message in a new topic, 1 to 15. Default: 3. From 3 on, a message is
+   * acknowledged once two brokers have it.
    */
   readonly replicas?: number;
   /**
-   * Milliseconds without a sign of life after which a writer's partitions go to the others; 6,000 to
-   * 300,000. Default: 10,000.
+   * Milliseconds without a sign of life after which a writer's partitions go to the others; 6,000
+   * to 300,000. Default: 10,000.
    */
   readonly sessionTimeoutMs?: number;
   /**
-   * Shortest `retention.ms` of a topic that is there already: it must be longer than any outage of the writers. 60,000
-   * or more. Default: 7 days. A topic that is made here keeps messages until they are written.
+   * Minimum `retention.ms` of an existing topic: it must be longer than any outage of the writers.
+   * 60,000 or more. Default: 7 days. A topic made by the ledger keeps messages until they are
+   * written.
    */
   readonly minRetentionMs?: number;
   /**
-   * Delete messages from the topic once they are written, so that it holds the backlog and no more. Default: true. It
-   * needs the right to delete records.
+   * Whether to delete written messages from the topic, so that it only contains the backlog.
+   * Default: true. Needs the right to delete records.
    */
   readonly purge?: boolean;
-  /** Make the topic if it is not there. Default: true. False: its absence halts the ledger. */
+  /**
+   * Whether to make the topic if it does not exist. Default: true. With false, its absence halts
+   * the ledger.
+   */
   readonly create?: boolean;
   readonly connection?: KafkaConnection;
 }
 
-/** Options with every value in force. @internal */
+/** The options with all defaults. @internal */
 export interface ResolvedKafkaOptions {
   readonly brokers: string[];
   readonly topic: string | undefined;
@@ -78,11 +83,13 @@ export interface ResolvedKafkaOptions {
   readonly connection: KafkaConnection;
 }
 
-/** Kafka's own default of `retention.ms`. Source: https://kafka.apache.org/documentation/#topicconfigs */
+/**
+ * Kafka's default of `retention.ms`. Source: https://kafka.apache.org/documentation/#topicconfigs
+ */
 const WEEK_MS = 604_800_000;
 /**
- * Shorter than the 45 s of Kafka's client: nobody writes the partitions of a writer that died until then. The
- * least that brokers take by default is 6 s.
+ * Shorter than the 45 s of Kafka's client, because nothing writes the partitions of a dead writer
+ * until then. The minimum of brokers is 6 s by default.
  */
 const DEFAULT_SESSION_MS = 10_000;
 

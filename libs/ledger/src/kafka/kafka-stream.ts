@@ -1,16 +1,20 @@
 import { ProduceAcks, type Admin, type Consumer, type Producer } from '@platformatic/kafka';
 import { atMost, systemClock as clock } from '../clock/clock.js';
-import { SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
+import { SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
 import type {
   LedgerStream,
   OutgoingMessage,
+  StoredMessage,
   StreamBacklog,
   StreamMessage,
+  StreamSafety,
   StreamTopic,
   TakeLimits,
 } from '../ports/ledger-stream.interface.js';
-import { classifyKafkaError } from './classify-kafka-error.js';
-import { ensureTopic } from './ensure-topic.js';
+import { browsePartitions } from './browse-partitions.js';
+import { classifyKafkaError, isUnknownTopic } from './classify-kafka-error.js';
+import { checkTopic, ensureTopic } from './ensure-topic.js';
+import { readGroupReads } from './group-reads.js';
 import { KafkaClients } from './kafka-clients.js';
 import {
   resolveKafkaOptions,
@@ -19,20 +23,26 @@ import {
 } from './kafka-stream.options.js';
 import { KafkaWriter } from './kafka-writer.js';
 import { readBacklog } from './read-backlog.js';
-
-/** Bytes of a record batch beside its payload: 27 columns with names of 40 letters are half of it. */
-const HEADER_BYTES = 8192;
-/** Time to leave the group and to send what is left, unless the caller says. */
-const CLOSE_MS = 1000;
+import { readSafety } from './read-safety.js';
 
 /**
- * A ledger's stream on Kafka: one topic with some partitions, one consumer group of all writers. Messages are
- * in memory of all replicas in sync, at least two of three, when they are acknowledged.
+ * Bytes of a record batch in addition to its payload: 27 columns with names of 40 letters need half
+ * of it.
+ */
+const HEADER_BYTES = 8192;
+/** Default time to leave the group and to send remaining data. */
+const CLOSE_MS = 1000;
+const CLOSED =
+  'the stream was closed and cannot be opened again: make a new one with kafkaStream()';
+
+/**
+ * A ledger's stream on Kafka: one topic with several partitions, one consumer group of all writers.
+ * Acknowledged messages are in memory of all replicas in sync, at least two of three.
  *
  * @internal
  */
 export class KafkaStream implements LedgerStream {
-  /** Messages of a partition stay with the writer that has it. */
+  /** Messages of a partition stay with the writer that owns it. */
   readonly redeliverMs = Number.POSITIVE_INFINITY;
   maxPayloadBytes = 0;
   readonly #options: ResolvedKafkaOptions;
@@ -43,8 +53,10 @@ export class KafkaStream implements LedgerStream {
   #writer: KafkaWriter | undefined;
   #prober: Consumer | undefined;
   #probing: Promise<unknown> = Promise.resolve();
-  /** Of the next message, before it is taken modulo the number of partitions. */
+  /** Partition of the next message, before the modulo by the number of partitions. */
   #turn = Math.floor(Math.random() * 1000);
+  /** The topic was missing, and its settings were not checked since. */
+  #wasMissing = false;
   #isClosed = false;
 
   constructor(options: KafkaStreamOptions) {
@@ -54,6 +66,7 @@ export class KafkaStream implements LedgerStream {
   }
 
   async open(topic: StreamTopic, signal?: AbortSignal): Promise<void> {
+    if (this.#isClosed) throw new SinkHaltError(CLOSED);
     if (this.#topic !== undefined) return;
     try {
       const name = this.#nameFor(topic);
@@ -62,6 +75,7 @@ export class KafkaStream implements LedgerStream {
       if (topic.reads !== undefined) {
         this.#writer ??= new KafkaWriter(this.#clients, this.#admin, this.#options, {
           ...{ topic: name, group: this.#groupFor(topic), reads: topic.reads },
+          columns: topic.columns ?? '',
         });
         await this.#writer.joined(signal);
       }
@@ -86,16 +100,30 @@ export class KafkaStream implements LedgerStream {
       throw new SinkRowError(`a message of the stream may have ${this.maxPayloadBytes} bytes`);
     }
     this.#producer ??= this.#clients.producer();
-    // A copy: the client may send it later than this attempt ends, when the rows' memory has others.
+    // A copy: the client may send it after this attempt ends, when the rows' memory is reused.
     const value = Buffer.concat(payload, bytes);
     const named = new Map(
       Object.entries(headers).map(([name, text]) => [Buffer.from(name), Buffer.from(text)]),
     );
-    // The next partition, for a message that is tried again too: that of the last try may have no leader.
+    // A retried message also goes to the next partition, because that of the last try may have no
+    // leader.
     const partition = this.#turn++;
     const record = { topic, partition, key: Buffer.from(fingerprint), value, headers: named };
     const sent = { messages: [record], acks: ProduceAcks.ALL };
-    await within(timeoutMs, this.#producer.send(sent), false);
+    const until = clock.monotonic() + timeoutMs;
+    try {
+      if (this.#wasMissing) await this.#check(topic, timeoutMs);
+      const leftMs = Math.max(1, until - clock.monotonic());
+      await within(leftMs, this.#producer.send(sent), false);
+    } catch (error) {
+      if (isUnknownTopic(error)) this.#wasMissing = true;
+      throw error;
+    }
+  }
+
+  async #check(topic: string, timeoutMs: number): Promise<void> {
+    await within(timeoutMs, checkTopic(this.#admin, topic, this.#options), true);
+    this.#wasMissing = false;
   }
 
   async take(limits: TakeLimits, signal: AbortSignal): Promise<readonly StreamMessage[]> {
@@ -111,9 +139,10 @@ export class KafkaStream implements LedgerStream {
     const topic = this.#opened();
     await this.#writer?.commit();
     const earlier = this.#probing.catch(() => undefined);
-    const probing = earlier.then(() => {
+    const probing = earlier.then(async () => {
       this.#prober ??= this.#proberFor(topic);
-      return readBacklog(this.#prober, this.#nameFor(topic), topic, clock.now());
+      const reads = topic.reads ?? (await readGroupReads(this.#admin, this.#groupFor(topic)));
+      return readBacklog(this.#prober, this.#nameFor(topic), reads, clock.now());
     });
     this.#probing = probing;
     return within(timeoutMs, probing, true);
@@ -123,6 +152,23 @@ export class KafkaStream implements LedgerStream {
     const prober = this.#clients.consumer(this.#groupFor(topic));
     prober.topics.track(this.#nameFor(topic));
     return prober;
+  }
+
+  async *browse(): AsyncGenerator<StoredMessage, void> {
+    const topic = this.#opened();
+    // A separate client, in use for as long as the caller reads.
+    const browser = this.#proberFor(topic);
+    try {
+      yield* browsePartitions(browser, this.#nameFor(topic));
+    } catch (error) {
+      throw classifyKafkaError(error);
+    } finally {
+      await this.#clients.end(browser, CLOSE_MS);
+    }
+  }
+
+  async safety(timeoutMs: number): Promise<StreamSafety> {
+    return within(timeoutMs, readSafety(this.#admin, this.#nameFor(this.#opened())), true);
   }
 
   async ping(timeoutMs: number): Promise<void> {
@@ -143,7 +189,7 @@ export class KafkaStream implements LedgerStream {
   }
 }
 
-/** @throws SinkTransientError also if there is no answer in time; SinkHaltError */
+/** @throws SinkTransientError also without an answer in time; SinkHaltError */
 async function within<T>(timeoutMs: number, asking: Promise<T>, outcomeKnown: boolean): Promise<T> {
   let answer: { readonly value: T } | undefined;
   try {

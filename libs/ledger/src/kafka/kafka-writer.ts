@@ -11,21 +11,24 @@ import { PartitionReader } from './partition-reader.js';
 import { Purge } from './purge-done.js';
 import { WakeUp } from './wake-up.js';
 
-/** Longest wait without a look at what changed without a call. */
+/** Longest wait without a look at silent changes. */
 const LOOK_MS = 1000;
 
-/** Time that a cluster gets to make its topic of offsets, for the first group of all, and to elect leaders. */
+/** Time for a cluster to make its topic of offsets, for its first group, and to elect leaders. */
 const PATIENCE_MS = 15_000;
 
-/** What a writer reads. */
+/** The topic of a writer, and the messages that it reads. */
 export interface WriterTopic {
   readonly topic: string;
   readonly group: string;
   readonly reads: (headers: StreamHeaders) => boolean;
+  /** The columns that it publishes to the group; empty: none. */
+  readonly columns: string;
 }
 
 /**
- * A writer's end of the stream: the partitions that the group gave it, and messages from each of them by turns.
+ * A writer's end of the stream: the partitions assigned by the group, with messages from each of
+ * them in turn.
  *
  * @internal
  */
@@ -35,14 +38,14 @@ export class KafkaWriter {
   readonly #purge: Purge | undefined;
   readonly #wakeUp = new WakeUp(clock);
   readonly #end = new AbortController();
-  /** Of the partition that is asked first the next time. */
+  /** Index of the partition to ask first the next time. */
   #turn = 0;
 
   constructor(
     clients: KafkaClients,
     admin: Admin,
     { purge }: ResolvedKafkaOptions,
-    { topic, group, reads }: WriterTopic,
+    { topic, group, reads, columns }: WriterTopic,
   ) {
     const changed = (): void => this.#wakeUp.call();
     const now = (): number => clock.monotonic();
@@ -52,16 +55,17 @@ export class KafkaWriter {
       changed();
     };
     this.#member = new GroupMember({
-      ...{ clients, topic, group, clock, changed },
-      makeLog: (partition, from) =>
-        new PartitionLog({ partition, from, reads, now, changed: settled }),
+      ...{ clients, topic, group, columns, clock, changed },
+      makeLog: (start) => new PartitionLog({ ...start, reads, now, changed: settled }),
+      isTopicMissing: () => this.#reader.isTopicMissing,
       committed: (logs) => void this.#purge?.run(logs),
     });
-    // Not the member's client: a request that waits for messages would hold up the signs of life.
+    // Not the member's client: a request that waits for messages would delay the signs of life.
     const consumer = clients.consumer(group);
     consumer.topics.track(topic);
     const sized = (partitions: number): void => this.#member.noteSize(partitions);
-    this.#reader = new PartitionReader({ consumer, topic, clock, changed, sized });
+    const replaced = (): void => this.#member.restart();
+    this.#reader = new PartitionReader({ consumer, topic, clock, changed, sized, replaced });
   }
 
   /** Resolves once it is in the group. @throws SinkTransientError, SinkHaltError */
@@ -98,13 +102,13 @@ export class KafkaWriter {
     return [];
   }
 
-  /** Until a message that was left for later comes. */
+  /** Milliseconds until the next postponed message is due. */
   #nextMs(): number {
     const next = Math.min(...this.#member.logs.map(({ nextAt }) => nextAt));
     return Math.max(1, next - clock.monotonic());
   }
 
-  /** Commits what is done. Never rejects. */
+  /** Commits the progress. Never rejects. */
   async commit(): Promise<void> {
     await this.#member.commit();
   }
@@ -116,7 +120,7 @@ export class KafkaWriter {
   }
 }
 
-/** Messages that are there, of one partition after the other. */
+/** Available messages, from one partition after the other. */
 function takeFrom(
   logs: readonly PartitionLog[],
   turn: number,

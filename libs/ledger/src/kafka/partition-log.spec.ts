@@ -15,7 +15,7 @@ const stored = (offset: number, layout = 'a', bytes = 1): StoredMessage => ({
 function setUp() {
   const time = { now: 0 };
   const log = new PartitionLog({
-    ...{ partition: 0, from: 10n },
+    ...{ topicId: 'a', partition: 0, from: 10n },
     reads: ({ layout }) => layout === 'a',
     now: () => time.now,
     changed: () => undefined,
@@ -27,7 +27,7 @@ function setUp() {
 }
 
 describe('a partition', () => {
-  it('is done up to its lowest unfinished message, whatever the order', () => {
+  it('is done up to its lowest unfinished message, in any order', () => {
     const { log, receive, next } = setUp();
     receive(stored(10), stored(11), stored(12));
     const [first, second] = [next()!, next()!];
@@ -41,7 +41,7 @@ describe('a partition', () => {
     expect(log.doneUpTo).toBe(13n);
   });
 
-  it('delivers again from memory after the time, and is not done up to there before', () => {
+  it('redelivers from memory after the time, and is not done up to there before', () => {
     const { log, time, receive, next } = setUp();
     receive(stored(10), stored(11));
     const first = next()!;
@@ -57,7 +57,7 @@ describe('a partition', () => {
     expect(log.doneUpTo).toBe(12n);
   });
 
-  it('stops before a message that it can not read', () => {
+  it('stops before an unreadable message', () => {
     const { log, receive, next } = setUp();
     receive(stored(10), stored(11, 'b'), stored(12));
     next()!.done();
@@ -65,14 +65,14 @@ describe('a partition', () => {
     expect([log.doneUpTo, log.position]).toEqual([11n, 13n]);
   });
 
-  it('gives no message that is larger than asked for', () => {
+  it('returns no message larger than requested', () => {
     const { receive, next } = setUp();
     receive(stored(10, 'a', 50));
     expect(next(49)).toBeUndefined();
     expect(next(50)?.payload.length).toBe(50);
   });
 
-  it('ignores what becomes of its messages once it is lost', () => {
+  it('ignores the fate of its messages once it is lost', () => {
     const { log, receive, next } = setUp();
     receive(stored(10));
     const taken = next()!;
@@ -82,7 +82,7 @@ describe('a partition', () => {
     expect([log.doneUpTo, log.nextAt]).toEqual([10n, Number.POSITIVE_INFINITY]);
   });
 
-  it('has at most 1,000 messages behind an unfinished one', () => {
+  it('has at most 1,000 messages after an unfinished one', () => {
     const { receive, next } = setUp();
     receive(...Array.from({ length: 1100 }, (_, index) => stored(10 + index)));
     const first = next()!;
@@ -100,7 +100,7 @@ describe('messages of batches', () => {
     headers: [[Buffer.from('name'), Buffer.from('value')]] as const,
   });
 
-  it('begin at the offset that was asked for, and leave marks of transactions out', () => {
+  it('begin at the requested offset, and exclude marks of transactions', () => {
     const batch = { firstOffset: 5n, firstTimestamp: 1000n, attributes: 0 };
     const found = messagesOf(
       [

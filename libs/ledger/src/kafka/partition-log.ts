@@ -1,20 +1,22 @@
 import type { StreamHeaders } from '../ports/ledger-stream.interface.js';
 import { KafkaMessage, type MessageOwner, type StoredMessage } from './kafka-message.js';
 
-/** Bytes that are fetched ahead; what is beyond the last fetch waits in the topic. */
+/** Bytes to prefetch; later messages wait in the topic. */
 const AHEAD_BYTES = 524_288;
-/** Messages behind the lowest unfinished one: a crash delivers them again, so they have a bound. */
+/** Maximum messages after the lowest unfinished one, because a crash delivers them again. */
 const MOST_OUT = 1000;
 
-/** What a partition is followed with. @internal */
+/** Dependencies of a partition's log. @internal */
 export interface PartitionLogParts {
+  /** Identity of the topic, which differs from that of a deleted topic with the same name. */
+  readonly topicId: string;
   readonly partition: number;
-  /** Offset of the first message that is not done. */
+  /** Offset of the first unfinished message. */
   readonly from: bigint;
   readonly reads: (headers: StreamHeaders) => boolean;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Something can be committed or delivered that could not before. */
+  /** Called when something new can be committed or delivered. */
   readonly changed: () => void;
 }
 
@@ -25,58 +27,63 @@ interface Waiting {
 }
 
 /**
- * One partition as long as this process has it: what was fetched, what is with the ledger, and up to where
- * all is done. Messages are delivered in their order, those left for later excepted. It stops before a message
- * that this process can't read, since an offset stands for all messages before it.
+ * One partition while this process owns it: fetched messages, those with the ledger, and the
+ * progress. Messages are delivered in order, except postponed ones. It stops before a message that
+ * this process can't read, because an offset covers all messages before it.
  *
  * @internal
  */
 export class PartitionLog implements MessageOwner {
+  readonly topicId: string;
   readonly partition: number;
-  /** Offset that is fetched next. */
+  /** Offset to fetch next. */
   position: bigint;
-  /** What the group knows to be done. */
+  /** The progress known to the group. */
   committed: bigint;
-  /** Another process has the partition now: what becomes of its messages here is of no interest. */
+  /**
+   * Another process owns the partition now, or the topic was deleted and made again, so the fate of
+   * its messages here has no effect.
+   */
   isLost = false;
   readonly #parts: PartitionLogParts;
   readonly #fetched: StoredMessage[] = [];
   #fetchedBytes = 0;
-  /** Offsets with the ledger or left for later, in ascending order. */
+  /** Offsets with the ledger or postponed, ascending. */
   readonly #out = new Set<bigint>();
   readonly #later: Waiting[] = [];
 
   constructor(parts: PartitionLogParts) {
     this.#parts = parts;
+    this.topicId = parts.topicId;
     this.partition = parts.partition;
     this.position = parts.from;
     this.committed = parts.from;
   }
 
-  /** Whether more is to be fetched. */
+  /** Whether more messages should be fetched. */
   get isHungry(): boolean {
     return this.#fetchedBytes < AHEAD_BYTES;
   }
 
-  /** The offset of the first message that is not done. */
+  /** The offset of the first unfinished message. */
   get doneUpTo(): bigint {
     const [lowest] = this.#out;
     return lowest ?? this.#fetched[0]?.offset ?? this.position;
   }
 
-  /** When the next message that was left for later comes; Infinity if there is none. */
+  /** Time of the next postponed message; Infinity if there is none. */
   get nextAt(): number {
     return this.#later.reduce((next, { at }) => Math.min(next, at), Number.POSITIVE_INFINITY);
   }
 
-  /** Fingerprint of the message that it stopped before; undefined: it did not stop. */
+  /** Fingerprint of the message before which it stopped; undefined if it did not stop. */
   get stoppedBefore(): string | undefined {
     const [next] = this.#fetched;
     if (next === undefined || this.#parts.reads(next.headers)) return undefined;
     return next.fingerprint;
   }
 
-  /** @param end offset behind the last of them, or behind what stood there instead */
+  /** @param end offset after the last of them, or after skipped records */
   receive(messages: readonly StoredMessage[], end: bigint): void {
     for (const each of messages) {
       if (each.offset < this.position) continue;
@@ -86,14 +93,14 @@ export class PartitionLog implements MessageOwner {
     if (end > this.position) this.position = end;
   }
 
-  /** Messages before this offset are not there any more. */
+  /** Messages before this offset no longer exist. */
   skipTo(offset: bigint): void {
     this.position = offset;
     this.#fetched.length = 0;
     this.#fetchedBytes = 0;
   }
 
-  /** The next message of at most so many bytes; undefined if there is none. */
+  /** The next message of at most `maxBytes`; undefined if there is none. */
   next(maxBytes: number): KafkaMessage | undefined {
     const again = this.#nextAgain(maxBytes);
     if (again !== undefined) return again;

@@ -5,38 +5,42 @@ import {
 } from '@platformatic/kafka';
 import { pause, type Clock } from '../clock/clock.js';
 import { SinkHaltError } from '../errors/sink.errors.js';
-import { classifyKafkaError, isAnswer } from './classify-kafka-error.js';
+import { classifyKafkaError, isAnswer, isUnknownTopic } from './classify-kafka-error.js';
 import { endOf, messagesOf } from './kafka-message.js';
 import type { PartitionLog } from './partition-log.js';
 
-/** Milliseconds that a broker waits for a message; what partitions came meanwhile waits as long. */
+/**
+ * Milliseconds that a broker waits for a message, and maximum wait of partitions added meanwhile.
+ */
 const WAIT_MS = 250;
-/** Bytes of one answer, and of one partition in it: a message or some. */
+/** Bytes of one answer, and of one partition in it: one or several messages. */
 const ANSWER_BYTES = 4_194_304;
 const PARTITION_BYTES = 1_048_576;
-/** Pause of a broker whose answer was an error: a new leader takes seconds. */
+/** Milliseconds before a broker is asked again after an error: a new leader takes seconds. */
 const PAUSE_MS = 250;
-/** A failure that ends before is not worth a word: another broker takes over. */
+/** A shorter failure, in milliseconds, is not reported, because another broker takes over. */
 const FAILING_MS = 3000;
-/** Error code of a partition that has no such offset. Source: Kafka's protocol, error codes. */
+/** Error code of a partition without this offset. Source: Kafka's protocol, error codes. */
 const OFFSET_OUT_OF_RANGE = 1;
 
 type FetchResponse = Awaited<ReturnType<Consumer['fetch']>>;
 
-/** What a reader is made of. @internal */
+/** Dependencies of a reader. @internal */
 export interface PartitionReaderParts {
   readonly consumer: Consumer;
   readonly topic: string;
   readonly clock: Clock;
-  /** Messages came, or a failure. */
+  /** Called after messages arrived, or a failure. */
   readonly changed: () => void;
-  /** The topic has so many partitions. */
+  /** Called with the topic's number of partitions. */
   readonly sized: (partitions: number) => void;
+  /** Called if the topic is not that of the logs any more, or a partition lost its end. */
+  readonly replaced: () => void;
 }
 
 /**
- * Fetches messages for partitions, from the leader of each. One request to each broker is on the way at a
- * time; its answer is kept whoever waits for it.
+ * Fetches messages for partitions, from the leader of each. One request to each broker is under way
+ * at a time; its answer is kept for later callers.
  *
  * @internal
  */
@@ -44,7 +48,7 @@ export class PartitionReader {
   readonly #parts: PartitionReaderParts;
   readonly #busy = new Set<number>();
   #failure: { readonly error: unknown; readonly since: number } | undefined;
-  /** What has to be said once, whatever else works. */
+  /** A loss to be reported once, even if everything else works. */
   #loss: SinkHaltError | undefined;
   #isLooking = false;
 
@@ -52,7 +56,7 @@ export class PartitionReader {
     this.#parts = parts;
   }
 
-  /** @throws what keeps it from fetching for some time, or once what was lost */
+  /** @throws an error that has prevented fetching for some time, or once a loss */
   check(): void {
     const loss = this.#loss;
     this.#loss = undefined;
@@ -64,9 +68,14 @@ export class PartitionReader {
     }
   }
 
+  /** Whether the topic seems to be deleted; false again once messages can be fetched. */
+  get isTopicMissing(): boolean {
+    return this.#failure !== undefined && isUnknownTopic(this.#failure.error);
+  }
+
   /**
-   * Asks the leaders of partitions that want more, in the background, and looks at the topic's size: the member
-   * that distributes may have no partition itself.
+   * Requests messages from the leaders of partitions that need more, in the background, and checks
+   * the topic's size, because the member that distributes may have no partition itself.
    */
   fill(logs: readonly PartitionLog[]): void {
     if (this.#isLooking) return;
@@ -75,23 +84,50 @@ export class PartitionReader {
   }
 
   async #look(logs: readonly PartitionLog[]): Promise<void> {
-    const { consumer, topic, sized } = this.#parts;
+    const { replaced, clock } = this.#parts;
     try {
-      const metadata = await consumer.metadata({ topics: [topic] });
-      const found = metadata.topics.get(topic)!;
-      sized(found.partitionsCount);
-      const leaders = new Map<number, PartitionLog[]>();
-      for (const log of logs) {
-        const leader = found.partitions[log.partition]?.leader ?? -1;
-        if (!log.isHungry || !metadata.brokers.has(leader) || this.#busy.has(leader)) continue;
-        leaders.set(leader, [...(leaders.get(leader) ?? []), log]);
+      const { brokers, found } = await this.#find(logs);
+      if (areOf(found, logs)) {
+        this.#request(logs, found, (leader) => brokers.has(leader));
+      } else {
+        replaced();
+        // Brokers learn of a new topic one after the other.
+        await pause(clock, PAUSE_MS);
       }
-      for (const [leader, wanting] of leaders) void this.#fetch(leader, found, wanting);
     } catch (error) {
       this.#failed(error);
-      await pause(this.#parts.clock, PAUSE_MS);
+      await pause(clock, PAUSE_MS);
     }
     this.#isLooking = false;
+  }
+
+  /** As the client knows them; as a broker says, if that topic is not the one of the logs. */
+  async #find(logs: readonly PartitionLog[]) {
+    const { consumer, topic } = this.#parts;
+    const ask = async (forceUpdate: boolean) => {
+      const { brokers, topics } = await consumer.metadata({ topics: [topic], forceUpdate });
+      return { brokers, found: topics.get(topic)! };
+    };
+    const known = await ask(false);
+    return areOf(known.found, logs) ? known : ask(true);
+  }
+
+  #request(
+    logs: readonly PartitionLog[],
+    found: ClusterTopicMetadata,
+    isThere: (broker: number) => boolean,
+  ): void {
+    this.#parts.sized(found.partitionsCount);
+    const hungry = logs.filter(({ isHungry, isLost }) => isHungry && !isLost);
+    const leaders = new Map<number, PartitionLog[]>();
+    for (const log of hungry) {
+      const leader = found.partitions[log.partition]?.leader ?? -1;
+      if (!isThere(leader) || this.#busy.has(leader)) continue;
+      leaders.set(leader, [...(leaders.get(leader) ?? []), log]);
+    }
+    for (const [leader, wanting] of leaders) void this.#fetch(leader, found, wanting);
+    // A failure ends with the next fetch, or here if there is nothing to fetch.
+    if (hungry.length === 0) this.#failure = undefined;
   }
 
   async #fetch(
@@ -129,24 +165,30 @@ export class PartitionReader {
     }
   }
 
-  /** Messages that were not read are not there any more: goes on with the first that is, and says so once. */
+  /**
+   * Unread messages were deleted: continues with the first existing one, and reports it once. The
+   * same if the partition lost its end, as after an unclean election.
+   */
   async #skipMissing(error: unknown, asked: ReadonlyMap<number, PartitionLog>): Promise<boolean> {
     if (!isAnswer(error, 'OFFSET_OUT_OF_RANGE')) return false;
-    const { consumer, topic } = this.#parts;
+    const { consumer, topic, replaced } = this.#parts;
     const { response } = error as { response?: FetchResponse };
     const missing = (response?.responses ?? [])
       .flatMap(({ partitions }) => partitions)
       .flatMap(({ partitionIndex, errorCode }) => {
         return errorCode === OFFSET_OUT_OF_RANGE ? (asked.get(partitionIndex) ?? []) : [];
-      });
+      })
+      .filter(({ isLost }) => !isLost);
     const request = { topics: [topic], timestamp: ListOffsetTimestamps.EARLIEST };
     const earliest = (await consumer.listOffsets(request)).get(topic)!;
     for (const log of missing) {
       const { partition, position } = log;
-      log.skipTo(earliest[partition]!);
+      const next = earliest[partition]!;
+      if (next < position) replaced();
+      else log.skipTo(next);
       this.#loss = new SinkHaltError(
         `partition ${partition} of ${topic} has no message ${position} any more: it goes on with ` +
-          `${log.position}, and what was between is lost unless it was written before`,
+          `${next}, and what was between is lost unless it was written before`,
       );
     }
     return missing.length > 0;
@@ -154,8 +196,13 @@ export class PartitionReader {
 
   #failed(error: unknown): void {
     const { clock, consumer } = this.#parts;
-    // The client keeps a leader that is away for seconds.
+    // Otherwise the client would use an unreachable leader for seconds.
     consumer.clearMetadata();
     this.#failure = { error, since: this.#failure?.since ?? clock.monotonic() };
   }
+}
+
+/** Whether these logs are of this topic, and not of a deleted one with its name. */
+function areOf({ id }: ClusterTopicMetadata, logs: readonly PartitionLog[]): boolean {
+  return logs.every(({ topicId, isLost }) => isLost || topicId === id);
 }

@@ -4,11 +4,14 @@ import { SinkHaltError } from '../errors/sink.errors.js';
 import { classifyKafkaError } from './classify-kafka-error.js';
 import type { PartitionLog } from './partition-log.js';
 
-/** Milliseconds between two purges: files are deleted as a whole, so more often gains nothing. */
+/**
+ * Milliseconds between two purges: files are deleted as a whole, so a shorter interval gains
+ * nothing.
+ */
 const PURGE_MS = 10_000;
 
 /**
- * Deletes from the topic what was written, which makes it hold the backlog and no more, as a queue does.
+ * Deletes written messages from the topic, so that it only contains the backlog, like a queue.
  *
  * @internal
  */
@@ -23,14 +26,17 @@ export class Purge {
     private readonly clock: Clock,
   ) {}
 
-  /** @throws SinkHaltError once, if it is not allowed to delete */
+  /** @throws SinkHaltError once, if it may not delete */
   check(): void {
     const refusal = this.#refusal;
     this.#refusal = undefined;
     if (refusal !== undefined) throw refusal;
   }
 
-  /** Up to where these are done was committed. Never rejects: what is left is deleted with the next. */
+  /**
+   * Call after the progress of these logs was committed. Never rejects: the next purge deletes the
+   * rest.
+   */
   async run(logs: readonly PartitionLog[]): Promise<void> {
     const { admin, topic, clock } = this;
     if (this.#isRefused || clock.monotonic() - this.#purgedAt < PURGE_MS) return;

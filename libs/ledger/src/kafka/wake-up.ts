@@ -1,6 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 
-/** Lets one wait for what others do. @internal */
+/** Lets one caller wait for events of others. @internal */
 export class WakeUp {
   #wake: (() => void) | undefined;
   #isDue = false;
@@ -13,7 +13,7 @@ export class WakeUp {
     this.#wake?.();
   }
 
-  /** Resolves after a call since the last wait, an abort, or so many milliseconds. */
+  /** Resolves after a call since the last wait, an abort, or this many milliseconds. */
   wait(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {

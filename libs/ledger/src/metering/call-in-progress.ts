@@ -5,9 +5,9 @@ import { onePerNest } from '../nest/one-per-nest.js';
 import type { HandlerCall } from './handler-call.js';
 
 /**
- * The call in progress, on the object that all parts of one call hold: Nest's context, or the raw
- * response. A property and no WeakMap: thousands of young keys a second make each garbage collection
- * longer.
+ * The call in progress, on the object that all parts of one call share: Nest's context, or the raw
+ * response. A property instead of a WeakMap, because thousands of young keys a second prolong each
+ * garbage collection.
  */
 const CALL = onePerNest('call', () => Symbol('nestjs-ledger call'));
 
@@ -21,7 +21,7 @@ export function setCall(carrier: object, call: HandlerCall): void {
   (carrier as Marked)[CALL] = call;
 }
 
-/** Nest's context on its way to the method; the first metered method of the class takes it. */
+/** Nest's context before it reaches the method; the first metered method of the class takes it. */
 interface Passing {
   readonly context: ExecutionContext;
   isTaken: boolean;
@@ -29,7 +29,7 @@ interface Passing {
 
 const passing = onePerNest('contexts', () => new AsyncLocalStorage<Passing>());
 
-/** Calls a handler so that the method behind it finds the context. @internal */
+/** Calls a handler and makes the context available to its method. @internal */
 export function passContext(context: ExecutionContext, next: CallHandler): Observable<unknown> {
   return new Observable((subscriber) => {
     const held = { context, isTaken: false };
@@ -37,7 +37,7 @@ export function passContext(context: ExecutionContext, next: CallHandler): Obser
   });
 }
 
-/** The context of the call that Nest makes just now to a method of the class, if it makes one. */
+/** The context of Nest's current call to a method of the class; undefined if there is none. */
 export function takeContext(type: unknown): ExecutionContext | undefined {
   const held = passing.getStore();
   if (held === undefined || held.isTaken || held.context.getClass() !== type) return undefined;
@@ -46,8 +46,8 @@ export function takeContext(type: unknown): ExecutionContext | undefined {
 }
 
 /**
- * Stands before message handlers and resolvers and hands them their context. Routes get theirs
- * without it: an interceptor that does nothing costs more than all of the metering there.
+ * An interceptor that passes the context to message handlers and resolvers. Routes get it without
+ * an interceptor, because even an empty one costs more than all of their metering.
  *
  * @internal
  */

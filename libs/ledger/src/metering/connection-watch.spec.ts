@@ -28,7 +28,7 @@ describe('ConnectionWatch', () => {
     expect(told).toEqual(left);
   });
 
-  it('lets a callback end the watches behind it', () => {
+  it('lets a callback end later watches', () => {
     const socket = new Socket();
     const told: string[] = [];
     const behind: ConnectionWatch[] = [];

@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 
 /**
- * Gives a function name, length, metadata and properties of the one in whose place it stands, so that
- * decorators above and below find what they look for.
+ * Copies name, length, metadata and properties from the replaced function, so that other decorators
+ * work whether they are above or below.
  *
  * @internal
  */

@@ -13,11 +13,11 @@ type Method = (...args: never[]) => unknown;
 const UNTIL = { room: 'queued', durable: 'durable', commit: 'committed' } as const;
 
 /**
- * One call of a decorated method. It watches what the method returns and passes it on; its mapper
- * runs when `settle` is called for the first time.
+ * One call of a decorated method. It observes the method's result and passes it on. Its mapper runs
+ * at the first `settle`.
  *
- * This class is for calls that end with the method, or with the stream that it returned; one over
- * HTTP ends with its response, see `HttpHandlerCall`.
+ * This class is for calls that end with the method or with the stream it returned. A call over HTTP
+ * ends with its response, see `HttpHandlerCall`.
  *
  * @internal
  */
@@ -26,24 +26,27 @@ export class HandlerCall implements OpenCall {
   after: OpenCall | undefined;
   isListed = false;
   protected readonly guarantee: UsageGuarantee;
-  /** What is waited for where nobody can be held. */
+  /** The guarantee if no caller can be made to wait. */
   protected readonly unheld: 'record' | 'room';
   protected failure: { readonly error: unknown } | undefined;
   protected last: { readonly value: unknown } | undefined;
-  /** What the method got, and the object that it fills. */
+  /** The method's arguments, and the draft that it fills. */
   protected args: readonly unknown[] = [];
   private draft: UsageDraft | undefined;
   private isSettled = false;
   private active: object | undefined;
-  /** Runs of the method that have not returned. Their end completes the draft. */
+  /** Running invocations of the method. Their end completes the draft. */
   private running = 0;
   private isLeft = false;
   private readonly startedMs = Date.now();
   private readonly started = performance.now();
-  /** The mapper gets the method's own async context back where another one hears of the end. */
+  /** The mapper runs in the method's async context, even if the end is observed in another one. */
   private scope: AsyncResource | undefined;
 
-  /** @param given Nest's context; undefined outside of its pipeline, and over HTTP where nobody asked */
+  /**
+   * @param given Nest's context; undefined outside its pipeline, and over HTTP until it is
+   * requested
+   */
   constructor(
     protected readonly plan: UsagePlan,
     private readonly given: ExecutionContext | undefined,
@@ -59,7 +62,9 @@ export class HandlerCall implements OpenCall {
     return this.given;
   }
 
-  /** True while an interceptor watches: another one need not, nor the method itself. */
+  /**
+   * True while an interceptor observes the call, so that neither another one nor the method does.
+   */
   get isActive(): boolean {
     return this.active !== undefined;
   }
@@ -68,15 +73,15 @@ export class HandlerCall implements OpenCall {
     return this.running > 0;
   }
 
-  /** The draft is read at the end: a method may be handed another object by its caller. */
+  /** The draft is read at the end, because the caller may pass another object to the method. */
   protected get usage(): UsageDraft {
     return this.draft ?? (this.context ? draftOf(this.context) : {});
   }
 
   /**
-   * Calls the method, and watches what it returns unless an interceptor does that already.
+   * Calls the method, and observes its result unless an interceptor already does.
    *
-   * @returns what the method returned; a promise that is held, where the guarantee asks for it
+   * @returns the method's result; a promise that waits if the guarantee requires it
    */
   run(method: Method, self: unknown, args: unknown[], draft: UsageDraft | undefined): unknown {
     this.args = args;
@@ -126,13 +131,13 @@ export class HandlerCall implements OpenCall {
     return held && canHold ? held.then(() => value) : value;
   }
 
-  /** Whether a stream that the method returns is watched here, and not by its response. */
+  /** Whether the method's stream is observed here, and not through its response. */
   protected get watchesIterations(): boolean {
     return true;
   }
 
   private observeReturned(source: Observable<unknown>): Observable<unknown> {
-    // A subject is one for all who listen, and the caller may know it by identity.
+    // A subject is shared by all its subscribers, and the caller may compare it by identity.
     if (!('next' in source)) {
       this.rest();
       return this.observe(source);
@@ -148,7 +153,7 @@ export class HandlerCall implements OpenCall {
     return source;
   }
 
-  /** Nothing is under way before somebody reads. */
+  /** The stream does not run before it is read. */
   protected rest(): void {
     this.plan.ledger.openCalls?.delete(this);
   }
@@ -178,8 +183,8 @@ export class HandlerCall implements OpenCall {
   }
 
   /**
-   * Passes a handler's values on as they come and holds no more than its completion, which is what
-   * Nest waits for. May be called again for the same request (an outer `retry()`).
+   * Passes a handler's values on at once and delays only its completion, which Nest waits for. May
+   * be called again for the same request (an outer `retry()`).
    */
   observe(source: Observable<unknown>): Observable<unknown> {
     this.keepScope();
@@ -217,7 +222,9 @@ export class HandlerCall implements OpenCall {
   /** A value came. */
   protected emitted(_value: unknown): void {}
 
-  /** The handler is done. Returns what its completion waits for, never to reject. */
+  /**
+   * The handler has ended. Returns a promise that its completion waits for, and that never rejects.
+   */
   protected completed(): Promise<void> | undefined {
     return this.settle('completed');
   }
@@ -226,13 +233,13 @@ export class HandlerCall implements OpenCall {
     void this.settle('failed');
   }
 
-  /** Nobody listens to the handler any more. If it still runs, its draft is not complete yet. */
+  /** The handler has no subscriber left. If it still runs, its draft is not complete yet. */
   protected left(): void {
     if (this.isRunning) this.isLeft = true;
     else void this.settle('aborted');
   }
 
-  /** The method has ended, and whatever waits for that goes on. @returns whether anything did */
+  /** The method has ended: continues what waited for it. @returns whether anything waited */
   protected concludeLate(): boolean {
     if (!this.isLeft || this.isRunning) return false;
     void this.settle('aborted');
@@ -243,15 +250,15 @@ export class HandlerCall implements OpenCall {
     void this.settle('aborted', 'record');
   }
 
-  /** To be called in the method's own async context, if another one may hear of the end. */
+  /** Called in the method's async context if the end may be observed in another one. */
   protected keepScope(): void {
     this.scope ??= new AsyncResource('RecordUsage');
   }
 
   /**
-   * Runs the mapper and records what it makes, the first time only.
+   * Runs the mapper and records its entries, the first time only.
    *
-   * @param wait what to wait for; all but `record` return a promise that never rejects
+   * @param wait the guarantee; all but `record` return a promise that never rejects
    */
   protected settle(
     end: UsageEnd,
@@ -280,7 +287,7 @@ export class HandlerCall implements OpenCall {
     return undefined;
   }
 
-  /** Nobody asked for it by name: a disk that refuses holds no response. */
+  /** The guarantee is only the default, so a failing disk delays no response. */
   private recordDurably(made: unknown): Promise<void> | undefined {
     const { ledger } = this.plan;
     const placed = this.record(made, this.unheld);
@@ -291,7 +298,7 @@ export class HandlerCall implements OpenCall {
     try {
       const made = this.plan.mapper(this.callAt(end));
       if (!isThenable(made)) return made;
-      // Nothing may wait for it; nor may its rejection end the process.
+      // The promise is not awaited, and its rejection must not end the process.
       made.then(undefined, () => undefined);
       throw new TypeError('it returned a promise; a mapper must be synchronous');
     } catch (error) {
@@ -314,7 +321,7 @@ export class HandlerCall implements OpenCall {
     };
   }
 
-  /** All of them at once: an entry that finds no room must not keep the next from asking. */
+  /** All of them at once, because an entry without room must not delay the others. */
   private async recordAndWait(
     entries: readonly unknown[],
     wait: Exclude<UsageGuarantee, 'record'>,
@@ -325,7 +332,7 @@ export class HandlerCall implements OpenCall {
         try {
           await this.plan.ledger.recordAndWait(entry, { until });
         } catch (error) {
-          // The response goes out all the same; the ledger has counted what was lost.
+          // The response is sent anyway; the ledger has counted the loss.
           this.plan.log.notGuaranteed(this.plan.handler, error);
         }
       }),
@@ -339,7 +346,7 @@ export class HandlerCall implements OpenCall {
     this.resume();
   }
 
-  /** Before the subscriber hears of it, since a `retry()` subscribes again at once. */
+  /** Before the subscriber is notified, because a `retry()` subscribes again at once. */
   private stop(watch: object): void {
     if (this.active === watch) this.active = undefined;
   }

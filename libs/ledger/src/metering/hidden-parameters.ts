@@ -3,7 +3,7 @@ import 'reflect-metadata';
 import { onePerNest } from '../nest/one-per-nest.js';
 import type { ResponseMode } from './response-mode.js';
 
-/** By class and method: the index of the first of the two parameters that a route got here. */
+/** Index of the first of a route's two hidden parameters, by class and method. */
 const indexes = onePerNest('hidden parameters', () => new WeakMap<object, Map<unknown, number>>());
 
 class Probe {
@@ -23,7 +23,7 @@ const [REQUEST, RESPONSE] = Object.keys(
 )
   .sort((a, b) => Number(a.split(':')[1]) - Number(b.split(':')[1]))
   .map((name) => name.split(':')[0]);
-/** What message handlers and resolvers carry: to them the same numbers mean other parameters. */
+/** Metadata of message handlers and resolvers, for which the same numbers mean other parameters. */
 const OTHER_HANDLER = /^(microservices:|websockets?:|graphql:|message$)/;
 
 /** Whether a method is a route and nothing else. @internal */
@@ -34,9 +34,9 @@ export function isRoute(method: object): boolean {
 }
 
 /**
- * Gives a route two parameters more, request and response, behind those that it declares. So its
- * method knows which request it answers without an interceptor, at no cost to speak of: Nest hands both
- * on as they are, past all pipes.
+ * Adds two parameters to a route, request and response, after its declared ones. So its method
+ * knows its request without an interceptor, at almost no cost: Nest passes both unchanged and
+ * without pipes.
  *
  * @internal
  */
@@ -51,14 +51,14 @@ export function addHiddenParameters(type: Type, key: string | symbol, mode: Resp
   if (index === inherited && !isOwn) return;
   const prototype = type.prototype as object;
   Req()(prototype, key, index);
-  // Without it Nest would leave the answer to the method.
+  // Otherwise Nest would leave the response to the method.
   const answered = mode === 'manual' ? {} : { passthrough: true };
   Res(answered as { passthrough: boolean })(prototype, key, index + 1);
 }
 
 type Parameters = Readonly<Record<string, { readonly index: number }>>;
 
-/** Behind all that the method declares, those that a class above it got aside. */
+/** After all declared parameters, except those added for a parent class. */
 function nextIndex(type: Type, key: string | symbol, hidden: number | undefined): number {
   const parameters = Reflect.getMetadata(parametersKey, type, key) as Parameters | undefined;
   const [request, response] = hidden === undefined ? [] : [`${hidden}`, `${hidden + 1}`];

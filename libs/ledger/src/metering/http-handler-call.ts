@@ -20,17 +20,17 @@ import { draftOnResponse } from './usage.decorator.js';
 import type { UsagePlan } from './usage-plan.js';
 
 /**
- * Milliseconds that a method gets to end whose client has gone, so that its draft is complete. Not
- * without a limit: it may wait for ever for a client that takes nothing any more.
+ * Milliseconds that a method has to complete its draft after its client has left. Limited, because
+ * it may wait forever for that client.
  */
 const GONE_MS = 1000;
 
 /**
- * A call over HTTP. It is settled by whichever of these comes first: a plain result's completion
- * if its response is to be held; a plain result's headers; the response that has finished or
- * closed. So a client that hangs up, an outer interceptor that answers in the handler's place and
- * an exception filter all end in one call of the mapper. While the method itself still runs, the end
- * of its response is remembered, and the method's own end settles the call.
+ * A call over HTTP. It is settled by the first of these events: the completion of a plain result if
+ * its response has to wait; the headers of a plain result; the end or close of the response. So a
+ * client that hangs up, an outer interceptor that answers instead of the handler and an exception
+ * filter all lead to one call of the mapper. If the response ends while the method still runs, the
+ * method's end settles the call.
  *
  * @internal
  */
@@ -42,15 +42,18 @@ export class HttpHandlerCall extends HandlerCall {
   private stopWatching: (() => void) | undefined;
   private readonly connection: ConnectionWatch | undefined;
   private isWatchingEnd = false;
-  /** The status at the handler's last value; one of 400 and above that came later isn't its own. */
+  /**
+   * The status at the handler's last value; a later status of 400 or above was not set by the
+   * handler.
+   */
   private status = 0;
-  /** Whether the response will tell of its headers. */
+  /** Whether the response reports its headers. */
   private readonly isHooked: boolean;
   /** How the response ended while the method still ran. */
   private late: UsageEnd | undefined;
   private patience: NodeJS.Timeout | undefined;
 
-  /** The call that the response is about already, or a new one. */
+  /** The response's existing call, or a new one. */
   static of(plan: UsagePlan, exchange: RawExchange, context?: ExecutionContext): HttpHandlerCall {
     return callOf(exchange.response) ?? new HttpHandlerCall(plan, exchange, context);
   }
@@ -66,7 +69,7 @@ export class HttpHandlerCall extends HandlerCall {
     this.response = exchange.response;
     setCall(this.response, this);
     this.isHooked = plan.mode === 'plain' && watchesHeaders(this.response);
-    // Of a plain answer the headers tell, and the connection if there are none.
+    // A plain response is observed by its headers, or by the connection if there are none.
     const isPlain = this.isHooked && context === undefined && !isMultiplexed(this.request);
     if (!isPlain || isGone(this.request) || this.response.destroyed) this.watchEnd();
     else this.connection = watchConnection(this.request, () => this.over(false));
@@ -89,10 +92,10 @@ export class HttpHandlerCall extends HandlerCall {
     return false;
   }
 
-  /** Called when the headers are about to be written. */
+  /** Called just before the headers are written. */
   headers(status: number): void {
     if (!this.isPlain || this.failure || isGone(this.request)) return;
-    // Somebody else answers, a time limit for example.
+    // Something else answers, for example a time limit.
     if (this.isRunning) this.late ??= 'failed';
     else void this.settle(this.endAt(status), this.lateWait);
   }
@@ -116,15 +119,18 @@ export class HttpHandlerCall extends HandlerCall {
     return this.settle('completed');
   }
 
-  /** Whether an error ends the request is for the interceptors and filters that follow to say. */
+  /** Later interceptors and filters decide whether an error ends the request. */
   protected override failed(): void {
     this.watchEnd();
   }
 
-  /** An outer interceptor has gone on without the handler, or the client has left: `over` tells. */
+  /**
+   * An outer interceptor has continued without the handler, or the client has left; `over` reports
+   * which.
+   */
   protected override left(): void {}
 
-  /** Nest reads at once what is to be sent, so the call stays open. */
+  /** Nest reads the stream at once, so the call stays open. */
   protected override rest(): void {}
 
   protected override closed(): void {
@@ -156,7 +162,8 @@ export class HttpHandlerCall extends HandlerCall {
     const end = isFinished ? this.endAt(this.response.statusCode) : cut;
     if (!this.isRunning) return void this.settle(end, this.lateWait);
     this.late ??= end;
-    // Whoever answers by hand may have gone on after the answer; so may a client that reads no more.
+    // A handler that answers by hand may continue after its answer, and so may one whose client no
+    // longer reads.
     if (isFinished && this.isAnsweredByNest) return;
     this.patience ??= realTimers
       .setTimeout(() => void this.settle(this.late!, this.lateWait), GONE_MS)
@@ -170,7 +177,7 @@ export class HttpHandlerCall extends HandlerCall {
     return this.last && !isReplaced ? 'completed' : 'failed';
   }
 
-  /** The response no longer waits: there is room to wait for, but no commit. */
+  /** The response no longer waits, so the call can wait for room but not for a commit. */
   private get lateWait(): 'record' | 'room' {
     return this.unheld;
   }
@@ -179,7 +186,7 @@ export class HttpHandlerCall extends HandlerCall {
     return this.plan.mode === 'plain' || this.plan.mode === 'passthrough';
   }
 
-  /** Nest has the result, and nothing of the response is under way: it can wait. */
+  /** Nest has the result and has sent no part of the response, so it can wait. */
   private get isHeld(): boolean {
     if (this.isPlain) return true;
     const hasBegun = this.response.headersSent || this.response.writableEnded;

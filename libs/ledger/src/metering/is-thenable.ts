@@ -8,8 +8,8 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /**
- * A promise, of any realm. Not a query that only runs once it is awaited, as builders of queries
- * return it: its caller may mean to go on building.
+ * A promise, of any realm. Excludes lazy queries of query builders, which run when awaited: the
+ * caller may continue building.
  *
  * @internal
  */

@@ -163,7 +163,7 @@ describe.each(ADAPTERS)('LedgerInterceptor and its ledger on %s', (adapter) => {
   });
 
   it.each(['room', 'durable', 'commit'])(
-    'answers all the same when the wait for %s ends',
+    'answers anyway when the wait for %s ends',
     async (path) => {
       const gate = latch();
       app.ledger.gate = gate.promise;

@@ -50,7 +50,7 @@ describe.each(ADAPTERS)('LedgerInterceptor with clients that hang up on %s', (ad
 
   afterEach(() => app.close());
 
-  it('maps a client once that hangs up while the handler works, whatever comes later', async () => {
+  it('maps a client that hangs up during the handler once, despite later events', async () => {
     const socket = await app.dial('/slow');
     await entered.promise;
     socket.destroy();

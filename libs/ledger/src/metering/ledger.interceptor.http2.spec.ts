@@ -100,7 +100,7 @@ describe('LedgerInterceptor over HTTP/2', () => {
     expect(calls.ends).toEqual(['completed', 'aborted']);
   });
 
-  it('maps a HEAD request once as completed of which the handler goes on to write', async () => {
+  it('maps a HEAD request once as completed even if the handler continues to write', async () => {
     const stream = session.request({ ':method': 'HEAD', ':path': '/manual' });
     await once(stream.resume(), 'close');
     await calls.reach(1);

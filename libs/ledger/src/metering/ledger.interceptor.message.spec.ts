@@ -108,7 +108,7 @@ describe.each(['rpc', 'ws', 'graphql', 'http'])('LedgerInterceptor in a %s conte
     expect(calls.all).toMatchObject([{ end: 'failed', error: fault }]);
   });
 
-  it('maps an observable once as aborted that nobody listens to any more', async () => {
+  it('maps an observable without listeners once as aborted', async () => {
     await call(module.get(Abandoned), 'observable', {}, {});
     expect(calls.all).toMatchObject([{ end: 'aborted', result: 'one' }]);
   });

@@ -14,7 +14,7 @@ function collectGarbage(): void {
   (runInNewContext('gc') as () => void)();
 }
 
-/** Made for each request, with handlers of its own, as packages that bind methods make them. */
+/** Made for each request with separate handlers, like in packages that bind methods. */
 @Controller({ scope: Scope.REQUEST })
 class BoundController {
   constructor() {

@@ -96,7 +96,7 @@ describe.each(ADAPTERS)('LedgerInterceptor with a LedgerService on %s', (adapter
     expect(rowsAtAnswer).toBe(1);
   });
 
-  it('answers after commitTimeoutMs all the same, and the entry goes on', async () => {
+  it('answers after commitTimeoutMs anyway, and the entry is still written', async () => {
     await boot({ commitTimeoutMs: 5000 });
     parts.sink.hold();
     await start(parts);

@@ -61,7 +61,7 @@ describe.each(ADAPTERS)('LedgerInterceptor with a stream for all requests on %s'
     expect(depths.at(-1)).toBe(depths[0]);
   });
 
-  it('tells a call whose reading broke from one that reads on', async () => {
+  it('distinguishes a call whose reading broke from one that continues', async () => {
     rests = [latch(), latch()];
     const [breaking, whole] = [await app.dial('/feed?name=a'), await app.dial()];
     await once(breaking, 'data');

@@ -154,7 +154,7 @@ describe.each(ADAPTERS)('LedgerInterceptor with plain results on %s', (adapter) 
     expect(app.ledger.recorded).toEqual([{ userId: 1 }]);
   });
 
-  it('tells when the call began and how long it took', async () => {
+  it('reports when the call began and how long it took', async () => {
     const before = Date.now();
     await app.fetch('/plain/value');
     const [call] = calls.all;
@@ -178,7 +178,7 @@ describe.each(ADAPTERS)('LedgerInterceptor with plain results on %s', (adapter) 
     expect(calls.all).toEqual([]);
   });
 
-  it('takes the decorator of a class for each handler that has none of its own', async () => {
+  it("uses the class's decorator for each handler without its own", async () => {
     await app.fetch('/all/inherited');
     await app.fetch('/all/own');
     expect(app.ledger.recorded).toMatchObject([{ memo: 'class' }, { memo: 'handler' }]);
@@ -211,7 +211,7 @@ describe.each(ADAPTERS)('LedgerInterceptor with plain results on %s', (adapter) 
     socket.on('data', (chunk) => (received += String(chunk)));
     socket.write('GET /plain/value HTTP/1.1\r\nHost: ledger\r\n\r\n'.repeat(30));
     while (received.split('{"answer":42}').length < 31) await once(socket, 'data');
-    // A request of its own gives the last response its turn to finish.
+    // A separate request gives the last response time to finish.
     await app.fetch('/plain/bare');
     expect(calls.ends).toHaveLength(30);
     expect(peer.listenerCount('close')).toBe(before + 1);

@@ -20,11 +20,11 @@ import type { RecordUsageMetadata, UsagePlan } from './usage-plan.js';
 const reflector = new Reflector();
 
 /**
- * Takes the calls of methods that carry `@RecordUsage` further out than the methods themselves: pipes
- * that refuse a request and interceptors that change its result are part of the call then. All other
- * handlers it passes by at the cost of one look-up. The decorator needs none; register this one as
- * `APP_INTERCEPTOR`, with `useGlobalInterceptors`, or on controllers: the outermost has the call, and
- * more than one does no harm.
+ * Extends the calls of methods with `@RecordUsage` outwards: pipes that refuse a request and
+ * interceptors that change its result then belong to the call. Other handlers cost one look-up. The
+ * decorator works without this interceptor. Register it as `APP_INTERCEPTOR`, with
+ * `useGlobalInterceptors`, or on controllers. If there are several, the outermost one observes the
+ * call.
  *
  * @publicApi
  */
@@ -32,8 +32,8 @@ const reflector = new Reflector();
 @Injectable()
 export class LedgerInterceptor implements NestInterceptor {
   /**
-   * By controller, since a handler may be inherited; null for one without the decorator. Weak both
-   * ways: a controller made for one request may have functions of its own for handlers.
+   * By controller, because a handler may be inherited; null without the decorator. Weak in both
+   * keys, because a request-scoped controller may have its own handler functions.
    */
   private readonly handlers = new WeakMap<object, WeakMap<object, UsagePlan | null>>();
 
@@ -44,7 +44,7 @@ export class LedgerInterceptor implements NestInterceptor {
     if (plan === null) return next.handle();
     const exchange = rawExchangeOf(context);
     const carrier = exchange?.response ?? context;
-    // An outer interceptor of this kind has it. If it's there but idle, this is another try.
+    // An outer interceptor of this class observes the call. If that one is idle, this is a retry.
     const known = callOf(carrier);
     if (known?.isActive) return next.handle();
     if (exchange) return HttpHandlerCall.of(plan, exchange, context).observe(next.handle());

@@ -9,23 +9,26 @@ import { isPlainPromise } from './is-thenable.js';
 import { MeteredApplication, type Method } from './metered-application.js';
 import { RECORD_USAGE } from './metered-classes.js';
 
-/** What `@MessagePattern()`, `@EventPattern()` and `@SubscribeMessage()` leave on a method. */
+/** Metadata keys of `@MessagePattern()`, `@EventPattern()` and `@SubscribeMessage()`. */
 const MESSAGES = ['microservices:pattern', 'websockets:message_mapping'];
 /** Handlers that are watched already. */
 const WATCHED = Symbol.for('nestjs-ledger/message-watched');
 
-/** Applications by the classes of their handlers. Weak: an application that was closed goes with its modules. */
+/**
+ * Applications by the classes of their handlers. Weak, so that a closed application can be
+ * collected.
+ */
 const watching = onePerNest(
   'watched message handlers',
   () => new WeakMap<object, Set<WeakRef<MeteredApplication>>>(),
 );
 
 /**
- * Makes a stop wait for messages under way whose handler has no `@RecordUsage` and may record by
- * itself: Nest closes its transports within milliseconds and leaves the handlers behind. Routes need
- * none of this, since an HTTP server is closed only when all of them have answered.
+ * Makes the shutdown wait for open messages whose handlers have no `@RecordUsage` and may record
+ * entries themselves. Nest closes its transports within milliseconds and does not wait for
+ * handlers. Routes need no such wait, because an HTTP server closes only after all responses.
  *
- * @returns the messages under way in the application
+ * @returns the open messages of the application
  * @internal
  */
 export function watchMessageHandlers(modules: ModulesContainer): OpenCalls {
@@ -52,7 +55,10 @@ function watchClass(application: MeteredApplication, type: unknown): void {
   known.add(new WeakRef(application));
 }
 
-/** Its own and inherited ones; those with `@RecordUsage` are open calls already. @returns whether it has any */
+/**
+ * Own and inherited handlers; those with `@RecordUsage` are open calls already. @returns whether it
+ * has any
+ */
 function watchMethods(type: Type): boolean {
   let hasAny = false;
   const seen = new Set<string>();
@@ -78,8 +84,8 @@ function isMessageHandler(value: unknown): value is Method {
 }
 
 /**
- * The method, and no interceptor before it: that hears of a client that has left, and not of the
- * method's own end, which comes later.
+ * Wraps the method instead of using an interceptor, which observes that a client has left, but not
+ * the later end of the method.
  */
 function watchMethod(holder: object, key: string, original: Method): void {
   if (Reflect.hasOwnMetadata(WATCHED, original)) return;
@@ -117,7 +123,10 @@ function watchResult(made: unknown, begin: () => () => void, end: () => void): u
   });
 }
 
-/** Counts in each application that has the class: whose an object is only those with the decorator say. */
+/**
+ * Counts in each application that has the class, because only decorated objects know their
+ * application.
+ */
 function beginIn(type: object): () => void {
   const ends = [...(watching.get(type) ?? [])].map((each) => each.deref()?.messages.begin());
   return () => {

@@ -14,13 +14,13 @@ type Key = string | symbol;
 export type Method = (...args: never[]) => unknown;
 
 /**
- * One application as decorated methods see it: its ledgers, and the objects that belong to it. Two
- * applications of one process may have the same classes; each object records into its own.
+ * The ledgers and objects of one application, for decorated methods. Two applications of one
+ * process may share classes; each object records into its own application.
  *
  * @internal
  */
 export class MeteredApplication {
-  /** Messages under way whose handlers have no decorator, see `watchMessageHandlers`. */
+  /** Open messages whose handlers have no decorator, see `watchMessageHandlers`. */
   readonly messages = new OpenCalls();
   readonly #modules: ModulesContainer;
   readonly #logs = new Map<string, UsageLog>();
@@ -29,7 +29,7 @@ export class MeteredApplication {
     this.#modules = modules;
   }
 
-  /** The one of a container of Nest's, which is one application. */
+  /** The application of a Nest container. */
   static in(modules: ModulesContainer): MeteredApplication {
     let application = applications.get(modules);
     if (application === undefined) {
@@ -92,8 +92,8 @@ export class MeteredApplication {
   }
 
   /**
-   * @throws LedgerOptionsError that names the method, if the application has no such ledger, or one that never
-   * hears of the commit that the method is to wait for
+   * @throws LedgerOptionsError that names the method, if the application has no such ledger, or if
+   * the method waits for a commit that a gateway cannot observe
    */
   check(type: { readonly name: string }, key: Key, metadata: RecordUsageMetadata): void {
     const { ledger, guarantee } = metadata.options;
@@ -101,20 +101,23 @@ export class MeteredApplication {
     const method = `@RecordUsage on ${type.name}.${String(key)}`;
     if (![...this.#modules.values()].some(({ providers }) => providers.has(token))) {
       const name = ledger?.name ?? 'default';
-      const options = name === 'default' ? '' : '{ ledger } ';
+      const isDefault = name === 'default';
+      const options = isDefault ? '' : '{ ledger } ';
+      const testing = isDefault ? '' : '{ ledgers: […] }';
       throw wrong(
         method,
         name,
         `the application has no ledger '${name}'; ` +
-          `import LedgerModule.forRoot(${options}…) or forRootAsync(…) for it`,
+          `import LedgerModule.forRoot(${options}…) or forRootAsync(…) for it, ` +
+          `or LedgerTestingModule.forRoot(${testing}) in a test`,
       );
     }
-    // Nest has not created the ledger when this is asked for the first time.
+    // At the first call Nest has not created the ledger yet.
     if (guarantee !== 'commit' || this.#ledgerFor(metadata)?.isGateway !== true) return;
     throw wrong(
       method,
       "guarantee: 'commit'",
-      'a gateway publishes to a stream and never hears of the commit; ' +
+      'a gateway publishes to a stream and cannot wait for the commit; ' +
         "use guarantee: 'durable', which waits for the journal or the stream",
     );
   }
@@ -128,7 +131,7 @@ export class MeteredApplication {
     return undefined;
   }
 
-  /** Whether an object is a provider or controller, one that a factory made, for example. */
+  /** Whether an object is a provider or controller, for example one from a factory. */
   has(instance: object): boolean {
     for (const { providers, controllers } of this.#modules.values()) {
       for (const wrapper of providers.values()) if (wrapper.instance === instance) return true;
@@ -142,7 +145,7 @@ function wrong(name: string, value: string, rule: string): LedgerOptionsError {
   return new LedgerOptionsError([{ name, value, rule, source: 'code' }]);
 }
 
-/** Shared by both formats of the package, which may stand in one process. */
+/** Shared by both formats of the package, which may be loaded in one process. */
 const applications = onePerNest(
   'metered applications',
   () => new WeakMap<ModulesContainer, MeteredApplication>(),

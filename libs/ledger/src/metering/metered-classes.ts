@@ -4,6 +4,7 @@ import {
   UseFilters,
   UseInterceptors,
   type ExceptionFilter,
+  type OnModuleInit,
   type Type,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
@@ -16,74 +17,114 @@ import { meteredMethod } from './metered-method.js';
 import { responseModeOf } from './response-mode.js';
 import type { RecordUsageMetadata } from './usage-plan.js';
 
-/** In the registry, so that a decorator and an interceptor of two copies of the package meet. */
+/**
+ * In the global registry, so that the decorator and the interceptor of two copies of the package
+ * work together.
+ */
 export const RECORD_USAGE = Symbol.for('nestjs-ledger/record-usage');
-/** The decorated methods that a class has itself, with what they were told. */
+/** A class's own decorated methods, with the decorator's arguments. */
 const METHODS = Symbol.for('nestjs-ledger/metered-methods');
-/** The property by which Nest tells each object which application it is of. */
+/** The property by which Nest marks the application of each object. */
 const APPLICATION = Symbol.for('nestjs-ledger/application');
-/** Methods whose context is handed to them already. */
+/** Methods that already receive their context. */
 const PASSED = Symbol.for('nestjs-ledger/context-passed');
 
 type Key = string | symbol;
 interface MeteredKey {
   readonly metadata: RecordUsageMetadata;
-  /** Decorated by its class, whose heirs may say otherwise. */
+  /** Decorated by its class; subclasses may override it. */
   readonly original: Method | undefined;
 }
 type MeteredKeys = Map<Key, MeteredKey>;
 
-/** Error of no one's: a filter must name what it catches, and this one is to catch nothing. */
+/**
+ * An error that is never thrown: a filter must name an error to catch, and this one must catch
+ * nothing.
+ */
 class Nothing extends Error {}
 
 /**
- * Brings the ledger's preparation along into every application that has a decorated class. Nest creates
- * it at boot, for classes of any scope, and never calls it: unlike a guard or an interceptor it costs a
- * call nothing.
+ * Runs the ledger's preparation in every application with a decorated class. Nest creates this
+ * filter at boot, for classes of any scope, and never calls it. Unlike a guard or an interceptor it
+ * costs nothing per call.
  *
  * @internal
  */
 @OnePerNest('MeteredClasses')
 @Catch(Nothing)
-export class MeteredClasses implements ExceptionFilter {
-  /** @throws LedgerOptionsError if the application lacks the ledger of a decorated method */
+export class MeteredClasses implements ExceptionFilter, OnModuleInit {
+  readonly #modules: ModulesContainer;
+
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
+    this.#modules = modules;
     prepareApplication(modules);
+  }
+
+  /**
+   * Checks in a hook, because a unit test compiles a controller with mocks instead of a ledger, and
+   * runs no hooks.
+   *
+   * @throws LedgerOptionsError if the application lacks the ledger of a decorated method
+   */
+  onModuleInit(): void {
+    checkMeteredMethods(this.#modules);
   }
 
   catch(): void {}
 }
 
 /**
- * Finds the decorated methods of all classes of an application before Nest looks for its handlers. May
- * be called again, when modules have come.
+ * Finds the decorated methods of all classes of an application before Nest collects its handlers.
+ * May be called again when modules were added.
  *
- * @throws LedgerOptionsError if the application lacks the ledger of one
  * @internal
  */
 export function prepareApplication(modules: ModulesContainer): void {
+  // Calls find their application among those that were looked up once.
+  MeteredApplication.in(modules);
+  for (const { type, isController } of classesIn(modules)) {
+    const byClass = Reflect.getMetadata(RECORD_USAGE, type) as RecordUsageMetadata | undefined;
+    if (byClass) meterHandlers(type, byClass);
+    for (const key of meteredKeysOf(type).keys()) prepareMethod(type, key, isController);
+  }
+}
+
+/**
+ * Checks the ledgers of all decorated methods of a prepared application.
+ *
+ * @throws LedgerOptionsError if the application lacks the ledger of a method
+ * @internal
+ */
+export function checkMeteredMethods(modules: ModulesContainer): void {
   const application = MeteredApplication.in(modules);
+  for (const { type } of classesIn(modules)) {
+    for (const [key, { metadata }] of meteredKeysOf(type)) application.check(type, key, metadata);
+  }
+}
+
+interface ApplicationClass {
+  readonly type: Type;
+  readonly isController: boolean;
+}
+
+function* classesIn(modules: ModulesContainer): Generator<ApplicationClass> {
   for (const { controllers, providers } of modules.values()) {
-    for (const { metatype } of controllers.values()) prepareClass(application, metatype, true);
+    for (const { metatype } of controllers.values()) {
+      if (hasMethods(metatype)) yield { type: metatype, isController: true };
+    }
     for (const { metatype, inject, isNotMetatype, instance } of providers.values()) {
       const made: unknown = instance;
-      const isMade = isNotMetatype || inject !== null;
-      prepareClass(application, isMade ? classOf(made) : metatype, false);
+      const type: unknown = isNotMetatype || inject !== null ? classOf(made) : metatype;
+      if (hasMethods(type)) yield { type, isController: false };
     }
   }
 }
 
-function prepareClass(application: MeteredApplication, type: unknown, isController: boolean): void {
-  if (typeof type !== 'function' || typeof type.prototype !== 'object') return;
-  const byClass = Reflect.getMetadata(RECORD_USAGE, type) as RecordUsageMetadata | undefined;
-  if (byClass) meterHandlers(type as Type, byClass);
-  for (const [key, { metadata }] of meteredKeysOf(type as Type)) {
-    application.check(type, key, metadata);
-    prepareMethod(type as Type, key, isController);
-  }
+function hasMethods(type: unknown): type is Type {
+  return typeof type === 'function' && typeof type.prototype === 'object';
 }
 
-/** Of what a factory has made, or of a value. */
+/** The class of a factory's result or of a value. */
 function classOf(made: unknown): unknown {
   return typeof made === 'object' && made !== null ? made.constructor : undefined;
 }
@@ -99,7 +140,7 @@ function prepareMethod(type: Type, key: Key, isController: boolean): void {
   UseInterceptors(contextPasser)(type.prototype as object, key, { value: method });
 }
 
-/** Those of the class and of the classes above it, where no undecorated method stands in between. */
+/** Those of the class and of its parents, unless an undecorated method overrides them. */
 function meteredKeysOf(type: Type): MeteredKeys {
   const found: MeteredKeys = new Map();
   const seen = new Set<Key>();
@@ -119,14 +160,14 @@ function isClass(value: unknown): value is Type {
   return typeof value === 'function' && value !== Function.prototype;
 }
 
-/** What meters a method. @internal */
+/** Meters a method. @internal */
 export interface MeteredBy {
   readonly metadata: RecordUsageMetadata;
-  /** True for the decorator of a class, whose heirs may say otherwise. */
+  /** True for the decorator of a class, which subclasses may override. */
   readonly isByClass: boolean;
 }
 
-/** Puts a recording method in the place of another. @internal */
+/** Replaces a method by one that records. @internal */
 export function meterMethod(
   prototype: object,
   key: Key,
@@ -136,7 +177,8 @@ export function meterMethod(
   const original = descriptor.value as Method;
   const method = meteredMethod(original, key, metadata);
   descriptor.value = method;
-  // At once, and not only by what is handed back: decorators are also called by hand.
+  // At once, and not only through the returned descriptor, because decorators are also called by
+  // hand.
   Object.defineProperty(prototype, key, descriptor);
   Reflect.defineMetadata(RECORD_USAGE, metadata, method);
   const type = prototype.constructor;
@@ -150,7 +192,7 @@ export function meterMethod(
 function bringAlong(prototype: object, key: Key, descriptor: PropertyDescriptor): void {
   UseFilters(MeteredClasses)(prototype, key, descriptor);
   if (APPLICATION in prototype) return;
-  // Nest sets it on each object that it creates, in whatever scope.
+  // Nest sets it on each object that it creates, in any scope.
   Object.defineProperty(prototype, APPLICATION, {
     configurable: true,
     set(this: object, modules: ModulesContainer) {
@@ -160,7 +202,7 @@ function bringAlong(prototype: object, key: Key, descriptor: PropertyDescriptor)
   Inject(ModulesContainer)(prototype, APPLICATION);
 }
 
-/** Meters every handler of a class that has no decorator of its own, inherited ones too. @internal */
+/** Meters every handler of a class without its own decorator, inherited ones too. @internal */
 export function meterHandlers(type: Type, metadata: RecordUsageMetadata): void {
   const prototype = type.prototype as object;
   const metered = meteredKeysOf(type);
@@ -182,10 +224,10 @@ export function meterHandlers(type: Type, metadata: RecordUsageMetadata): void {
 
 const ENHANCERS = /^(__(guards|interceptors|pipes)__|__exceptionFilters__|design:)/;
 
-/** A method that a decorator marked as one: a route, a message, a resolver, a job, a time. */
+/** A method that a decorator marks as a handler: of a route, message, field, job or schedule. */
 function isHandler(key: string, { value }: PropertyDescriptor, prototype: object): boolean {
   if (typeof value !== 'function' || key === 'constructor') return false;
-  // A worker of BullMQ has one method, by name.
+  // A BullMQ worker has one method, identified by name.
   if (key === 'process' && 'worker' in prototype) return true;
   const keys: unknown[] = Reflect.getOwnMetadataKeys(value as object);
   return keys.some((name) => typeof name === 'string' && !ENHANCERS.test(name));

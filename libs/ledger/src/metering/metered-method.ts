@@ -12,8 +12,8 @@ import { copyTraits } from './copy-traits.js';
 import { callOf, setCall, takeContext } from './call-in-progress.js';
 
 /**
- * A method that records its calls. It keeps the name, the length and the metadata of the one that it
- * stands for, so that all other decorators find what they look for, whether they stand above or below.
+ * A method that records its calls. It keeps name, length and metadata of the original, so that
+ * other decorators work whether they are above or below.
  *
  * @internal
  */
@@ -30,22 +30,22 @@ export function meteredMethod(
   return metered;
 }
 
-/** What is known of a decorated method on one object. */
+/** The facts about a decorated method on one object. */
 interface Site {
-  /** Undefined: the object is of no application. */
+  /** Undefined: the object belongs to no application. */
   readonly plan: UsagePlan | undefined;
-  /** Where the request of a route stands. */
+  /** Argument index of a route's request. */
   readonly hiddenAt: number | undefined;
-  /** Where the draft stands. */
+  /** Argument index of the draft. */
   readonly usageAt: number | undefined;
 }
 
-/** What stands behind one decorated method, for all classes and applications that have it. */
+/** The state of one decorated method, for all its classes and applications. */
 class Metering {
   readonly #original: Method;
   readonly #key: string | symbol;
   readonly #metadata: RecordUsageMetadata;
-  /** By class for objects that come and go with a request, and by object. */
+  /** By class for request-scoped objects, else by object. */
   readonly #byType = new WeakMap<MeteredApplication, WeakMap<object, Site>>();
   readonly #sites = new WeakMap<object, Site>();
 
@@ -98,7 +98,7 @@ class Metering {
   }
 }
 
-/** Outside of Nest's pipeline nobody fills the parameter in. */
+/** Outside Nest's pipeline, the parameter is not filled in. */
 function draftIn(
   args: unknown[],
   index: number,

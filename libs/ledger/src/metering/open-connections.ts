@@ -4,27 +4,29 @@ import type { Socket } from 'node:net';
 import { Server as TlsServer, type TLSSocket } from 'node:tls';
 import { realTimers } from '../clock/real-timers.js';
 
-/** A client that has just connected may be about to ask: its request may be on the way. */
+/** Grace time in which the first request of a new connection may arrive. */
 const SILENT_MS = 1000;
-/** A client that takes nothing of its answer, or sends nothing of its request, is not waited for. */
+/**
+ * Time after which a client that neither reads its response nor sends its request is disconnected.
+ */
 const STUCK_MS = 5000;
-/** The last connections of a closed server tell of their end within turns of the event loop. */
+/** The last connections of a closed server report their end within some turns of the event loop. */
 const CLOSED_MS = 500;
 
-/** Node's own channels: an answer may begin otherwise than by the event `request`. */
+/** Node's own diagnostics channels, because a response may begin without the event `request`. */
 const STARTED = 'http.server.request.start';
 const FINISHED = 'http.server.response.finish';
 
 /** Times are monotonic milliseconds. */
 interface Connection {
   readonly connectedAt: number;
-  /** HTTP/2 has requests of its own, and below TLS there is a connection that has none. */
+  /** HTTP/2 has its own requests, and the connection below TLS has none. */
   readonly carriesHttp1: boolean;
-  /** What came since its last answer need not be a request. */
+  /** Bytes since its last response need not be a request. */
   readonly canUpgrade: boolean;
-  /** The last one that was begun, until it is finished. */
+  /** The last response that was begun, until it is finished. */
   response: ServerResponse | undefined;
-  /** Bytes that the operating system has not taken yet. */
+  /** Bytes that the operating system has not accepted yet. */
   unsent: number;
   unsentSince: number;
   read: number;
@@ -32,8 +34,8 @@ interface Connection {
 }
 
 /**
- * Closes the connections that would hold a closing server open: `server.close()` ends those that are
- * idle at that moment, and waits for the rest for as long as their clients like.
+ * Closes the connections that would keep a closing server open. `server.close()` ends those that
+ * are idle at that moment, and waits for the others without a limit.
  *
  * @internal
  */
@@ -42,7 +44,7 @@ export class OpenConnections {
   readonly #connections = new Map<Socket, Connection>();
   #isEnding = false;
 
-  /** One for all ledgers of an application. To be called first before the server listens. */
+  /** One for all ledgers of an application. The first call must precede `listen`. */
   static of(server: Server): OpenConnections {
     const known = OpenConnections.#byServer.get(server);
     if (known !== undefined) return known;
@@ -52,7 +54,8 @@ export class OpenConnections {
   }
 
   private constructor(private readonly server: Server) {
-    // With TLS there are two of each: one may be silent before the handshake, one after it.
+    // With TLS each connection has two sockets: one may be silent before the handshake, the other
+    // after it.
     const isTls = server instanceof TlsServer;
     server.on('connection', (socket: Socket) => this.#note(socket, !isTls));
     server.on('secureConnection', (socket: TLSSocket) => {
@@ -94,7 +97,10 @@ export class OpenConnections {
     if (connection?.response === response) connection.response = undefined;
   };
 
-  /** From now on a connection ends with its next answer: a busy one need not be met while it is idle. */
+  /**
+   * From now on a connection ends with its next response, so that a busy one need not be found
+   * idle.
+   */
   endAfterAnswers(): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
@@ -104,14 +110,15 @@ export class OpenConnections {
   }
 
   /**
-   * Ends those that are idle, those that were silent for a second, and those whose request has come
-   * no further for five. To be called again and again.
+   * Ends connections that are idle, that have been silent for a second, or whose request has made
+   * no progress for five. Called repeatedly.
    */
   closeUnused(): void {
-    // After a blocked loop a timer comes before what has arrived meanwhile; this comes after it.
+    // After a blocked event loop, timers run before newly arrived data is read; this runs after it.
     realTimers.setImmediate(() => {
       const now = realTimers.monotonic();
-      // Node takes a connection for idle once its answer is complete, sent or not, and would cut it.
+      // Node considers a connection idle once its response is complete, even if it is not sent, and
+      // would cut it off.
       if (!this.#isAnswering(now)) this.server.closeIdleConnections();
       for (const [socket, connection] of this.#connections) {
         const isStuck = hasStopped(socket, connection, now) && this.#isAsking(socket, connection);
@@ -120,7 +127,7 @@ export class OpenConnections {
     });
   }
 
-  /** Whether a client is still being sent an answer: the server waits for it anyway. */
+  /** Whether a response is being sent; the server waits for it anyway. */
   #isAnswering(now: number): boolean {
     let isAnswering = false;
     for (const [socket, connection] of this.#connections) {
@@ -133,22 +140,22 @@ export class OpenConnections {
     return isAnswering;
   }
 
-  /** Whether the server waits for the rest of a request, and for nothing else. */
+  /** Whether the server waits only for the rest of a request. */
   #isAsking(socket: Socket, { carriesHttp1, canUpgrade, response }: Connection): boolean {
     if (!carriesHttp1) return false;
-    // Not idle, since those were closed: there is some of a request's headers.
+    // Not idle, because idle ones were closed: part of a request's headers has arrived.
     if (response === undefined) return !canUpgrade && !this.#canUpgrade;
     const isBehindAnother = response.socket !== socket;
     if (isBehindAnother || response.headersSent) return false;
     const { req: request } = response;
-    // Of a body that nobody reads it is not the client who keeps the rest back.
+    // If the application does not read the body, the client is not the one that stalls.
     const isRead = !request.isPaused() || request.listenerCount('readable') > 0;
     return !request.complete && request.readableLength === 0 && isRead;
   }
 
   /**
-   * Resolves when all connections of a closed server have told of their end: the server does so two
-   * turns of the event loop before the last of them, whose calls then are over.
+   * Resolves when all connections of a closed server have reported their end. The server reports
+   * its own two turns of the event loop before its last connections, whose calls are then over.
    */
   async allGone(): Promise<void> {
     const end = realTimers.monotonic() + CLOSED_MS;
@@ -162,7 +169,7 @@ function isSilent(socket: Socket, { connectedAt }: Connection, now: number): boo
   return socket.bytesRead === 0 && now - connectedAt >= SILENT_MS;
 }
 
-/** Whether nothing came or went for too long. */
+/** Whether no byte was sent or received for too long. */
 function hasStopped(socket: Socket, connection: Connection, now: number): boolean {
   if (connection.read !== socket.bytesRead) {
     connection.read = socket.bytesRead;

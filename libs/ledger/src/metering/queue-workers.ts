@@ -1,12 +1,12 @@
 import type { ModulesContainer } from '@nestjs/core';
 
-/** A worker of a queue, as far as a stop must know it. @internal */
+/** The part of a queue's worker that the shutdown needs. @internal */
 export interface QueueWorker {
-  /** Takes no new job, and resolves when those under way have ended. */
+  /** Stops taking jobs, and resolves when running jobs have ended. */
   close(): Promise<unknown>;
 }
 
-/** A worker of BullMQ, by what it can do: `bullmq` is no dependency. */
+/** A BullMQ worker, recognised by its methods, because `bullmq` is not a dependency. */
 interface BullMqWorker {
   close(): Promise<unknown>;
 }
@@ -36,7 +36,7 @@ export function queueWorkersIn(modules: ModulesContainer): QueueWorker[] {
   return [...found.values()];
 }
 
-/** Undefined also for a host whose worker was not registered: its getter throws then. */
+/** Also undefined for a host without a registered worker, whose getter throws. */
 function workerOf(host: object): BullMqWorker | undefined {
   if (!hasAccessor(host, 'worker')) return undefined;
   try {
@@ -65,7 +65,7 @@ function isBullMqWorker(value: object): value is BullMqWorker {
   return has(value, 'close', 'run', 'pause', 'resume', 'isRunning', 'getNextJob');
 }
 
-/** One that was given a processor: others only add jobs. */
+/** Has a processor; other instances only add jobs. */
 function isBullQueue(value: object): value is BullQueue {
   if (!has(value, 'process', 'pause', 'whenCurrentJobsFinished', 'getNextJob')) return false;
   const { handlers } = value as { handlers?: object };

@@ -130,13 +130,13 @@ describe('RecordUsage, where it stands', () => {
         answer(): void {}
       }
       return Twice;
-    }).toThrow('@RecordUsage stands twice on Twice.answer');
+    }).toThrow('@RecordUsage is used twice on Twice.answer');
     expect(() => {
       @metered
       @audited
       class Both {}
       return Both;
-    }).toThrow('@RecordUsage stands twice on Both');
+    }).toThrow('@RecordUsage is used twice on Both');
   });
 
   it('refuses to stand on what is no method of an object', () => {

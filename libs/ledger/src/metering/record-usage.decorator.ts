@@ -10,11 +10,14 @@ import type {
 } from './usage-call.interface.js';
 import type { RecordUsageMetadata } from './usage-plan.js';
 
-/** What a method may return whose result is `Result`: the value itself, or a promise or stream of it. */
+/**
+ * Return types of a method with the result `Result`: the value itself, or a promise or stream of
+ * it.
+ */
 type Returned<Result> = Result | Observable<Result> | AsyncIterable<Result>;
 
 /**
- * Stands on a class, or on a method whose result fits the mapper's.
+ * Decorates a class, or a method whose result fits the mapper's.
  *
  * @publicApi
  */
@@ -31,37 +34,37 @@ export interface UsageDecorator<Result = unknown> {
 }
 
 /**
- * Records usage of a method that Nest or other code calls: a route, a handler of messages, a resolver of
- * GraphQL, a job's `process()`, a scheduled method, or any method of a provider. On a class it stands for
- * each of its handlers that has no decorator of its own.
+ * Records usage of a method that Nest or other code calls: a route, a handler of messages, a
+ * resolver of GraphQL, a job's `process()`, a scheduled method, or any method of a provider. On a
+ * class it applies to each handler without its own decorator.
  *
- * The mapper runs exactly once for each call of the method. Over HTTP that is, for a plain result,
- * before the response is sent; for streams, handlers with `@Res()` or `@Next()`, `@Sse()`, errors and
- * clients that hang up it is when the response has finished or closed. Elsewhere it is when the method
- * has ended, or the observable or async iterable that it returned. As long as the method itself still
- * runs the call is not over, whatever an interceptor has answered meanwhile; one second after its client
- * has gone it is.
+ * The mapper runs exactly once for each call of the method. Over HTTP it runs before the response
+ * of a plain result is sent. For streams, handlers with `@Res()` or `@Next()`, `@Sse()`, errors and
+ * clients that hang up, it runs when the response has finished or closed. Elsewhere it runs when
+ * the method, or the observable or async iterable that it returned, has ended. The call is not over
+ * while the method still runs, even if an interceptor has already answered; it ends one second
+ * after its client has left.
  *
- * A `guarantee` holds what a promise or a plain response brings. A response that is out can't be held,
- * nor a value that is returned at once to code that does not wait: `room`, `durable` and `commit` then mean that
- * the entry waits for room. With all but `record` the mapper runs before the result is serialised, so
- * it can't know if that fails; with `record` such a call ends as `failed`.
+ * A `guarantee` delays a promise or a plain response. A response that was sent can't be delayed,
+ * nor a value that was returned synchronously; `room`, `durable` and `commit` then mean that the
+ * entry waits for room. With all guarantees except `record` the mapper runs before the result is
+ * serialised, so it does not see a failure of that; with `record` such a call ends as `failed`.
  *
- * To have the call further out, pipes and other interceptors included, register `LedgerInterceptor`.
+ * To include pipes and other interceptors in the call, register `LedgerInterceptor`.
  *
- * One on a method, and one on a class. A mapper may return several entries of its ledger; what
- * goes to another ledger is recorded by that one's `LedgerService`.
+ * At most one on a method and one on a class. A mapper may return several entries of its ledger;
+ * record entries of another ledger by that ledger's `LedgerService`.
  *
- * A mapper that throws is counted (`mapperErrors`) and logged at most once a second; the call's result is
- * unchanged. Without its ledger an application does not boot. An object that Nest did not create records
- * nothing, and that is logged once for each method.
+ * A mapper that throws is counted (`mapperErrors`) and logged at most once a second; the call's
+ * result is unchanged. Without the ledger, the application does not boot. An object that Nest did
+ * not create records nothing, which is logged once for each method.
  *
- * `Result` is the method's result: what its promise, observable or async iterable holds. Another one
- * than the method's is a compile error. To have entries checked against a ledger's columns as well,
- * leave both type arguments out and annotate the mapper's parameter, or give both.
+ * `Result` is the method's result: the value of its promise, observable or async iterable. A
+ * different type is a compile error. To check entries against a ledger's columns as well, omit both
+ * type arguments and annotate the mapper's parameter, or give both.
  *
- * @throws Error when the class is made, if it stands twice on one method or class, or on a static method
- * or an accessor
+ * @throws Error when the class is defined, if it is used twice on one method or class, or on a
+ * static method or an accessor
  * @example
  * ```ts
  * @Post()
@@ -115,12 +118,12 @@ function refuseOther(target: object, key: string | symbol, descriptor?: Property
   if (typeof target === 'object' && typeof descriptor?.value === 'function') return;
   const { name } = typeof target === 'object' ? target.constructor : target;
   throw new Error(
-    `@RecordUsage on ${name}.${String(key)}: it stands on methods of an object, ` +
+    `@RecordUsage on ${name}.${String(key)}: use it on instance methods, ` +
       'not on static ones, accessors or properties',
   );
 }
 
-/** Metadata holds one mapper: that of the other would never run, and nothing would tell of it. */
+/** Metadata has room for one mapper; the other would silently never run. */
 function refuseSecond(
   target: object,
   key: string | symbol | undefined,
@@ -131,7 +134,7 @@ function refuseSecond(
   const { name } = key === undefined ? (target as Type) : target.constructor;
   const where = key === undefined ? name : `${name}.${String(key)}`;
   throw new Error(
-    `@RecordUsage stands twice on ${where}, and one would record nothing: ` +
+    `@RecordUsage is used twice on ${where}, and one would record nothing: ` +
       'let one mapper return several entries, or record by LedgerService',
   );
 }

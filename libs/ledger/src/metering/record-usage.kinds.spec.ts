@@ -1,13 +1,4 @@
-import {
-  Controller,
-  Get,
-  Injectable,
-  Logger,
-  Module,
-  Scope,
-  type INestApplication,
-} from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { Controller, Get, Injectable, Logger, Scope, type INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
@@ -15,8 +6,6 @@ import { connect, type AddressInfo } from 'node:net';
 import { BehaviorSubject, concat, lastValueFrom, of, throwError, type Observable } from 'rxjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { latch } from './fixtures/recorded-app.fixture.js';
-import { defineLedger } from '../define-ledger.js';
-import { isLedgerError } from '../errors/is-ledger-error.js';
 import { LedgerService } from '../ledger.service.js';
 import { LedgerTestingModule } from '../testing/ledger-testing.module.js';
 import { RecordUsage } from './record-usage.decorator.js';
@@ -140,7 +129,7 @@ describe('RecordUsage on methods that are no handlers', () => {
     await app.close();
   });
 
-  it('returns at once what returns at once, and a subject as it is', async () => {
+  it('returns synchronous results synchronously, and a subject unchanged', async () => {
     const { app } = await boot(Jobs);
     expect(app.get(Jobs).sync(2, 3)).toBe(5);
     expect(app.get(Jobs).subject().value).toBe(1);
@@ -236,47 +225,6 @@ describe('RecordUsage on methods that are no handlers', () => {
     expect(await tracked).toBe('queued');
     expect(await testing.entries()).toHaveLength(2);
     expect(await memos()).toContain('completed "late" 1 - 7');
-  });
-});
-
-describe('RecordUsage without its ledger', () => {
-  const other = defineLedger({ name: 'other' });
-
-  @Injectable()
-  class Metered {
-    @RecordUsage(() => ({ userId: 1 }), { ledger: other })
-    answer(): void {}
-  }
-
-  @Controller()
-  class Bare {
-    @Get()
-    @RecordUsage(map)
-    answer(): void {}
-  }
-
-  @Injectable({ scope: Scope.REQUEST })
-  class PerRequest {
-    @RecordUsage(map)
-    answer(): void {}
-  }
-
-  it.each([
-    ['another one', { imports: [LedgerTestingModule.forRoot()], providers: [Metered] }, 'Metered'],
-    ['none', { controllers: [Bare] }, 'Bare'],
-    ['none, and a class of one request', { providers: [PerRequest] }, 'PerRequest'],
-    [
-      'none, and a class behind a token',
-      { providers: [{ provide: 'x', useClass: Metered }] },
-      'Metered',
-    ],
-  ])('fails the boot and names the method where there is %s', async (_, metadata, name) => {
-    @Module(metadata)
-    class App {}
-    const boots = NestFactory.createApplicationContext(App, { logger: false, abortOnError: false });
-    const error: unknown = await boots.catch((reason: unknown) => reason);
-    expect(isLedgerError(error, 'LEDGER_OPTIONS')).toBe(true);
-    expect(String(error)).toContain(`@RecordUsage on ${name}.answer`);
   });
 });
 

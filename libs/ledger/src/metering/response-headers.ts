@@ -3,16 +3,17 @@ import { callOf } from './call-in-progress.js';
 import type { HttpHandlerCall } from './http-handler-call.js';
 import type { RawResponse } from './response-over.js';
 
-/** Prototypes of responses that are watched already. */
+/** Prototypes of responses that are already wrapped. */
 const watched = onePerNest('watched responses', () => new WeakSet<object>());
 
 /**
- * Whether the call on this response will hear of its headers right before they are written: the last
- * moment before the answer goes out, and the first at which it is known to be the handler's own.
+ * Whether the call is notified just before the headers of this response are written. That is the
+ * last time before the response is sent, and the first at which it is known to be the handler's
+ * response.
  *
- * Node has no event for it. `writeHead` is wrapped on the prototype, once, and looks for a call: on
- * each response, as the `on-headers` package does it, that alone took 3 µs of CPU per request, a
- * third of what metering may cost.
+ * Node has no event for it. `writeHead` is wrapped once, on the prototype, and looks up the call.
+ * Wrapping each response, like the `on-headers` package, took 3 µs of CPU per request, a third of
+ * the budget of metering.
  *
  * @internal
  */

@@ -3,16 +3,17 @@ import 'reflect-metadata';
 import { hiddenIndexOf } from './hidden-parameters.js';
 
 /**
- * Who answers: `plain`: Nest, with the result; `passthrough`: Nest, but the handler holds the
- * response too; `manual`: the handler, with `@Res()` or `@Next()`; `sse`: Nest, event by event.
+ * How the response is sent. `plain`: by Nest, with the result; `passthrough`: by Nest, but the
+ * handler has the response too; `manual`: by the handler, with `@Res()` or `@Next()`; `sse`: by
+ * Nest, event by event.
  *
  * @internal
  */
 export type ResponseMode = 'plain' | 'passthrough' | 'manual' | 'sse';
 
 /**
- * Nest doesn't export the keys under which its decorators keep what they were told, so they are
- * read off a class that wears them: that works with whatever keys the installed version uses.
+ * Nest does not export the metadata keys of its decorators. They are read from a decorated class,
+ * which works with the keys of any installed version.
  */
 class Probe {
   @Get()
@@ -37,7 +38,7 @@ const sseKeys = Reflect.getMetadataKeys(routes.sse).filter(
 /** Kinds of parameter that make the handler answer itself: Nest's keys are `kind:index`. */
 const answeringKinds = new Set(parameterKinds(Probe, 'manual', Number.POSITIVE_INFINITY));
 
-/** Tells by its decorators who answers for a class's method. @internal */
+/** Finds by its decorators how a method's response is sent. @internal */
 export function responseModeOf(type: Type, key: string | symbol, method: object): ResponseMode {
   if (sseKeys.some((metadata: unknown) => Reflect.hasMetadata(metadata, method))) return 'sse';
   const hiddenAt = hiddenIndexOf(type, key) ?? Number.POSITIVE_INFINITY;
@@ -45,7 +46,7 @@ export function responseModeOf(type: Type, key: string | symbol, method: object)
   return isPassthrough(type, key) ? 'passthrough' : 'manual';
 }
 
-/** The handler's name as a member: a decorator that wraps a method may leave `name` another. */
+/** The handler's name as a member, because a wrapping decorator may change `name`. */
 export function methodNameOf(prototype: object, handler: { readonly name: string }): string {
   let holder: object | null = prototype;
   for (; holder; holder = Object.getPrototypeOf(holder) as object | null) {
@@ -60,7 +61,7 @@ function isPassthrough(type: object, key: string | symbol): boolean {
   return passthroughKeys.some((metadata) => Reflect.getMetadata(metadata, type, key) as unknown);
 }
 
-/** Of those that the method declares itself. */
+/** Among the parameters that the method declares. */
 function parameterKinds(type: object, key: string | symbol, hiddenAt: number): string[] {
   return parameterKeys
     .map((metadata) => Reflect.getMetadata(metadata, type, key) as Parameters | undefined)

@@ -2,15 +2,15 @@ import { StreamableFile } from '@nestjs/common';
 import { isErrored, type Readable } from 'node:stream';
 
 /**
- * The stream that Nest sends for a result: the result itself, or one held by a plain object
- * (`{ data: stream }`), which Nest sends in the object's place. Undefined for a plain result.
+ * The stream that Nest sends for a result: the result itself, or the stream inside a plain object
+ * (`{ data: stream }`), which Nest sends instead of the object. Undefined for a plain result.
  *
  * @internal
  */
 export function streamOf(result: unknown): object | undefined {
   if (typeof result !== 'object' || result === null) return undefined;
   try {
-    // Most results are plain objects, and most of their values are none: those cost next to nothing.
+    // Fast path: most results are plain objects, most of whose values are not objects.
     const isPlain = Object.getPrototypeOf(result) === Object.prototype;
     if (isPlain ? isPiped(result) : isStream(result)) return unwrap(result);
     if (!isPlain) return undefined;
@@ -20,35 +20,38 @@ export function streamOf(result: unknown): object | undefined {
     }
     return undefined;
   } catch {
-    // A getter that throws: whoever serialises the result will say so, and answer for it.
+    // A getter that throws; serialising the result will report that.
     return undefined;
   }
 }
 
 /**
- * How a stream broke, if it did. A web stream doesn't tell what it broke with.
+ * A stream's error, if it failed. A web stream does not report its error.
  *
  * @internal
  */
 export function streamFailureOf(stream: object): { error: unknown } | undefined {
-  // Declared for Node's streams alone, but takes a web stream too (and false for anything else).
+  // Declared for Node's streams only, but accepts web streams too, and is false for anything else.
   if (!isErrored(stream as Readable)) return undefined;
   return { error: (stream as Partial<Readable>).errored ?? undefined };
 }
 
 type OnError = (error: unknown) => void;
 
-/** Who waits for an iterable to be opened, in order; on the function that stands in for its own. */
+/**
+ * The calls that wait for an iterable to be opened, in order; stored on the replacement function.
+ */
 const WAITING = Symbol('waiting');
 type Open = (() => AsyncIterator<unknown>) & { [WAITING]?: Set<OnError> };
 
 /**
- * Calls back with what an async iterable throws while it is read. It is changed in place, because
- * an outer interceptor may know it by identity; once, since a handler may return the same one for
- * each request: whoever opens it then reads for the call that has waited longest. Streams of Node
- * and the web keep their own error, see `streamFailureOf`, and are left alone.
+ * Calls back with the error that an async iterable throws while it is read. The iterable is changed
+ * in place, because an outer interceptor may compare it by identity, and only once, because a
+ * handler may return the same one for each request. Each opening then serves the call that has
+ * waited longest. Node and web streams keep their own error, see `streamFailureOf`, and are not
+ * changed.
  *
- * @returns a function to be called when the call is over
+ * @returns a function to call when the call is over
  */
 export function watchIterable(stream: object, onError: OnError): () => void {
   const open = (stream as { readonly [Symbol.asyncIterator]?: Open })[Symbol.asyncIterator];
@@ -66,7 +69,7 @@ function standIn(stream: object, open: Open): Set<OnError> {
     waiting.delete(onError);
     return watchIterator(open.call(this), onError);
   };
-  // False for a frozen object: then its failure looks like a client that hung up.
+  // False for a frozen object, whose failure then looks like a client that hung up.
   Reflect.defineProperty(stream, Symbol.asyncIterator, {
     configurable: true,
     writable: true,
@@ -91,7 +94,7 @@ function watchIterator(iterator: AsyncIterator<unknown>, onError: OnError): Asyn
   };
 }
 
-/** What Nest and its adapters stream; an awaitable stands for what it resolves to. */
+/** The values that Nest and its adapters stream; an awaitable means its resolved value. */
 function isStream(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   return value instanceof StreamableFile || isWebResponse(value) || isPiped(value);
@@ -108,7 +111,7 @@ function isPiped(value: object): boolean {
 
 function unwrap(stream: object): object {
   if (stream instanceof StreamableFile) return stream.getStream();
-  // A web response without a body streams nothing, but is answered by the same way.
+  // A web response without a body streams nothing, but is sent in the same way.
   return isWebResponse(stream) ? (stream.body ?? stream) : stream;
 }
 

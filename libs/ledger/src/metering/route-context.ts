@@ -6,8 +6,9 @@ type RpcHost = ReturnType<ExecutionContext['switchToRpc']>;
 type WsHost = ReturnType<ExecutionContext['switchToWs']>;
 
 /**
- * The context of a route, as Nest's enhancers get it. Nest makes one only for those, so a route without
- * guards and interceptors has none; this is made when a mapper asks for it.
+ * The context of a route, like the one that Nest's enhancers get. Nest creates a context only for
+ * enhancers, so a route without guards and interceptors has none; this one is created when a mapper
+ * reads it.
  *
  * @internal
  */

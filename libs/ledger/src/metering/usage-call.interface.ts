@@ -5,19 +5,19 @@ import type { NoUnknownFields, UsageEntry } from '../entry/usage-entry.interface
 /**
  * How a call ended.
  *
- * `completed`: the method returned and, over HTTP, its answer was sent or is about to be; a stream that it
- * returned was read to its end. `failed`: the method or what follows it threw, its stream broke, or over
- * HTTP something else was answered in its place: an error (status 400 and above), or by an interceptor
- * that did not wait for it. `aborted`: the client hung up, or the reader left, before the end; or the
- * application stopped, and its time limit came first.
+ * `completed`: the method returned and, over HTTP, its response was sent or is about to be; a
+ * returned stream was read to its end. `failed`: the method or a later step threw, its stream
+ * broke, or over HTTP another response replaced its own: an error (status 400 and above), or the
+ * response of an interceptor that did not wait. `aborted`: the client hung up or the reader left
+ * before the end, or the time limit of a shutdown was reached.
  *
  * @publicApi
  */
 export type UsageEnd = 'completed' | 'failed' | 'aborted';
 
 /**
- * The object that `@Usage()` gives a handler to fill: any fields of an entry but the idempotency
- * key, which belongs to the mapper. Empty at first, one per request, the handler's own.
+ * The object from `@Usage()` for a handler to fill: any fields of an entry except the idempotency
+ * key, which belongs to the mapper. Initially empty, one for each call.
  *
  * @publicApi
  */
@@ -25,27 +25,27 @@ export type UsageDraft<Table extends LedgerTable = LedgerTable> = Partial<
   Exclude<UsageEntry<Table>, { idempotencyKey: string }>
 >;
 
-/** One call of a decorated handler, as its mapper sees it. @publicApi */
+/** One call of a decorated handler, the input of its mapper. @publicApi */
 export interface UsageCall<Result = unknown, Table extends LedgerTable = LedgerTable> {
   /**
-   * The method's context; the answer's status may be read from it, but no longer changed. Undefined
-   * where Nest does not call the method as a handler: jobs, scheduled methods, methods that other code
-   * calls, and field resolvers unless `fieldResolverEnhancers` has `interceptors`.
+   * The method's context. The response's status can be read from it, but no longer changed.
+   * Undefined if Nest does not call the method as a handler: jobs, scheduled methods, methods that
+   * other code calls, and field resolvers unless `fieldResolverEnhancers` has `interceptors`.
    */
   readonly context: ExecutionContext | undefined;
-  /** What the method was called with; empty if it was not reached. */
+  /** The method's arguments; empty if it was not reached. */
   readonly args: readonly unknown[];
   readonly end: UsageEnd;
   /**
-   * What the handler returned: the resolved value, an observable's last value (for `@Sse()` the
-   * last event), or the stream itself. Undefined if the handler had not returned.
+   * The handler's result: the resolved value, an observable's last value (for `@Sse()` the last
+   * event), or the stream itself. Undefined if the handler has not returned.
    */
   readonly result?: Result;
-  /** What was thrown. Undefined if all went well, or if it was thrown after the interceptor. */
+  /** The error. Undefined without an error, or if it was thrown after the interceptor. */
   readonly error?: unknown;
-  /** What the handler wrote into its `@Usage()` parameter; empty if it has none. */
+  /** The handler's `@Usage()` parameter; empty if it has none. */
   readonly usage: UsageDraft<Table>;
-  /** When the interceptor was reached: after middleware and guards, before pipes. */
+  /** Time at which the interceptor was reached: after middleware and guards, before pipes. */
   readonly startedAt: Date;
   /** Milliseconds from `startedAt` to this call, with fractions, on a clock that never jumps. */
   readonly durationMs: number;
@@ -55,8 +55,8 @@ export interface UsageCall<Result = unknown, Table extends LedgerTable = LedgerT
 export type DefaultTable = LedgerTable<'bigint', {}>;
 
 /**
- * Makes entries of a call; `null` (or an empty array) records nothing. Synchronous: a promise is
- * counted as an error, since nothing could wait for it.
+ * Creates the entries of a call; `null` or an empty array records nothing. Must be synchronous: a
+ * promise counts as an error, because nothing could wait for it.
  *
  * @publicApi
  */
@@ -64,13 +64,13 @@ export type UsageMapper<Result = unknown, Table extends LedgerTable = DefaultTab
   call: UsageCall<Result, Table>,
 ) => MappedEntries<Table>;
 
-/** What a mapper may answer. */
+/** Return types of a mapper. */
 export type MappedEntries<Table extends LedgerTable = DefaultTable> =
   UsageEntry<Table> | readonly UsageEntry<Table>[] | null;
 
 /**
- * A `UsageMapper` whose entries have no property that is not a field, if `Made` is inferred from it. With
- * type arguments given by hand, run time finds them alone.
+ * A `UsageMapper` whose entries have no unknown property, if `Made` is inferred. With explicit type
+ * arguments, unknown properties are found only at run time.
  */
 export type ExactMapper<Result, Table extends LedgerTable, Made> = (
   call: UsageCall<Result, Table>,
@@ -81,21 +81,21 @@ type NoUnknownEntries<Table extends LedgerTable, Made> = [Made] extends [readonl
   : NoUnknownFields<Table, Exclude<Made, null>> | null;
 
 /**
- * What a plain response waits for: nothing, room in the channel (at most `blockTimeoutMs`), that the
- * entry is in the journal (`durable`; at most `blockTimeoutMs`, and without a journal or while it can't be
- * written the commit; on a gateway the stream), or the commit (at most `commitTimeoutMs`; a gateway, which never
- * hears of one, refuses that at boot). Then it goes out, whatever became of the
- * entry.
+ * How long a plain response waits. `record`: not at all. `room`: for room in the channel, at most
+ * `blockTimeoutMs`. `durable`: until the entry is in the journal, at most `blockTimeoutMs`; without
+ * a journal, or while it can't be written, for the commit, and on a gateway for the stream.
+ * `commit`: for the commit, at most `commitTimeoutMs`; gateways refuse it at boot. Then the
+ * response is sent, independent of the entry's outcome.
  *
  * @publicApi
  */
 export type UsageGuarantee = 'record' | 'room' | 'durable' | 'commit';
 
-/** How `@RecordUsage` records. @publicApi */
+/** Options of `@RecordUsage`. @publicApi */
 export interface RecordUsageOptions<Table extends LedgerTable = LedgerTable> {
   /**
-   * Default with a journal: `durable`, but while the journal can't be written the response waits for
-   * nothing. Without one: `record`, or `room` if the ledger's `overflow` is `block`.
+   * Default with a journal: `durable`, but the response does not wait while the journal can't be
+   * written. Without a journal: `record`, or `room` if the ledger's `overflow` is `block`.
    */
   guarantee?: UsageGuarantee;
   /** The ledger to record to. Default: the default ledger. */

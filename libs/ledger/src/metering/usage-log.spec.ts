@@ -16,7 +16,7 @@ describe('UsageLog', () => {
 
   afterEach(() => Logger.overrideLogger(false));
 
-  it('tells each kind of fault once a second, and how many it kept to itself', () => {
+  it('reports each kind of fault once a second, with the number of suppressed ones', () => {
     let now = 0;
     const log = new UsageLog('default', { monotonic: () => now });
     log.mapperFailed('Chat.complete', new Error('a'));

@@ -6,7 +6,7 @@ import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 /** Milliseconds between two lines of one kind. Source: the contract's "at most once a second". */
 const QUIET_MS = 1000;
 
-/** Tells of faults around the mapper: one line a second and kind, with a count of those between. */
+/** Logs faults of mappers: one line per second and kind, with the number of lines left out. */
 export class UsageLog {
   private readonly logger: LedgerLogger;
   private readonly kinds = new Map<string, { at: number; unheard: number }>();
@@ -24,7 +24,7 @@ export class UsageLog {
     this.tell('mapper', `mapper of ${handler} failed: ${textOf(error)}`, error);
   }
 
-  /** An entry did not get what its guarantee promises, or was invalid; the ledger counts it. */
+  /** An entry did not reach its guarantee, or was invalid; the ledger counts it. */
   notGuaranteed(handler: string, error: unknown): void {
     this.tell('guarantee', `WARNING: usage of ${handler}: ${textOf(error)}`);
   }
@@ -33,7 +33,7 @@ export class UsageLog {
   notNest(handler: string): void {
     this.logger.warn(
       `WARNING: @RecordUsage on ${handler} recorded nothing: the object was not created by Nest, or its ` +
-        'ledger was not there yet; provide its class in a module, and call it after the boot',
+        'ledger did not exist yet; provide its class in a module, and call it after the boot',
     );
   }
 

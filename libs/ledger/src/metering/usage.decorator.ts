@@ -5,14 +5,17 @@ import { rawExchangeOf, type RawResponse } from './response-over.js';
 import type { UsageDraft } from './usage-call.interface.js';
 
 /**
- * The draft of a call over HTTP, on its raw response. No WeakMap there: thousands of young keys a
- * second make each garbage collection longer.
+ * The draft of a call over HTTP, on its raw response. Not in a WeakMap, because thousands of young
+ * keys a second prolong each garbage collection.
  */
 const DRAFT = Symbol.for('nestjs-ledger/usage-draft');
-/** Drafts of other calls, by an object that lives exactly as long as the call; see `callObject`. */
+/** Drafts of other calls, by an object with the call's lifetime; see `callObject`. */
 const drafts = onePerNest('usage drafts', () => new WeakMap<object, UsageDraft>());
 
-/** Which parameter of a method is its draft. In the registry, so that two copies of the package meet. */
+/**
+ * Index of a method's draft parameter. In the global registry, so that two copies of the package
+ * share it.
+ */
 const USAGE_INDEX = Symbol.for('nestjs-ledger/usage-index');
 
 const parameter = createParamDecorator((_data: undefined, context: ExecutionContext) =>
@@ -20,11 +23,11 @@ const parameter = createParamDecorator((_data: undefined, context: ExecutionCont
 );
 
 /**
- * Gives a method an object to fill with what only it knows, as it works or streams; its mapper finds it
- * as `call.usage`. The draft is one per call and outlives the method's return.
+ * Gives a method an object to fill while it works or streams. The mapper reads it as `call.usage`.
+ * Each call has one draft, which outlives the method's return.
  *
- * Where Nest resolves no parameters (a job, a scheduled method, a method that other code calls), the
- * draft takes the place of an argument that was left out.
+ * If Nest resolves no parameters (a job, a scheduled method, a method that other code calls), the
+ * draft replaces an omitted argument.
  *
  * @publicApi
  */
@@ -33,12 +36,12 @@ export const Usage: () => ParameterDecorator = () => (target, key, index) => {
   if (key !== undefined) Reflect.defineMetadata(USAGE_INDEX, index, target.constructor, key);
 };
 
-/** Which parameter of a method carries `@Usage()`; undefined if none does. @internal */
+/** Index of a method's `@Usage()` parameter; undefined if it has none. @internal */
 export function usageIndexOf(type: object, key: string | symbol): number | undefined {
   return Reflect.getMetadata(USAGE_INDEX, type, key) as number | undefined;
 }
 
-/** The draft of a call, made when first asked for. @internal */
+/** The draft of a call, created at the first access. @internal */
 export function draftOf(context: ExecutionContext): UsageDraft {
   const exchange = rawExchangeOf(context);
   if (exchange) return draftOnResponse(exchange.response);
@@ -55,9 +58,10 @@ export function draftOnResponse(response: RawResponse): UsageDraft {
 }
 
 /**
- * Nest makes a context each for interceptors and parameters, so a call is known by what both hold:
- * the last object among the arguments (an RPC context, a message or its acknowledgement, GraphQL's
- * info). Never the first, which is the client or parent many calls share.
+ * Nest creates separate contexts for interceptors and parameters, so a call is identified by an
+ * object that both have: the last object among the arguments (an RPC context, a message or its
+ * acknowledgement, GraphQL's info). Never the first one, which is the client or parent that many
+ * calls share.
  */
 function callObject(context: ExecutionContext): object | undefined {
   return context

@@ -1,12 +1,12 @@
 import { finished, type Readable } from 'node:stream';
 
-/** Hears of the reading of a stream of values. @internal */
+/** Callbacks for the reading of a stream of values. @internal */
 export interface IterationWatch {
-  /** Somebody begins to read. */
+  /** Reading begins. */
   opened(): void;
   next(value: unknown): void;
   failed(error: unknown): void;
-  /** All was read. @returns what the reader waits for, never to reject */
+  /** All values were read. @returns a promise that the reader waits for; never rejects */
   done(): Promise<void> | undefined;
   /** The reader left before the end. */
   left(): void;
@@ -23,9 +23,9 @@ export function isIteration(value: unknown): value is object {
 }
 
 /**
- * Watches the first reading of an async iterable, from its first value to its end.
+ * Observes the first reading of an async iterable, from its first value to its end.
  *
- * It is changed in place where it can be, since its reader may know it by identity or ask it for more
+ * It is changed in place if possible, because its reader may compare it by identity or use more
  * than the protocol (a generator, a subscription of a broker).
  *
  * @returns the iterable to hand to the reader
@@ -39,7 +39,7 @@ export function watchIteration(source: object, watch: IterationWatch): object {
   let isOpened = false;
   const opened = function (this: unknown): AsyncIterator<unknown> {
     const iterator = open.call(this);
-    // A second reader reads for itself: a call ends once.
+    // A second reading is not observed, because a call ends once.
     if (isOpened) return iterator;
     isOpened = true;
     return watchIterator(iterator, iterator, watch) as AsyncIterator<unknown>;
@@ -95,7 +95,7 @@ function watchIterator(target: object, iterator: Iteration, watch: IterationWatc
     async return(this: void, value?: unknown) {
       open();
       try {
-        // What a generator does on its way out still counts.
+        // A generator's cleanup still belongs to the call.
         return (await leave?.call(iterator as AsyncIterator<unknown>, value)) ?? ended(value);
       } finally {
         over(() => watch.left());
@@ -117,7 +117,7 @@ function watchIterator(target: object, iterator: Iteration, watch: IterationWatc
       configurable: true,
       writable: true,
     });
-    // Frozen: a reader of its own stands in, with the protocol and nothing else.
+    // Frozen: replaced by an iterable with the protocol only.
     if (!isSet) return { ...watched, [Symbol.asyncIterator]: () => watched };
   }
   return target;

@@ -1,10 +1,10 @@
 import type { LastFlush } from '../ports/ledger-stats.interface.js';
 
-/** A distribution that is fed once a flush. @internal */
+/** A distribution that receives one value a flush. @internal */
 export interface FlushHistogram {
-  /** As Prometheus has it. */
+  /** Its name in Prometheus. */
   readonly name: string;
-  /** As OpenTelemetry has it. */
+  /** Its name in OpenTelemetry. */
   readonly instrument: string;
   /** UCUM. */
   readonly unit: string;
@@ -14,14 +14,15 @@ export interface FlushHistogram {
   readonly of: (flush: LastFlush) => number;
 }
 
-/** The two distributions that no counter can show. @internal */
+/** The two distributions that no counter can represent. @internal */
 export const FLUSH_HISTOGRAMS: readonly FlushHistogram[] = Object.freeze([
   {
     name: 'ledger_batch_entries',
     instrument: 'ledger.batch_entries',
     unit: '{entry}',
     help: 'Entries written by one flush, duplicates included',
-    // The batch sizes of the guide's table are bounds, so that a full batch shows in every profile.
+    // The batch sizes of the guide's table are bounds, so that full batches are visible in every
+    // profile.
     buckets: [1, 10, 50, 100, 250, 500, 1000, 2000, 5000, 10_000, 25_000, 100_000],
     of: ({ entries }) => entries,
   },

@@ -1,26 +1,28 @@
 import type { LedgerStats } from '../ports/ledger-stats.interface.js';
 
-/** A figure at one moment, and the value of the metric's own label if it has one. @internal */
+/** A figure at one time, and the value of the metric's own label if it has one. @internal */
 export type Reading = readonly [value: number, label?: string];
 
 /**
- * One metric that is read from `stats()`. Besides `ledger` it has one label at most, of a fixed set
- * of values, so its cardinality is bounded by the number of ledgers.
+ * One metric read from `stats()`. In addition to `ledger` it has at most one label, with a fixed
+ * set of values, so the number of ledgers bounds its cardinality.
  *
  * @internal
  */
 export interface LedgerMetric {
-  /** As Prometheus has it. */
+  /** Its name in Prometheus. */
   readonly name: string;
-  /** As OpenTelemetry has it: its exporters for Prometheus make `name` of it and of `unit`. */
+  /**
+   * Its name in OpenTelemetry, from which with `unit` its exporters for Prometheus derive `name`.
+   */
   readonly instrument: string;
-  /** UCUM, as OpenTelemetry wants it. */
+  /** UCUM, as required by OpenTelemetry. */
   readonly unit: string;
   /** A counter only grows while the process runs. */
   readonly kind: 'counter' | 'gauge';
   /**
-   * What prom-client makes of the values of several processes, as its cluster registry does:
-   * amounts add up, a ratio or an age is that of the process that is worst off.
+   * How prom-client combines the values of several processes, as in its cluster registry: amounts
+   * are added; of ratios and ages the worst process counts.
    */
   readonly aggregator: 'sum' | 'max';
   readonly help: string;

@@ -4,19 +4,19 @@ import type { LedgerMetric, Reading } from './ledger-metric.interface.js';
 import { STREAM_METRICS } from './stream-metrics.js';
 import type { FlushListener } from '../writer/batch-writer.js';
 
-/** What metrics are read from; every `LedgerService` is one. @publicApi */
+/** Source of metrics; implemented by every `LedgerService`. @publicApi */
 export interface MeteredLedger {
-  /** Value of the label `ledger`, unless another is given. */
+  /** Default value of the label `ledger`. */
   readonly name: string;
   /** Read at each scrape. */
   stats(): LedgerStats;
-  /** @returns a function that ends the listening */
+  /** @returns a function that removes the listener */
   onFlush(listener: FlushListener): () => void;
 }
 
 const STATES: readonly LedgerState[] = ['starting', 'running', 'halted', 'draining', 'sealed'];
 
-/** All metrics that are read when they are scraped, in the order of an entry's way. @internal */
+/** All metrics that are read at a scrape, in the order of an entry's path. @internal */
 export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
   {
     name: 'ledger_entries_total',
@@ -69,7 +69,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     of: ({ depth }) => depth,
   }),
   gauge('channel_capacity', 'channel.capacity', '{entry}', {
-    help: 'Entries that the channel may hold',
+    help: 'Maximum number of entries in the channel',
     of: ({ capacity }) => capacity,
   }),
   gauge('channel_bytes', 'channel.bytes', 'By', {
@@ -79,8 +79,8 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
   gauge('saturation_ratio', 'saturation', '1', {
     aggregator: 'max',
     help:
-      'How full the channel is, by entries or by bytes, whichever is higher: 0 to 1; ' +
-      'of several processes: the fullest',
+      'Saturation of the channel by entries or by bytes, the higher of the two: 0 to 1; ' +
+      'of several processes: the highest',
     of: ({ saturation }) => saturation,
   }),
   gauge('in_flight_entries', 'in_flight_entries', '{entry}', {
@@ -98,7 +98,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     unit: '{batch}',
     kind: 'counter',
     aggregator: 'sum',
-    help: 'Batches that workers took, by why they were due',
+    help: 'Batches that workers took, by the reason why they were due',
     label: 'due',
     read: ({ batches: { full, old, awaited, draining, recovered } }) => [
       [full, 'full'],
@@ -117,20 +117,20 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     of: ({ journal }) => journal?.earlierBytes ?? 0,
   }),
   gauge('journal_unsynced_entries', 'journal.unsynced_entries', '{entry}', {
-    help: 'Accepted entries that do not yet survive what journalSync names',
+    help: 'Accepted entries that are not durable yet, as journalSync defines it',
     of: ({ journal }) => journal?.unsyncedRows ?? 0,
   }),
   gauge('journal_degraded', 'journal.degraded', '{journal}', {
     aggregator: 'max',
-    help: '1 while the journal can not be written and entries are in memory only',
+    help: "1 while the journal can't be written and entries are in memory only",
     of: ({ journal }) => (journal?.state === 'degraded' ? 1 : 0),
   }),
   gauge('journal_torn_files', 'journal.torn_files', '{file}', {
-    help: 'Files of earlier runs that end within a frame, as a kill leaves one',
+    help: 'Files of earlier runs whose last frame is incomplete, as after a kill',
     of: ({ journal }) => journal?.torn ?? 0,
   }),
   gauge('journal_damaged_files', 'journal.damaged_files', '{file}', {
-    help: 'Files of earlier runs that are damaged or can not be read',
+    help: "Files of earlier runs that are damaged or can't be read",
     of: ({ journal }) => journal?.damaged ?? 0,
   }),
   ...STREAM_METRICS,
@@ -140,7 +140,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     unit: '{worker}',
     kind: 'gauge',
     aggregator: 'sum',
-    help: 'Workers by whether they have a batch in flight',
+    help: 'Workers by state: busy with a batch in flight, or idle',
     label: 'state',
     read: ({ workers: { total, busy } }) => [
       [busy, 'busy'],
@@ -153,7 +153,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     unit: 's',
     kind: 'gauge',
     aggregator: 'max',
-    help: 'Longest wait of an entry for its batch, as auto has found it; absent where nothing is auto',
+    help: 'Delay that auto has chosen, the longest wait of an entry for its batch; absent without auto',
     read: ({ auto }) => (auto === null ? [] : [[auto.delayMs / 1000]]),
   },
   {
@@ -162,7 +162,7 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     unit: '{attempt}',
     kind: 'counter',
     aggregator: 'sum',
-    help: 'Attempts at a batch that were repeated, by what failed',
+    help: 'Repeated attempts at a batch, by the kind of failure',
     label: 'class',
     read: ({ retriesByClass }) => RETRY_CLASSES.map((each) => [retriesByClass[each], each]),
   },
@@ -171,11 +171,11 @@ export const LEDGER_METRICS: readonly LedgerMetric[] = Object.freeze([
     instrument: 'ledger.state',
     unit: '{ledger}',
     kind: 'gauge',
-    // A sum would be 4 for four processes, which a rule that compares with 1 does not find.
+    // A sum would be 4 for four processes, and a rule that compares with 1 would miss it.
     aggregator: 'max',
     help:
-      'State of the ledger: 1 for the one it is in, 0 for the others; ' +
-      'of several processes: 1 for each state that one of them is in',
+      'State of the ledger: 1 for the current state, 0 for the others; ' +
+      'of several processes: 1 for each state that occurs',
     label: 'state',
     read: ({ state }) => STATES.map((each) => [Number(each === state), each]),
   },

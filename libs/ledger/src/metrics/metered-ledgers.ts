@@ -1,11 +1,11 @@
 import type { FlushListener } from '../writer/batch-writer.js';
 import type { MeteredLedger } from './ledger-metrics.js';
 
-/** How a ledger is told apart from others. @publicApi */
+/** Options that distinguish a ledger from others. @publicApi */
 export interface LedgerMetricsOptions {
   /**
-   * Value of the label `ledger`; default: the ledger's name. Give one where two copies of an
-   * application share a registry.
+   * Value of the label `ledger`; default: the ledger's name. Set it if two copies of an application
+   * share a registry.
    */
   readonly ledger?: string;
 }
@@ -16,8 +16,8 @@ interface Metered {
 }
 
 /**
- * The ledgers whose metrics go to one place, by their label. One of a label at a time: the same
- * ledger again changes nothing, another takes its place.
+ * The ledgers with metrics in one place, by label. One ledger a label: the same ledger again
+ * changes nothing, another replaces it.
  *
  * @internal
  */
@@ -28,21 +28,21 @@ export class MeteredLedgers {
     return this.#ledgers.get(label)?.ledger === ledger;
   }
 
-  /** @param listen called for each flush of the ledger while it is in */
+  /** @param listen called after each flush of the ledger while it is registered */
   add(label: string, ledger: MeteredLedger, listen: FlushListener): void {
     if (this.has(label, ledger)) return;
     this.#ledgers.get(label)?.stopListening();
     this.#ledgers.set(label, { ledger, stopListening: ledger.onFlush(listen) });
   }
 
-  /** @returns false if it was not in, or another had taken its place */
+  /** @returns false if it was not registered, or was replaced */
   remove(label: string, ledger: MeteredLedger): boolean {
     if (!this.has(label, ledger)) return false;
     this.#ledgers.get(label)?.stopListening();
     return this.#ledgers.delete(label);
   }
 
-  /** In the order they came. */
+  /** In order of registration. */
   *[Symbol.iterator](): Generator<readonly [label: string, ledger: MeteredLedger]> {
     for (const [label, { ledger }] of this.#ledgers) yield [label, ledger];
   }

@@ -1,7 +1,7 @@
 import type { LedgerStats, StreamStats, StreamWaiting } from '../ports/ledger-stats.interface.js';
 import type { LedgerMetric } from './ledger-metric.interface.js';
 
-/** Metrics of a stream; absent where there is none. @internal */
+/** Metrics of a stream; absent without one. @internal */
 export const STREAM_METRICS: readonly LedgerMetric[] = Object.freeze([
   counter('published_messages_total', 'published_messages', '{message}', {
     help: 'Messages that the stream acknowledged to this process',
@@ -63,7 +63,7 @@ function counter(
   return { ...named(name, instrument, unit), kind: 'counter', aggregator: 'sum', help, read };
 }
 
-/** What all processes of a stream see alike: a sum would count it once for each. */
+/** Figures that are equal in all processes of a stream: a sum would count them once for each. */
 function waiting(
   name: string,
   instrument: string,

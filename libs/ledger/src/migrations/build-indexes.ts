@@ -15,11 +15,11 @@ import { adoptDefinition } from './plan-migrations.js';
 import type { TableExtension } from '../postgres/sql-migration.interface.js';
 import { missingIndexes, surplusIndexes } from './verify-indexes.js';
 
-/** What `settleIndexes` may do. @internal */
+/** Options of `settleIndexes`. @internal */
 export interface IndexLimits {
-  /** What optional folders add: rollups that the database has read by more indexes. */
+  /** Additions of optional folders: rollups in the database are read by additional indexes. */
   readonly extensions: readonly TableExtension[];
-  /** Drop those that the ledger once made and the definition does not ask for. */
+  /** Whether to drop indexes that the ledger once made and the definition does not request. */
   readonly dropsSurplus: boolean;
 }
 
@@ -30,15 +30,16 @@ export interface IndexReport {
 }
 
 const NOTHING: IndexReport = { built: [], dropped: [] };
-/** Milliseconds between two looks at the lock. */
+/** Milliseconds between two checks of the lock. */
 const POLL_MS = 200;
 
 /**
- * Builds the indexes that a definition asks for and a table with entries lacks, and drops others if asked,
- * while writers go on: outside of a transaction, since `CREATE INDEX CONCURRENTLY` can't be in one. One
- * process at a time; the others wait for it, without a limit: a person can interrupt a command.
+ * Builds the requested indexes that a table with entries lacks, and optionally drops others, while
+ * writers continue. It runs outside a transaction, because `CREATE INDEX CONCURRENTLY` requires
+ * that. Only one process works at a time. The others wait for it without a limit, because a person
+ * can interrupt a command.
  *
- * @throws what the server answers; 42501 if the role is not the table's owner
+ * @throws any error of the server; 42501 if the role is not the table's owner
  * @internal
  */
 export async function settleIndexes(
@@ -59,7 +60,7 @@ export async function settleIndexes(
       if (work === undefined) return NOTHING;
       const done = await withMigrationLock({ connections, deadline, key }, () =>
         connections.use(deadline, async (session) => {
-          // Between the first look and the lock another process may have done it all.
+          // Another process may have done all work between the first check and the lock.
           const left = await findWork(session, placed, limits);
           return left === undefined ? NOTHING : settle(session, placed, left);
         }),
@@ -103,7 +104,7 @@ async function settle(
   for (const name of surplus) {
     const sqlName = qualify(placed.schema, name);
     if (isPartitioned) {
-      // CONCURRENTLY is refused for the index of a partitioned table.
+      // The index of a partitioned table refuses CONCURRENTLY.
       await withShortLock(session, () => session.rows(`DROP INDEX IF EXISTS ${sqlName}`));
     } else {
       await session.rows(`DROP INDEX CONCURRENTLY IF EXISTS ${sqlName}`);

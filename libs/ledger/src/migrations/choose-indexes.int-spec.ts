@@ -29,7 +29,7 @@ const output = outputTo((line) => void said.push(line));
 const query = async (sql: string, values: unknown[] = []): Promise<any[]> =>
   (await client.query(sql, values)).rows;
 
-/** The same table each time, with what is given. */
+/** Definitions of the same table with different options. */
 function ledgerIn(schema: string): (options?: DefinitionOptions) => LedgerDefinition {
   return (options = {}) => defineLedger({ schema, columns: { tenantId: 'uuid' }, ...options });
 }
@@ -50,7 +50,7 @@ async function command(definition: LedgerDefinition, ...args: string[]): Promise
   return runProgram(['migrate', ...own, ...args], output);
 }
 
-/** What `doctor` warns of. */
+/** The warnings of `doctor`. */
 async function doctor(definition: LedgerDefinition): Promise<string[]> {
   said = [];
   await runProgram(
@@ -63,7 +63,7 @@ async function doctor(definition: LedgerDefinition): Promise<string[]> {
     .map(({ message }) => message!);
 }
 
-/** Valid indexes of the table beside its key. */
+/** Valid indexes of the table except its key. */
 async function indexesOf(definition: LedgerDefinition): Promise<string[]> {
   const rows = await query(
     `SELECT indexrelid::regclass::text AS name FROM pg_index
@@ -73,7 +73,10 @@ async function indexesOf(definition: LedgerDefinition): Promise<string[]> {
   return rows.map(({ name }) => (name as string).split('.').at(-1)!.replaceAll('"', ''));
 }
 
-/** Rows of text that is neither compressed nor moved out: enough that no script makes an index. */
+/**
+ * Rows of text that is neither compressed nor moved out: enough to keep scripts from making an
+ * index.
+ */
 async function fill(definition: LedgerDefinition, rows = 5_000): Promise<void> {
   await query(`ALTER TABLE ${tableOf(definition)} ALTER COLUMN memo SET STORAGE PLAIN`);
   await query(
@@ -131,7 +134,7 @@ it('is the same by the runner of TypeORM, there and back, and synchronisation ch
 });
 
 describe.each([{}, { partition: 'month' }] as const)('a table with entries, %j', (kind) => {
-  it('keeps an index that is not asked for until the command drops it', async () => {
+  it('keeps an index that is not requested until the command drops it', async () => {
     const ledger = newLedger();
     await migrate(ledger({ ...kind, indexes: ['userId', 'apiKeyId'] }));
     const usage = ledger(kind);
@@ -146,7 +149,7 @@ describe.each([{}, { partition: 'month' }] as const)('a table with entries, %j',
     expect(await indexesOf(usage)).toEqual([USER]);
   });
 
-  it('gets a new one from the command, while writers go on', { timeout: 60_000 }, async () => {
+  it('gets a new one from the command, while writers continue', { timeout: 60_000 }, async () => {
     const ledger = newLedger();
     await migrate(ledger({ ...kind, indexes: [] }));
     const usage = ledger({ ...kind, indexes: ['userId', 'tenantId'] });
@@ -170,12 +173,12 @@ describe.each([{}, { partition: 'month' }] as const)('a table with entries, %j',
     expect(count).toBe(5_000 + written);
   });
 
-  it('gets one again whose build was cut off', async () => {
+  it('gets one again after an interrupted build', async () => {
     const ledger = newLedger();
     const usage = ledger(kind);
     await migrate(usage);
     await fill(usage, 10);
-    // What a build leaves behind that was cut off.
+    // The remains of an interrupted build.
     await query(`DROP INDEX "${usage.schema}".${USER}`);
     if (kind.partition !== undefined) {
       await query(`CREATE INDEX ${USER} ON ONLY ${tableOf(usage)} (user_id, created_at)`);
@@ -195,7 +198,7 @@ describe.each([{}, { partition: 'month' }] as const)('a table with entries, %j',
   });
 });
 
-it('waits for another process that migrates, and then finds what is left', async () => {
+it('waits for another migrating process, and then finds the remaining work', async () => {
   const usage = newLedger()();
   await migrate(usage);
   await fill(usage, 1);
@@ -216,7 +219,7 @@ it('waits for another process that migrates, and then finds what is left', async
   }
 });
 
-it('keeps the index of keys for rollups that the definition does not ask for any more', async () => {
+it('keeps the index of keys for rollups that the definition no longer requests', async () => {
   const ledger = newLedger();
   await migrate(ledger({ rollup: true }));
   const usage = ledger();
@@ -231,7 +234,7 @@ it('keeps the index of keys for rollups that the definition does not ask for any
   expect(await doctor(usage)).toEqual([]);
 });
 
-it('takes any valid index with these columns first for its own', async () => {
+it('accepts any valid index that begins with these columns', async () => {
   const usage = newLedger()();
   await migrate(usage);
   await query(`DROP INDEX "${usage.schema}".${USER};
@@ -242,7 +245,7 @@ it('takes any valid index with these columns first for its own', async () => {
   expect(await verifyTable(query, usage)).toHaveLength(1);
 });
 
-it('makes indexes of long names and of names that others could have', async () => {
+it('makes indexes with long names and with ambiguous names', async () => {
   const long = `c${'o'.repeat(62)}`;
   const schema = newLedger()().schema!;
   const usage = defineLedger({
@@ -256,7 +259,7 @@ it('makes indexes of long names and of names that others could have', async () =
   expect(await verifyTable(query, usage)).toEqual([]);
 });
 
-/** Writes single rows one after another, as a ledger's worker that is never idle. */
+/** Writes single rows one after another, like a ledger's worker that is never idle. */
 class Writer {
   readonly #client = new pg.Client({ connectionString: url });
   readonly #refused: string[] = [];

@@ -4,11 +4,11 @@ import { planIndexes } from './plan-indexes.js';
 import { tablePlan } from './plan-migrations.js';
 
 /**
- * The script that makes the table of entries without declared columns, and the indexes that the
- * definition asks for.
+ * The script for the table of entries without declared columns, and for the indexes that the
+ * definition requests.
  *
- * @param definition its indexes are of built-in columns
- * @param schema that counts
+ * @param definition its indexes use built-in columns
+ * @param schema effective schema
  * @internal
  */
 export function createEntriesScript(definition: LedgerTable, schema?: string): string {

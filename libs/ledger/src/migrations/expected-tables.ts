@@ -2,22 +2,22 @@ import { NAME_ENDINGS } from '../entry/check-definition.js';
 import { columnsOf } from '../entry/columns.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 
-/** One column as the definition wants it. @internal */
+/** One column as the definition requires it. @internal */
 export interface ExpectedColumn {
   readonly name: string;
-  /** As PostgreSQL's `format_type` spells it. */
+  /** As spelled by PostgreSQL's `format_type`. */
   readonly type: string;
   readonly isNullable: boolean;
   /** False for `written_at`, which the server fills in. */
   readonly isWritten: boolean;
-  /** True if a migration of its own adds it to a table that is there already. */
+  /** True if a separate migration adds it to an existing table. */
   readonly isDeclared: boolean;
 }
 
-/** One table as the definition wants it. @internal */
+/** One table as the definition requires it. @internal */
 export interface ExpectedTable {
   readonly name: string;
-  /** The column that must be unique by itself, so that no entry is there twice. */
+  /** The column that must be unique by itself, so that no entry exists twice. */
   readonly key: string;
   readonly columns: readonly ExpectedColumn[];
 }
@@ -66,7 +66,7 @@ function column(text: string): ExpectedColumn {
   };
 }
 
-/** As `format_type` spells it. */
+/** As spelled by `format_type`. */
 function spelledBySql(type: string): string {
   return type === 'timestamptz' ? 'timestamp with time zone' : type;
 }

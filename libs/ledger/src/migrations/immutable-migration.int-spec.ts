@@ -9,7 +9,7 @@ import { rollupRetirement } from '../rollup/rollup-retirement.js';
 import { detachPartitions } from '../partitions/retire-partitions.js';
 
 describe('an immutable ledger', () => {
-  it('refuses UPDATE, DELETE and TRUNCATE, and takes entries', async () => {
+  it('refuses UPDATE, DELETE and TRUNCATE, and accepts entries', async () => {
     const fixed = defineLedger({ schema: ownSchema(), immutable: true });
     const other = await openRollupBench(inject('databaseUrl'), fixed);
     await other.client.query(
@@ -27,7 +27,7 @@ describe('an immutable ledger', () => {
     await other.close();
   });
 
-  it('refuses them on its partitions too, of before and of later, until they are retired', async () => {
+  it('refuses them on earlier and later partitions too, until they are retired', async () => {
     const schema = ownSchema();
     const fixed = defineLedger({ schema, immutable: true, partition: 'month' });
     const other = await openRollupBench(inject('databaseUrl'), fixed);

@@ -10,16 +10,16 @@ import { planMigrations } from './plan-migrations.js';
 export type MigrationConstructor = new () => MigrationInterface & { readonly name: string };
 
 /**
- * TypeORM orders migrations by 13 digits (milliseconds since 1970) at the end of the name. Migration 1
- * has this one, and each number one more.
+ * TypeORM orders migrations by 13 digits (milliseconds since 1970) at the end of the name.
+ * Migration 1 has this number, and each later one adds one.
  */
 const FIRST_TIMESTAMP = 1_767_225_600_000;
 
 /**
- * The name that a migration is recorded by. It holds schema and table, so that several ledgers can
- * share a table of migrations.
+ * The recorded name of a migration. It contains schema and table, so that several ledgers can share
+ * a table of migrations.
  *
- * @param definition as it was given: its schema, not the connection's, is part of the name
+ * @param definition as given: its schema, not the connection's, is part of the name
  * @internal
  */
 export function migrationName(
@@ -40,10 +40,10 @@ function plainOrQuoted(name: string): string {
 }
 
 /**
- * The text that the server gets for one migration, by whichever way it runs: a simple query of several
+ * The text sent to the server for one migration by every runner: a simple query of several
  * statements.
  *
- * @param schema that counts
+ * @param schema effective schema
  * @internal
  */
 export function migrationText(
@@ -52,15 +52,15 @@ export function migrationText(
   schema: string | undefined,
 ): string {
   const values = valuesOf(planned, definition, schema);
-  // A name may hold a line break, which would end the comment.
+  // A name may contain a line break, which would end the comment.
   const name = migrationName(definition, planned).replaceAll(/[\r\n]/g, ' ');
   const title = `-- nestjs-ledger, migration ${planned.migration.number}: ${name}`;
   return `${title}\n${scriptOf(planned, 'up', values)}`;
 }
 
 /**
- * Creates a schema unless it is there. `IF NOT EXISTS` alone asks for the right to create schemas even
- * if there is nothing to create.
+ * Creates a schema unless it exists. `IF NOT EXISTS` alone requires the right to create schemas
+ * even if the schema exists.
  *
  * @internal
  */
@@ -74,10 +74,10 @@ END`)};`;
 }
 
 /**
- * The scripts of all migrations, in order, for a person to run: exactly what the runner would send to
- * an empty database. Each may run again.
+ * The scripts of all migrations, in order, to be run by a person: exactly those that the runner
+ * would send to an empty database. Each may run again.
  *
- * @param schema of the connection; counts if the definition has none
+ * @param schema of the connection; used if the definition has none
  * @internal
  */
 export function migrationSql(
@@ -95,10 +95,10 @@ export function migrationSql(
 }
 
 /**
- * Makes the migrations of one ledger for TypeORM, in order. Each may run twice, and finds what another
- * way of migrating made already.
+ * Makes the migrations of one ledger for TypeORM, in order. Each may run twice, and accepts objects
+ * made by another runner.
  *
- * @param extensions what optional folders add
+ * @param extensions additions of optional folders
  * @internal
  */
 export function ledgerMigrations(
@@ -116,7 +116,7 @@ function migrationClass(definition: LedgerTable, planned: PlannedMigration): Mig
 
     async up(queryRunner: QueryRunner): Promise<void> {
       const schema = schemaOf(queryRunner);
-      // A schema of the connection's options is the application's to create.
+      // The application creates the schema of the connection's options.
       if (definition.schema !== undefined) {
         await queryRunner.query(createSchemaText(definition.schema));
       }
@@ -126,7 +126,7 @@ function migrationClass(definition: LedgerTable, planned: PlannedMigration): Mig
       await queryRunner.query(migrationText(definition, planned, schema));
     }
 
-    /** Leaves the schema: other tables may live there. */
+    /** Keeps the schema, which may contain other tables. */
     async down(queryRunner: QueryRunner): Promise<void> {
       const values = valuesOf(planned, definition, schemaOf(queryRunner));
       await queryRunner.query(scriptOf(planned, 'down', values));
@@ -138,7 +138,7 @@ function migrationClass(definition: LedgerTable, planned: PlannedMigration): Mig
   }
 }
 
-/** TypeORM 0.3 calls it `connection`, and 1 that name deprecated. */
+/** TypeORM 0.3 calls it `connection`; TypeORM 1 deprecates that name. */
 function dataSourceOf(queryRunner: QueryRunner): DataSource {
   return (queryRunner as Partial<QueryRunner>).dataSource ?? queryRunner.connection;
 }

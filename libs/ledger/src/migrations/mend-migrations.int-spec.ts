@@ -36,7 +36,7 @@ function verify(definition = usage): Promise<TableFault[]> {
   return verifyTable(async (sql, values) => (await client.query(sql, values)).rows, definition);
 }
 
-/** Entries of one token each that buckets hold. */
+/** Entries of one token each, contained in buckets. */
 async function addHeld(count: number): Promise<void> {
   await bench.client.query(
     `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
@@ -46,7 +46,7 @@ async function addHeld(count: number): Promise<void> {
   await bench.refreshAll();
 }
 
-describe('what was lost after it had been migrated', () => {
+describe('objects lost after their migration', () => {
   it.each([
     ['FUNCTION % CASCADE', 'usage_entries_immutable', /is missing: entries may be changed/],
     ['FUNCTION %', 'usage_entries_rollup_summary', /is missing: summary\(\) may be wrong/],
@@ -56,7 +56,7 @@ describe('what was lost after it had been migrated', () => {
       /entries may be changed, and rollups miss/,
     ],
     ['TABLE %', 'usage_entries_rollup_marks', /rollups are missing/],
-  ])('is told, and made again: DROP %s of %s', async (drop, name, problem) => {
+  ])('is reported and restored: DROP %s of %s', async (drop, name, problem) => {
     const sqlName = `"${schema}".${name}`;
     await bench.client.query(`DROP ${drop.replace('%', sqlName)}`);
     expect(await verify()).toMatchObject([
@@ -67,7 +67,7 @@ describe('what was lost after it had been migrated', () => {
     expect(await migrate()).toEqual([]);
   });
 
-  it('leaves sums right that changed while the guard was missing', async () => {
+  it('keeps sums right that changed while the guard was missing', async () => {
     await addHeld(1000);
     const { client, table, reader } = bench;
     await client.query(`DROP FUNCTION "${schema}".usage_entries_immutable CASCADE;
@@ -80,7 +80,7 @@ describe('what was lost after it had been migrated', () => {
     await expect(client.query(`DELETE FROM ${table}`)).rejects.toMatchObject({ code: '23001' });
   });
 
-  it('is told of dimensions that another definition took out, and made again', async () => {
+  it('reports dimensions that another definition removed, and makes them again', async () => {
     const by = (...dimensions: ('model' | 'region')[]): LedgerDefinition =>
       defineLedger({
         schema,
@@ -108,7 +108,7 @@ it('nestjs-ledger migrate makes a table immutable', async () => {
   });
 });
 
-it('entries are written though rollups wait for a read that does not end', async () => {
+it('entries are written while rollups wait for an endless read', async () => {
   const reading = await bench.connect();
   await reading.query(`BEGIN; SELECT FROM ${bench.names.sqlRollups}`);
   const definition = defineLedger({
@@ -121,7 +121,7 @@ it('entries are written though rollups wait for a read that does not end', async
   const options = { mode: 'run', deadLetters: true } as const;
   const prepare = (): Promise<void> =>
     prepareTable(bench.connections, definition, { ...options, logger: { log: say, warn: say } });
-  // What is cut off is tried again at once, as all that a lost connection ends.
+  // The interrupted attempt is retried at once, like after any lost connection.
   const isCut = bench.client.query(`DO $$ BEGIN
     LOOP PERFORM pg_terminate_backend(pid) FROM pg_locks
         WHERE relation = '${bench.names.sqlRollups}'::regclass AND NOT granted;
@@ -133,7 +133,9 @@ it('entries are written though rollups wait for a read that does not end', async
   expect(lines).toEqual([]);
   await prepare();
   expect(lines).toEqual([
-    expect.stringMatching(/^WARNING: not migrated, entries are written all .*model.* \(55P03\)\)$/),
+    expect.stringMatching(
+      /^WARNING: not migrated, but entries are still written: .*model.* \(55P03\)\)$/,
+    ),
     expect.stringMatching(/^WARNING: not migrated, .*guard_rollups\+model.* \(55000\)\)$/),
     expect.stringMatching(/^WARNING: function .*usage_entries_rollup_summary/),
     expect.stringMatching(/^WARNING: rollups have no dimension model: .*nestjs-ledger migrate/),

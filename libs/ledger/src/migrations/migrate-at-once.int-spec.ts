@@ -15,10 +15,10 @@ const PROCESSES = 8;
 const schema = `migrate ${randomUUID()}`;
 const fresh = { schema, columns: { model: 'text' }, immutable: true, rollup: true } as const;
 
-/** Within the library, whose dependencies it has. */
+/** Inside the library, to use its dependencies. */
 const folder = fileURLToPath(new URL(`../../.tmp/migrations-${randomUUID()}`, import.meta.url));
 
-/** JavaScript of the library, so that plain Node can run it. */
+/** JavaScript of the library, for plain Node. */
 async function transpile(): Promise<void> {
   const source = fileURLToPath(new URL('..', import.meta.url));
   const all = await readdir(source, { recursive: true });
@@ -44,7 +44,7 @@ async function transpile(): Promise<void> {
   );
 }
 
-/** @returns names of the migrations that all of them ran */
+/** @returns names of the migrations that all processes ran */
 async function startTogether(...args: string[]): Promise<string[]> {
   const run = promisify(execFile);
   const children = Array.from({ length: PROCESSES }, () =>
@@ -54,7 +54,7 @@ async function startTogether(...args: string[]): Promise<string[]> {
   return outputs.flatMap(({ stdout }) => JSON.parse(stdout) as string[]);
 }
 
-describe('eight processes that start at once', () => {
+describe('eight processes started at once', () => {
   beforeAll(transpile);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 

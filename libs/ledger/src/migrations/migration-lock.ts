@@ -3,7 +3,7 @@ import type { Deadline } from '../clock/deadline.js';
 import type { PgConnections } from '../postgres/pg-connections.js';
 import type { TableNames } from '../postgres/table-names.js';
 
-/** What the lock is taken with. @internal */
+/** Input of the lock. @internal */
 export interface LockHolder {
   /** One connection holds the lock, another one works. */
   readonly connections: PgConnections;
@@ -11,29 +11,29 @@ export interface LockHolder {
   readonly key: bigint;
 }
 
-/** Runs `work` if the lock is free; undefined if another process has it. @internal */
+/** Runs `work` if the lock is free; undefined if another process holds it. @internal */
 export async function withMigrationLock<T>(
   { connections, deadline, key }: LockHolder,
   work: () => Promise<T>,
 ): Promise<T | undefined> {
   return connections.use(deadline, async (session) => {
-    // The lock's transaction is idle while the other connection works; that is no mistake.
+    // The lock's transaction is deliberately idle while the other connection works.
     await session.begin({ settings: { idle_in_transaction_session_timeout: '0' } });
     try {
       const sql = `SELECT pg_catalog.pg_try_advisory_xact_lock(${key})::text AS got`;
       const [row] = await session.rows<{ got: string }>(sql);
       return row?.got === 'true' ? await work() : undefined;
     } finally {
-      // If the connection is gone, so are its transaction and the lock.
+      // A lost connection ends its transaction and the lock.
       await session.rollback();
     }
   });
 }
 
 /**
- * A signed 64-bit number made from schema and table; locks of other databases are others.
+ * A signed 64-bit number from schema and table; each database has its own locks.
  *
- * @param schema that counts, the search path's first one included; null: none
+ * @param schema effective schema, including the first of the search path; null: none
  * @internal
  */
 export function migrationLockKey(schema: string | null, { entries }: TableNames): bigint {

@@ -6,16 +6,16 @@ import { migrationName } from './ledger-migrations.js';
 import { adoptDefinition, planMigrations } from './plan-migrations.js';
 import { verifyTable } from './verify-table.js';
 
-/** A migration that is to run. @internal */
+/** A migration that must run. @internal */
 export interface PendingMigration {
   readonly name: string;
   readonly isRecorded: boolean;
   readonly planned: PlannedMigration;
-  /** The definition that it was planned for. */
+  /** The definition for which it was planned. */
   readonly definition: LedgerTable;
 }
 
-/** Which ledger, and where. @internal */
+/** The ledger and its names. @internal */
 export interface PendingQuestion {
   readonly definition: LedgerTable;
   readonly names: TableNames;
@@ -23,9 +23,9 @@ export interface PendingQuestion {
 }
 
 /**
- * A migration is pending until it is recorded, and again when something that it makes is gone or is not
- * as it made it: a function has a foreign body, a trigger is disabled. If a table or a column is gone (a
- * backup was restored in part), all are: each may run twice.
+ * A migration is pending until it is recorded, and again if one of its objects is missing or
+ * changed: a function has a foreign body, a trigger is disabled. If a table or a column is missing
+ * (after a partial restore of a backup), all migrations are pending: each may run twice.
  *
  * @internal
  */
@@ -42,7 +42,7 @@ export async function findPending(
     const name = migrationName(definition, planned);
     return { name, isRecorded: recorded.has(name), planned, definition };
   });
-  // What is new may build on the table.
+  // Later migrations may build on the table.
   if (!hasEntries) return all;
   const isComplete = all.every(({ isRecorded }) => isRecorded);
   const faults = await verifyTable(query, definition, {

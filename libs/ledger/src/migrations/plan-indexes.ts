@@ -6,10 +6,10 @@ import { qualify, quoteIdentifier } from '../postgres/quote-sql.js';
 import type { PlannedMigration } from '../postgres/sql-migration.interface.js';
 import { chooseIndexes } from './versions/0009-choose-indexes.js';
 
-/** What the first migration makes, whatever the definition asks for. */
+/** Indexes that the first migration makes for every definition. */
 const MADE_FIRST: readonly string[] = [NAME_ENDINGS.userIndex, NAME_ENDINGS.apiKeyIndex];
 
-/** Its name holds the columns, so that TypeORM's runner makes others later. @internal */
+/** Its name contains the columns, so that TypeORM's runner makes other indexes later. @internal */
 export function planIndexes(definition: LedgerTable): PlannedMigration {
   const indexes = entryIndexes(definition);
   const { table } = definition;

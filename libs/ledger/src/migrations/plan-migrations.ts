@@ -42,9 +42,9 @@ export function immutablePlan({ immutable }: LedgerTable): PlannedMigration[] {
 }
 
 /**
- * All migrations of a ledger in the order in which they run.
+ * All migrations of a ledger in execution order.
  *
- * @param extensions what optional folders add
+ * @param extensions additions of optional folders
  * @internal
  */
 export function planMigrations(
@@ -58,10 +58,10 @@ export function planMigrations(
 }
 
 /**
- * The definition that a database calls for: an optional folder may find there more than the given one
- * asks for.
+ * The definition required by a database: an optional folder may find more there than the given
+ * definition requests.
  *
- * @param schema that counts
+ * @param schema effective schema
  * @internal
  */
 export async function adoptDefinition(
@@ -74,6 +74,6 @@ export async function adoptDefinition(
   for (const extension of extensions) {
     adopted = (await extension.adopt?.(query, adopted)) ?? adopted;
   }
-  // Names of migrations hold the schema as it was given.
+  // Names of migrations contain the schema as given.
   return { ...adopted, schema: definition.schema };
 }

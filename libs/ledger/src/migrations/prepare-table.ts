@@ -7,30 +7,30 @@ import type { TableExtension } from '../postgres/sql-migration.interface.js';
 import { runMigrations } from './run-migrations.js';
 import { haltOnFaults, verifyTable } from './verify-table.js';
 
-/** Time that the comparison may take, its connection included; it is one round trip. */
+/** Time limit of the comparison, including its connection; it is one round trip. */
 const VERIFY_TIMEOUT_MS = 10_000;
 
-/** SQLSTATEs that a second try need not meet: a connection that was ended, a deadlock. */
+/** SQLSTATEs that may not recur at a second try: an ended connection, a deadlock. */
 const TRY_AGAIN = /^(08|40|57P)/;
 
-/** How the table is to be made ready. */
+/** Options for preparing the table. */
 export interface PrepareOptions {
   /** `run` migrates, then compares; `verify` compares only; `off` does neither. */
   readonly mode: 'run' | 'verify' | 'off';
   /** Whether dead letters go to a table. */
   readonly deadLetters: boolean;
-  /** What optional folders add to the tables. */
+  /** Additions of optional folders to the tables. */
   readonly extensions: readonly TableExtension[];
-  /** Hears of what was migrated, and of what will do but is not as it should be. */
+  /** Receives the names of run migrations, and warnings about tolerable differences. */
   readonly logger: { log(line: string): void; warn(line: string): void };
 }
 
 /**
- * Makes sure that the table is as the definition says.
+ * Ensures that the table matches the definition.
  *
  * @param signal ends migrations early
- * @throws SinkHaltError if the table is not as it must be, SinkTransientError or an error of `pg`
- * otherwise
+ * @throws SinkHaltError if the table does not match, SinkTransientError or an error of `pg`
+ *   otherwise
  * @internal
  */
 export async function prepareTable(
@@ -46,7 +46,7 @@ export async function prepareTable(
     const onLeft = (name: string, error: unknown): void => {
       const { code = '', isAnswer, text } = readPgError(error);
       if (!isAnswer || TRY_AGAIN.test(code)) throw error;
-      logger.warn(`WARNING: not migrated, entries are written all the same: ${name} (${text})`);
+      logger.warn(`WARNING: not migrated, but entries are still written: ${name} (${text})`);
     };
     const options = dataSource.options as PostgresOptions;
     const ran = await runMigrations(options, definition, { extensions, signal, onLeft });

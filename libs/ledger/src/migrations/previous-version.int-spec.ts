@@ -13,7 +13,7 @@ import {
 import { runMigrations, verifyTable } from './fixtures/wired-migrations.fixture.js';
 
 const FIXTURES = fileURLToPath(new URL('fixtures/installed/', import.meta.url));
-/** Within the library, whose dependencies it has. */
+/** Inside the library, to use its dependencies. */
 const PLACE = fileURLToPath(new URL('../../.tmp/', import.meta.url));
 
 let folder: string;
@@ -57,7 +57,7 @@ class PreviousProcess {
     }
   }
 
-  /** Waits for so many rounds more. */
+  /** Waits for this many more rounds. */
   async rounds(count: number): Promise<void> {
     const from = this.last.rounds;
     const isThere = (): boolean =>
@@ -85,21 +85,21 @@ async function migrateAll(): Promise<void> {
 }
 
 describe('processes of the previous version', { timeout: 180_000 }, () => {
-  it('keep writing and reading rightly while the tables are migrated, and afterwards', async () => {
+  it('write and read correctly while the tables are migrated, and afterwards', async () => {
     const processes = [new PreviousProcess(9001), new PreviousProcess(9002)];
     try {
       await Promise.all(processes.map((each) => each.rounds(3)));
       await migrateAll();
       await Promise.all(processes.map((each) => each.rounds(10)));
       expect(processes.flatMap(({ last }) => last.faults)).toEqual([]);
-      // One that starts now may put its own functions back, and the next migration puts them right.
+      // A process that starts now may restore its old functions; the next migration corrects them.
       processes.push(new PreviousProcess(9003));
       await Promise.all(processes.map((each) => each.rounds(3)));
       await migrateAll();
       await Promise.all(processes.map((each) => each.rounds(3)));
       const reports = await Promise.all(processes.map((each) => each.stop()));
       for (const [index, { rounds, written, queued, faults }] of reports.entries()) {
-        // It drops a function to replace it, so that a call at that moment has no answer.
+        // It drops a function to replace it, so a call at that moment fails.
         expect(faults.filter((fault) => !fault.includes('(XX000)'))).toEqual([]);
         expect(written).toBe(queued);
         const { rows } = await database.client.query(

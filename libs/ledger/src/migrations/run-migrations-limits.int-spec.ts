@@ -37,7 +37,7 @@ afterEach(async () => {
 afterAll(() => admin.end());
 
 describe('the time limit of runMigrations', () => {
-  it('holds for a server that accepts and says nothing', async () => {
+  it('holds for a server that accepts and never answers', async () => {
     const server = await keep(startSilentServer(inject('databaseUrl')));
     const startedAt = performance.now();
     const failure = runMigrations(options(server.url), usage, { timeoutMs: 300 });
@@ -46,7 +46,7 @@ describe('the time limit of runMigrations', () => {
     await expect.poll(() => server.open.size).toBe(0);
   });
 
-  it('holds for a network that falls silent once the lock was asked for', async () => {
+  it('holds for a network that goes silent after the request for the lock', async () => {
     const proxy = await keep(startTcpProxy(inject('databaseUrl')));
     const startedAt = performance.now();
     const failure = runMigrations(options(proxy.url), usage, { timeoutMs: 1_000 });
@@ -60,7 +60,7 @@ describe('the time limit of runMigrations', () => {
     await expect.poll(() => proxy.open.size).toBe(0);
   });
 
-  it('holds for a lock that is never given back, and changes nothing then', async () => {
+  it('holds for a lock that is never released, and changes nothing then', async () => {
     const proxy = await keep(startTcpProxy(inject('databaseUrl')));
     await runMigrations(options(proxy.url), usage);
     const key = /pg_try_advisory_xact_lock\((-?\d+)\)/.exec(proxy.sent())?.[1];
@@ -77,7 +77,7 @@ describe('the time limit of runMigrations', () => {
     expect(await runMigrations(options(), usage)).toHaveLength(4);
   });
 
-  it('ends early when the caller says so', async () => {
+  it("ends early at the caller's signal", async () => {
     const server = await keep(startSilentServer(inject('databaseUrl')));
     const end = new AbortController();
     const failure = runMigrations(options(server.url), usage, { signal: end.signal });
@@ -88,7 +88,7 @@ describe('the time limit of runMigrations', () => {
     expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 
-  it('connects nowhere if it was over before the start', async () => {
+  it('does not connect if it was over before the start', async () => {
     const server = await keep(startSilentServer(inject('databaseUrl')));
     const failure = runMigrations(options(server.url), usage, { signal: AbortSignal.abort() });
     await expect(failure).rejects.toSatisfy((error) => isLedgerError(error, 'SINK_TRANSIENT'));
@@ -96,7 +96,7 @@ describe('the time limit of runMigrations', () => {
   });
 });
 
-describe('a session that the server ends in the packet that answers its log-in', () => {
+describe('a session ended in the packet that answers its log-in', () => {
   it('fails the migrations, and does not end the process', async () => {
     // The first has the lock, the second makes the tables.
     const server = await startFatalServer(inject('databaseUrl'), 2);

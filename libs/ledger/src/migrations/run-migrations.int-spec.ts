@@ -12,7 +12,7 @@ import { runMigrations, verifyTable } from './fixtures/wired-migrations.fixture.
 const schemas: string[] = [];
 let admin: pg.Client;
 
-/** A schema's name that nobody has; it is dropped at the end. */
+/** An unused schema name; the schema is dropped at the end. */
 function newSchema(prefix = 'migrate'): string {
   const name = `${prefix} ${randomUUID()}`;
   schemas.push(name);
@@ -79,7 +79,7 @@ describe('runMigrations', () => {
     expect(await verifyTable(query, usage)).toEqual([]);
   });
 
-  it('quotes every name, whatever is in it', async () => {
+  it('quotes every name with any characters', async () => {
     const schema = newSchema(`o'dd "sch.ema" $1; --\nx`);
     const usage = defineLedger({
       schema: schema.slice(0, 60),
@@ -94,7 +94,7 @@ describe('runMigrations', () => {
     expect(await verifyTable(query, usage)).toEqual([]);
   });
 
-  it('cuts no name off, however long the table is called', async () => {
+  it("truncates no name, for any length of the table's name", async () => {
     const schema = newSchema();
     const usage = defineLedger({ schema, table: 't'.repeat(45), rollup: true });
     await runMigrations(options(), usage);
@@ -104,7 +104,7 @@ describe('runMigrations', () => {
     expect(made).toContain(`${'t'.repeat(45)}_dead_letters_uuid`);
   });
 
-  it("lives in the schema of the connection's options if the definition has none", async () => {
+  it("uses the schema of the connection's options if the definition has none", async () => {
     const schema = newSchema();
     const usage = defineLedger({ table: 'here' });
     expect(await runMigrations(options({ schema }), usage)).toHaveLength(4);
@@ -112,7 +112,7 @@ describe('runMigrations', () => {
     expect(await relations(schema)).toContain('here');
   });
 
-  it('lives where the search path says if there is no schema at all', async () => {
+  it('uses the search path if there is no schema at all', async () => {
     const schema = newSchema();
     await admin.query(`CREATE SCHEMA ${quoteIdentifier(schema)}`);
     const extra = { options: `-c search_path="${schema.replaceAll(' ', '\\ ')}"` };
@@ -122,7 +122,7 @@ describe('runMigrations', () => {
     expect(await relations(schema)).toContain('found');
   });
 
-  it('adds a column that was declared later, and keeps what is there', async () => {
+  it('adds a column that was declared later, and keeps existing rows', async () => {
     const schema = newSchema();
     const table = `${quoteIdentifier(schema)}.usage_entries`;
     await runMigrations(options(), defineLedger({ schema }));
@@ -140,7 +140,7 @@ describe('runMigrations', () => {
     expect(await verifyTable(query, after)).toEqual([]);
   });
 
-  it('makes again what was dropped after it had been migrated', async () => {
+  it('recreates objects dropped after their migration', async () => {
     const schema = newSchema();
     const usage = defineLedger({ schema, columns: { model: 'text' } });
     await runMigrations(options(), usage);
@@ -167,7 +167,7 @@ describe('runMigrations', () => {
       return { number, hash: TEMPLATE_HASHES[number], timestamp: name.slice(-13), name };
     });
     expect(before).toEqual(expected);
-    // What is restored is not recorded a second time.
+    // A restored object is not recorded a second time.
     await admin.query(
       `DROP TRIGGER usage_entries_immutable ON ${quoteIdentifier(schema)}.usage_entries;
        UPDATE ${records} SET hash = 'of an older text' WHERE number = 6`,
@@ -176,7 +176,7 @@ describe('runMigrations', () => {
     expect(await query(recorded, [])).toEqual(expected);
   });
 
-  it('finishes what a process that died left half done', async () => {
+  it('finishes the work of a process that died', async () => {
     const schema = newSchema();
     const usage = defineLedger({ schema, columns: { model: 'text' } });
     await runMigrations(options(), usage);
@@ -196,7 +196,7 @@ describe('runMigrations', () => {
     expect(await verifyTable(query, usage)).toEqual([]);
   });
 
-  it('takes no lock when all is there', async () => {
+  it('takes no lock if all objects exist', async () => {
     const usage = defineLedger({ schema: newSchema() });
     await runMigrations(options(), usage);
     const seen = await statementsOf((proxied) => runMigrations(proxied, usage));
@@ -204,14 +204,14 @@ describe('runMigrations', () => {
     expect(seen).not.toContain('advisory');
   });
 
-  it('keeps no state in the session, for the sake of transaction poolers', async () => {
+  it('keeps no state in the session, for transaction poolers', async () => {
     const usage = defineLedger({ schema: newSchema() });
     const seen = await statementsOf((proxied) => runMigrations(proxied, usage));
     expect(seen).toContain('pg_try_advisory_xact_lock');
     expect(seen.match(/\bSET (?!LOCAL)\w+ ?=|LISTEN|pg_(try_)?advisory_lock/g)).toBeNull();
   });
 
-  it('leaves no connection behind', async () => {
+  it('leaves no connection', async () => {
     const applicationName = `migrations ${randomUUID()}`;
     await runMigrations(options({ applicationName }), defineLedger({ schema: newSchema() }));
     await expect
@@ -221,7 +221,7 @@ describe('runMigrations', () => {
       .toEqual([]);
   });
 
-  it('tells a role that may not create tables what to do', async () => {
+  it('names the remedy for a role that may not create tables', async () => {
     const role = `reader_${randomUUID().replaceAll('-', '')}`;
     const schema = newSchema();
     await admin.query(`CREATE SCHEMA ${quoteIdentifier(schema)}; CREATE ROLE ${role} LOGIN`);
@@ -243,7 +243,7 @@ describe('runMigrations', () => {
     }
   });
 
-  it('rejects if nobody listens, and can be called again', async () => {
+  it('rejects without a listening server, and can be called again', async () => {
     const usage = defineLedger({ schema: newSchema() });
     const nowhere = options({ url: 'postgres://x@127.0.0.1:1/x' });
     await expect(runMigrations(nowhere, usage)).rejects.toMatchObject({
@@ -253,7 +253,7 @@ describe('runMigrations', () => {
   });
 });
 
-/** Everything that was sent to the server during `work`. */
+/** All bytes sent to the server during `work`. */
 async function statementsOf(work: (proxied: PostgresOptions) => Promise<unknown>): Promise<string> {
   const proxy = await startTcpProxy(inject('databaseUrl'));
   try {

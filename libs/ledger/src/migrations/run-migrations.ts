@@ -19,21 +19,21 @@ import { tableNames } from '../postgres/table-names.js';
 import type { TableNames } from '../postgres/table-names.js';
 import { realTimers } from '../clock/real-timers.js';
 
-/** How migrations run. @internal */
+/** Options of a migration run. @internal */
 export interface MigrationRun {
-  /** Milliseconds between two looks at the lock, half of it up to half more. Default: 200. */
+  /** Milliseconds between two checks of the lock, varied by up to half. Default: 200. */
   readonly pollMs?: number;
-  /** Milliseconds that all of it may take, connecting included. Default: 60,000. */
+  /** Time limit of the whole run in milliseconds, including connecting. Default: 60,000. */
   readonly timeoutMs?: number;
-  /** Ends it early, as the time limit would. */
+  /** Ends the run early, like the time limit. */
   readonly signal?: AbortSignal;
   /**
-   * Hears of each migration that failed though entries can be written without it, as one does that
-   * waits in vain for a long read of the rollups. Without it such a failure is thrown like any other,
-   * and so is what it throws.
+   * Called for each failed migration without which entries can still be written, for example one
+   * that waits in vain for a long read of the rollups. Without this callback such a failure is
+   * thrown like any other. Errors of the callback are thrown too.
    */
   readonly onLeft?: ((name: string, error: unknown) => void) | undefined;
-  /** What optional folders add to the tables. */
+  /** Additions of optional folders to the tables. */
   readonly extensions: readonly TableExtension[];
 }
 
@@ -42,24 +42,24 @@ const POOL_SIZE = 2;
 
 /**
  * Milliseconds that a statement waits for a lock on a table. While `ALTER TABLE` waits for a long
- * read, every write waits behind it, so it gives up and is tried again with the next start.
+ * read, every write waits behind it, so it gives up and is retried at the next start.
  */
 const LOCK_TIMEOUT_MS = 5_000;
 
 /**
- * Brings the ledger's tables up to its definition, on connections of its own. Safe when many
- * processes start at once: one migrates while it holds an advisory lock, the others wait for it.
- * The lock belongs to an open transaction, so this works through a transaction pooler too (which
- * must have two connections to give).
+ * Updates the ledger's tables to its definition, on its own connections. Many processes may start
+ * at once: one migrates while it holds an advisory lock, the others wait for it. The lock belongs
+ * to an open transaction, so it also works through a transaction pooler (with at least two
+ * connections).
  *
- * What was migrated is kept in `<table>_migrations`, laid out as TypeORM lays out its own. TypeORM's
- * `runMigrations()` is not used: it builds that table's name without quoting, so that names with
- * dots or quotes would fail, and it takes no lock.
+ * Migrations are recorded in `<table>_migrations`, in TypeORM's layout. TypeORM's `runMigrations()`
+ * is not used: it does not quote that table's name, so names with dots or quotes would fail, and it
+ * takes no lock.
  *
- * @returns names of the migrations that this call ran, in order; empty if there were none to run
+ * @returns names of the migrations that this call ran, in order; empty if none was pending
  * @throws SinkHaltError if the role may not change tables
  * @throws SinkTransientError if the time is over
- * @throws the error of TypeORM or pg for everything else
+ * @throws the error of TypeORM or pg for all other failures
  * @internal
  */
 export async function runMigrations(
@@ -106,7 +106,7 @@ interface Migration {
   readonly connections: PgConnections;
   readonly definition: LedgerTable;
   readonly names: TableNames;
-  /** Of the advisory lock. */
+  /** Key of the advisory lock. */
   readonly key: bigint;
   readonly extensions: readonly TableExtension[];
   readonly pollMs: number;
@@ -119,22 +119,22 @@ async function migrate(migration: Migration): Promise<string[]> {
   const { connections, deadline, pollMs, signal } = migration;
   for (;;) {
     signal.throwIfAborted();
-    // The usual start of a process: all is there, and no lock is taken.
+    // The usual start of a process: all objects exist, and no lock is taken.
     const pending = await connections.use(deadline, ({ query }) => findPending(query, migration));
     if (pending.length === 0) return [];
     const ran = await withMigrationLock(migration, () =>
       connections.use(deadline, (session) => runPending(session, migration)),
     );
     if (ran) return ran;
-    // Never wait inside the lock function: a waiting statement holds a snapshot, and that would
-    // keep a CREATE INDEX CONCURRENTLY of the process that migrates from ever ending.
+    // Never wait inside the lock function: a waiting statement holds a snapshot, which would
+    // prevent a CREATE INDEX CONCURRENTLY of the migrating process from ending.
     await realTimers.pause(pollMs * (0.5 + Math.random()), undefined, { signal });
   }
 }
 
 async function runPending(session: PgSession, migration: Migration): Promise<string[]> {
   const { onLeft, signal } = migration;
-  // Between the first look and the lock another process may have done it all.
+  // Another process may have done all work between the first check and the lock.
   const pending = await findPending(session.query, migration);
   if (pending.length === 0) return [];
   await createRecords(session, migration);
@@ -151,7 +151,7 @@ async function runPending(session: PgSession, migration: Migration): Promise<str
   return ran;
 }
 
-/** Makes the schema and the table in which migrations are recorded. */
+/** Creates the schema and the table in which migrations are recorded. */
 async function createRecords(session: PgSession, { definition, names }: Migration): Promise<void> {
   if (names.schema !== undefined) await session.rows(createSchemaText(names.schema));
   const primaryKey = definition.table + NAME_ENDINGS.migrationsPrimaryKey;

@@ -17,7 +17,7 @@ const url = inject('databaseUrl');
 const schema = `stored "${randomUUID().slice(0, 8)}"`;
 const sqlSchema = `"${schema.replaceAll('"', '""')}"`;
 
-/** Asks for everything, so that each function and trigger of the package is in its plan. */
+/** Requests all features, so that each function and trigger of the package is in its plan. */
 const everything = defineLedger({
   schema,
   columns: { model: 'text' },
@@ -75,7 +75,7 @@ async function command(name: string): Promise<{ code: number; said: string }> {
   return { code, said: lines.join('\n') };
 }
 
-/** Each way of looking says what is wrong; the next migration mends it. */
+/** Each check reports the problem; the next migration corrects it. */
 async function expectReportAndRepair(subject: string, problem: RegExp): Promise<void> {
   const faults = await verifyTable(query, everything);
   expect(faults).toMatchObject([
@@ -101,7 +101,7 @@ describe.each(functions.map((each) => [nameOf(each.object.ending), each] as cons
     const mark = `-- nestjs-ledger ${number}`;
     const problem = (text: string): RegExp => new RegExp(`function .*"${name}" ${text}: `);
 
-    /** Puts another body into it. */
+    /** Replaces its body. */
     async function replaceBody(change: (body: string) => string): Promise<void> {
       const [found] = await query(
         `SELECT pg_get_functiondef(p.oid) AS definition, p.prosrc AS body FROM pg_proc p
@@ -120,7 +120,7 @@ describe.each(functions.map((each) => [nameOf(each.object.ending), each] as cons
       );
     });
 
-    it('is reported and restored when its body was changed, and the number was left', async () => {
+    it('is reported and restored when its body was changed, but not the number', async () => {
       await replaceBody((body) => body.replace('BEGIN', 'BEGIN NULL;'));
       await expectReportAndRepair(
         name,
@@ -138,7 +138,7 @@ describe.each(functions.map((each) => [nameOf(each.object.ending), each] as cons
       await expectReportAndRepair(name, problem('is missing'));
     });
 
-    it('is left alone when a newer version of the package made it, trigger and all', async () => {
+    it('is not changed if a newer version of the package made it, including the trigger', async () => {
       await replaceBody((body) => body.replace(mark, `-- nestjs-ledger ${number + 1}`));
       const isTrigger = triggers.some(({ object }) => nameOf(object.ending) === name);
       const table = `${sqlSchema}.usage_entries`;
@@ -225,7 +225,7 @@ describe.each(triggers.map((each) => [nameOf(each.object.ending), each] as const
   },
 );
 
-it('there are functions and triggers to look at', () => {
+it('there are functions and triggers to test', () => {
   expect(functions.length).toBeGreaterThan(0);
   expect(triggers.length).toBeGreaterThan(0);
 });

@@ -6,7 +6,7 @@ import { declaredObjects } from '../postgres/verify-stored.js';
 import { TEMPLATE_HASHES } from './fixtures/template-hashes.fixture.js';
 import { planMigrations } from './plan-migrations.js';
 
-/** Asks for everything, so that its plan holds every migration. */
+/** Requests all features, so that its plan contains every migration. */
 const everything = defineLedger({
   columns: { model: 'text', region: 'text' },
   rollup: { dimensions: ['model'] },
@@ -32,7 +32,7 @@ describe('the migrations', () => {
     for (const { ending } of triggers) expect(up).toContain(`{trigger ${ending}}`);
   });
 
-  it('declare a trigger together with its function, whose number stands for both', () => {
+  it('declare a trigger together with its function, whose number applies to both', () => {
     const { functions, triggers } = declaredObjects(plan);
     for (const { object, planned } of triggers) {
       const own = functions.find((each) => each.object.ending === object.ending);
@@ -47,7 +47,7 @@ describe('the migrations', () => {
   });
 });
 
-it('a function that is edited has another hash', () => {
+it('an edited function has another hash', () => {
   const migration = migrations.find(({ functions = [] }) => functions.length > 0)!;
   const functions = migration.functions!.map((each) => ({ ...each, body: `${each.body} -- !` }));
   expect(templateHash({ ...migration, functions })).not.toBe(templateHash(migration));

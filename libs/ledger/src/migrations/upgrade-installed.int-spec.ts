@@ -16,7 +16,7 @@ import {
 } from './fixtures/installed-database.fixture.js';
 import { runMigrations, verifyTable } from './fixtures/wired-migrations.fixture.js';
 
-// A database of the package of commit a08dbc3: 52,974 entries in three ledgers.
+// A database of the package at commit a08dbc3: 52,974 entries in three ledgers.
 
 let installed: InstalledDatabase;
 let before: Record<string, unknown>;
@@ -26,7 +26,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => installed.drop());
 
-/** What the rows say: sums of each kind, and a digest of every row and dead letter. */
+/** Figures of the rows: sums of each kind, and a digest of every row and dead letter. */
 async function figuresOf({ client }: InstalledDatabase): Promise<Record<string, unknown>> {
   const figures: Record<string, unknown> = {};
   for (const { schema } of INSTALLED_LEDGERS) {
@@ -52,7 +52,7 @@ interface Sums {
 const MARCH = { from: new Date('2026-03-01T00:00:00Z'), to: new Date('2026-04-01T00:00:00Z') };
 const LATE_JANUARY = { from: new Date('2026-01-20T10:20:30Z') };
 
-/** Periods and filters that rollups answer by whole buckets and by the rows at their ends. */
+/** Periods and filters that rollups answer with whole buckets and with the rows at their ends. */
 const QUERIES = [
   {},
   { userId: 7 },
@@ -64,7 +64,7 @@ const QUERIES = [
   { apiKeyId: 11, ...LATE_JANUARY },
 ];
 
-/** As the function answers that the previous version reads by. */
+/** The answer of the function used for reads by the previous version. */
 async function previousSummary(
   { client }: InstalledDatabase,
   { schema }: LedgerDefinition,
@@ -110,7 +110,7 @@ async function byTypeOrm({ url }: InstalledDatabase): Promise<string[]> {
   }
 }
 
-/** An application that TypeORM migrated before has the names on record in TypeORM's table. */
+/** In an application migrated by TypeORM, the names are recorded in TypeORM's table. */
 async function byTypeOrmAsBefore(database: InstalledDatabase): Promise<string[]> {
   await database.client.query(`CREATE TABLE migrations AS
     ${INSTALLED_LEDGERS.map(
@@ -134,22 +134,22 @@ describe.each([
   }, 120_000);
   afterAll(() => database.drop());
 
-  it('runs what is new', () => {
+  it('runs the new migrations', () => {
     expect(ran).toContain('fixed.usage_entries:refuse_changes:1767225600005');
     if (upgrade !== byTypeOrm) expect(ran.join()).not.toContain('create_entries');
   });
 
-  it('has all rows and dead letters as they were', async () => {
+  it('keeps all rows and dead letters unchanged', async () => {
     expect(await figuresOf(database)).toEqual(before);
   });
 
-  it.each(INSTALLED_LEDGERS)('is as the definition of $name says', async (definition) => {
+  it.each(INSTALLED_LEDGERS)('matches the definition of $name', async (definition) => {
     const query = async (sql: string, values: unknown[]): Promise<unknown> =>
       (await database.client.query(sql, values)).rows;
     expect(await verifyTable(query, definition)).toEqual([]);
   });
 
-  it.each(INSTALLED_LEDGERS)('misses no entry of $name', async (definition) => {
+  it.each(INSTALLED_LEDGERS)('counts every entry of $name', async (definition) => {
     const lines: string[] = [];
     const output = outputTo((line) => void lines.push(line));
     const at = ['--database-url', database.url, ...definitionOptions(definition)];
@@ -159,7 +159,7 @@ describe.each([
     expect(runs.map(({ missing }) => missing)).toEqual(runs.map(() => 0));
   });
 
-  it('gives the sums that it gave before', async () => {
+  it('returns the same sums as before', async () => {
     const module = await Test.createTestingModule({
       imports: INSTALLED_LEDGERS.map((ledger) =>
         LedgerModule.forRoot({

@@ -12,7 +12,7 @@ import { runMigrations, verifyTable } from './fixtures/wired-migrations.fixture.
 const FIXTURES = new URL('fixtures/', import.meta.url);
 const SNAPSHOTS = (await readdir(FIXTURES)).filter((name) => name.endsWith('.sql'));
 
-/** What the snapshots were made for, and the same with what was declared since. */
+/** The snapshots' definition, and the same with later declarations. */
 const older = defineLedger({ columns: { model: 'text' } });
 const newer = defineLedger({ columns: { model: 'text', tenantId: 'uuid', costNanos: 'bigint' } });
 
@@ -27,7 +27,7 @@ function migrateTo(definition: LedgerDefinition): Promise<string[]> {
   return runMigrations({ type: 'postgres', url: schema.url }, definition);
 }
 
-/** Writes one entry and reads it back, by a role that changes no table. */
+/** Writes one entry and reads it back, with a role that changes no table. */
 async function writeAs(definition: typeof older, strategy: WriteStrategy = 'copy'): Promise<void> {
   const options = { connection: { url: schema.url }, migrations: 'verify', strategy } as const;
   const module = await Test.createTestingModule({
@@ -45,7 +45,7 @@ async function writeAs(definition: typeof older, strategy: WriteStrategy = 'copy
   }
 }
 
-describe('the writer of the state before', () => {
+describe('the writer of the previous state', () => {
   it.each(['copy', 'insert'] as const)('writes into the newest tables, by %s', async (strategy) => {
     await migrateTo(newer);
     await writeAs(older, strategy);
@@ -54,7 +54,7 @@ describe('the writer of the state before', () => {
   });
 });
 
-describe.each(SNAPSHOTS)('tables as %s left them', (name) => {
+describe.each(SNAPSHOTS)('tables in the state of %s', (name) => {
   beforeEach(async () => {
     await schema.query(await readFile(new URL(name, FIXTURES), 'utf8'));
     await schema.query(`INSERT INTO usage_entries
@@ -62,12 +62,12 @@ describe.each(SNAPSHOTS)('tables as %s left them', (name) => {
       VALUES (gen_random_uuid(), 7, 40, 2, 'consume', 'old', '2026-01-01')`);
   });
 
-  it('are written to by the newest writer as they are', async () => {
+  it('are written to by the newest writer without a change', async () => {
     await writeAs(older);
     expect(await schema.query('SELECT model FROM usage_entries')).toHaveLength(2);
   });
 
-  it('become the newest, keep their rows, and are still good for the writer before', async () => {
+  it('are upgraded, keep their rows, and still work with the previous writer', async () => {
     await migrateTo(newer);
     const query = (sql: string, values: unknown[]): Promise<unknown> => schema.query(sql, values);
     expect(await verifyTable(query, newer)).toEqual([]);
@@ -79,6 +79,6 @@ describe.each(SNAPSHOTS)('tables as %s left them', (name) => {
   });
 });
 
-it('has a snapshot to begin with', () => {
+it('has a snapshot to start from', () => {
   expect(SNAPSHOTS).toContain('schema-0.1.0.sql');
 });

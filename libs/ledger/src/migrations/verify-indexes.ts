@@ -4,7 +4,8 @@ import type { FoundIndex, FoundTable } from '../postgres/load-catalog.js';
 import type { TableFault } from '../postgres/table-fault.interface.js';
 
 /**
- * The indexes of a definition that no valid index stands in for. Any name will do, and more columns behind.
+ * The indexes of a definition that no valid index can replace. The index may have any name, and
+ * more columns at the end.
  *
  * @internal
  */
@@ -15,7 +16,7 @@ export function missingIndexes(definition: LedgerTable, { indexes }: FoundTable)
 }
 
 /**
- * Indexes that the ledger once made, by name and columns, and that the definition does not ask for.
+ * Indexes that the ledger once made, by name and columns, and that the definition does not request.
  *
  * @internal
  */

@@ -56,7 +56,7 @@ describe('verifyTable', () => {
     expect(statements).toBe(1);
   });
 
-  it('warns of rules that COPY does not run, and of children in which entries can be twice', async () => {
+  it('warns of rules that COPY does not run, and of children that can contain an entry twice', async () => {
     await client.query(`CREATE TABLE "${schema}".old (LIKE ${entries}) INHERITS (${entries});
       CREATE TABLE "${schema}".kept (LIKE ${entries} INCLUDING INDEXES) INHERITS (${entries});
       CREATE RULE own AS ON INSERT TO ${entries} DO ALSO SELECT 1;
@@ -105,7 +105,7 @@ describe('verifyTable', () => {
     expect(await verify(later)).toMatchObject([{ kind: 'missing', subject: 'model' }]);
   });
 
-  // Each breaks the table in one way; the remedy that is told, run as SQL, must mend it.
+  // Each case breaks the table in one way; the reported remedy, run as SQL, must correct it.
   it.each([
     [`ALTER TABLE $ DROP COLUMN memo`, 'memo', 'column memo of $ is missing'],
     [`ALTER TABLE $ DROP COLUMN written_at`, 'written_at', 'column written_at of $ is missing'],
@@ -151,7 +151,7 @@ describe('verifyTable', () => {
     expect(fault?.problem).toContain('instead of text');
   });
 
-  it('finds ids of another type than the definition says', async () => {
+  it('finds ids of a different type than in the definition', async () => {
     const other = defineLedger({ schema, table: 'entries', ids: 'uuid' });
     expect((await verify(other)).map(({ subject }) => subject)).toEqual([
       'user_id',
@@ -160,21 +160,21 @@ describe('verifyTable', () => {
     ]);
   });
 
-  it('finds something else in the place of a table', async () => {
+  it('finds a different object instead of a table', async () => {
     await client.query(`DROP TABLE ${entries}; CREATE VIEW ${entries} AS SELECT 1 AS uuid`);
     expect(await verify(usage, { deadLetters: false })).toMatchObject([
       { kind: 'different', subject: 'entries', problem: `"${schema}"."entries" is not a table` },
     ]);
   });
 
-  it('only warns of a column that takes NULL though it need not', async () => {
+  it('only warns of a column that needlessly accepts NULL', async () => {
     await client.query(`ALTER TABLE ${entries} ALTER user_id DROP NOT NULL`);
     const faults = await verify();
     expect(faults).toMatchObject([{ kind: 'warning', subject: 'user_id' }]);
     expect(() => haltOnFaults(usage, faults)).not.toThrow();
   });
 
-  it('takes a partitioned table and columns of somebody else', async () => {
+  it('accepts a partitioned table and foreign columns', async () => {
     await client.query(`DROP TABLE ${entries}`);
     await client.query(
       `CREATE TABLE ${entries} (uuid uuid PRIMARY KEY, user_id bigint NOT NULL, api_key_id bigint,
@@ -183,7 +183,7 @@ describe('verifyTable', () => {
          created_at timestamptz NOT NULL, written_at timestamptz NOT NULL DEFAULT now(),
          tenant_id uuid, note text, region text NOT NULL DEFAULT 'eu') PARTITION BY HASH (uuid)`,
     );
-    // The rollups of the table of before are still there; migrations make all of them again.
+    // The rollups of the former table still exist; migrations make all of them again.
     expect(await verify({ ...usage, rollup: false })).toHaveLength(5);
     expect(await verify()).toMatchObject([
       { kind: 'warning', subject: 'entries_user_created' },
@@ -225,7 +225,7 @@ describe('verifyTable as a role without rights', () => {
     }
   }
 
-  it('names each right that is lacking, and the statements that are told give them all', async () => {
+  it('names each missing right, and the reported statements grant them all', async () => {
     const faults = await verifyAsRole();
     expect(faults.map(({ kind, subject }) => [kind, subject])).toEqual([
       ['privilege', schema],
@@ -234,7 +234,7 @@ describe('verifyTable as a role without rights', () => {
     ]);
     expect(faults[1]?.problem).toBe(`the role may not INSERT, SELECT on "${schema}"."entries"`);
     for (const { remedy } of faults) await client.query(remedy);
-    // Who may write is told what makes reads quick.
+    // The role may write now; what is left is the right that makes its reads fast.
     const left = await verifyAsRole();
     expect(left).toMatchObject([
       { kind: 'warning', isPrivilege: true, subject: 'entries_rollups' },
@@ -243,7 +243,7 @@ describe('verifyTable as a role without rights', () => {
     expect(await verifyAsRole()).toEqual([]);
   });
 
-  it('is content with rights on the columns alone', async () => {
+  it('accepts rights on the columns alone', async () => {
     await client.query(`GRANT USAGE ON SCHEMA "${schema}" TO ${role}`);
     await client.query(`GRANT SELECT ON ${entries} TO ${role}`);
     const columns = 'uuid, user_id, api_key_id, service_id, prompt_tokens, completion_tokens, ';
@@ -260,13 +260,13 @@ describe('verifyTable as a role without rights', () => {
     expect(await verifyAsRole({ deadLetters: false })).toEqual([]);
   });
 
-  it('asks for no right to make temporary tables', async () => {
+  it('needs no right to make temporary tables', async () => {
     const database = (await client.query('SELECT current_database() AS name')).rows[0].name;
     await client.query(`GRANT USAGE ON SCHEMA "${schema}" TO ${role}`);
     await client.query(`GRANT ALL ON ALL TABLES IN SCHEMA "${schema}" TO ${role}`);
     await client.query('BEGIN');
     try {
-      // Rolled back, since other tests use this database too.
+      // Rolled back, because other tests use this database too.
       await client.query(`REVOKE TEMPORARY ON DATABASE "${database}" FROM PUBLIC`);
       expect(await verifyAsRole()).toEqual([]);
     } finally {
@@ -276,7 +276,7 @@ describe('verifyTable as a role without rights', () => {
 });
 
 describe('haltOnFaults', () => {
-  it('tells all faults with their remedies in one error, by the first one named', async () => {
+  it('reports all faults with their remedies in one error, with the code of the first', async () => {
     await client.query(`DROP TABLE ${entries}_dead_letters; ALTER TABLE ${entries} DROP memo`);
     const faults = await verify();
     try {
@@ -293,7 +293,7 @@ describe('haltOnFaults', () => {
     }
   });
 
-  it('says nothing if there is no fault', () => {
+  it('does nothing without a fault', () => {
     expect(() => haltOnFaults(usage, [])).not.toThrow();
   });
 });

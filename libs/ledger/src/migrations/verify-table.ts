@@ -17,23 +17,23 @@ export type { QueryFunction } from '../postgres/load-catalog.js';
 
 /** @internal */
 export interface VerifyOptions {
-  /** What optional folders add to the tables. */
+  /** Additions of optional folders to the tables. */
   readonly extensions: readonly TableExtension[];
-  /** The `schema` of the TypeORM options; counts if the definition has none. */
+  /** The `schema` of the TypeORM options; used if the definition has none. */
   readonly connectionSchema?: string | undefined;
-  /** Look at the table of dead letters too. Default: true. */
+  /** Whether to check the table of dead letters too. Default: true. */
   readonly deadLetters?: boolean;
 }
 
-/** What the server would say of each kind, so that a log search finds both. */
+/** The server's SQLSTATE for each kind, so that a log search finds both. */
 const SQL_STATES = { missing: '42P01', different: '42804', privilege: '42501', warning: undefined };
 
 /**
  * Compares the tables on the server with the definition. One round trip, and one or two for each
- * extension that the definition asks for; changes nothing.
+ * extension that the definition uses; changes nothing.
  *
- * @returns all differences, the tables' before their columns'; empty if there is none
- * @throws whatever the query throws
+ * @returns all differences, those of tables before those of columns; empty if there is none
+ * @throws any error of the query
  * @internal
  */
 export async function verifyTable(
@@ -86,7 +86,9 @@ async function verifyExtensions(
 }
 
 /**
- * @throws SinkHaltError that tells all faults with their remedies, warnings apart, if there are any
+ * Throws if there are faults other than warnings.
+ *
+ * @throws SinkHaltError that lists all these faults with their remedies
  * @internal
  */
 export function haltOnFaults(definition: LedgerTable, faults: readonly TableFault[]): void {
@@ -96,7 +98,7 @@ export function haltOnFaults(definition: LedgerTable, faults: readonly TableFaul
   const sentences = halting.map(({ problem, remedy }) => `${problem} (${remedy})`);
   const sqlState = SQL_STATES[first.kind];
   throw new SinkHaltError(
-    `the table of ledger ${definition.name} is not as its definition says: ${sentences.join('; ')}`,
+    `the table of ledger ${definition.name} does not match its definition: ${sentences.join('; ')}`,
     { subject: first.subject, ...(sqlState === undefined ? {} : { sqlState }) },
   );
 }
@@ -122,7 +124,7 @@ interface Comparison {
   readonly catalog: Catalog;
   readonly expected: ExpectedTable;
   readonly sqlName: string;
-  /** The remedy for what migrations make. */
+  /** The remedy for objects that migrations make. */
   readonly migrate: string;
 }
 
@@ -157,7 +159,7 @@ function compare(comparison: Comparison, found: FoundTable | null): TableFault[]
   return faults;
 }
 
-/** A conversion that was killed. One that is at work has it as well, for minutes. */
+/** Remains of a killed conversion. A running one has the check too, for minutes. */
 function leftCheck(sqlName: string, { name }: ExpectedTable, found: FoundTable): TableFault[] {
   const check = conversionCheck(name);
   if (!found.checks.includes(check)) return [];
@@ -182,7 +184,7 @@ function insertRules(sqlName: string, { insertRules: rules }: FoundTable): Table
   }));
 }
 
-/** A trigger may put rows there. An index of the parent knows nothing of them. */
+/** A trigger may put rows into children, which the parent's index does not cover. */
 function openChildren({ key }: ExpectedTable, { children }: FoundTable): TableFault[] {
   return children
     .filter(({ uniqueWith }) => !uniqueWith.includes(key))
@@ -208,7 +210,7 @@ function privileges({ catalog, expected, sqlName }: Comparison, found: FoundTabl
   return [{ kind: 'privilege', subject: expected.name, problem, remedy }];
 }
 
-/** Declared columns have migrations of their own; without the others it is another table. */
+/** Declared columns have their own migrations; without the others it is a different table. */
 function missing(
   { sqlName, migrate }: Comparison,
   { name, type, isDeclared }: ExpectedColumn,
@@ -248,7 +250,7 @@ function compareColumn(
   return [];
 }
 
-/** Columns of somebody else are welcome, as long as the server can fill them in. */
+/** Foreign columns are accepted if the server can fill them. */
 function unknownColumns(sqlName: string, expected: ExpectedTable, found: FoundTable): TableFault[] {
   return found.columns
     .filter(({ name }) => !expected.columns.some((column) => column.name === name))

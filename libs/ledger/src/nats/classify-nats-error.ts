@@ -1,30 +1,31 @@
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import { SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
+import { refusalIn, rightOf } from './nats-refusals.js';
 
-/** Only a person can end these: no right, no such account, no such stream. */
+/** Errors that only a person can correct: no such account, no such stream. */
 const HALTING = new Set([
   'AuthorizationError',
   'UserAuthenticationExpiredError',
-  'PermissionViolationError',
   'StreamNotFoundError',
   'InvalidNameError',
 ]);
-/** The message did not leave, or the server said that it did not take it. */
+/** The message was not sent, or the server reported that it did not store it. */
 const KNOWN = new Set(['NoRespondersError', 'JetStreamNotEnabled', 'ConsumerNotFoundError']);
 
 /**
- * Codes of the server's answers.
- * Source: https://github.com/nats-io/nats-server/blob/v2.15.2/server/errors.json
+ * Codes of the server's answers. Source:
+ * https://github.com/nats-io/nats-server/blob/v2.15.2/server/errors.json
  */
 const CODES = {
-  /** A limit of the stream, full among them: `maximum bytes exceeded`. */
+  /** A limit of the stream, for example its size: `maximum bytes exceeded`. */
   storeFailed: 10_077,
   messageTooLarge: 10_054,
   noResources: 10_023,
   storageExceeded: 10_047,
   accountExceeded: 10_002,
+  tooManyRequests: 10_167,
 } as const;
-/** No room: more of it, or a writer that catches up, ends that. */
+/** No room, until there is more of it or a writer catches up. */
 const FULL: ReadonlySet<number> = new Set([
   CODES.storeFailed,
   CODES.noResources,
@@ -40,8 +41,9 @@ interface ApiAnswer {
 }
 
 /**
- * What an error of the client or the server means for a message, by its name: names hold across two copies
- * of the client. Texts are the client's and the server's own, which have no values of entries.
+ * Classifies an error of the client or the server for a message, by its name, which is the same in
+ * two copies of the client. Texts come from the client and the server, and contain no values of
+ * entries.
  *
  * @internal
  */
@@ -50,6 +52,11 @@ export function classifyNatsError(error: unknown): Error {
   const { name, message } = error instanceof Error ? error : { name: 'unknown', message: '' };
   const cause = { cause: error };
   if (isApiAnswer(error)) return classifyAnswer(error);
+  const refusal = refusalIn(error);
+  if (refusal !== undefined) {
+    const text = `the user may not ${rightOf(refusal)}: add it to the user's permissions on the servers`;
+    return new SinkHaltError(text, cause);
+  }
   const names = [name, causeOf(error)?.name ?? ''];
   if (names.some((each) => HALTING.has(each))) {
     return new SinkHaltError(`the stream refuses: ${message}`, cause);
@@ -75,7 +82,13 @@ function classifyAnswer(error: ApiAnswer & Error): Error {
       outcomeKnown: true,
     });
   }
-  // 503 is a server without a leader, 500 one that failed in the midst of it.
+  if (code === CODES.tooManyRequests) {
+    return new SinkTransientError(`the stream is too busy: ${message}`, {
+      ...cause,
+      outcomeKnown: true,
+    });
+  }
+  // 503 is a server without a leader, 500 one that failed during the request.
   if (status >= 500 && error.name !== 'StreamNotFoundError') {
     return new SinkTransientError(`the stream is not ready: ${message}`, {
       ...cause,
@@ -101,7 +114,7 @@ function causeOf(error: unknown): Error | undefined {
   return error instanceof Error && error.cause instanceof Error ? error.cause : undefined;
 }
 
-/** `ECONNREFUSED` and its like: nothing was sent. */
+/** `ECONNREFUSED` and similar codes: nothing was sent. */
 function socketCodeOf(error: unknown): string | undefined {
   for (const each of [error, causeOf(error)]) {
     const code = (each as { code?: unknown } | undefined)?.code;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { DiscardPolicy, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { LedgerStream } from '../ports/ledger-stream.interface.js';
@@ -17,7 +17,7 @@ const failure = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-// Without a program one test says which is missing.
+// Without a program one test reports which is missing.
 if (programs.length === 0) it.skip('nats-server is not installed');
 
 describe.each(programs)('JetStream, nats-server $version', (program) => {
@@ -62,7 +62,7 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     { runner: { describe, it } },
   );
 
-  /** Opens a stream of its own, and ends it with the test. */
+  /** Opens a new stream, and ends it with the test. */
   async function withStream(
     more: object,
     test: (gateway: LedgerStream, name: string) => Promise<void>,
@@ -77,7 +77,36 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     }
   }
 
-  it('makes a stream that is full only when there is a backlog', async () => {
+  it('restarts the time of a consumer that an earlier writer made with another one', async () => {
+    await withStream({}, async (_gateway, name) => {
+      const reader = { ...TOPIC, reads: () => true };
+      const ms: number[] = [];
+      for (const ackWaitMs of [1000, 60_000]) {
+        const writer = stream({ stream: name, ackWaitMs });
+        await writer.open(reader);
+        const { config } = await manager.consumers.info(name, KNOWN);
+        expect(writer.redeliverMs * 1_000_000).toBe(config.ack_wait);
+        ms.push(writer.redeliverMs);
+        await writer.close();
+      }
+      // Version 2.9 changes the consumer.
+      expect(ms).toEqual([1000, program.version.startsWith('2.9.') ? 60_000 : 1000]);
+    });
+  });
+
+  // A server of version 2.10 drops a message by its id that it refused before.
+  it('stores a message as often as it is published, because it has no id', async () => {
+    await withStream({}, async (gateway, name) => {
+      await gateway.open(TOPIC);
+      const same = message('one');
+      for (let i = 0; i < 2; i++) await gateway.publish(same, 5000);
+      const stored = await manager.streams.getMessage(name, { last_by_subj: '>' });
+      expect(stored!.header.has('Nats-Msg-Id')).toBe(false);
+      expect(await gateway.backlog(5000)).toMatchObject({ messages: 2 });
+    });
+  });
+
+  it('makes a stream that is full only with a backlog', async () => {
     await withStream({}, async (gateway, name) => {
       await gateway.open(TOPIC);
       const { config } = await manager.streams.info(name);
@@ -91,7 +120,7 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     });
   });
 
-  it('tells a gateway that the stream is full, and takes messages again once there is room', async () => {
+  it('reports to a gateway that the stream is full, and accepts messages again once there is room', async () => {
     await withStream({ maxBytes: 1_048_576 }, async (gateway, name) => {
       await gateway.open(TOPIC);
       const large = (): Promise<void> => gateway.publish(message('x'.repeat(200_000)), 5000);
@@ -104,7 +133,7 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     });
   });
 
-  it('halts where the stream was deleted, and goes on once somebody made it again', async () => {
+  it('halts if the stream was deleted, and continues after it was made again', async () => {
     await withStream({}, async (gateway, name) => {
       await gateway.open(TOPIC);
       const { config } = await manager.streams.info(name);
@@ -117,7 +146,7 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     });
   });
 
-  it('halts on a stream that could lose messages, and says what it needs', async () => {
+  it('halts on a stream that could lose messages, and names the required settings', async () => {
     const subjects = ['ledger.conformance.*'];
     for (const [config, needed] of [
       [{ retention: 'limits', discard: 'new' }, 'it needs workqueue'],
@@ -132,7 +161,26 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     }
   });
 
-  it('halts where copies are asked of a server that stands alone', async () => {
+  it('halts while a person lets the stream lose messages', async () => {
+    await withStream({}, async (gateway, name) => {
+      await gateway.open(TOPIC);
+      const { config } = await manager.streams.info(name);
+      await manager.streams.update(name, { ...config, discard: DiscardPolicy.Old });
+      for (const look of [() => gateway.backlog(5000), () => gateway.ping(5000)]) {
+        expect((await failure(look())) as Error).toMatchObject({
+          code: 'SINK_HALT',
+          message: expect.stringContaining('it needs discard: new') as string,
+        });
+      }
+      const error = await failure(gateway.publish(message('lost'), 5000));
+      expect(isLedgerError(error, 'SINK_HALT')).toBe(true);
+      await manager.streams.update(name, config);
+      await gateway.publish(message('kept'), 5000);
+      expect((await manager.streams.info(name)).state.messages).toBe(1);
+    });
+  });
+
+  it('halts if copies are requested from a single server', async () => {
     await withStream({ replicas: 3 }, async (gateway) => {
       const error = await failure(gateway.open(TOPIC));
       expect(isLedgerError(error, 'SINK_HALT')).toBe(true);
@@ -140,20 +188,20 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     });
   });
 
-  it('halts where there is no stream and none is to be made', async () => {
+  it('halts without a stream if it may not make one', async () => {
     await withStream({ create: false }, async (gateway) => {
       expect(isLedgerError(await failure(gateway.open(TOPIC)), 'SINK_HALT')).toBe(true);
     });
   });
 
-  it('is away, and not halted, where nobody listens', async () => {
+  it('is unreachable, and not halted, without a listening server', async () => {
     await withStream({ servers: 'nats://127.0.0.1:9' }, async (gateway) => {
       const error = await failure(gateway.open(TOPIC));
       expect(isLedgerError(error, 'SINK_TRANSIENT') && error.outcomeKnown).toBe(true);
     });
   });
 
-  it('takes a server that answers late for one that has nothing, and asks it again', async () => {
+  it('treats a late answer like an empty one, and asks again', async () => {
     await withStream({}, async (writer) => {
       await writer.open({ ...TOPIC, reads: () => true });
       await writer.publish(message('one'), 5000);
@@ -169,8 +217,8 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     });
   });
 
-  it('gives back what was on its way to a writer that closes', async () => {
-    // So long that what is not given back is not seen again within the test.
+  it('returns messages under way to a writer that closes', async () => {
+    // So long that messages which are not returned are not delivered again within the test.
     await withStream({ ackWaitMs: 120_000 }, async (gateway, stream_) => {
       await gateway.open(TOPIC);
       const { signal } = new AbortController();
@@ -198,7 +246,7 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     });
   });
 
-  it('makes the consumer again that somebody deleted', async () => {
+  it('makes a deleted consumer again', async () => {
     await withStream({}, async (writer, name) => {
       await writer.open({ ...TOPIC, reads: () => true });
       await manager.consumers.delete(name, KNOWN);
@@ -225,7 +273,7 @@ describe.each(programs)('rights on nats-server $version', (program) => {
   const stream = (connection: object): LedgerStream =>
     jetStream({ servers: servers.addresses, replicas: 1, maxBytes: 100_000_000, connection });
 
-  it('halt where they do not allow to publish, or are not known', async () => {
+  it('halt a ledger that may not publish, or is unknown', async () => {
     const gateway = stream({ user: 'u', pass: 'p' });
     await gateway.open(TOPIC);
     expect(

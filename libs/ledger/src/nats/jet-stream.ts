@@ -12,7 +12,7 @@ import type {
   StreamTopic,
   TakeLimits,
 } from '../ports/ledger-stream.interface.js';
-import { browseMessages } from './browse-messages.js';
+import { browseMessages, browseStore } from './browse-messages.js';
 import { classifyNatsError } from './classify-nats-error.js';
 import {
   resolveJetStreamOptions,
@@ -20,57 +20,88 @@ import {
   type ResolvedJetStreamOptions,
 } from './jet-stream.options.js';
 import { LayoutConsumers } from './layout-consumers.js';
+import { listConsumers, type ListedConsumers } from './list-consumers.js';
 import { NatsLink, type NatsSession } from './nats-link.js';
+import { backlogOfAll, backlogOfStore, backlogOfStores } from './read-backlog.js';
+import { publishToStores } from './publish-to-stores.js';
 import { pullMessages, type Pulled } from './pull-messages.js';
-import { ensureStream, isNotFound, subjectsOf } from './stream-config.js';
+import { safetyOf } from './read-safety.js';
+import { StoreConsumers } from './store-consumers.js';
+import { checkConfig, consumerOf, ensureStream, subjectsOf } from './stream-config.js';
+import { isUnanswered, openFailureOf, streamFailureOf } from './stream-failure.js';
 
-/** Bytes of a message that headers and the subject take: 27 columns with names of 40 letters are half of it. */
+/**
+ * Bytes of a message for headers and the subject: 27 columns with names of 40 letters need half of
+ * it.
+ */
 const HEADER_BYTES = 8192;
-/** Milliseconds of one wait for a message: between two, other layouts are asked for. */
+/** Milliseconds of one wait for a message; other layouts are requested between two waits. */
 const WAIT_MS = 1000;
-/** Time that a connection gets to send the last acknowledgements, unless the caller says. */
+/** Default time for a connection to send the last acknowledgements. */
 const CLOSE_MS = 1000;
-/** Time of a look for the reason of a refusal. */
+/** Time limit for finding the reason of a refusal. */
 const DIAGNOSIS_MS = 2000;
-/** Statuses of a request: nothing is there, or the wait is over. */
+/** `verify` proves the completeness of one store. */
+const NO_STORE = 'it has several stores: add store=<name> to its address';
+/** Statuses of a request: no messages, or the wait is over. */
 const NOTHING: ReadonlySet<number> = new Set([404, 408]);
 
 /**
- * A ledger's stream on NATS JetStream: one stream with the retention `workqueue` that discards new messages
- * when it is full, one subject and one durable consumer for each layout of rows. Messages are on disk of most of
- * the replicas, though not yet synced to it, when they are acknowledged.
+ * A ledger's stream on NATS JetStream. It has the retention `workqueue`, or `interest` for several
+ * stores, and discards new messages when full, with one subject for each layout of rows and one
+ * durable consumer for each layout and store. Acknowledged messages are on disk of most of the
+ * replicas, though not yet synced to it.
  *
  * @internal
  */
 export class JetStream implements LedgerStream {
-  readonly redeliverMs: number;
   maxPayloadBytes = 0;
   readonly #options: ResolvedJetStreamOptions;
-  readonly #link: NatsLink;
+  #link: NatsLink;
   #topic: StreamTopic | undefined;
   #consumers: LayoutConsumers | undefined;
-  /** Of the consumer that is asked first the next time. */
+  /** Undefined with one store. */
+  #stores: StoreConsumers | undefined;
+  /** Whether the stream could lose messages when it was looked at last. */
+  #isUnfit = false;
+  /** Index of the consumer to ask first the next time. */
   #turn = 0;
 
   constructor(options: JetStreamOptions) {
     this.#options = resolveJetStreamOptions(options);
-    this.redeliverMs = this.#options.ackWaitMs;
     this.#link = new NatsLink(this.#options);
+  }
+
+  /** Consumers that existed before keep their time. */
+  get redeliverMs(): number {
+    return this.#consumers?.redeliverMs ?? this.#options.ackWaitMs;
   }
 
   async open(topic: StreamTopic): Promise<void> {
     if (this.#topic !== undefined) return;
+    // Closed by an earlier application that had this object.
+    if (this.#link.isClosed) this.#link = new NatsLink(this.#options);
+    const link = this.#link;
     try {
-      const { nc, manager } = await this.#link.session();
+      const session = await link.session();
+      const { nc, manager } = session;
       const name = this.#nameFor(topic);
       const { config } = await ensureStream(manager, name, topic.ledger, this.#options);
       this.maxPayloadBytes = payloadBytes(nc, config.max_msg_size);
       const consumers = this.#consumersOf(topic, name);
-      await consumers?.look(manager);
+      await consumers?.look(session);
+      const stores = this.#storesOf(topic, name);
+      // A command creates nothing, and neither publishes nor takes.
+      if (this.#options.create || consumers !== undefined) {
+        await stores?.ensure(session, topic.fingerprint, link.number);
+      }
+      // Closed meanwhile.
+      await link.session();
       this.#consumers = consumers;
+      this.#stores = stores;
       this.#topic = topic;
     } catch (error) {
-      throw classifyNatsError(error);
+      throw openFailureOf(error, this.#nameFor(topic));
     }
   }
 
@@ -81,35 +112,58 @@ export class JetStream implements LedgerStream {
   #consumersOf(topic: StreamTopic, stream: string): LayoutConsumers | undefined {
     const { reads } = topic;
     if (reads === undefined) return undefined;
-    const { ackWaitMs } = this.#options;
+    const { ackWaitMs, retention, store } = this.#options;
+    if (retention === 'interest' && store === undefined) {
+      throw new SinkHaltError('jetStream({ store }) must name the store of a writer with interest');
+    }
     const now = (): number => clock.monotonic();
-    return new LayoutConsumers({ stream, topic: { ...topic, reads }, ackWaitMs, now });
+    const own = store === undefined ? {} : { store };
+    return new LayoutConsumers({ stream, topic: { ...topic, reads }, ackWaitMs, now, ...own });
+  }
+
+  #storesOf({ ledger }: StreamTopic, stream: string): StoreConsumers | undefined {
+    const { ackWaitMs, retention, stores } = this.#options;
+    if (retention === 'workqueue') return undefined;
+    return new StoreConsumers({ stream, ledger, stores, ackWaitMs });
   }
 
   async publish(message: OutgoingMessage, timeoutMs: number): Promise<void> {
     const { ledger } = this.#opened();
-    const { id, fingerprint, headers, payload, bytes } = message;
+    const { fingerprint, headers, payload, bytes } = message;
     if (bytes > this.maxPayloadBytes) {
       throw new SinkRowError(`a message of the stream may have ${this.maxPayloadBytes} bytes`);
     }
-    const { client } = await this.#link.session();
+    // A person may have changed the stream. Every look checks it, and health looks too.
+    if (this.#isUnfit) await this.#info(timeoutMs);
+    const session = await this.#link.session();
     const all = natsHeaders();
     for (const [name, value] of Object.entries(headers)) all.append(name, value);
-    // A copy: the client may send it later than this attempt ends, when the rows' memory has others.
+    // A copy: the client may send it after this attempt ends, when the rows' memory is reused.
     const body = Buffer.concat(payload, bytes);
     const timeout = Math.max(1, Math.ceil(timeoutMs));
+    // Without an id by which servers would recognize a second copy. The table recognizes its rows; and a server of version
+    // 2.10 answers that it has the message as soon as another copy was refused because the stream is full, or waits for the
+    // replicas. Source: `processClusteredInboundMsg` in
+    // https://github.com/nats-io/nats-server/blob/v2.10.14/server/jetstream_cluster.go
+    const send = (): Promise<unknown> =>
+      session.client.publish(subjectsOf(ledger).of(fingerprint), body, { headers: all, timeout });
+    const stores = this.#stores;
     try {
-      await client.publish(subjectsOf(ledger).of(fingerprint), body, {
-        ...{ msgID: id, headers: all, timeout },
-      });
+      if (stores === undefined) await send();
+      else {
+        const until = clock.monotonic() + timeoutMs;
+        const connection = (): number => this.#link.number;
+        await publishToStores(fingerprint, { stores, session, connection, until, send });
+      }
     } catch (error) {
+      stores?.doubt();
       throw await this.#explained(error);
     }
   }
 
-  /** Where nobody answers, the stream may not be there any more: then a person is needed. */
+  /** Without an answer the stream may have been deleted, which requires a person. */
   async #explained(error: unknown): Promise<Error> {
-    const known = classifyNatsError(error);
+    const known = this.#failure(error);
     if (!(known instanceof SinkTransientError) || !isUnanswered(error)) return known;
     try {
       await this.#info(DIAGNOSIS_MS);
@@ -126,7 +180,8 @@ export class JetStream implements LedgerStream {
       for (;;) {
         const session = await this.#link.session();
         if (signal.aborted) return [];
-        await this.#consumers?.look(session.manager);
+        await this.#link.refusals.checkAcknowledgements(session.nc);
+        await this.#consumers?.look(session);
         const there = await this.#takeThere(session, limits, signal);
         const leftMs = until - clock.monotonic();
         if (there.length > 0 || leftMs <= 0 || signal.aborted) return there;
@@ -134,11 +189,11 @@ export class JetStream implements LedgerStream {
         if (come.length > 0) return come;
       }
     } catch (error) {
-      throw classifyNatsError(error);
+      throw this.#failure(error);
     }
   }
 
-  /** Messages that are there, of the first layout that has some. */
+  /** Available messages, from the first layout that has any. */
   async #takeThere(
     session: NatsSession,
     { messages, bytes }: TakeLimits,
@@ -153,7 +208,7 @@ export class JetStream implements LedgerStream {
         return this.#pull(session, { consumer, messages: most, ...limit, waitMs: 0 }, signal);
       };
       let taken = await pull(messages, bytes);
-      // The first one alone may be larger, and the server gives none then.
+      // The first message alone may be larger, in which case the server returns none.
       if (taken.length === 0) taken = await pull(1);
       if (taken.length > 0) return taken;
     }
@@ -166,13 +221,16 @@ export class JetStream implements LedgerStream {
     { messages, bytes }: TakeLimits,
     { signal, leftMs }: { signal: AbortSignal; leftMs: number },
   ): Promise<StreamMessage[]> {
-    const { fingerprint: consumer } = this.#opened();
+    const consumer = consumerOf(this.#opened().fingerprint, this.#options.store);
     const waitMs = Math.ceil(Math.min(leftMs, WAIT_MS));
     const first = await this.#pull(session, { consumer, messages: 1, waitMs }, signal);
     const left = bytes - (first[0]?.payload.length ?? 0);
     if (first.length === 0 || messages === 1 || left <= 0 || signal.aborted) return first;
     const request = { consumer, messages: messages - 1, bytes: left, waitMs: 0 };
-    return [...first, ...(await this.#pull(session, request, signal))];
+    // The next request meets the failure as well. Without an acknowledgement, the first message would
+    // be redelivered only after its time.
+    const others = await this.#pull(session, request, signal).catch(() => []);
+    return [...first, ...others];
   }
 
   async #pull(
@@ -181,77 +239,92 @@ export class JetStream implements LedgerStream {
     signal: AbortSignal,
   ): Promise<StreamMessage[]> {
     const stream = this.#nameFor(this.#opened());
-    const pulled = await pullMessages(nc, { ...request, stream }, signal);
+    const { inboxPrefix } = this.#options.connection;
+    const pulled = await pullMessages(nc, { ...request, stream, inboxPrefix }, signal);
     const isEmpty = pulled.messages.length === 0 && !signal.aborted;
     if (isEmpty) await this.#checkStatus(pulled, request.consumer);
     return pulled.messages;
   }
 
   /**
-   * A consumer or the stream may be gone, or has no leader at this moment. Servers before 2.10 say nothing then. A busy
-   * server or process only answers late: a consumer that is listed lives, and the next request asks it again.
+   * Checks for a missing consumer or stream, or one without a leader. Servers before 2.10 report
+   * nothing then. A busy server or process only answers late: a listed consumer exists, and the
+   * next request asks it again.
    */
-  async #checkStatus({ status }: Pulled, consumer: string): Promise<void> {
-    // 409 is also said of a request that asked for fewer bytes than the next message has.
+  async #checkStatus({ status, refusal }: Pulled, consumer: string): Promise<void> {
+    const refused = refusal ?? this.#link.refusals.takeRequest();
+    if (refused !== undefined) throw refused;
+    // 409 is also the answer to a request for fewer bytes than the next message has.
     if (status !== undefined && (NOTHING.has(status) || status === 409)) return;
     this.#consumers?.clear();
     await this.#info(DIAGNOSIS_MS);
-    if (status === undefined && (await this.#consumerNames(DIAGNOSIS_MS)).has(consumer)) return;
+    if (status === undefined && (await this.#consumersThere(DIAGNOSIS_MS)).get(consumer)) return;
     const why = status === undefined ? 'no answer' : `status ${status}`;
     throw new SinkTransientError(`the stream is not ready: ${why}`, { outcomeKnown: true });
   }
 
   async backlog(timeoutMs: number): Promise<StreamBacklog> {
     const { ledger } = this.#opened();
-    const { state } = await this.#info(timeoutMs, subjectsOf(ledger).all);
-    const { messages, bytes, first_ts: oldest, subjects = {} } = state;
-    const consumers = await this.#consumerNames(timeoutMs);
-    const unread = Object.entries(subjects).flatMap(([subject, count]) => {
-      const fingerprint = subject.split('.').at(-1)!;
-      return consumers.has(fingerprint) ? [] : [{ fingerprint, messages: count }];
-    });
-    const oldestAgeMs = messages === 0 ? 0 : Math.max(0, clock.now() - Date.parse(`${oldest}`));
-    return { messages, bytes, oldestAgeMs, unread };
+    const info = await this.#info(timeoutMs, subjectsOf(ledger).all);
+    const contents = { info, consumers: await this.#consumersThere(timeoutMs) };
+    if (this.#stores === undefined) return backlogOfAll(contents);
+    this.#stores.compare(contents.consumers.keys());
+    const { store } = this.#options;
+    if (store === undefined) return backlogOfStores(contents);
+    return this.#within(timeoutMs, ({ manager }) =>
+      backlogOfStore(manager, contents, { ledger, store }),
+    );
   }
 
   async *browse(): AsyncGenerator<StoredMessage, void> {
     const topic = this.#opened();
     try {
-      const { manager } = await this.#link.session();
-      yield* browseMessages(manager, this.#nameFor(topic), subjectsOf(topic.ledger).all);
+      const session = await this.#link.session();
+      const { store } = this.#options;
+      const name = this.#nameFor(topic);
+      if (this.#stores === undefined) {
+        return yield* browseMessages(session.manager, name, subjectsOf(topic.ledger).all);
+      }
+      if (store === undefined) throw new SinkHaltError(NO_STORE);
+      yield* browseStore(session, name, { ledger: topic.ledger, store });
     } catch (error) {
-      throw classifyNatsError(error);
+      throw this.#failure(error);
     }
   }
 
-  /** Clients are not told when servers sync, only that they may from 2.10 on: `sync_interval` is in their files. */
+  /**
+   * Servers do not report to clients when they sync, only their version: from 2.10 on
+   * `sync_interval` in their configuration sets it.
+   */
   async safety(timeoutMs: number): Promise<StreamSafety> {
-    const { config } = await this.#info(timeoutMs);
+    const info = await this.#info(timeoutMs);
     const { nc } = await this.#link.session();
-    return { copies: config.num_replicas, syncs: maySync(nc.info?.version) ? undefined : false };
+    return safetyOf(info, nc.info?.version);
   }
 
-  async #consumerNames(timeoutMs: number): Promise<Set<string>> {
-    return this.#within(timeoutMs, async ({ manager }) => {
-      const names = new Set<string>();
-      for await (const { name } of manager.consumers.list(this.#nameFor(this.#opened())))
-        names.add(name);
-      return names;
-    });
+  async #consumersThere(timeoutMs: number): Promise<ListedConsumers> {
+    const name = this.#nameFor(this.#opened());
+    return this.#within(timeoutMs, (session) => listConsumers(session, name));
   }
 
   async ping(timeoutMs: number): Promise<void> {
     await this.#info(timeoutMs);
   }
 
+  /** @throws SinkHaltError also if the stream could lose messages */
   async #info(timeoutMs: number, filter?: string): Promise<StreamInfo> {
-    const name = this.#nameFor(this.#opened());
-    return this.#within(timeoutMs, ({ manager }) =>
-      manager.streams.info(name, filter === undefined ? undefined : { subjects_filter: filter }),
+    const topic = this.#opened();
+    const query = filter === undefined ? undefined : { subjects_filter: filter };
+    const info = await this.#within(timeoutMs, ({ manager }) =>
+      manager.streams.info(this.#nameFor(topic), query),
     );
+    this.#isUnfit = true;
+    checkConfig(info, subjectsOf(topic.ledger).all, this.#options.retention);
+    this.#isUnfit = false;
+    return info;
   }
 
-  /** @throws SinkTransientError also if there is no answer in time */
+  /** @throws SinkTransientError also without an answer in time */
   async #within<T>(timeoutMs: number, ask: (session: NatsSession) => Promise<T>): Promise<T> {
     let answer: { readonly value: T } | undefined;
     try {
@@ -262,9 +335,7 @@ export class JetStream implements LedgerStream {
       asking.catch(() => undefined);
       await atMost(clock, timeoutMs, asking);
     } catch (error) {
-      throw isNotFound(error)
-        ? missing(this.#nameFor(this.#opened()), error)
-        : classifyNatsError(error);
+      throw this.#failure(error);
     }
     if (answer !== undefined) return answer.value;
     const text = `the stream did not answer within ${timeoutMs} ms`;
@@ -272,7 +343,14 @@ export class JetStream implements LedgerStream {
   }
 
   async close(timeoutMs = CLOSE_MS): Promise<void> {
+    this.#topic = undefined;
     await this.#link.close(timeoutMs);
+  }
+
+  #failure(error: unknown): Error {
+    const topic = this.#topic;
+    if (topic === undefined) return classifyNatsError(error);
+    return streamFailureOf(error, this.#nameFor(topic));
   }
 
   #opened(): StreamTopic {
@@ -284,24 +362,4 @@ export class JetStream implements LedgerStream {
 function payloadBytes(nc: NatsConnection, streamMax: number): number {
   const most = nc.info?.max_payload ?? 1_048_576;
   return Math.max(1, (streamMax > 0 ? Math.min(most, streamMax) : most) - HEADER_BYTES);
-}
-
-/** Whether servers of that version know `sync_interval`. */
-function maySync(version = ''): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major > 2 || (major === 2 && minor >= 10);
-}
-
-function isUnanswered(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    ['JetStreamNotEnabled', 'TimeoutError', 'NoRespondersError'].includes(error.name)
-  );
-}
-
-function missing(name: string, cause: unknown): SinkHaltError {
-  return new SinkHaltError(
-    `there is no stream ${name} any more: make it again, or restart a gateway`,
-    { cause },
-  );
 }

@@ -8,10 +8,11 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { SinkTransientError } from '../errors/sink.errors.js';
 import { classifyNatsError } from './classify-nats-error.js';
 import type { ResolvedJetStreamOptions } from './jet-stream.options.js';
+import { NatsRefusals } from './nats-refusals.js';
 
-/** Pause of the client between two tries to connect again, in milliseconds. */
+/** Milliseconds between two tries of the client to reconnect. */
 const RECONNECT_MS = 250;
-/** Time limit of connecting, unless the options say. */
+/** Default time limit of connecting. */
 const CONNECT_TIMEOUT_MS = 5000;
 
 /** A connection with its client and its manager. @internal */
@@ -22,23 +23,34 @@ export interface NatsSession {
 }
 
 /**
- * The connection to a cluster: made when it is first needed, again by the client while a server of the cluster
- * answers, and anew after the client gave it up.
+ * The connection to a cluster. It is made when first needed. The client reconnects while a server
+ * of the cluster answers. After the client gave up, a new connection is made.
  *
  * @internal
  */
 export class NatsLink {
+  readonly refusals = new NatsRefusals();
   readonly #options: ResolvedJetStreamOptions;
   #session: Promise<NatsSession> | undefined;
   #nc: NatsConnection | undefined;
   #isUp = false;
   #isClosed = false;
+  #number = 0;
 
   constructor(options: ResolvedJetStreamOptions) {
     this.#options = options;
   }
 
-  /** The connection, which is up. @throws SinkTransientError, SinkHaltError */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Changes with every connect and reconnect. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** The connected session. @throws SinkTransientError, SinkHaltError */
   async session(): Promise<NatsSession> {
     if (this.#isClosed) throw away('the connection is closed');
     this.#session ??= this.#connect().catch((error: unknown) => {
@@ -61,18 +73,23 @@ export class NatsLink {
     });
     this.#nc = nc;
     this.#isUp = true;
+    this.#number++;
     void this.#watch(nc);
     if (this.#isClosed) await nc.close();
-    // Not asked for its account: a server whose leader is being elected has no answer to that.
+    // Without a check of the account, which a server without a leader can't answer.
     const manager = await jetstreamManager(nc, { checkAPI: false });
     return { nc, client: jetstream(nc), manager };
   }
 
-  /** Notes whether the connection is up, until the client gives it up. Never rejects. */
+  /** Tracks whether the connection is up, until the client gives up. Never rejects. */
   async #watch(nc: NatsConnection): Promise<void> {
-    for await (const { type } of nc.status()) {
+    for await (const status of nc.status()) {
+      const { type } = status;
       if (type === 'disconnect') this.#isUp = false;
-      else if (type === 'reconnect') this.#isUp = true;
+      else if (type === 'reconnect') {
+        this.#isUp = true;
+        this.#number++;
+      } else if (type === 'error') this.refusals.note(status.error);
     }
     await nc.closed();
     this.#isUp = false;
@@ -80,10 +97,11 @@ export class NatsLink {
   }
 
   /**
-   * Ends it after what was sent has left, and after messages that are on their way to a request that ended went
-   * back: without that they would come again only after their acknowledgement time. Never rejects.
+   * Closes the connection after sent data has left, and after messages under way to an ended
+   * request were returned; otherwise these would be redelivered only after their acknowledgement
+   * time. Never rejects.
    *
-   * @param timeoutMs for that
+   * @param timeoutMs limit of this wait
    */
   async close(timeoutMs: number): Promise<void> {
     this.#isClosed = true;

@@ -2,24 +2,28 @@ import type { Msg } from '@nats-io/transport-node';
 import type { StreamHeaders, StreamMessage } from '../ports/ledger-stream.interface.js';
 
 /**
- * Acknowledgements, which are payloads sent to the message's reply subject.
- * Source: https://docs.nats.io/reference/reference-protocols/nats_api_reference, "Acknowledging Messages"
+ * Acknowledgements: payloads sent to the message's reply subject. Source:
+ * https://docs.nats.io/reference/reference-protocols/nats_api_reference, "Acknowledging Messages"
  */
 const ACK = '+ACK';
 const NAK = '-NAK';
 const IN_PROGRESS = '+WPI';
 
-/** Tokens of a reply subject of servers before 2.11, and where figures stand in it; later ones have two more before them. */
+/**
+ * Tokens of a reply subject of servers before 2.11, and the positions of its figures; later servers
+ * insert two tokens before them.
+ */
 const SHORT_REPLY_TOKENS = 9;
+const STREAM_AT = 2;
 const DELIVERED_AT = 4;
 const PENDING_AT = 8;
 const MORE_TOKENS = 2;
 
-/** A message of JetStream that this process has. @internal */
+/** A message of JetStream taken by this process. @internal */
 export class NatsMessage implements StreamMessage {
   readonly payload: Buffer;
   readonly redeliveries: number;
-  /** Messages of its consumer that were not delivered yet when this one was. */
+  /** Messages of its consumer that were undelivered at its delivery. */
   readonly pending: number;
   readonly #msg: Msg;
   #isOver = false;
@@ -56,7 +60,10 @@ export class NatsMessage implements StreamMessage {
     this.#respond(text);
   }
 
-  /** What can't be sent is not: the message is delivered again, and its rows are duplicates then. */
+  /**
+   * If the acknowledgement can't be sent, the message is delivered again, and its rows are then
+   * duplicates.
+   */
   #respond(text: string): void {
     try {
       this.#msg.respond(text);
@@ -66,12 +73,19 @@ export class NatsMessage implements StreamMessage {
   }
 }
 
+/** The subjects of all acknowledgements of the stream that a reply subject belongs to. @internal */
+export function acknowledgementsOf(reply: string): string {
+  const tokens = reply.split('.');
+  const shift = tokens.length > SHORT_REPLY_TOKENS ? MORE_TOKENS : 0;
+  return `${tokens.slice(0, STREAM_AT + shift + 1).join('.')}.>`;
+}
+
 function numberOf(token: string | undefined): number {
   const value = Number(token);
   return Number.isSafeInteger(value) ? value : 0;
 }
 
-/** Headers of the server's or the client's own, as `Nats-Msg-Id`, are left out. @internal */
+/** Without the headers of the server and the client, such as `Nats-Msg-Id`. @internal */
 export function headersOf(headers: Msg['headers']): StreamHeaders {
   const own: Record<string, string> = {};
   for (const [name, values] of headers ?? []) {

@@ -11,6 +11,12 @@ describe('an address of NATS', () => {
       stream: 's',
       create: false,
     });
+    expect(parseNatsUrl('nats://n1?retention=interest&stores=main,archive&store=main')).toEqual({
+      servers: ['nats://n1'],
+      retention: 'interest',
+      stores: ['main', 'archive'],
+      store: 'main',
+    });
     expect(parseNatsUrl('nats://secret@n1')).toMatchObject({ connection: { token: 'secret' } });
   });
 

@@ -2,11 +2,11 @@ import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-n
 import { systemClock as clock, type Timer } from '../clock/clock.js';
 import { NatsMessage } from './nats-message.js';
 
-/** Milliseconds without a message after which no more of a batch are expected. */
+/** Milliseconds without a message after which a batch is considered complete. */
 const QUIET_MS = 250;
-/** Beyond the time that the server waits: its answer is on the way. */
+/** Milliseconds after the server's wait in which its answer may arrive. */
 const ANSWER_MS = 1000;
-/** Status of a server that waits on. */
+/** Status of a server that continues to wait. */
 const HEARTBEAT = 100;
 
 /** One request for messages of one consumer. @internal */
@@ -14,24 +14,29 @@ export interface PullRequest {
   readonly stream: string;
   readonly consumer: string;
   readonly messages: number;
-  /** Bytes of the messages with subjects and headers; undefined: any. */
+  /** Maximum bytes of the messages with subjects and headers; undefined: no limit. */
   readonly bytes?: number;
-  /** Milliseconds that the server waits for the first message; 0: it answers with what it has. */
+  /** Milliseconds that the server waits for the first message; 0: it answers at once. */
   readonly waitMs: number;
+  /** First tokens of the reply subject; undefined: the client's default. */
+  readonly inboxPrefix: string | undefined;
 }
 
-/** What a request brought. @internal */
+/** The result of a request. @internal */
 export interface Pulled {
   readonly messages: NatsMessage[];
-  /** Status of the server that ended it: 404, 408, 409, 503; undefined: it ended by itself. */
+  /** Final status of the server: 404, 408, 409, 503; undefined: the request ended without one. */
   readonly status: number | undefined;
+  /** The reason why no answer can arrive: the server refused the subscription. */
+  readonly refusal: Error | undefined;
 }
 
 /**
- * Asks for messages, and resolves as soon as no more of them can be expected. Never rejects. Messages that
- * come later all the same, as after an abort, go back at once. The client's `consume` is no way to do this: what it
- * fetches ahead outlives its acknowledgement time while workers are busy.
- * Source: https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-37.md, "Pull Requests"
+ * Requests messages, and resolves as soon as no more can be expected. Never rejects. Messages that
+ * arrive later, for example after an abort, are returned at once. The client's `consume` is
+ * unsuitable: messages that it prefetches exceed their acknowledgement time while workers are busy.
+ * Source: https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-37.md, "Pull
+ * Requests"
  *
  * @internal
  */
@@ -55,15 +60,19 @@ class Pull {
     private readonly signal: AbortSignal,
     private readonly resolve: (pulled: Pulled) => void,
   ) {
-    const { stream, consumer, waitMs } = request;
-    const reply = createInbox();
+    const { stream, consumer, waitMs, inboxPrefix } = request;
+    const reply = createInbox(inboxPrefix);
     signal.addEventListener('abort', this.#abort);
     this.#finishAfter(waitMs + ANSWER_MS);
     try {
       const subscription = nc.subscribe(reply, {
-        callback: (error, msg) => (error === null ? this.#receive(msg) : this.#finish()),
+        callback: (error, msg) => {
+          if (error === null) this.#receive(msg);
+          else this.#finish(undefined, error);
+        },
       });
-      // Longer than the request lives: what the server still sends for it has to go back.
+      // Longer than the lifetime of the request, because messages that the server still sends must
+      // be returned.
       clock.after(waitMs + 2 * ANSWER_MS, () => subscription.unsubscribe());
       const body = JSON.stringify(bodyOf(request));
       nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, body, { reply });
@@ -87,12 +96,12 @@ class Pull {
     this.#timer = clock.after(ms, () => this.#finish());
   }
 
-  #finish(status?: number): void {
+  #finish(status?: number, refusal?: Error): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#timer?.cancel();
     this.signal.removeEventListener('abort', this.#abort);
-    this.resolve({ messages: this.#messages, status });
+    this.resolve({ messages: this.#messages, status, refusal });
   }
 }
 

@@ -3,17 +3,18 @@ import {
   DiscardPolicy,
   RetentionPolicy,
   StorageType,
+  type ConsumerInfo,
   type JetStreamManager,
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { SinkHaltError } from '../errors/sink.errors.js';
 import type { ResolvedJetStreamOptions } from './jet-stream.options.js';
 
-/** Error of a server that stands alone and is asked for more than one copy. */
+/** Error of a single server that is asked for more than one copy. */
 const NOT_CLUSTERED = 10_074;
-/** Errors of a second process that made the stream or the consumer at the same time. */
+/** Errors if a second process made the stream or the consumer at the same time. */
 const IN_USE: ReadonlySet<unknown> = new Set([10_058, 10_013, 10_148]);
-/** Messages of one layout that all writers together may have at once. */
+/** Maximum unacknowledged messages of one layout over all writers. */
 const MOST_UNACKNOWLEDGED = 20_000;
 
 /** Subjects of a ledger's messages. @internal */
@@ -21,10 +22,26 @@ export function subjectsOf(ledger: string): { all: string; of: (fingerprint: str
   return { all: `ledger.${ledger}.*`, of: (fingerprint) => `ledger.${ledger}.${fingerprint}` };
 }
 
+/** Name of the consumer of a layout. @param store undefined: the stream has one store @internal */
+export function consumerOf(fingerprint: string, store: string | undefined): string {
+  return store === undefined ? fingerprint : `${store}-${fingerprint}`;
+}
+
+/** The layout that a consumer reads. @internal */
+export function fingerprintOf(consumer: string): string {
+  return consumer.slice(consumer.lastIndexOf('-') + 1);
+}
+
+/** The store that a consumer belongs to; undefined: its stream has one store. @internal */
+export function storeOf(consumer: string): string | undefined {
+  const end = consumer.lastIndexOf('-');
+  return end <= 0 ? undefined : consumer.slice(0, end);
+}
+
 /**
- * Finds the stream, or makes it. One that is there is left as it is, unless it could lose a message.
+ * Finds the stream, or makes it. An existing one is not changed, but it must not lose messages.
  *
- * @throws SinkHaltError if it does not fit, or is not there and is not to be made; the client's errors
+ * @throws SinkHaltError if it does not fit, or is missing and may not be made; the client's errors
  * @internal
  */
 export async function ensureStream(
@@ -34,8 +51,9 @@ export async function ensureStream(
   options: ResolvedJetStreamOptions,
 ): Promise<StreamInfo> {
   const subject = subjectsOf(ledger).all;
+  const { retention } = options;
   try {
-    return checked(await streams.info(name), name, subject);
+    return checkConfig(await streams.info(name), subject, retention);
   } catch (error) {
     if (!isNotFound(error) || !options.create) throw error;
   }
@@ -44,7 +62,7 @@ export async function ensureStream(
     return await streams.add({
       name,
       subjects: [subject],
-      retention: RetentionPolicy.Workqueue,
+      retention,
       discard: DiscardPolicy.New,
       storage: StorageType.File,
       max_bytes: maxBytes,
@@ -58,14 +76,26 @@ export async function ensureStream(
       );
     }
     if (!IN_USE.has(codeOf(error))) throw error;
-    return checked(await streams.info(name), name, subject);
+    return checkConfig(await streams.info(name), subject, retention);
   }
 }
 
-function checked(info: StreamInfo, name: string, subject: string): StreamInfo {
-  const { retention, discard, subjects } = info.config;
-  if (retention !== RetentionPolicy.Workqueue) {
-    throw unfit(name, `has the retention ${retention}`, 'workqueue');
+/** @returns the stream @throws SinkHaltError that names what it needs, if it could lose messages @internal */
+export function checkConfig(
+  info: StreamInfo,
+  subject: string,
+  asked: ResolvedJetStreamOptions['retention'],
+): StreamInfo {
+  const { name, retention, discard, subjects } = info.config;
+  if (retention === RetentionPolicy.Limits) {
+    throw unfit(name, `has the retention ${retention}`, asked);
+  }
+  if (retention !== asked) {
+    throw new SinkHaltError(
+      `the stream ${name} has the retention ${retention}, and this process asks for ${asked}: set ` +
+        `retention: '${retention}' in all processes, or let the writers finish, delete the stream ` +
+        'and restart a gateway',
+    );
   }
   if (discard !== DiscardPolicy.New) {
     throw unfit(name, `discards ${discard} messages when it is full`, 'discard: new');
@@ -80,23 +110,47 @@ function unfit(name: string, what: string, needed: string): SinkHaltError {
   return new SinkHaltError(`the stream ${name} ${what}: entries would be lost; it needs ${needed}`);
 }
 
-/** Makes the one consumer that all writers of a layout share. @throws the client's errors @internal */
+/** Description of a store's consumer once a writer reads it: gateways make them without. */
+export const READ = 'read by a writer';
+
+/** Which consumer to make. @internal */
+export interface LayoutConsumer {
+  readonly fingerprint: string;
+  readonly ackWaitMs: number;
+  /** One of several stores; undefined: the stream has one. */
+  readonly store: string | undefined;
+  /** Default: none. */
+  readonly description?: string;
+}
+
+/**
+ * Makes the consumer shared by all writers of a layout and a store. One that exists gets the
+ * description, if one is given, and keeps its other settings on servers from 2.10 on.
+ *
+ * @returns the consumer; undefined if one with other settings exists
+ * @throws the client's errors
+ * @internal
+ */
 export async function ensureConsumer(
   { consumers }: JetStreamManager,
   stream: string,
   ledger: string,
-  { fingerprint, ackWaitMs }: { readonly fingerprint: string; readonly ackWaitMs: number },
-): Promise<void> {
+  { fingerprint, ackWaitMs, store, description }: LayoutConsumer,
+): Promise<ConsumerInfo | undefined> {
+  const name = consumerOf(fingerprint, store);
+  const described = description === undefined ? {} : { description };
   try {
-    await consumers.add(stream, {
-      durable_name: fingerprint,
+    return await consumers.add(stream, {
+      durable_name: name,
       filter_subject: subjectsOf(ledger).of(fingerprint),
       ack_policy: AckPolicy.Explicit,
       ack_wait: ackWaitMs * 1_000_000,
       max_ack_pending: MOST_UNACKNOWLEDGED,
+      ...described,
     });
   } catch (error) {
     if (!IN_USE.has(codeOf(error))) throw error;
+    return description === undefined ? undefined : consumers.update(stream, name, described);
   }
 }
 

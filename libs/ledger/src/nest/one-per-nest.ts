@@ -1,17 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { VERSION } from './version.js';
 
-/** What both formats of this version of the package share. Other versions share nothing with it. */
+/** Values shared by both formats of this version of the package, but not with other versions. */
 const SHARED = Symbol.for(`nestjs-ledger@${VERSION}`);
 
 /**
- * The same value in every copy of this version of the package: an application may load it as ES
- * modules and as CommonJS, one of them in a library of its own, and Nest knows providers by
- * identity. The value is kept on a function of Nest's, so that two copies of Nest, whose parts don't
- * fit together, share nothing (Jest loads one for each test file).
+ * The same value in every copy of this version of the package. An application may load it both as
+ * ES modules and as CommonJS, one of them through another library, and Nest identifies providers by
+ * identity. The value is stored on a function of Nest. Two copies of Nest, which don't work
+ * together, therefore share nothing (Jest loads one for each test file).
  *
  * @param name of the value, unique in the package
- * @param make called if no copy of the package was here before
+ * @param make called if no other copy of the package has made the value
  * @internal
  */
 export function onePerNest<T>(name: string, make: () => T): T {
@@ -24,7 +24,7 @@ export function onePerNest<T>(name: string, make: () => T): T {
   return shared.get(name) as T;
 }
 
-/** Puts the class of the copy that was loaded first in the decorated one's place. @internal */
+/** Replaces the decorated class by the class of the copy that was loaded first. @internal */
 export function OnePerNest(
   name: string,
 ): <T extends abstract new (...args: never[]) => object>(own: T) => T {

@@ -1,2 +1,2 @@
-/** The package's version, as its manifest has it. @internal */
+/** The package's version, equal to that in its manifest. @internal */
 export const VERSION = '0.1.0';

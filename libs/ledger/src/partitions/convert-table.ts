@@ -14,29 +14,29 @@ import { withShortLock, type LockPatience } from '../postgres/short-lock.js';
 
 /**
  * The old table takes all entries up to the first period that begins this much later: the ledger
- * takes entries up to one day ahead, and the table may take a while to be looked through.
+ * accepts entries up to one day ahead, and the scan of the table may take a while.
  */
 const MARGIN_MS = 2 * 86_400_000;
 
-/** What a conversion would do, or did. @internal */
+/** The plan or result of a conversion. @internal */
 export interface ConversionPlan {
   /** The plain table becomes this partition. */
   readonly oldPartition: string;
-  /** It takes entries up to this moment; partitions of one period each follow. ISO 8601. */
+  /** It takes entries up to this time; partitions of one period each follow. ISO 8601. */
   readonly until: string;
-  /** Rows whose uuid is no time before that; they move to the default partition. */
+  /** Rows whose uuid has no time before that; they move to the default partition. */
   readonly strays: number;
   /**
-   * Rows that are known by an idempotency key without a time. Their keys are free again afterwards,
-   * since the uuid of a key holds the time then.
+   * Rows with an idempotency key without a time. Their keys can be reused afterwards, because the
+   * uuid of a key then contains the time.
    */
   readonly keyed: number;
-  /** Why the table can't be converted, each a sentence; empty if it can. */
+  /** Reasons why the table can't be converted, each a sentence; empty if it can. */
   readonly obstacles: readonly string[];
 }
 
 /**
- * Says what `convertTable` would do. Changes nothing.
+ * Plans a `convertTable`. Changes nothing.
  *
  * @returns undefined if there is no such table
  * @internal
@@ -49,7 +49,7 @@ export async function planConversion(
 ): Promise<(ConversionPlan & { readonly found: PlainTable; readonly end: number }) | undefined> {
   const found = await readPlainTable(session, sqlTable);
   if (found === undefined) return undefined;
-  // The first period that begins no sooner than the margin allows.
+  // The first period that begins after the margin.
   const end = periodAt(unit, now + MARGIN_MS, 1).from;
   const [row] = found.obstacles.length > 0 ? [] : await countOthers(session, sqlTable, end);
   return {
@@ -63,7 +63,10 @@ export async function planConversion(
   };
 }
 
-/** Uuids from the first period on, and those without a time, which begin with zeros: two ranges of the key. */
+/**
+ * Counts uuids from the first period on, and those without a time, which begin with zeros: two
+ * ranges of the key.
+ */
 function countOthers(session: PgSession, sqlTable: string, end: number) {
   const sql = `SELECT (SELECT count(*) FROM ${sqlTable} WHERE uuid >= $1::uuid)::text AS strays,
     (SELECT count(*) FROM ${sqlTable} WHERE uuid < $2::uuid)::text AS keyed`;
@@ -75,12 +78,13 @@ function oldPartitionOf({ path }: PlainTable): RelationName {
 }
 
 /**
- * Turns a plain table into the first partition of a partitioned one of its name, while writers go
- * on: they wait for a lock for moments only, no row is copied, and none is refused. The rows are
- * looked through before the lock is taken, unless some have uuids that are no times: then under it.
+ * Turns a plain table into the first partition of a partitioned table with its name, while writers
+ * continue: they wait only briefly for a lock, no row is copied, and none is refused. The rows are
+ * scanned before the lock is taken, or under the lock if some uuids have no time.
  *
- * @returns undefined if there is no such table, or it can't be converted: the plan says why
- * @throws what the query throws; nothing has changed then, or the error says what is to be removed
+ * @returns undefined if there is no such table, or it can't be converted: the plan gives the
+ *   reasons
+ * @throws any error of the query; nothing has changed then, or the error names the object to remove
  * @internal
  */
 export async function convertTable(
@@ -106,7 +110,7 @@ export async function convertTable(
     );
   }
   try {
-    // Reads all rows, and keeps nobody from writing.
+    // Reads all rows, and blocks no writer.
     if (strays === 0) await session.rows(`ALTER TABLE ${sqlTable} VALIDATE CONSTRAINT ${check}`);
     await withShortLock(session, () => swap(conversion, check), patience);
   } catch (error) {
@@ -122,7 +126,10 @@ export async function convertTable(
   return { oldPartition, until, strays, keyed, obstacles };
 }
 
-/** The check would refuse all entries of the next period. @throws Error if it can't be removed */
+/**
+ * Removes the check, which would refuse all entries of the next period. @throws Error if it can't
+ * be removed
+ */
 async function removeCheck({ session, sqlTable, end }: Conversion, check: string, cause: unknown) {
   const sql = `ALTER TABLE ${sqlTable} DROP CONSTRAINT IF EXISTS ${check}`;
   try {
@@ -141,10 +148,11 @@ interface Conversion {
   readonly old: RelationName;
 }
 
-/** All under one lock; whatever fails, the transaction leaves the plain table as it was. */
+/** All under one lock; after any failure the transaction restores the plain table. */
 async function swap({ session, sqlTable, found, end, old }: Conversion, check: string) {
   const { path } = found;
-  if (!(await tryPartitionLock(session, sqlTable))) throw new Error('another process is at it');
+  if (!(await tryPartitionLock(session, sqlTable)))
+    throw new Error('another process creates or retires partitions of this table: try again');
   const run = (sql: string): Promise<unknown> => session.rows(sql);
   await run(`LOCK TABLE ${sqlTable} IN ACCESS EXCLUSIVE MODE`);
   for (const { name } of found.triggers) {
@@ -160,11 +168,12 @@ async function swap({ session, sqlTable, found, end, old }: Conversion, check: s
      PARTITION BY RANGE (uuid) ${await tablespaceSql(session, old.sql)}`,
   );
   await run(`ALTER TABLE ${sqlTable} DROP CONSTRAINT IF EXISTS ${check}`);
-  // Their definitions name the table by the name that the new one has now.
+  // Their definitions contain the table's name, which now belongs to the new one.
   for (const { definition } of [...found.constraints, ...found.indexes]) {
     if (definition !== null) await run(definition);
   }
-  // Or the old one, once it is retired, could not be dropped: all others take their values there.
+  // Otherwise the old table could not be dropped after its retirement, because all others use its
+  // sequences.
   for (const sql of [...found.grants, ...found.sequences]) await run(sql);
   await run(
     createDefaultPartitionSql({
@@ -185,13 +194,13 @@ async function swap({ session, sqlTable, found, end, old }: Conversion, check: s
   await addAllTriggers(session, path);
 }
 
-/** Names of indexes are those of the schema, so the old ones make room. */
+/** Names of indexes are unique in the schema, so the old indexes are renamed. */
 function oldIndexName(table: string, index: string): string {
   const ending = index.startsWith(table) ? index.slice(table.length) : `_${index}`;
   return shortened(`${table}_p0${ending}`);
 }
 
-/** PostgreSQL would cut a longer name by itself, in the midst of a character if need be. */
+/** PostgreSQL would truncate a longer name itself, even within a character. */
 function shortened(name: string): string {
   let text = name;
   while (Buffer.byteLength(text) > 63) text = text.slice(0, -1);

@@ -6,19 +6,19 @@ import { addTriggers, withoutTriggers } from './partition-triggers.js';
 import { uuidBound, type Period } from './period.js';
 import { withShortLock, type LockPatience } from '../postgres/short-lock.js';
 
-/** What became of the periods asked for. @internal */
+/** The result for the requested periods. @internal */
 export interface CreationReport {
-  /** Names of the partitions that were made, in order. */
+  /** Names of the created partitions, in order. */
   readonly created: readonly string[];
-  /** Rows that were in the default partition, and are in their own now. */
+  /** Rows moved from the default partition to their own. */
   readonly moved: number;
-  /** Another process is making partitions at this moment: what is left is left to it. */
+  /** Another process is creating partitions, and will create the remaining ones. */
   readonly isBusy: boolean;
 }
 
 /**
- * The periods that no partition covers yet. One that meets a partition of other bounds counts as
- * covered: ranges can't overlap.
+ * The periods without a partition. A period that overlaps a partition with other bounds counts as
+ * covered, because ranges can't overlap.
  *
  * @internal
  */
@@ -35,12 +35,12 @@ function meets({ from, to }: FoundPartition, period: Period): boolean {
 }
 
 /**
- * Makes the partitions that are missing, one transaction each, one process at a time: the others
- * find the lock taken and leave it to it. Writers go on meanwhile: no lock is taken that keeps
- * them out of the other partitions, unless rows wait in the default one: they move along, and
- * everybody else waits for that.
+ * Creates the missing partitions, one transaction each, one process at a time: the others find the
+ * lock taken and skip the work. Writers continue meanwhile, because no lock blocks the other
+ * partitions. The exception is rows in the default partition: they are moved, and all writers wait
+ * for that.
  *
- * @throws what the query throws; 42501 if the role is not the table's owner
+ * @throws any error of the query; 42501 if the role is not the table's owner
  * @internal
  */
 export async function createPartitions(
@@ -68,11 +68,11 @@ async function createOne(
 ): Promise<'busy' | 'covered' | { name: string; moved: number }> {
   if (!(await tryPartitionLock(session, sqlTable))) return 'busy';
   const table = await listPartitions(session, sqlTable);
-  // Between the first look and the lock another process may have made it.
+  // Another process may have made it between the first check and the lock.
   if (table === undefined || missingPeriods(table, [period]).length === 0) return 'covered';
   const partition = partitionOf(table.path, period);
-  // ATTACH instead of PARTITION OF: that would keep all writers out of the whole table. Rows that are
-  // to move are in nobody's sight who has opened the table before and reads it afterwards.
+  // ATTACH instead of PARTITION OF, which would block all writers of the whole table. Moved rows
+  // are invisible to a transaction that opened the table before the move and reads it afterwards.
   const mode = (await waitsInDefault(session, table, period)) ? 'ACCESS' : 'SHARE UPDATE';
   await session.rows(`LOCK TABLE ${sqlTable} IN ${mode} EXCLUSIVE MODE`);
   const tablespace = await tablespaceSql(session, sqlTable);
@@ -102,7 +102,7 @@ async function waitsInDefault(
   return row?.waits === 'true';
 }
 
-/** Rows of the new partition that the default one holds would keep it from being attached. */
+/** The new partition can't be attached while the default one contains its rows. */
 async function moveFromDefault(
   session: PgSession,
   table: PartitionedTable,
@@ -111,7 +111,7 @@ async function moveFromDefault(
 ): Promise<number> {
   const from = table.partitions.find(({ isDefault }) => isDefault);
   if (from === undefined) return 0;
-  // Nobody may put another one there between this and the commit.
+  // No other row may be added there between this statement and the commit.
   await session.rows(`LOCK TABLE ${from.sql} IN ACCESS EXCLUSIVE MODE`);
   const columns = columnList(await storedColumns(session, from.sql));
   const move = (): Promise<unknown> =>
@@ -129,8 +129,8 @@ async function moveFromDefault(
 }
 
 /**
- * The clause that puts a new table where this one is, which for a partitioned one means where its
- * partitions are to be: LIKE leaves it out. Empty for the database's own tablespace.
+ * The clause that puts a new table into this table's tablespace; for a partitioned table that of
+ * its future partitions. LIKE does not copy it. Empty for the database's default tablespace.
  *
  * @internal
  */
@@ -144,7 +144,7 @@ export async function tablespaceSql(session: PgSession, sqlTable: string): Promi
   return row === undefined ? '' : `TABLESPACE ${quoteIdentifier(row.name)}`;
 }
 
-/** Columns that an INSERT can give; generated ones follow from them. @internal */
+/** Columns that an INSERT can set; generated ones are derived. @internal */
 export async function storedColumns(session: PgSession, sqlTable: string): Promise<string[]> {
   const rows = await session.rows<{ name: string }>(
     `SELECT attname::text AS name FROM pg_catalog.pg_attribute
@@ -156,9 +156,9 @@ export async function storedColumns(session: PgSession, sqlTable: string): Promi
 }
 
 /**
- * Takes the lock under which partitions are made and retired; it ends with the transaction.
+ * Takes the lock for creating and retiring partitions; it ends with the transaction.
  *
- * @returns false if another process has it
+ * @returns false if another process holds it
  * @internal
  */
 export async function tryPartitionLock(session: PgSession, sqlTable: string): Promise<boolean> {

@@ -3,22 +3,22 @@ import type { PgSession } from '../postgres/pg-session.js';
 import { timeOfBound } from './period.js';
 import type { TablePath } from './partition-sql.js';
 
-/** One partition as the catalog has it. @internal */
+/** One partition in the catalog. @internal */
 export interface FoundPartition {
   readonly name: string;
-  /** That of the table, unless somebody has moved it. */
+  /** The table's schema, unless the partition was moved. */
   readonly schema: string;
   /** Quoted and qualified. */
   readonly sql: string;
-  /** Takes what no other one takes. */
+  /** Takes entries without another partition. */
   readonly isDefault: boolean;
-  /** Milliseconds since 1970; undefined without a lower bound, or with one that is no time. */
+  /** Milliseconds since 1970; undefined without a lower bound, or with one that is not a time. */
   readonly from: number | undefined;
-  /** As `from`. */
+  /** Like `from`. */
   readonly to: number | undefined;
-  /** With its indexes. */
+  /** Including its indexes. */
   readonly bytes: number;
-  /** The planner's estimate, or undefined if there is none yet. */
+  /** The planner's estimate; undefined if there is none yet. */
   readonly rows: number | undefined;
 }
 
@@ -26,11 +26,11 @@ export interface FoundPartition {
 export interface PartitionedTable {
   readonly path: TablePath;
   readonly oid: string;
-  /** False for a plain table; it has no partitions then. */
+  /** False for a plain table, which has no partitions. */
   readonly isPartitioned: boolean;
-  /** True if ranges are of `uuid` alone; the ledger makes no others. */
+  /** True if ranges use `uuid` alone; the ledger makes no others. */
   readonly isByUuid: boolean;
-  /** By their bounds; the default partition is the last. */
+  /** Ordered by bounds; the default partition is last. */
   readonly partitions: readonly FoundPartition[];
 }
 
@@ -68,7 +68,7 @@ interface Found {
 }
 
 /**
- * Asks the catalog. Needs no rights on the tables.
+ * Reads the catalog. Needs no rights on the tables.
  *
  * @param sqlTable quoted and qualified
  * @returns undefined if there is no such table
@@ -104,7 +104,7 @@ function readPartition({ name, schema, bound, bytes, rows }: FoundRow): FoundPar
   };
 }
 
-/** `MINVALUE`, `MAXVALUE` and bounds of somebody else's have none. */
+/** `MINVALUE`, `MAXVALUE` and foreign bounds have no time. */
 function boundTime(text: string | undefined): number | undefined {
   const uuid = /^'(.*)'$/.exec(text ?? '')?.[1];
   return uuid === undefined ? undefined : timeOfBound(uuid);

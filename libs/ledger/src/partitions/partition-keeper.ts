@@ -27,28 +27,28 @@ import {
   type FoundRetired,
 } from './retire-partitions.js';
 
-/** Between two looks at what is missing; a period lasts a day at least. */
+/** Milliseconds between two checks for missing partitions; a period lasts at least a day. */
 const LOOK_MS = 3_600_000;
-/** A claim is renewed before it is void, also if that fails once. */
+/** A claim is renewed before it expires, even if one renewal fails. */
 const RENEW_MS = CLAIM_MS / 3;
-/** Time that one connection is held, waiting for locks included. */
+/** Time limit of one connection, including waits for locks. */
 const WORK_MS = 60_000;
 
-/** What a keeper works with. @internal */
+/** Dependencies of a keeper. @internal */
 export interface PartitionKeeperParts {
   readonly definition: LedgerTable;
   readonly connections: Pick<SessionLender, 'use'>;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
   readonly retention: LedgerRetention | undefined;
-  /** What other parts of the ledger have to do when a partition is retired. */
+  /** Work of other parts of the ledger when a partition is retired. */
   readonly hooks: RetirementHooks;
 }
 
 /**
- * Keeps partitions ready ahead of time and, if asked to, retires old ones. Every process may have
- * one: they take turns. Whatever it can't do costs nothing but a warning, since entries without a
- * partition of their own go to the default one.
+ * Creates partitions ahead of time and, if configured, retires old ones. Every process may have a
+ * keeper; they alternate. A failure causes only a warning, because entries without their own
+ * partition go to the default one.
  *
  * Idle -> looking (`look`) -> waiting for the next look -> looking …, until `stop`.
  *
@@ -57,12 +57,12 @@ export interface PartitionKeeperParts {
 export class PartitionKeeper {
   readonly #parts: PartitionKeeperParts;
   readonly #told = new Set<string>();
-  /** Known once a connection was lent; remedies name it. */
+  /** Known once a connection was lent; remedies contain it. */
   #connectionSchema: string | undefined;
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
   #making: Promise<void> = Promise.resolve();
-  /** Of this keeper's claims on retired partitions. */
+  /** Identifies this keeper's claims on retired partitions. */
   readonly #id = randomUUID();
   readonly #end = new AbortController();
 
@@ -70,7 +70,7 @@ export class PartitionKeeper {
     this.#parts = parts;
   }
 
-  /** Looks now, and then every hour. Several callers share one look. Never rejects. */
+  /** Looks now, and then every hour. Concurrent callers share one look. Never rejects. */
   look(): Promise<void> {
     if (this.#end.signal.aborted) return Promise.resolve();
     this.#timer?.cancel();
@@ -84,13 +84,16 @@ export class PartitionKeeper {
     return this.#looking;
   }
 
-  /** Looks, and resolves when partitions are made: whoever takes retired ones over may take long. */
+  /**
+   * Looks, and resolves when partitions are created, without waiting for `onRetire`, which may take
+   * long.
+   */
   make(): Promise<void> {
     void this.look();
     return this.#making;
   }
 
-  /** Looks no more; what is under way ends by itself. Stopping twice is allowed. */
+  /** Stops looking; work under way ends by itself. Stopping twice is allowed. */
   stop(): void {
     this.#end.abort();
     this.#timer?.cancel();
@@ -106,7 +109,7 @@ export class PartitionKeeper {
     if ((await ready) && retention !== undefined) await this.#endRetirements(retention);
   }
 
-  /** @returns whether the table has partitions that are the ledger's */
+  /** @returns whether the table has partitions made by the ledger */
   async #work(): Promise<boolean> {
     const { definition, clock, retention } = this.#parts;
     if (definition.partition === undefined) return false;
@@ -125,7 +128,7 @@ export class PartitionKeeper {
     if (isPartitioned && isByUuid) return true;
     this.#warnOnce(
       isPartitioned
-        ? `${sqlTable} is partitioned by something else than ranges of uuid: make its partitions yourself`
+        ? `${sqlTable} is not partitioned by ranges of uuid: create its partitions yourself`
         : `${sqlTable} is a plain table: run \`${this.#command('convert')}\``,
     );
     return false;
@@ -134,13 +137,13 @@ export class PartitionKeeper {
   async #create(session: PgSession, sqlTable: string, table: PartitionedTable): Promise<void> {
     const { definition, clock, logger } = this.#parts;
     const wanted = wantedPeriods(definition.partition!, clock.now());
-    // The usual look: all is there, and no lock is taken.
+    // The usual look: all partitions exist, and no lock is taken.
     if (missingPeriods(table, wanted).length === 0) return;
     const patience = { withinMs: WORK_MS / 4, signal: this.#end.signal };
     const { created, moved } = await createPartitions(session, sqlTable, wanted, patience);
     if (created.length === 0) return;
     const rows = moved === 0 ? '' : `, ${moved} rows moved out of the default partition`;
-    logger.log(`made partitions: ${created.join(', ')}${rows}`);
+    logger.log(`created partitions: ${created.join(', ')}${rows}`);
   }
 
   async #detach(
@@ -159,8 +162,8 @@ export class PartitionKeeper {
   }
 
   /**
-   * Detached tables are ended one by one, so that a crash leaves the others marked, and one that
-   * can't be ended keeps none of them waiting.
+   * Retires detached tables one by one, so that a crash leaves the others marked, and a failure
+   * delays none of them.
    */
   async #endRetirements(retention: LedgerRetention): Promise<void> {
     const retired = await this.#use(async (session, sqlTable) => {
@@ -184,7 +187,7 @@ export class PartitionKeeper {
     else await this.#use((session) => endRetired(session, partition, this.#id, dropRetired));
   }
 
-  /** No connection is held while the application works; a claim keeps other processes from it. */
+  /** No connection is held during the application's work; a claim excludes other processes. */
   async #handOver(
     partition: RetiredPartition,
     onRetire: NonNullable<LedgerRetention['onRetire']>,
@@ -196,7 +199,7 @@ export class PartitionKeeper {
     const renewLater = (): void => {
       timer = this.#parts.clock.after(RENEW_MS, () => {
         renewLater();
-        // One that fails is tried again, twice before the claim is void.
+        // A failed renewal is repeated twice before the claim expires.
         claim().catch(() => undefined);
       });
     };
@@ -221,7 +224,7 @@ export class PartitionKeeper {
         const { sqlEntries } = tableNames(definition, session.schema);
         return await deadline.race(work(session, sqlEntries));
       } catch (error) {
-        // Work that goes on after the deadline must not meet the connection's next user.
+        // Work that continues after the deadline must not affect the connection's next user.
         if (error instanceof DeadlineError) await session.discard();
         throw error;
       }
@@ -237,11 +240,11 @@ export class PartitionKeeper {
     if (this.#end.signal.aborted) return;
     if (sqlStateOf(error) === '42501') {
       return this.#warnOnce(
-        'the role may not make or retire partitions, so entries will go to the default partition: ' +
-          `let the table's owner run \`${this.#command('create')}\` regularly`,
+        'the role may not create or retire partitions, so entries will go to the default partition: ' +
+          `run \`${this.#command('create')}\` regularly as the owner of the table`,
       );
     }
-    this.#warnOnce(`partitions could not be made or retired: ${readPgError(error).text}`);
+    this.#warnOnce(`partitions could not be created or retired: ${readPgError(error).text}`);
   }
 
   #warnOnce(text: string): void {

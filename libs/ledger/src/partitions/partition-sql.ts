@@ -2,13 +2,13 @@ import { qualify, quoteIdentifier } from '../postgres/quote-sql.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import { uuidBound, type Period } from './period.js';
 
-/** A relation's name, and how it stands in SQL. @internal */
+/** A relation's name, and its SQL form. @internal */
 export interface RelationName {
   readonly name: string;
   readonly sql: string;
 }
 
-/** A table that is or becomes partitioned. `schema` is a real one: the catalog was asked. */
+/** A table that is or becomes partitioned. `schema` is its real schema from the catalog. */
 export interface TablePath {
   readonly schema: string;
   readonly table: string;
@@ -19,7 +19,7 @@ export function relationOf({ schema }: TablePath, name: string): RelationName {
   return { name, sql: qualify(schema, name) };
 }
 
-/** Where entries go that no other partition takes. @internal */
+/** The partition for entries without another one. @internal */
 export function defaultPartition(path: TablePath): RelationName {
   return relationOf(path, path.table + NAME_ENDINGS.defaultPartition);
 }
@@ -30,9 +30,9 @@ export function partitionOf(path: TablePath, { label }: Period): RelationName {
 }
 
 /**
- * An index of the rows in a partition whose `created_at` is of another time than their uuid's. It
- * is empty as long as callers make no uuids of their own; a read of another period that has no
- * better index looks into this one, instead of through the partition.
+ * An index of the rows in a partition whose `created_at` differs from the time of their uuid. It is
+ * empty as long as callers make no uuids of their own. A read of another period without a better
+ * index then reads this one instead of the whole partition.
  *
  * @param from undefined: the partition has no lower bound
  * @internal
@@ -53,7 +53,7 @@ export function straysIndexSql(
   );
 }
 
-/** @param from undefined: everything that sorts before `to` @internal */
+/** @param from undefined: all uuids that sort before `to` @internal */
 export function boundsSql({ from, to }: { from: number | undefined; to: number }): string {
   const lower = from === undefined ? 'MINVALUE' : `'${uuidBound(from)}'`;
   return `FOR VALUES FROM (${lower}) TO ('${uuidBound(to)}')`;

@@ -15,8 +15,8 @@ WHERE t.tgrelid = pg_catalog.to_regclass($1) AND NOT t.tgisinternal AND (t.tgtyp
   AND t.tgname = p.proname AND pg_catalog.starts_with(t.tgname::text, $2 || '_')`;
 
 /**
- * Gives a new partition the triggers that the ledger has on its table: a statement that names the
- * partition itself fires none of the table's.
+ * Adds the ledger's triggers to a new partition, because a statement that names the partition
+ * itself fires none of the table's.
  *
  * @internal
  */
@@ -34,7 +34,7 @@ export async function addTriggers(
   for (const { definition } of rows) await session.rows(definition);
 }
 
-/** Takes them from a table that is a partition no longer. @internal */
+/** Removes them from a table that is no longer a partition. @internal */
 export async function dropTriggers(
   session: PgSession,
   { table }: TablePath,
@@ -47,7 +47,7 @@ export async function dropTriggers(
   }
 }
 
-/** Gives them to all partitions of a table, which have none yet. @internal */
+/** Adds them to all partitions of a table, which have none yet. @internal */
 export async function addAllTriggers(session: PgSession, path: TablePath): Promise<void> {
   const rows = await session.rows<{ name: string }>(
     `SELECT inhrelid::pg_catalog.regclass::text AS name FROM pg_catalog.pg_inherits
@@ -58,9 +58,9 @@ export async function addAllTriggers(session: PgSession, path: TablePath): Promi
 }
 
 /**
- * Runs `work` while the triggers of a partition are off, those of users too, which might count rows
- * or keep them: rows that only change their partition are no difference. Part of a transaction that
- * holds the partition for itself.
+ * Runs `work` with all triggers of a partition disabled, including users' triggers, which might
+ * count or keep rows: rows that only change their partition are no change. Part of a transaction
+ * that locks the partition.
  *
  * @internal
  */

@@ -19,7 +19,7 @@ const ALL = ['usage_entries_p202605', 'usage_entries_p202606', 'usage_entries_p2
 const MADE = [...ALL, 'usage_entries_p202608', 'usage_entries_default'];
 
 describe('PartitionKeeper', () => {
-  it('makes the partitions ahead of time, however many keepers try at once', async () => {
+  it('makes the partitions ahead of time, with any number of keepers at once', async () => {
     await Promise.all(Array.from({ length: 4 }, () => test.keeperOf().look()));
     await test.keeperOf().look();
     expect(await test.names()).toEqual(MADE);
@@ -27,7 +27,7 @@ describe('PartitionKeeper', () => {
     expect(test.lines.join().match(/p202606/g)).toHaveLength(1);
   });
 
-  it('takes along the rows that wait in the default partition, and loses none', async () => {
+  it('moves the rows of the default partition, and loses none', async () => {
     for (let i = 0; i < 20; i++) await test.insert(newEntryUuid(new Date(NOW + i)), NOW + i);
     const keyless = '7fffffff-ffff-4fff-8fff-ffffffffffff';
     await test.insert(keyless, NOW);
@@ -41,7 +41,7 @@ describe('PartitionKeeper', () => {
     await expect(test.insert(keyless, NOW)).rejects.toThrow(/duplicate key/);
   });
 
-  it('moves rows past the triggers of users, which stay as they were', async () => {
+  it("moves rows without firing users' triggers, which stay unchanged", async () => {
     const own = `"${test.database.schema}"`;
     await test.database.sql(`CREATE TABLE ${own}.balance AS SELECT 0 AS rows`);
     await test.database.sql(`CREATE FUNCTION ${own}.book() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -66,7 +66,7 @@ describe('PartitionKeeper', () => {
     expect(await enabled()).toEqual(before);
   });
 
-  it('warns once, naming the command, where the role may not; entries go in all the same', async () => {
+  it('warns once, with the command, if the role lacks the right; entries are written anyway', async () => {
     const role = `writer_${randomUUID().slice(0, 8)}`;
     await test.database.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'it'`);
     await test.database.sql(`GRANT USAGE ON SCHEMA "${test.database.schema}" TO ${role}`);
@@ -93,7 +93,7 @@ describe('PartitionKeeper', () => {
     }
   });
 
-  it('makes and retires partitions though some were moved to another schema', async () => {
+  it('makes and retires partitions although some were moved to another schema', async () => {
     const other = `${test.database.schema} archive`;
     await test.makeMonths(JANUARY, JANUARY + 1);
     const moved = ['usage_entries_p202601', 'usage_entries_default'];
@@ -120,11 +120,11 @@ describe('PartitionKeeper', () => {
     }
   });
 
-  it('leaves a table alone that somebody else partitioned in another way', async () => {
+  it('does not change a table with foreign partitions', async () => {
     await test.database.sql('DROP TABLE $T');
     await test.database.sql(`CREATE TABLE $T (uuid uuid PRIMARY KEY) PARTITION BY HASH (uuid)`);
     await test.keeperOf({ keep: 1 }).look();
-    expect(test.lines).toEqual([expect.stringContaining('make its partitions yourself')]);
+    expect(test.lines).toEqual([expect.stringContaining('create its partitions yourself')]);
   });
 });
 
@@ -135,7 +135,7 @@ describe('reads of a partitioned table', () => {
     );
   const MARCH = `created_at >= '2026-03-01Z'::timestamptz AND created_at < '2026-04-01Z'::timestamptz`;
 
-  it('are exact for every uuid, of whatever time it is', async () => {
+  it('are exact for every uuid of any time', async () => {
     await test.makeMonths(JANUARY, JUNE);
     const reader = new UsageReader({
       definition: test.database.table,
@@ -168,7 +168,7 @@ describe('reads of a partitioned table', () => {
     );
   });
 
-  it('go through the partition of their period; of the others they ask an empty index', async () => {
+  it('scan the partition of their period, and only an empty index of the others', async () => {
     await test.makeMonths(JANUARY, JUNE);
     await test.database.sql(
       `INSERT INTO $T (uuid, user_id, prompt_tokens, completion_tokens, direction, created_at)
@@ -186,7 +186,7 @@ describe('reads of a partitioned table', () => {
     );
     expect(others).toHaveLength(4);
     for (const line of others) expect(line).toMatch(/using usage_entries_p20260\d_strays/);
-    // With the bounds as uuids the planner leaves the others out altogether.
+    // With bounds on the uuids the planner excludes the others completely.
     const [low, high] = [uuidBound(Date.UTC(2026, 2, 1)), uuidBound(Date.UTC(2026, 3, 1))];
     const pruned = await plans(
       `SELECT count(*) FROM $T WHERE uuid >= '${low}' AND uuid < '${high}'`,

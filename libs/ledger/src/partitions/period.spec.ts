@@ -6,7 +6,7 @@ import { periodAt, periodsBetween, timeOfBound, uuidBound } from './period.js';
 const LEAP = Date.UTC(2028, 1, 29, 23, 59, 59, 999);
 
 describe('periods', () => {
-  it('are whole days and months of UTC, also at the end of February and of a year', () => {
+  it('are whole days and months of UTC, even at the end of February and of a year', () => {
     expect(periodAt('month', LEAP)).toEqual({
       from: Date.UTC(2028, 1, 1),
       to: Date.UTC(2028, 2, 1),
@@ -34,7 +34,7 @@ describe('periods', () => {
 });
 
 describe('uuidBound', () => {
-  it('parts the uuids of one millisecond from those of the next', () => {
+  it('separates the uuids of one millisecond from those of the next', () => {
     const bound = uuidBound(LEAP);
     expect(timeOfBound(bound)).toBe(LEAP);
     expect(newEntryUuid(new Date(LEAP)) > bound).toBe(true);

@@ -4,14 +4,14 @@ import type { PartitionPeriod } from '../entry/ledger-definition.js';
 export interface Period {
   readonly from: number;
   readonly to: number;
-  /** Digits that name it: `20260131` or `202601`. */
+  /** Digits of its name: `20260131` or `202601`. */
   readonly label: string;
 }
 
-/** Milliseconds that a uuid's first 48 bits can hold. Source: RFC 9562, section 5.7. */
+/** End of the milliseconds in a uuid's first 48 bits. Source: RFC 9562, section 5.7. */
 const END_OF_UUID_TIME = 2 ** 48;
 
-/** The period that holds a moment. @param shift periods later, or earlier if it is negative */
+/** The period that contains a time. @param shift periods later, or earlier if negative */
 export function periodAt(unit: PartitionPeriod, ms: number, shift = 0): Period {
   const at = new Date(ms);
   const [year, month, day] = [at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate()];
@@ -22,7 +22,7 @@ export function periodAt(unit: PartitionPeriod, ms: number, shift = 0): Period {
   return { from, to: begin(shift + 1), label: digits.slice(0, unit === 'month' ? 6 : 8) };
 }
 
-/** All periods that meet `[from, to)`, in order. */
+/** All periods that overlap `[from, to)`, in order. */
 export function periodsBetween(unit: PartitionPeriod, from: number, to: number): Period[] {
   const periods: Period[] = [];
   for (let next = periodAt(unit, from); next.from < to; next = periodAt(unit, next.to)) {
@@ -32,15 +32,15 @@ export function periodsBetween(unit: PartitionPeriod, from: number, to: number):
 }
 
 /**
- * The lowest uuid whose first 48 bits are this time: every UUIDv7 and UUIDv8 of an earlier
- * millisecond sorts before it, and every one of this millisecond or a later one does not.
+ * The lowest uuid with this time in its first 48 bits: every UUIDv7 and UUIDv8 of an earlier
+ * millisecond sorts before it, and none of this millisecond or a later one does.
  */
 export function uuidBound(ms: number): string {
   const hex = ms.toString(16).padStart(12, '0');
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
 
-/** The time of a bound that `uuidBound` made; undefined for any other uuid. */
+/** The time of a bound made by `uuidBound`; undefined for any other uuid. */
 export function timeOfBound(uuid: string): number | undefined {
   const ms = Number.parseInt(uuid.slice(0, 13).replace('-', ''), 16);
   return ms < END_OF_UUID_TIME && uuidBound(ms) === uuid ? ms : undefined;

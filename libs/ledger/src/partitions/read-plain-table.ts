@@ -3,20 +3,23 @@ import type { PgSession } from '../postgres/pg-session.js';
 import { storedColumns } from './create-partitions.js';
 import type { TablePath } from './partition-sql.js';
 
-/** What of a plain table must be there again when another one takes its name. @internal */
+/** Properties of a plain table to restore on the table that takes its name. @internal */
 export interface PlainTable {
   readonly path: TablePath;
   readonly columnList: string;
   /** Primary key and unique constraints: statements that add them. */
   readonly constraints: readonly { readonly definition: string }[];
-  /** All indexes; the definition is null where a constraint makes it. */
+  /** All indexes; the definition is null if a constraint makes the index. */
   readonly indexes: readonly { readonly name: string; readonly definition: string | null }[];
   readonly triggers: readonly { readonly name: string; readonly definition: string }[];
   /** Owner and rights, as statements. */
   readonly grants: readonly string[];
-  /** Statements that let the table own the sequences of its `serial` columns, once it has its owner. */
+  /**
+   * Statements that let the table own the sequences of its `serial` columns, after its owner is
+   * set.
+   */
   readonly sequences: readonly string[];
-  /** What does not come along, each a sentence. */
+  /** Properties that can't be moved, each a sentence. */
   readonly obstacles: readonly string[];
 }
 
@@ -112,7 +115,7 @@ interface Found {
 }
 
 /**
- * Asks the catalog for all that hangs on a table.
+ * Reads a table's dependent objects from the catalog.
  *
  * @returns undefined if there is no such table
  * @internal
@@ -139,7 +142,7 @@ export async function readPlainTable(
   };
 }
 
-/** What would be lost or left behind with the old table, and must be looked after by a person. */
+/** Objects that would be lost or left with the old table, and need a person. */
 function obstaclesOf(found: Found): string[] {
   const { constraints, identities, indexes, triggers } = found;
   const onOthers = constraints.filter(({ onKey }) => !onKey).map(({ name }) => name);
@@ -149,7 +152,7 @@ function obstaclesOf(found: Found): string[] {
     [found.kind === 'p', 'the table is partitioned already'],
     [found.kind !== 'p' && found.kind !== 'r', 'it is not a table'],
     [found.taken > 0, `${found.table}_p0 or ${found.table}_default is there already`],
-    [found.views > 0, 'views read it: drop them first, and make them anew afterwards'],
+    [found.views > 0, 'views read it: drop them first, and create them again afterwards'],
     [found.references > 0, 'foreign keys point to it'],
     [onOthers.length > 0, `constraints of more than uuid: ${onOthers.join(', ')}`],
     [uniques.length > 0, `unique indexes: ${uniques.map(({ name }) => name).join(', ')}`],

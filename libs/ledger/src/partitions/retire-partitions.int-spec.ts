@@ -25,7 +25,7 @@ beforeEach(async () => {
 });
 afterEach(() => test.drop());
 
-/** What the command says, which detaches nothing itself here. */
+/** Output of the command, which detaches nothing itself here. */
 async function runRetire(...args: string[]): Promise<string[]> {
   return runRetireIn(test.database, ...args);
 }
@@ -44,7 +44,7 @@ const ALL = ['usage_entries_p202605', 'usage_entries_p202606', 'usage_entries_p2
 const MADE = [...ALL, 'usage_entries_p202608', 'usage_entries_default'];
 
 describe('a partition whose period is over', () => {
-  it('is kept unless asked otherwise; rows of a later time stay in the ledger', async () => {
+  it('is kept by default; rows of a later time stay in the ledger', async () => {
     await test.makeMonths(JANUARY, NOW);
     await test.insert(newEntryUuid(new Date(JANUARY)), JANUARY);
     const stray = newEntryUuid(new Date(JANUARY));
@@ -62,7 +62,7 @@ describe('a partition whose period is over', () => {
     ).toEqual([{ to_regclass: null }]);
   });
 
-  it('leaves rows of a later time in the ledger without a word to triggers of users', async () => {
+  it("leaves rows of a later time in the ledger without firing users' triggers", async () => {
     await test.makeMonths(JANUARY, JANUARY + 1);
     const own = `"${test.database.schema}"`;
     await test.database.sql(`CREATE TABLE ${own}.booked (op text)`);
@@ -79,7 +79,7 @@ describe('a partition whose period is over', () => {
     ]);
   });
 
-  it('is handed over until that works, and then never again', async () => {
+  it('is handed over until that succeeds, and then never again', async () => {
     await test.makeMonths(JANUARY, JANUARY + 1);
     await test.insert(newEntryUuid(new Date(JANUARY)), JANUARY);
     const taken: unknown[] = [];
@@ -106,7 +106,7 @@ describe('a partition whose period is over', () => {
     expect(row!.n).toBe('1');
   });
 
-  it('is handed over once, however many ask at once, and holds no writer up for it', async () => {
+  it('is handed over once, for any number of concurrent calls, and blocks no writer', async () => {
     await test.makeMonths(JANUARY, JANUARY + 1);
     let taken = 0;
     let finish: () => void = () => {};
@@ -118,7 +118,7 @@ describe('a partition whose period is over', () => {
     await expect.poll(() => taken).toBe(1);
     await Promise.all([test.keeperOf(retention).look(), test.keeperOf(retention).look()]);
     expect(taken).toBe(1);
-    // Whoever was at it has died: its claim is of long ago.
+    // The claiming process has died: its claim is old.
     const [found] = await test.onOne((session) => listRetired(session, test.path));
     await test.onOne((session) => releaseRetired(session, found!.partition));
     const next = test.keeperOf(retention).look();
@@ -129,7 +129,7 @@ describe('a partition whose period is over', () => {
     expect(await test.onOne((session) => listRetired(session, test.path))).toEqual([]);
   });
 
-  it('is left to onRetire if it was retired for it, also where a process has none', async () => {
+  it('is left to onRetire if it was retired for it, even by a process without one', async () => {
     await test.makeMonths(JANUARY, JANUARY + 1);
     await test.keeperOf({ keep: 3, onRetire: () => Promise.reject(new Error('disk full')) }).look();
     test.lines.length = 0;
@@ -145,7 +145,7 @@ describe('a partition whose period is over', () => {
     expect(taken).toEqual(['usage_entries_p202601']);
   });
 
-  it('is not ended by one while another is at it', async () => {
+  it('is not ended by one process while another holds the claim', async () => {
     await test.makeMonths(JANUARY, JANUARY + 1);
     await test.onOne((session) =>
       detachPartitions(session, test.sqlTable, JANUARY + 31 * 86_400_000, { hooks }),
@@ -198,7 +198,7 @@ describe('a process whose clock is years ahead', () => {
 
 describe('partitions that several processes end', () => {
   const PATIENCE = { timeout: 10_000 };
-  /** Detached and not ended yet, oldest first: of the months from this one to January of 2026. */
+  /** Detached tables that are not ended, oldest first: the months from this one to January 2026. */
   const retireFrom = async (from: number): Promise<RetiredPartition[]> => {
     await test.makeMonths(from, JANUARY + 1);
     await test.onOne((session) =>
@@ -218,7 +218,7 @@ describe('partitions that several processes end', () => {
     return rows.length > 0;
   };
 
-  /** What `work` says whose look at the partition comes before the end of another's DROP. */
+  /** Runs `work` so that it looks at the partition before another process's DROP ends. */
   const whileDropped = <T>(partition: RetiredPartition, work: () => Promise<T>): Promise<T> =>
     test.onOne(async (session) => {
       await session.rows('BEGIN');
@@ -229,7 +229,7 @@ describe('partitions that several processes end', () => {
       return working;
     });
 
-  it('are no fault if another has just dropped them', async () => {
+  it('are no fault if another process has just dropped them', async () => {
     const [first, second] = await retireFrom(Date.UTC(2025, 11, 1));
     const end = (): Promise<boolean> =>
       test.onOne((session) => endRetired(session, first!, 'b', dropRetired));
@@ -237,7 +237,7 @@ describe('partitions that several processes end', () => {
     expect(await whileDropped(second!, runRetire)).toEqual(['nothing to do']);
   });
 
-  it('are claimed by one, also where transactions are repeatable reads by default', async () => {
+  it('are claimed by one, even if transactions are repeatable reads by default', async () => {
     const [partition] = await retireFrom(JANUARY);
     const claim = (by: string, beforeCommit = async (): Promise<void> => {}): Promise<boolean> =>
       test.onOne(async (session) => {
@@ -267,7 +267,7 @@ describe('partitions that several processes end', () => {
     expect(test.lines.join()).not.toContain('WARNING');
   });
 
-  it('are ended though one of them cannot be, which is told', async () => {
+  it('are ended although one of them fails, which is reported', async () => {
     const [stuck] = await retireFrom(Date.UTC(2025, 10, 1));
     const { schema } = test.database;
     await test.database.sql(

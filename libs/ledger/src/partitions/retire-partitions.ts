@@ -9,25 +9,25 @@ import { dropTriggers, withoutTriggers } from './partition-triggers.js';
 import { sqlStateOf } from '../postgres/read-pg-error.js';
 import { isLockRefusal, withShortLock, type LockPatience } from '../postgres/short-lock.js';
 
-/** In the comment of a table that was detached and not yet dropped or handed over. */
+/** Prefix in the comment of a table that was detached and not yet dropped or handed over. */
 const MARK = 'nestjs-ledger retired ';
-/** Instead of it when the table was handed over. */
+/** Replaces it after the table was handed over. */
 const HANDED_OVER = 'nestjs-ledger handed over ';
 
-/** Milliseconds after which a claim that was not renewed is void: whoever made it has ended. */
+/** Milliseconds after which a claim without renewal expires: its process has ended. */
 export const CLAIM_MS = 600_000;
 
 /** No such table. Source: PostgreSQL 18, appendix A. */
 const UNDEFINED_TABLE = '42P01';
 
-/** Milliseconds in which the hooks may clear away what nobody reads, or leave it. */
+/** Time limit in milliseconds for the hooks to remove unused data; otherwise they leave it. */
 const SWEEP_MS = 2_000;
 
-/** How partitions are detached. @internal */
+/** Options for detaching partitions. @internal */
 export interface DetachOptions extends LockPatience {
-  /** What other parts of the ledger have to do. */
+  /** Work of other parts of the ledger. */
   readonly hooks: RetirementHooks;
-  /** An application's `onRetire` is to get them: none other may end them. Default: false. */
+  /** An application's `onRetire` will receive them, so only it may end them. Default: false. */
   readonly isAwaited?: boolean;
 }
 
@@ -38,8 +38,8 @@ export interface FoundRetired {
 }
 
 /**
- * The present by the clock that is behind, this process's or the server's: what is dropped for a
- * clock that runs ahead does not come back.
+ * The earlier of this process's time and the server's, because a table dropped due to a fast clock
+ * is lost.
  *
  * @param now milliseconds since 1970, by this process
  * @internal
@@ -51,7 +51,7 @@ export async function earlierNow(session: PgSession, now: number): Promise<numbe
   return Math.min(now, Number(row!.now));
 }
 
-/** Partitions whose period ended at `cutoff` or before, oldest first. @internal */
+/** Partitions whose period ended at or before `cutoff`, oldest first. @internal */
 export function partitionsBefore(
   partitions: readonly FoundPartition[],
   cutoff: number,
@@ -60,12 +60,12 @@ export function partitionsBefore(
 }
 
 /**
- * Takes partitions out of the table. Nothing reads or writes them any more; their rows are still
- * there, in tables that bear a mark until they are dropped or handed over. Rows of a later time
- * that lie in them (a caller's own uuid put them there) stay in the ledger.
+ * Detaches partitions from the table. They are no longer read or written. Their rows remain in
+ * tables that carry a mark until they are dropped or handed over. Rows of a later time in them
+ * (inserted with a caller's own uuid) stay in the ledger.
  *
- * @returns those that were detached by this call; undefined if another process is at it
- * @throws what the query throws; 42501 if the role is not the table's owner
+ * @returns those that were detached by this call; undefined if another process holds the lock
+ * @throws any error of the query; 42501 if the role is not the table's owner
  * @internal
  */
 export async function detachPartitions(
@@ -86,7 +86,7 @@ export async function detachPartitions(
   if (found !== undefined && detached.length > 0) {
     const sweep = (): Promise<void> => hooks.swept(session, found.path);
     await withShortLock(session, sweep, { ...patience, withinMs: SWEEP_MS }).catch((error) => {
-      // What somebody holds at this moment is left to the next time.
+      // A partition that is locked now is left to the next time.
       if (!isLockRefusal(error)) throw error;
     });
   }
@@ -109,7 +109,7 @@ async function detachOne(
     from: partition.from === undefined ? null : new Date(partition.from).toISOString(),
     to: new Date(partition.to).toISOString(),
   };
-  // CONCURRENTLY is refused where there is a default partition; this lock is held for milliseconds.
+  // CONCURRENTLY is refused with a default partition; this lock is held for milliseconds.
   await session.rows(`ALTER TABLE ${sqlTable} DETACH PARTITION ${sql}`);
   await dropTriggers(session, table.path, sql);
   await hooks.detached(session, table.path, partition.to);
@@ -130,7 +130,7 @@ async function detachOne(
   return retired;
 }
 
-/** Tables that were detached from this one and still bear the mark, oldest first. @internal */
+/** Tables that were detached from this one and still carry the mark, oldest first. @internal */
 export async function listRetired(session: PgSession, path: TablePath): Promise<FoundRetired[]> {
   const rows = await session.rows<TablePath & { mark: string }>(
     `SELECT pg_catalog.obj_description(c.oid, 'pg_class') AS mark,
@@ -149,7 +149,7 @@ export async function listRetired(session: PgSession, path: TablePath): Promise<
     .sort((a, b) => (a.partition.to < b.partition.to ? -1 : 1));
 }
 
-/** A comment may be anybody's, so nothing in it is believed without a look. */
+/** Anybody may have written the comment, so its content is validated. */
 function readMark(text: string, of: TablePath, found: TablePath): Mark[] {
   try {
     const mark = JSON.parse(text) as Mark;
@@ -162,7 +162,7 @@ function readMark(text: string, of: TablePath, found: TablePath): Mark[] {
 
 interface Mark extends RetiredPartition {
   readonly of: string;
-  /** Of the ledger's table; undefined: the partition's own. */
+  /** Schema of the ledger's table; undefined: the partition's own. */
   readonly ofSchema?: string;
   readonly isAwaited?: boolean;
   readonly claim?: { readonly by: string; readonly until: string };
@@ -171,7 +171,7 @@ interface Mark extends RetiredPartition {
 /**
  * Claims a retired partition for one process, or renews its claim.
  *
- * @returns false if another process has claimed it, or it is retired no longer
+ * @returns false if another process has claimed it, or it is no longer retired
  * @internal
  */
 export function claimRetired(
@@ -186,15 +186,16 @@ export function claimRetired(
   });
 }
 
-/** Lets others claim it at once. @internal */
+/** Releases the claim, so that others can claim it at once. @internal */
 export async function releaseRetired(session: PgSession, retired: RetiredPartition): Promise<void> {
   await changeMark(session, retired, ({ claim: _, ...mark }) => mark);
 }
 
 /**
- * By the server's clock. One process at a time: the table's lock is held from look to change.
+ * Changes the mark, by the server's clock. One process at a time: the table's lock is held from the
+ * read to the change.
  *
- * @returns false if `change` wants none, or the table is retired no longer
+ * @returns false if `change` returns none, or the table is no longer retired
  */
 async function changeMark(
   session: PgSession,
@@ -220,17 +221,17 @@ async function changeMark(
     return true;
   };
   return withShortLock(session, work).catch((error: unknown) => {
-    // The lock was waited for, and whoever held it has dropped the table meanwhile.
+    // This waited for the lock, and its holder dropped the table meanwhile.
     if (sqlStateOf(error) === UNDEFINED_TABLE) return false;
     throw error;
   });
 }
 
 /**
- * Ends a retirement, unless another process is at it or has ended it.
+ * Ends a retirement, unless another process has claimed or ended it.
  *
  * @param end `dropRetired` or `leaveRetired`
- * @returns whether it ended by this call
+ * @returns whether this call ended it
  * @internal
  */
 export async function endRetired(
@@ -249,12 +250,16 @@ export async function endRetired(
   return true;
 }
 
-/** Ends a retirement by dropping the table. Writers are not kept waiting: nobody uses it. @internal */
+/**
+ * Ends a retirement by dropping the table. This blocks no writer, because the table is unused.
+ *
+ * @internal
+ */
 export async function dropRetired(session: PgSession, retired: RetiredPartition): Promise<void> {
   await session.rows(`DROP TABLE IF EXISTS ${sqlOf(retired)}`);
 }
 
-/** Ends a retirement by leaving the table to whoever took it, if it is still there. @internal */
+/** Ends a retirement by leaving the table to the application, if it still exists. @internal */
 export async function leaveRetired(session: PgSession, retired: RetiredPartition): Promise<void> {
   const [row] = await session.rows<{ name: string | null }>(
     'SELECT pg_catalog.to_regclass($1)::text AS name',

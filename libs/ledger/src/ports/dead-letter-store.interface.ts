@@ -1,6 +1,8 @@
 import type { DeadLetterReason } from '../errors/wait.errors.js';
 
-/** An entry that was refused for good, with all that is needed to mend and replay it. @publicApi */
+/**
+ * An entry that was refused for good, with everything needed to correct and replay it. @publicApi
+ */
 export interface DeadLetter {
   /** The entry's uuid; undefined for an invalid entry that has none. */
   readonly uuid: string | undefined;
@@ -9,9 +11,9 @@ export interface DeadLetter {
   readonly sqlState: string | undefined;
   /** Constraint, column or field at fault, and the rule; never a value. */
   readonly detail: string;
-  /** Attempts that held this entry. */
+  /** Number of attempts that included this entry. */
   readonly attempts: number;
-  /** Milliseconds since 1970 when it was queued, and when it was given up. */
+  /** Milliseconds since 1970 when it was queued, and when it became a dead letter. */
   readonly queuedAt: number;
   readonly deadLetteredAt: number;
   /** The whole entry as plain JSON, fields as `record()` takes them. */
@@ -19,16 +21,15 @@ export interface DeadLetter {
 }
 
 /**
- * Keeps dead letters. Give one in code (`deadLetters: myStore`) to have them elsewhere than in the
- * table or a file.
+ * Stores dead letters. Give one in code (`deadLetters: myStore`) instead of the table or a file.
  *
  * @publicApi
  */
 export interface LedgerDeadLetterStore {
   /**
-   * Keeps all of them durably, or rejects; the same letter may come again after a rejection. One
-   * that takes longer than 5 seconds or `writeTimeoutMs` has failed: then they are kept in a file,
-   * and so are all others of the next minute.
+   * Stores all of them durably, or rejects. After a rejection the same letters may come again. A
+   * call that takes longer than 5 seconds or `writeTimeoutMs` has failed; its dead letters, and all
+   * others of the next minute, are stored in a file.
    */
   store(letters: readonly DeadLetter[]): Promise<void>;
 }

@@ -1,22 +1,22 @@
 /**
- * The file system as the journal uses it, so that tests can own it. Every call may throw, or reject
- * with, the file system's error. What was written survives the process at once, and a loss of power
- * once it was synced: the bytes by `sync`, the name of a file or a folder by `syncFolder` of the folder
- * that holds it.
+ * The journal's port to the file system, which tests can replace. Every call may throw, or reject
+ * with, the file system's error. Written bytes survive the process at once. They survive a loss of
+ * power once they are synced: bytes by `sync`, names of files and folders by `syncFolder` of their
+ * parent folder.
  *
  * @internal
  */
 export interface JournalFiles {
   /**
-   * Makes a folder and those above it, for their owner alone; one that is there is taken.
-   * @returns the uppermost folder that was made; undefined if all were there
+   * Creates a folder and its parents, for their owner only; an existing folder is used.
+   * @returns the uppermost folder that was created; undefined if all existed
    */
   makeFolder(path: string): string | undefined;
-  /** Makes a folder in one that is there. @returns false if the name is taken */
+  /** Creates a folder in an existing one. @returns false if the name is taken */
   makeNewFolder(path: string): boolean;
   /** Removes an empty folder. */
   removeFolder(path: string): void;
-  /** Which folder the path leads to; undefined if there is none. */
+  /** Identity of the folder at a path; undefined if there is none. */
   identityOf(path: string): string | undefined;
   /** Creates a file that only its owner can read, for reading and writing. @returns its descriptor; undefined if the name is taken */
   create(path: string): number | undefined;
@@ -24,15 +24,15 @@ export interface JournalFiles {
   openToRead(path: string): Promise<number>;
   /** Names in a folder, in the thread pool. */
   names(path: string): Promise<readonly string[]>;
-  /** Writes at the end. @returns bytes that were taken, which may be fewer */
-  write(file: number, bytes: Uint8Array): number;
-  /** As `write`, several in a row. */
+  /** Writes the first `length` bytes, or all, at the end. @returns number of bytes written, which may be fewer */
+  write(file: number, bytes: Uint8Array, length?: number): number;
+  /** Like `write`, for several contiguous parts. */
   writeMany(file: number, parts: readonly Uint8Array[]): number;
-  /** As `writeMany`, in the thread pool; the parts must stay as they are until it is done. */
+  /** Like `writeMany`, in the thread pool; the parts must not change until it is done. */
   writeLater(file: number, parts: readonly Uint8Array[]): Promise<number>;
-  /** Reads into a buffer, in the thread pool. @returns bytes that were read; 0 at the end */
+  /** Reads into a buffer, in the thread pool. @returns number of bytes read; 0 at the end */
   read(file: number, into: Uint8Array, position: number): Promise<number>;
-  /** Cuts a file. */
+  /** Truncates a file. */
   truncate(file: number, bytes: number): void;
   close(file: number): void;
   /** Syncs the bytes of a file, in the thread pool. */
@@ -46,6 +46,6 @@ export interface JournalFiles {
   rename(from: string, to: string): void;
   unlink(path: string): Promise<void>;
   unlinkNow(path: string): void;
-  /** Sets when a file was changed last. @param ms milliseconds since 1970 */
+  /** Sets a file's time of modification. @param ms milliseconds since 1970 */
   touch(path: string, ms: number): void;
 }

@@ -1,4 +1,4 @@
-/** Where the ledger's lines go; Nest's `Logger` is one. @internal */
+/** Receives the ledger's log lines; Nest's `Logger` is one. @internal */
 export interface LedgerLogger {
   log(line: string): void;
   warn(line: string): void;

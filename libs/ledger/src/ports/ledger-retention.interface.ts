@@ -10,12 +10,12 @@ export interface RetiredPartition {
 
 /** How long entries are kept. @publicApi */
 export interface LedgerRetention {
-  /** Whole periods before the present one, 1 to 10,000. */
+  /** Whole periods before the current one, 1 to 10,000. */
   readonly keep: number;
   /**
-   * Takes over a table that was detached: archive it, then drop it. Told again until it resolves,
-   * by one process at a time or, ten minutes after a crash, by another; writing goes on meanwhile.
-   * Without it the table is dropped.
+   * Takes over a detached table: archive it, then drop it. Called again until it resolves, by one
+   * process at a time; ten minutes after a crash, another process calls it. Writing continues
+   * meanwhile. Without this function, the table is dropped.
    */
   readonly onRetire?: (partition: RetiredPartition) => void | Promise<void>;
 }

@@ -1,14 +1,14 @@
 import type { SinkHaltError, SinkRowError } from '../errors/sink.errors.js';
 
 /**
- * Rows on their way to a sink: encoded binary COPY rows back to back, without header and trailer.
- * The memory is the channel's own; it stays as it is until the batch is settled, but for a row that was
- * reported as a conflict: it may come again with another uuid, in another batch.
+ * A sink's input: encoded binary COPY rows back to back, without header and trailer. The memory
+ * belongs to the channel and does not change until the batch is settled. One exception: a row
+ * reported as a conflict may get another uuid and come again in another batch.
  *
  * @publicApi
  */
 export interface RowBatch {
-  /** Rows, at least 1. */
+  /** Number of rows, at least 1. */
   readonly count: number;
   /** Bytes of all rows together. */
   readonly bytes: number;
@@ -18,27 +18,27 @@ export interface RowBatch {
   row(index: number): Buffer;
 }
 
-/** How one attempt at one batch is to be made. @publicApi */
+/** Options of one attempt at one batch. @publicApi */
 export interface WriteAttempt {
-  /** The attempt, its connection included, ends after this many milliseconds. */
+  /** Time limit of the attempt in milliseconds, including the connection. */
   readonly timeoutMs: number;
-  /** Somebody waits for the commit: it must be durable, whatever the server's default. */
+  /** A caller waits for the commit, which must be durable whatever the server's default. */
   readonly isAwaited: boolean;
-  /** An earlier attempt's outcome is unknown: skip what is there already, and compare it. */
+  /** The outcome of an earlier attempt is unknown: compare and skip existing rows. */
   readonly mayExist: boolean;
 }
 
-/** What became of the rows of a batch that was committed. @publicApi */
+/** Outcome of a committed batch by row. @publicApi */
 export interface WriteResult {
-  /** Rows that are new in the table. `written + duplicates.length + conflicts.length = count`. */
+  /** Number of new rows in the table. `written + duplicates.length + conflicts.length = count`. */
   readonly written: number;
-  /** Indexes (from 0, ascending) of rows that were there already with equal content. */
+  /** Indexes (from 0, ascending) of rows that already existed with equal content. */
   readonly duplicates: readonly number[];
-  /** Indexes (from 0, ascending) of rows whose uuid is taken by other content. */
+  /** Indexes (from 0, ascending) of rows whose uuid exists with other content. */
   readonly conflicts: readonly number[];
   /**
-   * Of `written`: rows that the server took and did not report as stored. A trigger, a rule or a policy
-   * of the table took them away, or put them elsewhere. Default 0.
+   * Part of `written`: rows that the server accepted but did not report as stored. A trigger, a
+   * rule or a policy of the table removed or redirected them. Default 0.
    */
   readonly notStored?: number;
 }
@@ -47,39 +47,41 @@ export interface WriteResult {
 export interface RefusedRow {
   /** Index in the batch, from 0. */
   readonly index: number;
-  /** `SinkHaltError` if the reason sounds like the table's: no such table, no right. */
+  /** `SinkHaltError` if the table seems to be at fault (missing table, no permission). */
   readonly error: SinkRowError | SinkHaltError;
-  /** It was tried once more after another row of the batch had got in, and was refused again. */
+  /**
+   * True: it was tried again after another row of the batch was accepted, and was refused again.
+   */
   readonly isCertain: boolean;
 }
 
 /**
- * What became of the rows of a batch whose rows were tried one by one. `written`, duplicates,
- * conflicts, refused and untried rows are `count` together.
+ * Outcome of a batch whose rows were tried one by one. `written`, duplicates, conflicts, refused
+ * and untried rows add up to `count`.
  *
  * @publicApi
  */
 export interface EachRowResult extends WriteResult {
   /** Refused rows, by index, ascending. */
   readonly refused: readonly RefusedRow[];
-  /** Indexes (from 0, ascending) of rows that there was no time for. */
+  /** Indexes (from 0, ascending) of rows that were not tried within the time limit. */
   readonly untried: readonly number[];
 }
 
 /**
- * Where batches go. One call of `write` is one atomic attempt: all rows that it reports are
- * committed when it resolves, none is if it rejects with `SinkRowError` or `SinkHaltError`.
+ * The destination of batches. One call of `write` is one atomic attempt: if it resolves, all
+ * reported rows are committed; if it rejects with `SinkRowError` or `SinkHaltError`, none is.
  *
  * @publicApi
  */
 export interface LedgerSink {
   /**
-   * Reaches the server and makes sure that the table is as the definition says (migrates or
-   * verifies it). May be called again after it rejected.
+   * Connects to the server and migrates or verifies the table. May be called again after a
+   * rejection.
    *
    * @param signal ends it early: the process stops
    * @throws SinkTransientError if the server can't be reached
-   * @throws SinkHaltError if the table is not as it must be
+   * @throws SinkHaltError if the table does not match the definition
    */
   prepare(signal?: AbortSignal): Promise<void>;
   /**
@@ -89,15 +91,15 @@ export interface LedgerSink {
    */
   write(batch: RowBatch, attempt: WriteAttempt): Promise<WriteResult>;
   /**
-   * Tries each row by itself, in one round trip, and says what became of each. Rows that are there
-   * already are duplicates or conflicts, as for `write` with `mayExist`. Optional: without it the
-   * writer finds refused rows by halving, and one row at a time tries whether a halt is over.
+   * Tries each row by itself, in one round trip, and reports the outcome of each. Existing rows are
+   * duplicates or conflicts, as for `write` with `mayExist`. Optional: without it, the writer finds
+   * refused rows by halving, and a halt is tried with one row at a time.
    *
    * @throws SinkTransientError, SinkHaltError as `write` does; not for a refused row
    */
   writeEach?(batch: RowBatch, attempt: WriteAttempt): Promise<EachRowResult>;
   /**
-   * Tells which rows are in the table: a row that is refused now may have been written by an
+   * Finds the rows that are in the table. A row that is refused now may have been written by an
    * earlier attempt whose answer was lost.
    *
    * @param isSame only those with equal content; default: by uuid alone
@@ -108,9 +110,9 @@ export interface LedgerSink {
   /** Resolves if the server answers within the time limit, rejects if it does not. */
   ping(timeoutMs: number): Promise<void>;
   /**
-   * Gives back what the sink made itself (its own connections); never rejects.
+   * Releases the sink's own resources, such as its connections; never rejects.
    *
-   * @param timeoutMs milliseconds that it may take to do so politely
+   * @param timeoutMs milliseconds allowed for a graceful close
    */
   close(timeoutMs?: number): Promise<void>;
 }

@@ -3,15 +3,15 @@ import type { SettingSource } from '../errors/ledger-options.error.js';
 /** Why a batch should be written now. `recovered`: its rows are those of an earlier run's journal. @inline */
 export type DueReason = 'full' | 'old' | 'awaited' | 'draining' | 'recovered';
 
-/** Batches that workers took, by why they were due; each only grows. @inline */
+/** Batches taken by workers, by the reason they were due; each only grows. @inline */
 export type BatchCounts = Readonly<Record<DueReason, number>>;
 
-/** Writes that were committed; each figure only grows. @inline */
+/** Committed writes; each figure only grows. @inline */
 export interface FlushCounts {
   readonly count: number;
-  /** Entries written by them, duplicates included. */
+  /** Entries in them, duplicates included. */
   readonly entries: number;
-  /** Milliseconds that they took in all, each worker's time counted for itself. */
+  /** Total milliseconds, added up over all workers. */
   readonly ms: number;
 }
 
@@ -19,8 +19,8 @@ export interface FlushCounts {
  * Why an attempt at a batch was repeated.
  *
  * - `connection`: no connection, no answer in time, or the server went away (class 08, 57P, sockets).
- * - `too_many_connections`: the server takes no more of them (53300).
- * - `resources`: the server has no room on disk or in memory (class 53).
+ * - `too_many_connections`: the server accepts no more connections (53300).
+ * - `resources`: the server has no disk space or memory left (class 53).
  * - `timeout`: the server gave up on a lock or on the statement (55P03, 57014).
  * - `rollback`: a deadlock or a serialization failure (class 40).
  * - `read_only`: the server is a standby, or was made read-only (class 25).
@@ -42,7 +42,7 @@ export type RetryClass =
 /** `retries` by class; each only grows. @inline */
 export type RetryCounts = Readonly<Record<RetryClass, number>>;
 
-/** What was counted of batches up to now. @internal */
+/** Counters of batches. @internal */
 export interface WriteCounts {
   readonly batches: BatchCounts;
   readonly flushes: FlushCounts;
@@ -50,10 +50,10 @@ export interface WriteCounts {
 }
 
 /**
- * `starting`: the table has not been reached and checked yet; entries are taken and kept.
- * `running`: workers write. `halted`: the server refuses every batch; entries are kept, the first
- * batch is tried again slowly. `draining`: the process stops, entries are taken and written at
- * once. `sealed`: no more entries are taken.
+ * `starting`: the table has not been reached and checked yet; entries are accepted and kept.
+ * `running`: workers write. `halted`: the server refuses every batch; entries are kept, and the
+ * first batch is tried again slowly. `draining`: the process stops; entries are accepted and
+ * written at once. `sealed`: no more entries are accepted.
  *
  * starting -> running -> halted -> running; any -> draining -> sealed; starting -> halted.
  *
@@ -70,37 +70,39 @@ export interface LastFlush {
   readonly at: number;
 }
 
-/** A setting in force and where its value came from. @inline */
+/** A setting in force and the source of its value. @inline */
 export interface SettingInForce {
   readonly value: string | number | boolean;
   readonly source: SettingSource;
-  /** Name of the profile that the value came from, if one did. */
+  /** Name of the profile, if it gave the value. */
   readonly profile?: string;
 }
 
-/** One more worker that `auto` tried under a backlog, by turns with and without it. @inline */
+/**
+ * A trial by `auto` of one more worker under a backlog, alternately with and without it. @inline
+ */
 export interface AutoTrial {
-  /** Workers with the one that was tried. */
+  /** Number of workers, including the one that was tried. */
   readonly workers: number;
-  /** Entries a second with it over those without it: the median of the turns. */
+  /** Ratio of entries a second with and without the worker: the median of the turns. */
   readonly ratio: number;
-  /** Whether the worker stayed. */
+  /** Whether the worker was kept. */
   readonly isKept: boolean;
   /** Milliseconds since 1970 when the trial ended. */
   readonly at: number;
 }
 
-/** The figures that `auto` has found up to now. What is not `auto` is as it was given. @inline */
+/** The figures that `auto` has found. Other figures are as given. @inline */
 export interface AutoStats {
-  /** Entries of a batch at most. */
+  /** Maximum entries of a batch. */
   readonly batch: number;
-  /** Milliseconds that the oldest entry waits at most before its batch is due. */
+  /** Maximum age of the oldest entry in milliseconds before its batch is due. */
   readonly delayMs: number;
-  /** Workers; while one more is tried, those of this turn. */
+  /** Number of workers; during a trial, the number of this turn. */
   readonly workers: number;
-  /** Why they are as they are, in words. */
+  /** Reason for these figures, in words. */
   readonly why: string;
-  /** Milliseconds since 1970 when the delay or the number of workers changed. */
+  /** Milliseconds since 1970 of the last change of the delay or the number of workers. */
   readonly since: number;
   /** The last trials, at most eight, oldest first. */
   readonly tried: readonly AutoTrial[];
@@ -110,145 +112,158 @@ export interface AutoStats {
 export interface LedgerCounters {
   /** Entries given to `record()`, `recordMany()` or `recordAndWait()`. */
   readonly offered: number;
-  /** Entries that were given a place in the channel. */
+  /** Entries that were accepted into the channel. */
   readonly queued: number;
-  /** Entries of earlier runs that were taken from their journals, to be written by this one. */
+  /** Entries of earlier runs that this run took from their journals. */
   readonly recovered: number;
-  /** Entries of messages that a writer took from the stream; a message that can't be read counts as one. */
+  /** Entries that a writer received from the stream; an unreadable message counts as one. */
   readonly received: number;
   readonly dropped: number;
   readonly sealed: number;
   readonly invalid: number;
   readonly written: number;
-  /** Entries that a gateway's stream acknowledged: writers put them into the table. */
+  /** Entries of a gateway that the stream acknowledged. Writers write them to the table. */
   readonly published: number;
   readonly duplicate: number;
   readonly deadLettered: number;
   readonly spilled: number;
-  /** Attempts at a batch that were repeated. */
+  /** Repeated attempts at a batch. */
   readonly retries: number;
-  /** Dead letters whose uuid was taken by other content. */
+  /** Dead letters whose uuid exists with other content. */
   readonly conflicts: number;
   /**
-   * Of `written`: entries that the server took without an error and does not report as stored. A
-   * trigger, a rule or a policy of the table took them away, or put them elsewhere.
+   * Part of `written`: entries that the server accepted without an error but did not report as
+   * stored. A trigger, a rule or a policy of the table removed or redirected them.
    */
   readonly notStored: number;
   /**
-   * Entries that were given another uuid, since somebody had written a row with other content under the one
-   * that this run made for them. Each is counted again by its outcome.
+   * Entries that got another uuid, because a foreign row had the uuid that this run generated for
+   * them. Each also counts by its outcome.
    */
   readonly renewedUuids: number;
   /** Memos cut at 8 KiB. */
   readonly memoCut: number;
   /** Attributes left out above 8 KiB. */
   readonly attributesDropped: number;
-  /** Properties of entries that are not fields, and were left out. */
+  /** Unknown properties of entries, which were left out. */
   readonly unknownFields: number;
-  /** Exceptions thrown by `onLoss`, `onState` or a listener of `onFlush`, caught here. */
+  /** Caught exceptions of `onLoss`, `onState` and listeners of `onFlush`. */
   readonly callbackErrors: number;
   /** Mappers of `@RecordUsage` that threw. */
   readonly mapperErrors: number;
 }
 
 /**
- * The journal of this run. `writing`: each turn or entry is on file. `asynchronous`: rows are written in the thread
- * pool, and are on file a moment later, for a minute because the disk was slow (never with `journalSync: 'entry'`),
- * or behind a fault until all that was in memory is on file. `degraded`: files can't be written, entries are in
- * memory only, and `reason` says why.
+ * The journal of this run. `writing`: each turn or entry is on file. `asynchronous`: rows are
+ * written in the thread pool and are on file a moment later. This lasts for a minute after a slow
+ * write (never with `journalSync: 'entry'`), and after a fault until all rows in memory are on
+ * file. `degraded`: files can't be written, entries are in memory only, and `reason` says why.
  *
  * @inline
  */
 export interface JournalStats {
   readonly state: 'writing' | 'asynchronous' | 'degraded';
-  /** Why it is degraded: a code of the file system, or a sentence; null if it is not. */
+  /** Why the journal is degraded: a code of the file system, or a sentence; null if it is not. */
   readonly reason: string | null;
   /** Of all files of this run. */
   readonly bytes: number;
   readonly files: number;
-  /** Of files that earlier runs left for this table, and that are not written into it yet. */
+  /** Of files that earlier runs left for this table and that are not written yet. */
   readonly earlierBytes: number;
   /** Accepted entries that do not yet survive what `journalSync` names. */
   readonly unsyncedRows: number;
   /** Entries of earlier runs that were taken from their journals. */
   readonly recovered: number;
-  /** Files of earlier runs that end within a frame. A kill leaves one, and nothing that was durable is missing. */
+  /**
+   * Files of earlier runs that end within a frame. A kill leaves such a file; no durable entry is
+   * missing.
+   */
   readonly torn: number;
-  /** Files of earlier runs whose entries are all settled, and that the file system does not let go. */
+  /**
+   * Files of earlier runs whose entries are all settled, but that the file system refuses to
+   * delete.
+   */
   readonly stuck: number;
   /**
-   * Files of earlier runs that are damaged, end too early or can't be read: entries may be missing. They are
-   * kept, and the log names them.
+   * Files of earlier runs that are damaged, truncated or unreadable. Entries may be missing. The
+   * files are kept, and the log names them.
    */
   readonly damaged: number;
-  /** Milliseconds of the last write. */
+  /** Duration of the last write in milliseconds. */
   readonly lastWriteMs: number;
-  /** Writes that held up the event loop for longer than 20 ms. */
+  /** Writes that blocked the event loop for more than 20 ms. */
   readonly slowWrites: number;
-  /** Calls of `@RecordUsage` that went on, by the default, before their entry was durable. */
+  /**
+   * Calls of `@RecordUsage` with the default guarantee that continued before their entry was
+   * durable.
+   */
   readonly notDurable: number;
 }
 
 /**
- * What waits in a stream, as this process saw it last; it looks every ten seconds. All processes of one stream see
- * the same.
+ * The stream's backlog as this process last saw it. Updated every ten seconds. All processes of one
+ * stream see the same.
  *
  * @inline
  */
 export interface StreamWaiting {
-  /** Messages that no writer is done with, those that one has now included. */
+  /** Unfinished messages, including those that a writer holds now. */
   readonly messages: number;
   readonly bytes: number;
   /** Age of the oldest of them in milliseconds; 0 if there is none. */
   readonly oldestAgeMs: number;
-  /** Those with columns that no running writer has. */
+  /** Messages whose columns no running writer has. */
   readonly unread: number;
   /** Milliseconds since 1970 when it was seen. */
   readonly at: number;
 }
 
-/** What this process did with its stream. Counters only grow. @inline */
+/** This process's use of its stream. Counters only grow. @inline */
 export interface StreamStats {
   readonly role: 'gateway' | 'writer';
-  /** Messages that the stream acknowledged to this process. */
+  /** Messages of this process that the stream acknowledged. */
   readonly published: number;
   /** Bytes of their payloads. */
   readonly publishedBytes: number;
-  /** Milliseconds that publishing them took in all, each message's time counted for itself. */
+  /** Total milliseconds of publishing, added up over all messages. */
   readonly publishMs: number;
-  /** Messages that this process took and has not finished. */
+  /** Messages that this process has taken and not finished. */
   readonly unacknowledged: number;
-  /** Messages that this process took and that had been delivered before, to this writer or another. */
+  /** Messages taken by this process that had been delivered before, to this or another writer. */
   readonly redelivered: number;
-  /** Null before the first look, and while the stream does not answer. */
+  /** Null before the first answer, and while the stream does not answer. */
   readonly waiting: StreamWaiting | null;
 }
 
 /**
- * An immutable snapshot. The conservation law holds in each:
- * `offered = queued + dropped + sealed + invalid + waiting` and
- * `queued + recovered + received = written + published + duplicate + deadLettered + spilled + depth + inFlight`.
- * A process that publishes writes nothing, and only a process that takes from a stream receives.
+ * An immutable snapshot. The conservation law holds in each: `offered = queued + dropped + sealed +
+ * invalid + waiting` and `queued + recovered + received = written + published + duplicate +
+ * deadLettered + spilled + depth + inFlight`. A gateway writes nothing; only a writer of a stream
+ * receives.
  *
  * @publicApi
  */
 export interface LedgerStats extends LedgerCounters, WriteCounts {
-  /** Callers that wait for room. */
+  /** Number of callers that wait for room. */
   readonly waiting: number;
-  /** Entries in the channel now. */
+  /** Number of entries in the channel. */
   readonly depth: number;
-  /** Entries taken by a worker and not yet settled; at the end of a writer also those that it left in the stream. */
+  /**
+   * Entries that a worker has taken and not settled. At the end of a stream's writer this includes
+   * entries that it left in the stream.
+   */
   readonly inFlight: number;
   /**
-   * Entries that the channel may hold: `bufferSize`. With `overflow: 'disk'` it may hold more. With `auto` an
-   * estimate: entries of the present mean size that fit into `bufferMaxBytes`.
+   * Capacity of the channel in entries: `bufferSize`. With `overflow: 'disk'` it may hold more.
+   * With `auto` an estimate: the number of entries of the current mean size that fit into
+   * `bufferMaxBytes`.
    */
   readonly capacity: number;
   /** Encoded bytes of all entries in the channel and in flight. */
   readonly bytes: number;
   /**
-   * 0 to 1: by entries or by bytes in memory, whichever is more. With `overflow: 'disk'` by memory that can't be given back,
-   * or by `journalMaxBytes`.
+   * 0 to 1: by entries or by bytes in memory, whichever is higher. With `overflow: 'disk'` by
+   * memory that can't be released, or by `journalMaxBytes`.
    */
   readonly saturation: number;
   /** Age of the oldest unsettled entry in milliseconds; 0 if there is none. */
@@ -261,11 +276,14 @@ export interface LedgerStats extends LedgerCounters, WriteCounts {
   readonly journal: JournalStats | null;
   /** Null without a stream. */
   readonly stream: StreamStats | null;
-  /** This run's random id, eight hex digits; it is in every uuid the run makes. */
+  /** This run's random id, eight hex digits; part of every uuid that the run generates. */
   readonly run: string;
   readonly settings: Readonly<Record<string, SettingInForce>>;
   readonly state: LedgerState;
-  /** Why the state or the last attempt is as it is, in words; null if all is well. */
+  /**
+   * Reason for the state or for the failure of the last attempt, in words; null if there is no
+   * fault.
+   */
   readonly reason: string | null;
   /** Milliseconds since 1970 when `state` began. */
   readonly since: number;

@@ -1,154 +1,184 @@
-/** Names and values of a message beside its payload; printable ASCII without line ends. @publicApi */
+/** Headers of a message: names and values in printable ASCII without line ends. @publicApi */
 export type StreamHeaders = Readonly<Record<string, string>>;
 
-/** A message on its way into the stream: rows of one batch, all of one layout. @publicApi */
+/** A message to publish: rows of one batch, all of one layout. @publicApi */
 export interface OutgoingMessage {
   /**
-   * Names this content: two messages with one id have the same rows in the same order. A stream may drop a
-   * message whose id it has already, and answers as if it had taken it.
+   * Fingerprint of the rows' layout, 16 hex digits. Messages with the same fingerprint are read by
+   * the same writers.
    */
-  readonly id: string;
-  /** Of the layout of the rows, 16 hex digits. Messages of one fingerprint are read by the same writers. */
   readonly fingerprint: string;
   readonly headers: StreamHeaders;
-  /** Views whose bytes follow each other. Their memory is used again once `publish` has ended. */
+  /**
+   * Views whose bytes form the payload in order. Their memory is reused once `publish` has ended.
+   */
   readonly payload: readonly Buffer[];
   /** Bytes of the payload. */
   readonly bytes: number;
 }
 
-/** A message that a writer took. It stays in the stream until `done`. @publicApi */
+/** A message that a writer has taken. It stays in the stream until `done`. @publicApi */
 export interface StreamMessage {
   readonly headers: StreamHeaders;
-  /** Memory of its own, which nobody changes. */
+  /** Memory that belongs to the message and never changes. */
   readonly payload: Buffer;
-  /** How often it was delivered before, as far as the stream knows; 0 the first time. */
+  /** Number of earlier deliveries, as far as the stream knows; 0 the first time. */
   readonly redeliveries: number;
-  /** All its rows have their final fate: it is not delivered again. Never throws; calling it again does nothing. */
+  /**
+   * All its rows are settled: it is not delivered again. Never throws; calling it again does
+   * nothing.
+   */
   done(): void;
   /**
-   * It is to be delivered again, to any writer, after this many milliseconds; 0: at once. Never throws;
+   * Has it delivered again, to any writer, after this many milliseconds; 0: at once. Never throws;
    * does nothing after `done`.
    */
   later(ms: number): void;
-  /** It is still worked on: `redeliverMs` begins again. Never throws. */
+  /** It is still being processed: restarts `redeliverMs`. Never throws. */
   alive(): void;
 }
 
-/** How much one `take` asks for. @publicApi */
+/** Limits of one `take`. @publicApi */
 export interface TakeLimits {
-  /** Messages, at least 1. */
+  /** Maximum number of messages, at least 1. */
   readonly messages: number;
-  /** Bytes of all payloads together, unless the first message alone has more. */
+  /** Maximum bytes of all payloads together, unless the first message alone is larger. */
   readonly bytes: number;
-  /** Milliseconds to wait for the first message. Those that are there are answered without a wait. */
+  /**
+   * Milliseconds to wait for the first message. Available messages are returned without waiting.
+   */
   readonly waitMs: number;
 }
 
-/** Which messages a process publishes or takes. @publicApi */
+/** The messages that a process publishes or takes. @publicApi */
 export interface StreamTopic {
   /** Name of the ledger. */
   readonly ledger: string;
-  /** Of the layout that this process has. */
+  /** Fingerprint of this process's layout. */
   readonly fingerprint: string;
   /**
-   * Whether this process can read the rows of a message; undefined: it only publishes. A message that it can't
-   * read is never taken: it waits for a newer writer. A stream that can't pass it over stops there, and
-   * names it in `backlog`.
+   * Whether this process can read the rows of a message; undefined: it only publishes. An
+   * unreadable message is never taken and waits for a newer writer. A stream that can't skip it
+   * stops there, and names it in `backlog`.
    */
   readonly reads?: (headers: StreamHeaders) => boolean;
+  /**
+   * Columns that this process reads, as text. A stream that keeps no list of readers publishes it to other processes while
+   * this one runs; other streams ignore it.
+   */
+  readonly columns?: string;
 }
 
-/** Messages that wait and that no writer at this moment can read. @publicApi */
+/** Waiting messages that no current writer can read. @publicApi */
 export interface UnreadMessages {
-  /** 16 hex digits, as `OutgoingMessage` has it. */
+  /** 16 hex digits, as in `OutgoingMessage`. */
   readonly fingerprint: string;
   readonly messages: number;
 }
 
-/** A message as it is in a stream. @publicApi */
+/** A message stored in a stream. @publicApi */
 export interface StoredMessage {
   readonly headers: StreamHeaders;
   readonly payload: Buffer;
+  /** Milliseconds since 1970 at its publication, by any clock; undefined: long ago. */
+  readonly publishedAt?: number;
 }
 
-/** What is in a stream. @publicApi */
+/** The contents of a stream. @publicApi */
 export interface StreamBacklog {
-  /** Messages that no writer is done with, those that one has now included. */
+  /** Unfinished messages, including those that a writer holds now. */
   readonly messages: number;
   readonly bytes: number;
   /** Age of the oldest of them in milliseconds; 0 if there is none. */
   readonly oldestAgeMs: number;
-  /** Those with a fingerprint that nobody takes. */
+  /** Messages with a fingerprint that no writer takes. */
   readonly unread: readonly UnreadMessages[];
 }
 
-/** How safe a message is that a stream has acknowledged. @publicApi */
+/** Durability of a message that a stream has acknowledged. @publicApi */
 export interface StreamSafety {
-  /** Servers that keep it. */
+  /** Number of servers that store it. */
   readonly copies: number;
-  /** Whether most of them have synced it to disk by then; undefined: it can't be read from here. */
+  /** Least number of servers that have it by then; undefined: a majority of the copies. */
+  readonly acknowledgedBy?: number;
+  /** Number of copies that are up to date now; undefined: unknown to this client. */
+  readonly inSync?: number;
+  /** Whether a majority has synced it to disk by then; undefined: unknown to this client. */
   readonly syncs: boolean | undefined;
+  /** Setting that makes servers sync before they acknowledge, and its place; undefined: none exists. */
+  readonly syncSetting?: string;
+  /** A known fault of this version of the servers by which they may lose messages even so. */
+  readonly defect?: string;
+  /** The engine's settings that decide durability, by its own names. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /**
- * A replicated log between gateways and writers. It delivers each message at least once; the uuids of the
- * rows make that once in the table.
+ * A replicated log between gateways and writers. It delivers each message at least once; thanks to
+ * its uuid, each row is stored once.
  *
- * Errors are a sink's: `SinkTransientError` to try again (away, slow, full), `SinkHaltError` for what only a
- * person can change (no such stream, no permission). Only one of them leaves a method.
+ * Methods throw a sink's errors only: `SinkTransientError` for faults that pass (unreachable, slow,
+ * full), `SinkHaltError` for faults that a person must correct (no such stream, no permission).
  *
  * @publicApi
  */
 export interface LedgerStream {
   /**
-   * Milliseconds after which a message that was taken is delivered again unless it was `alive` since;
+   * Milliseconds after which a taken message is delivered again unless `alive` was called;
    * Infinity: only once its writer is gone.
    */
   readonly redeliverMs: number;
-  /** Bytes that the payload of one message may have at most; known once `open` has resolved. */
+  /** Maximum bytes of one message's payload; known once `open` has resolved. */
   readonly maxPayloadBytes: number;
   /**
-   * Reaches the stream and makes what it needs there. Called before all others; may be called again after it
-   * rejected, and does nothing after it resolved.
+   * Connects to the stream and creates the objects it needs there. Called before all other methods.
+   * May be called again after a rejection; does nothing once it has resolved. After `close` it may
+   * connect again, for another ledger; a stream that can't rejects.
    *
    * @param signal ends it early: the process stops
    * @throws SinkTransientError, SinkHaltError
    */
   open(topic: StreamTopic, signal?: AbortSignal): Promise<void>;
   /**
-   * Resolves once the stream has the message as safe as it makes messages. After a rejection with
-   * `outcomeKnown: false` it may have it; the same message is published again under the same id.
+   * Resolves once the stream has stored the message with its full durability. After a rejection
+   * with `outcomeKnown: false` the stream may have the message; it is published again, and the
+   * writer recognizes the rows of the second copy.
    *
    * @throws SinkTransientError if it may be tried again; SinkHaltError if no message is taken
-   * @throws SinkRowError if this message is refused whatever the number of tries, as one that is too large
+   * @throws SinkRowError if this message will always be refused, for example because it is too
+   * large
    */
   publish(message: OutgoingMessage, timeoutMs: number): Promise<void>;
   /**
-   * The next messages, in about their order; none after `waitMs` without one, or once the signal is
-   * aborted. One call at a time. Each message is with this process until `done`, `later` or `redeliverMs`.
+   * Takes the next messages, roughly in order. Returns none after `waitMs` without a message or
+   * once the signal is aborted. One call at a time. Each message belongs to this process until
+   * `done`, `later` or `redeliverMs`.
    *
    * @throws SinkTransientError, SinkHaltError
    */
   take(limits: TakeLimits, signal: AbortSignal): Promise<readonly StreamMessage[]>;
-  /** What waits in the stream; takes nothing out. @throws SinkTransientError, SinkHaltError */
+  /** Reports the waiting messages without taking them. @throws SinkTransientError, SinkHaltError */
   backlog(timeoutMs: number): Promise<StreamBacklog>;
   /**
-   * The messages that no writer is done with, oldest first, those that one has now included; takes none of
-   * them. Those that are done or published meanwhile may be left out. Optional: `verify --stream` needs it.
+   * Lists the unfinished messages, including those that a writer holds now; oldest first, within
+   * each partition where a stream has several. Takes none of them. Messages that are finished or
+   * published meanwhile may be missing. Optional: `verify --stream` needs it.
    *
    * @throws SinkTransientError, SinkHaltError while it is read
    */
   browse?(): AsyncIterable<StoredMessage>;
-  /** How safe its messages are. Optional: `doctor --stream` shows it. @throws SinkTransientError, SinkHaltError */
+  /**
+   * Durability of the stream's messages. Optional: `doctor --stream` shows it. @throws
+   * SinkTransientError, SinkHaltError
+   */
   safety?(timeoutMs: number): Promise<StreamSafety>;
   /** Resolves if the stream answers within the time limit. @throws SinkTransientError, SinkHaltError */
   ping(timeoutMs: number): Promise<void>;
   /**
-   * Ends the connection after what `done` and `later` said has left; messages without either are delivered
-   * again. Never rejects. May be called again.
+   * Sends pending `done` and `later`, then closes the connection. Other taken messages are
+   * delivered again. Never rejects. May be called again.
    *
-   * @param timeoutMs milliseconds that it may take to do so politely
+   * @param timeoutMs milliseconds allowed for a graceful close
    */
   close(timeoutMs?: number): Promise<void>;
 }

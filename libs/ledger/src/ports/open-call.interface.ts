@@ -1,6 +1,6 @@
 /**
- * Work under way that may still record. It is a link of the list that it is in: each call over HTTP
- * comes and goes, and a `Set` of them cost more than the entry itself.
+ * Running work that may still record entries. It is a node of a linked list, because a `Set` cost
+ * more per HTTP call than the entry itself.
  *
  * @internal
  */
@@ -8,14 +8,14 @@ export interface OpenCall {
   before?: OpenCall | undefined;
   after?: OpenCall | undefined;
   isListed?: boolean;
-  /** The time is up: record what is known so far. Never throws. */
+  /** Called at the deadline: records the data known so far. Never throws. */
   abort(): void;
 }
 
-/** The work under way of one ledger; a stop waits for it before it seals. @internal */
+/** The open calls of one ledger; a shutdown waits for them before it seals. @internal */
 export interface OpenCallList {
-  /** Adding one that is there does nothing. */
+  /** Adding a call twice does nothing. */
   add(call: OpenCall): void;
-  /** Removing one that is not there does nothing. */
+  /** Removing an unknown call does nothing. */
   delete(call: OpenCall): void;
 }

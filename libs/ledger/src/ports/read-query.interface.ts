@@ -6,15 +6,18 @@ import type {
   StoredEntry,
 } from '../entry/usage-entry.interface.js';
 
-/** What every read may be told. @publicApi */
+/** Options of every read. @publicApi */
 export interface ReadOptions {
-  /** Flush first, so that the answer holds all that this process recorded before. Default: false. */
+  /**
+   * Flushes first, so that the result includes every entry that this process recorded before.
+   * Default: false.
+   */
   readonly fresh?: boolean;
 }
 
 /**
- * Conditions that an entry must meet, all of them: equal to the value, or without one for `null`.
- * `undefined` is refused, since a value that is missing by mistake would choose everybody's entries.
+ * Conditions that must all hold: the field equals the value, or is NULL for `null`. `undefined` is
+ * refused, because a value that is missing by mistake would select the entries of all users.
  *
  * @publicApi
  */
@@ -22,7 +25,7 @@ export type EntryFilter<T extends LedgerTable = LedgerTable<'bigint', {}>> = Fil
   readonly [K in keyof T['columns']]?: ColumnInput<T['columns'][K]> | null;
 };
 
-/** Conditions on what every ledger's entries have. */
+/** Conditions on the built-in fields. */
 export interface FilterFields<T extends LedgerTable> {
   readonly userId?: IdInput<T['ids']>;
   readonly apiKeyId?: IdInput<T['ids']> | null;
@@ -31,10 +34,10 @@ export interface FilterFields<T extends LedgerTable> {
 }
 
 /**
- * Which entries `summary()` adds up: those that meet every field given; without any, all of the
- * table. With rollups fast whatever the ledger holds, unless a declared column is given that is no
- * dimension of the definition's rollups, `direction`, or null: then all rows that match the rest are
- * read.
+ * The entries that `summary()` adds up: those that match every given field, or the whole table if
+ * no field is given. With rollups the time does not depend on the number of entries. Exceptions are
+ * a declared column that is not a dimension of the rollups, `direction`, and null: then all rows
+ * that match the other fields are read.
  *
  * @publicApi
  */
@@ -43,20 +46,20 @@ export type SummaryQuery<T extends LedgerTable = LedgerTable<'bigint', {}>> = Su
 };
 
 /**
- * Declared columns that entries can be chosen by: of types whose values are simply equal or not.
+ * Declared columns that can be conditions: those of types with simple equality.
  */
 export type DimensionField<Columns extends DeclaredColumns> = {
   [K in keyof Columns]: Columns[K] extends 'numeric' | 'timestamptz' | 'jsonb' ? never : K;
 }[keyof Columns];
 
-/** What every ledger's summary can be asked for; all of it together if nothing is given. */
+/** Built-in fields of a summary's query; without any, the whole ledger is summed. */
 export interface SummaryFields<T extends LedgerTable> extends ReadOptions {
   readonly userId?: IdInput<T['ids']>;
   readonly apiKeyId?: IdInput<T['ids']>;
   readonly serviceId?: IdInput<T['ids']>;
-  /** First moment of the period, by `createdAt`; default: since ever. */
+  /** First moment of the period, by `createdAt`; default: no lower bound. */
   readonly from?: Date;
-  /** First moment after the period; default: without end. */
+  /** First moment after the period; default: no upper bound. */
   readonly to?: Date;
   /** Further conditions, by any column. */
   readonly where?: EntryFilter<T> | undefined;
@@ -74,9 +77,9 @@ export interface UsageSummary {
 }
 
 /**
- * Whose entries `listRecent()` answers with, and which page of them: those of a user, those that meet
- * `where`, or those that meet both. Those of a user are found by an index. For others make an index of
- * your own, as on `(tenant_id, created_at)`; without one all rows are read.
+ * The query of `listRecent()`: entries of a user, entries that match `where`, or both, and the
+ * page. An index finds the entries of a user. For other conditions name the field in `indexes`, or
+ * create an index such as `(tenant_id, created_at)`; without one, all rows are read.
  *
  * @publicApi
  */
@@ -86,11 +89,11 @@ export type RecentQuery<T extends LedgerTable = LedgerTable<'bigint', {}>> = Rec
     | { readonly userId?: undefined; readonly where: EntryFilter<T> }
   );
 
-/** Which page `listRecent()` answers with. @inline */
+/** The page that `listRecent()` returns. @inline */
 export interface RecentPaging extends ReadOptions {
-  /** Entries of one answer, 1 to 1000; default 50. */
+  /** Entries of one page, 1 to 1000; default 50. */
   readonly limit?: number;
-  /** `nextCursor` of the answer before; default: begin with the newest. */
+  /** `nextCursor` of the previous page; default: begins with the newest entry. */
   readonly cursor?: string;
 }
 
@@ -103,11 +106,11 @@ export type RecentEntry<T extends LedgerTable = LedgerTable<'bigint', {}>> = Sto
   writtenAt: string;
 };
 
-/** One answer of `listRecent()`: plain JSON. @publicApi */
+/** One page of `listRecent()`: plain JSON. @publicApi */
 export interface RecentPage<T extends LedgerTable = LedgerTable<'bigint', {}>> {
   /** Newest first by `createdAt`, then `uuid`; may be empty. */
   readonly entries: RecentEntry<T>[];
-  /** Give it back to read on; null after the last entry. */
+  /** Pass it as `cursor` to get the next page; null after the last entry. */
   readonly nextCursor: string | null;
   /** This process's view when the read began, ISO 8601. */
   readonly asOf: string;

@@ -2,15 +2,15 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { IdInput } from '../entry/usage-entry.interface.js';
 import type { EntryFilter, ReadOptions } from './read-query.interface.js';
 
-/** What a report can be broken down by, beside declared columns. */
+/** Built-in dimensions of a report. */
 export type ReportDimension =
   'hour' | 'day' | 'month' | 'userId' | 'apiKeyId' | 'serviceId' | 'direction';
 
-/** What a ledger's report can be broken down by. */
+/** Dimensions of a ledger's report. */
 export type ReportGroup<T extends LedgerTable> = ReportDimension | (keyof T['columns'] & string);
 
 /**
- * What `report()` adds up, and how it breaks it down.
+ * The query of `report()`: entries, sums and dimensions.
  *
  * @publicApi
  */
@@ -19,30 +19,36 @@ export interface ReportQuery<
   GroupBy extends readonly ReportGroup<T>[] = readonly ReportGroup<T>[],
   Sum extends readonly (keyof T['columns'] & string)[] = readonly (keyof T['columns'] & string)[],
 > extends ReadOptions {
-  /** First moment by `createdAt`, or a day `YYYY-MM-DD`, which begins in `timeZone`. */
+  /** First moment of the period by `createdAt`, or a day `YYYY-MM-DD` in `timeZone`. */
   readonly from: Date | string;
-  /** First moment after the period, as `from`. */
+  /** First moment after the period, like `from`. */
   readonly to: Date | string;
-  /** IANA name of the zone in which hours, days and months are, as `Europe/Berlin`; default `UTC`. */
+  /**
+   * IANA name of the time zone of hours, days and months, such as `Europe/Berlin`; default `UTC`.
+   */
   readonly timeZone?: string;
   readonly userId?: IdInput<T['ids']>;
-  /** Further conditions, by any column: a tenant's invoice reads that tenant's entries alone. */
+  /**
+   * Further conditions, by any column; the invoice of one tenant reads only that tenant's entries.
+   */
   readonly where?: EntryFilter<T> | undefined;
   /** One row for each combination, in this order; empty: one row for all. */
   readonly groupBy?: GroupBy;
   /**
-   * Declared columns to add up beside the tokens; of type bigint, integer or numeric, none that is in
-   * `groupBy`. Here and there none that has the name of a figure of the row, as `entries`.
+   * Declared columns to sum besides the tokens, of type bigint, integer or numeric. None may be in
+   * `groupBy`. Neither list may contain the name of one of the row's figures, such as `entries`.
    */
   readonly sum?: Sum;
   /**
-   * The books as they stood: only entries whose writing had begun before. What is under way may still
-   * come to lie before it, so that only a moment further back than `writeTimeoutMs` is settled.
+   * Only entries whose write had begun before this moment. Writes in flight may still fall before
+   * it, so the result is final only for a moment further back than `writeTimeoutMs`.
    */
   readonly writtenBefore?: Date;
 }
 
-/** The four figures of every row of a report. An alias: rows are to be records as well. */
+/**
+ * The four figures of every row of a report. A type alias, because rows must be records as well.
+ */
 export type ReportFigures = {
   readonly consumedTokens: number;
   readonly suppliedTokens: number;
@@ -52,15 +58,15 @@ export type ReportFigures = {
 };
 
 /**
- * One row of a report: the fields of `groupBy` and of `sum`, as texts, and the four figures. An hour
- * is ISO 8601 with its offset, a day `2026-03-29`, a month `2026-03`, a `timestamptz` ISO 8601 in UTC.
- * NULL is null.
+ * One row of a report: the fields of `groupBy` and of `sum` as strings, and the four figures. An
+ * hour is ISO 8601 with its offset, a day `2026-03-29`, a month `2026-03`, a `timestamptz` ISO 8601
+ * in UTC. NULL is null.
  */
 export type ReportRow = Readonly<Record<string, string | number | null>> & ReportFigures;
 
 /**
- * One row of the report that a query with these lists asks for: the fields that they name, and the
- * figures. Of lists that only run time knows, a `ReportRow`.
+ * One row of a report with these lists: the named fields and the figures. For lists that are known
+ * only at run time, a `ReportRow`.
  *
  * @publicApi
  */

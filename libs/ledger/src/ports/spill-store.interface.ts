@@ -1,7 +1,7 @@
-/** An entry left behind when the process must stop. @internal */
+/** An entry that is left at the drain deadline. @internal */
 export interface SpilledEntry {
   readonly uuid: string;
-  /** True if an attempt with unknown outcome held it: it may also be in the table. */
+  /** True if an attempt with an unknown outcome included it: it may also be in the table. */
   readonly mayExist: boolean;
   readonly attempts: number;
   /** Milliseconds since 1970. */
@@ -10,25 +10,26 @@ export interface SpilledEntry {
   readonly entry: Readonly<Record<string, unknown>>;
 }
 
-/** Files that take entries at the drain deadline. @internal */
+/** Files for entries that are left at the drain deadline. @internal */
 export interface SpillStore {
   /**
    * Tries the directory: creates it, writes and fsyncs. Rejects if it can't be used.
    *
-   * @returns what others can do to files there; undefined: nothing
+   * @returns how other users could access files there; undefined: not at all
    */
   probe(): Promise<string | undefined>;
   /**
-   * Writes and fsyncs entries; resolves to the file's path. Synchronous file calls are fine: the
-   * process is about to end.
-   * @throws PartlyWrittenError if only the first of them could be kept; any other error if none was
+   * Writes and fsyncs entries; resolves to the file's path. May use synchronous file calls, because
+   * the process is about to end.
+   * @throws PartlyWrittenError if only the first entries could be written; any other error if none
+   * was
    */
   spill(entries: Iterable<SpilledEntry>): Promise<{ file: string; entries: number }>;
 }
 
 /** Rows of consecutive entries, as COPY bytes. @internal */
 export interface SpilledRows {
-  /** Whole rows back to back. A row may not begin in one slice and end in the next. */
+  /** Whole rows back to back. A row never crosses two slices. */
   readonly slices: readonly Uint8Array[];
   /** 1 or more. */
   readonly count: number;
@@ -37,14 +38,14 @@ export interface SpilledRows {
 }
 
 /**
- * Takes rows, as bytes, at once: what comes after the seal, and what is held when the process exits.
- * Bytes that were handed to the file system survive the process, though not a loss of power.
+ * Writes rows as bytes, synchronously: rows after the seal, and rows that are held when the process
+ * exits. The bytes survive the process, but not a loss of power.
  *
  * @internal
  */
 export interface RowSpill {
-  /** @returns the file that holds the rows; undefined if no file takes them. Never throws. */
+  /** @returns the file with the rows; undefined if they could not be written. Never throws. */
   keep(rows: SpilledRows): string | undefined;
-  /** Finishes the file that is open; the next rows begin another. Never throws. */
+  /** Finishes the open file; the next rows begin another. Never throws. */
   close(): void;
 }

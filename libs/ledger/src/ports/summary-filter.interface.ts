@@ -1,15 +1,15 @@
-/** `column = value` or `column IS NULL`, by which entries are chosen. */
+/** A condition on entries: `column = value` or `column IS NULL`. */
 export interface Filter {
   /** As an entry has it. */
   readonly field: string;
   /** Unquoted. */
   readonly column: string;
   readonly type: string;
-  /** As PostgreSQL reads it; null chooses the entries that have none. */
+  /** In PostgreSQL's text format; null selects entries without a value. */
   readonly value: string | null;
 }
 
-/** Which entries are added up; checked. */
+/** The entries to add up; checked. */
 export interface SummaryFilter {
   readonly filters: readonly Filter[];
   readonly from: Date | undefined;

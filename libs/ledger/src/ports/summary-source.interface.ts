@@ -7,13 +7,13 @@ export interface SummarySums {
   readonly entries: string;
 }
 
-/** Something that knows sums without adding up all rows. */
+/** A source of sums that need not add up all rows. */
 export interface SummarySource {
   /**
-   * The sums over the entries that the filter chooses, exact and from one snapshot.
+   * The sums over the entries that the filter selects, exact and from one snapshot.
    *
    * @param timeoutMs for all of it, waiting for a connection included
-   * @returns undefined if it can't tell: then the rows are to be added up
+   * @returns undefined if it does not know them; the caller then adds up the rows
    * @throws LedgerReadError `timeout` or `failed`
    */
   read(filter: SummaryFilter, timeoutMs: number): Promise<SummarySums | undefined>;

@@ -1,36 +1,36 @@
 import type { OpenCallList } from './open-call.interface.js';
 
 /**
- * What the interceptor needs of a ledger; `LedgerService` is one. Entries are the mapper's, so they
- * are unchecked here: the ledger refuses what breaks a rule.
+ * The interceptor's port to a ledger; `LedgerService` implements it. Entries come from the mapper
+ * unchecked, and the ledger refuses invalid ones.
  *
  * @internal
  */
 export interface UsageRecorder<Entry = unknown> {
-  /** What the ledger does with an interceptor's entry when its channel is full. */
+  /** How an interceptor's entry is treated when the channel is full. */
   readonly overflow: 'drop' | 'block';
-  /** Accepted entries are in a journal; a stand-in of a test has none. */
+  /** True: accepted entries are in a journal. Test doubles have none. */
   readonly isJournaled?: boolean;
-  /** It publishes, and never hears of a commit; default: false. */
+  /** True: a gateway, which publishes and cannot wait for a commit. Default: false. */
   readonly isGateway?: boolean;
-  /** Where calls under way are listed, for the stop; a stand-in of a test may have none. */
+  /** List of open calls for the shutdown; test doubles may have none. */
   readonly openCalls?: OpenCallList;
   /** Waits for nothing. Throws only under `onInvalid: 'throw'`. */
   record(entry: Entry): unknown;
-  /** As `record`, for 0 or more entries in order. */
+  /** Like `record`, for 0 or more entries in order. */
   recordMany(entries: readonly Entry[]): unknown;
   /**
-   * Settles when the entry has room (`queued`), is durable or has its commit (`committed`), or rejects after the
-   * ledger's `blockTimeoutMs` or `commitTimeoutMs`, which holds unless `timeoutMs` is given.
+   * Resolves when the entry is queued, durable or committed. Rejects after `timeoutMs`; default:
+   * the ledger's `blockTimeoutMs` or `commitTimeoutMs`.
    */
   recordAndWait(
     entry: Entry,
     options: { until: 'queued' | 'durable' | 'committed'; timeoutMs?: number },
   ): Promise<unknown>;
   /**
-   * Settles when all that was recorded so far is in the journal, or the journal can't be written, or
-   * `blockTimeoutMs` is over; never rejects. Undefined if there is nothing to wait for. Called only if
-   * `isJournaled`.
+   * Resolves when all entries recorded so far are in the journal, when the journal can't be
+   * written, or after `blockTimeoutMs`; never rejects. Undefined if there is nothing to wait for.
+   * Called only if `isJournaled`.
    */
   untilDurable?(): Promise<void> | undefined;
   /** Counts a mapper that threw or returned a promise (`mapperErrors`); never throws. */

@@ -2,28 +2,31 @@
 export interface ServerPlace {
   /** Name, IP address or folder of a unix socket. */
   readonly host: string;
-  /** Undefined where the address leaves it out. */
+  /** Undefined if the address has none. */
   readonly port: string | undefined;
 }
 
-/** Scheme and user, hosts with a comma between them, the rest. No host has an `@`, and a password may. */
+/**
+ * Scheme and user, hosts separated by commas, the rest. A host never contains `@`, but a password
+ * may.
+ */
 const LIST = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#@]*,[^/?#@]*)((?:[/?#].*)?)$/is;
 /** `[::1]:5433`, `db.example:5433`, `%2Frun%2Fpostgresql`. */
 const PLACE = /^(\[[^\]]+\]|[^:[\]]+)(?::(\d+))?$/;
 
-/** An address whose URL names one host, and all hosts that it named. @internal */
+/** An address whose URL names one host, and all its original hosts. @internal */
 export interface SplitAddress {
-  /** With the first host only: no URL holds several with ports. */
+  /** With the first host only: no URL can hold several with ports. */
   readonly url: string;
-  /** Undefined if it named one, or none. */
+  /** Undefined if it named one or none. */
   readonly places: readonly ServerPlace[] | undefined;
 }
 
 /**
- * Takes the list of hosts out of `postgres://app@h1:5432,h2:5433/app`.
- * Source: https://www.postgresql.org/docs/current/libpq-connect.html, "Specifying Multiple Hosts".
+ * Separates the list of hosts from `postgres://app@h1:5432,h2:5433/app`. Source:
+ * https://www.postgresql.org/docs/current/libpq-connect.html, "Specifying Multiple Hosts".
  *
- * @throws Error without the address in it if a host of the list is empty or its port is no number
+ * @throws Error without the address if a host of the list is empty or its port is not a number
  * @internal
  */
 export function splitHosts(url: string): SplitAddress {
@@ -40,11 +43,7 @@ function readPlace(item: string): ServerPlace {
   return { host: decodeURIComponent(host.replace(/^\[(.+)\]$/, '$1')), port };
 }
 
-/**
- * The hosts of `?host=h1,h2&port=5432,5433`; one port is that of all.
- *
- * @internal
- */
+/** The hosts of `?host=h1,h2&port=5432,5433`; a single port applies to all. @internal */
 export function listedHosts(host: string, port: string | undefined): ServerPlace[] {
   const ports = port ? port.split(',') : [];
   return host.split(',').map((each, at) => ({
@@ -53,11 +52,7 @@ export function listedHosts(host: string, port: string | undefined): ServerPlace
   }));
 }
 
-/**
- * The same address with one of its hosts, for what connects by `pg` alone.
- *
- * @internal
- */
+/** The same address with one of its hosts, for code that connects with `pg` alone. @internal */
 export function addressOfHost(url: string, { host, port }: ServerPlace): string {
   const found = LIST.exec(url);
   if (found) {

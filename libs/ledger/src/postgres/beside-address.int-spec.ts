@@ -24,7 +24,7 @@ beforeAll(async () => {
   admin = new pg.Client(server.href);
   await admin.connect();
   await admin.query(`CREATE ROLE ${ROLE} LOGIN PASSWORD 'token-1'`);
-  // The server of the tests has no socket of its own.
+  // The tests' server has no unix socket.
   folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-socket-'));
   socket = createServer((client) => {
     const link = connect(Number(server.port), server.hostname);
@@ -41,7 +41,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** What a session on these options says of itself. */
+/** The properties of a session with these options. */
 async function sessionOf(options: Omit<PostgresOptions, 'type'>, times = 1): Promise<object> {
   const dataSource = open(options, { applicationName: 'beside', poolSize: 2 });
   const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });
@@ -64,8 +64,8 @@ async function sessionOf(options: Omit<PostgresOptions, 'type'>, times = 1): Pro
   }
 }
 
-describe('what code gives beside an address', () => {
-  it('takes effect: a function makes the password of each connection', async () => {
+describe('options next to an address', () => {
+  it('take effect: a function makes the password of each connection', async () => {
     let asked = 0;
     const password = (): Promise<string> => Promise.resolve(`token-${(asked += 1) > 0 ? 1 : 0}`);
     const url = `postgres://${ROLE}@${place}?statement_timeout=7000`;
@@ -97,7 +97,7 @@ describe('what code gives beside an address', () => {
     expect(await sessionOf(options)).toMatchObject({ role: ROLE });
   });
 
-  it('leaves TLS of the address to pg: a server without TLS is refused', async () => {
+  it('leave TLS of the address to pg: a server without TLS is refused', async () => {
     const url = `postgres://${ROLE}@${place}?sslmode=require`;
     await expect(sessionOf({ url, password: 'token-1' })).rejects.toThrow(/SSL/);
   });
@@ -124,7 +124,7 @@ describe('an address of a socket', () => {
     expect(met).toBeGreaterThan(before);
   });
 
-  it('takes a password from code, as any other', async () => {
+  it('takes a password from code, like any other', async () => {
     const url = `postgres://${ROLE}@/${database}?host=${folder}&port=${server.port}`;
     const before = met;
     expect(await sessionOf({ url, password: () => 'token-1' })).toMatchObject({ role: ROLE });

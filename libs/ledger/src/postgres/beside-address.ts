@@ -7,7 +7,7 @@ import { hasTls, sessionOptions } from './url-parameters.js';
 type Options = Omit<PostgresOptions, 'type'>;
 type Password = Options['password'];
 
-/** What code gives beside an address, under the names of TypeORM's options. @internal */
+/** Connection parts that code gives in addition to an address, under TypeORM's names. @internal */
 export interface AddressParts {
   readonly host: string | undefined;
   readonly port: number | string | undefined;
@@ -17,7 +17,7 @@ export interface AddressParts {
   readonly database: string | undefined;
 }
 
-/** The parts of an address, under the names of TypeORM's options. @internal */
+/** The parts of an address, under TypeORM's names. @internal */
 export const ADDRESS_PARTS = [
   'host',
   'port',
@@ -26,16 +26,20 @@ export const ADDRESS_PARTS = [
   'database',
 ] as const satisfies readonly (keyof AddressParts)[];
 
-/** The same, as `pg` spells them. */
+/** The same, under the names of `pg`. */
 const PARTS_OF_PG: readonly string[] = ['host', 'port', 'user', 'password', 'database'];
 
-/** What an address says of itself, under the names of TypeORM's options. @internal */
+/** The parts of an address, under TypeORM's names. @internal */
 export function partsOf(address: PostgresAddress): AddressParts {
   const { host, port, user: username, password, database } = address;
   return { host, port, username, password, database };
 }
 
-/** What code gives beside the address, in TypeORM's options or in those that it hands to `pg`. @internal */
+/**
+ * The parts given in addition to the address, in TypeORM's options or in those for `pg`.
+ *
+ * @internal
+ */
 export function givenBeside(options: Options): AddressParts {
   const extra = (options.extra ?? {}) as Readonly<Record<string, never>>;
   return {
@@ -47,22 +51,25 @@ export function givenBeside(options: Options): AddressParts {
   };
 }
 
-/** Options for TypeORM, and the address whose TLS is still to be read. @internal */
+/** Options for TypeORM, and the address whose TLS parameters are still to be read. @internal */
 export interface ReadOptions {
   readonly options: Options;
-  /** `pg` reads it, since what its parameters mean is another thing in each version. */
+  /** `pg` reads it, because its parameters differ in meaning between versions. */
   readonly tlsOf: string | undefined;
-  /** The servers to choose from, where the address names several or says what it wants of one. */
+  /**
+   * The servers to choose from, if the address names several or requires a property of the server.
+   */
   readonly hostList?: HostList | undefined;
 }
 
 /**
- * Puts an address and what code gives beside it together.
+ * Combines an address with the options next to it.
  *
- * `pg` lets an address win over everything beside it, also where the address says nothing: a password
- * that is a function would be an empty text. So the parts are handed over one by one where code gives
- * one that the address lacks, and of an address with several hosts, which `pg` does not know. Else `pg` gets the address; past TypeORM, whose own reading knows no sockets
- * and fails on some passwords, unless it is a plain one.
+ * In `pg` an address overrides all other options, even with parts that it lacks: a password
+ * function would become an empty text. The parts are therefore passed separately in two cases: if
+ * code gives a part that the address lacks, and if the address has several hosts, which `pg` does
+ * not support. Otherwise `pg` gets the whole address. Unless the address is plain, it bypasses
+ * TypeORM, which does not support sockets and fails on some passwords.
  *
  * @internal
  */
@@ -99,7 +106,7 @@ export function readBesideAddress(options: Options): ReadOptions {
   };
 }
 
-/** They stand in TypeORM's options by now, which `extra` would go before. */
+/** TypeORM's options now contain these parts, and `extra` would override them. */
 function withoutParts(extra: unknown): object {
   const all = Object.entries(extra ?? {});
   return Object.fromEntries(all.filter(([name]) => !PARTS_OF_PG.includes(name)));
@@ -117,7 +124,7 @@ function tryParse(url: string): PostgresAddress | undefined {
   }
 }
 
-/** TypeORM and `pg` read it alike. */
+/** Whether TypeORM and `pg` read the address alike. */
 function isPlain(url: string): boolean {
   if (!/^postgres(?:ql)?:\/\//i.test(url) || !URL.canParse(url)) return false;
   const { hostname, pathname } = new URL(url);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { classifyPgError, toSinkError } from './classify-pg-error.js';
 import { readPgError } from './read-pg-error.js';
 
-/** An ErrorResponse as `pg` gives it; texts that users may have written say `secret`. */
+/** An ErrorResponse like that of `pg`; texts that may come from users say `secret`. */
 function answer(code: string, fields: Record<string, unknown> = {}): Error {
   return Object.assign(new Error('secret'), { severity: 'ERROR', code, detail: 'secret' }, fields);
 }
@@ -34,14 +34,14 @@ describe('classifyPgError', () => {
     ['row', ['P0001', '42P01', '42501', '0A000', '21000', '54000', 'U0001', '23514']],
     ['exists', ['23505']],
     ['halt', ['22P03', '22P04', '08P01']],
-    // COPY's line is in every context then: a lock or an ending server is no row's fault.
+    // COPY's line is then in every context: a lock or a stopping server is no row's fault.
     ['transient', ['40001', '40P01', '57014', '57P01', '55P03', '53100', '53200', '58030']],
     ['transient', ['25006', 'XX000', '08006']],
   ])('with a named row says %s', (expected, codes) => {
     for (const code of codes) expect([code, verdict(code, NAMED)]).toEqual([code, expected]);
   });
 
-  it('takes any failure that is no answer of the server for transient', () => {
+  it('treats any failure without an answer of the server as transient', () => {
     for (const error of [
       Object.assign(new Error(), { code: 'ECONNRESET' }),
       Object.assign(new Error(), { code: '23514' }),
@@ -53,7 +53,7 @@ describe('classifyPgError', () => {
     }
   });
 
-  it('says what became of the batch', () => {
+  it('reports the outcome of the batch', () => {
     const failure = readPgError(answer('57P01'));
     expect(toSinkError(failure, 'transient', true)).toMatchObject({ outcomeKnown: true });
     expect(toSinkError(failure, 'transient', false)).toMatchObject({ outcomeKnown: false });
@@ -74,7 +74,7 @@ describe('readPgError', () => {
     expect(placeOf(trigger)).toEqual([12, undefined]);
   });
 
-  it('finds them whatever language the server speaks', () => {
+  it('finds them in any language of the server', () => {
     expect(placeOf('COPY usage_entries, Zeile 3, Spalte memo')).toEqual([3, 'memo']);
     expect(placeOf('COPY usage_entries, ligne 3')).toEqual([3, undefined]);
     expect(placeOf('COPY usage_entries, строка 3, столбец memo')).toEqual([3, 'memo']);
@@ -85,7 +85,7 @@ describe('readPgError', () => {
     expect(verdict('U0001', at('usage_entriesのCOPY、行 3'))).toBe('row');
   });
 
-  it('is not misled by users’ text, or by a COPY of somebody else', () => {
+  it('is not misled by users’ text, or by a foreign COPY', () => {
     expect(placeOf('COPY usage_entries, line 1\nSQL function "f"')).toEqual([undefined, undefined]);
     expect(placeOf('COPY usage_entries, line 1\nCOPY usage_entries, line 9')[0]).toBe(9);
     expect(placeOf('COPY other, line 1')).toEqual([undefined, undefined]);
@@ -93,7 +93,7 @@ describe('readPgError', () => {
     expect(placeOf('SQL statement "COPY usage_entries, line 1"')).toEqual([undefined, undefined]);
   });
 
-  it('tries again what a partition refuses whose rows are being moved, and no row that is at fault', () => {
+  it('retries a row refused by a partition whose rows are being moved, but no row at fault', () => {
     const elsewhere = { ...NAMED, table: 'usage_entries_default' };
     expect(verdict('23514', elsewhere)).toBe('transient');
     expect(verdict('23514', { ...elsewhere, constraint: 'nice' })).toBe('row');
@@ -101,7 +101,7 @@ describe('readPgError', () => {
     expect(verdict('23514', { ...NAMED, table: 'usage_entries' })).toBe('row');
   });
 
-  it('keeps codes and names, and no text of the server’s or of the query', () => {
+  it('keeps codes and names, and no text of the server or the query', () => {
     const raw = answer('23514', {
       ...NAMED,
       constraint: 'nice',
@@ -125,7 +125,7 @@ describe('readPgError', () => {
     expect(told.cause).not.toHaveProperty('cause');
   });
 
-  it('hides addresses in the messages of the client itself', () => {
+  it("hides addresses in the client's own messages", () => {
     const failure = readPgError(new Error('bad url postgres://me:secret@host/db'));
     expect(failure.text).toBe('bad url (address)');
   });

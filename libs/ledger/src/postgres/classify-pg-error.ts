@@ -10,10 +10,10 @@ import { lookUpSqlState } from './sql-states.js';
 import type { Verdict } from './sql-states.js';
 
 /**
- * Codes by which a server that reads rows says that it expects other columns, or others types: all
- * rows have one format, so that the named one is not at fault. A field that is too short for its
- * type is a protocol_violation; without a row that is a pooler's word for trouble of its own.
- * Source: pq_copymsgbytes in PostgreSQL's pqformat.c, ReceiveFunctionCall's check in fmgr.c.
+ * Codes with which a server that reads rows reports that it expects other columns or types. All
+ * rows have one format, so the named row is not at fault. A field that is too short for its type is
+ * a protocol_violation; without a row, that code reports a pooler's own trouble. Source:
+ * pq_copymsgbytes in PostgreSQL's pqformat.c, ReceiveFunctionCall's check in fmgr.c.
  */
 const OTHER_FORMAT: readonly string[] = ['22P04', '22P03', '08P01'];
 
@@ -21,10 +21,11 @@ const OTHER_FORMAT: readonly string[] = ['22P04', '22P03', '08P01'];
 const CHECK_VIOLATION = '23514';
 
 /**
- * Says what a failure means for the batch, by SQLSTATE and named row, never by message text.
+ * Classifies a failure of a batch by SQLSTATE and named row, never by message text.
  *
- * A named row is at fault whatever a user's trigger raised (42 and P0 too). It is not where the
- * server, a lock or a time limit is at fault: COPY's line is part of every error's context then.
+ * A named row is at fault for any code that a user's trigger raised (including 42 and P0). It is
+ * not at fault if the server, a lock or a time limit is: COPY's line is then part of every error's
+ * context.
  *
  * @internal
  */
@@ -32,8 +33,8 @@ export function classifyPgError(failure: PgFailure): Verdict {
   if (!failure.isAnswer || failure.code === undefined) return 'transient';
   const verdict = lookUpSqlState(failure.code)?.verdict;
   if (failure.rowNumber === undefined) return verdict ?? 'transient';
-  // Rows of the default partition are being moved into one of their own: the next attempt goes there.
-  // A partition's bounds are no constraint with a name.
+  // Rows of the default partition are being moved into a new one: the next attempt goes there. A
+  // partition's bounds are a constraint without a name.
   const isMoving = failure.isElsewhere && failure.constraint === undefined;
   if (failure.code === CHECK_VIOLATION && isMoving) return 'transient';
   if (OTHER_FORMAT.includes(failure.code)) return 'halt';
@@ -42,9 +43,9 @@ export function classifyPgError(failure: PgFailure): Verdict {
 }
 
 /**
- * The error that the worker gets.
+ * The error for the worker.
  *
- * @param outcomeKnown false if the batch may have been committed all the same
+ * @param outcomeKnown false if the batch may have been committed anyway
  * @internal
  */
 export function toSinkError(

@@ -22,7 +22,10 @@ export class CommandStatement extends PgStatement {
     return this.#pump?.isDone === true;
   }
 
-  /** The server commits at the Sync, after the last command's answer: only ReadyForQuery tells. */
+  /**
+   * The server commits at the Sync, after the last command's answer, so only ReadyForQuery shows
+   * it.
+   */
   protected get isCommitted(): boolean {
     return false;
   }
@@ -39,7 +42,7 @@ export class CommandStatement extends PgStatement {
     super.abandon();
   }
 
-  /** After an error the server still reads up to the Sync: it must come, unless nobody reads. */
+  /** After an error the server reads up to the Sync, which must be sent unless nothing reads it. */
   protected halt(): void {
     if (this.#isAbandoned) this.#pump?.stop();
   }

@@ -20,7 +20,7 @@ afterAll(async () => {
   await admin.end();
 });
 
-/** What a person reads of an attempt to connect. */
+/** The message of a failed attempt to connect. */
 async function wordsOf(change: (url: URL) => void): Promise<string> {
   const url = new URL(inject('databaseUrl'));
   change(url);
@@ -32,7 +32,7 @@ async function wordsOf(change: (url: URL) => void): Promise<string> {
   } catch (error) {
     const taken = await connections.take(new Deadline(2_000)).catch((refusal: Error) => refusal);
     const { text } = readPgError(error);
-    // The same words whoever asked for the connection.
+    // The message is the same for every caller.
     expect((taken as Error).message).toContain(text);
     return text;
   } finally {
@@ -50,7 +50,7 @@ describe('a connection that is refused', () => {
     );
   });
 
-  it('names the user that may not log in', async () => {
+  it('names the user who may not log in', async () => {
     const words = await wordsOf((url) => Object.assign(url, { username: ROLE, password: 'known' }));
     expect(words).toMatch(
       new RegExp(`^user "${ROLE}" may not connect \\(28000\\) at host ${host},`),
@@ -73,7 +73,7 @@ describe('a connection that is refused', () => {
     );
   });
 
-  it('names the place where nobody listens, and never the password', async () => {
+  it('names the address without a listener, and never the password', async () => {
     const words = await wordsOf((url) => {
       url.password = 'hush';
       url.port = '1';
@@ -82,7 +82,7 @@ describe('a connection that is refused', () => {
     expect(words).not.toContain('hush');
   });
 
-  it('halts a ledger where a person must mend it', async () => {
+  it('halts a ledger if a person must correct the cause', async () => {
     const url = inject('databaseUrl').replace(/\/[^/]*$/, '/nodb');
     const dataSource = open({ url }, { applicationName: 'test', poolSize: 1 });
     const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });

@@ -3,8 +3,8 @@ import { describeHosts, shown, targetOf, type DatabaseTarget } from './describe-
 import type { PostgresOptions } from './open.js';
 
 /**
- * No connection came about: what the server, the pooler or the network said, and for which target.
- * `readPgError` makes the words of it.
+ * A failed connection: the answer of server, pooler or network, and the target. `readPgError` makes
+ * the message.
  *
  * @internal
  */
@@ -12,8 +12,8 @@ export class ConnectError extends Error {
   readonly target: DatabaseTarget;
 
   /**
-   * @param reason what `pg`, TypeORM or Node raised; it may hold more than a message may show
-   * @param place the server that it is about, if the options name several
+   * @param reason the error of `pg`, TypeORM or Node; it may contain more than a message may show
+   * @param place the server concerned, if the options name several
    */
   constructor(
     readonly reason: unknown,
@@ -27,27 +27,27 @@ export class ConnectError extends Error {
   }
 }
 
-/** None of several servers took a connection. @internal */
+/** None of several servers accepted a connection. @internal */
 export class NoServerError extends Error {
-  /** @param refusals why each did not */
+  /** @param refusals the reason of each */
   constructor(readonly refusals: readonly (readonly [ServerPlace, unknown])[]) {
     super('no server takes a connection');
     this.name = 'NoServerError';
   }
 }
 
-/** What a refusal at the start of a connection is about; nothing of users' entries is there yet. */
+/** The subject of a refusal at the start of a connection; it contains no user data of entries. */
 interface Refusal {
-  /** Words that name the database, or the user, so that the place need not. */
+  /** A message that names the database or the user, so that the target need not repeat it. */
   readonly words: string;
   readonly names: 'database' | 'user' | undefined;
 }
 
 /**
- * The words for a connection that did not come about: `database "nodb" does not exist (3D000) at host
+ * The message for a failed connection: `database "nodb" does not exist (3D000) at host
  * 10.0.0.5:5432, user app`. Of the server's text only the name of a parameter is shown.
  *
- * @param usual words where the code has no better ones
+ * @param usual message for codes without a better one
  * @internal
  */
 export function describeConnectFailure(
@@ -82,10 +82,10 @@ function refusalOf(code: string, message: string, target: DatabaseTarget): Refus
   }
 }
 
-/** PgBouncer's words, whatever version. Source: pgbouncer/src/client.c, 1.8 to 1.25. */
+/** PgBouncer's messages in all versions. Source: pgbouncer/src/client.c, 1.8 to 1.25. */
 const OF_POOLER = /unsupported startup parameter(?: in options)?: ([a-z_][\w.]{0,62})/i;
 const OF_POOLER_OPTIONS = /unsupported options startup parameter/i;
-/** The server translates its words, and not the name in quotes. */
+/** The server translates its messages, but not the quoted name. */
 const QUOTED = /["«„“]\s?([a-z_][\w.]{0,62})\s?["»“”]/i;
 
 function refusedParameter(code: string, message: string): string | undefined {

@@ -1,22 +1,21 @@
 /**
- * Milliseconds that one connection may take, unless the options say otherwise: without a limit
- * `connect()` can wait for ever.
+ * Default limit in milliseconds for one connection; without a limit `connect()` can wait forever.
  *
  * @internal
  */
 export const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
- * Connections of a ledger's own pool beside those of its workers: for reads, health, rollups, dead
- * letters, partitions. Source: contract.
+ * Connections of a ledger's own pool in addition to those of its workers: for reads, health,
+ * rollups, dead letters, partitions. Source: contract.
  *
  * @internal
  */
 export const SPARE_CONNECTIONS = 2;
 
 /**
- * Connections that the server keeps for superusers unless told otherwise.
- * Source: https://www.postgresql.org/docs/current/runtime-config-connection.html
+ * Connections that the server reserves for superusers by default. Source:
+ * https://www.postgresql.org/docs/current/runtime-config-connection.html
  *
  * @internal
  */

@@ -12,14 +12,16 @@ const url = inject('databaseUrl');
 const schema = `options_${randomUUID().slice(0, 8)}`;
 const usage = defineLedger({ schema, columns: { cost: 'bigint', model: 'text' } });
 
-/** The lowest version of the range, one that a statement without a callback ends, and the newest. */
+/**
+ * The lowest supported version, one that fails on a statement without a callback, and the newest.
+ */
 const DRIVERS = [
   ['8.11', require('pg811') as object],
   ['8.16', require('pg816') as object],
   ['newest', pg as object],
 ] as const;
 
-/** Options of `pg` and its pool that change how queries run, how answers come, or how long clients live. */
+/** Options of `pg` and its pool that affect queries, answers or the lifetime of clients. */
 const EXTRAS: readonly (readonly [string, object])[] = [
   ['query_timeout', { query_timeout: 30_000 }],
   ['statement_timeout', { statement_timeout: 30_000 }],
@@ -39,7 +41,7 @@ const EXTRAS: readonly (readonly [string, object])[] = [
   ['stream', { stream: () => new Socket() }],
 ];
 
-/** The same options with odd values, and those of TypeORM: each takes effect, or does no harm. */
+/** The same options with odd values, and those of TypeORM: each takes effect or has none. */
 const MORE: readonly (readonly [string, (address: { url: string }) => object])[] = [
   ['a pool of one', () => ({ poolSize: 1 })],
   ['a pool by text', () => ({ poolSize: '2' })],
@@ -82,7 +84,7 @@ afterAll(async () => {
   await client.end();
 });
 
-/** Writes an entry, the same one again, and reads both ways. */
+/** Writes an entry twice, and reads in both ways. */
 async function useLedger(options: LedgerOptions): Promise<object> {
   const module = await Test.createTestingModule({
     imports: [
@@ -144,12 +146,12 @@ describe('options of pg and TypeORM with other values', { timeout: 60_000 }, () 
     }
   });
 
-  it('needs no standby', async () => {
+  it('works without the standby', async () => {
     const replication = { master: { url }, slaves: [{ url: 'postgres://app@127.0.0.1:1/away' }] };
     expect(await useLedger({ connection: { replication } })).toEqual(EXPECTED);
   });
 
-  it("leaves the application's own bigints as they are", async () => {
+  it("does not change the application's bigints", async () => {
     const client = new pg.Client(url);
     await client.connect();
     expect(await useLedger({ connection: { url, parseInt8: true } })).toEqual(EXPECTED);
@@ -181,7 +183,7 @@ describe.each(DRIVERS)('pg %s', { timeout: 60_000 }, (_, driver) => {
     }
   });
 
-  it('keeps entries that take longer than query_timeout, and leaves no timer behind', async () => {
+  it('keeps entries that take longer than query_timeout, and leaves no timer', async () => {
     const blocker = new pg.Client(url);
     await blocker.connect();
     const before = timers();

@@ -1,10 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-/**
- * The schema of a DataSource's own options, where a ledger without one lives.
- *
- * @internal
- */
+/** The schema in a DataSource's options, used for a ledger without one. @internal */
 export function connectionSchema(dataSource: DataSource): string | undefined {
   const { options } = dataSource;
   return options.type === 'postgres' ? options.schema : undefined;

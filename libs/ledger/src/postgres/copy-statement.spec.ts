@@ -6,7 +6,7 @@ import { CopyStatement } from './copy-statement.js';
 import { copyMessages } from './frontend-messages.js';
 import type { PgConnection } from './pg-client.js';
 
-/** A socket that takes what it is given only when the test says so. */
+/** A socket that accepts data only when the test calls `accept`. */
 class StubbornSocket extends Duplex {
   readonly received: Buffer[] = [];
   #waiting: (() => void) | undefined;
@@ -18,7 +18,7 @@ class StubbornSocket extends Duplex {
     this.#waiting = done;
   }
 
-  /** Takes everything so far; true if there was anything. */
+  /** Accepts everything so far; true if there was any. */
   accept(): boolean {
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -44,7 +44,7 @@ async function acceptAll(socket: StubbornSocket): Promise<void> {
 
 const ROWS = Array.from({ length: 4 }, (_, index) => Buffer.alloc(1_000_000, index));
 
-/** Type and body of each message; throws if one is cut off. */
+/** Type and body of each message; throws if one is incomplete. */
 function messagesOf(bytes: Buffer): [type: string, body: Buffer][] {
   const messages: [string, Buffer][] = [];
   for (let at = 0; at < bytes.length;) {
@@ -57,7 +57,7 @@ function messagesOf(bytes: Buffer): [type: string, body: Buffer][] {
 }
 
 describe('CopyStatement', () => {
-  it('sends the rows right behind the query, without waiting to be asked', async () => {
+  it('sends the rows directly after the query, without waiting for CopyInResponse', async () => {
     const { socket, connection } = connect();
     const statement = new CopyStatement(['SET LOCAL a = 1', 'COPY t FROM STDIN'], ROWS);
     expect(statement.submit(connection)).toBeNull();
@@ -77,7 +77,7 @@ describe('CopyStatement', () => {
     expect(statement.mayHaveCommitted).toBe(true);
   });
 
-  it('hands over no more than one piece while the socket has not drained', async () => {
+  it('writes at most one piece while the socket has not drained', async () => {
     const { socket, connection } = connect();
     const statement = new CopyStatement(['COPY'], ROWS);
     statement.submit(connection);
@@ -101,7 +101,7 @@ describe('CopyStatement', () => {
     expect(socket.listenerCount('drain')).toBe(0);
   });
 
-  it('never writes to a socket that ended, and throws out of no handler', async () => {
+  it('never writes to an ended socket, and no handler throws', async () => {
     const { socket, connection } = connect();
     const statement = new CopyStatement(['COPY'], ROWS);
     statement.submit(connection);
@@ -118,7 +118,7 @@ describe('CopyStatement', () => {
     expect(new CopyStatement(['COPY'], ROWS).submit(connection)).toBeInstanceOf(Error);
   });
 
-  it('is committed once its last statement was answered, whatever comes then', async () => {
+  it('is committed once its last statement was answered, despite later errors', async () => {
     const { connection } = connect();
     const statement = new CopyStatement(['SET LOCAL a = 1', 'COPY'], []);
     statement.submit(connection);
@@ -149,7 +149,7 @@ describe('CommandStatement', () => {
     { sql: 'INSERT', parameters: [{ oid: 2951, value }] },
   ];
 
-  it('sends everything up to the Sync after an error too', async () => {
+  it('sends everything up to the Sync even after an error', async () => {
     const { socket, connection } = connect();
     const statement = new CommandStatement(commands);
     statement.submit(connection);

@@ -4,8 +4,8 @@ import { PgStatement } from './pg-statement.js';
 import { StreamPump } from './stream-pump.js';
 
 /**
- * Several statements in one simple query, so one transaction and one round trip; one of them may be
- * a binary `COPY … FROM STDIN`, which gets the rows straight from the channel's memory.
+ * Several statements in one simple query, hence one transaction and one round trip. One of them may
+ * be a binary `COPY … FROM STDIN`, whose rows are sent directly from the channel's memory.
  *
  * @internal
  */
@@ -13,8 +13,8 @@ export class CopyStatement extends PgStatement {
   #pump: StreamPump | undefined;
 
   /**
-   * @param statements SQL without semicolons at the end
-   * @param slices the rows, back to back; empty if no statement is a COPY
+   * @param statements SQL without trailing semicolons
+   * @param slices the rows, contiguous; empty if no statement is a COPY
    */
   constructor(
     private readonly statements: readonly string[],
@@ -34,8 +34,8 @@ export class CopyStatement extends PgStatement {
 
   /**
    * The rows follow the query at once, which saves a round trip and a wake-up of both sides. A
-   * server that refuses the query drops them, as the protocol says.
-   * Source: PostgreSQL 18, "Message Flow", COPY Operations.
+   * server that refuses the query discards them, according to the protocol. Source: PostgreSQL 18,
+   * "Message Flow", COPY Operations.
    */
   protected begin(connection: PgConnection): void {
     const query = queryMessage(this.statements.join(';\n'));
@@ -53,7 +53,7 @@ export class CopyStatement extends PgStatement {
     if (this.#pump === undefined) super.handleCopyInResponse(connection);
   }
 
-  /** The server drops what is under way, and the pump stops between two messages. */
+  /** The server discards data under way, and the pump stops between two messages. */
   protected halt(): void {
     this.#pump?.stop();
   }
@@ -67,7 +67,7 @@ function* queryAndRows(query: Buffer, slices: readonly Buffer[]): Generator<Buff
   }
 }
 
-/** Answered as soon as the server has dealt with all that was sent before. @internal */
+/** Answered as soon as the server has processed everything sent before. @internal */
 export class EmptyStatement extends CopyStatement {
   constructor() {
     super([''], []);

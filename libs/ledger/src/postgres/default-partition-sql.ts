@@ -2,8 +2,8 @@ import { literalSql } from './quote-sql.js';
 import type { TableNames } from './table-names.js';
 
 /**
- * Makes the partition that takes what no other one takes. May run twice, and leaves a plain table
- * alone, which `npx nestjs-ledger partitions convert` turns into a partitioned one.
+ * Creates the default partition. May run twice. It does not change a plain table, which `npx
+ * nestjs-ledger partitions convert` turns into a partitioned one.
  *
  * @internal
  */

@@ -31,13 +31,13 @@ describe('describeTarget', () => {
     expect(describeTarget(options)).toBe(expected);
   });
 
-  it("takes libpq's variables for what the options do not say, as pg does", () => {
+  it("takes libpq's variables for missing options, like pg", () => {
     vi.stubEnv('PGHOST', 'from-environment');
     vi.stubEnv('PGUSER', 'worker');
     expect(describeTarget({})).toBe('host from-environment:5432, database worker, user worker');
   });
 
-  it('shows no character that forges a line, and no password of an address it cannot read', () => {
+  it('shows no character that forges a line, and no password of an unreadable address', () => {
     const url = `postgres://app@db/${encodeURIComponent('a\nERROR forged')}`;
     expect(describeTarget({ url })).not.toContain('\n');
     expect(describeTarget({ url: 'postgres://app:hush@[::db/meter' })).not.toContain('hush');

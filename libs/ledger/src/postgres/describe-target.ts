@@ -4,7 +4,7 @@ import { hostListOf } from './host-list.js';
 import type { PostgresOptions } from './open.js';
 import { parseAddress, type PostgresAddress } from './parse-address.js';
 
-/** Which server, database and role a connection is for. Holds no password. @internal */
+/** Server, database and role of a connection, without the password. @internal */
 export interface DatabaseTarget {
   /** The server; several if the address names them. */
   readonly hosts: readonly ServerPlace[];
@@ -16,12 +16,12 @@ type TargetOptions = Partial<
   Pick<PostgresOptions, 'url' | 'host' | 'port' | 'username' | 'database' | 'extra' | 'replication'>
 >;
 
-/** Characters of a name that a message shows. */
+/** Characters of a name shown in a message. */
 const SHOWN = 80;
 
 /**
- * What `pg` connects to with these options: the address before single options, then libpq's variables
- * and `pg`'s defaults.
+ * The target of `pg` with these options: the address overrides single options, then come libpq's
+ * variables and `pg`'s defaults.
  *
  * @internal
  */
@@ -44,14 +44,14 @@ export function targetOf(options: TargetOptions): DatabaseTarget {
   };
 }
 
-/** An empty one counts as none, as in `pg`. */
+/** An empty value counts as none, like in `pg`. */
 function first(...candidates: readonly unknown[]): string | undefined {
   return candidates.map(text).find((each) => each !== undefined && each !== '');
 }
 
 /**
- * Names a target for an error or a log line: `host 10.0.0.5:5432, database app, user app`. Never has a
- * password in it.
+ * Names a target for an error or a log line: `host 10.0.0.5:5432, database app, user app`. Never
+ * contains a password.
  *
  * @param options of a DataSource, or `{ url }`
  * @internal
@@ -61,7 +61,7 @@ export function describeTarget(options: TargetOptions): string {
   return `${describeHosts(target)}, database ${shown(target.database)}, user ${shown(target.user)}`;
 }
 
-/** `host 10.0.0.5:5432`; of several each by itself. @internal */
+/** `host 10.0.0.5:5432`; several are separated by commas. @internal */
 export function describeHosts({ hosts }: Pick<DatabaseTarget, 'hosts'>): string {
   return hosts.map(describePlace).join(', ');
 }
@@ -73,7 +73,7 @@ export function describePlace({ host, port = '5432' }: ServerPlace): string {
   return `host ${name}:${shown(port)}`;
 }
 
-/** A name on one line, without characters that would forge a log line. @internal */
+/** A name on one line, without characters that could forge a log line. @internal */
 export function shown(name: string): string {
   const line = name.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
   return line.length > SHOWN ? `${line.slice(0, SHOWN - 1)}…` : line;

@@ -7,12 +7,12 @@ describe('fillTemplate', () => {
     expect(fillTemplate('ON {entries} ({entries.name})', values)).toBe('ON "a"."b" ("b")');
   });
 
-  it('takes a value as it is, whatever is in it', () => {
+  it('inserts any value unchanged', () => {
     const values = { entries: `"{name} $& $1 '"`, name: 'x' };
     expect(fillTemplate('{entries}', values)).toBe(values.entries);
   });
 
-  it('leaves other braces alone', () => {
+  it('does not change other braces', () => {
     const sql = `SELECT '{}'::text[], '[0-9]{2}'`;
     expect(fillTemplate(sql, {})).toBe(sql);
   });
@@ -24,7 +24,7 @@ describe('fillTemplate', () => {
     );
   });
 
-  it('fails on a word without a value', () => {
+  it('fails for a word without a value', () => {
     expect(() => fillTemplate('{entreis}', { entries: 'x' })).toThrow(/no value for \{entreis\}/);
   });
 });

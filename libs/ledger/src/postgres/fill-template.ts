@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 /**
  * Fills names and types into an SQL template.
  *
- * - `{word}` stands for the value of that name; dots are part of a word.
- * - Dollar quotes have a tag (`$body$`). A tag that occurs in a value gets a number, so that no name
- *   ends a quoted text.
+ * - `{word}` is replaced by the value of that name; dots are part of a word.
+ * - Dollar quotes have a tag (`$body$`). A tag that occurs in a value gets a number, so that no
+ *   name ends a quoted text.
  *
  * @throws AssertionError if a placeholder has no value
  * @internal

@@ -1,9 +1,9 @@
 /**
- * Messages to the server, as buffers with their length in front.
- * Source: PostgreSQL 18, "Message Formats"; "COPY", binary format.
+ * Messages to the server, as buffers that begin with their length. Source: PostgreSQL 18, "Message
+ * Formats"; "COPY", binary format.
  */
 
-/** Bytes of one CopyData message, and of one write: 64 of them make a 16 MiB batch. */
+/** Bytes of one CopyData message, and of one write; a 16 MiB batch has 64 of them. */
 export const PIECE_BYTES = 262_144;
 
 const COPY_HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
@@ -12,16 +12,16 @@ const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4]);
 const EXECUTE = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
 const SYNC = Buffer.from([0x53, 0, 0, 0, 4]);
 
-/** One query of the simple protocol, which may hold several statements. @internal */
+/** One query of the simple protocol, which may contain several statements. @internal */
 export function queryMessage(sql: string): Buffer {
   return message('Q', [Buffer.from(`${sql}\0`)]);
 }
 
 /**
- * The rows as CopyData messages of at most 256 KiB, header and trailer included, then CopyDone. The
- * rows are not copied.
+ * The rows as CopyData messages of at most 256 KiB, including header and trailer, then CopyDone.
+ * The rows are not copied.
  *
- * @returns pieces that must be written whole: each ends where a message ends
+ * @returns pieces that must be written completely: each ends at the end of a message
  * @internal
  */
 export function* copyMessages(slices: readonly Buffer[]): Generator<Buffer[], void> {
@@ -45,7 +45,7 @@ export function* copyMessages(slices: readonly Buffer[]): Generator<Buffer[], vo
 
 /** A parameter in binary format. @internal */
 export interface BinaryParameter {
-  /** OID of its type; 0 lets the server find out. */
+  /** OID of its type; 0 lets the server infer it. */
   readonly oid: number;
   readonly value: Buffer;
 }
@@ -59,7 +59,7 @@ export interface Command {
 /**
  * All commands and one Sync: the server runs them as one transaction. Parameters are not copied.
  *
- * @returns pieces that must all be written, after an error too: the server skips to the Sync
+ * @returns pieces that must all be written, even after an error: the server skips to the Sync
  * @internal
  */
 export function* commandMessages(commands: readonly Command[]): Generator<Buffer[], void> {

@@ -1,16 +1,19 @@
 import type { HostList } from './host-list.js';
 import type { ClientClass, SearchingClient } from './javascript-client.js';
 
-/** Source: `target_session_attrs` of libpq, whose question for servers below version 14 is the same. */
+/**
+ * Source: `target_session_attrs` of libpq, which uses the same query for servers below version 14.
+ */
 const QUESTION = `SELECT pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') = 'on' AS readonly`;
 
-/** A connection may end while it is asked, when nobody else listens to its errors yet. */
+/** A connection may end during the check, before any other listener for its errors exists. */
 const ignore = (): void => {};
 
 /**
- * A client for `pg`'s pool that goes to the next server of a list, and is connected only once that
- * server is what is asked for. One client tries one server; `PgConnections` makes the next try.
+ * A client for `pg`'s pool that connects to the next server of a list, and counts as connected only
+ * if that server has the required property. One client tries one server; `PgConnections` makes the
+ * next try.
  *
  * @internal
  */
@@ -32,7 +35,7 @@ export function hostListClient(Base: ClientClass, list: HostList): ClientClass {
       const connected = this.#connect(super.connect.bind(this));
       if (callback === undefined) return connected.then(() => this);
       connected.then(
-        // What the pool throws must not become this promise's.
+        // An error thrown by the pool must not reject this promise.
         () => process.nextTick(callback),
         (error: Error) => process.nextTick(callback, error),
       );
@@ -46,7 +49,7 @@ export function hostListClient(Base: ClientClass, list: HostList): ClientClass {
         list.accept(this.#place);
       } catch (error) {
         list.refuse(this.#place, error as Error);
-        // The pool forgets a client that did not connect; this one may have.
+        // The pool forgets a client that failed to connect, but this one may have a connection.
         void this.end().catch(() => undefined);
         throw error;
       }

@@ -14,15 +14,15 @@ import { withConnections } from './with-connections.js';
 
 const server = new URL(inject('databaseUrl'));
 const { username, password, host: UP } = server;
-/** Nobody listens there. */
+/** An address without a listener. */
 const AWAY = '127.0.0.1:1';
 const ROLE = `reader_${randomUUID().slice(0, 8)}`;
 const opened = new Set<Socket>();
 let admin: pg.Client;
 let folder: string;
-/** Passes on to the server, from a unix socket. */
+/** Forwards a unix socket to the server. */
 let socket: Server;
-/** Takes connections and says nothing. */
+/** Accepts connections and never answers. */
 let silent: Server;
 let met = 0;
 
@@ -69,7 +69,7 @@ function connectionsTo(options: Omit<PostgresOptions, 'type'>): PgConnections {
   return new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });
 }
 
-/** Port of the server that a session is with, or the words of the refusal. */
+/** Port of a session's server, or the message of the refusal. */
 async function metBy(options: Omit<PostgresOptions, 'type'>): Promise<string> {
   const connections = connectionsTo(options);
   try {
@@ -104,7 +104,7 @@ describe('an address with several hosts', () => {
     expect(await metBy({ url })).toBe(reached);
   });
 
-  it('takes a password that code gives beside it, for every host', async () => {
+  it('uses a password from code for every host', async () => {
     const url = `postgres://${username}@${AWAY},${UP}/postgres`;
     const given = (): Promise<string> => Promise.resolve(decodeURIComponent(password));
     expect(await metBy({ url, password: given })).toBe(reached);
@@ -117,7 +117,7 @@ describe('an address with several hosts', () => {
     expect(met).toBe(2);
   });
 
-  it('asks a silent host once, and not for each connection', async () => {
+  it('tries a silent host once, and not for each connection', async () => {
     met = 0;
     const connections = connectionsTo({
       url: addressOf([silentHost(), UP]),
@@ -130,7 +130,7 @@ describe('an address with several hosts', () => {
     expect(met).toBe(1);
   });
 
-  it('names every host that was tried, why, and no password', async () => {
+  it('names every tried host with its error, and no password', async () => {
     const words = await metBy({ url: addressOf([AWAY, '127.0.0.1:2']) });
     expect(words).toContain(
       'no server takes a connection that can write (host 127.0.0.1:1: connection refused (ECONNREFUSED); ' +
@@ -139,14 +139,14 @@ describe('an address with several hosts', () => {
     expect(words).not.toContain(password);
   });
 
-  it('takes no session that can only read, and says so', async () => {
+  it('refuses a read-only session with a clear message', async () => {
     const url = `postgres://${ROLE}:known@${UP}/postgres?target_session_attrs=`;
     expect(await metBy({ url: `${url}read-write` })).toContain(`host ${UP}: is read-only`);
     expect(await metBy({ url: `${url}primary` })).toBe(reached);
     expect(await metBy({ url: `${url}any` })).toBe(reached);
   });
 
-  it('asks no other host after a wrong password, and names the one that refused', async () => {
+  it('tries no other host after a wrong password, and names the one that refused', async () => {
     met = 0;
     const url = `postgres://${ROLE}:hush@${AWAY},${UP},${silentHost()}/postgres`;
     const connections = connectionsTo({ url });

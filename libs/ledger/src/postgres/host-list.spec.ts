@@ -7,14 +7,14 @@ const listOf = (url: string): HostList | undefined => HostList.of(parseAddress(u
 const ruleOf = (url: string): string | undefined => hostListRule(parseAddress(url));
 
 describe('HostList', () => {
-  it('is made for several hosts, and for one that must be something', () => {
+  it('is made for several hosts, and for one with a required property', () => {
     expect(listOf('postgres://h1/app')).toBeUndefined();
     expect(listOf('postgres:///app')).toBeUndefined();
     expect(listOf('postgres://h1/app?target_session_attrs=primary')?.wanted).toBe('primary');
     expect(listOf('postgres://h1,h2/app')).toMatchObject({ wanted: 'any' });
   });
 
-  it('goes round in the order of the address, and stays with what works', () => {
+  it('cycles in the order of the address, and stays with a working host', () => {
     const list = listOf('postgres://h1,h2,h3/app')!;
     const [first, second, third] = list.hosts as [never, never, never];
     list.refuse(first, new Error('away'));
@@ -27,7 +27,7 @@ describe('HostList', () => {
     expect(list.refusals.map(([place]) => place)).toEqual(list.hosts);
   });
 
-  it('moves on once where two connections find out at the same time', () => {
+  it('moves on once if two connections fail at the same time', () => {
     const list = listOf('postgres://h1,h2,h3/app')!;
     const [first, second] = list.hosts as [never, never];
     list.refuse(first, new Error('away'));
@@ -35,7 +35,7 @@ describe('HostList', () => {
     expect(list.next).toBe(second);
   });
 
-  it('knows which server a failure is about, also as the cause of the one that the pool made', () => {
+  it('finds the server of a failure, even if the pool wrapped it', () => {
     const list = listOf('postgres://h1,h2/app')!;
     const failure = new Error('away');
     list.refuse(list.next, failure);
@@ -56,7 +56,7 @@ describe('hostListRule', () => {
     );
   });
 
-  it('refuses to shuffle hosts, and says what it does', () => {
+  it('refuses to shuffle hosts, and explains the order', () => {
     expect(ruleOf('postgres://h1,h2/app?load_balance_hosts=random')).toContain('in the order');
     expect(ruleOf('postgres://h1,h2/app?load_balance_hosts=disable')).toBeUndefined();
   });
@@ -67,7 +67,7 @@ describe('hostListRule', () => {
   });
 });
 
-it('advises to say which host is wanted', () => {
+it('advises to state the required property', () => {
   expect(hostListAdvice(parseAddress('postgres://h1,h2/app'))).toContain('read-write');
   expect(hostListAdvice(parseAddress('postgres://h1/app'))).toBeUndefined();
   const given = 'postgres://h1,h2/app?target_session_attrs=any';

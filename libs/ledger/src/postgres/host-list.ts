@@ -2,8 +2,8 @@ import type { ServerPlace } from './address-hosts.js';
 import type { PostgresAddress } from './parse-address.js';
 
 /**
- * What a session must be before the ledger uses it, in libpq's words. A ledger writes, so the values that
- * ask for a standby are refused.
+ * Required properties of a session, in libpq's terms. A ledger writes, so values that require a
+ * standby are refused.
  *
  * @internal
  */
@@ -15,11 +15,7 @@ export type SessionKind = (typeof SESSION_KINDS)[number];
 const WANTED = 'target_session_attrs';
 const BALANCE = 'load_balance_hosts';
 
-/**
- * The rule that an address breaks by what it says of several hosts.
- *
- * @internal
- */
+/** The rule that an address breaks with its hosts. @internal */
 export function hostListRule({ hosts, parameters }: PostgresAddress): string | undefined {
   const wanted = parameters.get(WANTED);
   if (wanted !== undefined && !(SESSION_KINDS as readonly string[]).includes(wanted)) {
@@ -36,7 +32,8 @@ export function hostListRule({ hosts, parameters }: PostgresAddress): string | u
 }
 
 /**
- * A warning about an address with which a ledger would stay on a standby; undefined if there is none.
+ * A warning about an address with which a ledger could stay on a standby; undefined if there is
+ * none.
  *
  * @internal
  */
@@ -49,10 +46,10 @@ export function hostListAdvice({ hosts, parameters }: PostgresAddress): string |
 }
 
 /**
- * The servers that one pool may connect to, and the one that is tried next.
+ * The servers that one pool may connect to, and the next one to try.
  *
- * A search begins at the server that took the last connection, at first with the first of the list, and
- * tries each once. So a host that is silent costs its time limit once, and not for every new connection.
+ * A search begins at the server of the last connection, initially the first of the list, and tries
+ * each once. A silent host thus costs its time limit once, and not for every new connection.
  *
  * @internal
  */
@@ -68,9 +65,9 @@ export class HostList {
   ) {}
 
   /**
-   * Undefined if the address names one host, or none, and does not say what it must be.
+   * Undefined if the address names one host without a required property, or none.
    *
-   * @param port of hosts that have none; else libpq's variable or its default
+   * @param port of hosts without one; else libpq's variable or its default
    */
   static of({ hosts, parameters }: PostgresAddress, port?: number | string): HostList | undefined {
     const wanted = parameters.get(WANTED);
@@ -90,15 +87,17 @@ export class HostList {
     this.#refusals.delete(place);
   }
 
-  /** A new connection to this server did not come about: the next one goes elsewhere. */
+  /** A new connection to this server failed: the next one goes to another server. */
   refuse(place: ServerPlace, reason: Error): void {
     this.#refusals.set(place, reason);
     this.#refusedBy.set(reason, place);
-    // Two connections may find out at the same time.
+    // Two connections may fail at the same time.
     if (this.next === place) this.#next = (this.#next + 1) % this.hosts.length;
   }
 
-  /** The server that a failure is about; undefined for one of another kind, such as a full pool. */
+  /**
+   * The server concerned by a failure; undefined for another kind of failure, such as a full pool.
+   */
   placeOf(failure: unknown): ServerPlace | undefined {
     const { cause } = (failure ?? {}) as { cause?: unknown };
     return [failure, cause]
@@ -107,7 +106,7 @@ export class HostList {
       .find((place) => place !== undefined);
   }
 
-  /** Why each server that takes none was left, in the order of the list. */
+  /** The refusals of all servers that accept none, in the order of the list. */
   get refusals(): readonly (readonly [ServerPlace, unknown])[] {
     return this.hosts
       .filter((place) => this.#refusals.has(place))
@@ -115,7 +114,11 @@ export class HostList {
   }
 }
 
-/** The servers that the pool of these options chooses from; undefined if it knows one only. @internal */
+/**
+ * The servers that the pool of these options chooses from; undefined if it has only one.
+ *
+ * @internal
+ */
 export function hostListOf({ extra }: { readonly extra?: unknown }): HostList | undefined {
   return (extra as { readonly hostList?: HostList } | undefined)?.hostList;
 }

@@ -12,7 +12,7 @@ import { PgConnections } from './pg-connections.js';
 
 const url = inject('databaseUrl');
 
-/** As pg's native client looks: no connection, and no startup message of its own. */
+/** A copy of pg's native client: no connection, and no startup message. */
 class NativeClient extends EventEmitter {
   connect(callback: (error: Error) => void): void {
     callback(new Error('libpq is asked'));
@@ -21,7 +21,7 @@ class NativeClient extends EventEmitter {
   cancel(): void {}
 }
 
-/** `pg` as TypeORM finds it where pg-native is installed. */
+/** `pg` as TypeORM finds it if pg-native is installed. */
 function driverWithNative(): object {
   const Base = Object.getPrototypeOf(pg.Pool) as new (options: object, client: unknown) => object;
   class BoundPool extends Base {
@@ -35,15 +35,15 @@ function driverWithNative(): object {
 
 const WITH_NATIVE = { driver: driverWithNative(), nativeDriver: {} };
 
-describe('where pg-native is installed', () => {
-  it('TypeORM chooses the native client, which is seen', () => {
+describe('with pg-native installed', () => {
+  it('TypeORM chooses the native client, and this is detected', () => {
     const dataSource = new DataSource({ type: 'postgres', url, ...WITH_NATIVE });
     expect(usesNative(dataSource)).toBe(true);
     expect(usesNative(new DataSource({ type: 'postgres', url }))).toBe(false);
     expect(javaScriptClient(dataSource)).toBe(pg.Client);
   });
 
-  it('a connection of its own uses the JavaScript client all the same', async () => {
+  it("the ledger's own connection still uses the JavaScript client", async () => {
     const dataSource = open({ url, ...WITH_NATIVE }, { applicationName: 'native', poolSize: 1 });
     expect(usesNative(dataSource)).toBe(false);
     const connections = new PgConnections({ dataSource: () => dataSource, ownsDataSource: true });
@@ -54,7 +54,7 @@ describe('where pg-native is installed', () => {
     await connections.close();
   });
 
-  it("the application's DataSource is refused at boot, with what to do", () => {
+  it("the application's DataSource is refused at boot, with the remedy", () => {
     const dataSource = new DataSource({ type: 'postgres', url, ...WITH_NATIVE });
     const database = new LedgerDatabase(resolveLedgerOptions({ dataSource }), 'default');
     let refusal: unknown;
@@ -67,7 +67,7 @@ describe('where pg-native is installed', () => {
     expect((refusal as Error).message).toMatch(/pg-native.*`connection` of its own/s);
   });
 
-  it("the application's DataSource is taken where it says `extra: { Client: pg.Client }`", async () => {
+  it("the application's DataSource is accepted with `extra: { Client: pg.Client }`", async () => {
     const extra = { Client: pg.Client };
     const dataSource = new DataSource({ type: 'postgres', url, ...WITH_NATIVE, extra });
     const database = new LedgerDatabase(resolveLedgerOptions({ dataSource }), 'default');

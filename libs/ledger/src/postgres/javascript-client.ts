@@ -1,12 +1,12 @@
 import type { DataSource } from 'typeorm';
 
-/** What is used of the module `pg`, as TypeORM loaded it. */
+/** The used part of the module `pg`, as loaded by TypeORM. */
 interface PgModule {
   readonly Client?: ClientClass;
   readonly Pool?: abstract new (...args: never[]) => object;
 }
 
-/** What of `pg`'s client is used before a pool has it. @internal */
+/** The part of `pg`'s client used before a pool has it. @internal */
 export interface SearchingClient {
   readonly ssl?: unknown;
   connect(callback?: (error?: Error) => void): Promise<unknown> | undefined;
@@ -18,13 +18,12 @@ export interface SearchingClient {
 /** @internal */
 export type ClientClass = new (options: object) => SearchingClient;
 
-/** `pg-pool` itself, which falls back to `pg`'s own client where nobody gives it one. */
+/** `pg-pool` itself, which uses `pg`'s own client by default. */
 type BasePool = new (options: object) => { readonly Client: ClientClass };
 
 /**
- * Whether the pool of this DataSource will hold clients of `pg-native`: TypeORM takes them whenever that
- * package is installed, for whatever reason. They speak through libpq, so no COPY can be written to their
- * socket.
+ * Whether the pool of this DataSource will hold clients of `pg-native`. TypeORM uses them whenever
+ * that package is installed. They use libpq, so no COPY can be written to their socket.
  *
  * @internal
  */
@@ -34,7 +33,7 @@ export function usesNative(dataSource: DataSource): boolean {
 }
 
 /**
- * The JavaScript client beside the native one that TypeORM chose, for the pool's option `Client`.
+ * The JavaScript client for the pool's option `Client`, when TypeORM chose the native one.
  *
  * @returns undefined if there is no other: `NODE_PG_FORCE_NATIVE` is set
  * @internal
@@ -47,7 +46,11 @@ export function javaScriptClient(dataSource: DataSource): ClientClass | undefine
   return isNative(Client) ? undefined : Client;
 }
 
-/** What the installed `pg` makes of an address's TLS parameters; reads the files that they name. @internal */
+/**
+ * The TLS options that the installed `pg` derives from an address; reads the files that it names.
+ *
+ * @internal
+ */
 export function tlsOf(dataSource: DataSource, url: string): unknown {
   const Client = javaScriptClient(dataSource);
   return Client && new Client({ connectionString: url }).ssl;
@@ -57,7 +60,9 @@ function moduleOf(dataSource: DataSource): PgModule | undefined {
   return (dataSource.driver as unknown as { postgres?: PgModule }).postgres;
 }
 
-/** Only the JavaScript client assembles startup messages. Source: pg 8.11 to 8.23, lib/client.js. */
+/**
+ * Only the JavaScript client assembles startup messages. Source: pg 8.11 to 8.23, lib/client.js.
+ */
 function isNative(Client: ClientClass | undefined): boolean {
   if (Client === undefined) return false;
   const { prototype } = Client as { prototype: Record<string, unknown> };

@@ -1,11 +1,12 @@
 /**
- * Runs one statement with parameters and gives its rows; that of a `QueryRunner` or a pg client.
+ * Runs one statement with parameters and returns its rows; implemented by a `QueryRunner` or a pg
+ * client.
  *
  * @internal
  */
 export type QueryFunction = (sql: string, parameters: unknown[]) => Promise<unknown>;
 
-/** One column as the server has it. @internal */
+/** One column in the database. @internal */
 export interface FoundColumn {
   readonly name: string;
   readonly type: string;
@@ -20,7 +21,7 @@ export interface FoundColumn {
 /** A trigger of a table or of one of its partitions. @internal */
 export interface FoundTrigger {
   readonly name: string;
-  /** The table or partition, as `FoundTable.relations` spells it. */
+  /** The table or partition, spelled as in `FoundTable.relations`. */
   readonly on: string;
   /** `pg_trigger.tgenabled`: `O` and `A` fire in an ordinary session. */
   readonly enabled: string;
@@ -48,50 +49,50 @@ export interface FoundIndex {
   /** Its columns in order; an empty text for an expression. */
   readonly columns: readonly string[];
   readonly isValid: boolean;
-  /** Which rows it has: those with a value in its first column, or those that another condition chooses. */
+  /** Its rows: all, those with a value in its first column, or those of another condition. */
   readonly rows: 'all' | 'withValue' | 'some';
 }
 
 /** A table that inherits from another. @internal */
 export interface FoundChild {
-  /** As SQL names it at this moment. */
+  /** Its name in SQL with the present search path. */
   readonly name: string;
-  /** Columns of its unique indexes: whole, valid. */
+  /** Columns of its unique indexes that are complete and valid. */
   readonly uniqueWith: readonly string[];
 }
 
-/** One table as the server has it. @internal */
+/** One table in the database. @internal */
 export interface FoundTable {
-  /** `pg_class.relkind`: `r` ordinary, `p` partitioned, else something that is no table. */
+  /** `pg_class.relkind`: `r` ordinary, `p` partitioned, else not a table. */
   readonly kind: string;
   readonly columns: readonly FoundColumn[];
-  /** Columns that are unique by themselves: whole index, valid, not deferrable. */
+  /** Columns that are unique by themselves: complete index, valid, not deferrable. */
   readonly uniqueColumns: readonly string[];
-  /** Its own; those of its partitions are not among them. */
+  /** Its own indexes, without those of its partitions. */
   readonly indexes: readonly FoundIndex[];
   /** Names of its rules ON INSERT. */
   readonly insertRules: readonly string[];
-  /** Children by inheritance; partitions are none. */
+  /** Children by inheritance, without partitions. */
   readonly children: readonly FoundChild[];
   /** Names of its CHECK constraints. */
   readonly checks: readonly string[];
-  /** The table and its partitions, as SQL names them at this moment. */
+  /** The table and its partitions, as named in SQL with the present search path. */
   readonly relations: readonly string[];
   readonly triggers: readonly FoundTrigger[];
   /** Functions of its schema whose names begin with the table's. */
   readonly functions: readonly FoundFunction[];
-  /** Its schema as the functions of the ledger spell it: in quotes where it needs them. */
+  /** Its schema as spelled in the ledger's functions: quoted if necessary. */
   readonly quotedSchema: string;
 }
 
-/** What the catalog says of the tables asked for. @internal */
+/** Catalog data of the requested tables. @internal */
 export interface Catalog {
   readonly role: string;
-  /** False if the schema is missing too; true if no schema was asked for. */
+  /** False if the requested schema is missing; true if none was requested. */
   readonly hasSchema: boolean;
-  /** May look into the schema. */
+  /** The role may look into the schema. */
   readonly mayUseSchema: boolean;
-  /** In the order of the names asked for; null for one that is not there. */
+  /** In the order of the requested names; null for a missing table. */
   readonly tables: readonly (FoundTable | null)[];
 }
 
@@ -100,9 +101,9 @@ const RELATIONS = `SELECT c.oid UNION ALL
             SELECT h.inhrelid FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid`;
 
 /**
- * The answer is one JSON text, so that no type parser of an application stands in between. Names
- * are compared as values, not cast to regclass: that would fail where the schema may not be used.
- * With `quote_all_identifiers` on, types would be spelled `"uuid"`.
+ * The answer is one JSON text, so that no type parser of an application changes it. Names are
+ * compared as values and not cast to regclass, which would fail without the right to use the
+ * schema. With `quote_all_identifiers` on, types would be spelled `"uuid"`.
  */
 const SQL = `
 WITH spelling AS MATERIALIZED (
@@ -141,7 +142,7 @@ SELECT pg_catalog.json_build_object(
           SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
             'name', x.relname,
             'isValid', i.indisvalid,
-            -- Not by pg_get_expr, which waits for whoever has the table locked.
+            -- pg_get_expr would wait for a lock on the table.
             'rows', CASE
               WHEN i.indpred IS NULL THEN 'all'
               WHEN i.indpred::text ~ pg_catalog.format(
@@ -211,10 +212,10 @@ SELECT pg_catalog.json_build_object(
 FROM spelling`;
 
 /**
- * Asks the server for all that `verifyTable` compares, in one round trip.
+ * Reads everything that `verifyTable` compares, in one round trip.
  *
  * @param names tables in the schema, at least one
- * @param schema undefined: wherever the search path finds them
+ * @param schema undefined: the search path decides
  * @internal
  */
 export async function loadCatalog(

@@ -9,24 +9,25 @@ import { tableNames } from './table-names.js';
 export interface WantedIndex {
   /** Unquoted. */
   readonly name: string;
-  /** What follows the name of a partition in that of its part of the index. */
+  /** Suffix after a partition's name in the name of that partition's index. */
   readonly ending: string;
-  /** What follows the table in CREATE INDEX. */
+  /** Text after the table in CREATE INDEX. */
   readonly body: string;
 }
 
-/** What an index of entries is of. @internal */
+/** Columns and condition of an index of entries. @internal */
 export function indexBody({ column, isPartial }: EntryIndex): string {
   const name = quoteIdentifier(column);
   return `(${name}, created_at)${isPartial ? ` WHERE ${name} IS NOT NULL` : ''}`;
 }
 
 /**
- * Makes indexes where they are missing or half made, while writers go on: no statement holds a lock that
- * keeps a writer out for longer than a moment. Not in a transaction, and by one process at a time.
+ * Creates indexes that are missing or incomplete, while writers continue: no statement holds a lock
+ * that blocks a writer for longer than a moment. Run it outside a transaction, in one process at a
+ * time.
  *
- * @param definition with the schema that counts
- * @throws what the session throws; 42501 if the role is not the table's owner
+ * @param definition with its effective schema
+ * @throws any error of the session; 42501 if the role is not the table's owner
  * @internal
  */
 export async function makeIndexes(
@@ -56,15 +57,15 @@ export async function makeIndexes(
 }
 
 /**
- * A build that was cut off leaves an invalid index, which costs as much as a valid one and serves no
- * read. CONCURRENTLY, so that nobody waits behind it for a build that is still at work.
+ * An interrupted build leaves an invalid index, which costs as much as a valid one and serves no
+ * read. CONCURRENTLY, so that nothing waits behind it for a build in progress.
  */
 async function dropBroken(
   session: PgSession,
   { table, sqlEntries }: { readonly table: string; readonly sqlEntries: string },
   indexes: readonly WantedIndex[],
 ): Promise<void> {
-  // The index of a partitioned table is invalid as long as a partition lacks its own.
+  // The index of a partitioned table is invalid while a partition lacks its own.
   const broken = await session.rows<{ sql: string; name: string; on: string }>(
     `SELECT i.indexrelid::regclass::text AS sql, c.relname::text AS name, t.relname::text AS on
      FROM pg_catalog.pg_index i
@@ -82,7 +83,10 @@ async function dropBroken(
   }
 }
 
-/** CONCURRENTLY is refused for a partitioned table: each partition gets its own, then they are joined. */
+/**
+ * A partitioned table refuses CONCURRENTLY: each partition gets its own index, then they are
+ * joined.
+ */
 async function indexPartitions(
   session: PgSession,
   sqlEntries: string,

@@ -12,7 +12,7 @@ import type {
   StoredTrigger,
 } from './sql-migration.interface.js';
 
-/** What the first line of a stored function's body begins with; a number follows. @internal */
+/** Prefix of the first line in a stored function's body; a number follows. @internal */
 export const FUNCTION_MARK = '-- nestjs-ledger ';
 
 /** Finds that number, as a regular expression of PostgreSQL. */

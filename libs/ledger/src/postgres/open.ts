@@ -15,18 +15,17 @@ type PostgresCredentials = NonNullable<PostgresOptions['replication']>['master']
 
 type StreamFactory = (...config: unknown[]) => Duplex;
 
-/** What a connection has unless its options say otherwise. @internal */
+/** Connection settings used unless the options set them. @internal */
 export interface OpenDefaults {
-  /** As the server shows it in `pg_stat_activity`. */
+  /** As shown by the server in `pg_stat_activity`. */
   readonly applicationName: string;
-  /** Connections at most. */
+  /** Maximum connections. */
   readonly poolSize: number;
 }
 
 /**
- * Makes a DataSource of the library's own; it opens no connection yet. This is the only place that
- * makes one, so that none lacks a time limit for connecting, each gets what stands beside its address, and
- * none speaks through pg-native.
+ * Makes the library's own DataSource; it opens no connection yet. All are made here. Each therefore
+ * has a time limit for connecting and the options next to its address, and none uses pg-native.
  *
  * @internal
  */
@@ -38,11 +37,12 @@ export function open(
   const dataSource = new DataSource({
     ...read,
     applicationName: read.applicationName ?? applicationName,
-    // Of these TypeORM changes the whole process, for the application too; the ledger needs neither.
+    // TypeORM would apply these to the whole process, including the application; the ledger needs
+    // neither.
     parseInt8: undefined,
     useUTC: undefined,
     poolErrorHandler: guarded(options.poolErrorHandler),
-    // Also where an option is there and undefined, or 0, which means no limit.
+    // Also if an option is undefined, or 0, which means no limit.
     connectTimeoutMS: options.connectTimeoutMS || CONNECT_TIMEOUT_MS,
     poolSize: options.poolSize || poolSize,
     type: 'postgres',
@@ -61,8 +61,8 @@ export function open(
 }
 
 /**
- * The ledger writes to the primary and reads what it wrote there; a standby that is away would only keep it from
- * connecting.
+ * The ledger writes to the primary and reads from it too. A standby would only prevent a connection
+ * when it is unreachable.
  */
 function ofPrimary(options: Omit<PostgresOptions, 'type'>): Omit<PostgresOptions, 'type'> {
   if (!options.replication) return options;
@@ -75,7 +75,7 @@ function ofPrimary(options: Omit<PostgresOptions, 'type'>): Omit<PostgresOptions
   };
 }
 
-/** Where and as whom to connect; named one by one, since what is missing must go as well. */
+/** Address and role, listed by name, because missing parts must be removed too. */
 function credentialsOf(server: PostgresCredentials): PostgresCredentials {
   return {
     url: server.url,
@@ -88,7 +88,7 @@ function credentialsOf(server: PostgresCredentials): PostgresCredentials {
   };
 }
 
-/** The pool calls it from a socket's event: what it throws would end the process. */
+/** The pool calls it from a socket's event, where an error would end the process. */
 function guarded(
   handler: PostgresOptions['poolErrorHandler'],
 ): PostgresOptions['poolErrorHandler'] {
@@ -102,7 +102,7 @@ function guarded(
   };
 }
 
-/** A client of the application's own that can be used. */
+/** The application's own client, if it is usable. */
 function nonNative(
   given: ClientClass | undefined,
   dataSource: DataSource,
@@ -111,10 +111,10 @@ function nonNative(
 }
 
 /**
- * pg makes its socket itself unless told how. An application may have told it (a connector of a
- * cloud's own), so that is asked first.
+ * Tracks the sockets of `pg`. By default pg makes its socket itself. An application may supply a
+ * factory (for example a cloud's connector), which is then called first.
  *
- * @param sockets holds those that are open or opening, so that they can be destroyed
+ * @param sockets receives open and opening sockets, so that they can be destroyed
  * @internal
  */
 export function trackStreams(options: PostgresOptions, sockets: Set<Duplex>): StreamFactory {
@@ -131,8 +131,9 @@ export function trackStreams(options: PostgresOptions, sockets: Set<Duplex>): St
 type Verify = (client: EventEmitter, done: (error?: Error) => void) => void;
 
 /**
- * The pool's hook `verify`, with somebody who hears of errors: while it has a client nobody else does, and a
- * connection that is cut or lost then would end the process. Source: pg-pool 3.14, `_acquireClient`.
+ * The pool's hook `verify` with a listener for errors. While the hook has a client no other
+ * listener exists, and a lost connection would end the process. Source: pg-pool 3.14,
+ * `_acquireClient`.
  *
  * @internal
  */
@@ -146,9 +147,9 @@ export function listeningVerify(options: PostgresOptions): Verify | undefined {
 }
 
 /**
- * The address and the role of other options, and nothing that they would do by themselves: no entities,
- * subscribers, migrations, logging or extensions. Names what is taken over, so that options of later
- * versions stay out.
+ * Copies the address and the role of other options, without side effects: no entities, subscribers,
+ * migrations, logging or extensions. The copied options are listed by name, so that options of
+ * later versions are not copied.
  *
  * @internal
  */
@@ -167,7 +168,7 @@ export function addressOf(
     extra: { ...(options.extra as object | undefined), max: poolSize, min: 0 },
     logging: false,
     installExtensions: false,
-    // Without a handler of one's own TypeORM would log it; the query that fails tells it anyway.
+    // By default TypeORM would log the error; the failing query reports it anyway.
     poolErrorHandler: () => {},
   };
 }

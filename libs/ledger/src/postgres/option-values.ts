@@ -1,9 +1,9 @@
 import type { RefusedOption } from './refused-options.js';
 import type { PostgresOptions } from './open.js';
 
-/** What values an option takes; TypeORM and `pg` check none of them. */
+/** Allowed values of an option; TypeORM and `pg` check none. */
 interface ValueRule {
-  /** As the options spell them; what stands behind `extra.` is for `pg`. */
+  /** Spelled as in the options; names after `extra.` are for `pg`. */
   readonly names: readonly string[];
   readonly takes: (value: unknown) => boolean;
   readonly rule: string;
@@ -27,9 +27,10 @@ export const LIMIT_RULE =
   'must be a whole number of milliseconds from 0 to 2,147,483,647 without a unit: of "5s" pg takes the 5';
 
 /**
- * What was found by trying each with a ledger. A limit that is no number ends every query after a
- * millisecond, a pool below one waits for ever, a pool of NaN has no workers, and a hook that is no function
- * keeps the pool's first connection for ever; all of them look like a database that is away.
+ * Each rule comes from a trial with a ledger. A limit that is not a number ends every query after a
+ * millisecond. A pool below one waits forever, and a pool of NaN has no workers. A hook that is not
+ * a function keeps the pool's first connection forever. All of these look like an unreachable
+ * database.
  */
 const RULES: readonly ValueRule[] = [
   {
@@ -114,7 +115,7 @@ const RULES: readonly ValueRule[] = [
   },
 ];
 
-/** Options whose values neither TypeORM nor `pg` can work with. @internal */
+/** Options with values that neither TypeORM nor `pg` can use. @internal */
 export function misusedOptions(options: PostgresOptions): RefusedOption[] {
   return RULES.flatMap(({ names, takes, rule, isSecret }) =>
     names.flatMap((name) => {
@@ -124,17 +125,17 @@ export function misusedOptions(options: PostgresOptions): RefusedOption[] {
   );
 }
 
-/** Whether `pg` and the server take it as a time limit. @internal */
+/** Whether `pg` and the server accept the value as a time limit. @internal */
 export function isLimit(value: unknown): boolean {
   return isAbsent(value) || isWhole(value, 1, LONGEST_MS);
 }
 
-/** As `pg` sees it: what is false there counts as not given, but NaN is a mistake. */
+/** As in `pg`: falsy values count as not given, but NaN is a mistake. */
 function isAbsent(value: unknown): boolean {
   return !value && !Number.isNaN(value);
 }
 
-/** A number, or its digits, as an environment gives them. */
+/** A number, or its digits, as in an environment variable. */
 function isWhole(value: unknown, least: number, most: number): boolean {
   const isDigits = typeof value === 'string' && /^ *\d+ *$/.test(value);
   const number = isDigits ? Number(value) : value;

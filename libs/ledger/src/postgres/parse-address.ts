@@ -1,6 +1,6 @@
 import { listedHosts, splitHosts, type ServerPlace } from './address-hosts.js';
 
-/** What an address says; what it does not say is undefined. @internal */
+/** The parts of an address; missing ones are undefined. @internal */
 export interface PostgresAddress {
   /** Name, IP address or folder of a unix socket; the first of several. */
   readonly host: string | undefined;
@@ -11,22 +11,22 @@ export interface PostgresAddress {
   readonly user: string | undefined;
   readonly password: string | undefined;
   readonly database: string | undefined;
-  /** All parameters behind the question mark, in the order of the address. */
+  /** All parameters after the question mark, in order. */
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** Takes the place of an empty host, which no URL may have beside a user. */
+/** Placeholder for an empty host, which a URL with a user can't have. */
 const NO_HOST = '___no_host___';
-/** What `pg` percent-encodes itself: blanks, and a percent sign that encodes nothing. */
+/** Characters that `pg` percent-encodes itself: blanks, and a percent sign that encodes nothing. */
 const NEEDS_ENCODING = / |%[^a-f0-9]|%[a-f0-9][^a-f0-9]/i;
 
 /**
- * Reads an address as `pg` does: URLs, URLs whose host is empty or a percent-encoded folder,
- * `socket:/folder?db=app`, and `/folder app`. Several hosts, which `pg` does not know, as libpq does:
- * `postgres://h1:5432,h2:5433/app` and `postgres:///app?host=h1,h2&port=5432,5433`.
+ * Reads an address like `pg`: URLs, URLs whose host is empty or a percent-encoded folder,
+ * `socket:/folder?db=app`, and `/folder app`. Several hosts, which `pg` does not support, are read
+ * like in libpq: `postgres://h1:5432,h2:5433/app` and `postgres:///app?host=h1,h2&port=5432,5433`.
  * Source: pg-connection-string 2.6 to 2.14, `parse`.
  *
- * @throws Error without the address in it if `pg` can't read it
+ * @throws Error without the address if `pg` can't read it
  * @internal
  */
 export function parseAddress(url: string): PostgresAddress {
@@ -46,7 +46,7 @@ export function parseAddress(url: string): PostgresAddress {
   }
   const hostname = read.hostname === NO_HOST ? '' : read.hostname.replace(/^\[(.+)\]$/, '$1');
   const given = parameters.get('host');
-  // Of a folder beside `host=` the folder is a part of the database's name.
+  // If there is also a `host=`, the folder is part of the database's name.
   const isFolder = Boolean(given) && /^%2f/i.test(hostname);
   const path = (isFolder ? `/${hostname}${read.pathname}` : read.pathname).slice(1);
   const port = parameters.get('port') || (places ? undefined : read.port);
@@ -78,7 +78,7 @@ function readUrl(url: string): URL {
   const text = NEEDS_ENCODING.test(url) ? encodeURI(url).replaceAll(/%25(\d\d)/g, '%$1') : url;
   if (URL.canParse(text)) return new URL(text);
   const withHost = text.replace('@/', `@${NO_HOST}/`);
-  // Node's own error has the address in it, and so the password.
+  // Node's own error contains the address, and thus the password.
   if (!URL.canParse(withHost)) throw new Error('not a URL');
   return new URL(withHost);
 }

@@ -15,34 +15,34 @@ import type { SessionLender } from './session-lender.interface.js';
 import { PoolWatch } from './pool-watch.js';
 import { readPgError } from './read-pg-error.js';
 
-/** Time for the server to hear that the connections end; then the sockets are destroyed. */
+/** Time for the server to receive the end of the connections; then the sockets are destroyed. */
 const CLOSE_WAIT_MS = 1_000;
-/** A server that is there hears of it within milliseconds, whatever time is left. */
+/** A reachable server receives it within milliseconds, for any time left. */
 const LEAST_CLOSE_WAIT_MS = 50;
 
 /**
- * Time for the first connection and what TypeORM asks on it, in milliseconds; the migrations, which
- * begin with the same, take no longer either.
+ * Milliseconds for the first connection and TypeORM's queries on it; the migrations, which begin in
+ * the same way, have the same limit.
  */
 const INITIALIZE_MS = 60_000;
 
-/** Time for TypeORM to notice that its sockets are gone; that takes a few turns. */
+/** Time for TypeORM to detect that its sockets are destroyed; that takes a few turns. */
 const ABANDON_MS = 1_000;
 
 /** SQLSTATE read_only_sql_transaction. Source: PostgreSQL 18, appendix A. */
 const READ_ONLY = '25006';
 
-/** Where connections come from. @internal */
+/** The source of connections. @internal */
 export interface PgConnectionsOptions {
-  /** Asked for anew each time; need not be initialised if `ownsDataSource`. */
+  /** Called each time; the DataSource need not be initialised if `ownsDataSource`. */
   readonly dataSource: () => DataSource;
   /** Initialise it when needed, and destroy it in `close`. */
   readonly ownsDataSource: boolean;
-  /** Milliseconds that the initialising may take. Default: 60,000. */
+  /** Time limit of the initialisation in milliseconds. Default: 60,000. */
   readonly initializeMs?: number;
 }
 
-/** A connection asked for; the runner must not be released while it is pending. */
+/** A requested connection; its runner must not be released while the request is pending. */
 interface Acquisition {
   readonly lease: Promise<PgLease>;
 }
@@ -50,9 +50,9 @@ interface Acquisition {
 /**
  * Takes connections from a TypeORM pool, one per attempt.
  *
- * A connection that did not come in time is still asked for: the next attempt waits for the same
- * one, so that there are never more such requests than attempts at once. One that comes when nobody
- * waits goes straight back.
+ * A connection that did not arrive in time stays requested, and the next attempt waits for the same
+ * one. There are thus never more requests than concurrent attempts. A connection that arrives when
+ * no attempt waits is returned at once.
  *
  * @internal
  */
@@ -60,21 +60,17 @@ export class PgConnections implements SessionLender {
   readonly #leases = new Set<PgLease>();
   readonly #unclaimed = new Set<Acquisition>();
   readonly #watch = new PoolWatch();
-  /** Those of a DataSource of its own; also while the pool knows nothing of them yet. */
+  /** Sockets of its own DataSource, including those unknown to the pool. */
   readonly #sockets = new Set<Duplex>();
   #isTracked = false;
-  /** A search for a server ends with the connections. */
+  /** Counts the cuts, because a cut also ends a search for a server. */
   #cuts = 0;
   #initializing: Promise<unknown> | undefined;
   #isClosed = false;
 
   constructor(private readonly options: PgConnectionsOptions) {}
 
-  /**
-   * The DataSource, initialised.
-   *
-   * @throws ConnectError if it can't be, or takes too long
-   */
+  /** The DataSource, initialised. @throws ConnectError if that fails or takes too long */
   async ready(): Promise<DataSource> {
     if (this.#isClosed) throw new Error('the sink was closed');
     const dataSource = this.options.dataSource();
@@ -89,7 +85,10 @@ export class PgConnections implements SessionLender {
     return dataSource;
   }
 
-  /** `connectTimeoutMS` ends with the log-in: a server that is silent behind it is waited for for ever. */
+  /**
+   * `connectTimeoutMS` covers only the log-in: without this limit, a server that falls silent after
+   * it would be awaited forever.
+   */
   async #initialize(dataSource: DataSource): Promise<void> {
     this.#track(dataSource);
     const initialized = this.#search(dataSource, () => dataSource.initialize());
@@ -97,15 +96,16 @@ export class PgConnections implements SessionLender {
       await new Deadline(this.options.initializeMs ?? INITIALIZE_MS).race(initialized);
     } catch (error) {
       if (error instanceof DeadlineError) this.cut();
-      // TypeORM should be done with it before the next try; a `verify` that never calls back keeps it for ever.
+      // TypeORM should be finished before the next try, but a `verify` that never calls back would
+      // keep it forever.
       await new Deadline(ABANDON_MS).race(initialized).catch(() => {});
       throw connectError(error, dataSource);
     }
   }
 
   /**
-   * Of several servers each is tried once, unless one says what a person must mend: a wrong password is
-   * wrong everywhere.
+   * Tries each of several servers once. An error that a person must correct ends the search,
+   * because a wrong password is wrong everywhere.
    */
   async #search<T>(dataSource: DataSource, connect: () => Promise<T>): Promise<T> {
     const list = hostListOf(dataSource.options);
@@ -121,13 +121,13 @@ export class PgConnections implements SessionLender {
     }
   }
 
-  /** Destroys every connection at once, those that are opening too. */
+  /** Destroys every connection at once, including opening ones. */
   cut(): void {
     this.#cuts += 1;
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** The pool's first connection is nowhere to be seen until the server has answered. */
+  /** The pool does not list its first connection until the server has answered. */
   #track(dataSource: DataSource): void {
     if (this.#isTracked) return;
     this.#isTracked = true;
@@ -138,10 +138,10 @@ export class PgConnections implements SessionLender {
   }
 
   /**
-   * Runs `work` with a connection, and gives it back afterwards, whatever happens; one that was
-   * refused for what may be its session's own fault is not used again.
+   * Runs `work` with a connection, and always returns it afterwards. A connection is not used again
+   * if its own session may be the cause of a refusal.
    *
-   * @throws SinkTransientError, SinkHaltError if there was no connection; else what `work` throws
+   * @throws SinkTransientError, SinkHaltError if there was no connection; else any error of `work`
    */
   async use<T>(deadline: Deadline, work: (session: PgSession) => Promise<T>): Promise<T> {
     const session = await this.take(deadline);
@@ -155,7 +155,7 @@ export class PgConnections implements SessionLender {
     }
   }
 
-  /** Ends what this made itself; takes about a second at most. Never rejects. */
+  /** Closes its own connections; takes at most about a second. Never rejects. */
   async close(timeoutMs = CLOSE_WAIT_MS): Promise<void> {
     this.#isClosed = true;
     await Promise.all([...this.#leases].map((lease) => lease.discard()));
@@ -164,13 +164,13 @@ export class PgConnections implements SessionLender {
     const deadline = new Deadline(limitMs);
     await deadline.race(this.#destroy()).catch(() => {});
     await deadline.race(this.#watch.allClosed()).catch(() => {});
-    // One whose other side is silent would keep the process alive for minutes.
+    // A connection with a silent peer would keep the process alive for minutes.
     this.cut();
     this.#watch.stop();
   }
 
   /**
-   * A connection that the caller must give back or discard, whatever happens.
+   * A connection that the caller must always return or discard.
    *
    * @throws SinkTransientError, SinkHaltError if there was none
    */
@@ -188,7 +188,7 @@ export class PgConnections implements SessionLender {
     }
   }
 
-  /** A failure to connect, with the target that it is about. */
+  /** A failure to connect, with its target. */
   #named(error: unknown): unknown {
     if (error instanceof ConnectError || this.#isClosed) return error;
     return connectError(error, this.options.dataSource());
@@ -203,7 +203,7 @@ export class PgConnections implements SessionLender {
   async #begin(): Promise<PgLease> {
     const dataSource = await this.ready();
     const { client, runner } = await this.#search(dataSource, async () => {
-      // One that failed to connect would give the same failure again.
+      // A runner that failed to connect would give the same failure again.
       const runner = dataSource.createQueryRunner('master');
       return { client: (await runner.connect()) as PgClient, runner };
     });
@@ -248,9 +248,9 @@ function isToBeMended(error: unknown): boolean {
 }
 
 /**
- * A session keeps the settings of role and database that it began with (`search_path`,
+ * A session keeps the settings of role and database with which it began (`search_path`,
  * `default_transaction_read_only`), and its server, which may have become a standby. Retries would
- * keep it busy for ever, so that no new one were made after somebody has mended that.
+ * keep it in use forever, so that no new session would be made after the cause is corrected.
  */
 function mayBeOfSession(error: unknown): boolean {
   if (isLedgerError(error, 'SINK_HALT')) return true;

@@ -7,14 +7,14 @@ import { readPgError } from './read-pg-error.js';
 import type { PgFailure } from './read-pg-error.js';
 import { realTimers } from '../clock/real-timers.js';
 
-/** A destroyed socket closes within a turn or two; longer than this it is not waited for. */
+/** A destroyed socket closes within a turn or two; this is the longest wait for it. */
 const CLOSE_WAIT_MS = 100;
 
-/** A statement failed; nothing of the server's own text is in it. @internal */
+/** A statement failed; the error contains no text of the server. @internal */
 export class StatementError extends Error {
   constructor(
     readonly failure: PgFailure,
-    /** False if the statement may have been committed all the same. */
+    /** False if the statement may have been committed anyway. */
     readonly outcomeKnown: boolean,
   ) {
     super(failure.text, { cause: failure.cause });
@@ -25,8 +25,8 @@ export class StatementError extends Error {
 /**
  * One connection of the pool, held for one attempt.
  *
- * Held -> given back (`giveBack`, after known answers only), or discarded (`discard`, also by `run`
- * when the connection fails or the time is up): then the pool never sees it again.
+ * Held -> returned (`giveBack`, only after known answers), or discarded (`discard`, also by `run`
+ * when the connection fails or the time is up). The pool never reuses a discarded connection.
  *
  * @internal
  */
@@ -45,8 +45,8 @@ export class PgLease {
   }
 
   /**
-   * Runs a statement to its end. When it rejects, the connection is either ready for the
-   * next one, which was tried, or discarded.
+   * Runs a statement to its end. If it rejects, the connection is either discarded or was tested
+   * and is ready for the next statement.
    *
    * @param copyTarget unquoted name of the table that rows are copied to
    * @throws StatementError
@@ -73,7 +73,7 @@ export class PgLease {
     }
   }
 
-  /** Hands the connection back to the pool if it is fit for the next user. Never rejects. */
+  /** Returns the connection to the pool if the next user can use it. Never rejects. */
   async giveBack(): Promise<void> {
     if (this.#isOver) return;
     if (this.#isInTransaction) return this.discard();
@@ -81,7 +81,7 @@ export class PgLease {
     await this.#release();
   }
 
-  /** Destroys the connection without asking the server. Never rejects. */
+  /** Destroys the connection without a message to the server. Never rejects. */
   async discard(): Promise<void> {
     if (this.#isOver) return;
     this.#over();
@@ -89,15 +89,15 @@ export class PgLease {
     await this.#release();
   }
 
-  /** Null says nothing yet, undefined that this version of `pg` doesn't tell. */
+  /** Null means unknown yet; undefined means that this version of `pg` does not report it. */
   get #isInTransaction(): boolean {
     const status = this.client.getTransactionStatus?.();
     return status === 'T' || status === 'E';
   }
 
   /**
-   * After an error the rest of the rows may be under way still; a pooler would take it for a new
-   * transaction and keep a server connection for it. An empty query behind it ends that.
+   * After an error the rest of the rows may still be under way. A pooler would consider them a new
+   * transaction and reserve a server connection for it. An empty query after them ends that.
    */
   async #recover(deadline: Deadline): Promise<boolean> {
     const statement = new EmptyStatement();
@@ -112,9 +112,9 @@ export class PgLease {
   }
 
   /**
-   * The client must hear of it before the pool gets it back, or the pool gives it to the next user:
-   * only its error, told after the socket's `close`, makes the QueryRunner hand it over as broken.
-   * `close` takes more than one turn, and `stream.closed` is true before it was told.
+   * The client must report the error before the pool gets it back, or the pool would give it to the
+   * next user. Only its error, emitted after the socket's `close`, makes the QueryRunner return it
+   * as broken. `close` takes more than one turn, and `stream.closed` is true before the event.
    */
   async #destroySocket(): Promise<void> {
     const stream = this.client.connection?.stream;
@@ -136,10 +136,10 @@ export class PgLease {
 
   async #release(): Promise<void> {
     try {
-      // A client that reported an error was released by the runner itself; this is nothing then.
+      // The runner itself released a client that reported an error; this call then has no effect.
       await this.runner.release();
     } catch {
-      // The pool knows of it already.
+      // The pool already has the error.
     }
   }
 }

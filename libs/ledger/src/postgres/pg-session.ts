@@ -4,26 +4,26 @@ import type { PgLease } from './pg-lease.js';
 import type { PgStatement, StatementResult, TextRow } from './pg-statement.js';
 import { LIFT_TRANSACTION_TIMEOUT } from './transaction-timeout.js';
 
-/** How one transaction is run. @internal */
+/** Options of one transaction. @internal */
 export interface TransactionOptions {
-  /** Default `READ COMMITTED`, whatever the server's default is. */
+  /** Default `READ COMMITTED`, independent of the server's default. */
   readonly isolation?: 'READ COMMITTED' | 'REPEATABLE READ';
   /** Default: false. */
   readonly isReadOnly?: boolean;
-  /** Milliseconds for each statement. Default: nine tenths of what the session has left. */
+  /** Milliseconds for each statement. Default: nine tenths of the session's remaining time. */
   readonly timeoutMs?: number;
   /** Milliseconds that a statement waits for a lock. Default: `timeoutMs`. */
   readonly lockTimeoutMs?: number;
-  /** Further settings for this transaction alone: name and value as SQL. */
+  /** Further settings for this transaction only: name and value as SQL. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** The server gives up first, so that its answer has time to come. */
+/** The server's limit is shorter, so that its answer arrives in time. */
 const TIMEOUT_SHARE = 0.9;
 
 /**
- * One connection, held for some statements until a deadline. This is the only way in which the
- * library talks to PostgreSQL.
+ * One connection, held for some statements until a deadline. All of the library's communication
+ * with PostgreSQL uses it.
  *
  * @internal
  */
@@ -32,7 +32,7 @@ export class PgSession {
 
   /**
    * @param deadline of all statements together
-   * @param schema of the connection's options; counts where a definition has none
+   * @param schema of the connection's options; used if a definition has none
    */
   constructor(
     private readonly lease: PgLease,
@@ -46,10 +46,10 @@ export class PgSession {
   }
 
   /**
-   * Runs one statement, or several without values; answers with the rows of the last one. Each value
-   * is the server's text, whatever type parsers the application has set.
+   * Runs one statement, or several without values; returns the rows of the last one. Each value is
+   * the server's text, independent of the application's type parsers.
    *
-   * @throws the error of `pg`, or DeadlineError; the connection is not used again unless the server
+   * @throws the error of `pg`, or DeadlineError; the connection is reused only if the server
    *   answered
    */
   async rows<T = Record<string, string | null>>(
@@ -59,19 +59,19 @@ export class PgSession {
     return (await this.#query({ text: sql, values, types: AS_TEXT })) as T[];
   }
 
-  /** `rows` for what may also be asked through TypeORM's QueryRunner. */
+  /** `rows` in the form of TypeORM's QueryRunner. */
   readonly query: QueryFunction = (sql, values) => this.rows(sql, values);
 
-  /** As `rows`, each row as an array in the order of the select list. */
+  /** Like `rows`, with each row as an array in the order of the select list. */
   async texts(sql: string, values: readonly unknown[] = []): Promise<TextRow[]> {
     const query = { text: sql, values, types: AS_TEXT, rowMode: 'array' };
     return (await this.#query(query)) as TextRow[];
   }
 
   /**
-   * Runs a statement that speaks the protocol itself: COPY, or several commands with binary
-   * parameters in one round trip. When it rejects, the connection is ready for the next one, which
-   * was tried, or discarded.
+   * Runs a statement that implements the protocol itself: COPY, or several commands with binary
+   * parameters in one round trip. If it rejects, the connection is either discarded or was tested
+   * and is ready for the next statement.
    *
    * @param copyTarget unquoted name of the table that rows are copied to
    * @throws StatementError
@@ -81,9 +81,9 @@ export class PgSession {
   }
 
   /**
-   * Runs `work` in a transaction, and rolls it back if that throws.
+   * Runs `work` in a transaction, and rolls it back if `work` throws.
    *
-   * @throws what `work` throws; the error of `pg` or DeadlineError of BEGIN or COMMIT
+   * @throws any error of `work`; the error of `pg` or DeadlineError of BEGIN or COMMIT
    */
   async transaction<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     await this.begin(options);
@@ -102,7 +102,7 @@ export class PgSession {
     await this.rows(beginSql(options, this.deadline));
   }
 
-  /** Never rejects: of a connection that is lost the server rolls back by itself. */
+  /** Never rejects: the server itself rolls back for a lost connection. */
   async rollback(): Promise<void> {
     if (this.isHeld) await this.rows('ROLLBACK').catch(() => []);
   }
@@ -110,7 +110,7 @@ export class PgSession {
   /**
    * Reads a large result page by page. Needs a transaction.
    *
-   * @param pageRows rows of one round trip; as many are in memory at once
+   * @param pageRows rows of one round trip, and maximum rows in memory
    */
   async *pages(
     sql: string,
@@ -127,10 +127,11 @@ export class PgSession {
     await this.rows(`CLOSE ${name}`);
   }
 
-  /** Calls back when the pool has the connection again, or has heard that it is lost. */
+  /** Calls back when the pool has the connection again, or knows that it is lost. */
   whenReturned(callback: () => void): void {
     const { client } = this.lease;
-    // The server ends a session whose transaction is left alone, and then nobody may give it back.
+    // The server ends a session with an idle transaction, and then the connection may never be
+    // returned.
     client.once('end', callback);
     this.#onReturned = () => {
       client.removeListener('end', callback);
@@ -138,13 +139,13 @@ export class PgSession {
     };
   }
 
-  /** Hands the connection back if it is fit for the next user. Never rejects. */
+  /** Returns the connection to the pool if the next user can use it. Never rejects. */
   async giveBack(): Promise<void> {
     await this.lease.giveBack();
     this.#onReturned();
   }
 
-  /** Destroys the connection without asking the server. Never rejects. */
+  /** Destroys the connection without a message to the server. Never rejects. */
   async discard(): Promise<void> {
     await this.lease.discard();
     this.#onReturned();
@@ -154,7 +155,7 @@ export class PgSession {
     const client = this.lease.client as unknown as QueryClient;
     try {
       const query = client.query(config);
-      // After the deadline nobody waits for it.
+      // After the deadline nothing waits for the answer.
       query.catch(() => {});
       const answer = await this.deadline.race(query);
       return (Array.isArray(answer) ? answer.at(-1)! : answer).rows;
@@ -186,16 +187,16 @@ function beginSql(
   ].join('; ');
 }
 
-/** The session's own settings may say otherwise: `pg` reads UTF-8, and names are compared as they are. */
+/** The session may have other settings: `pg` reads UTF-8, and names are compared literally. */
 const AS_THE_LEDGER_READS = { client_encoding: 'UTF8', quote_all_identifiers: 'off' };
 
-/** 0, which is no limit, for a session without a deadline. */
+/** 0 means no limit, for a session without a deadline. */
 function timeoutOf({ remainingMs }: Deadline): number {
   if (remainingMs === Number.POSITIVE_INFINITY) return 0;
   return Math.max(1, Math.floor(remainingMs * TIMEOUT_SHARE));
 }
 
-/** What is used of a `pg` client; it answers with an array to several statements. */
+/** The used part of a `pg` client; several statements return an array. */
 interface QueryClient {
   query(config: object): Promise<QueryAnswer | QueryAnswer[]>;
 }
@@ -204,10 +205,10 @@ interface QueryAnswer {
   readonly rows: unknown[];
 }
 
-/** Type parsers of `pg` that parse nothing. */
+/** Type parsers of `pg` that return the text. */
 const AS_TEXT = { getTypeParser: () => (text: unknown) => text };
 
-/** The server said so, and the connection goes on. */
+/** Whether the error is the server's answer, after which the connection remains usable. */
 function isAnswer(error: unknown): boolean {
   return typeof (error as { severity?: unknown }).severity === 'string';
 }

@@ -3,7 +3,7 @@ import type { PgConnection, Submittable } from './pg-client.js';
 /** A row as texts in the order of the select list; NULL is null. */
 export type TextRow = readonly (string | null)[];
 
-/** What the server answered to one statement of several. @internal */
+/** The server's answer to one statement of several. @internal */
 export interface StatementResult {
   /** `COPY 5000`, `INSERT 0 17`, `SELECT 3`; empty for an empty query. */
   readonly tag: string;
@@ -12,16 +12,16 @@ export interface StatementResult {
 }
 
 /**
- * A query of our own for `client.query()`. No handler throws: what goes wrong rejects `results`.
+ * The library's own query for `client.query()`. No handler throws: errors reject `results`.
  *
- * New -> submitted (`submit`) -> answered (ReadyForQuery), failed (an error of the server, of the
- * connection or of ours), or abandoned. After an ErrorResponse `pg` forgets the query, and
- * its ReadyForQuery is told to nobody; hence the connection must be asked again before it is used.
+ * New -> submitted (`submit`) -> answered (ReadyForQuery), failed (an error of the server, the
+ * connection or the library), or abandoned. After an ErrorResponse `pg` forgets the query and
+ * reports its ReadyForQuery to nothing. The connection must therefore be tested again before use.
  *
  * @internal
  */
 export abstract class PgStatement implements Submittable {
-  /** One result per statement, in order; rejects with the raw error, which holds users' text. */
+  /** One result per statement, in order; rejects with the raw error, which contains users' text. */
   readonly results: Promise<readonly StatementResult[]>;
   callback: () => void = () => {};
   readonly #results: StatementResult[] = [];
@@ -35,11 +35,11 @@ export abstract class PgStatement implements Submittable {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // A statement may be given up before anybody waits for it.
+    // A statement may be abandoned before anything awaits it.
     this.results.catch(() => {});
   }
 
-  /** True if nothing that comes from the server matters any more. */
+  /** True if further messages of the server are ignored. */
   protected get isOver(): boolean {
     return this.#isOver;
   }
@@ -48,19 +48,19 @@ export abstract class PgStatement implements Submittable {
     return this.#results.length;
   }
 
-  /** True if the server may commit, or have committed, without another byte from here. */
+  /** True if the server may commit, or may have committed, without another byte from here. */
   abstract get mayHaveCommitted(): boolean;
 
-  /** True if the server said that it committed, whatever comes afterwards. */
+  /** True if the server reported the commit, independent of later messages. */
   protected abstract get isCommitted(): boolean;
 
-  /** Sends what can be sent before the server's first answer. */
+  /** Sends all that can be sent before the server's first answer. */
   protected abstract begin(connection: PgConnection): void;
 
-  /** Sends nothing more than the protocol asks for. */
+  /** Sends only the minimum that the protocol requires. */
   protected abstract halt(): void;
 
-  /** Nobody waits any more; the connection is about to be destroyed. */
+  /** Nothing waits any more; the connection is about to be destroyed. */
   abandon(): void {
     this.#end();
     this.halt();

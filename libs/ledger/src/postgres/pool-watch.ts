@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { DataSource } from 'typeorm';
 import type { PgClient } from './pg-client.js';
 
-/** What of `pg-pool` is looked at; its list of clients is no public interface. */
+/** The inspected part of `pg-pool`; its list of clients is not a public interface. */
 interface Pool extends EventEmitter {
   readonly _clients?: readonly PgClient[];
 }
@@ -10,11 +10,11 @@ interface Pool extends EventEmitter {
 const ignore = (): void => {};
 
 /**
- * Stands by the clients of a pool.
+ * Listens for errors of a pool's clients.
  *
- * Between two listeners (the pool's and the QueryRunner's) a client has none for its errors for a
- * moment, and an error then, told by the server in the same packet as its last answer, would end
- * the process. So each client gets one of ours.
+ * Between two listeners (the pool's and the QueryRunner's) a client briefly has none. An error at
+ * that moment, sent by the server in the same packet as its last answer, would end the process. So
+ * each client also gets a listener of the library.
  *
  * @internal
  */
@@ -22,7 +22,7 @@ export class PoolWatch {
   #pool: Pool | undefined;
   readonly #clients = new Set<PgClient>();
 
-  /** May be called again at any time; a DataSource that was initialised anew has a new pool. */
+  /** May be called again at any time; a DataSource that was initialised again has a new pool. */
   watch(dataSource: DataSource): void {
     const pool = (dataSource.driver as unknown as { master?: Pool }).master;
     if (!pool || pool === this.#pool) return;
@@ -32,13 +32,13 @@ export class PoolWatch {
     pool.on('connect', this.#meet);
   }
 
-  /** Stops looking for new clients; those that were met keep their listener. */
+  /** Stops looking for new clients; known clients keep their listener. */
   stop(): void {
     this.#pool?.removeListener('connect', this.#meet);
     this.#pool = undefined;
   }
 
-  /** Resolves when the socket of every client that was met is closed. */
+  /** Resolves when the socket of every known client is closed. */
   async allClosed(): Promise<void> {
     await Promise.all(
       [...this.#clients].map((client) => new Promise((resolve) => client.once('end', resolve))),

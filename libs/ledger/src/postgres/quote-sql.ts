@@ -1,4 +1,4 @@
-/** An identifier as SQL text, whatever is in it. @internal */
+/** Any name as a quoted SQL identifier. @internal */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
@@ -6,7 +6,7 @@ export function quoteIdentifier(name: string): string {
 /**
  * The name of a relation or function as SQL text.
  *
- * @param schema undefined: the search path decides, as in any SQL
+ * @param schema undefined: the search path decides
  * @internal
  */
 export function qualify(schema: string | undefined, name: string): string {

@@ -3,7 +3,7 @@ import { ConnectError, describeConnectFailure, NoServerError } from './connect-e
 import { describePlace, shown, type DatabaseTarget } from './describe-target.js';
 import { nameOfCode } from './sql-states.js';
 
-/** A failure without any text of the server's, which may hold users' values. @internal */
+/** A failure without the server's text, which may contain users' values. @internal */
 export interface PgFailure {
   /** SQLSTATE if `isAnswer`, else a socket code; undefined if there was none. */
   readonly code: string | undefined;
@@ -13,17 +13,17 @@ export interface PgFailure {
   readonly table: string | undefined;
   readonly constraint: string | undefined;
   readonly column: string | undefined;
-  /** The server named another table than the one that COPY went to: a partition of it, say. */
+  /** The server named a different table than COPY's target, for example a partition of it. */
   readonly isElsewhere: boolean;
   /** Row of the COPY from 1, if the server named one. */
   readonly rowNumber: number | undefined;
-  /** Words of our own with code and name. */
+  /** The library's own message with code and name. */
   readonly text: string;
-  /** Fit for a `cause`: codes and names only. */
+  /** Suitable for a `cause`: codes and names only. */
   readonly cause: Error;
 }
 
-/** An error of `pg` or of TypeORM around it. */
+/** An error of `pg`, or TypeORM's wrapper around it. */
 interface RawError {
   readonly code?: unknown;
   readonly severity?: unknown;
@@ -38,16 +38,16 @@ interface RawError {
 }
 
 /**
- * Takes what is safe out of any error that `pg`, TypeORM or Node raised.
+ * Extracts the safe parts of any error of `pg`, TypeORM or Node.
  *
- * @param target name of the table that COPY went to, unquoted; undefined if there was no COPY
+ * @param target unquoted name of COPY's table; undefined if there was no COPY
  * @internal
  */
 export function readPgError(error: unknown, target?: string): PgFailure {
   if (error instanceof ConnectError) return readConnectError(error);
   const raw = unwrap(error);
   const code = text(raw.code);
-  // `severity` is translated by the server, so that only its presence says something.
+  // The server translates `severity`, so only its presence is meaningful.
   const isAnswer = code?.length === 5 && text(raw.severity) !== undefined;
   const place = isAnswer && target ? readPlace(text(raw.where), target) : undefined;
   const failure = {
@@ -64,7 +64,7 @@ export function readPgError(error: unknown, target?: string): PgFailure {
   return { ...failure, text: words, cause: causeOf(failure, words) };
 }
 
-/** The failure behind it, with the target in its words. */
+/** The underlying failure, with the target in its message. */
 function readConnectError({ reason, target }: ConnectError): PgFailure {
   if (reason instanceof NoServerError) return readNoServer(reason, target);
   const failure = readPgError(reason);
@@ -74,12 +74,15 @@ function readConnectError({ reason, target }: ConnectError): PgFailure {
   return { ...failure, text: words, cause: causeOf(failure, words) };
 }
 
-/** Of several servers each by itself: `host h1:5432: connection refused (ECONNREFUSED); host h2:5432: …`. */
+/**
+ * The failures of several servers: `host h1:5432: connection refused (ECONNREFUSED); host h2:5432:
+ * …`.
+ */
 function readNoServer({ refusals }: NoServerError, target: DatabaseTarget): PgFailure {
   const each = refusals.map(([place, why]) => `${describePlace(place)}: ${readPgError(why).text}`);
   const names = `database ${shown(target.database)}, user ${shown(target.user)}`;
   const words = `no server takes a connection that can write (${each.join('; ')}), ${names}`;
-  // It is not what one server answered, and another one may be promoted at any time.
+  // It is not the answer of one server, and another server may be promoted at any time.
   const failure = { ...readPgError(refusals[0]?.[1]), isAnswer: false };
   return { ...failure, text: words, cause: causeOf(failure, words) };
 }
@@ -95,11 +98,11 @@ function text(value: unknown): string | undefined {
 }
 
 /**
- * Finds `COPY usage_entries, line 1235, column memo`. COPY's own line stands last, since it is the
- * outermost context; a trigger's lines before it may hold users' text that looks the same. Words are
- * translated by the server (`Zeile 1235, Spalte memo`), name and number are not; some languages put
- * them in another order (`usage_entries 복사, 1235번째 줄, memo 열`).
- * Source: the translations of postgres, PostgreSQL 15.
+ * Finds `COPY usage_entries, line 1235, column memo`. COPY's own line is last, because it is the
+ * outermost context; a trigger's lines before it may contain similar text of users. The server
+ * translates the words (`Zeile 1235, Spalte memo`), but not name and number; some languages have
+ * another order (`usage_entries 복사, 1235번째 줄, memo 열`). Source: the translations of postgres,
+ * PostgreSQL 15.
  */
 function readPlace(
   where: string | undefined,
@@ -112,7 +115,8 @@ function readPlace(
   const found = PLACE.exec(last.slice(start.length));
   if (!found) return undefined;
   const [, row, ...words] = found;
-  // Of the word for a column and the column's name only the name is an identifier, or it is the last.
+  // Of the word for "column" and the column's name, only the name is an identifier, or it is the
+  // last.
   return { rowNumber: Number(row), column: words.findLast((word) => /^\w+$/.test(word ?? '')) };
 }
 
@@ -123,7 +127,7 @@ type Names = Omit<PgFailure, 'text' | 'cause'>;
 
 function describe(names: Names, raw: RawError): string {
   const { code, isAnswer, constraint, column, table } = names;
-  // Its code is one of ours, and its message has the remedy.
+  // Its code is one of the library's, and its message contains the remedy.
   if (isLedgerError(raw)) return raw.message;
   if (code === undefined) return describeUncoded(raw);
   const name = nameOfCode(code);
@@ -135,7 +139,7 @@ function describe(names: Names, raw: RawError): string {
   return parts.join(', ');
 }
 
-/** Errors of `pg` itself (`Connection terminated unexpectedly`): no row or value is in them. */
+/** Errors of `pg` itself (`Connection terminated unexpectedly`): they contain no row or value. */
 function describeUncoded(raw: RawError): string {
   const message = text(raw.message)?.split('\n')[0]?.slice(0, 200);
   return message?.replace(/\S+:\/\/\S+/g, '(address)') ?? text(raw.name) ?? 'unknown error';

@@ -13,7 +13,7 @@ export interface ReadStatement {
   readonly values: readonly string[];
 }
 
-/** Collects parameters, each of which is cast where it stands. */
+/** Collects parameters, each cast at its place in the SQL. */
 export class SqlParameters {
   readonly values: string[] = [];
 
@@ -25,19 +25,19 @@ export class SqlParameters {
 
 /** Object id of type `text`. Source: pg_type.dat. */
 const TEXT_OID = 25;
-/** SQLSTATEs of a statement that the server gave up at `statement_timeout` or `lock_timeout`. */
+/** SQLSTATEs of a statement cancelled at `statement_timeout` or `lock_timeout`. */
 const SERVER_GAVE_UP = ['57014', '55P03'];
-/** Compiling a query of a few rows takes longer than running it. */
+/** JIT is off, because compiling a query of a few rows takes longer than running it. */
 const READ_ONLY = "set_config('transaction_read_only', 'on', true), set_config('jit', 'off', true)";
 
 /**
- * Runs one SELECT in a read-only transaction of its own, in one round trip, past TypeORM's query
- * logger: parameters are users' ids. Answers come as the text that the server sent, whatever
- * parsers an application has set.
+ * Runs one SELECT in its own read-only transaction, in one round trip. It bypasses TypeORM's query
+ * logger, because parameters are users' ids. Answers are the server's text, independent of the
+ * application's parsers.
  *
- * @param makeStatement given the schema of the connection
- * @param timeoutMs for all of it, waiting for a connection included
- * @throws LedgerReadError `timeout` or `failed`, without SQL, parameters or the server's words
+ * @param makeStatement receives the schema of the connection
+ * @param timeoutMs for everything, including the wait for a connection
+ * @throws LedgerReadError `timeout` or `failed`, without SQL, parameters or the server's text
  */
 export async function readRows(
   connections: SessionLender,
@@ -62,12 +62,16 @@ export async function readRows(
   }
 }
 
-/** A LedgerReadError stays what it is; of all others code and kind are told. @internal */
+/**
+ * A LedgerReadError is returned unchanged; of all others only code and kind are reported.
+ *
+ * @internal
+ */
 export function translateReadError(error: unknown, deadline: Deadline): LedgerReadError {
   if (error instanceof LedgerReadError) return error;
   const sqlState = sqlStateOf(error);
   const hasGivenUp = sqlState !== undefined && SERVER_GAVE_UP.includes(sqlState);
-  // Timers count whole milliseconds, so the limit may strike within the last one.
+  // Timers count whole milliseconds, so the limit may take effect within the last one.
   return hasGivenUp || deadline.remainingMs < 1
     ? new LedgerReadError('timeout', 'read', 'took too long', sqlState)
     : new LedgerReadError('failed', 'read', 'got no answer from the database', sqlState);
@@ -76,7 +80,7 @@ export function translateReadError(error: unknown, deadline: Deadline): LedgerRe
 function sqlStateOf(error: unknown): string | undefined {
   if (error instanceof StatementError) return error.failure.code;
   if (isLedgerError(error)) return 'sqlState' in error ? (error.sqlState as string) : undefined;
-  // An error of `pg`: its code is a SQLSTATE or the socket's.
+  // The code of an error of `pg` is a SQLSTATE or a socket code.
   const { code } = error as { code?: unknown };
   return typeof code === 'string' ? code : undefined;
 }

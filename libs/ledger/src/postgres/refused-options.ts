@@ -3,9 +3,9 @@ import { isLimit, LIMIT_RULE, misusedOptions, SESSION_LIMITS } from './option-va
 import { parseAddress } from './parse-address.js';
 import { startupSettings } from './startup-settings.js';
 
-/** An option that no ledger can write with, and what to do about it. @internal */
+/** An option with which no ledger can write, and the remedy. @internal */
 export interface RefusedOption {
-  /** As the options spell it. */
+  /** Spelled as in the options. */
   readonly name: string;
   readonly value: unknown;
   readonly rule: string;
@@ -22,9 +22,9 @@ interface RefusingRule {
 const OWN_POOL = 'leave it out, or give the ledger a `connection` of its own without it';
 
 /**
- * With these the ledger would be halted or try for ever. Source: pg 8.23, client.js, which takes no
- * Submittable in pipeline mode; PostgreSQL's manual, Streaming Replication Protocol, which has no extended
- * queries.
+ * With these the ledger would be halted or retry forever. Source: pg 8.23, client.js, which accepts
+ * no Submittable in pipeline mode; PostgreSQL's manual, Streaming Replication Protocol, which has
+ * no extended queries.
  */
 const IN_ANY_POOL: readonly RefusingRule[] = [
   {
@@ -45,8 +45,8 @@ const IN_ANY_POOL: readonly RefusingRule[] = [
 ];
 
 /**
- * What TypeORM would do by itself whenever the ledger's own connection is made. The application's DataSource
- * is initialised by the application.
+ * Actions that TypeORM would take whenever the ledger's own connection is made. The application
+ * itself initialises its own DataSource.
  */
 const IN_OWN_POOL: readonly RefusingRule[] = [
   {
@@ -72,8 +72,8 @@ const IN_OWN_POOL: readonly RefusingRule[] = [
 ];
 
 /**
- * Settings of the session with which every batch fails, or rollups miss entries. Source: trials with
- * PostgreSQL 18; exit_on_error ends the session at the first row that is there already.
+ * Settings of the session with which every batch fails, or rollups miss entries. Source: trials
+ * with PostgreSQL 18; exit_on_error ends the session at the first existing row.
  */
 const SETTINGS = new Map<string, readonly [isTaken: (value: string) => boolean, rule: string]>([
   ['default_transaction_read_only', [isOff, 'must be off: the ledger writes']],
@@ -91,9 +91,9 @@ const SETTINGS = new Map<string, readonly [isTaken: (value: string) => boolean, 
 ]);
 
 /**
- * Options of `pg` or TypeORM that a ledger cannot work with, so that the boot refuses them by name.
+ * Options of `pg` or TypeORM with which a ledger cannot work; the boot refuses them by name.
  *
- * @param isOwn whether they are of a connection that the ledger makes
+ * @param isOwn whether they belong to a connection that the ledger makes
  * @internal
  */
 export function refusedOptions(options: PostgresOptions, isOwn: boolean): RefusedOption[] {
@@ -106,7 +106,7 @@ export function refusedOptions(options: PostgresOptions, isOwn: boolean): Refuse
   return [...refused, ...refusedLimits(options), ...refusedSettings(options)];
 }
 
-/** Limits in the address; those beside it are checked like other options. */
+/** Limits in the address; others are checked like all options. */
 function refusedLimits(options: PostgresOptions): RefusedOption[] {
   return SESSION_LIMITS.flatMap((name) => {
     const value = parameterOf(options, name);
@@ -115,7 +115,7 @@ function refusedLimits(options: PostgresOptions): RefusedOption[] {
   });
 }
 
-/** Those of `options=-c …`, beside the address or in it. */
+/** Settings of `options=-c …`, in the address or next to it. */
 function refusedSettings(options: PostgresOptions): RefusedOption[] {
   const beside = (options.extra as { options?: string } | null | undefined)?.options;
   const inUrl = parameterOf(options, 'options');
@@ -132,7 +132,7 @@ function refusedSettings(options: PostgresOptions): RefusedOption[] {
   );
 }
 
-/** Of the address that is in force. */
+/** A parameter of the effective address. */
 function parameterOf(options: PostgresOptions, name: string): string | undefined {
   const { url, replication } = options;
   const extra = options.extra as { connectionString?: string } | null | undefined;
@@ -142,15 +142,18 @@ function parameterOf(options: PostgresOptions, name: string): string | undefined
   try {
     return parseAddress(address).parameters.get(name);
   } catch {
-    // pg says what is wrong with it.
+    // pg reports the fault.
     return undefined;
   }
 }
 
-/** How a setting or an address says false. Source: parse_bool in PostgreSQL's bool.c, which takes beginnings. */
+/**
+ * Spellings of false in a setting or an address. Source: parse_bool in PostgreSQL's bool.c, which
+ * accepts prefixes.
+ */
 const OFF = /^(?:f|fa|fal|fals|false|n|no|of|off|0)$/i;
 
-/** An address gives text. */
+/** Values from an address are text. */
 function isOff(value: unknown): boolean {
   return !value || (typeof value === 'string' && OFF.test(value));
 }

@@ -6,14 +6,17 @@ export interface LedgerTablePath {
   readonly table: string;
 }
 
-/** What another part of the ledger has to do when a partition is retired. @internal */
+/** Work of another part of the ledger when a partition is retired. @internal */
 export interface RetirementHooks {
   /**
-   * Runs in the transaction that detaches the partition. Entries created before a moment leave with it.
+   * Runs in the transaction that detaches the partition. Entries created before `before` leave with
+   * it.
    *
    * @param before milliseconds since 1970
    */
   detached(session: PgSession, path: LedgerTablePath, before: number): Promise<void>;
-  /** Runs afterwards, in a transaction of its own. If it meets a lock, the next retirement does it. */
+  /**
+   * Runs afterwards, in its own transaction. If it meets a lock, the next retirement does the work.
+   */
   swept(session: PgSession, path: LedgerTablePath): Promise<void>;
 }

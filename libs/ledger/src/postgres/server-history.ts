@@ -5,11 +5,14 @@ import type { PgSession } from './pg-session.js';
 const QUESTION = `SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()),
   pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn())`;
 
-/** A WAL file's name begins with the timeline, in eight hex digits. Source: PostgreSQL's xlog_internal.h. */
+/**
+ * A WAL file's name begins with the timeline, in eight hex digits. Source: PostgreSQL's
+ * xlog_internal.h.
+ */
 const TIMELINE = /^[0-9A-F]{8}/;
 
 /**
- * Asks the server that a session is with, also behind a pooler.
+ * Reads the history of a session's server, even behind a pooler.
  *
  * @returns undefined if the answer has no timeline
  * @throws the error of `pg`, or DeadlineError; a standby refuses with 55000

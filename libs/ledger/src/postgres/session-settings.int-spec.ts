@@ -8,7 +8,10 @@ import { defineLedger, LedgerModule, LedgerService, type LedgerOptions } from '.
 const url = inject('databaseUrl');
 const schemas: string[] = [];
 
-/** What an application's hook, a pooler or another user of the pool may have set before the ledger gets a session. */
+/**
+ * Settings that an application's hook, a pooler or another user of the pool may have made in a
+ * session before the ledger gets it.
+ */
 const SETTINGS = [
   "client_encoding = 'LATIN1'",
   "client_encoding = 'WIN1251'",
@@ -44,7 +47,7 @@ afterAll(async () => {
   await client.end();
 });
 
-/** A pool of which each session begins with this setting. */
+/** A pool whose sessions all begin with this setting. */
 function poolOf(setting: string): { url: string; extra: object } {
   const verify = (client: pg.Client, done: (error?: Error) => void): void => {
     client.query(`SET ${setting}`).then(() => done(), done);
@@ -52,7 +55,7 @@ function poolOf(setting: string): { url: string; extra: object } {
   return { url, extra: { verify } };
 }
 
-/** Writes an entry, the same again and another one under its uuid, and reads; then asks the server itself. */
+/** Writes an entry, a duplicate and a conflict, and reads; then queries the server itself. */
 async function useLedger(
   definition: object,
   options: LedgerOptions,
@@ -128,7 +131,7 @@ describe("the application's DataSource", { timeout: 60_000 }, () => {
     try {
       expect(await useLedger({}, { dataSource })).toEqual(EXPECTED);
       const [row] = await dataSource.query<[object]>(`SHOW ${setting.split(' ')[0]!}`);
-      // The application's own session is as it was.
+      // The application's own session is unchanged.
       expect(setting).toContain(Object.values(row)[0]);
     } finally {
       await dataSource.destroy();

@@ -3,16 +3,16 @@ import type { PgSession } from './pg-session.js';
 import { sqlStateOf } from './read-pg-error.js';
 
 /**
- * Milliseconds that a change of the table waits for its lock. While it waits, everybody else waits
- * behind it, so it gives up soon and tries again; one batch rarely takes longer.
+ * Milliseconds that a change of the table waits for its lock. All later statements wait behind it,
+ * so it gives up soon and retries; one batch rarely takes longer.
  */
 const LOCK_TIMEOUT_MS = 200;
-/** Milliseconds between two attempts, at most; the least is a fifth of it. */
+/** Maximum milliseconds between two attempts; the minimum is a fifth of it. */
 const PAUSE_MS = 500;
 /** Lock not available, deadlock detected. Source: PostgreSQL 18, appendix A. */
 const LOCK_STATES = ['55P03', '40P01'];
 
-/** How long a change of the table is tried. @internal */
+/** Time limits for a change of the table. @internal */
 export interface LockPatience {
   /** Milliseconds; default 60,000. */
   readonly withinMs?: number;
@@ -22,10 +22,10 @@ export interface LockPatience {
 }
 
 /**
- * Runs `work` in a transaction that waits for a lock for a fifth of a second at most, and again
- * after a pause if it did not get the lock. So writers never wait longer than that behind it.
+ * Runs `work` in a transaction that waits at most a fifth of a second for a lock, and retries after
+ * a pause. Writers thus never wait longer than that behind it.
  *
- * @throws what `work` throws; the last refusal of the lock when the time is over
+ * @throws any error of `work`; the last refusal of the lock when the time is over
  * @internal
  */
 export async function withShortLock<T>(
@@ -46,7 +46,7 @@ export async function withShortLock<T>(
   }
 }
 
-/** True for what `withShortLock` throws when the time is over. @internal */
+/** True for the error of `withShortLock` when the time is over. @internal */
 export function isLockRefusal(error: unknown): boolean {
   return LOCK_STATES.includes(sqlStateOf(error) ?? '');
 }

@@ -5,18 +5,21 @@ import type { PgSession } from './pg-session.js';
 import type { SessionLender } from './session-lender.interface.js';
 import { Turnstile, TurnstileFullError, type Leave, type TurnstileWait } from './turnstile.js';
 
-/** Milliseconds that a report waits for its turn; how long it may run then is another matter. */
+/** Milliseconds that a report waits for its turn; they do not limit its run time. */
 const REPORT_WAIT_MS = 10_000;
 
-/** The turnstiles of one pool, which all ledgers on that pool share. @internal */
+/** The turnstiles of one pool, shared by all ledgers on that pool. @internal */
 export interface SpareTurnstiles {
-  /** All that is no batch. */
+  /** Everything except batches. */
   readonly all: Turnstile;
-  /** Reports, which hold a connection for as long as their reader likes: they leave one to the other reads. */
+  /**
+   * Reports, which hold a connection for as long as their reader needs: they leave one to the other
+   * reads.
+   */
   readonly reports: Turnstile;
 }
 
-/** @param size connections that are not the workers' @internal */
+/** @param size connections in addition to the workers' @internal */
 export function createTurnstiles(size: number): SpareTurnstiles {
   const turnstiles = { all: new Turnstile(size), reports: new Turnstile(1) };
   resizeTurnstiles(turnstiles, size);
@@ -29,22 +32,22 @@ export function resizeTurnstiles({ all, reports }: SpareTurnstiles, size: number
   reports.resize(Math.max(1, size - 1));
 }
 
-/** What the spare connections are made of. @internal */
+/** Dependencies of the spare connections. @internal */
 export interface SpareConnectionsOptions {
   readonly connections: PgConnections;
-  /** Of the pool; asked for each time, since the pool may be settled later. */
+  /** Turnstiles of the pool; called each time, because the pool may be created later. */
   readonly turnstiles: () => SpareTurnstiles;
-  /** Reads that may wait at once. */
+  /** Maximum waiting reads. */
   readonly maxWaitingReads: number;
 }
 
 /**
- * The connections of a pool that are not the workers': for reads, and for the upkeep of rollups and
- * partitions.
+ * The connections of a pool in addition to the workers': for reads, and for the upkeep of rollups
+ * and partitions.
  *
- * The pool itself serves in the order of asking. So whoever is no worker waits here until one of the
- * spare connections is free, and asks the pool only then: no batch ever waits behind a read, however
- * many read at once. Upkeep goes before reads, so that reads do not starve it either.
+ * The pool serves requests in their order. All callers except workers therefore wait here until a
+ * spare connection is free, and only then request it from the pool. No batch ever waits behind a
+ * read, for any number of reads. Upkeep goes before reads, so that reads do not starve it.
  *
  * @internal
  */
@@ -76,7 +79,7 @@ class UpkeepShare implements SessionLender {
   }
 }
 
-/** Rejects with `LedgerReadError` `busy` where no turn comes. */
+/** Rejects with `LedgerReadError` `busy` if no turn comes. */
 class ReadShare implements SessionLender {
   constructor(private readonly options: SpareConnectionsOptions) {}
 
@@ -90,7 +93,10 @@ class ReadShare implements SessionLender {
     }
   }
 
-  /** For a read that holds its connection: waits ten seconds at most, and leaves a connection to the others. */
+  /**
+   * For a read that holds its connection: waits at most ten seconds, and leaves one connection to
+   * the others.
+   */
   async take(deadline: Deadline): Promise<PgSession> {
     const { all, reports } = this.options.turnstiles();
     const wait = new Deadline(Math.min(REPORT_WAIT_MS, deadline.remainingMs));
@@ -126,7 +132,7 @@ function busy(what: string): LedgerReadError {
   return new LedgerReadError('busy', 'read', rule);
 }
 
-/** The places are free again when the session is given back. */
+/** The places become free when the session is returned. */
 async function takeAfter(
   leaves: readonly Leave[],
   connections: PgConnections,

@@ -1,20 +1,20 @@
 /**
- * What a failure means for the batch.
+ * The consequence of a failure for the batch.
  *
- * - `transient`: the server or the way to it is at fault; the same batch again, later.
- * - `unknown`: transient, and the server itself can't say whether the batch was committed.
- * - `row`: a row is at fault, if the server says so.
- * - `exists`: a row's key is taken: by itself, or by a row at fault.
- * - `halt`: no batch can be written until somebody mends something.
- * - `no-copy`: this table or this way to it takes no COPY.
+ * - `transient`: the server or the connection is at fault; retry the same batch later.
+ * - `unknown`: transient, and the server itself can't tell whether the batch was committed.
+ * - `row`: a row is at fault, if the server names one.
+ * - `exists`: a row's key exists: a plain duplicate, or a row at fault.
+ * - `halt`: no batch can be written until a person corrects the cause.
+ * - `no-copy`: this table or connection accepts no COPY.
  *
  * @internal
  */
 export type Verdict = 'transient' | 'unknown' | 'row' | 'exists' | 'halt' | 'no-copy';
 
 /**
- * All that the ledger knows of SQLSTATEs: five characters first, then the class of two. What is in
- * neither is transient without a named row, and a row at fault with one: a user's trigger may
+ * All SQLSTATEs that the ledger distinguishes: codes of five characters first, then classes of two.
+ * Any other is transient without a named row, and a row at fault with one: a user's trigger may
  * raise any code. Source: PostgreSQL 18, appendix A; the verdicts from the faults of the int-spec.
  *
  * @internal
@@ -52,7 +52,7 @@ export const SQL_STATES: Readonly<Record<string, readonly [name: string, verdict
   '42501': ['insufficient_privilege', 'halt'],
   '42703': ['undefined_column', 'halt'],
   '42804': ['datatype_mismatch', 'halt'],
-  // Of COPY to a view, through which INSERT may write.
+  // COPY to a view, through which INSERT may write.
   '42809': ['wrong_object_type', 'no-copy'],
   '42P01': ['undefined_table', 'halt'],
   '42P10': ['invalid_column_reference', 'halt'],
@@ -62,9 +62,9 @@ export const SQL_STATES: Readonly<Record<string, readonly [name: string, verdict
   '53200': ['out_of_memory', 'transient'],
   '53300': ['too_many_connections', 'transient'],
   '53': ['insufficient resources', 'transient'],
-  // A value too long for an index, say: waiting does not make it shorter.
+  // For example a value too long for an index: waiting does not make it shorter.
   '54': ['program limit exceeded', 'row'],
-  // Of INSERT into a view that takes no rows: waiting does not change it.
+  // INSERT into a view that accepts no rows: waiting does not change it.
   '55000': ['object_not_in_prerequisite_state', 'halt'],
   '55P03': ['lock_not_available', 'transient'],
   '55': ['object not in prerequisite state', 'transient'],
@@ -81,7 +81,7 @@ export const SQL_STATES: Readonly<Record<string, readonly [name: string, verdict
   XX: ['internal error', 'transient'],
 };
 
-/** Socket and resolver codes of Node, all transient, with the words that a person would use. */
+/** Socket and resolver codes of Node, all transient, with their usual words. */
 const SOCKET_CODES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',

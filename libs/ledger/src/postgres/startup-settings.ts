@@ -1,9 +1,12 @@
-/** One setting: `-c name=value`, `-cname=value` or `--name=value`; a backslash keeps the next character. */
+/**
+ * One setting: `-c name=value`, `-cname=value` or `--name=value`; a backslash escapes the next
+ * character.
+ */
 const SETTING = /(?:^|\s)(?:-c\s*|--)([A-Za-z][\w.-]*)=((?:\\.|[^\s\\])*)/g;
 
 /**
- * The settings that the start-up parameter `options` sets, the later ones behind the earlier ones. Names are
- * in lower case, with `_` for `-`, as the server reads them. Source: process_postgres_switches in PostgreSQL's postgres.c,
+ * The settings in the start-up parameter `options`, in order. Names are in lower case, with `_` for
+ * `-`, as the server reads them. Source: process_postgres_switches in PostgreSQL's postgres.c,
  * pg_split_opts in postinit.c, ParseLongOption in guc.c.
  *
  * @internal

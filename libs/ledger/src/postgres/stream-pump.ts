@@ -2,10 +2,10 @@ import type { Duplex } from 'node:stream';
 import { realTimers } from '../clock/real-timers.js';
 
 /**
- * Writes whole messages to a socket without holding the event loop: one piece a turn, and none
- * while the socket has not drained. Never throws, never writes to a socket that ended.
+ * Writes whole messages to a socket without blocking the event loop: one piece a turn, and none
+ * while the socket has not drained. Never throws, never writes to an ended socket.
  *
- * Not started -> running (`start`) -> done (all handed to the socket), or stopped (`stop`, the
+ * Not started -> running (`start`) -> done (all written to the socket), or stopped (`stop`, the
  * socket ended, or the source of the pieces threw).
  *
  * @internal
@@ -15,9 +15,9 @@ export class StreamPump {
   #next: IteratorResult<readonly Buffer[], unknown> | undefined;
 
   /**
-   * @param pieces each a list of parts that belong together, about 256 KiB; not copied, so that they
-   *   must stay as they are until the socket has sent them
-   * @param onFault told once if the source of the pieces threw
+   * @param pieces each a list of parts that belong together, about 256 KiB; not copied, so they
+   *   must not change until the socket has sent them
+   * @param onFault called once if the source of the pieces threw
    */
   constructor(
     private readonly stream: Duplex,
@@ -25,7 +25,7 @@ export class StreamPump {
     private readonly onFault: (error: unknown) => void,
   ) {}
 
-  /** True as soon as the last piece is handed to the socket: from then on it may arrive. */
+  /** True once the last piece is written to the socket: from then on it may arrive. */
   get isDone(): boolean {
     return this.#next?.done === true;
   }
@@ -34,13 +34,13 @@ export class StreamPump {
     this.#turn();
   }
 
-  /** Drops what was not handed to the socket yet. */
+  /** Drops everything not yet written to the socket. */
   stop(): void {
     this.#isStopped = true;
     this.stream.removeListener('drain', this.#afterDrain);
   }
 
-  /** After `drain` too a turn must pass: a fast reader drains the socket within the same one. */
+  /** A turn must also pass after `drain`: a fast reader drains the socket within the same one. */
   readonly #afterDrain = (): void => {
     realTimers.setImmediate(this.#turn);
   };
@@ -48,12 +48,12 @@ export class StreamPump {
   readonly #turn = (): void => {
     if (this.#isStopped) return;
     const { stream } = this;
-    // A socket that ended tells the client by itself, and the client tells the statement.
+    // An ended socket notifies the client, and the client notifies the statement.
     if (!stream.writable) return this.stop();
     try {
       const piece = this.#next ?? this.pieces.next();
       if (piece.done) return;
-      // Looks ahead, so that the last piece is known as such before its first byte is written.
+      // Looks ahead, so that the last piece is known before its first byte is written.
       this.#next = this.pieces.next();
       this.#write(piece.value);
     } catch (error) {

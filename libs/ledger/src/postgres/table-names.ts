@@ -2,9 +2,9 @@ import { qualify } from './quote-sql.js';
 import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 
-/** Names of a ledger's relations. `sql` names are quoted and qualified, ready to stand in SQL. @internal */
+/** Names of a ledger's relations. `sql` names are quoted and qualified for SQL. @internal */
 export interface TableNames {
-  /** The schema as it is, or undefined: then the search path decides, as in any SQL. */
+  /** The schema, unquoted, or undefined: then the search path decides. */
   readonly schema: string | undefined;
   readonly entries: string;
   readonly deadLetters: string;
@@ -17,8 +17,8 @@ export interface TableNames {
 }
 
 /**
- * The CHECK that a plain table has while `partitions convert` looks through it. One that is left
- * behind refuses every entry from its moment on.
+ * The CHECK that a plain table has while `partitions convert` scans it. A leftover one refuses
+ * every entry from its bound on.
  *
  * @internal
  */
@@ -26,10 +26,7 @@ export function conversionCheck(table: string): string {
   return `${table}_p0_until`;
 }
 
-/**
- * @param connectionSchema the `schema` of the TypeORM options, if they have one
- * @internal
- */
+/** @param connectionSchema the `schema` of the TypeORM options, if set @internal */
 export function tableNames(table: LedgerTable, connectionSchema?: string): TableNames {
   const schema = table.schema ?? connectionSchema;
   const deadLetters = table.table + NAME_ENDINGS.deadLetters;

@@ -1,20 +1,23 @@
 import type { Deadline } from '../clock/deadline.js';
 import type { Command } from './frontend-messages.js';
 
-/** Shares of the time that is left: the server gives up first, and its answer has time to come. */
+/**
+ * Shares of the remaining time: the server's limits are shorter, so that its answer arrives in
+ * time.
+ */
 const LOCK_SHARE = 0.8;
 const STATEMENT_SHARE = 0.9;
 
 /**
  * Settings for one transaction by name.
  *
- * Before it copies, COPY waits for locks; once it reads rows, no time limit of the server's ends
- * it: it would wait for a client that went silent as long as TCP does, two hours by default, and
- * its uncommitted rows would block the batch's next attempt. Hence keepalive.
- * Source: HOLD_CANCEL_INTERRUPTS in PostgreSQL's copyfromparse.c.
+ * Before it copies, COPY waits for locks. Once it reads rows, no time limit of the server ends it:
+ * it would wait for a silent client as long as TCP does, two hours by default, and its uncommitted
+ * rows would block the batch's next attempt. Keepalive prevents that. Source:
+ * HOLD_CANCEL_INTERRUPTS in PostgreSQL's copyfromparse.c.
  *
- * Rows are UTF-8. A hook of the application's pool may have set another `client_encoding`, by which
- * the server would read them and store other text.
+ * Rows are UTF-8. A hook of the application's pool may have set another `client_encoding`, with
+ * which the server would store different text.
  *
  * @internal
  */

@@ -1,6 +1,6 @@
 /**
- * Lifts `transaction_timeout` of role or database for a transaction that may take long, as others of
- * its limits are set anew; PostgreSQL knows it from 17 on.
+ * Removes the `transaction_timeout` of role or database for a long transaction, whose other limits
+ * are set too. PostgreSQL has the setting from 17 on.
  *
  * @internal
  */

@@ -5,7 +5,7 @@ import { Turnstile, TurnstileFullError } from './turnstile.js';
 const soon = (): Deadline => new Deadline(5_000);
 
 describe('Turnstile', () => {
-  it('lets as many in as its size, and the others in the order in which they came', async () => {
+  it('admits as many callers as its size, and the others in order of arrival', async () => {
     const turnstile = new Turnstile(2);
     const order: number[] = [];
     const leaves = await Promise.all([0, 1].map(() => turnstile.enter({ deadline: soon() })));
@@ -20,7 +20,7 @@ describe('Turnstile', () => {
     expect(order).toEqual([2, 3, 4]);
   });
 
-  it('lets urgent ones in first, also past those that came earlier', async () => {
+  it('admits urgent callers first, even before earlier ones', async () => {
     const turnstile = new Turnstile(1);
     const leave = await turnstile.enter({ deadline: soon() });
     const order: string[] = [];
@@ -35,7 +35,7 @@ describe('Turnstile', () => {
     expect(order).toEqual(['upkeep', 'upkeep', 'read']);
   });
 
-  it('refuses those above the waiting limit at once, and takes others when some have gone', async () => {
+  it('refuses callers above the waiting limit at once, and accepts others once some have left', async () => {
     const turnstile = new Turnstile(1);
     const leave = await turnstile.enter({ deadline: soon(), maxWaiting: 1 });
     const second = turnstile.enter({ deadline: soon(), maxWaiting: 1 });
@@ -48,7 +48,7 @@ describe('Turnstile', () => {
     (await third)();
   });
 
-  it('lets nobody wait with a limit of 0, and still lets the first ones in', async () => {
+  it('lets no caller wait with a limit of 0, and still admits the first ones', async () => {
     const turnstile = new Turnstile(1);
     const leave = await turnstile.enter({ deadline: soon(), maxWaiting: 0 });
     await expect(turnstile.enter({ deadline: soon(), maxWaiting: 0 })).rejects.toThrow();
@@ -56,7 +56,7 @@ describe('Turnstile', () => {
     (await turnstile.enter({ deadline: soon(), maxWaiting: 0 }))();
   });
 
-  it('loses no place to those whose time was up, or that leave twice', async () => {
+  it('loses no place to callers that time out or leave twice', async () => {
     const turnstile = new Turnstile(1);
     const leave = await turnstile.enter({ deadline: soon() });
     const late = Array.from({ length: 20 }, () => turnstile.enter({ deadline: new Deadline(1) }));
@@ -71,7 +71,7 @@ describe('Turnstile', () => {
     next();
   });
 
-  it('lets those in who wait when it grows, and waits for those inside when it shrinks', async () => {
+  it('admits waiting callers when it grows, and waits for those inside when it shrinks', async () => {
     const turnstile = new Turnstile(1);
     const first = await turnstile.enter({ deadline: soon() });
     const waiting = turnstile.enter({ deadline: soon() });

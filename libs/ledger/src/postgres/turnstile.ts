@@ -1,18 +1,18 @@
 import type { Deadline } from '../clock/deadline.js';
 
-/** Lets the next one in. May be called more than once. @internal */
+/** Frees the caller's place. May be called more than once. @internal */
 export type Leave = () => void;
 
-/** How somebody waits. @internal */
+/** Options of a wait. @internal */
 export interface TurnstileWait {
   readonly deadline: Deadline;
-  /** Goes before all that are not urgent. Default: false. */
+  /** Goes before all callers that are not urgent. Default: false. */
   readonly isUrgent?: boolean;
-  /** Callers that may wait at once, this one included. Default: no limit. */
+  /** Maximum waiting callers, including this one. Default: no limit. */
   readonly maxWaiting?: number;
 }
 
-/** As many wait already as may. @internal */
+/** The maximum number of callers waits already. @internal */
 export class TurnstileFullError extends Error {
   constructor(readonly waiting: number) {
     super(`${waiting} wait already`);
@@ -24,7 +24,7 @@ export class TurnstileFullError extends Error {
 type Waiter = () => void;
 
 /**
- * Lets a limited number of callers in at once; the others wait in line, first come, first served.
+ * Admits a limited number of callers at once; the others wait in line, first come, first served.
  *
  * @internal
  */
@@ -43,21 +43,22 @@ export class Turnstile {
     return this.#size;
   }
 
-  /** Callers that wait and are not urgent. */
+  /** Waiting callers that are not urgent. */
   get waiting(): number {
     return this.#waiting.size;
   }
 
-  /** Those inside stay inside; a larger size lets the next ones in at once. */
+  /** Callers inside stay inside; a larger size admits the next ones at once. */
   resize(size: number): void {
     this.#size = size;
     this.#letIn();
   }
 
   /**
-   * Waits for a turn. The caller must leave, whatever happens.
+   * Waits for a turn. The caller must always leave.
    *
-   * @throws TurnstileFullError if as many wait as may, DeadlineError if the turn did not come in time
+   * @throws TurnstileFullError if too many wait already, DeadlineError if the turn did not come in
+   *   time
    */
   async enter({ deadline, isUrgent = false, maxWaiting }: TurnstileWait): Promise<Leave> {
     const line = isUrgent ? this.#urgent : this.#waiting;
@@ -75,7 +76,7 @@ export class Turnstile {
       return await deadline.race(turn);
     } catch (error) {
       line.delete(waiter);
-      // The turn may have come in the same moment as the deadline.
+      // The turn may have come at the same moment as the deadline.
       void turn.then((leave) => leave());
       throw error;
     }

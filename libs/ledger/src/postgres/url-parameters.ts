@@ -1,6 +1,6 @@
 import type { PostgresAddress } from './parse-address.js';
 
-/** Parameters of an address by which `pg` decides on TLS. Source: pg-connection-string 2.14. */
+/** Parameters of an address that determine TLS in `pg`. Source: pg-connection-string 2.14. */
 const TLS: readonly string[] = [
   'ssl',
   'sslmode',
@@ -11,13 +11,16 @@ const TLS: readonly string[] = [
   'uselibpqcompat',
 ];
 
-/** Parts of the address itself, where they stand behind the question mark. */
+/** Parts of the address itself, if written as parameters. */
 const PARTS: readonly string[] = ['host', 'port', 'user', 'password', 'db', 'encoding'];
 
-/** What the ledger itself reads. */
+/** Parameters that the ledger itself reads. */
 const OF_HOSTS: readonly string[] = ['target_session_attrs', 'load_balance_hosts'];
 
-/** What `pg` takes from an address for its session. Source: pg 8.23, connection-parameters.js. */
+/**
+ * Parameters of an address that `pg` uses for its session. Source: pg 8.23,
+ * connection-parameters.js.
+ */
 const SESSION: readonly string[] = [
   'application_name',
   'fallback_application_name',
@@ -34,12 +37,12 @@ const SESSION: readonly string[] = [
 /** All parameters that have an effect. @internal */
 export const URL_PARAMETERS: readonly string[] = [...TLS, ...PARTS, ...OF_HOSTS, ...SESSION];
 
-/** Whether the address says anything about TLS. @internal */
+/** Whether the address has any TLS parameter. @internal */
 export function hasTls({ parameters }: PostgresAddress): boolean {
   return TLS.some((name) => parameters.has(name));
 }
 
-/** The parameters of the session, as `pg` takes them beside an address. @internal */
+/** The session parameters, in the form of `pg`'s options. @internal */
 export function sessionOptions({ parameters }: PostgresAddress): Record<string, string> {
   return Object.fromEntries([...parameters].filter(([name]) => SESSION.includes(name)));
 }

@@ -6,11 +6,11 @@ import { columnsOf } from '../entry/columns.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import type { ColumnOutput, Direction } from '../entry/usage-entry.interface.js';
 
-/** A declared column's value as TypeORM reads it: times are Dates. @internal */
+/** A declared column's value as read by TypeORM: times are Dates. @internal */
 export type ColumnRow<T extends ColumnType> = T extends 'timestamptz' ? Date : ColumnOutput<T>;
 
 /**
- * One row as `dataSource.getRepository(usage.entity)` reads it. Ids, `bigint` and `numeric` are
+ * One row as read by `dataSource.getRepository(usage.entity)`. Ids, `bigint` and `numeric` are
  * strings, so that no digit is lost; times are Dates.
  *
  * @publicApi
@@ -27,24 +27,24 @@ export type UsageEntryRow<T extends LedgerTable = LedgerTable<'bigint', {}>> = {
   attributes: Record<string, unknown> | null;
   corrects: string | null;
   createdAt: Date;
-  /** The server's clock at the beginning of the transaction that wrote the row. */
+  /** The server's time at the beginning of the transaction that wrote the row. */
   writtenAt: Date;
 } & { -readonly [K in keyof T['columns']]: ColumnRow<T['columns'][K]> | null };
 
-/** Boolean expressions of the table's checks, as the migration writes them. @internal */
+/** Boolean expressions of the table's checks, as written by the migration. @internal */
 export const CHECK_EXPRESSIONS = {
   direction: `direction IN ('consume', 'supply')`,
-  // Only a correction may take tokens back; without this a sign error would become a credit.
+  // Only a correction may have negative tokens; otherwise a sign error would become a credit.
   tokens: '(prompt_tokens >= 0 AND completion_tokens >= 0) OR corrects IS NOT NULL',
 };
 
 /**
  * The TypeORM entity of a ledger's table, for an application's own queries. The table is
- * append-only: `save()` inserts, but never updates a column. Schema synchronisation finds nothing
- * to change after the migrations.
+ * append-only: `save()` inserts, but never updates a column. After the migrations, schema
+ * synchronisation finds no difference.
  *
- * TypeORM splits a table's name at dots, so this entity can't query a table or schema whose name
- * has one; the ledger's own reads can. An `entityPrefix` would be put before the name.
+ * TypeORM splits a table's name at dots, so this entity can't query a table or schema with a dot in
+ * its name; the ledger's own reads can. An `entityPrefix` would be prepended to the name.
  *
  * @internal
  */
@@ -65,7 +65,7 @@ export function usageEntryEntity<T extends LedgerTable>(table: T): EntitySchema<
   }) as EntitySchema<UsageEntryRow<T>>;
 }
 
-/** Those of the definition, and those that an earlier version made: synchronisation drops neither. */
+/** Indexes of the definition, and those of earlier versions: synchronisation drops neither. */
 function readIndexes(definition: LedgerTable): EntitySchemaIndexOptions[] {
   const indexes = entryIndexes(definition);
   const asked = indexes.map(({ name, field, column, isPartial }) => ({
@@ -80,7 +80,7 @@ function readIndexes(definition: LedgerTable): EntitySchemaIndexOptions[] {
   return [...asked, ...left];
 }
 
-/** Made by the migration alone: TypeORM knows neither their kind nor their predicate. */
+/** Made by the migration alone: TypeORM supports neither their kind nor their predicate. */
 function rollupIndexes({ table }: LedgerTable): EntitySchemaIndexOptions[] {
   return [NAME_ENDINGS.createdBrin, NAME_ENDINGS.lateIndex].map((ending) => ({
     name: table + ending,
@@ -98,7 +98,7 @@ function entityColumns(table: LedgerTable): Record<string, EntitySchemaColumnOpt
         name: column,
         update: false,
         ...(isNullable && { nullable: true }),
-        // An application may have set a type parser of its own for these.
+        // An application may have set its own type parser for these types.
         ...((type === 'bigint' || type === 'numeric') && { transformer: AS_TEXT }),
         ...(field === 'uuid' && {
           primary: true,

@@ -12,13 +12,13 @@ import type {
 import type { TableFault } from './table-fault.interface.js';
 import { qualify } from './quote-sql.js';
 
-/** A function or trigger as the newest migration that declares it makes it. @internal */
+/** A function or trigger as declared by the newest migration that makes it. @internal */
 export interface Declared<T> {
   readonly planned: PlannedMigration;
   readonly object: T;
 }
 
-/** All functions and triggers that a plan leaves behind. @internal */
+/** All functions and triggers that exist after a plan. @internal */
 export interface DeclaredObjects {
   readonly functions: readonly Declared<StoredFunction>[];
   readonly triggers: readonly Declared<StoredTrigger>[];
@@ -41,19 +41,19 @@ export function declaredObjects(plan: readonly PlannedMigration[]): DeclaredObje
   return { functions: [...functions.values()], triggers: [...triggers.values()] };
 }
 
-/** What `verifyStored` compares. @internal */
+/** Input of `verifyStored`. @internal */
 export interface StoredComparison {
   readonly plan: readonly PlannedMigration[];
-  /** With the schema that counts. */
+  /** With its effective schema. */
   readonly definition: LedgerTable;
   readonly found: FoundTable;
-  /** The remedy for what a migration makes again. */
+  /** The remedy for an object that a migration makes again. */
   readonly remedy: string;
 }
 
 /**
- * Compares the functions and triggers on the server with those that a plan leaves behind. What a newer
- * version of the package made is no fault.
+ * Compares the functions and triggers on the server with those of a plan. Objects of a newer
+ * version of the package are no fault.
  *
  * @internal
  */
@@ -102,7 +102,7 @@ function difference(found: number | undefined, expected: number): string {
     : `has another body than migration ${expected} gave it`;
 }
 
-/** A newer version of the package made it. */
+/** Whether a newer version of the package made it. */
 function isNewer({ body }: FoundFunction, number: number): boolean {
   return (numberOf(body) ?? 0) > number;
 }
@@ -120,7 +120,7 @@ function verifyTrigger(
   const name = definition.table + NAME_ENDINGS[object.ending];
   const { number } = planned.migration;
   const own = found.functions.filter((each) => each.name === name);
-  // Without its function there is no trigger; the fault of the function says so.
+  // Without its function there is no trigger; the function's fault reports that.
   if (own.length === 0 || own.some((each) => isNewer(each, number))) return [];
   const wrong = found.relations.flatMap((relation) => {
     const trigger = found.triggers.find((each) => each.name === name && each.on === relation);

@@ -2,11 +2,11 @@ import { addressOf, open, type OpenDefaults, type PostgresOptions } from './open
 import { PgConnections } from './pg-connections.js';
 
 /**
- * Lends connections of its own to `work`: same server and same role as the given options. They are closed
- * when `work` has ended, and also if the server could not be reached.
+ * Lends `work` its own connections, with server and role of the given options. They are closed when
+ * `work` has ended, and also if the server was unreachable.
  *
- * @param signal cuts every connection at once, so that nothing waits for a server that is silent
- * @throws what connecting or `work` throws; after the signal, a connection's error
+ * @param signal cuts every connection at once, so that nothing waits for a silent server
+ * @throws any error of connecting or `work`; after the signal, a connection's error
  * @internal
  */
 export async function withConnections<T>(

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 describe('listRecent', () => {
-  it('gives every type of column back as plain JSON, without losing a digit', async () => {
+  it('returns every type of column as plain JSON, without losing a digit', async () => {
     const usage = defineLedger({
       schema: database.schema,
       table: 'all.types "here"',
@@ -120,7 +120,7 @@ describe('listRecent', () => {
     expect(await reader.summary(query)).toMatchObject({ consumedTokens: 5, entries: 1 });
   });
 
-  it('survives times far away, also those that JavaScript does not know, unless paged past', async () => {
+  it("returns times far away, even beyond JavaScript's range, unless a page continues there", async () => {
     const usage = defineLedger({
       schema: database.schema,
       table: 'times',
@@ -171,7 +171,7 @@ describe('listRecent', () => {
     const rows = Array.from({ length: 25 }, (_, index) => ({
       uuid: randomUUID(),
       user_id: 1,
-      // Groups of ten share a microsecond that milliseconds can't tell from its neighbour.
+      // Ten entries each share a microsecond, which milliseconds can't distinguish from the next.
       created_at: `2026-01-01T00:00:00.00000${Math.floor(index / 10)}Z`,
     }));
     await database.insert(usage, ...rows, { user_id: 2 });
@@ -192,7 +192,7 @@ describe('listRecent', () => {
     expect(pages).toBe(7);
   });
 
-  it('says that there is no next page if the last one is exactly full', async () => {
+  it('reports no next page if the last one is exactly full', async () => {
     const usage = defineLedger({ schema: database.schema, table: 'full' });
     const reader = await database.open(usage);
     await database.insert(usage, { user_id: 1 }, { user_id: 1 });

@@ -19,7 +19,7 @@ function fieldOf(cursor: unknown): string | undefined {
 }
 
 describe('a cursor', () => {
-  it('comes back as the position it was made from', () => {
+  it('decodes to its original position', () => {
     fc.assert(
       fc.property(moment, fc.uuid(), (micros, uuid) => {
         expect(decodeCursor(encodeCursor({ micros, uuid }))).toEqual({ micros, uuid });
@@ -27,7 +27,7 @@ describe('a cursor', () => {
     );
   });
 
-  it('is refused by name if it is anything else', () => {
+  it('is refused by name in all other cases', () => {
     const good = encodeCursor({ micros: 1n, uuid: '00000000-0000-7000-8000-000000000000' });
     const otherVersion = Buffer.from(good, 'base64url').fill(2, 0, 1).toString('base64url');
     const values = [
@@ -37,13 +37,13 @@ describe('a cursor', () => {
     expect(values.map(fieldOf)).toEqual(values.map(() => 'cursor'));
   });
 
-  it('is refused for a moment that no entry can have', () => {
+  it('is refused for a time that no entry can have', () => {
     const uuid = '00000000-0000-7000-8000-000000000000';
     expect(fieldOf(encodeCursor({ micros: FIRST - 1n, uuid }))).toBe('cursor');
     expect(fieldOf(encodeCursor({ micros: LAST + 1n, uuid }))).toBe('cursor');
   });
 
-  it('is never answered by another error, whatever text is given', () => {
+  it('causes no other error for any text', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 40 }), (text) => {
         expect([undefined, 'cursor']).toContain(fieldOf(text));
@@ -64,7 +64,7 @@ describe('a moment', () => {
     expect(momentText(micros)).toBe(text);
   });
 
-  it('is rounded down to milliseconds, before 1970 too', () => {
+  it('is rounded down to milliseconds, also before 1970', () => {
     expect([-1001n, -1000n, -1n, 0n, 999n, 1000n].map(millisOf)).toEqual([
       -2n,
       -1n,

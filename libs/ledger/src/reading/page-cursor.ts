@@ -1,20 +1,20 @@
 import { LedgerReadError } from '../errors/ledger-read.error.js';
 
-/** Where a page ended: the last entry's time and uuid. */
+/** The end of a page: the last entry's time and uuid. */
 export interface PagePosition {
-  /** Microseconds since 1970, as PostgreSQL keeps them. */
+  /** Microseconds since 1970, as stored by PostgreSQL. */
   readonly micros: bigint;
   readonly uuid: string;
 }
 
-/** The first byte, so that a later layout can be told from this one. */
+/** The first byte, a version for later layouts. */
 const VERSION = 1;
 const BYTES = 1 + 8 + 16;
-/** Characters of base64url that so many bytes take. */
+/** Characters of base64url for this number of bytes. */
 const CURSOR_LENGTH = Math.ceil((BYTES * 4) / 3);
 const RULE = 'must be the nextCursor of an earlier answer';
 
-/** Microseconds of 0001-01-01 and of 10000-01-01: what `parseMoment` takes. */
+/** Microseconds of 0001-01-01 and of 10000-01-01, the range of `parseMoment`. */
 const MIN_MICROS = -62_135_596_800_000_000n;
 const END_MICROS = 253_402_300_800_000_000n;
 
@@ -31,7 +31,7 @@ export function encodeCursor({ micros, uuid }: PagePosition): string {
 export function decodeCursor(cursor: unknown): PagePosition {
   const isShort = typeof cursor === 'string' && cursor.length === CURSOR_LENGTH;
   const bytes = isShort ? Buffer.from(cursor, 'base64url') : undefined;
-  // Decoding skips what is not base64url, so only the way back shows that nothing was skipped.
+  // Decoding skips invalid characters, so encoding again shows whether any were skipped.
   const isWhole = bytes?.length === BYTES && bytes.toString('base64url') === cursor;
   if (!isWhole || bytes.readUInt8(0) !== VERSION) {
     throw new LedgerReadError('invalid', 'cursor', RULE);
@@ -45,7 +45,7 @@ export function decodeCursor(cursor: unknown): PagePosition {
   return { micros, uuid: [...parts, hex.slice(20)].join('-') };
 }
 
-/** The moment as text that PostgreSQL reads without losing a microsecond. */
+/** The time as text for PostgreSQL, with full microseconds. */
 export function momentText(micros: bigint): string {
   const millis = millisOf(micros);
   const rest = String(micros - millis * 1000n).padStart(3, '0');

@@ -27,7 +27,7 @@ describe('an id in a query', () => {
     expect(parseId('userId', value, 'bigint')).toBe(text);
   });
 
-  it('of a bigint ledger may be nothing else', () => {
+  it('of a bigint ledger may have no other type', () => {
     const values = [
       ...[0, -1, 1.5, NaN, Infinity, 2 ** 53, 0n, 2n ** 63n, -1n],
       ...['', ' 1', '1 ', '+1', '1e3', '0x1', '1.0', '0', '9223372036854775808', '1'.repeat(99)],
@@ -48,7 +48,7 @@ describe('an id in a query', () => {
     }
   });
 
-  it('of a text ledger has at most 256 bytes, whatever they are', () => {
+  it('of a text ledger has at most 256 bytes of any kind', () => {
     const text = `'; DROP "x" \\ \n 🎈`;
     expect(parseId('userId', text, 'text')).toBe(text);
     expect(parseId('userId', 'é'.repeat(128), 'text')).toHaveLength(128);
@@ -57,7 +57,7 @@ describe('an id in a query', () => {
     }
   });
 
-  it('is never told in the error', () => {
+  it('never appears in the error', () => {
     const fault = faultOf(() => parseId('userId', 'secret-id', 'bigint'));
     expect(fault?.rule).toMatch(/^must be/);
     expect(JSON.stringify(fault)).not.toContain('secret');
@@ -65,7 +65,7 @@ describe('an id in a query', () => {
 });
 
 describe('the other arguments of a query', () => {
-  it('are refused if nobody reads them', () => {
+  it('are refused if they are unknown', () => {
     const fields = ['userId', 'from'];
     expect(faultOf(() => checkFields({ userID: 1 }, fields))).toMatchObject({ field: '"userID"' });
     expect(faultOf(() => checkFields(null, fields))).toMatchObject({ field: 'query' });
@@ -73,14 +73,14 @@ describe('the other arguments of a query', () => {
     expect(checkFields({ userId: 1 }, fields)).toEqual({ userId: 1 });
   });
 
-  it('hold a limit from 1 to 1000, by default 50', () => {
+  it('have a limit from 1 to 1000, by default 50', () => {
     expect([undefined, 1, 1000].map(parseLimit)).toEqual([50, 1, 1000]);
     for (const value of [0, -1, 1001, 1.5, NaN, '10', null, 10n]) {
       expect(faultOf(() => parseLimit(value))).toMatchObject({ field: 'limit' });
     }
   });
 
-  it('hold moments that JavaScript and PostgreSQL spell alike', () => {
+  it('have times that JavaScript and PostgreSQL write alike', () => {
     class Spoken extends Date {
       override toISOString = (): string => "'; DROP TABLE usage_entries";
       override getTime = (): number => 5;

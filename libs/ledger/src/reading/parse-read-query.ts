@@ -4,14 +4,14 @@ import type { ColumnType, IdType, LedgerTable } from '../entry/ledger-definition
 import { LedgerReadError } from '../errors/ledger-read.error.js';
 import type { Filter } from '../ports/summary-filter.interface.js';
 
-/** Entries of one page if the caller names no number. */
+/** Default number of entries of one page. */
 export const DEFAULT_LIMIT = 50;
-/** Entries that one page may have. */
+/** Maximum entries of one page. */
 export const MAX_LIMIT = 1000;
 
 /**
- * Refuses an argument that is no object, or has a field that nobody reads: a mistyped filter would
- * sum up everybody's entries.
+ * Refuses an argument that is not an object or has unknown fields: a mistyped filter would sum the
+ * entries of all users.
  *
  * @returns the argument as an object
  * @throws LedgerReadError naming the field
@@ -29,7 +29,7 @@ export function checkFields(query: unknown, fields: readonly string[]): Record<s
 }
 
 /**
- * An id as the text that PostgreSQL reads as `type`, by the rules that entries keep.
+ * An id in PostgreSQL's text format of `type`, checked like an entry's.
  *
  * @throws LedgerReadError naming the field
  */
@@ -38,7 +38,7 @@ export function parseId(field: string, value: unknown, type: IdType): string {
 }
 
 /**
- * A declared column's value as the text that PostgreSQL reads as `type`.
+ * A declared column's value in PostgreSQL's text format of `type`.
  *
  * @throws LedgerReadError naming the field
  */
@@ -58,8 +58,8 @@ function textOf(field: string, value: unknown, ask: () => AskedValue): string {
 const ID_FIELDS = ['userId', 'apiKeyId', 'serviceId'];
 
 /**
- * The conditions of a query's `where`; null asks for NULL. `undefined` is refused: a value that is
- * missing by mistake would choose everybody's entries.
+ * The conditions of a query's `where`; null matches NULL. `undefined` is refused, because a value
+ * that is missing by mistake would select the entries of all users.
  *
  * @throws LedgerReadError naming `where` or its field
  */
@@ -71,7 +71,7 @@ export function parseWhere(table: LedgerTable, where: unknown): Filter[] {
   const known = [...ID_FIELDS, 'direction', ...Object.keys(table.columns)];
   return Object.entries(checkFields(where, known)).map(([field, value]) => {
     if (value === undefined) {
-      const rule = "must be a value or null: undefined would choose everybody's entries";
+      const rule = "must be a value or null: undefined would select everybody's entries";
       throw new LedgerReadError('invalid', `where.${field}`, rule);
     }
     // Every entry has a user, so no user is a mistake too.
@@ -100,24 +100,24 @@ export function filterOf(table: LedgerTable, field: string, value: unknown): Fil
   return { ...columnOf(table, field), value: parse() };
 }
 
-/** @throws LedgerReadError for a field with two conditions, of which one must be a mistake */
+/** @throws LedgerReadError for a field with two conditions, because one must be a mistake */
 export function refuseTwice(filters: readonly Filter[]): readonly Filter[] {
   const fields = filters.map(({ field }) => field);
   const twice = fields.find((field, index) => fields.indexOf(field) < index);
   if (twice === undefined) return filters;
-  throw new LedgerReadError('invalid', twice, 'is given twice: beside `where` and in it');
+  throw new LedgerReadError('invalid', twice, 'is given twice: in `where` and outside it');
 }
 
 /**
- * A moment as a Date of its own: the caller may go on to change what it gave, and a subclass has no
- * say in the text that is to stand in SQL.
+ * A copy of a Date: the caller may change its own later, and a subclass must not influence the text
+ * in SQL.
  *
  * @throws LedgerReadError naming the field
  */
 export function parseMoment(field: string, value: unknown): Date {
   const moment = new Date(value instanceof Date ? Date.prototype.getTime.call(value) : NaN);
   const year = moment.getUTCFullYear();
-  // Years of four digits: others are spelled differently by JavaScript and PostgreSQL.
+  // Years of four digits, because JavaScript and PostgreSQL write others differently.
   if (!(year >= 1 && year <= 9999)) {
     throw new LedgerReadError('invalid', field, 'must be a valid Date of the years 1 to 9999');
   }

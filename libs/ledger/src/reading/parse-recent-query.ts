@@ -5,16 +5,16 @@ import { decodeCursor, type PagePosition } from './page-cursor.js';
 import { checkFields, filterOf, parseLimit } from './parse-read-query.js';
 import { parseWhere, refuseTwice } from './parse-read-query.js';
 
-/** A page of entries that is asked for, checked. */
+/** A checked query for a page of entries. */
 export interface CheckedRecent {
-  /** At least one: the user, or what else the entries are chosen by. */
+  /** At least one condition: the user, or others. */
   readonly filters: readonly Filter[];
   readonly limit: number;
-  /** Where the page before ended; undefined: begin with the newest. */
+  /** End of the previous page; undefined: begin with the newest entry. */
   readonly after: PagePosition | undefined;
 }
 
-/** What `listRecent` is asked for, checked. @throws LedgerReadError `invalid`, naming the field */
+/** Checks the query of `listRecent`. @throws LedgerReadError `invalid`, naming the field */
 export function parseRecentQuery(table: LedgerTable, query: unknown): CheckedRecent {
   const fields = checkFields(query, ['userId', 'limit', 'cursor', 'fresh', 'where']);
   const { userId, cursor } = fields;

@@ -3,7 +3,7 @@ import { LedgerReadError } from '../errors/ledger-read.error.js';
 import type { Filter } from '../ports/summary-filter.interface.js';
 import { checkFields, filterOf, parseMoment, parseWhere, refuseTwice } from './parse-read-query.js';
 
-/** A report's query, checked; what it names is known to the definition. */
+/** A checked query of a report, with names that the definition has. */
 export interface CheckedReport {
   readonly from: Date | string;
   readonly to: Date | string;
@@ -21,9 +21,9 @@ const FIELDS = [
 export const PERIODS = ['hour', 'day', 'month'];
 const OWN_DIMENSIONS = [...PERIODS, 'userId', 'apiKeyId', 'serviceId', 'direction'];
 const SUMMABLE = ['bigint', 'integer', 'numeric'];
-/** Figures of every row: of a declared column of such a name a row could have only one of the two. */
+/** Figures of every row; a declared column with the same name would collide. */
 const FIGURES = ['consumedTokens', 'suppliedTokens', 'netTokens', 'entries'];
-/** Longer than any name of a zone: a longer text is not worth looking at. */
+/** Longer than any time zone's name. */
 const MAX_ZONE_LENGTH = 64;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
@@ -89,6 +89,6 @@ function parseNames(field: string, value: unknown, known: readonly string[]): re
   if (!isKnown || new Set(names).size < names.length) {
     throw new LedgerReadError('invalid', field, `must be different names of ${known.join(', ')}`);
   }
-  // A copy: the caller may go on to change its array.
+  // A copy, because the caller may change its array.
   return [...(names as readonly string[])];
 }

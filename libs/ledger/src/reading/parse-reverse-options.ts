@@ -11,8 +11,8 @@ export interface CheckedReversal {
 }
 
 /**
- * The options of `reverse()`. A memo would be cut or mended where it does not fit; a reason is for an
- * auditor, so it is refused.
+ * Checks the options of `reverse()`. A long memo would be cut; a reason is for an auditor, so a
+ * long one is refused.
  *
  * @throws LedgerReadError `invalid`, naming the option
  */

@@ -6,7 +6,7 @@ import { checkFields, filterOf, parseMoment, parseWhere, refuseTwice } from './p
 
 const ID_FIELDS = ['userId', 'apiKeyId', 'serviceId'];
 
-/** What `summary` is asked for, checked. @throws LedgerReadError `invalid`, naming the field */
+/** Checks the query of `summary`. @throws LedgerReadError `invalid`, naming the field */
 export function parseSummaryQuery(table: LedgerTable, query: unknown): SummaryFilter {
   const chosen = [...ID_FIELDS, ...Object.keys(table.columns)];
   const fields = checkFields(query, [...chosen, 'from', 'to', 'fresh', 'where']);
@@ -22,9 +22,9 @@ export function parseSummaryQuery(table: LedgerTable, query: unknown): SummaryFi
   return { filters: refuseTwice([...filters, ...parseWhere(table, fields['where'])]), from, to };
 }
 
-/** @throws LedgerReadError for a column that may be asked for in `where` only, as the types have it */
+/** @throws LedgerReadError for a column that is allowed in `where` only, like in the types */
 function fieldOfSummary({ columns }: LedgerTable, field: string): string {
   const type = columns[field];
   if (type === undefined || DIMENSION_TYPES.includes(type)) return field;
-  throw new LedgerReadError('invalid', field, `is of type ${type}: ask for it in \`where\``);
+  throw new LedgerReadError('invalid', field, `is of type ${type}: give it in \`where\``);
 }

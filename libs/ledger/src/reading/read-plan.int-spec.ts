@@ -57,7 +57,7 @@ describe('the reads', () => {
     expect(plans[2]).toMatch(/(using|on) indexed_user_created/);
     expect(plans[3]).toMatch(/(using|on) indexed_api_key_created/);
     expect(plans.join()).not.toContain('uuid)::text) DESC');
-    // Time is part of the condition, not a filter on all that the user ever did.
+    // Time is part of the index condition, and not a filter on all of the user's entries.
     expect(plans.slice(1).every((plan) => /Index Cond: .*created_at/.test(plan))).toBe(true);
     expect(plans.join()).not.toContain('Seq Scan on indexed ');
   });
@@ -74,13 +74,13 @@ describe('the reads', () => {
   });
 });
 
-/** What of a statement is looked at. */
+/** The checked part of a statement. */
 interface Command {
   readonly sql: string;
   readonly parameters: { readonly value: Buffer }[];
 }
 
-/** The plans of the SELECTs that `work` sends, asked for with the same parameters. */
+/** The plans of the SELECTs that `work` sends, with the same parameters. */
 async function plansOf(work: () => Promise<void>): Promise<string[]> {
   const sent: { text: string; values: string[] }[] = [];
   const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;

@@ -19,7 +19,7 @@ let usage: LedgerDefinition;
 let table: string;
 const opened: DataSource[] = [];
 
-/** A DataSource with one connection, so that a slot that leaks is a read that fails. */
+/** A DataSource with one connection, so that a leaked slot makes a read fail. */
 async function oneConnection(url = inject('databaseUrl')): Promise<DataSource> {
   const dataSource = new DataSource({
     type: 'postgres',
@@ -35,7 +35,7 @@ function readerOf(dataSource: DataSource, timeoutMs = 5_000): UsageReader {
   return readerOn(dataSource, usage, timeoutMs);
 }
 
-/** Keeps every read waiting until it is called. */
+/** Blocks every read until the returned function is called. */
 async function lockTable(): Promise<() => Promise<unknown>> {
   await database.client.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
   return () => database.client.query('ROLLBACK');
@@ -55,7 +55,7 @@ afterEach(async () => {
 afterAll(() => database.drop());
 
 describe('a read', () => {
-  it('is given up by the server when its time is over, and keeps the connection', async () => {
+  it('is cancelled by the server when its time is over, and keeps the connection', async () => {
     const dataSource = await oneConnection();
     const [{ pid }] = await dataSource.query('SELECT pg_backend_pid() AS pid');
     const unlock = await lockTable();
@@ -73,7 +73,7 @@ describe('a read', () => {
     expect(await dataSource.query('SHOW statement_timeout')).toEqual([{ statement_timeout: '0' }]);
   });
 
-  it('does not wait for ever for a connection, and loses no slot of the pool', async () => {
+  it('does not wait forever for a connection, and loses no slot of the pool', async () => {
     const dataSource = await oneConnection();
     const runner = dataSource.createQueryRunner();
     await runner.connect();
@@ -85,7 +85,7 @@ describe('a read', () => {
     expect(await readerOf(dataSource).summary({})).toMatchObject({ entries: 0 });
   });
 
-  it('does not wait for a network that fell silent, and the next one connects anew', async () => {
+  it('does not wait for a silent network, and the next one makes a new connection', async () => {
     const proxy = await startTcpProxy(inject('databaseUrl'));
     try {
       const dataSource = await oneConnection(proxy.url);
@@ -104,7 +104,7 @@ describe('a read', () => {
     }
   });
 
-  it('fails with the SQLSTATE if its connection is killed, and the next one connects anew', async () => {
+  it('fails with the SQLSTATE if its connection is killed, and the next one makes a new connection', async () => {
     const dataSource = await oneConnection();
     const [{ pid }] = await dataSource.query('SELECT pg_backend_pid() AS pid');
     const unlock = await lockTable();
@@ -125,7 +125,7 @@ describe('a read', () => {
     expect(await readerOf(dataSource).summary({})).toMatchObject({ entries: 0 });
   });
 
-  it('says neither SQL nor value when the server refuses, and keeps the connection', async () => {
+  it('shows neither SQL nor value when the server refuses, and keeps the connection', async () => {
     const dataSource = await oneConnection();
     const nowhere = defineLedger({ schema: database.schema, table: 'nowhere' });
     const missing = readerOn(dataSource, nowhere);
@@ -137,7 +137,7 @@ describe('a read', () => {
     expect(await readerOf(dataSource).summary({})).toMatchObject({ entries: 0 });
   });
 
-  it('rejects if the DataSource is not initialised or nobody listens', async () => {
+  it('rejects if the DataSource is not initialised or has no server', async () => {
     const idle = new DataSource({ type: 'postgres', url: inject('databaseUrl') });
     await expect(readerOf(idle).summary({})).rejects.toMatchObject({ reason: 'failed' });
     const proxy = await startTcpProxy(inject('databaseUrl'));
@@ -153,7 +153,7 @@ describe('a read', () => {
     });
   });
 
-  it('changes nothing, whatever its statement is', async () => {
+  it('changes nothing, with any statement', async () => {
     const proxy = await startTcpProxy(inject('databaseUrl'));
     try {
       const dataSource = await oneConnection(proxy.url);

@@ -9,7 +9,7 @@ import { defineLedger, LedgerModule, LedgerService, type LedgerOptions } from '.
 const url = inject('databaseUrl');
 const schema = `reads_${randomUUID().slice(0, 8)}`;
 const usage = defineLedger({ schema });
-/** One user's, without an index: each read goes through all of them. */
+/** Entries of one user, without an index: each read scans all of them. */
 const ROWS = 3_000;
 const LARGE = 1;
 const READS = 400;
@@ -68,7 +68,7 @@ async function dataSourceOf(poolSize: number): Promise<DataSource> {
   return dataSource;
 }
 
-/** Many reads at once, and how they ended so far. */
+/** Many reads at once, and their results so far. */
 function readMany(ledger: LedgerService, count: number) {
   const ends: string[] = [];
   const note = (error: unknown): void => {
@@ -96,7 +96,7 @@ describe('many reads of a large user', { timeout: 60_000 }, () => {
     closing.push(close);
     const reads = readMany(ledger, READS);
     for (let i = 0; i < 10; i++) await ledger.recordAndWait({ userId: 2, promptTokens: i });
-    // Each batch met reads that wait: had it stood in line behind them, all were read by now.
+    // Each batch met waiting reads: behind them in line, it would have come after all of them.
     expect(reads.of('read')).toBeLessThan(READS / 2);
     expect(ledger.stats()).toMatchObject({ written: 10, dropped: 0, depth: 0 });
     await reads.all;
@@ -114,7 +114,7 @@ describe('many reads of a large user', { timeout: 60_000 }, () => {
     expect((await ledger.summary({ userId: LARGE })).entries).toBe(ROWS);
   });
 
-  it('go on after the connections were lost, those that ran and those that waited', async () => {
+  it('continue after the connections were lost, both running and waiting ones', async () => {
     const proxy = await startTcpProxy(url);
     closing.push(() => proxy.close());
     const { ledger, close } = await start({ connection: { url: proxy.url } });
@@ -141,7 +141,7 @@ describe('reports', { timeout: 60_000 }, () => {
     groupBy: ['userId'],
   } as const;
 
-  it('that nobody reads on leave a connection to the other reads, and theirs when they are left', async () => {
+  it('that are not read further leave a connection to the other reads, and return theirs when abandoned', async () => {
     const { ledger, close } = await start({ connection: { url } });
     closing.push(close);
     const open = ledger.report(query);
@@ -152,7 +152,7 @@ describe('reports', { timeout: 60_000 }, () => {
     expect((await second).done).toBe(false);
   });
 
-  it('whose session the server ends give their place back', async () => {
+  it('release their place if the server ends their session', async () => {
     const { ledger, close } = await start({ connection: { url } });
     closing.push(close);
     await ledger.report(query).next();
@@ -165,7 +165,7 @@ describe('reports', { timeout: 60_000 }, () => {
 });
 
 describe('several ledgers on one DataSource', { timeout: 60_000 }, () => {
-  it('share what their workers and the application leave to reads', async () => {
+  it('share the connections that their workers and the application leave to reads', async () => {
     const dataSource = await dataSourceOf(6);
     const other = defineLedger({ name: 'other', schema, table: 'other_entries' });
     const module = await Test.createTestingModule({
@@ -181,14 +181,15 @@ describe('several ledgers on one DataSource', { timeout: 60_000 }, () => {
     const pool = (dataSource.driver as unknown as { master: Pool }).master;
     const reads = readMany(ledger, 60);
     let most = 0;
-    // The start of the ledgers asks the server some questions of its own.
+    // The ledgers' start also sends some queries.
     while (reads.of('read') < 5) await new Promise((resolve) => setImmediate(resolve));
     while (reads.of('read') < 20) {
       most = Math.max(most, pool.totalCount - pool.idleCount);
       await new Promise((resolve) => setImmediate(resolve));
     }
     await reads.all;
-    // Of 6 connections two are the workers' and one is the application's; reads have half of the rest.
+    // Of 6 connections two are the workers' and one is the application's; reads have half of the
+    // rest.
     expect(most).toBe(1);
   });
 });

@@ -6,9 +6,9 @@ import { parseReportQuery } from './parse-report-query.js';
 import type { ReportRow } from '../ports/report-query.interface.js';
 import { reportRow, reportSql } from './report-sql.js';
 
-/** Milliseconds that a report may take in all, its reader's own time included. */
+/** Time limit of a report in milliseconds, including its consumer's time. */
 const TIMEOUT_MS = 600_000;
-/** Milliseconds that its reader may leave it alone before the server ends it. */
+/** Maximum idle time of its consumer in milliseconds before the server ends it. */
 const IDLE_MS = 60_000;
 /** Rows of one round trip; as many are in memory at once. */
 const FETCH_ROWS = 1_000;

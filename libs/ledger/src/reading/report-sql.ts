@@ -12,23 +12,23 @@ import type { ReportRow } from '../ports/report-query.interface.js';
 import { isoTime, momentSql } from './row-format.js';
 import { exactNumber } from './summary-reader.js';
 
-/** Formats by which PostgreSQL spells the local time of a period's beginning. */
+/** PostgreSQL's formats of the local time at the beginning of a period. */
 const FORMATS: Readonly<Record<string, string>> = {
   hour: 'YYYY-MM-DD"T"HH24:00:00',
   day: 'YYYY-MM-DD',
   month: 'YYYY-MM',
 };
 
-/** What rows are grouped by, and how its value is asked for. */
+/** A dimension and the expression of its value. */
 interface Key {
   readonly sql: string;
   readonly print: (name: string) => string;
 }
 
 /**
- * The SELECT of a report. An entry lies in the hour, day and month that a clock on the wall showed
- * when it was created: so each is in exactly one, also where a day has 23 or 25 hours or an hour
- * comes twice (the offset tells which), and the sum of the days is that of the period.
+ * The SELECT of a report. An entry belongs to the local hour, day and month of its creation. Each
+ * entry is thus in exactly one, even if a day has 23 or 25 hours or an hour occurs twice (the
+ * offset distinguishes them), and the days add up to the period.
  */
 export function reportSql(
   table: LedgerTable,
@@ -44,8 +44,8 @@ export function reportSql(
     if (typeof end !== 'string') return [`created_at ${operator} ${literalSql(end, add)}`];
     const day = `${add(end)}::timestamp`;
     const widened = operator === '<' ? `${day} + interval '1 day'` : `${day} - interval '1 day'`;
-    // By the clock on the wall, as the groups are: where midnight comes twice the day begins at the
-    // first, of which AT TIME ZONE knows nothing. The other condition is for the index.
+    // By local time, like the groups: if midnight occurs twice, the day begins at the first one,
+    // which AT TIME ZONE does not return. The other condition is for the index.
     return [
       `${local} ${operator} ${day}`,
       `created_at ${operator} ((${widened}) AT TIME ZONE ${zone})`,
@@ -83,7 +83,7 @@ export function reportSql(
 
 const asText = (name: string): string => `${name}::text`;
 
-/** An hour has two: its spelling, and its offset in seconds. */
+/** An hour has two values: its text, and its offset in seconds. */
 function keysOf({ columns }: LedgerTable, field: string, local: string): Key[] {
   if (field === 'hour') {
     const offset = `extract(epoch FROM ${local} - (created_at AT TIME ZONE 'UTC'))::integer`;
@@ -94,11 +94,16 @@ function keysOf({ columns }: LedgerTable, field: string, local: string): Key[] {
     return [{ sql: `to_char(${local}, '${FORMATS[field]}')`, print: asText }];
   }
   // As text a time would be spelled by the session's TimeZone and DateStyle.
-  const print = columns[field] === 'timestamptz' ? momentSql : asText;
+  const print = isMoment(columns, field) ? momentSql : asText;
   return [{ sql: quoteIdentifier(columnName(field)), print }];
 }
 
-/** Of two hours of one spelling the first is the one that is further ahead of UTC. */
+/** A period stays one if a column has its name. */
+function isMoment(columns: LedgerTable['columns'], field: string): boolean {
+  return !PERIODS.includes(field) && columns[field] === 'timestamptz';
+}
+
+/** Of two hours with the same local time, the first is further ahead of UTC. */
 function order({ groupBy }: CheckedReport): string {
   let count = 0;
   return groupBy
@@ -124,7 +129,7 @@ export function reportRow(
   for (const field of report.groupBy) {
     const text = texts[at++] ?? null;
     if (field === 'hour') row[field] = `${text}${offsetText(Number(texts[at++]))}`;
-    else row[field] = text !== null && columns[field] === 'timestamptz' ? isoTime(text) : text;
+    else row[field] = text !== null && isMoment(columns, field) ? isoTime(text) : text;
   }
   const [consumed, supplied, entries] = texts.slice(at, at + 3).map((sum) => BigInt(sum ?? 0));
   row['consumedTokens'] = exactNumber('consumedTokens', consumed);
@@ -135,7 +140,7 @@ export function reportRow(
   return row as ReportRow;
 }
 
-/** Zones of the past have seconds; ISO 8601 rounds them off. */
+/** Historic offsets have seconds; ISO 8601 rounds them. */
 function offsetText(seconds: number): string {
   const minutes = Math.round(Math.abs(seconds) / 60);
   const two = (value: number): string => String(value).padStart(2, '0');

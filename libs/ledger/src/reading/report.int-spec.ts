@@ -13,11 +13,11 @@ const usage = defineLedger({
   schema: ownSchema(),
   columns: {
     ...{ model: 'text', costNanos: 'bigint', status: 'integer' },
-    ...{ price: 'numeric', dueAt: 'timestamptz' },
+    ...{ price: 'numeric', dueAt: 'timestamptz', day: 'timestamptz' },
   },
   rollup: true,
 });
-/** On the Azores midnight comes twice on 2026-10-25. */
+/** On the Azores midnight occurs twice on 2026-10-25. */
 const ZONES = [
   ...['UTC', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'Europe/Berlin'],
   'Atlantic/Azores',
@@ -31,7 +31,7 @@ let close: () => Promise<void>;
 beforeAll(async () => {
   bench = await openRollupBench(inject('databaseUrl'), usage);
   const options = resolveLedgerOptions({
-    // Answers are the same whatever a role or a DataSource of the application sets.
+    // Answers are independent of settings of a role or of the application's DataSource.
     connection: {
       url: inject('databaseUrl'),
       extra: { options: '-c DateStyle=German -c TimeZone=Asia/Kathmandu' },
@@ -46,7 +46,7 @@ beforeAll(async () => {
     await made.ledger.shutdown.finish();
     await made.ledger.sink.close();
   };
-  // Every ten minutes of four days around each changeover, so that all edges are met.
+  // Every ten minutes of four days around each changeover, to cover all edges.
   await bench.client.query(
     `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
        created_at, model, cost_nanos)
@@ -73,7 +73,9 @@ function inMemory<T extends LedgerDefinition>(definition: T): LedgerService<T> {
   return new LedgerService<T>(ledger, reader as never);
 }
 
-/** Records entries of a user into table and memory. @returns the report, which must be one */
+/**
+ * Records entries of a user into table and memory. @returns the report, which must be equal in both
+ */
 async function bothOf(
   userId: number,
   entries: readonly object[],
@@ -94,6 +96,13 @@ async function bothOf(
 describe('report', () => {
   const year = { from: '2026-01-01', to: '2027-01-01' };
 
+  it('groups by periods of createdAt, also if a column has the name of one', async () => {
+    const rows = await bothOf(31, [{ day: new Date('2024-02-29T12:00:00Z') }, {}], {
+      groupBy: ['day', 'month'],
+    });
+    expect(rows).toMatchObject([{ day: '2025-06-01', month: '2025-06', entries: 2 }]);
+  });
+
   it.each(ZONES)('has days and months of %s that add up to the period', async (timeZone) => {
     const [whole] = await all(service.report({ ...year, timeZone }));
     expect(whole).toMatchObject({ entries: 4 * 96 * 6, consumedTokens: 7 * 4 * 96 * 6 });
@@ -111,7 +120,7 @@ describe('report', () => {
     }
   });
 
-  it('counts 23 and 25 hours on the changeover days of Berlin, and tells the double hour', async () => {
+  it('counts 23 and 25 hours on the changeover days of Berlin, and distinguishes the double hour', async () => {
     const timeZone = 'Europe/Berlin';
     const hours = (from: string, to: string) =>
       all(service.report({ from, to, timeZone, groupBy: ['hour'] }));
@@ -126,7 +135,7 @@ describe('report', () => {
     ]);
   });
 
-  it('begins a day at its first midnight where that comes twice', async () => {
+  it('begins a day at its first midnight if that occurs twice', async () => {
     const zoned = { timeZone: 'Atlantic/Azores' };
     const [day] = await all(service.report({ from: '2026-10-25', to: '2026-10-26', ...zoned }));
     expect(day!.entries).toBe(25 * 6);
@@ -140,7 +149,7 @@ describe('report', () => {
     },
   );
 
-  it('keeps to the period that it was asked for, whatever the caller does to its Date', async () => {
+  it('keeps the requested period if the caller changes its Date', async () => {
     const from = new Date('2026-03-28');
     const rows = all(service.report({ from, to: '2027-01-01' }));
     const sum = service.summary({ from });
@@ -149,7 +158,7 @@ describe('report', () => {
     expect((await sum).entries).toBe(4 * 96 * 6);
   });
 
-  it('ends a day where midnight is on the wall: 18:15 UTC in Kathmandu', async () => {
+  it('ends a day at local midnight: 18:15 UTC in Kathmandu', async () => {
     const query = { from: '2026-03-29', to: '2026-03-30', timeZone: 'Asia/Kathmandu' };
     const from = new Date('2026-03-28T18:15:00Z');
     const to = new Date('2026-03-29T18:15:00Z');
@@ -160,7 +169,7 @@ describe('report', () => {
     expect((await all(service.report(howe)))[0]!.entries).toBe(24.5 * 6);
   });
 
-  it('breaks down by ids and declared columns, sums what it is told, and says null for NULL', async () => {
+  it('groups by ids and declared columns, sums the requested columns, and returns null for NULL', async () => {
     const rows = await all(
       service.report({ ...year, userId: 1, groupBy: ['userId', 'model'], sum: ['costNanos'] }),
     );
@@ -198,7 +207,7 @@ describe('report', () => {
     expect(await sumOf(85, '7', '-9')).toBe('-2');
   });
 
-  it('gives the books as they stood, without what was written later', async () => {
+  it('returns the state at a time, without entries written later', async () => {
     const { rows } = await bench.client.query<{ at: Date }>('SELECT clock_timestamp() AS at');
     const writtenBefore = rows[0]!.at;
     const month = { from: '2026-02-01', to: '2026-03-01' };
@@ -209,7 +218,7 @@ describe('report', () => {
     expect([now!.consumedTokens, then!.consumedTokens]).toEqual([11, 0]);
   });
 
-  it('holds one connection while it is read, and gives it back when the reader leaves', async () => {
+  it('holds one connection while it is read, and returns it when the reader leaves', async () => {
     for (let i = 0; i < 8; i++) {
       const rows = service.report({ ...year, groupBy: ['hour', 'userId'] });
       expect((await rows.next()).done).toBe(false);
@@ -232,7 +241,7 @@ describe('report', () => {
     });
   });
 
-  it('is the same in memory, for unit tests', async () => {
+  it('is equal in memory, for unit tests', async () => {
     const definition = defineLedger({ columns: { model: 'text', costNanos: 'bigint' } });
     const memory = inMemory(definition);
     const entries = await bench.client.query<Record<string, string> & { created_at: Date }>(
@@ -261,7 +270,7 @@ describe('report', () => {
 });
 
 describe('reads that must be fresh', () => {
-  it('hold what was recorded before, though no batch was due', async () => {
+  it('include entries recorded before, although no batch was due', async () => {
     service.record({ userId: 40, promptTokens: 5 });
     expect((await service.summary({ userId: 40 })).entries).toBe(0);
     expect((await service.summary({ userId: 40, fresh: true })).entries).toBe(1);
@@ -271,7 +280,7 @@ describe('reads that must be fresh', () => {
 });
 
 describe('reverse', () => {
-  it('books the opposite once, at the same time, whoever asks and however often', async () => {
+  it('books the opposite once, at the same time, for any number of calls by any caller', async () => {
     const createdAt = new Date('2026-01-10T10:00:00Z');
     const entry = { userId: 50, promptTokens: 9, completionTokens: 2, createdAt, model: 'a' };
     const declared = { costNanos: 70, status: 200 };
@@ -292,7 +301,7 @@ describe('reverse', () => {
     expect(rows).toEqual([{ ...sums, corrections: 1, models: 2, attributes: 1 }]);
   });
 
-  it('leaves a closed period as it was invoiced, if it is to be booked now', async () => {
+  it('does not change an invoiced period if booked now', async () => {
     const createdAt = new Date('2026-01-11T10:00:00Z');
     const entry = { userId: 53, promptTokens: 7, costNanos: 70, createdAt };
     const { uuid } = await service.recordAndWait(entry);
@@ -302,7 +311,7 @@ describe('reverse', () => {
     const reverse = () => service.reverse(uuid, { reason: 'refund', bookedAt: 'now' });
     const outcomes = await Promise.all([reverse(), reverse()]);
     expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['duplicate', 'written']);
-    // Whatever the options, an entry is reversed once.
+    // With any options, an entry is reversed once.
     expect((await service.reverse(uuid, { reason: 'again' })).outcome).toBe('duplicate');
     expect({ ...(await service.summary(month)), asOf: closed.asOf }).toEqual(closed);
     expect(await service.summary({ userId: 53 })).toMatchObject({ consumedTokens: 0, entries: 2 });
@@ -311,7 +320,7 @@ describe('reverse', () => {
     expect(Date.parse(entries[0]!.createdAt)).toBeGreaterThanOrEqual(before);
   });
 
-  it('names the column whose amount has no opposite, and keeps it if it is told to', async () => {
+  it('names the column whose amount has no opposite, and keeps it if requested', async () => {
     const { uuid } = await service.recordAndWait({ userId: 52, status: -(2 ** 31) });
     const refused = service.reverse(uuid, { reason: 'wrong' });
     await expect(refused).rejects.toMatchObject({ code: 'LEDGER_ENTRY_INVALID', field: 'status' });
@@ -319,7 +328,7 @@ describe('reverse', () => {
     expect(kept.outcome).toBe('written');
   });
 
-  it('reverses an entry that is still in the channel, and no entry that there is not', async () => {
+  it('reverses an entry that is still in the channel, and no missing entry', async () => {
     const uuid = '018f3a1e-7c4b-7d2a-9b1c-2f3e4d5c6b7a';
     service.record({ userId: 51, promptTokens: 1, uuid });
     expect((await service.reverse(uuid, { reason: 'at once' })).outcome).toBe('written');

@@ -7,19 +7,19 @@ import type { CheckedReversal } from './parse-reverse-options.js';
 
 /** How an entry is reversed. @publicApi */
 export interface ReverseOptions<T extends LedgerTable = LedgerTable<'bigint', {}>> {
-  /** Stands in the reversing entry's `memo`; 1 byte to 8 KiB. */
+  /** The reversing entry's `memo`; 1 byte to 8 KiB. */
   readonly reason: string;
   /**
-   * When the opposite is booked. `original` (default): at the entry's own time. `now`: at the present,
-   * so that reports of a closed period stay the same; a partitioned table keeps it in the partition of
-   * the entry.
+   * Time of the reversing entry. `original` (default): the entry's own time. `now`: the current
+   * time, so that reports of a closed period stay the same. In a partitioned table it is stored in
+   * the partition of the original entry.
    */
   readonly bookedAt?: 'original' | 'now' | undefined;
-  /** Declared numbers that are no amounts (a status, a version): taken over as they are. */
+  /** Declared numbers that are not amounts (a status, a version), which are copied unchanged. */
   readonly keep?: readonly (keyof T['columns'] & string)[];
 }
 
-/** Options of a reversal, checked, and the present. */
+/** Checked options of a reversal, and the current time. */
 export interface Reversing extends CheckedReversal {
   readonly now: Date;
 }
@@ -28,8 +28,8 @@ const AMOUNTS = ['bigint', 'integer', 'numeric'];
 const ZERO = /^-?0+(\.0*)?$/;
 
 /**
- * The uuid of the entry that reverses another: always the same, so that a second reversal is a
- * duplicate. A UUIDv8 of the entry's time and a digest of its uuid; a UUIDv7 where all uuids are.
+ * The uuid of the reversing entry. It is deterministic, so that a second reversal is a duplicate. A
+ * UUIDv8 of the entry's time and a digest of its uuid; a UUIDv7 if the definition requires it.
  */
 export function reversalUuid(
   { uuids }: LedgerTable,
@@ -43,11 +43,12 @@ export function reversalUuid(
 }
 
 /**
- * The opposite entry: tokens and declared amounts with the other sign, ids, direction and other
- * declared columns the same, at the same time unless it is to be booked now. `memo` is the reason, `attributes` are left out, and `writtenAt` shows that it came later.
+ * The opposite entry: negated tokens and declared amounts, and the same ids, direction and other
+ * declared columns, at the same time unless it is booked now. `memo` is the reason, `attributes`
+ * are omitted, and `writtenAt` shows that it was booked later.
  *
- * The lowest integer or bigint has no opposite of its type: the codec refuses that entry, and
- * whoever records it gets a `LedgerEntryInvalidError` that names the column.
+ * The lowest integer or bigint has no opposite in its type. The codec refuses that entry with a
+ * `LedgerEntryInvalidError` that names the column.
  */
 export function reversalOf(
   table: LedgerTable,

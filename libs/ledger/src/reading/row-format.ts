@@ -3,15 +3,15 @@ import { columnsOf, type LedgerColumn } from '../entry/columns.js';
 import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import { millisOf } from './page-cursor.js';
 
-/** One column on its way from SQL to plain JSON. */
+/** Conversion of one column from SQL to plain JSON. */
 interface FieldFormat {
   readonly field: string;
-  /** Expression that the server answers with text, or NULL. */
+  /** Expression with a text result, or NULL. */
   readonly sql: string;
   readonly parse: (text: string) => unknown;
 }
 
-/** How a ledger's rows are asked for and read; made once for a definition. @internal */
+/** The select list of a ledger's rows and their parser; created once for a definition. @internal */
 export interface RowFormat {
   /** For a select list; one expression for each field. */
   readonly selectList: string;
@@ -21,17 +21,17 @@ export interface RowFormat {
   createdAt(texts: readonly (string | null)[]): bigint;
 }
 
-/** Microseconds from 1970 to 2000, where PostgreSQL begins to count. */
+/** Microseconds from 1970 to PostgreSQL's epoch, 2000. */
 const POSTGRES_EPOCH = 946_684_800_000_000;
-/** Values of PostgreSQL for times without end. Source: datatype/timestamp.h. */
+/** PostgreSQL's values of `infinity` and `-infinity`. Source: datatype/timestamp.h. */
 const INFINITE = '7fffffffffffffff';
 const MINUS_INFINITE = '8000000000000000';
 /** A cursor has 64 bits. */
 const MAX_MICROS = 2n ** 63n - 1n;
 
 /**
- * Every value travels as text and is read here: no digit is lost, and it does not matter which type
- * parsers, DateStyle or TimeZone an application has set.
+ * Every value is transferred as text and parsed here. No digit is lost, and the application's type
+ * parsers, DateStyle and TimeZone have no effect.
  *
  * @internal
  */
@@ -53,8 +53,8 @@ export function rowFormat(table: LedgerTable): RowFormat {
 }
 
 /**
- * A time as the server has it, microseconds since 2000 in hexadecimal digits: `extract` is a double
- * before PostgreSQL 14, and a number of many digits, which takes longer, from then on.
+ * A time in microseconds since 2000, in hexadecimal digits. `extract` returns a double before
+ * PostgreSQL 14, and from then on a slower numeric.
  */
 export function momentSql(column: string): string {
   return `encode(timestamptz_send(${column}), 'hex')`;
@@ -78,17 +78,20 @@ const PARSERS: Record<Exclude<ColumnType, 'timestamptz'>, (text: string) => unkn
   jsonb: (text) => JSON.parse(text) as unknown,
 };
 
-/** ISO 8601 of what `momentSql` gave, in milliseconds, rounded down; the ledger itself writes none that has more digits. */
+/**
+ * ISO 8601 of a time from `momentSql`, rounded down to milliseconds; the ledger itself writes none
+ * with more digits.
+ */
 export function isoTime(hex: string): string {
   const date = new Date(wholeMillis(hex));
   if (hex !== INFINITE && hex !== MINUS_INFINITE && !Number.isNaN(date.getTime())) {
     return date.toISOString();
   }
-  // Only another writer can have put a time there that JavaScript does not know.
+  // Only another writer can have stored a time beyond JavaScript's range.
   return hex < MINUS_INFINITE ? 'infinity' : '-infinity';
 }
 
-/** Since 1970. Numbers are exact until the year 2255, and take a tenth of the time of BigInts. */
+/** Since 1970. Numbers are exact until the year 2255, and ten times faster than BigInts. */
 function wholeMillis(hex: string): number {
   const high = Number.parseInt(hex.slice(0, 8), 16) | 0;
   const micros = high * 2 ** 32 + Number.parseInt(hex.slice(8), 16) + POSTGRES_EPOCH;
@@ -97,7 +100,7 @@ function wholeMillis(hex: string): number {
   return (micros - rest) / 1000 - (rest < 0 ? 1 : 0);
 }
 
-/** Since 1970; of a time without end the largest or smallest that there is. */
+/** Since 1970; the largest or smallest value for infinite times. */
 function microsOf(hex: string): bigint {
   if (hex === MINUS_INFINITE) return -MAX_MICROS;
   const micros = BigInt.asIntN(64, BigInt(`0x${hex}`)) + BigInt(POSTGRES_EPOCH);

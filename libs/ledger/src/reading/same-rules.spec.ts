@@ -13,7 +13,7 @@ import { parseSummaryQuery } from './parse-summary-query.js';
 const columns = { tenant: 'text', seats: 'bigint', group: 'uuid', label: 'jsonb' } as const;
 const period = { from: '2026-01-01', to: '2026-02-01' };
 
-/** The field that a read refuses; undefined if it takes the query. */
+/** The field that a read refuses; undefined if it accepts the query. */
 function refusedField(parse: () => unknown): string | undefined {
   try {
     parse();
@@ -60,7 +60,7 @@ describe.each<IdType>(['text', 'bigint', 'uuid'])('an id of type %s', (ids) => {
   });
 });
 
-describe('what a caller asks for', () => {
+describe('the argument of a read', () => {
   const ledger = defineLedger({ ids: 'text', columns });
 
   it.each([
@@ -89,7 +89,7 @@ describe('what a caller asks for', () => {
     expect(refusedField(() => parseRecentQuery(ledger, query))).toBe(field);
   });
 
-  it('is refused for a reversal: a reason that would be mended, cut or empty', () => {
+  it('is refused for a reversal: a reason that would be corrected, cut or empty', () => {
     const refused = (options: object) => refusedField(() => parseReverseOptions(ledger, options));
     for (const reason of ['', 'a\0', 'a\ud800', 'é'.repeat(4097), 'x'.repeat(9000), 7, null]) {
       expect(refused({ reason })).toBe('reason');
@@ -100,7 +100,7 @@ describe('what a caller asks for', () => {
     expect(refused({ reason: 'é'.repeat(4096), keep: ['seats'], bookedAt: 'now' })).toBeUndefined();
   });
 
-  it('is looked at in no time, however long it is', () => {
+  it('is checked quickly at any length', () => {
     const long = 'x'.repeat(50_000_000);
     const startedAt = performance.now();
     for (const parse of [

@@ -9,21 +9,21 @@ import { parseSummaryQuery } from './parse-summary-query.js';
 import type { UnindexedReads } from './unindexed-reads.js';
 import { plainSummary } from './plain-summary-sql.js';
 
-/** What a summary is read with. @internal */
+/** Dependencies of a summary reader. @internal */
 export interface SummaryReaderParts {
   readonly definition: LedgerTable;
   readonly connections: SessionLender;
   readonly asOf: () => Date;
   readonly timeoutMs?: number;
-  /** Is asked first; undefined: the rows are added up. */
+  /** Used first; undefined: the rows are added up. */
   readonly source?: SummarySource | undefined;
 }
 
-/** Milliseconds that one read may take, unless told otherwise. */
+/** Default time limit of one read in milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 10_000;
 
 /**
- * Reads sums, from a source that knows them, or else from the rows.
+ * Reads sums from a source that has them, else from the rows.
  *
  * @internal
  */
@@ -33,7 +33,7 @@ export class SummaryReader {
     private readonly unindexed: UnindexedReads,
   ) {}
 
-  /** As `UsageReader.summary`. */
+  /** See `UsageReader.summary`. */
   async read(query: unknown): Promise<UsageSummary> {
     const { definition, source, timeoutMs = DEFAULT_TIMEOUT_MS } = this.parts;
     const filter = parseSummaryQuery(definition, query);
@@ -59,11 +59,15 @@ export class SummaryReader {
   }
 }
 
-/** @throws LedgerReadError `overflow` rather than a figure that is off by a token */
+/** @throws LedgerReadError `overflow` instead of an inexact figure */
 export function exactNumber(field: string, sum: bigint | undefined): number {
   const figure = Number(sum ?? 0n);
   if (!Number.isSafeInteger(figure)) {
-    throw new LedgerReadError('overflow', field, 'is above 2^53 - 1 and has no exact figure');
+    throw new LedgerReadError(
+      'overflow',
+      field,
+      'is above 2^53 - 1, so it has no exact value as a number',
+    );
   }
   return figure;
 }

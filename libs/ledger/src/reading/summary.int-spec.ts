@@ -45,7 +45,7 @@ describe('summary', () => {
     });
   });
 
-  it('counts a moment in the period that begins with it and not in the one that ends', async () => {
+  it('counts a time in the period that begins with it and not in the one that ends', async () => {
     const usage = defineLedger({ schema: database.schema, table: 'periods' });
     const reader = await database.open(usage);
     const noon = new Date('2026-05-01T12:00:00.000Z');
@@ -66,7 +66,7 @@ describe('summary', () => {
     const usage = defineLedger({ schema: database.schema, table: 'large' });
     const reader = await database.open(usage);
     const { sqlEntries } = tableNames(usage);
-    // 2,097,152 rows of 2^32 - 2 tokens would be needed; a column of bigint makes them few.
+    // Otherwise 2,097,152 rows of 2^32 - 2 tokens would be needed; a column of bigint needs few.
     for (const column of ['prompt_tokens', 'completion_tokens']) {
       await database.client.query(`ALTER TABLE ${sqlEntries} ALTER ${column} TYPE bigint`);
     }

@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-/** A reader, and what it warns of. */
+/** A reader, and its warnings. */
 async function open<T extends LedgerDefinition>(
   definition: T,
 ): Promise<{ reader: UsageReader<T>; notices: string[] }> {
@@ -27,8 +27,8 @@ async function open<T extends LedgerDefinition>(
 
 const TENANT = '018f3a1e-7c4b-7d2a-9b1c-2f3e4d5c6b7a';
 
-describe('a read that no index serves', () => {
-  it('warns once for each set of fields, and says what helps', async () => {
+describe('a read without an index', () => {
+  it('warns once for each set of fields, with the remedy', async () => {
     const columns = { tenantId: 'uuid' } as const;
     const usage = defineLedger({ schema: database.schema, table: 'unindexed', columns });
     const { reader, notices } = await open(usage);
@@ -42,15 +42,13 @@ describe('a read that no index serves', () => {
       await reader.listRecent({ where: { tenantId: null } });
     }
     expect(notices).toEqual([
-      expect.stringMatching(
-        /^WARNING: summary by apiKeyId looks through all .*`indexes` of defineLedger/,
-      ),
+      expect.stringMatching(/^WARNING: summary by apiKeyId scans all .*`indexes` of defineLedger/),
       expect.stringMatching(/^WARNING: listRecent by tenantId /),
       expect.stringMatching(/^WARNING: listRecent of entries without a value /),
     ]);
   });
 
-  it('does not warn where the definition has the index, or somebody made one', async () => {
+  it('does not warn if the definition has the index, or one was created by hand', async () => {
     const usage = defineLedger({
       schema: database.schema,
       table: 'indexed_otherwise',
@@ -67,7 +65,7 @@ describe('a read that no index serves', () => {
     expect(notices).toEqual([expect.stringMatching(/^WARNING: listRecent by userId /)]);
   });
 
-  it('answers all the same, and reports what is wrong by itself', async () => {
+  it('answers anyway, and reports its own errors', async () => {
     const usage = defineLedger({ schema: database.schema, table: 'gone' });
     const { reader, notices } = await open(usage);
     await database.client.query(`DROP TABLE ${tableNames(usage).sqlEntries}`);

@@ -6,20 +6,20 @@ import { readRows, type ReadStatement } from '../postgres/read-rows.js';
 import type { SessionLender } from '../postgres/session-lender.interface.js';
 import { tableNames } from '../postgres/table-names.js';
 
-/** What it asks and warns with. @internal */
+/** Its catalog and its output. @internal */
 export interface UnindexedReadsParts {
   readonly definition: LedgerTable;
   readonly connections: SessionLender;
-  /** Hears of each set of fields once; default: nobody does. */
+  /** Called once for each set of fields; default: none. */
   readonly logger?: Pick<LedgerLogger, 'warn'> | undefined;
 }
 
-/** Milliseconds for one question to the catalog. */
+/** Time limit of one catalog query in milliseconds. */
 const TIMEOUT_MS = 2_000;
 
 /**
- * Warns of reads that look through all entries. The definition answers for the usual ones; of others the
- * catalog is asked once, since somebody may have made an index of their own.
+ * Warns about reads that scan all entries. The definition covers the usual ones. For others the
+ * catalog is queried once, because the application may have created its own index.
  *
  * @internal
  */
@@ -43,8 +43,8 @@ export class UnindexedReads {
     if (await this.#hasIndex(asked.map(({ column }) => column)).catch(() => true)) return;
     const what = names === '' ? 'of entries without a value' : `by ${names}`;
     logger.warn(
-      `WARNING: ${read} ${what} looks through all entries: no index of the table begins with such a column; ` +
-        'name the field in `indexes` of defineLedger(), or make an index of your own',
+      `WARNING: ${read} ${what} scans all entries: no index begins with one of these columns;  ` +
+        'name the field in `indexes` of defineLedger(), or create your own index',
     );
   }
 

@@ -23,23 +23,25 @@ import { UnindexedReads } from './unindexed-reads.js';
 import { rowFormat } from './row-format.js';
 import type { RowFormat } from './row-format.js';
 
-/** What a reader works with. @internal */
+/** Dependencies of a reader. @internal */
 export interface UsageReaderParts<T extends LedgerTable> {
   readonly definition: T;
-  /** Where each read takes its connection from. */
+  /** Source of each read's connection. */
   readonly connections: SessionLender;
-  /** How far this process's view reaches; asked before each read. */
+  /** The time of this process's view; read before each query. */
   readonly asOf: () => Date;
-  /** Milliseconds that one read may take, waiting for a connection included. Default: 10,000. */
+  /**
+   * Time limit of one read in milliseconds, including the wait for a connection. Default: 10,000.
+   */
   readonly timeoutMs?: number;
-  /** Is asked for sums first; undefined: summaries add up the rows. */
+  /** First source of sums; undefined: summaries add up the rows. */
   readonly source?: SummarySource | undefined;
-  /** Hears once of reads that no index serves; default: nobody does. */
+  /** Called once for reads without an index; default: none. */
   readonly logger?: Pick<LedgerLogger, 'warn'> | undefined;
 }
 
 /**
- * Reads a ledger back as plain JSON. It sees what is committed; entries in the channel are not.
+ * Reads a ledger as plain JSON. It sees committed entries only, not those in the channel.
  *
  * @internal
  */
@@ -67,11 +69,12 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
   }
 
   /**
-   * Lists entries of a user or of a filter, newest first. Pages follow each other without gap or repetition, also
-   * while entries arrive: a page begins after the last entry of the one before.
+   * Lists entries of a user or of a filter, newest first. Pages have no gaps or repetitions, even
+   * while entries arrive, because each begins after the last entry of the previous one.
    *
-   * @throws LedgerReadError `invalid` for a wrong argument (a cursor of one's own making included),
-   * `busy` if too many reads are under way, `timeout` or `failed` if the database gave no answer
+   * @throws LedgerReadError `invalid` for a wrong argument (including a cursor that this method did
+   * not return), `busy` if too many reads are under way, `timeout` or `failed` if the database gave
+   * no answer
    */
   async listRecent(query: RecentQuery<T>): Promise<RecentPage<T>> {
     const { filters, limit, after } = parseRecentQuery(this.definition, query);
@@ -83,8 +86,8 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
     }
     const asOf = this.parts.asOf().toISOString();
     await this.unindexed.look('listRecent', filters);
-    // One row more than asked for tells whether there is a next page. Without the alias the order
-    // would be that of the texts in the select list, which no index has.
+    // One extra row shows whether there is a next page. Without the alias, the order would be that
+    // of the texts in the select list, which no index has.
     const rows = await this.read(
       (table) =>
         `SELECT ${this.format.selectList}
@@ -98,12 +101,12 @@ export class UsageReader<T extends LedgerTable = LedgerTable> {
     return { entries, nextCursor: isLast ? null : this.cursorAfter(page, entries), asOf };
   }
 
-  /** As `LedgerService.report`. @param query a `ReportQuery`, checked here */
+  /** See `LedgerService.report`. @param query a `ReportQuery`, checked here */
   report(query: object): AsyncGenerator<ReportRow, void, undefined> {
     return streamReport(this.definition, this.parts.connections, query);
   }
 
-  /** The entry with this uuid, or undefined. @throws LedgerReadError as the other reads */
+  /** The entry with this uuid, or undefined. @throws LedgerReadError like the other reads */
   async find(uuid: string): Promise<RecentEntry<T> | undefined> {
     const value = parseId('uuid', uuid, 'uuid');
     const [row] = await this.read(

@@ -27,7 +27,7 @@ type Usage = typeof usage;
 
 const GROUP = '0190a1b2-0000-7000-8000-00000000000b';
 const DUE = new Date('2026-03-04T05:06:07.890Z');
-/** Each value in another entry than the next, so that a filter that is ignored is seen. */
+/** Consecutive entries differ in each value, so that an ignored filter is detected. */
 const ENTRIES: readonly UsageEntry<Usage>[] = [
   { userId: 1, tenantId: 'a', promptTokens: 1, apiKeyId: 7 },
   { userId: 1, tenantId: 'b', promptTokens: 2, direction: 'supply', group: GROUP },
@@ -109,7 +109,7 @@ describe.each([
     expect(entries).toHaveLength(summary.entries);
   });
 
-  it('goes together with a user, a group and a page', async () => {
+  it('combines with a user, a group and a page', async () => {
     const period = { from: '2020-01-01', to: '2100-01-01' };
     const where = { tenantId: 'a' };
     const rows = [];

@@ -4,7 +4,7 @@ import { NAME_ENDINGS } from '../entry/check-definition.js';
 import type { QueryFunction } from '../postgres/load-catalog.js';
 import { BUILT_IN_DIMENSIONS, dimensions, rollupNames } from './rollup-layout.js';
 
-/** Compares names as values: a cast to regclass would fail where the schema may not be used. */
+/** Compares names as values: a cast to regclass would fail without the right to use the schema. */
 const FIND_STATE = `
 SELECT c.oid::pg_catalog.regclass::text AS state
 FROM pg_catalog.pg_class c
@@ -20,13 +20,13 @@ FROM pg_catalog.pg_attribute a
 WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped`;
 
 /**
- * Finds the rollups that the database has. They stay in use although the definition does not ask for
- * them, and with all that they tell apart, which may be more than it asks for.
+ * Finds the rollups in the database. They stay in use although the definition does not request
+ * them, with all their dimensions, which may be more than requested.
  *
- * @param definition with the schema that counts
- * @returns the definition with these rollups; the one that was given if there are none that this role
- *   may read, or they tell apart too little
- * @throws what the query throws
+ * @param definition with its effective schema
+ * @returns the definition with these rollups; the given one if this role may read none, or they
+ *   lack dimensions
+ * @throws any error of the query
  * @internal
  */
 export async function adoptRollups(
@@ -53,9 +53,9 @@ export async function adoptRollups(
   return { ...definition, rollup, columns };
 }
 
-/** What the database says of its rollups. */
+/** Properties of the rollups in the database. */
 export interface FoundRollups {
-  /** Columns that they tell apart, unquoted. */
+  /** Their dimensions, unquoted. */
   readonly dimensions: readonly string[];
   /** True between `rollup --pause` and `rollup --rebuild`. */
   readonly isPaused: boolean;
@@ -64,8 +64,8 @@ export interface FoundRollups {
 /**
  * The rollups in the database; undefined if there are none that this role may read.
  *
- * @param definition with the schema that counts
- * @throws what the query throws
+ * @param definition with its effective schema
+ * @throws any error of the query
  * @internal
  */
 export async function readRollupState(

@@ -4,7 +4,7 @@ import { templateValues } from '../postgres/migration-script.js';
 import type { PgSession } from '../postgres/pg-session.js';
 import { withShortLock } from '../postgres/short-lock.js';
 
-/** The guard first: from here on entries may be changed. */
+/** Drops the guard first: from here on entries may be changed. */
 const DROP = [
   'DROP FUNCTION IF EXISTS {rollupUpdate}() CASCADE',
   'DROP FUNCTION IF EXISTS {rollupDelete}() CASCADE',
@@ -14,16 +14,16 @@ const DROP = [
   'DROP INDEX IF EXISTS {createdBrin}, {lateIndex}',
 ];
 
-/** Or a definition that asks for rollups later would seem to have them. */
+/** Otherwise a later definition with rollups would seem to have them. */
 const FORGET = `DELETE FROM {migrations} WHERE name ~ ':(create|guard)_rollups(\\+[^:]*)?:[0-9]+$'`;
 
 /**
- * Drops a ledger's rollups with all that belongs to them. Entries stay. Ledgers that run add up the
- * rows from here on.
+ * Drops a ledger's rollups and all their objects. Entries stay. Running ledgers add up the rows
+ * from now on.
  *
- * @param definition with the schema that counts
+ * @param definition with its effective schema
  * @returns false if there were none
- * @throws what the query throws; 42501 if the role is not the tables' owner
+ * @throws any error of the query; 42501 if the role is not the tables' owner
  * @internal
  */
 export async function dropRollups(session: PgSession, definition: LedgerTable): Promise<boolean> {

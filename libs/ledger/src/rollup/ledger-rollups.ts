@@ -11,7 +11,7 @@ import { RollupRefresher } from './rollup-refresher.js';
 import { RollupSchedule } from './rollup-schedule.js';
 import { RollupSummarySource } from './rollup-summary-source.js';
 
-/** What the rollups of a ledger are made of. @internal */
+/** Dependencies of a ledger's rollups. @internal */
 export interface LedgerRollupsParts {
   readonly definition: LedgerTable;
   /** For the upkeep of rollups. */
@@ -22,12 +22,12 @@ export interface LedgerRollupsParts {
   readonly logger: LedgerLogger;
 }
 
-/** Milliseconds that `find` may take, its connection included. */
+/** Time limit of `find` in milliseconds, including its connection. */
 const FIND_MS = 10_000;
 
 /**
- * The rollups of one ledger in this process: those that its definition asks for, or those that the
- * database has. It keeps them up to date, and reads summaries from them.
+ * The rollups of one ledger in this process: those of its definition, or those in the database.
+ * Keeps them up to date, and reads summaries from them.
  *
  * @internal
  */
@@ -51,8 +51,8 @@ export class LedgerRollups implements SummarySource {
   }
 
   /**
-   * Finds out which rollups the database has. Those that the definition does not ask for are used from
-   * here on.
+   * Finds the rollups in the database. Those that the definition does not request are used from now
+   * on.
    *
    * @throws an error of `pg`, DeadlineError, SinkTransientError or SinkHaltError
    */
@@ -68,9 +68,9 @@ export class LedgerRollups implements SummarySource {
   }
 
   /**
-   * Begins to keep rollups up to date, if there are any. May be called before `find`.
+   * Starts keeping rollups up to date, if there are any. May be called before `find`.
    *
-   * @param written answers how many entries this process has written so far
+   * @param written returns how many entries this process has written so far
    */
   start(written: () => number): void {
     const { definition, connections, clock, logger } = this.#parts;

@@ -14,7 +14,12 @@ import type { TemplateValues } from './rollup-layout.js';
 import { createRollups } from './versions/0004-create-rollups.js';
 import { guardRollups } from './versions/0007-guard-rollups.js';
 
-/** The migrations of rollups. Their names hold the dimensions: others are other migrations. @internal */
+/**
+ * The migrations of rollups. Their names contain the dimensions, so other dimensions are other
+ * migrations.
+ *
+ * @internal
+ */
 export function planRollups(definition: LedgerTable): PlannedMigration[] {
   if (!definition.rollup) return [];
   return [createRollups, guardRollups].map((migration) => ({
@@ -53,7 +58,7 @@ function migrationValues(definition: LedgerTable, schema: string | undefined): T
   };
 }
 
-/** Words of the summary's function: what remains to be asked of the buckets and rows of each series. */
+/** Words of the summary's function: the remaining conditions on buckets and rows of each series. */
 function filterValues(definition: LedgerTable): TemplateValues {
   const words = ['user', 'apiKey', 'all'];
   const aliases = [

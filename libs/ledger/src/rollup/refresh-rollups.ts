@@ -29,83 +29,91 @@ import type { TemplateValues } from './rollup-layout.js';
 import { millis, millisSql, NEVER } from './rollup-status.js';
 import { inTransaction, PLAIN_SCANS, RollupStatements } from './rollup-statements.js';
 
-/** How large buckets and refreshes are. @internal */
+/** Sizes of buckets and refreshes. @internal */
 export interface RefreshSizes {
   readonly bucketEntries: number;
   readonly fanOut: number;
-  /** Differences of what lies below the watermark that one refresh takes in. */
+  /** Maximum differences below the watermark in one refresh. */
   readonly changes: number;
 }
 
-/** A change costs about 0.1 ms, so that a refresh of so many ends within some seconds. @internal */
+/** A change costs about 0.1 ms, so a refresh with the maximum takes some seconds. @internal */
 export const REFRESH_SIZES: RefreshSizes = {
   bucketEntries: BUCKET_ENTRIES,
   fanOut: FAN_OUT,
   changes: 50_000,
 };
 
-/** How far one refresh is to come, and how; times in milliseconds since 1970. @internal */
+/** The target of one refresh, and its limits; times in milliseconds since 1970. @internal */
 export interface RefreshGoal {
   /** With the dimensions of the rollups. */
   readonly definition: LedgerTable;
   readonly schema: string | undefined;
   readonly target: number;
   readonly writtenUntil: number;
-  /** Milliseconds of `created_at` at most; undefined: as the table's size suggests. */
+  /** Maximum milliseconds of `created_at`; undefined: derived from the table's size. */
   readonly stepMs: number | undefined;
   readonly timeoutMs: number;
   readonly restFactor: number;
-  /** Milliseconds up to which a refresh adds up slices of time first. */
+  /** Up to this many milliseconds a refresh first adds up slices of time. */
   readonly slicedMs: number;
   readonly sizes: RefreshSizes;
 }
 
-/** What one refresh did. @internal */
+/** The result of one refresh. @internal */
 export interface RefreshStep {
-  /** The goal is still ahead. */
+  /** The target is not reached yet. */
   readonly isBehind: boolean;
-  /** There was nothing to take in. */
+  /** There was nothing to add. */
   readonly isIdle: boolean;
-  /** Entries that it took in above the watermark. */
+  /** Added entries above the watermark. */
   readonly entries: number;
-  /** Moments and keys below the watermark with a difference. */
+  /** Times and keys below the watermark with a difference. */
   readonly changes: number;
-  /** Milliseconds of `created_at` that it was allowed to take in; undefined: as the goal said. */
+  /** Maximum milliseconds of `created_at` of this refresh; undefined: from the goal. */
   readonly stepMs: number | undefined;
-  /** Milliseconds of `created_at` that it took in; infinite for the first. */
+  /** Milliseconds of `created_at` that it added; infinite for the first. */
   readonly movedMs: number;
 }
 
-/** Milliseconds that a refresh moves the watermark at least. @internal */
+/** Minimum milliseconds by which a refresh moves the watermark. @internal */
 export const MIN_STEP_MS = 5_000;
 /**
- * Milliseconds behind above which a refresh first asks how dense entries are, which reads all of them,
- * and above which a refresh may take long. @internal
+ * A refresh further behind than this, in milliseconds, first determines the density of entries,
+ * which reads all of them, and may take long.
+ *
+ * @internal
  */
 export const OLD_REST_MS = 3_600_000;
-/** SQLSTATE of a statement that met its time limit. @internal */
+/** SQLSTATE of a statement that exceeded its time limit. @internal */
 export const QUERY_CANCELED = '57014';
 /**
- * Entries of the first step of an old table, about. Each step begins with the open buckets of all its
- * keys again, so few large ones end sooner than many small ones.
+ * Approximate entries of the first step for an old table. Each step starts again with the open
+ * buckets of all its keys, so few large steps are faster than many small ones.
  */
 const STEP_ROWS = 1_000_000;
-/** Bytes of an entry in a table without statistics, rather too many. */
+/** Assumed bytes of an entry in a table without statistics, on the high side. */
 const ROW_BYTES = 250;
-/** Milliseconds of a step if nobody has counted the entries yet. */
+/** Milliseconds of a step if the entries have not been counted yet. */
 const MONTH_MS = 30 * 86_400_000;
-/** Times as long as a refresh took that all rest where it falls behind: summaries read what it leaves. */
+/**
+ * If a refresh is behind, all instances rest this multiple of its duration, because summaries read
+ * the remaining rows.
+ */
 const BEHIND_REST_FACTOR = 1;
-/** Of a refresh's time limit the part that looking for the first entry may take. */
+/** Share of a refresh's time limit for finding the first entry. */
 const FIRST_SHARE = 0.3;
-/** Where steps begin if that takes longer: a step without entries is quick, and the next twice as long. */
+/**
+ * Start of the steps if that takes longer: a step without entries is fast, and the next is twice as
+ * long.
+ */
 const LONG_AGO_MS = Date.UTC(2000);
-/** Of these a refresh of few minutes has so many for each key. */
+/** Slices for each key in a refresh of few minutes. */
 const SLICES = 8;
-/** A bucket that late entries have filled so many times over is cut again. */
+/** A bucket that late entries have filled this many times over is cut again. */
 const OVERFULL_TIMES = 8;
 
-/** The first moment of all entries, NULL without entries, and about how many there are. */
+/** The time of the first entry, NULL without entries, and the approximate number of entries. */
 const FIRST_ENTRY = `
 SELECT {firstMs},
   (
@@ -118,7 +126,11 @@ SELECT {firstMs},
 FROM {entries}
 WHERE isfinite(created_at)`;
 
-/** The same order as TRUNCATE and the guard's function: first the entries, then the state. @internal */
+/**
+ * The same order as in TRUNCATE and the guard's function: first the entries, then the state.
+ *
+ * @internal
+ */
 export const LOCK_ROLLUPS = [
   'LOCK TABLE {entries} IN ACCESS SHARE MODE',
   'LOCK TABLE {rollupState} IN EXCLUSIVE MODE NOWAIT',
@@ -136,7 +148,7 @@ SET closed_before = {before}, written_until = {until},
 /**
  * Takes one step towards the goal, in one transaction.
  *
- * @throws an error of `pg` or DeadlineError; then nothing is changed
+ * @throws an error of `pg` or DeadlineError; nothing is changed then
  * @internal
  */
 export async function refreshOnce(session: PgSession, goal: RefreshGoal): Promise<RefreshStep> {
@@ -144,13 +156,13 @@ export async function refreshOnce(session: PgSession, goal: RefreshGoal): Promis
   const run = new RollupStatements(session, valuesFor(goal));
   return inTransaction(session, goal.timeoutMs, async () => {
     for (const statement of LOCK_ROLLUPS) await run.rows(statement);
-    // The snapshot is taken here, behind the lock: it sees what every earlier refresh has done.
+    // The snapshot is taken after the lock, so it includes every earlier refresh.
     const [row] = await run.rows(READ_WATERMARKS);
     const [closed, written, retired] = [millis(row?.[0]), millis(row?.[1]), millis(row?.[2])];
-    // A migration or the owner may have come between. The next status says so.
+    // A migration or the owner may have changed them in between. The next status reports it.
     const isAsExpected = row?.[3] === dimensions(goal.definition).join() && row[4] === 'false';
     if (!isAsExpected) return { ...NOTHING, isBehind: false, stepMs: goal.stepMs };
-    // A copy of another database's buckets may lie there.
+    // The table may contain a copy of another database's buckets.
     if (closed === NEVER) await run.rows('DELETE FROM {rollups}');
     const reach = await reachOf(run, goal, { closed, written });
     const { before, until, target, stepMs } = reach;
@@ -196,17 +208,17 @@ function valuesFor({ definition, schema, sizes }: RefreshGoal): TemplateValues {
   };
 }
 
-/** How far a refresh comes, and how far it would if it took everything in; of what step. */
+/** The end of a refresh, the end without a limit, and its step. */
 async function reachOf(
   run: RollupStatements,
   goal: RefreshGoal,
   { closed, written }: { closed: number; written: number },
 ): Promise<{ before: number; target: number; until: number; stepMs: number }> {
   const until = Math.max(written, goal.writtenUntil);
-  // What is created later than this and written after it would not count as late.
+  // Entries created later than this and written after it would not count as late.
   const target = Math.max(closed, Math.min(goal.target, until - LATE_MS));
   const hasOldRest = closed === NEVER || goal.target - closed > OLD_REST_MS;
-  // Emptied rollups have no beginning to go on from, whatever the step was before.
+  // Emptied rollups have no start to continue from, for any previous step.
   const isFirst = closed === NEVER || (goal.stepMs === undefined && hasOldRest);
   const first = isFirst ? await firstStep(run, goal) : undefined;
   const stepMs = Math.max(MIN_STEP_MS, goal.stepMs ?? first?.stepMs ?? OLD_REST_MS);
@@ -215,7 +227,7 @@ async function reachOf(
   return { before, target, until, stepMs };
 }
 
-/** Milliseconds in which the table has about as many entries as one step should take in. */
+/** Milliseconds in which the table has about as many entries as one step should add. */
 async function firstStep(
   run: RollupStatements,
   { target, timeoutMs }: RefreshGoal,
@@ -226,7 +238,7 @@ async function firstStep(
     if ((error as { code?: unknown }).code !== QUERY_CANCELED) throw error;
     return [[String(LONG_AGO_MS), null]];
   });
-  // The time limit of before comes back with it.
+  // Restores the previous time limit too.
   await run.rows('ROLLBACK TO SAVEPOINT first_step');
   if (row?.[0] == null) return { start: target, stepMs: MIN_STEP_MS };
   const start = millis(row[0]);
@@ -240,15 +252,16 @@ async function hasAnything(run: RollupStatements, moments: TemplateValues): Prom
   return row?.[0] === 'true';
 }
 
-/** @param sliceMicros microseconds of a slice; undefined: entries are taken one by one */
+/** @param sliceMicros microseconds of a slice; undefined: entries are added one by one */
 async function takeIn(
   run: RollupStatements,
   definition: LedgerTable,
   moments: TemplateValues,
   sliceMicros: number | undefined,
 ): Promise<{ entries: number; changes: number; hasInvalidations: boolean }> {
-  // The planner knows nothing of what was written since the last ANALYZE. It may want to read all entries
-  // for those of a few seconds, one by one in the order of users, or to sort a million as if it were one.
+  // The planner knows nothing about rows written since the last ANALYZE. It may read all entries to
+  // find those of a few seconds, one by one in the order of users, or sort a million as if it were
+  // one.
   await run.without(['seqscan'], async () => {
     for (const statement of CREATE_TEMPORARY) await run.rows(statement);
     await run.rows(DROP_VOID_INVALIDATIONS, moments);
@@ -256,7 +269,7 @@ async function takeIn(
     await run.rows(TAKE_INVALIDATIONS);
   });
   await run.without([...PLAIN_SCANS, 'sort', 'incremental_sort'], () =>
-    // A slice may fill a bucket by itself, so only refreshes of few minutes have them.
+    // A single slice may fill a bucket, so only refreshes of few minutes use them.
     sliceMicros === undefined
       ? run.rows(TAKE_ENTRIES, moments)
       : run.rows(TAKE_SLICES, moments, { sliceMicros: String(sliceMicros) }),

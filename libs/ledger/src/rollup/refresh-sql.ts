@@ -1,15 +1,18 @@
-// The statements of one refresh, in the order in which they run. `{closed}`, `{written}` and `{retired}`
-// are the watermarks that it found, `{before}` and `{until}` those that it leaves. All moments are
-// parameters. What a template is filled in with: rollup-layout.ts.
+// The statements of one refresh, in execution order. `{closed}`, `{written}` and `{retired}` are
+// the watermarks before it, `{before}` and `{until}` those after it. All times are parameters.
+// Values of the templates: rollup-layout.ts.
 
-/** Temporary tables of a refresh. CREATE TABLE AS takes no parameters, so it makes the columns alone. */
+/**
+ * Temporary tables of a refresh. CREATE TABLE AS takes no parameters, so it only defines the
+ * columns.
+ */
 export const CREATE_TEMPORARY: readonly string[] = [
-  // Entries that were created since the watermark.
+  // Entries created since the watermark.
   `CREATE TEMPORARY TABLE ledger_rollup_fresh ON COMMIT DROP AS
 SELECT created_at AS at, {dims}, 0::bigint AS consumed, 0::bigint AS supplied, 0::bigint AS entries
 FROM {entries}
 WHERE false`,
-  // Differences of what lies below it.
+  // Differences below the watermark.
   `CREATE TEMPORARY TABLE ledger_rollup_changes ON COMMIT DROP AS
 SELECT created_at AS at, {dims}, 0::numeric AS consumed, 0::numeric AS supplied, 0::numeric AS entries
 FROM {entries}
@@ -19,7 +22,7 @@ WHERE false`,
 SELECT 0::smallint AS series, user_id AS key
 FROM {entries}
 WHERE false`,
-  // Buckets with many times the entries that one should have.
+  // Buckets with many times the entries that they should have.
   `CREATE TEMPORARY TABLE ledger_rollup_overfull ON COMMIT DROP AS
 SELECT 0::smallint AS series, user_id AS key, created_at AS lo, created_at AS hi
 FROM {entries}
@@ -27,8 +30,8 @@ WHERE false`,
 ];
 
 /**
- * Is there anything to do? It costs far less than the temporary tables. Only bitmap scans may be used:
- * for one row the planner would rather read a whole table or index.
+ * Checks whether there is anything to do, at far lower cost than the temporary tables. Only bitmap
+ * scans are allowed, because for one row the planner would prefer to read a whole table or index.
  */
 export const HAS_ANYTHING = `
 SELECT (EXISTS (
@@ -40,14 +43,14 @@ SELECT (EXISTS (
   ) OR EXISTS (SELECT FROM {rollupMarks}))::text`;
 
 /**
- * Drops invalidations of entries that the buckets do not hold: summaries take those from the rows.
- * Triggers of an earlier version wrote such, and a partition may have been retired since.
+ * Drops invalidations of entries outside the buckets, because summaries take those from the rows.
+ * Triggers of an earlier version wrote them, or a partition was retired since.
  */
 export const DROP_VOID_INVALIDATIONS = `
 DELETE FROM {rollupMarks}
 WHERE NOT (created_at < {closed} AND created_at >= {retired} AND written_at <= {written})`;
 
-/** Notes late entries as invalidations. From here on summaries count them as such. */
+/** Records late entries as invalidations, which summaries count from then on. */
 export const NOTE_LATE_ENTRIES = `
 INSERT INTO {rollupMarks} (created_at, written_at, {dims}, consumed, supplied, entries)
 SELECT created_at, written_at, {dims}, {measures}, 1
@@ -55,7 +58,7 @@ FROM {entries}
 WHERE {isLate} AND written_at > {written} AND written_at <= {until}
   AND created_at < {closed} AND created_at >= {retired}`;
 
-/** Takes at most so many invalidations. The next refresh takes what is left. */
+/** Takes a limited number of invalidations. The next refresh takes the rest. */
 export const TAKE_INVALIDATIONS = `
 WITH taken AS (
   DELETE FROM {rollupMarks} WHERE ctid IN (SELECT ctid FROM {rollupMarks} LIMIT {maxChanges})
@@ -74,10 +77,10 @@ FROM {entries}
 WHERE created_at >= {closed} AND created_at < {before} AND written_at <= {until}`;
 
 /**
- * The same as sums of short slices of time: less work where there are many entries in few minutes. All
- * sums of a slice have its beginning as their moment, so a bucket may begin there.
+ * The same as sums of short slices of time: less work for many entries in few minutes. All sums of
+ * a slice have its beginning as their time, so a bucket may begin there.
  */
-// As date_bin would do it, which needs PostgreSQL 14. Doubles are exact for so few microseconds.
+// Like date_bin, which needs PostgreSQL 14. Doubles are exact for so few microseconds.
 export const TAKE_SLICES = `
 INSERT INTO pg_temp.ledger_rollup_fresh
 SELECT {closed} + slice * {sliceMicros} * interval '1 microsecond', {dims}, consumed, supplied, entries
@@ -92,15 +95,16 @@ FROM (
   GROUP BY 1, {dims}
 ) AS s`;
 
-/** What was taken: entries, differences, and whether invalidations are left. */
+/** Counts of taken entries and differences, and whether invalidations are left. */
 export const COUNT_TAKEN = `
 SELECT (SELECT coalesce(sum(entries), 0) FROM pg_temp.ledger_rollup_fresh)::text,
   (SELECT count(*) FROM pg_temp.ledger_rollup_changes)::text,
   (EXISTS (SELECT FROM {rollupMarks}))::text`;
 
 /**
- * Adds the differences to the buckets of one series and level that hold their moments. A new key has
- * its first bucket on the lowest level (`{join}`: LEFT JOIN); higher ones are made of lower ones only.
+ * Adds the differences to the buckets of one series and level that contain their times. A new key
+ * gets its first bucket on the lowest level (`{join}`: LEFT JOIN); higher ones are made only from
+ * lower ones.
  */
 export const APPLY_CHANGES = `
 WITH hit AS MATERIALIZED (
@@ -133,9 +137,9 @@ FROM (
 GROUP BY key, lo, hi, {seriesDims}`;
 
 /**
- * Numbers the pieces of each bucket (key, low, high) in the order of time and begins a new bucket
- * after each {bucketEntries} entries. Entries of one moment stay together. The first of the new
- * buckets begins where the old one did (`{isFirst}`), the others at their own first entry.
+ * Numbers the pieces of each bucket (key, low, high) by time and begins a new bucket after each
+ * {bucketEntries} entries. Entries of the same time stay together. The first of the new buckets
+ * begins where the old one did (`{isFirst}`), the others at their own first entry.
  */
 const CUT_PIECES = `
 counted AS (
@@ -163,8 +167,8 @@ INSERT INTO pg_temp.ledger_rollup_grown
 SELECT DISTINCT {series}::smallint, key FROM made WHERE hi < 'infinity'`;
 
 /**
- * Adds the entries to the open bucket of their key, and cuts it where it is full. Leftovers of an
- * earlier version may leave a bucket with fewer entries than none for a while.
+ * Adds the entries to the open bucket of their key, and cuts it if it is full. Leftovers of an
+ * earlier version may temporarily give a bucket a negative number of entries.
  */
 export const ADD_ENTRIES = `
 WITH fresh AS (
@@ -187,7 +191,7 @@ WITH fresh AS (
   FROM old
 ), ${CUT_PIECES.trimStart().replace('{isFirst}', 'block = 0 AND start >= {closed}')}`;
 
-/** Notes the buckets that late entries have filled many times over. */
+/** Records the buckets that late entries have filled many times over. */
 export const FIND_OVERFULL = `
 INSERT INTO pg_temp.ledger_rollup_overfull
 SELECT {series}, b.key, b.lo, b.hi
@@ -211,9 +215,9 @@ WHERE b.entries > {overfullEntries}
 GROUP BY b.key, b.lo, b.hi`;
 
 /**
- * Makes them again from the rows. The rows have the invalidations that are left for the next refresh,
- * so these are taken out. A bucket whose rows left with their partition stays, empty: a series has no
- * gaps.
+ * Makes these buckets again from the rows. The rows include invalidations left for the next
+ * refresh, so these are subtracted. A bucket whose rows left with their partition stays as an empty
+ * one, because a series has no gaps.
  */
 export const RECUT_OVERFULL = `
 WITH wanted AS (
@@ -237,7 +241,7 @@ WITH wanted AS (
   FROM wanted AS k
 ), ${CUT_PIECES.trimStart().replace('{isFirst}', 'block = 0')}`;
 
-/** Makes buckets of a level out of each {fanOut} closed ones of the level below. */
+/** Makes each bucket of a level from {fanOut} closed ones of the level below. */
 export const MAKE_LEVEL = `
 WITH below AS (
   SELECT k.key, b.lo, b.hi,

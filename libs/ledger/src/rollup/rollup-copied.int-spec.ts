@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-it('buckets that were copied without their state are made again, and count nothing twice', async () => {
+it('buckets copied without their state are made again, and count nothing twice', async () => {
   const entries = async (): Promise<number[]> => [
     (await bench.reader.summary({})).entries,
     (await bench.reader.summary({ userId: 1 })).entries,
@@ -23,7 +23,7 @@ it('buckets that were copied without their state are made again, and count nothi
      FROM generate_series(1, 1000) n`,
   );
   await bench.refreshAll();
-  // The migrations had made the row of the state, so the one that came from elsewhere was refused.
+  // The migrations had made the row of the state, so the copied row was refused.
   await bench.client.query(
     `UPDATE ${bench.names.sqlState} SET closed_before = DEFAULT, written_until = DEFAULT`,
   );

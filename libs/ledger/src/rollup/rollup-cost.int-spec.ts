@@ -3,10 +3,10 @@ import { openRollupBench, ownSchema, type RollupBench } from './fixtures/rollup-
 import { defineLedger, type LedgerDefinition } from '../define-ledger.js';
 import { PgSession } from '../postgres/pg-session.js';
 
-/** Moments that are closed are whole milliseconds. */
+/** Watermarks are whole milliseconds. */
 const FIVE_MINUTES_AGO = `date_trunc('milliseconds', now()) - interval '5 minutes'`;
 const HOUR_MS = 3_600_000;
-/** A table each: the buckets of an emptied one stay in its index for a while. */
+/** One table each, because the buckets of an emptied table stay in its index for a while. */
 const [short, long, busy] = [1, 2, 3].map(() =>
   defineLedger({ schema: ownSchema(), rollup: true }),
 );
@@ -16,7 +16,7 @@ afterEach(async () => {
   for (const bench of benches.splice(0)) await bench.close();
 });
 
-/** Entries of one user, so far apart, that end so long ago. */
+/** Entries of one user, with this interval and this end. */
 async function add(
   { client, table }: RollupBench,
   { entries, seconds, ago }: { entries: number; seconds: number; ago: string },
@@ -40,7 +40,7 @@ async function fill(usage: LedgerDefinition, entries: number): Promise<RollupBen
   return bench;
 }
 
-describe('a summary of everybody', () => {
+describe('a summary of all users', () => {
   /** Buckets that the server read for one summary. */
   const bucketsRead = async (bench: RollupBench, from: Date, to: Date): Promise<number> => {
     const { client, names, table } = bench;
@@ -60,19 +60,19 @@ describe('a summary of everybody', () => {
     return Number(rows[0]!.count);
   };
 
-  it('reads no more buckets where the ledger is five times as long', async () => {
+  it('reads no more buckets if the ledger is five times as long', async () => {
     const to = new Date(Date.now() - 2 * HOUR_MS);
     const from = new Date(to.getTime() - 20 * HOUR_MS);
     const few = await bucketsRead(await fill(short!, 10_000), from, to);
     const many = await bucketsRead(await fill(long!, 50_000), from, to);
     expect(few).toBeGreaterThan(20);
-    // Where the period begins and ends among the buckets of a level is chance.
+    // The positions of the period's ends within the buckets of a level are random.
     expect(many).toBeLessThan(few + 62);
   });
 });
 
 describe('a refresh of the last minutes', () => {
-  /** How the server would run the statements of a refresh that contain the text. */
+  /** The server's plans for the statements of a refresh that contain the text. */
   const plansOf = async (text: string, work: () => Promise<void>): Promise<string[]> => {
     const plans: string[] = [];
     const rows = PgSession.prototype.texts;
@@ -88,11 +88,11 @@ describe('a refresh of the last minutes', () => {
     return plans;
   };
 
-  it('reads them alone and does not sort them, though nobody has counted them yet', async () => {
+  it('reads only these and does not sort them, even without statistics', async () => {
     const bench = await fill(busy!, 10_000);
     const { client, names } = bench;
     await client.query(`VACUUM ANALYZE ${bench.table}`);
-    // As after a pause: there were no entries since.
+    // As after a pause without entries.
     await client.query(`UPDATE ${names.sqlState} SET closed_before = ${FIVE_MINUTES_AGO}`);
     await add(bench, { entries: 20_000, seconds: 0.01, ago: '20 seconds' });
     const fresh = 'INSERT INTO pg_temp.ledger_rollup_fresh';
@@ -103,7 +103,7 @@ describe('a refresh of the last minutes', () => {
     expect((await bench.reader.summary({})).entries).toBe(30_000);
   });
 
-  it('does not wait for a VACUUM, which would be cancelled for it', async () => {
+  it('does not wait for a VACUUM, which would be cancelled', async () => {
     const bench = await fill(busy!, 10_000);
     const { client, names } = bench;
     await client.query(`UPDATE ${names.sqlState} SET closed_before = ${FIVE_MINUTES_AGO}`);
@@ -123,7 +123,7 @@ describe('a refresh of the last minutes', () => {
     expect((await bench.reader.summary({})).entries).toBe(10_100);
   });
 
-  it('is followed sooner by the next one where it left entries', async () => {
+  it('is followed sooner by the next one if it left entries', async () => {
     const bench = await fill(busy!, 100);
     const { client, names } = bench;
     await client.query(`UPDATE ${names.sqlState} SET closed_before = ${FIVE_MINUTES_AGO}`);
@@ -134,7 +134,7 @@ describe('a refresh of the last minutes', () => {
       );
       return rows[0]!.long;
     };
-    // A million times as long as any refresh takes is more than a minute.
+    // A million times the duration of any refresh is more than a minute.
     const short = bench.refresher({ restFactor: 1_000_000, stepMs: 200_000 });
     expect(await short.refresh()).toMatchObject({ outcome: 'refreshed', isBehind: true });
     expect(await restsLong()).toBe(false);
@@ -145,7 +145,7 @@ describe('a refresh of the last minutes', () => {
     expect((await bench.reader.summary({})).entries).toBe(200);
   });
 
-  it('finds that there is something without reading all of it', async () => {
+  it('detects new entries without reading all of them', async () => {
     const bench = await fill(busy!, 10_000);
     await bench.client.query(`VACUUM ANALYZE ${bench.table}`);
     const [plan] = await plansOf('SELECT (EXISTS', () => bench.refreshAll());

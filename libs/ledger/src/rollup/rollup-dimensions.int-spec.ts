@@ -2,10 +2,10 @@ import { describe, expect, inject, it } from 'vitest';
 import { openRollupBench, ownSchema } from './fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 
-/** Words of SQL, and names that statements of a refresh give to tables. */
+/** SQL keywords, and table aliases in the statements of a refresh. */
 const NAMES = ['user', 'order', 'group', 'e', 'r', 'k', 'x', 'm', 'below', 'made', 'part', 'fresh'];
 
-describe('a dimension of any name that a definition takes', () => {
+describe('a dimension of any name that a definition accepts', () => {
   it.each([0, 4, 8])(
     'is taken in early and late, and asked for: from the one with number %i',
     async (from) => {
@@ -48,7 +48,7 @@ describe('a dimension of any name that a definition takes', () => {
   );
 });
 
-it('columns that are no dimensions may have the names that rollups use themselves', async () => {
+it('columns other than dimensions may have names that rollups use themselves', async () => {
   const names = ['at', 'entries', 'consumed', 'supplied', 'vFrom', 'vWritten', 'pUserId'];
   const usage = defineLedger({
     schema: ownSchema(),

@@ -3,7 +3,7 @@ import { adoptRollups } from './adopt-rollups.js';
 import { planRollups } from './plan-rollups.js';
 import { verifyRollups } from './verify-rollups.js';
 
-/** What rollups add to the tables of a ledger. @internal */
+/** The additions of rollups to a ledger's tables. @internal */
 export const rollupExtension: TableExtension = {
   plan: planRollups,
   adopt: adoptRollups,

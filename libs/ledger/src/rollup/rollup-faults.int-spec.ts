@@ -36,7 +36,7 @@ async function rollups(): Promise<number> {
 }
 
 describe('a refresh that is killed half-way', () => {
-  it.each(['before it ends', 'by its process'])('leaves nothing behind: %s', async (how) => {
+  it.each(['before it ends', 'by its process'])('leaves no trace: %s', async (how) => {
     await insert(bench.client, 100);
     const refresher = bench.refresher();
     await refresher.refresh();
@@ -122,7 +122,7 @@ describe('a role that may only write', () => {
     expect(await entries()).toBe(15);
   });
 
-  it('reads all the same where the rollups are missing, and says so once', async () => {
+  it('still reads if the rollups are missing, and reports it once', async () => {
     await insert(bench.client, 3);
     await bench.refreshAll();
     await bench.client.query(`ALTER TABLE ${bench.names.sqlState} RENAME TO away`);
@@ -136,7 +136,7 @@ describe('a role that may only write', () => {
 });
 
 describe('nestjs-ledger rollup', () => {
-  it('makes rollups again, also after somebody wrote a time of the past by hand', async () => {
+  it('makes rollups again, even after a manual write with a past time', async () => {
     await insert(bench.client, 10);
     await bench.refreshAll();
     await bench.client.query(
@@ -154,7 +154,7 @@ describe('nestjs-ledger rollup', () => {
 });
 
 describe('a refresh', () => {
-  it('starts again after a rebuild, in the process that has refreshed before', async () => {
+  it('starts again after a rebuild, in the process that refreshed before', async () => {
     await insert(bench.client, 10);
     const refresher = bench.refresher();
     const refreshAll = async (): Promise<void> => {
@@ -169,13 +169,13 @@ describe('a refresh', () => {
     expect([(await rollups()) > 0, await entries()]).toEqual([true, 20]);
   });
 
-  it('takes nothing in before it knows until when entries are complete', async () => {
+  it('adds nothing before it knows until when entries are complete', async () => {
     await insert(bench.client, 5);
     expect(await bench.refresher().refresh()).toEqual({ outcome: 'waiting', isBehind: false });
     expect(await bench.closedBefore()).toBeNull();
   });
 
-  it('says whether so much was written that the next one is due soon', async () => {
+  it('reports whether enough was written for the next one to be due soon', async () => {
     const busy = async (count: number): Promise<boolean[]> => {
       await bench.change(`TRUNCATE ${bench.table}`);
       await insert(bench.client, count);
@@ -199,7 +199,7 @@ describe('a refresh', () => {
 });
 
 describe('an idle ledger', () => {
-  it('is refreshed without a temporary table, and goes on when entries come', async () => {
+  it('is refreshed without a temporary table, and continues when entries arrive', async () => {
     await insert(bench.client, 3);
     await bench.refreshAll();
     const refresher = bench.refresher();
@@ -219,15 +219,15 @@ describe('an idle ledger', () => {
   });
 });
 
-describe('what verifyTable finds of rollups', () => {
+describe('the faults that verifyTable finds in rollups', () => {
   const verify = (): Promise<unknown> =>
     verifyTable(async (sql, values) => (await bench.client.query(sql, values)).rows, usage);
 
-  it('is nothing after the migrations', async () => {
+  it('are none after the migrations', async () => {
     expect(await verify()).toEqual([]);
   });
 
-  it('is an index that is missing; nothing is refreshed until the command has made it', async () => {
+  it('include a missing index; nothing is refreshed until the command has made it', async () => {
     await insert(bench.client, 3);
     await bench.client.query(`DROP INDEX ${bench.names.sqlLate}`);
     expect(await verify()).toMatchObject([
@@ -243,7 +243,7 @@ describe('what verifyTable finds of rollups', () => {
     expect([(await rollups()) > 0, await entries()]).toEqual([true, 3]);
   });
 
-  it('is a table that is missing, and a dimension', async () => {
+  it('include a missing table and a missing dimension', async () => {
     const { sqlMarks } = bench.names;
     await bench.client.query(`ALTER TABLE ${sqlMarks} RENAME TO away`);
     expect(await verify()).toMatchObject([

@@ -6,7 +6,7 @@ import { rollup } from '../cli/rollup.command.js';
 import { defineLedger } from '../define-ledger.js';
 import { runMigrations } from '../migrations/fixtures/wired-migrations.fixture.js';
 
-/** Each fills a page by itself, so that few of them make a large table. */
+/** Each row fills a page, so that few rows make a large table. */
 const ROWS = 34_000;
 const LARGE_BYTES = 256 * 1024 * 1024;
 const url = inject('databaseUrl');
@@ -18,7 +18,7 @@ beforeAll(async () => {
   const client = new pg.Client(url);
   await client.connect();
   const table = `"${usage.schema}".usage_entries`;
-  // PLAIN keeps texts uncompressed and where they are; UNLOGGED writes them once.
+  // PLAIN keeps texts uncompressed and inline; UNLOGGED writes them once.
   await client.query(`ALTER TABLE ${table} ALTER COLUMN memo SET STORAGE PLAIN`);
   await client.query(`ALTER TABLE ${table} SET UNLOGGED`);
   await client.query(

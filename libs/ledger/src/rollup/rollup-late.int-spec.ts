@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => bench.close());
 
-/** Entries of a day, of ten users, in one statement. */
+/** Entries of one day and ten users, in one statement. */
 async function add(count: number, writtenAgo: string): Promise<void> {
   await bench.client.query(
     `INSERT INTO ${bench.table} (uuid, user_id, prompt_tokens, completion_tokens, direction,
@@ -34,7 +34,7 @@ async function expectExact(): Promise<void> {
   }
 }
 
-/** Invalidations that no refresh has taken in yet. */
+/** Invalidations that no refresh has processed yet. */
 const marks = async (): Promise<number> => {
   const { rows } = await bench.client.query<{ n: string }>(
     `SELECT count(*) AS n FROM ${bench.names.sqlMarks}`,
@@ -43,7 +43,7 @@ const marks = async (): Promise<number> => {
 };
 
 describe('late entries of one transaction', () => {
-  it('are taken in bit by bit, and counted all the while', async () => {
+  it('are processed in portions, and counted at any time', async () => {
     await add(200, '1 hour');
     await bench.refreshAll();
     await add(1000, '0 seconds');

@@ -6,17 +6,18 @@ import { MEASURES_OF_ENTRY } from '../postgres/measures-sql.js';
 import { templateValues } from '../postgres/migration-script.js';
 import { columnList, qualify } from '../postgres/quote-sql.js';
 
-/** Values of the words of an SQL template. @internal */
+/** Values of an SQL template's words. @internal */
 export type TemplateValues = Readonly<Record<string, string>>;
 
 /**
- * Milliseconds between `created_at` and `written_at` above which an entry is late. The index of late
- * entries holds only those, so it is nearly empty: entries are usually written within `flushMs`. The
- * watermark stays this far behind, and summaries read everything above it from the rows.
+ * Milliseconds between `created_at` and `written_at` above which an entry is late. The index of
+ * late entries contains only those. It is nearly empty, because entries are usually written within
+ * `flushMs`. The watermark stays this far behind, and summaries read everything above it from the
+ * rows.
  */
 export const LATE_MS = 10_000;
 
-/** A series of buckets for each user, one for each API key, and one of all entries. */
+/** A series of buckets for each user, one for each API key, and one for all entries. */
 export const SERIES = [
   { series: 0, column: 'user_id' },
   { series: 1, column: 'api_key_id' },
@@ -27,40 +28,42 @@ export const SERIES = [
 export type Series = (typeof SERIES)[number];
 
 /**
- * Entries of a bucket, a few more if some have the same `created_at`. A summary reads the rows of at
- * most two cut buckets: smaller buckets make it faster, larger ones make the rollups smaller.
+ * Entries of a bucket, slightly more if some have the same `created_at`. A summary reads the rows
+ * of at most two cut buckets: smaller buckets make it faster, larger ones make the rollups smaller.
  * Source: `npm run bench -- read`.
  */
 export const BUCKET_ENTRIES = 128;
-/** Buckets of one level that make one of the next. */
+/** Buckets of one level that form one of the next. */
 export const FAN_OUT = 32;
-/** The highest level: one of its buckets has BUCKET_ENTRIES * FAN_OUT ** TOP_LEVEL entries. */
+/** The highest level: each of its buckets has BUCKET_ENTRIES * FAN_OUT ** TOP_LEVEL entries. */
 export const TOP_LEVEL = 4;
 
 /**
- * True for late entries. This is the predicate of their index, so a query must repeat it exactly. An
- * index wants it immutable, and PostgreSQL before 17 can't subtract infinite times.
+ * True for late entries. This is the predicate of their index, so a query must repeat it exactly.
+ * An index requires an immutable predicate, and PostgreSQL before 17 can't subtract infinite times.
  */
 export const IS_LATE = `CASE WHEN created_at < '2000-01-01 00:00:00+00' THEN true
   WHEN created_at > '9999-01-01 00:00:00+00' THEN false
   ELSE written_at - created_at > interval '${LATE_MS / 1000} seconds' END`;
 
-/** What the BRIN index of the entries is of: a few bytes for 128 pages find a period without a user. */
+/**
+ * Definition of the entries' BRIN index: a few bytes for 128 pages find a period without a user.
+ */
 export const BRIN_COLUMNS = 'USING brin (created_at) WITH (autosummarize = on)';
-/** What the index of late entries is of. */
+/** Definition of the index of late entries. */
 export const LATE_COLUMNS = `(written_at, user_id) WHERE ${IS_LATE}`;
 
-/** What all rollups tell apart. @internal */
+/** The dimensions of all rollups. @internal */
 export const BUILT_IN_DIMENSIONS: readonly string[] = ['user_id', 'api_key_id', 'service_id'];
 
-/** Names of what the rollups consist of, quoted and qualified. @internal */
+/** Names of the rollups' objects, quoted and qualified. @internal */
 export interface RollupNames {
   readonly sqlRollups: string;
   readonly sqlState: string;
   readonly sqlMarks: string;
   readonly sqlBrin: string;
   readonly sqlLate: string;
-  /** The function that answers a summary. */
+  /** The function that returns a summary. */
   readonly sqlSummary: string;
 }
 
@@ -79,25 +82,26 @@ export function rollupNames(table: LedgerTable, connectionSchema?: string): Roll
   };
 }
 
-/** Columns that rollups tell apart beside the built-in ones; snake case. @internal */
+/** Dimensions in addition to the built-in ones; snake case. @internal */
 export function declaredDimensions(table: LedgerTable): string[] {
   return (table.rollup || []).map(columnName);
 }
 
-/** All columns that rollups tell apart, unquoted. Direction is none: it has two sums. @internal */
+/** All dimensions, unquoted. Direction is not one, because it has two sums. @internal */
 export function dimensions(table: LedgerTable): string[] {
   return [...BUILT_IN_DIMENSIONS, ...declaredDimensions(table)];
 }
 
-/** Dimensions that the buckets of one series tell apart; its own column is their key. @internal */
+/** Dimensions in the buckets of one series; its own column is their key. @internal */
 export function seriesDimensions(table: LedgerTable, { column }: Series): string[] {
-  // A summary of a key counts the entries of all its users, and one of everything needs neither.
+  // A summary of an API key counts the entries of all its users, and one of all entries needs
+  // neither.
   const left = column === 'user_id' ? ['user_id'] : ['user_id', 'api_key_id'];
   return dimensions(table).filter((name) => !left.includes(name));
 }
 
 /**
- * Values of the words that the SQL templates of rollups have beside those of `templateValues`.
+ * Words of the rollups' SQL templates in addition to those of `templateValues`.
  *
  * @param connectionSchema as in `tableNames`
  * @internal
@@ -111,7 +115,10 @@ export function rollupValues(table: LedgerTable, connectionSchema?: string): Tem
   };
 }
 
-/** What the templates of one series need more. NULL is the one key of the series of all entries. */
+/**
+ * Additional words for the templates of one series. NULL is the only key of the series of all
+ * entries.
+ */
 export function seriesValues(table: LedgerTable, series: Series): TemplateValues {
   const { column } = series;
   const dims = seriesDimensions(table, series);
@@ -126,11 +133,7 @@ export function seriesValues(table: LedgerTable, series: Series): TemplateValues
   };
 }
 
-/**
- * Fills a template whose words may also be moments; these become parameters.
- *
- * @internal
- */
+/** Fills a template whose words may also be times, which become parameters. @internal */
 export function bindSql(
   template: string,
   values: TemplateValues,

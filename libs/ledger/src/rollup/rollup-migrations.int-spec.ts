@@ -34,7 +34,7 @@ async function insert(count: number, from = '2026-01-01Z'): Promise<void> {
   );
 }
 
-/** Relations, functions and triggers whose name says that they are of rollups. */
+/** Relations, functions and triggers with names of rollups. */
 async function traces({ schema }: LedgerDefinition): Promise<string[]> {
   const { rows } = await bench.client.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relnamespace = $1::regnamespace
@@ -47,8 +47,8 @@ async function traces({ schema }: LedgerDefinition): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-describe('a ledger that does not ask for rollups', () => {
-  it('makes none of them, and its table takes changes', async () => {
+describe('a ledger without rollups in its definition', () => {
+  it('makes none, and its table accepts changes', async () => {
     const plain = defineLedger({ schema: ownSchema() });
     bench = await openRollupBench(url, plain);
     expect(await traces(plain)).toEqual([]);
@@ -59,7 +59,7 @@ describe('a ledger that does not ask for rollups', () => {
     await bench.client.query(`TRUNCATE ${bench.table}`);
   });
 
-  it('keeps those in use that the database has: refreshed, read and guarded', async () => {
+  it('keeps those in the database in use: refreshed, read and guarded', async () => {
     const options = { schema: ownSchema(), columns: { model: 'text' } } as const;
     bench = await openRollupBench(
       url,
@@ -90,7 +90,7 @@ describe('a ledger that does not ask for rollups', () => {
     // The server's clock is ten seconds ahead of the watermark.
     await expect.poll(isRefreshed, { timeout: 30_000, interval: 500 }).toBe(true);
     rollups.stop();
-    // What buckets hold is not read again: this is what they say.
+    // Entries in buckets are not read again: this changes the buckets' sums.
     await bench.client.query(`UPDATE ${bench.names.sqlRollups} SET entries = 2 * entries`);
     expect(
       await rollups.read({ filters: [], from: undefined, to: undefined }, 5_000),
@@ -99,7 +99,7 @@ describe('a ledger that does not ask for rollups', () => {
     expect(bench.notices).toEqual([]);
   }, 60_000);
 
-  it('drops them by migrate --drop-rollups, and may ask for them again', async () => {
+  it('drops them with migrate --drop-rollups, and may request them again', async () => {
     const schema = ownSchema();
     const asking = defineLedger({ schema, rollup: true });
     bench = await openRollupBench(url, asking);
@@ -119,7 +119,7 @@ describe('a ledger that does not ask for rollups', () => {
     expect(await traces(asking)).toEqual([]);
     expect(await runProgram(at, output)).toBe(0);
     expect(said.at(-1)).toBe('nothing to migrate');
-    // A ledger that runs adds up the rows.
+    // A running ledger adds up the rows.
     await bench.client.query(`DELETE FROM ${bench.table} WHERE created_at < '2026-01-02Z'`);
     expect(await entries()).toBe(277);
     expect(await migrate(asking)).toHaveLength(2);
@@ -130,7 +130,7 @@ describe('a ledger that does not ask for rollups', () => {
 });
 
 describe('rollups of an earlier version', () => {
-  /** Gives the table the triggers of that version in place of the guard. */
+  /** Replaces the guard by that version's triggers. */
   async function makeEarlier(schema: string): Promise<void> {
     const { client, table, names } = bench;
     const own = `"${schema}"`;
@@ -145,7 +145,7 @@ describe('rollups of an earlier version', () => {
     }
   }
 
-  it('stay as they are, with what their triggers noted, and are guarded from then on', async () => {
+  it('stay unchanged, with the notes of their triggers, and are guarded from then on', async () => {
     const schema = ownSchema();
     const usage = defineLedger({ schema, rollup: true });
     bench = await openRollupBench(url, usage);
@@ -225,7 +225,7 @@ describe('migrations of rollups', () => {
     },
   );
 
-  it('leave those alone that tell apart more, and every instance refreshes them', async () => {
+  it('do not change those with more dimensions, and every instance refreshes them', async () => {
     const options = { schema: ownSchema(), columns: { model: 'text' } } as const;
     const more = defineLedger({ ...options, rollup: { dimensions: ['model'] } });
     bench = await openRollupBench(url, more);
@@ -252,7 +252,7 @@ describe('migrations of rollups', () => {
 });
 
 describe('a change of a table with rollups', () => {
-  it('is refused until a pause, and again after a rebuild, whoever comes first', async () => {
+  it('is refused until a pause, and again after a rebuild, in any order', async () => {
     bench = await openRollupBench(url, defineLedger({ schema: ownSchema(), rollup: true }));
     const { client, table, names } = bench;
     await insert(300);
@@ -265,11 +265,11 @@ describe('a change of a table with rollups', () => {
     expect((await bench.refresher().refresh()).outcome).toBe('paused');
     const other: pg.Client = await bench.connect();
     await other.query(`BEGIN; ${statement}`);
-    // The change is not committed: a rebuild would miss it.
+    // The change is not committed, so a rebuild would miss it.
     expect(await bench.refresher().empty()).toBe(false);
     await other.query('COMMIT');
     expect(await entries()).toBe(277);
-    // One that begins while a rebuild commits waits for it, and is refused.
+    // A change that begins while a rebuild commits waits for it, and is refused.
     await other.query(`BEGIN; LOCK TABLE ${names.sqlState} IN EXCLUSIVE MODE`);
     const late = client.query(statement).catch((error: { code: string }) => error.code);
     const waits = `SELECT FROM pg_locks WHERE NOT granted AND mode = 'RowShareLock'`;

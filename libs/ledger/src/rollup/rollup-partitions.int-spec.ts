@@ -14,7 +14,7 @@ import { verifyTable } from '../migrations/fixtures/wired-migrations.fixture.js'
 const JANUARY = Date.UTC(2026, 0, 1);
 const FEBRUARY = Date.UTC(2026, 1, 1);
 const APRIL = Date.UTC(2026, 3, 1);
-/** One each hour of 90 days, for two users in turn. */
+/** One entry each hour of 90 days, for two users alternately. */
 const ENTRIES = 90 * 24;
 const OF_JANUARY = 31 * 24;
 
@@ -57,7 +57,7 @@ const isStuck = async (): Promise<boolean> =>
     .rowCount === 1;
 
 describe('retiring a partition', () => {
-  it('takes its entries out of every summary, and its buckets away', async () => {
+  it('removes its entries from every summary, and its buckets', async () => {
     await bench.refreshAll();
     expect(await oldBuckets()).toBeGreaterThan(0);
     const retired = await detachPartitions(sessionOfClient(bench.client), bench.table, FEBRUARY, {
@@ -72,14 +72,14 @@ describe('retiring a partition', () => {
     ];
     expect(await sums()).toEqual([left, left / 2, left]);
     expect(await oldBuckets()).toBe(0);
-    // The table is a plain one now, and refuses nothing.
+    // The detached table is a plain one, and refuses nothing.
     await bench.client.query(`DELETE FROM ${partition('p202601')}`);
     await dropRetired(sessionOfClient(bench.client), retired![0]!);
     await bench.refreshAll();
     expect(await sums()).toEqual([left, left / 2, left]);
   });
 
-  it('waits for a refresh, and every read meanwhile is of before or of afterwards', async () => {
+  it('waits for a refresh, and every concurrent read sees the state before or after', async () => {
     const blocker = await bench.connect();
     await blocker.query(`CREATE OR REPLACE FUNCTION pg_temp.wait() RETURNS trigger LANGUAGE plpgsql
       AS $$ BEGIN PERFORM pg_advisory_xact_lock(78); RETURN NULL; END $$`);
@@ -184,7 +184,7 @@ describe('rows of one partition', () => {
 });
 
 describe('nestjs-ledger rollup', () => {
-  it('makes the indexes of every partition where they are missing', async () => {
+  it('makes the missing indexes of every partition', async () => {
     const { client, names, table } = bench;
     await client.query(`DROP INDEX ${names.sqlLate}, ${names.sqlBrin}`);
     expect((await bench.refresher().refresh()).outcome).toBe('no-indexes');
@@ -197,7 +197,7 @@ describe('nestjs-ledger rollup', () => {
     ).toEqual([]);
     await bench.refreshAll();
     expect([(await oldBuckets()) > 0, await entries()]).toEqual([true, ENTRIES]);
-    // A partition that is made afterwards has them too.
+    // A partition made afterwards has them too.
     await createPartitions(
       sessionOfClient(client),
       table,

@@ -87,7 +87,7 @@ describe('summary from rollups', () => {
     60_000,
   );
 
-  it('equals it where buckets are on all levels, and late entries fill one', async () => {
+  it('equals it with buckets on all levels, and late entries in one', async () => {
     bench = await openRollupBench(inject('databaseUrl'), deep!);
     const history = new RollupHistory(bench, seeded(1));
     const sizes = { bucketEntries: 2, fanOut: 2, changes: 12 };
@@ -107,14 +107,14 @@ describe('summary from rollups', () => {
       );
     await insert('2026-01-01Z', 60);
     await refreshAll();
-    // All late, and all in one bucket of the time before.
+    // All late, and all in one earlier bucket.
     await insert('2025-01-01Z', 1);
     await refreshAll();
     expect(await history.levels()).toBe(5);
     expect(await history.gaps()).toEqual([]);
     const check = (): Promise<void> => checkHours(bench!, history);
     await check();
-    // One is cut again while most of what an earlier version noted waits for the refreshes to come.
+    // One bucket is cut again while most notes of an earlier version wait for later refreshes.
     await insert('2025-02-01Z', 0);
     await refreshAll();
     await changeAndNote(bench, {
@@ -126,7 +126,7 @@ describe('summary from rollups', () => {
     expect(await history.gaps()).toEqual([]);
   });
 
-  it('equals it where of two notes on an entry the later one is taken in first', async () => {
+  it('equals it if the later of two notes on an entry is processed first', async () => {
     bench = await openRollupBench(inject('databaseUrl'), twice!);
     const { client, names, table } = bench;
     const insert = (userId: number, from: string): Promise<unknown> =>
@@ -145,7 +145,7 @@ describe('summary from rollups', () => {
     const sets = { statement: 'UPDATE', set: 'SET user_id = 2', to: `created_at < '2026-01-02Z'` };
     await changeAndNote(bench, { from: 'user_id = 5', ...sets });
     await changeAndNote(bench, { from: `created_at < '2026-01-02Z'`, statement: 'DELETE FROM' });
-    // What is inserted again lies behind.
+    // The entries inserted again are below the watermark.
     await client.query(
       `WITH gone AS (DELETE FROM ${names.sqlMarks} WHERE entries > 0 RETURNING *)
        INSERT INTO ${names.sqlMarks} SELECT * FROM gone`,
@@ -165,7 +165,7 @@ describe('summary from rollups', () => {
   });
 });
 
-/** Every user and everybody, for periods that begin and end in the middle of buckets. */
+/** Each user and all users, for periods that begin and end inside buckets. */
 async function checkHours(bench: RollupBench, history: RollupHistory): Promise<void> {
   for (const userId of [1, 2, undefined]) {
     for (let hour = 0; hour < 200; hour += 23) {
@@ -177,7 +177,9 @@ async function checkHours(bench: RollupBench, history: RollupHistory): Promise<v
   }
 }
 
-/** Changes rows as an earlier version of the package let them be changed: its triggers noted the difference. */
+/**
+ * Changes rows like in an earlier version of the package, whose triggers recorded the difference.
+ */
 async function changeAndNote(
   { client, names, table }: RollupBench,
   change: { from: string; statement: string; set?: string; to?: string },

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, inject, it } from 'vitest';
 import { openRollupBench, type RollupBench } from './fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 
-/** Its own, since the publication is of all its tables. */
+/** A separate database, because the publication includes all its tables. */
 const database = `published_${randomUUID().slice(0, 8)}`;
 const url = new URL(inject('databaseUrl'));
 url.pathname = `/${database}`;
@@ -26,7 +26,7 @@ afterEach(async () => {
   await admin.end();
 });
 
-it('rollups are made, refreshed and emptied where all tables are published', async () => {
+it('rollups are made, refreshed and emptied if all tables are published', async () => {
   bench = await openRollupBench(url.href, defineLedger({ schema: 'metering', rollup: true }));
   const entries = async (): Promise<number> => (await bench.reader.summary({ userId: 1 })).entries;
   await bench.client.query(

@@ -17,36 +17,40 @@ import type { RollupStatus } from './rollup-status.js';
 import { inTransaction, RollupStatements } from './rollup-statements.js';
 import { summarizeBrin } from './summarize-brin.js';
 
-/** What a refresher works with. @internal */
+/** Dependencies of a refresher. @internal */
 export interface RollupRefresherParts {
   readonly definition: LedgerTable;
   readonly connections: Pick<SessionLender, 'use'>;
-  /** Milliseconds that one refresh may take, its connection included. Default: 60,000. */
+  /** Time limit of one refresh in milliseconds, including its connection. Default: 60,000. */
   readonly timeoutMs?: number;
   /**
-   * Milliseconds between the server's clock and the watermark: a transaction that has begun must have
-   * had time to be seen, and the clock may be set back by less than this. Default: 10,000.
+   * Milliseconds between the server's clock and the watermark. A transaction that has begun must
+   * have had time to become visible, and the clock may be set back by less than this. Default:
+   * 10,000.
    */
   readonly marginMs?: number;
-  /** Milliseconds of `created_at` that the first steps take in at most. Default: by the table's size. */
+  /**
+   * Maximum milliseconds of `created_at` in the first steps. Default: derived from the table's
+   * size.
+   */
   readonly stepMs?: number;
   /**
-   * Times as long as a refresh took that all instances rest after it, so that writers hardly notice
-   * it. Default: 3; where refreshes fall behind that way they rest once as long.
+   * All instances rest this multiple of a refresh's duration after it, to keep the effect on
+   * writers small. Default: 3; if refreshes then fall behind, 1.
    */
   readonly restFactor?: number;
   /** Tests make many small buckets. Default: 128 entries, 32 buckets, 50,000 changes. */
   readonly sizes?: Partial<RefreshSizes>;
-  /** Milliseconds up to which a refresh adds up slices of time first. Default: 10 minutes. */
+  /** Up to this many milliseconds a refresh first adds up slices of time. Default: 10 minutes. */
   readonly slicedMs?: number;
 }
 
 /**
- * What a refresh did. `refreshed`: moved the watermark. `idle`: there was nothing to take in.
- * `waiting`: transactions that may still write entries of the past are running. `busy`: another
- * instance refreshes. `resting`: the last refresh was not long ago. `paused`: the owner changes entries.
- * `other-dimensions`: the rollups lack some of the definition's. `hidden-rows`: row-level security hides
- * entries from this role. `no-indexes`: those of the entries are missing.
+ * The result of a refresh. `refreshed`: moved the watermark. `idle`: there was nothing to add.
+ * `waiting`: running transactions may still write entries of the past. `busy`: another instance
+ * refreshes. `resting`: the last refresh was recent. `paused`: the owner changes entries.
+ * `other-dimensions`: the rollups lack some of the definition's. `hidden-rows`: row-level security
+ * hides entries from this role. `no-indexes`: those of the entries are missing.
  *
  * @internal
  */
@@ -64,9 +68,9 @@ export type RefreshOutcome =
 /** @internal */
 export interface RefreshResult {
   readonly outcome: RefreshOutcome;
-  /** True if another refresh would find something to do at once. */
+  /** True if another refresh would find work at once. */
   readonly isBehind: boolean;
-  /** True if many entries came below the watermark, or wait for the rest to end. */
+  /** True if many entries were added below the watermark, or wait for the end of the rest. */
   readonly isBusy?: boolean;
 }
 
@@ -74,24 +78,27 @@ const TIMEOUT_MS = 60_000;
 const MARGIN_MS = 10_000;
 const DAY_MS = 86_400_000;
 const MAX_STEP_MS = 3_650 * DAY_MS;
-/** Milliseconds of one refresh below which the next may take more in, and above which less. */
+/**
+ * After a refresh shorter than this, in milliseconds, the next may add more, and after a longer one
+ * less.
+ */
 const QUICK_MS = 5_000;
-/** The same for old entries: nobody waits for those, and it must end within its time limit. */
+/** The same for old entries, which are not urgent, but must be processed within the time limit. */
 const OLD_QUICK_MS = 20_000;
 /**
- * Entries of a refresh above which the next is due sooner: row by row a summary adds up as many in some
- * milliseconds. For fewer it would only make tables.
+ * If a refresh added more entries than this, the next is due sooner: a summary needs some
+ * milliseconds to add up as many rows. For fewer, an early refresh would only create tables.
  */
 const MANY_ENTRIES = 10_000;
 const REST_FACTOR = 3;
-/** Milliseconds up to which a refresh adds up slices of time first. */
+/** Up to this many milliseconds a refresh first adds up slices of time. */
 const SLICED_MS = 600_000;
 /** SQLSTATEs: lock not available, serialization failure, deadlock. */
 const BUSY = ['55P03', '40001', '40P01'];
 
 /** Stops refreshes until a rebuild: summaries add up the rows, and entries may be changed. */
 const PAUSE = ['UPDATE {rollupState} SET paused = true'];
-/** The refreshes that follow make the rollups again from the rows. */
+/** The next refreshes make the rollups again from the rows. */
 const EMPTY = [
   `UPDATE {rollupState}
 SET closed_before = '-infinity', written_until = '-infinity', rests_until = '-infinity',
@@ -101,11 +108,11 @@ SET closed_before = '-infinity', written_until = '-infinity', rests_until = '-in
 ];
 
 /**
- * Refreshes a ledger's rollups, one bounded transaction a call, so that a crash leaves nothing half
- * done. Many instances may call it: one refreshes at a time.
+ * Refreshes a ledger's rollups, one bounded transaction a call, so that a crash leaves no partial
+ * work. Many instances may call it: one refreshes at a time.
  *
- * What buckets hold is said by data alone: entries created before one watermark and written until
- * another.
+ * Two watermarks define the content of buckets: entries created before one of them and written
+ * until the other.
  *
  * @internal
  */
@@ -120,9 +127,10 @@ export class RollupRefresher {
   }
 
   /**
-   * Takes in what can be taken in.
+   * Adds all entries that are complete.
    *
-   * @throws an error of `pg`, DeadlineError, SinkTransientError or SinkHaltError; nothing is changed
+   * @throws an error of `pg`, DeadlineError, SinkTransientError or SinkHaltError; nothing is
+   *   changed
    */
   async refresh(): Promise<RefreshResult> {
     const { definition, marginMs = MARGIN_MS } = this.#parts;
@@ -140,7 +148,7 @@ export class RollupRefresher {
       if (status.rests && restFactor > 0) {
         return { outcome: 'resting', isBehind: false, isBusy: true };
       }
-      // Another application's rollups may tell apart more; then so does every refresh.
+      // Another application's rollups may have more dimensions; then every refresh keeps them.
       const rollup = status.dimensions.filter((name) => !BUILT_IN_DIMENSIONS.includes(name));
       return this.#step(session, {
         definition: { ...definition, rollup },
@@ -157,27 +165,29 @@ export class RollupRefresher {
   }
 
   /**
-   * Lets the owner change entries: from here on summaries add up the rows, and nothing is refreshed.
+   * Lets the owner change entries: from now on summaries add up the rows, and nothing is refreshed.
    *
    * @returns false if another process refreshes; nothing is changed then
-   * @throws as `refresh`
+   * @throws like `refresh`
    */
   pause(): Promise<boolean> {
     return this.#locked(PAUSE);
   }
 
   /**
-   * Empties the rollups and ends a pause. From here on the table refuses changes again; the refreshes
-   * that follow make the rollups again from the rows.
+   * Empties the rollups and ends a pause. From now on the table refuses changes again; the next
+   * refreshes make the rollups again from the rows.
    *
-   * @returns false if another process refreshes, or changes entries; nothing is changed then
-   * @throws as `refresh`
+   * @returns false if another process refreshes or changes entries; nothing is changed then
+   * @throws like `refresh`
    */
   empty(): Promise<boolean> {
     return this.#locked(EMPTY);
   }
 
-  /** Runs statements while nobody else refreshes, and no change of a paused table is under way. */
+  /**
+   * Runs statements while no other process refreshes, and no change of a paused table is under way.
+   */
   #locked(statements: readonly string[]): Promise<boolean> {
     return this.#withSession(async (session) => {
       const values = rollupValues(this.#parts.definition, session.schema);
@@ -202,7 +212,7 @@ export class RollupRefresher {
   async #step(session: PgSession, goal: RefreshGoal): Promise<RefreshResult> {
     const startedAt = performance.now();
     try {
-      // What is not summarized is only slower, so an error is no obstacle.
+      // Unsummarized pages are only slower, so an error does not matter.
       await summarizeBrin(session, goal).catch(() => undefined);
       const step = await refreshOnce(session, goal);
       if (this.#parts.stepMs === undefined) {
@@ -213,7 +223,7 @@ export class RollupRefresher {
       return { outcome, isBehind, isBusy: entries >= MANY_ENTRIES };
     } catch (error) {
       if (isBusy(error)) return { outcome: 'busy', isBehind: false };
-      // Several statements may take too long together without any of them doing so.
+      // Several statements together may exceed the limit although none alone does.
       const { code } = error as { code?: string };
       if (code === QUERY_CANCELED || error instanceof DeadlineError) {
         this.#stepMs = Math.max(MIN_STEP_MS, (this.#stepMs ?? DAY_MS) / 4);
@@ -236,7 +246,10 @@ function isBusy(error: unknown): boolean {
   return BUSY.includes((error as { code?: string }).code ?? '');
 }
 
-/** Without bounds a slow refresh would rest for long, and so have more to take in the next time. */
+/**
+ * Bounds the step; otherwise a slow refresh would rest for long, and the next would have more to
+ * add.
+ */
 function nextStepMs(step: RefreshStep, tookMs: number): number | undefined {
   const { stepMs, movedMs, entries, changes } = step;
   if (stepMs === undefined) return undefined;

@@ -17,7 +17,7 @@ afterEach(async () => {
   await schema.drop();
 });
 
-/** A ledger in this schema, with so many entries of one token that its buckets hold. */
+/** A ledger in this schema, with this many entries of one token in its buckets. */
 async function ledgerOf(name: string, count: number): Promise<RollupBench> {
   const url = schema.url.replace(schema.name, name);
   const bench = await openRollupBench(url, definition);
@@ -36,7 +36,7 @@ const entriesOf = async ({ reader }: RollupBench): Promise<number[]> => [
   (await reader.summary({ userId: 1 })).entries,
 ];
 
-it('a table that bore the name before may be changed, and sums leave it out', async () => {
+it('a table that formerly had the name may be changed, and sums exclude it', async () => {
   const { client } = await ledgerOf(schema.name, 1000);
   await client.query(`DO $$ DECLARE v_index text; BEGIN
     ALTER TABLE usage_entries RENAME TO archive;
@@ -55,7 +55,7 @@ it('a table that bore the name before may be changed, and sums leave it out', as
   }
 });
 
-it('sums of a schema that was renamed, and of a new one of its name, are each of their own', async () => {
+it('sums of a renamed schema and of a new one with its name are independent', async () => {
   const old = `${schema.name}_old`;
   await ledgerOf(schema.name, 1000);
   await schema.query(`ALTER SCHEMA ${schema.name} RENAME TO ${old}`);
@@ -75,7 +75,7 @@ it('sums of a schema that was renamed, and of a new one of its name, are each of
   }
 });
 
-it('rollups of a schema that was renamed are made again by the next migration', async () => {
+it('rollups of a renamed schema are made again by the next migration', async () => {
   await ledgerOf(schema.name, 1000);
   const old = `${schema.name}_old`;
   await schema.query(`ALTER SCHEMA ${schema.name} RENAME TO ${old}`);

@@ -3,23 +3,26 @@ import type { LedgerTablePath, RetirementHooks } from '../postgres/retirement-ho
 import { fillTemplate } from '../postgres/fill-template.js';
 import { templateValues } from '../postgres/migration-script.js';
 
-/** One row, however many entries left: summaries take what is left of that time from the rows. */
+/**
+ * Updates one row, for any number of removed entries: summaries take the remaining entries of that
+ * time from the rows.
+ */
 const MOVE_RETIRED = `
 UPDATE {rollupState}
 SET retired_before = greatest(retired_before, $1::timestamptz)`;
 
-/** The bucket that ends at the moment itself stays: its series begins there. */
+/** Keeps the bucket that ends at the time itself, because its series begins there. */
 const DELETE_RETIRED = `
 DELETE FROM {rollups}
 WHERE hi < (SELECT retired_before FROM {rollupState})`;
 
-/** What rollups have to do when a partition is retired; nothing where there are none. @internal */
+/** The rollups' work when a partition is retired; nothing without rollups. @internal */
 export const rollupRetirement: RetirementHooks = {
   async detached(session, path, before) {
     if (!(await hasRollups(session, path))) return;
     await session.rows(fill(MOVE_RETIRED, path), [new Date(before).toISOString()]);
   },
-  /** Nothing reads these buckets any more. */
+  /** These buckets are not read any more. */
   async swept(session, path) {
     if (await hasRollups(session, path)) await session.rows(fill(DELETE_RETIRED, path));
   },

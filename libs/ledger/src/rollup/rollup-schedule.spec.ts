@@ -38,7 +38,7 @@ describe('RollupSchedule', () => {
   };
   afterEach(() => schedule.stop());
 
-  it('asks about once a minute while nothing happens, and soon when entries were written', async () => {
+  it('asks about once a minute while idle, and soon after entries were written', async () => {
     start();
     await clock.advance(10 * MINUTE_MS);
     const idle = await refreshesIn(20 * MINUTE_MS);
@@ -51,7 +51,7 @@ describe('RollupSchedule', () => {
     expect(await refreshesIn(20 * MINUTE_MS)).toBeLessThan(25);
   });
 
-  it('asks every few seconds while there is something to take in', async () => {
+  it('asks every few seconds while there is something to add', async () => {
     result = { outcome: 'refreshed', isBehind: false };
     start();
     await clock.advance(MINUTE_MS);
@@ -63,7 +63,7 @@ describe('RollupSchedule', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('goes on when the clock on the wall is set back', async () => {
+  it('continues when the wall clock is set back', async () => {
     result = { outcome: 'idle', isBehind: false };
     start();
     await clock.advance(10 * MINUTE_MS);
@@ -71,10 +71,10 @@ describe('RollupSchedule', () => {
     expect(await refreshesIn(20 * MINUTE_MS)).toBeGreaterThan(10);
   });
 
-  it('rests after a refresh that did not end in time, and says once what helps', async () => {
+  it('rests after a refresh that did not end in time, and reports the remedy once', async () => {
     failure = new DeadlineError(60_000);
     start();
-    // Longer than a refresh may take until the next, so that the server has rest.
+    // The pause until the next is longer than a refresh, so that the server can rest.
     expect(await refreshesIn(1.5 * MINUTE_MS)).toBe(1);
     failure = undefined;
     expect(warnings).toEqual([

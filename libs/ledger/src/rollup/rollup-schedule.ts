@@ -7,30 +7,30 @@ import { readPgError } from '../postgres/read-pg-error.js';
 import { QUERY_CANCELED } from './refresh-rollups.js';
 import type { RefreshOutcome, RefreshResult } from './rollup-refresher.js';
 
-/** What the schedule works with. @internal */
+/** Dependencies of the schedule. @internal */
 export interface RollupScheduleParts {
   readonly refresher: { refresh(): Promise<RefreshResult> };
   readonly clock: Clock;
   readonly logger: LedgerLogger;
-  /** Names the table, and the commands for it, in warnings. */
+  /** For the table's name, and its commands, in warnings. */
   readonly definition: LedgerTable;
-  /** The `schema` of the connection, which the commands name; known once one was lent. */
+  /** The `schema` of the connection, used in commands; known once a connection was lent. */
   readonly connectionSchema?: () => string | undefined;
   /** Entries that this process has written so far. */
   readonly written: () => number;
 }
 
-/** Milliseconds between two refreshes, half of it up to half more, so that instances spread. */
+/** Milliseconds between two refreshes, varied by up to half, so that instances spread. */
 const INTERVAL_MS = 5_000;
-/** While many entries are written: what no refresh has taken in is read row by row. */
+/** While many entries are written, because rows above the watermark are read one by one. */
 const BUSY_MS = 2_000;
-/** While there is more to take in than one refresh takes. */
+/** While there is more to add than one refresh can. */
 const BEHIND_MS = 100;
-/** At most, while nothing happens or the rollups are paused. */
+/** Maximum, while idle or paused. */
 const IDLE_MS = 60_000;
-/** After a refresh that did not end in time: the server is to have rest from it, as after others. */
+/** After a refresh that did not end in time, so that the server rests like after others. */
 const SLOW_MS = 180_000;
-/** After an answer that only a person can change. */
+/** After a result that only a person can change. */
 const BLOCKED_MS = 600_000;
 
 /** SQLSTATEs: no such table, column or schema; no permission. */
@@ -43,11 +43,11 @@ const BLOCKED_OUTCOMES: readonly RefreshOutcome[] = [
 ];
 
 /**
- * Refreshes rollups in the background, one refresh at a time, on a timer that does not hold the
- * process. While there is nothing to do they become rare, up to one a minute, until this process writes
- * again.
+ * Refreshes rollups in the background, one refresh at a time, on a timer that does not keep the
+ * process alive. While there is nothing to do the interval grows up to a minute, until this process
+ * writes again.
  *
- * New -> running (`start`) -> stopped (`stop`); starting or stopping twice does nothing.
+ * New -> running (`start`) -> stopped (`stop`); starting or stopping twice has no effect.
  *
  * @internal
  */
@@ -58,7 +58,7 @@ export class RollupSchedule {
   #isStopped = false;
   #isTroubled = false;
   #written = 0;
-  /** Monotonic milliseconds; entries that this process wrote come below the watermark until then. */
+  /** Monotonic milliseconds until which entries of this process fall below the watermark. */
   #busyUntil = Number.NEGATIVE_INFINITY;
   #idleMs = 0;
   #idleUntil = Number.NEGATIVE_INFINITY;
@@ -71,7 +71,7 @@ export class RollupSchedule {
     if (this.#timer === undefined && !this.#isStopped) this.#plan(INTERVAL_MS);
   }
 
-  /** No refresh begins any more; one that runs ends with its connection. */
+  /** No further refresh begins; a running one ends with its connection. */
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();
@@ -103,7 +103,7 @@ export class RollupSchedule {
     return isBusy === true ? BUSY_MS : INTERVAL_MS;
   }
 
-  /** True: the server need not be asked, since there was nothing to do of late. */
+  /** True if there was nothing to do recently, so the server is not asked. */
   #isIdle(): boolean {
     const { clock, written } = this.#parts;
     const now = clock.monotonic();
@@ -122,7 +122,7 @@ export class RollupSchedule {
   #report(error: unknown): number {
     const { definition, logger } = this.#parts;
     const { code, text } = readPgError(error);
-    // Rollups that the definition does not ask for may be dropped at any time.
+    // Rollups that the definition does not request may be dropped at any time.
     if (code === UNDEFINED_TABLE && !definition.rollup) {
       this.stop();
       return BLOCKED_MS;

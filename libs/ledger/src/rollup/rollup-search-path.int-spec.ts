@@ -15,7 +15,7 @@ it('rollups of a ledger without a schema are found by the search path', async ()
     await bench.refreshAll();
     expect((await bench.reader.summary({ userId: 1 })).entries).toBe(500);
     expect(bench.notices).toEqual([]);
-    // What buckets hold is not read again.
+    // Entries in buckets are not read again.
     await bench.client.query(`ALTER TABLE ${bench.table} DISABLE TRIGGER USER`);
     await bench.client.query(`DELETE FROM ${bench.table} WHERE created_at < '2026-01-06Z'`);
     expect((await bench.reader.summary({ userId: 1 })).entries).toBe(500);

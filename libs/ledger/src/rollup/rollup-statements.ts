@@ -3,13 +3,13 @@ import type { TextRow } from '../postgres/pg-statement.js';
 import { bindSql } from './rollup-layout.js';
 import type { TemplateValues } from './rollup-layout.js';
 
-/** All ways to read a table but those by bitmaps. @internal */
+/** All scans of a table except bitmap scans. @internal */
 export const PLAIN_SCANS = ['seqscan', 'indexscan', 'indexonlyscan'] as const;
 type PlanNode = (typeof PLAIN_SCANS)[number] | 'sort' | 'incremental_sort';
-/** Sorting the entries of a large step in files takes twice as long. */
+/** Sorting the entries of a large step on disk takes twice as long. */
 const WORK_MEM = '64MB';
 
-/** One snapshot for all that is read. Settings last for the transaction. @internal */
+/** One snapshot for all reads. Settings apply to the transaction. @internal */
 export async function inTransaction<T>(
   session: PgSession,
   limitMs: number,
@@ -36,7 +36,9 @@ export class RollupStatements {
     private readonly values: TemplateValues,
   ) {}
 
-  /** @param moments parameters @param more values of this statement alone @throws as the session */
+  /**
+   * @param moments parameters @param more values of this statement only @throws like the session
+   */
   rows(
     template: string,
     moments: TemplateValues = {},
@@ -46,7 +48,7 @@ export class RollupStatements {
     return this.session.texts(sql, parameters);
   }
 
-  /** Runs `work` while the planner takes these ways only where there is no other. */
+  /** Runs `work` while the planner avoids these plan nodes if possible. */
   async without<T>(ways: readonly PlanNode[], work: () => Promise<T>): Promise<T> {
     const names = ways.map((way) => `enable_${way}`);
     const off = names.map(

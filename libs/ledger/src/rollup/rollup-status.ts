@@ -4,17 +4,21 @@ import { fillTemplate } from '../postgres/fill-template.js';
 import { tableNames } from '../postgres/table-names.js';
 import { rollupValues } from './rollup-layout.js';
 
-/** Before all moments. @internal */
+/** Before all times. @internal */
 export const NEVER = Number.NEGATIVE_INFINITY;
 
-/** What the server says of the rollups and their surroundings; times in milliseconds since 1970. @internal */
+/**
+ * The server's state of the rollups and their environment; times in milliseconds since 1970.
+ *
+ * @internal
+ */
 export interface RollupStatus {
-  /** The watermarks: buckets hold what was created before one moment and written until another. */
+  /** The watermarks: buckets contain entries created before the one and written until the other. */
   readonly closedBefore: number;
   readonly writtenUntil: number;
-  /** Columns that the buckets tell apart. */
+  /** Dimensions of the buckets. */
   readonly dimensions: readonly string[];
-  /** The server's clock less the margin. */
+  /** The server's time minus the margin. */
   readonly moment: number;
   /** Transactions of other connections, in this database. */
   readonly running: ReadonlySet<string>;
@@ -22,18 +26,18 @@ export interface RollupStatus {
   readonly hasInvalidations: boolean;
   /** Row-level security hides rows from this role. */
   readonly hidesRows: boolean;
-  /** Both indexes of the entries are there and valid. */
+  /** Both indexes of the entries exist and are valid. */
   readonly hasIndexes: boolean;
-  /** The last refresh was not long ago, for the time that it took. */
+  /** The rest after the last refresh, in proportion to its duration, is not over. */
   readonly rests: boolean;
   /** The owner changes entries, until a rebuild. */
   readonly isPaused: boolean;
 }
 
 /**
- * A transaction's `written_at` is its beginning, and it holds its own number until it has ended. VACUUM
- * writes no entries. Source: how CREATE INDEX CONCURRENTLY waits, in PostgreSQL's indexcmds.c; columns
- * that every role sees, in pgstatfuncs.c.
+ * A transaction's `written_at` is its start time, and it holds its own number until its end. VACUUM
+ * writes no entries. Source: the wait of CREATE INDEX CONCURRENTLY in PostgreSQL's indexcmds.c;
+ * columns visible to every role, in pgstatfuncs.c.
  */
 const READ_STATUS = `
 SELECT {closedMs}, {writtenMs}, array_to_string(s.dimensions, ','),
@@ -61,7 +65,7 @@ SELECT {closedMs}, {writtenMs}, array_to_string(s.dimensions, ','),
   s.paused::text
 FROM {rollupState} s`;
 
-/** Milliseconds since 1970 of a moment, as text; NULL if it is infinite. @internal */
+/** Milliseconds since 1970 of a time, as text; NULL if it is infinite. @internal */
 export function millisSql(moment: string): string {
   return `(CASE WHEN isfinite(${moment})
     THEN floor(extract(epoch FROM ${moment}) * 1000)::bigint END)::text`;
@@ -72,7 +76,7 @@ export function millis(text: string | null | undefined): number {
   return text == null ? NEVER : Number(text);
 }
 
-/** @throws as the session; 42P01 without rollups, 42703 before they were migrated @internal */
+/** @throws like the session; 42P01 without rollups, 42703 before their migration @internal */
 export async function readStatus(
   session: PgSession,
   {
@@ -114,8 +118,8 @@ export async function readStatus(
 }
 
 /**
- * Finds until when entries are complete, without a lock: if every transaction that ran at a moment has
- * ended when the status is read again, none can still write an entry with a `written_at` of before.
+ * Finds until when entries are complete, without a lock. Once every transaction that ran at a time
+ * has ended, none can still write an entry with an earlier `written_at`.
  *
  * @internal
  */
@@ -123,7 +127,7 @@ export class CompleteUntil {
   #noted: { readonly until: number; readonly running: ReadonlySet<string> } | undefined;
   #until = NEVER;
 
-  /** Milliseconds since 1970; no running transaction can write an entry of then or before. */
+  /** Milliseconds since 1970; no running transaction can write an entry of this time or before. */
   get until(): number {
     return this.#until;
   }

@@ -15,17 +15,17 @@ const LOCK_NOT_AVAILABLE = '55P03';
 let bench: RollupBench;
 let schema: string;
 let refresher: RollupRefresher;
-/** Whoever holds locks; they end before the schema goes. */
+/** Lock holders; they end before the schema is dropped. */
 const others: pg.Client[] = [];
 
-/** Entries of three months, of which no index knows yet; transactions that come now are known. */
+/** Entries of three months that no index covers yet; transactions that start now are known. */
 beforeEach(async () => {
   schema = ownSchema();
   const usage = defineLedger({ schema, rollup: true, partition: 'month' });
   bench = await openRollupBench(inject('databaseUrl'), usage);
   const { client, table } = bench;
   await createPartitions(sessionOfClient(client), table, periodsBetween('month', JANUARY, APRIL));
-  // So that few entries have many ranges of pages, which no autovacuum summarizes.
+  // Few entries then have many ranges of pages, which no autovacuum summarizes.
   for (const name of await brinIndexes()) {
     await client.query(`ALTER INDEX ${name} SET (pages_per_range = 1, autosummarize = off)`);
     await client.query(`REINDEX INDEX ${name}`);
@@ -55,7 +55,7 @@ async function brinIndexes(): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Ranges of pages that the index of this month had not summarized; it has now. */
+/** Ranges of pages that the index of this month had not summarized before, but has now. */
 async function unknownTo(month: string): Promise<number> {
   const name = (await brinIndexes()).find((index) => index.includes(`_p2026${month}_`));
   const { rows } = await bench.client.query<{ ranges: number }>(
@@ -65,7 +65,7 @@ async function unknownTo(month: string): Promise<number> {
   return rows[0]!.ranges;
 }
 
-/** Refreshes. @returns the codes of what the server refused */
+/** Refreshes. @returns the SQLSTATEs of refused statements */
 async function refresh(change: (sql: string) => string = (sql) => sql): Promise<unknown[]> {
   const refused: unknown[] = [];
   const rows = PgSession.prototype.texts;
@@ -93,7 +93,7 @@ async function lock(month: string, mode: string): Promise<pg.Client> {
 }
 
 describe('indexes of partitions before a refresh', () => {
-  it('learn of new pages, all of them', async () => {
+  it('summarize all new pages', async () => {
     expect(await refresh()).toEqual([]);
     for (const month of ['01', '02', '03'])
       expect([month, await unknownTo(month)]).toEqual([month, 0]);
@@ -113,7 +113,7 @@ describe('indexes of partitions before a refresh', () => {
     },
   );
 
-  it('learn of them though for one somebody waits whom they would wait behind', async () => {
+  it('summarize them although for one they would wait behind another waiter', async () => {
     const writer = await lock('02', 'ROW EXCLUSIVE');
     const waiting = lock('02', 'SHARE');
     const isWaiting = async (): Promise<boolean> =>
@@ -125,7 +125,7 @@ describe('indexes of partitions before a refresh', () => {
     await waiting;
   });
 
-  it('learn of them from the newest on until one is locked after all', async () => {
+  it('summarize them from the newest on until one is locked', async () => {
     await lock('02', 'SHARE UPDATE EXCLUSIVE');
     // As if it were locked just after the check.
     const none = 'FROM (SELECT * FROM pg_catalog.pg_locks LIMIT 0) none';

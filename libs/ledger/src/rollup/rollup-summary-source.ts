@@ -9,23 +9,23 @@ import type { SessionLender } from '../postgres/session-lender.interface.js';
 import { tableNames } from '../postgres/table-names.js';
 import { rollupNames } from './rollup-layout.js';
 
-/** What summaries are read with. @internal */
+/** Dependencies of the summary source. @internal */
 export interface RollupSummarySourceParts {
   readonly definition: LedgerTable;
   readonly connections: SessionLender;
-  /** Columns that the rollups tell apart; undefined: there are no rollups. */
+  /** Dimensions of the rollups; undefined without rollups. */
   readonly dimensions: () => readonly string[] | undefined;
-  /** Gets a line, once, if the rollups can't be read. */
+  /** Called once with a line if the rollups can't be read. */
   readonly onNotice: (text: string) => void;
 }
 
-/** If rollups can't be read, the rows alone answer for so many milliseconds. */
+/** If rollups can't be read, only rows are read for this many milliseconds. */
 const PLAIN_MS = 60_000;
 /** SQLSTATEs: no such table, column, function or schema; no permission. */
 const NO_ROLLUPS = ['42P01', '42703', '42883', '3F000', '42501'];
 
 /**
- * Reads sums from rollups and rows in one snapshot, by the function that migrations define.
+ * Reads sums from rollups and rows in one snapshot, with the function that migrations define.
  *
  * @internal
  */
@@ -33,7 +33,7 @@ export class RollupSummarySource implements SummarySource {
   readonly #parts: RollupSummarySourceParts;
   #plainUntil = Number.NEGATIVE_INFINITY;
   #hasWarned = false;
-  /** Known once a connection was lent; the remedy names it. */
+  /** Known once a connection was lent; the remedy contains it. */
   #connectionSchema: string | undefined;
 
   constructor(parts: RollupSummarySourceParts) {
@@ -43,7 +43,7 @@ export class RollupSummarySource implements SummarySource {
   async read(filter: SummaryFilter, timeoutMs: number): Promise<SummarySums | undefined> {
     const { definition, connections, dimensions } = this.#parts;
     const known = dimensions();
-    // Not given is what NULL means to the function.
+    // NULL means "not given" to the function.
     const isKnown = filter.filters.every(
       ({ column, value }) => value !== null && known?.includes(column),
     );
@@ -68,7 +68,7 @@ export class RollupSummarySource implements SummarySource {
   #warn(sqlState: string): void {
     const { definition, onNotice } = this.#parts;
     const { table } = definition;
-    // Rollups that nobody asks for may be dropped at any time.
+    // Rollups that the definition does not request may be dropped at any time.
     if (this.#hasWarned || !definition.rollup) return;
     this.#hasWarned = true;
     onNotice(
@@ -96,8 +96,8 @@ function statementOf(
         `${quoteIdentifier(`p_${column}`)} => ${parameters.add(value!, type)}`,
     ),
   ];
-  // Naming the table locks it before the snapshot is taken, so no partition is retired in between, and
-  // no TRUNCATE, which snapshots know nothing of, comes in between. ONLY: no partition is opened.
+  // Naming the table locks it before the snapshot is taken, so no partition is retired in between,
+  // and no TRUNCATE, which ignores snapshots, runs in between. ONLY: no partition is opened.
   const text = `SELECT o_consumed::text, o_supplied::text, o_entries::text
     FROM ${sqlSummary}(${given.join(', ')})
     WHERE NOT EXISTS (SELECT FROM ONLY ${sqlEntries} WHERE false)`;

@@ -4,17 +4,17 @@ import type { PgSession } from '../postgres/pg-session.js';
 import { rollupValues } from './rollup-layout.js';
 
 /**
- * Milliseconds that summarizing waits for its lock. The server cancels an autovacuum that somebody
- * waits for so long as `deadlock_timeout`, of 1 s.
+ * Milliseconds that summarizing waits for its lock. The server cancels an autovacuum after another
+ * session has waited for it for `deadlock_timeout`, by default 1 s.
  */
 const LOCK_MS = 50;
 
 /**
- * Summarizes new pages in the BRIN index of `created_at`, or in those of the partitions: newest partition
- * first. It leaves out those that would have to wait, also behind somebody who waits, and another
- * role's: each would be an error, and end the statement. `lock_timeout` is for what comes between the
- * check of the locks and the lock; what was summarized before it stays. Sources: brin_summarize_range in
- * PostgreSQL's brin.c; table 13.2, conflicts of SHARE UPDATE EXCLUSIVE.
+ * Summarizes new pages in the BRIN index of `created_at`, or in those of the partitions, newest
+ * partition first. It skips indexes of other roles, and those whose lock it would wait for, even
+ * behind another waiter: each would be an error, and end the statement. `lock_timeout` covers the
+ * time between the check of the locks and the lock; earlier summaries stay. Sources:
+ * brin_summarize_range in PostgreSQL's brin.c; table 13.2, conflicts of SHARE UPDATE EXCLUSIVE.
  */
 const SUMMARIZE = `
 WITH patience AS MATERIALIZED (
@@ -47,7 +47,7 @@ FROM (
     DESC NULLS LAST
 ) AS newest`;
 
-/** @throws as the session; what was summarized before it stays @internal */
+/** @throws like the session; earlier summaries stay @internal */
 export async function summarizeBrin(
   session: PgSession,
   { definition, schema }: { readonly definition: LedgerTable; readonly schema: string | undefined },

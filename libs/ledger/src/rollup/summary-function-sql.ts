@@ -2,11 +2,14 @@ import { MEASURES_OF_ENTRY } from '../postgres/measures-sql.js';
 import { IS_LATE, SERIES, TOP_LEVEL } from './rollup-layout.js';
 import type { Series } from './rollup-layout.js';
 
-// The function behind `summary()`. It is a function because the server keeps the plans of its
-// statements for as long as a connection lives, also behind a pooler: planning such a read takes
+// The function of `summary()`. It is a function because the server keeps the plans of its
+// statements for the lifetime of a connection, even behind a pooler: planning such a read takes
 // several times as long as running it. It is STABLE, so all its statements see one snapshot.
 
-/** Parameters and properties. The caller's search path finds the table; the function's own would not. */
+/**
+ * Parameters and properties. The caller's search path finds the table; a search path of the
+ * function would not.
+ */
 export const SUMMARY_HEAD = `(
   p_entries regclass DEFAULT NULL,
   p_from timestamptz DEFAULT NULL,
@@ -18,7 +21,7 @@ export const SUMMARY_HEAD = `(
 ) LANGUAGE plpgsql STABLE SET plan_cache_mode TO force_generic_plan SET jit TO off`;
 
 /**
- * The part of one series. `seriesPart` fills these words in: `{series}`, the conditions `{isKey}`,
+ * The SQL for one series. `seriesPart` fills these words in: `{series}`, the conditions `{isKey}`,
  * `{isOwn}` and `{isOwnMark}`, and the filters `{own.buckets}`, `{own.rows}` and `{own.marks}`.
  */
 const SERIES_PART = `    IF v_closed > v_from THEN
@@ -120,7 +123,10 @@ const SERIES_PART = `    IF v_closed > v_from THEN
       ) AS t;
     END LOOP;`;
 
-/** @param column key of the series; undefined: of all entries @param filters begins the names of its filters */
+/**
+ * @param column key of the series; undefined: all entries @param filters prefix of its filters'
+ *   names
+ */
 function seriesPart({ series, column }: Series, filters: string): string {
   const isKeyOf = (name: string): string =>
     column === undefined ? 'true' : `${name} = p_${column}`;
@@ -134,13 +140,14 @@ function seriesPart({ series, column }: Series, filters: string): string {
 const [BY_USER, BY_API_KEY, OF_ALL] = SERIES;
 
 /**
- * Its body. Periods are closed intervals of microseconds in here, so that the time that is infinite has
- * a place in a period without end. Buckets are half-open: they hold (lo, hi] of bucket ends.
+ * Its body. Periods are closed intervals of microseconds here, so that the infinite time is inside
+ * a period without an end. Buckets are half-open: they contain (lo, hi] of bucket ends.
  *
- * First it finds out what to add up: ranges of buckets, on each level as few as possible, and ranges of
- * rows. Then one statement adds up the buckets, and one each range of rows: there is nearly always one.
+ * It first determines the ranges to add up: ranges of buckets, on each level as few as possible,
+ * and ranges of rows. Then one statement adds up the buckets, and one each range of rows, of which
+ * there is nearly always one.
  */
-// Entries may have a column v_from: a column is always named with its table's alias.
+// Entries may have a column v_from, so a column is always qualified with its table's alias.
 export const SUMMARY_BODY = `
 #variable_conflict use_variable
 DECLARE

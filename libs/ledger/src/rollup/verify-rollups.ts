@@ -14,12 +14,12 @@ const TABLES = ['rollups', 'rollupState', 'rollupMarks'] as const;
 const INDEXES = ['createdBrin', 'lateIndex'] as const;
 
 /**
- * Finds what keeps `summary()` from being read from rollups, and what may make them wrong. None of it
- * keeps entries from being written.
+ * Finds faults that prevent `summary()` from using rollups, or that may make rollups wrong. None
+ * prevents writing entries.
  *
- * @param definition with the schema that counts, and the rollups that the database has
- * @param connectionSchema as for `ledgerCommand`; remedies name it
- * @throws what the query throws
+ * @param definition with its effective schema, and the rollups in the database
+ * @param connectionSchema as for `ledgerCommand`; used in remedies
+ * @throws any error of the query
  * @internal
  */
 export async function verifyRollups(
@@ -32,7 +32,8 @@ export async function verifyRollups(
   const names = [definition.table, ...[...TABLES, ...INDEXES].map(nameOf)];
   const catalog = await loadCatalog(query, names, definition.schema);
   const [entries, ...found] = catalog.tables;
-  // Rollups that nobody asks for stay in use. This role may not read them, or they would be adopted.
+  // Rollups that the definition does not request stay in use. This role may not read them, or they
+  // would be adopted.
   if (!definition.rollup || !entries) return verifyPrivileges(definition, catalog);
   const missing = names.slice(1).filter((_, index) => !found[index]);
   const remedy = `run \`${migrateCommand(definition, connectionSchema)}\``;

@@ -1,4 +1,4 @@
-/** Every copy of the package, in either format and of any version, finds the others' work here. */
+/** Shared by every copy of the package, in either format and of any version. */
 export const SHARED = Symbol.for('nestjs-ledger/at-exit@1');
 
 interface AtExit {
@@ -7,11 +7,11 @@ interface AtExit {
 }
 
 /**
- * Calls a task when the process exits, whether it was asked to, ends by itself or by an exception.
- * All ledgers of a process share one listener, which goes with the last task.
+ * Calls a task when the process exits, on request, by itself or after an exception. All ledgers of
+ * a process share one listener, which is removed with the last task.
  *
- * @param task must do all in one go: no timer and no promise is waited for any more
- * @returns a function that takes the task back; calling it again does nothing
+ * @param task must be synchronous, because no timer or promise runs after it
+ * @returns a function that removes the task; calling it again has no effect
  * @internal
  */
 export function atExit(task: () => void): () => void {
@@ -29,12 +29,13 @@ export function atExit(task: () => void): () => void {
 function makeAtExit(): AtExit {
   const tasks = new Set<() => void>();
   const listener = (): void => {
-    // A copy: a task may take itself back, and come again for what a listener behind this one records.
+    // A copy, because a task may remove itself, and add itself again for entries that a later
+    // listener records.
     for (const task of [...tasks]) {
       try {
         task();
       } catch {
-        // The others must come to their turn, and there is nobody left to be told.
+        // The others must run, and nothing remains to receive the error.
       }
     }
   };

@@ -9,13 +9,13 @@ import {
   type FrameHeader,
 } from './segment-format.js';
 
-/** What is looked at at once for the next frame, or to find out whether the rest of a file is empty. */
+/** Bytes read at once to find the next frame, or to check whether the rest of a file is empty. */
 const BLOCK_BYTES = 262_144;
 
 /**
- * What a segment has, in its order. `settled`: all rows of the run before `position` are settled.
- * `torn`: its writer was stopped in the midst of its last frame, which nobody was told to be safe.
- * `corrupt`: the bytes from `at` on are not what was written.
+ * The parts of a segment, in order. `settled`: all rows of the run before `position` are settled.
+ * `torn`: its writer stopped within its last frame, whose safety was never reported. `corrupt`: the
+ * bytes from `at` on differ from those written.
  *
  * @internal
  */
@@ -25,21 +25,21 @@ export type SegmentPart =
       readonly position: number;
       readonly rows: number;
       readonly bytes: Buffer;
-      /** Where each row ends in `bytes`. */
+      /** End of each row in `bytes`. */
       readonly ends: Uint32Array;
-      /** Offset in the file behind the frame. */
+      /** Offset in the file after the frame. */
       readonly end: number;
     }
   | {
       readonly kind: 'settled';
       readonly position: number;
-      /** What the frame says besides. */
+      /** The frame's further content. */
       readonly bytes: Buffer;
       readonly end: number;
     }
   | { readonly kind: 'torn' | 'corrupt'; readonly at: number; readonly why: string };
 
-/** What the frames of a file are read by. @internal */
+/** Input for reading a file's frames. @internal */
 export interface FrameReading {
   readonly window: ReadWindow;
   /** Of the file. */
@@ -48,16 +48,16 @@ export interface FrameReading {
   readonly columns: number;
 }
 
-/** How a file is read. @internal */
+/** Options for reading a file. @internal */
 export interface ReadingOptions {
   /** Offset of a frame. Default: the first one. */
   readonly from?: number;
-  /** Goes on behind damage, with the next whole frame. Default: damage is the last part. */
+  /** Continues after damage, with the next whole frame. Default: damage is the last part. */
   readonly goesOn?: boolean;
 }
 
 /**
- * Reads frames from an offset to the end of the file, each whole. The last part is `torn` where the
+ * Reads frames from an offset to the end of the file, each whole. The last part is `torn` if the
  * file ends within a frame. Frames of unknown kinds are skipped.
  *
  * @throws the file system's error
@@ -100,25 +100,25 @@ async function frameAt(reading: FrameReading, at: number): Promise<Frame | undef
 
 function check({ columns }: FrameReading, frame: FrameHeader, bytes: Buffer, at: number): Frame {
   const { kind, position, rows } = frame;
-  if (crc32(bytes) !== frame.crc) return corrupt(at, 'its bytes are not those that were written');
+  if (crc32(bytes) !== frame.crc) return corrupt(at, 'wrong checksum');
   const end = at + FRAME_HEADER_BYTES + bytes.length;
   if (kind === FRAME_KINDS.settled) return { kind: 'settled', position, bytes, end };
   if (kind !== FRAME_KINDS.rows) return { kind: 'other', end };
   const ends = rowEndsOf(bytes, rows, columns);
-  if (ends === undefined) return corrupt(at, 'it holds no whole rows');
+  if (ends === undefined) return corrupt(at, 'incomplete rows');
   return { kind: 'rows', position, rows, bytes, ends, end };
 }
 
-/** After a loss of power the file may be longer than what was written into it: zeros, to its end. */
+/** After a loss of power the file may be longer than its content, with zeros to its end. */
 async function noFrame({ window }: FrameReading, at: number): Promise<SegmentPart> {
   for (let offset = at; ; offset += BLOCK_BYTES) {
     const block = await window.read(offset, BLOCK_BYTES);
     if (block.length === 0) return torn(at);
-    if (block.some((byte) => byte !== 0)) return corrupt(at, 'there is no frame');
+    if (block.some((byte) => byte !== 0)) return corrupt(at, 'no frame header');
   }
 }
 
-/** The offset of the next whole frame: bytes that look like one within a text are none by the seed. */
+/** The offset of the next whole frame. The seed rules out similar bytes within a text. */
 async function findFrame(reading: FrameReading, from: number): Promise<number | undefined> {
   for (let offset = from; ;) {
     const block = await reading.window.read(offset, BLOCK_BYTES);
@@ -133,7 +133,7 @@ async function findFrame(reading: FrameReading, from: number): Promise<number | 
 }
 
 function torn(at: number): SegmentPart {
-  return { kind: 'torn', at, why: 'its last frame is cut off' };
+  return { kind: 'torn', at, why: 'the last frame is cut off' };
 }
 
 function corrupt(at: number, why: string): SegmentPart {

@@ -8,23 +8,23 @@ import { decodePreamble, isCutOffPreamble, PREAMBLE_BYTES } from './segment-form
 
 export type { SegmentPart } from './read-frames.js';
 
-/** A segment that is open for reading; `description` is a text where it can't be read: why. */
+/** A segment opened for reading; if it can't be read, `description` is a text with the reason. */
 export interface OpenSegment {
   readonly description: SegmentDescription | string;
-  /** The file ends within its header: its writer was stopped there. */
+  /** The file ends within its header: its writer stopped there. */
   readonly isCutOff: boolean;
   /**
-   * Its frames, each whole, in their order. Reads at most 16 MiB at once. May be called again, as for
-   * what a writer has added since.
+   * Its frames, each whole, in order. Reads at most 16 MiB at once. May be called again, for
+   * example for frames added since.
    */
   parts(options?: ReadingOptions): AsyncGenerator<SegmentPart, void>;
-  /** Bytes of the file now. */
+  /** Present bytes of the file. */
   size(): Promise<number>;
   close(): Promise<void>;
 }
 
 /**
- * Opens a segment. Whatever its bytes are, nothing is thrown for their sake.
+ * Opens a segment. No content of the file makes it throw.
  *
  * @throws the file system's error
  * @internal

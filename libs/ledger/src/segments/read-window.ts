@@ -1,35 +1,31 @@
 import type { FileHandle } from 'node:fs/promises';
 
 /**
- * What is read from the file at once, at first and in the end: a journal has many frames of a few hundred
- * bytes, and a small file needs no memory for more.
+ * Bytes read from the file at once, at first and at most: a journal has many frames of a few
+ * hundred bytes, and a small file needs no memory for more.
  */
 const FIRST_BYTES = 16_384;
 const MOST_BYTES = 1_048_576;
 
-/**
- * Reads parts of a file that mostly follow each other, with few calls to the file system.
- *
- * @internal
- */
+/** Reads mostly contiguous parts of a file, with few calls to the file system. @internal */
 export class ReadWindow {
   readonly #handle: FileHandle;
   #bytes: Buffer = Buffer.alloc(0);
   #length = FIRST_BYTES;
-  /** Where the window begins in the file. */
+  /** Start of the window in the file. */
   #at = 0;
 
   constructor(handle: FileHandle) {
     this.#handle = handle;
   }
 
-  /** Forgets what was read: the file may have grown since. */
+  /** Forgets the read bytes, because the file may have grown. */
   forget(): void {
     this.#bytes = Buffer.alloc(0);
   }
 
   /**
-   * At most so many bytes: fewer at the end of the file. They stay as they are.
+   * At most `length` bytes, fewer at the end of the file. They do not change later.
    *
    * @throws the file system's error
    */

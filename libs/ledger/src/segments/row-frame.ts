@@ -3,13 +3,13 @@ const COUNT_BYTES = 2;
 const LENGTH_BYTES = 4;
 
 /**
- * Where each row of a frame ends.
+ * The end of each row in a frame.
  *
- * @returns undefined if the bytes are not exactly so many rows of so many columns
+ * @returns undefined if the bytes are not exactly this number of rows and columns
  * @internal
  */
 export function rowEndsOf(bytes: Buffer, rows: number, columns: number): Uint32Array | undefined {
-  // A row has two bytes at least: a count that can't be true takes no memory.
+  // A row has at least two bytes, so a false count allocates no memory.
   if (rows * COUNT_BYTES > bytes.length) return undefined;
   const ends = new Uint32Array(rows);
   let at = 0;
@@ -22,7 +22,7 @@ export function rowEndsOf(bytes: Buffer, rows: number, columns: number): Uint32A
   return at === bytes.length ? ends : undefined;
 }
 
-/** The rows of a frame that was checked, one at a time: views, nothing is copied. @internal */
+/** The rows of a checked frame, one at a time, as views without copying. @internal */
 export function* rowsOf(bytes: Buffer, columns: number): Generator<Buffer, void> {
   for (let at = 0; at < bytes.length;) {
     const end = endOfRow(bytes, at, columns)!;
@@ -31,7 +31,7 @@ export function* rowsOf(bytes: Buffer, columns: number): Generator<Buffer, void>
   }
 }
 
-/** The fields of a row that was checked; null for NULL. @internal */
+/** The fields of a checked row; null for NULL. @internal */
 export function fieldsOf(row: Buffer, columns: number): (Buffer | null)[] {
   const fields: (Buffer | null)[] = [];
   let at = COUNT_BYTES;
@@ -44,7 +44,7 @@ export function fieldsOf(row: Buffer, columns: number): (Buffer | null)[] {
   return fields;
 }
 
-/** @returns undefined if no row of so many columns begins here, or it is cut off */
+/** @returns undefined if no row with this number of columns begins here, or it is incomplete */
 function endOfRow(bytes: Buffer, start: number, columns: number): number | undefined {
   if (start + COUNT_BYTES > bytes.length || bytes.readInt16BE(start) !== columns) return undefined;
   let at = start + COUNT_BYTES;

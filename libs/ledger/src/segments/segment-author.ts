@@ -2,12 +2,12 @@ import { hostname } from 'node:os';
 import { isAlive, isUnfinished } from '../files/file-names.js';
 import { ownAuthor, type SegmentAuthor } from './segment-description.js';
 
-/** A writer that lives finishes its file a second after the last row; this is several times that. */
+/** Several times the second after which a live writer finishes its file. */
 const QUIET_MS = 60_000;
 
 /**
- * Whether the writer of a segment may still be at work: the file is unfinished, its process is not
- * known to be gone, and it was written to in the last minute.
+ * Whether the writer of a segment may still be running: the file is unfinished, its process is not
+ * known to have ended, and it was written to in the last minute.
  *
  * @param modifiedMs milliseconds since 1970
  * @internal
@@ -20,7 +20,7 @@ export function isSegmentBeingWritten(
   return isUnfinished(path) && !isGone(author) && Date.now() - modifiedMs < QUIET_MS;
 }
 
-/** A pid says something on its own host only, and in its own namespace: each container has one. */
+/** A pid is meaningful only on its own host and in its own namespace: each container has one. */
 function isGone({ host, pid, pidNamespace }: SegmentAuthor): boolean {
   return host === hostname() && pidNamespace === ownAuthor().pidNamespace && !isAlive(pid);
 }

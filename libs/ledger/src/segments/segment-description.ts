@@ -7,21 +7,23 @@ import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 
 /** A column of a segment's rows. @internal */
 export interface SegmentColumn {
-  /** As an entry has it. */
+  /** Name in an entry. */
   readonly field: string;
-  /** As the table has it. */
+  /** Name in the table. */
   readonly column: string;
   readonly type: ColumnType;
 }
 
-/** Which table the rows were for. @internal */
+/** The table of the rows. @internal */
 export interface SegmentTarget {
   readonly database?: string;
   readonly schema?: string | undefined;
   readonly table: string;
-  /** Of the table, stored beside it by a migration; unknown until the server was reached once. */
+  /**
+   * The table's id, stored next to it by a migration; unknown until the server was first reached.
+   */
   readonly id?: string;
-  /** Of the server, as a digest: stands for the id until that is known. */
+  /** A digest of the server's address, used until the id is known. */
   readonly address?: string;
 }
 
@@ -29,29 +31,29 @@ export interface SegmentTarget {
 export interface SegmentAuthor {
   readonly host: string;
   readonly pid: number;
-  /** Where this pid means something; only on Linux. */
+  /** The namespace of this pid; only on Linux. */
   readonly pidNamespace?: string;
 }
 
-/** What the header of a segment says, as JSON. @internal */
+/** The header of a segment, as JSON. @internal */
 export interface SegmentDescription {
-  /** Random, so that the frames of two files never pass for each other's. */
+  /** Random, so that the frames of two files are never confused. */
   readonly id: string;
   /** Name of the ledger. */
   readonly ledger: string;
   /** Eight hex digits, as in `stats().run`. */
   readonly run: string;
   readonly target: SegmentTarget;
-  /** The same for equal definitions. */
+  /** Equal for equal definitions. */
   readonly fingerprint: string;
-  /** In the order of the row. */
+  /** In row order. */
   readonly columns: readonly SegmentColumn[];
   readonly author: SegmentAuthor;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
 }
 
-/** Ledgers have at most 27 columns; later versions may have more of their own. */
+/** Ledgers have at most 27 columns; later versions may add more. */
 const MAX_COLUMNS = 256;
 const TYPES: ReadonlySet<unknown> = new Set<ColumnType>([
   ...(['text', 'bigint', 'integer', 'numeric', 'boolean', 'uuid', 'timestamptz'] as const),
@@ -92,7 +94,7 @@ function readPidNamespace(): string | undefined {
   }
 }
 
-/** @returns undefined for what is no description, whatever its bytes are @internal */
+/** @returns undefined for bytes of any kind that are not a description @internal */
 export function parseDescription(bytes: Buffer): SegmentDescription | undefined {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -113,7 +115,11 @@ function isDescription(found: SegmentDescription | null): found is SegmentDescri
   );
 }
 
-/** Whether this is a list of columns that rows can have: few enough, of known types, the uuid first. @internal */
+/**
+ * Whether a value is a valid list of columns: few enough, of known types, the uuid first.
+ *
+ * @internal
+ */
 export function areColumns(columns: unknown): columns is readonly SegmentColumn[] {
   if (!Array.isArray(columns) || columns.length > MAX_COLUMNS) return false;
   const all = columns as (SegmentColumn | null)[];

@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib';
+import { checksumOf } from './checksum.js';
 
 /**
- * A segment is a file of rows as they are copied into the table: a header, then frames until its end.
+ * A segment is a file of rows in COPY's format: a header, then frames until its end.
  * docs/segments.md describes each byte. All numbers are big-endian.
  */
 
@@ -11,24 +12,24 @@ const MAGIC = Buffer.from('NLSEG\r\n\x1a', 'latin1');
 export const FORMAT_VERSION = 1;
 /** Magic, version, length and CRC of the description, CRC of these bytes. */
 export const PREAMBLE_BYTES = 24;
-/** The description names at most 28 columns; this is several times what they need. */
+/** The description names at most 28 columns; this is several times the space that they need. */
 export const MAX_DESCRIPTION_BYTES = 65_536;
 
 const FRAME_MAGIC = 0x4e_4c_46_52;
-/** What each frame begins with. */
+/** The first bytes of each frame. */
 export const FRAME_MAGIC_BYTES = Buffer.from('NLFR', 'latin1');
 export const FRAME_HEADER_BYTES = 32;
-/** A longer frame is none: a reader needs no more memory than this. The same as of a batch. */
+/** The limit of a frame, which bounds a reader's memory. Equal to that of a batch. */
 export const MAX_FRAME_BYTES = 16 * 1_048_576;
 
-/** What a frame holds. Only the journal writes `settled`. @internal */
+/** Kinds of frames. Only the journal writes `settled`. @internal */
 export const FRAME_KINDS = { rows: 1, settled: 2 } as const;
 
 /** @internal */
 export interface FrameHeader {
   /** One of `FRAME_KINDS`; readers skip others. */
   readonly kind: number;
-  /** Bytes behind the header. */
+  /** Bytes after the header. */
   readonly bytes: number;
   readonly rows: number;
   /** CRC-32 of these bytes. */
@@ -37,7 +38,7 @@ export interface FrameHeader {
   readonly position: number;
 }
 
-/** @param description JSON @returns the header of a file, and what its frames are seeded with */
+/** @param description JSON @returns the header of a file, and the seed of its frames */
 export function encodeFileHeader(description: string): { bytes: Buffer; seed: number } {
   const text = Buffer.from(description);
   const seed = crc32(text);
@@ -50,7 +51,7 @@ export function encodeFileHeader(description: string): { bytes: Buffer; seed: nu
   return { bytes: Buffer.concat([preamble, text]), seed };
 }
 
-/** What the first bytes of a file say; a text if they are not those of a segment. */
+/** The content of a file's first bytes; a text if they are not those of a segment. */
 export function decodePreamble(bytes: Buffer): { length: number; crc: number } | string {
   if (bytes.length < PREAMBLE_BYTES) return 'its header is cut off';
   if (!bytes.subarray(0, 8).equals(MAGIC)) return 'it is not a segment';
@@ -62,22 +63,20 @@ export function decodePreamble(bytes: Buffer): { length: number; crc: number } |
   return { length, crc: bytes.readUInt32BE(16) };
 }
 
-/** Whether the first bytes of a file are those of a segment whose writer was stopped within them. */
+/** Whether the first bytes of a file are those of a segment whose writer stopped within them. */
 export function isCutOffPreamble(bytes: Buffer): boolean {
   const magic = bytes.subarray(0, MAGIC.length);
   return bytes.length < PREAMBLE_BYTES && magic.equals(MAGIC.subarray(0, magic.length));
 }
 
-/**
- * @param seed of the file: a frame of another file, in a block that the disk used again, is no frame
- */
+/** @param seed of the file: a frame of another file, in a reused block of the disk, is not valid */
 export function encodeFrameHeader(frame: FrameHeader, seed: number): Buffer {
   const bytes = Buffer.alloc(FRAME_HEADER_BYTES);
   writeFrameHeader(frame, seed, bytes);
   return bytes;
 }
 
-/** As `encodeFrameHeader`, to the front of bytes that are there, without an object of its own. */
+/** Like `encodeFrameHeader`, into existing bytes, without an allocation. */
 export function writeFrameHeader(frame: FrameHeader, seed: number, bytes: Buffer): void {
   bytes.writeUInt32BE(FRAME_MAGIC, 0);
   bytes.writeUInt8(FORMAT_VERSION, 4);
@@ -88,10 +87,10 @@ export function writeFrameHeader(frame: FrameHeader, seed: number, bytes: Buffer
   bytes.writeUInt32BE(frame.crc, 16);
   bytes.writeUInt32BE(Math.floor(frame.position / 2 ** 32), 20);
   bytes.writeUInt32BE(frame.position % 2 ** 32, 24);
-  bytes.writeUInt32BE(crc32(bytes.subarray(0, 28), seed), 28);
+  bytes.writeUInt32BE(checksumOf(bytes, 0, 28, seed), 28);
 }
 
-/** @returns undefined if the bytes are no frame's header in a file of this seed */
+/** @returns undefined if the bytes are not a frame's header in a file of this seed */
 export function decodeFrameHeader(bytes: Buffer, seed: number): FrameHeader | undefined {
   if (bytes.readUInt32BE(0) !== FRAME_MAGIC) return undefined;
   if (bytes.readUInt32BE(28) !== crc32(bytes.subarray(0, 28), seed)) return undefined;

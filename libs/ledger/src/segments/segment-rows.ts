@@ -6,7 +6,7 @@ import type { ColumnType } from '../entry/ledger-definition.js';
 import { fieldsOf } from './row-frame.js';
 import type { SegmentColumn } from './segment-description.js';
 
-/** Bytes that a field has, for the types that have always as many. Source: PostgreSQL's send functions. */
+/** Bytes of a field, for types of fixed length. Source: PostgreSQL's send functions. */
 const FIXED_BYTES: Partial<Record<ColumnType, number>> = {
   bigint: 8,
   integer: 4,
@@ -24,8 +24,8 @@ const LARGEST_GROUP = 9999;
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads rows of a segment as entries, by the columns that its own header names: those of the
- * definition that wrote them, which may be an older one.
+ * Reads rows of a segment as entries, by the columns in its header: those of the definition that
+ * wrote them, which may be older.
  *
  * @internal
  */
@@ -38,14 +38,14 @@ export class SegmentRows {
     this.#codecs = columns.map(({ type }) => createColumn(type));
   }
 
-  /** The uuid of a row that was checked; undefined if its first field is none. */
+  /** The uuid of a checked row; undefined if its first field is not one. */
   uuid(row: Buffer): string | undefined {
     const [uuid] = fieldsOf(row, 1);
     return uuid?.length === 16 ? formatUuid(uuid, 0) : undefined;
   }
 
   /**
-   * A row that was checked as plain JSON.
+   * A checked row as plain JSON.
    *
    * @returns undefined if a field is not of its column's type: no ledger wrote it
    */
@@ -58,7 +58,7 @@ export class SegmentRows {
         if (bytes !== null && !isOfType(type, bytes)) return undefined;
         entry.push([field, bytes === null ? null : read(this.#codecs[index]!, bytes)]);
       }
-      // Unlike an assignment, this makes a property of `__proto__` too.
+      // Unlike an assignment, this also creates a property for `__proto__`.
       return Object.fromEntries(entry);
     } catch {
       return undefined;
@@ -71,12 +71,15 @@ function isOfType(type: ColumnType, bytes: Buffer): boolean {
   if (fixed !== undefined) return bytes.length === fixed;
   if (type === 'numeric') return isNumeric(bytes);
   if (type === 'jsonb' && bytes[0] !== JSONB_VERSION) return false;
-  // Throws where the text is not UTF-8: reading it all the same would falsify it.
+  // Throws if the text is not UTF-8, because replacing characters would falsify it.
   UTF8.decode(bytes);
   return true;
 }
 
-/** As the codec writes it, with every group before and behind the point; NaN and infinity are none. */
+/**
+ * Like the codec writes it, with every group before and after the point; NaN and infinity are
+ * excluded.
+ */
 function isNumeric(bytes: Buffer): boolean {
   if (bytes.length < NUMERIC_HEADER_BYTES) return false;
   const groups = bytes.readInt16BE(0);

@@ -72,7 +72,7 @@ describe('SegmentSpill', () => {
     expect(spill.keep(row())).toMatch(/-2\.wal$/);
   });
 
-  it('begins a new file at the size limit', async () => {
+  it('starts a new file at the size limit', async () => {
     const spill = spillTo(dir, 2000);
     const files = Array.from({ length: 30 }, () => spill.keep(row()));
     spill.close();
@@ -89,7 +89,7 @@ describe('SegmentSpill', () => {
     expect(await readdir(dir)).toHaveLength(2);
   });
 
-  it('answers nothing where no file takes rows, asks again a second later, and at once after a close', async () => {
+  it('returns undefined if no file takes rows, retries a second later, and at once after a close', async () => {
     const blocked = join(dir, 'blocked');
     writeFileSync(blocked, '');
     const spill = spillTo(blocked);
@@ -107,7 +107,7 @@ describe('SegmentSpill', () => {
     expect(other.keep(row())).toBeDefined();
   });
 
-  it('follows a link of its own or of root, as deployments have one', async () => {
+  it('follows a link owned by itself or root, as in deployments', async () => {
     await mkdir(join(dir, 'shared'));
     await symlink(join(dir, 'shared'), join(dir, 'current'));
     expect(spillTo(join(dir, 'current')).keep(row())).toBeDefined();

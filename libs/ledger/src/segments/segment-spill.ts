@@ -8,21 +8,23 @@ import type { RowSpill, SpilledRows } from '../ports/spill-store.interface.js';
 import { describeSegment, type SegmentTarget } from './segment-description.js';
 import { SegmentWriter } from './segment-writer.js';
 
-/** A file is finished at this size, and the next one begun: as those of lines. */
+/** A file is finished at this size, and the next one begins, like files of lines. */
 const MAX_FILE_BYTES = 64 * 1_048_576;
-/** A file that nothing came to for so long is finished: a replay may take it. */
+/** A file without rows for this long is finished, so that a replay may take it. */
 const IDLE_MS = 1000;
-/** A file system that refused is left alone for so long, so that `record()` stays quick. */
+/**
+ * Milliseconds for which a file system is not tried after a refusal, so that `record()` stays fast.
+ */
 const REST_MS = 1000;
 
-/** What a spill of segments is made of. @internal */
+/** Dependencies of a spill to segments. @internal */
 export interface SegmentSpillParts {
-  /** Created when it is first needed. */
+  /** Created when first needed. */
   readonly dir: string;
   readonly table: LedgerTable;
   /** Eight hex digits. */
   readonly run: string;
-  /** Asked for each file: a database is known only once there is a connection. */
+  /** Called for each file: a database is known only once there is a connection. */
   readonly target: () => SegmentTarget;
   readonly clock: Clock;
   /** Default: 64 MiB. A file may be one frame larger. */
@@ -35,7 +37,7 @@ interface OpenFile {
 }
 
 /**
- * Spills rows to segments in a folder, at once.
+ * Spills rows to segments in a folder, synchronously.
  *
  * No file -> open (`keep`) -> finished (`close`, the size, a second without rows, a failed write).
  *
@@ -58,7 +60,7 @@ export class SegmentSpill implements RowSpill {
     this.#name = fileNameOf('spill', parts.table.name);
   }
 
-  /** Calls back when a file was begun, and when none is open any more; must not throw. */
+  /** Calls back when a file was created, and when none is open any more; must not throw. */
   watch(watcher: (isOpen: boolean) => void): void {
     this.#watchers.push(watcher);
   }
@@ -75,7 +77,7 @@ export class SegmentSpill implements RowSpill {
       else this.#timer ??= clock.after(IDLE_MS, () => this.#closeIdle());
       return finishedPath(file.path);
     } catch {
-      // What is in the file stays there; the disk may take another one later.
+      // The rows in the file stay there; the disk may accept another file later.
       this.close();
       this.#restsUntil = now + REST_MS;
       return undefined;
@@ -90,7 +92,7 @@ export class SegmentSpill implements RowSpill {
       this.#number += 1;
       const path = join(dir, `${this.#name}-${this.#number}.wal${OPEN_ENDING}`);
       const writer = SegmentWriter.create(path, description);
-      // Another ledger of this name and process has it: the next number is free.
+      // Another ledger with this name and process uses it: the next number is free.
       if (writer === undefined) continue;
       if (existsSync(finishedPath(path))) {
         writer.close();
@@ -109,7 +111,7 @@ export class SegmentSpill implements RowSpill {
     this.#timer = clock.after(leftMs, () => this.#closeIdle());
   }
 
-  /** The next rows are tried at once, also where the file system has just refused some. */
+  /** Afterwards the next rows are tried at once, even if the file system has just refused some. */
   close(): void {
     this.#restsUntil = Number.NEGATIVE_INFINITY;
     this.#timer?.cancel();
@@ -119,10 +121,10 @@ export class SegmentSpill implements RowSpill {
     this.#file = undefined;
     try {
       file.writer.close();
-      // A reader takes half a frame for damage where the name says that the file is finished.
+      // In a finished file, a reader considers half a frame as damage.
       if (file.writer.isWhole) renameSync(file.path, finishedPath(file.path));
     } catch {
-      // It keeps the name of an unfinished file, which a replay reads as well.
+      // It keeps the name of an unfinished file, which a replay reads too.
     }
     this.#tell(false);
   }

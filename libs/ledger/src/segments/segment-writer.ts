@@ -4,18 +4,18 @@ import { createFileSync } from '../files/create-file.js';
 import type { SpilledRows } from '../ports/spill-store.interface.js';
 import { encodeFileHeader, encodeFrameHeader, FRAME_KINDS } from './segment-format.js';
 import type { SegmentDescription } from './segment-description.js';
+import { unwrittenParts } from './unwritten-parts.js';
 
 /**
- * Writes one segment, at once: when a call returns, the bytes are the file system's and survive the
- * process. A write that fails leaves the file as it was before,
- * or at least not `isWhole`.
+ * Writes one segment synchronously: when a call returns, the file system has the bytes, which
+ * survive the process. A failed write leaves the file unchanged, or at least not `isWhole`.
  *
  * @internal
  */
 export class SegmentWriter {
-  /** Of the file: header and whole frames. */
+  /** Bytes of the file: header and whole frames. */
   bytes = 0;
-  /** False once half a frame stands at the end, and could not be cut off. */
+  /** False if the file ends with half a frame that could not be cut off. */
   isWhole = true;
   readonly #descriptor: number;
   readonly #seed: number;
@@ -28,7 +28,7 @@ export class SegmentWriter {
   /**
    * Creates a file with its header.
    *
-   * @returns undefined if the name is taken
+   * @returns undefined if the name exists
    * @throws the file system's error; there is no file then
    */
   static create(path: string, description: SegmentDescription): SegmentWriter | undefined {
@@ -46,7 +46,10 @@ export class SegmentWriter {
     }
   }
 
-  /** Appends a frame of at most 16 MiB. @throws the file system's error; the frame is not there then */
+  /**
+   * Appends a frame of at most 16 MiB. @throws the file system's error; the frame is not written
+   * then
+   */
   append({ slices, count, position }: SpilledRows): void {
     let crc = 0;
     let bytes = 0;
@@ -81,24 +84,14 @@ export class SegmentWriter {
   }
 }
 
-/** The file system may take a part only, as where the disk is nearly full. */
+/** The file system may accept only a part, for example on a nearly full disk. */
 function writeAll(descriptor: number, parts: readonly Uint8Array[]): number {
   let rest = parts.filter((part) => part.length > 0);
   let all = 0;
   while (rest.length > 0) {
     const written = writevSync(descriptor, rest);
     all += written;
-    rest = behind(rest, written);
+    rest = unwrittenParts(rest, written);
   }
   return all;
-}
-
-function behind(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
-  let left = bytes;
-  const rest: Uint8Array[] = [];
-  for (const part of parts) {
-    if (left < part.length) rest.push(left === 0 ? part : part.subarray(left));
-    left = Math.max(0, left - part.length);
-  }
-  return rest;
 }

@@ -78,7 +78,7 @@ function settledOf({ parts }: Read): (SettledFrame | undefined)[] {
 }
 
 describe('a segment', () => {
-  it('gives back every row, with its position, and says what it is of', async () => {
+  it('returns every row with its position, and describes its table', async () => {
     const path = join(dir, 'a.wal');
     const rows = rowsFor(5);
     writeSegment(path, [rows.slice(0, 2), rows.slice(2)]);
@@ -92,7 +92,7 @@ describe('a segment', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
-  it('gives back entries by its own columns, of every type, as a row reader of the definition', async () => {
+  it('returns entries by its own columns, of every type, like a row reader of the definition', async () => {
     const path = join(dir, 'a.wal');
     const entry = {
       userId: '9007199254740993',
@@ -120,7 +120,7 @@ describe('a segment', () => {
     }
   });
 
-  it('is made beside nothing: a name that is taken, be it by a link to nowhere, stays as it is', async () => {
+  it('never replaces an existing name, even a link to nowhere', async () => {
     const victim = join(dir, 'victim');
     await writeFile(victim, 'precious');
     await symlink(victim, join(dir, 'link.wal'));
@@ -132,7 +132,7 @@ describe('a segment', () => {
     await expect(stat(join(dir, 'nowhere'))).rejects.toThrow('ENOENT');
   });
 
-  it('reads up to where its writer was stopped, wherever that was', async () => {
+  it('reads up to where its writer stopped, at any position', async () => {
     const path = join(dir, 'a.wal');
     const rows = rowsFor(6);
     writeSegment(path, [rows.slice(0, 3), rows.slice(3)]);
@@ -167,7 +167,7 @@ describe('a segment', () => {
     },
   );
 
-  it('reads no row of a byte that was changed, and says where that is', async () => {
+  it('reads no row with a changed byte, and reports its position', async () => {
     const path = join(dir, 'a.wal');
     const rows = rowsFor(4);
     writeSegment(path, [rows.slice(0, 2), rows.slice(2)]);
@@ -185,11 +185,11 @@ describe('a segment', () => {
     }
   });
 
-  it('takes the frames of another segment, in blocks that the disk used again, for none', async () => {
+  it('ignores the frames of another segment in reused blocks of the disk', async () => {
     const [own, other] = [join(dir, 'own.wal'), join(dir, 'other.wal')];
     const rows = rowsFor(4);
     writeSegment(own, [rows.slice(0, 2)]);
-    // The same ledger, run and table, and as long: only its random id is another.
+    // The same ledger, run, table and length; only its random id differs.
     writeSegment(other, [rows.slice(0, 2), rows.slice(2)]);
     const ownBytes = await readFile(own);
     const otherBytes = await readFile(other);
@@ -209,7 +209,7 @@ describe('a segment', () => {
     ['more rows than there are', { rows: 4_000_000_000 }, 'corrupt'],
     ['fewer rows than there are', { rows: 1 }, 'corrupt'],
   ];
-  it.each(LIES)('whose header lies of %s is no reason to read it', async (_, lie, kind) => {
+  it.each(LIES)('with a header that lies about %s is not read', async (_, lie, kind) => {
     const path = join(dir, 'a.wal');
     const payload = Buffer.concat(rowsFor(2));
     const { crc32 } = await import('node:zlib');
@@ -222,7 +222,7 @@ describe('a segment', () => {
     expect(found.parts.map((part) => part.kind)).toEqual([kind]);
   });
 
-  it('goes on behind a frame of a kind that it does not know', async () => {
+  it('continues after a frame of an unknown kind', async () => {
     const path = join(dir, 'a.wal');
     const { crc32 } = await import('node:zlib');
     const { bytes, seed } = encodeFileHeader(JSON.stringify(describe1()));
@@ -262,7 +262,7 @@ describe('a segment', () => {
     expect(await read(path)).toMatchObject({ description: expect.any(String), parts: [] });
   });
 
-  it('refuses fields that are not of their type, and never throws for their sake', () => {
+  it('refuses fields that are not of their type, and never throws because of them', () => {
     const { columns } = describe1(EVERY_TABLE);
     const reader = new SegmentRows(columns);
     fc.assert(
@@ -287,7 +287,7 @@ describe('a segment', () => {
     );
   });
 
-  it('survives any change of its bytes: it reads frames as they were written, or none', async () => {
+  it('survives any change of its bytes: it reads frames as written, or none', async () => {
     const path = join(dir, 'fuzz.wal');
     const rows = rowsFor(20);
     writeSegment(path, [rows.slice(0, 7), rows.slice(7, 8), rows.slice(8)]);

@@ -1,18 +1,18 @@
 import { crc32 } from 'node:zlib';
 import { FRAME_HEADER_BYTES, FRAME_KINDS, writeFrameHeader } from './segment-format.js';
 
-/** Bytes behind the header of a settled frame. */
+/** Bytes after the header of a settled frame. */
 const SETTLED_BYTES = 20;
 
-/** Which server took the rows, as far as it is known; 0 where it is not. @internal */
+/** The server that accepted the rows; unknown parts are 0. @internal */
 export interface ServerHistory {
   /** `pg_control_system()`: the same for a primary and its standbys. */
   readonly systemIdentifier: bigint;
-  /** One more with each promotion. */
+  /** Increases with each promotion. */
   readonly timeline: number;
 }
 
-/** What a settled frame says. @internal */
+/** The content of a settled frame. @internal */
 export interface SettledFrame extends ServerHistory {
   /** Every row of the run before this position is settled. */
   readonly position: number;
@@ -20,12 +20,12 @@ export interface SettledFrame extends ServerHistory {
   readonly at: number;
 }
 
-/** A server of which nothing is known. @internal */
+/** An unknown server. @internal */
 export const UNKNOWN_SERVER: ServerHistory = Object.freeze({ systemIdentifier: 0n, timeline: 0 });
 
 /**
- * Whether rows that one server took may be missing on the other: it was promoted since, or is another
- * cluster. Of a server that is not known nothing is said.
+ * Whether rows accepted by one server may be missing on the other: it was promoted since, or is
+ * another cluster. False if one of them is unknown.
  *
  * @internal
  */
@@ -52,8 +52,8 @@ export function encodeSettled(settled: SettledFrame, seed: number): Buffer {
 }
 
 /**
- * @param bytes behind the header of a frame that was checked
- * @returns undefined for what another version wrote
+ * @param bytes after the header of a checked frame
+ * @returns undefined for the content of another version
  * @internal
  */
 export function decodeSettled(position: number, bytes: Buffer): SettledFrame | undefined {

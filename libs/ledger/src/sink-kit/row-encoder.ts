@@ -5,14 +5,15 @@ import type { LedgerTable } from '../entry/ledger-definition.js';
 import type { UsageEntry } from '../entry/usage-entry.interface.js';
 import { LedgerEntryInvalidError } from '../errors/ledger-entry-invalid.error.js';
 
-/** Encodes an entry as the row that a sink gets of it. @publicApi */
+/** Encodes an entry as a sink's row. @publicApi */
 export type RowEncoder<T extends LedgerTable = LedgerTable> = (entry: UsageEntry<T>) => Buffer;
 
 /**
- * Makes rows for tests of a sink, as `record()` would: `createRowEncoder(usage)({ userId: 1 })`. Put
- * them into a batch with `rowBatch`.
+ * Creates an encoder of rows for tests of a sink, equal to those of `record()`:
+ * `createRowEncoder(usage)({ userId: 1 })`. Combine rows into a batch with `rowBatch`.
  *
- * @returns throws `LedgerEntryInvalidError` for an entry that `record()` would not take
+ * @returns a function that throws `LedgerEntryInvalidError` for entries that `record()` would
+ * refuse
  * @publicApi
  */
 export function createRowEncoder<T extends LedgerTable>(definition: T): RowEncoder<T> {

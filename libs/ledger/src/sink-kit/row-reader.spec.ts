@@ -23,7 +23,7 @@ function tableOf<Ids extends IdType>(ids: Ids) {
   return table satisfies LedgerTable<Ids>;
 }
 
-/** Text that PostgreSQL takes as it is. */
+/** Text that PostgreSQL stores unchanged. */
 const TEXT = fc
   .string({ unit: 'grapheme', maxLength: 60 })
   .map((text) => text.replaceAll('\0', ''));
@@ -129,7 +129,7 @@ describe('a row reader', () => {
     expect(declared[1]).toMatchObject({ column: 'cost_nanos' });
   });
 
-  it('reads a batch in order, whatever the number of its slices', () => {
+  it('reads a batch in order, for any number of slices', () => {
     const rows = [1, 2, 3, 4, 5].map((userId) => encode({ userId }));
     for (const rowsPerSlice of [1, 2, 5]) {
       const users = [...reader.entries(rowBatch(rows, rowsPerSlice))].map(({ userId }) => userId);
@@ -147,7 +147,7 @@ describe('a row reader', () => {
 });
 
 describe('a row encoder', () => {
-  it('gives each entry a uuid of its own, and refuses what record() would refuse', () => {
+  it('gives each entry its own uuid, and refuses entries that record() would refuse', () => {
     const table = tableOf('bigint');
     const encode = createRowEncoder(table);
     const uuids = [1, 1, 1].map((userId) => createRowReader(table).uuid(encode({ userId })));

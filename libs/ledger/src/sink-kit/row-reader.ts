@@ -9,16 +9,16 @@ import type { RowBatch } from '../ports/ledger-sink.interface.js';
 export interface RowColumn {
   /** Field of the entry, in camel case. */
   readonly field: string;
-  /** Name in PostgreSQL, in snake case. */
+  /** Name of the column, in snake case. */
   readonly column: string;
   readonly type: ColumnType;
-  /** Whether a row may have NULL there. */
+  /** Whether the column may be NULL. */
   readonly isNullable: boolean;
 }
 
 /**
- * Reads the rows of a batch. Its columns are those of the definition: the ledger's own first, then
- * the declared ones.
+ * Reads the rows of a batch. Columns are those of the definition: built-in ones first, then
+ * declared ones.
  *
  * @publicApi
  */
@@ -30,16 +30,16 @@ export interface RowReader<T extends LedgerTable = LedgerTable> {
   /**
    * A row as plain JSON: ids, `bigint` and `numeric` are strings, times are ISO 8601.
    *
-   * @throws SinkHaltError if the row is of another definition
+   * @throws SinkHaltError if the row belongs to another definition
    */
   entry(row: Buffer): StoredEntry<T>;
-  /** All rows of a batch as plain JSON, in order; each is read when it is asked for. */
+  /** All rows of a batch as plain JSON, in order; each is read on demand. */
   entries(batch: RowBatch): Generator<StoredEntry<T>, void, undefined>;
   /**
-   * The fields of a row in the order of `columns`, as PostgreSQL's binary format has them; null for
-   * NULL. Views on the row: nothing is copied.
+   * The fields of a row in the order of `columns`, in PostgreSQL's binary format; null for NULL.
+   * Views on the row, without copies.
    *
-   * @throws SinkHaltError if the row is of another definition
+   * @throws SinkHaltError if the row belongs to another definition
    */
   fields(row: Buffer): (Buffer | null)[];
 }
@@ -48,7 +48,7 @@ export interface RowReader<T extends LedgerTable = LedgerTable> {
 const COUNT_BYTES = 2;
 const LENGTH_BYTES = 4;
 
-/** Makes a reader for the rows of a definition. Keep it: a reader serves all batches. @publicApi */
+/** Creates a reader for the rows of a definition. Reuse it for all batches. @publicApi */
 export function createRowReader<T extends LedgerTable>(definition: T): RowReader<T> {
   return new DefinitionRowReader(definition);
 }

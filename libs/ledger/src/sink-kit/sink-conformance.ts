@@ -6,19 +6,19 @@ import { SinkTrial } from './sink-trial.js';
 import { WRITING } from './sink-writing.tests.js';
 
 /**
- * What a sink promises of a row that it gets twice: after an unknown outcome the writer sends it
- * again.
+ * A sink's guarantee for rows that it receives twice, because the writer repeats a batch after an
+ * unknown outcome.
  *
- * - `exactly-once`: it keeps the row once. It reports rows that were there as duplicates or, if
- *   their content differs, as conflicts.
- * - `eventual`: it may keep the row twice; whoever reads the store keeps one row of each uuid.
- *   It may report each row as written. It loses none.
+ * - `exactly-once`: it stores the row once, and reports existing rows as duplicates or, if their
+ *   content differs, as conflicts.
+ * - `eventual`: it may store the row twice, and readers of the store use one row of each uuid. It
+ *   may report each row as written. It loses none.
  *
  * @publicApi
  */
 export type SinkLevel = 'exactly-once' | 'eventual';
 
-/** A sink under test, and what the suite must do around it. @publicApi */
+/** A sink under test, and the suite's access to its store. @publicApi */
 export interface SinkSubject {
   readonly sink: LedgerSink;
   /**
@@ -29,13 +29,15 @@ export interface SinkSubject {
    */
   row?(uuid: string, content: string): Buffer;
   /**
-   * All rows in the store as uuid -> content, read past the sink; each uuid once. The suite asks an
-   * `eventual` store again for up to `visibleMs`.
+   * All rows in the store as uuid -> content, read without the sink; each uuid once. The suite asks
+   * an `eventual` store again for up to `visibleMs`.
    */
   stored(): Promise<ReadonlyMap<string, string>>;
-  /** From now on the server refuses a row with this content. Needed unless `refusesRows` is false. */
+  /**
+   * From now on, the server refuses rows with this content. Required unless `refusesRows` is false.
+   */
   refuse?(content: string): Promise<void>;
-  /** From now on no write gets through, until the returned function is called. */
+  /** Blocks all writes until the returned function is called. */
   block(): Promise<() => Promise<void>>;
   /** Ends the subject, sink included. */
   dispose(): Promise<void>;
@@ -49,13 +51,13 @@ export interface TestRunner {
   it(name: string, body: () => Promise<void>): unknown;
 }
 
-/** Which tests run, and in which runner. @publicApi */
+/** Options: which tests run, and in which runner. @publicApi */
 export interface SinkConformanceOptions {
-  /** What the sink promises. Default: `exactly-once`. */
+  /** The sink's guarantee. Default: `exactly-once`. */
   readonly level?: SinkLevel;
-  /** False for a server that takes any row, as a broker does. Default: true. */
+  /** False for a server that accepts any row, such as a broker. Default: true. */
   readonly refusesRows?: boolean;
-  /** Ms that a store of level `eventual` may take to show a row. Default: 10,000. */
+  /** Maximum ms until a store of level `eventual` shows a row. Default: 10,000. */
   readonly visibleMs?: number;
   /** Default: the global `describe` and `it`. */
   readonly runner?: TestRunner;
@@ -68,8 +70,8 @@ const VISIBLE_MS = 10_000;
 export type SinkTest = (trial: SinkTrial) => Promise<void>;
 
 /**
- * What every sink must do, as a suite of tests: atomic batches, no row lost, failures as the port
- * says them; at the level `exactly-once` each row once, and duplicates and conflicts told apart.
+ * The conformance suite of sinks: atomic batches, no lost row, failures as the port requires. At
+ * the level `exactly-once` also each row once, and duplicates and conflicts distinguished.
  *
  * @param makeSubject called once per test; the store is empty then
  * @publicApi

@@ -29,7 +29,7 @@ const PLAIN_TABLE: LedgerTable<'bigint', {}> = {
   columns: {},
 };
 
-/** What one test works with: its subject, and the checks that every test makes. */
+/** The context of one test: its subject, and shared checks. */
 export class SinkTrial {
   readonly #encode = createRowEncoder(PLAIN_TABLE);
 
@@ -118,9 +118,9 @@ export class SinkTrial {
 }
 
 /**
- * Encoded rows as a batch, as the channel would give it.
+ * Combines encoded rows into a batch like those of the channel.
  *
- * @param rowsPerSlice how many rows lie back to back; default all
+ * @param rowsPerSlice number of rows in each slice; default: all
  * @publicApi
  */
 export function rowBatch(rows: readonly Buffer[], rowsPerSlice = rows.length): RowBatch {
@@ -136,7 +136,7 @@ export function rowBatch(rows: readonly Buffer[], rowsPerSlice = rows.length): R
   };
 }
 
-/** Entries with uuids of their own. */
+/** Entries with distinct uuids. */
 export function someEntries(count: number): Entry[] {
   return Array.from({ length: count }, (_, index) => [randomUUID(), `content ${index}`]);
 }

@@ -4,20 +4,20 @@ import { PUBLISHING } from './stream-publishing.tests.js';
 import { TAKING } from './stream-taking.tests.js';
 import { StreamTrial } from './stream-trial.js';
 
-/** A stream under test, and what the suite must do around it. @publicApi */
+/** A stream under test, and the suite's control over it. @publicApi */
 export interface StreamSubject {
   /**
-   * Another process's way to the same stream, not opened yet. Its `redeliverMs` should be about a second: the
-   * suite waits for it.
+   * Another process's connection to the same stream, not opened yet. Its `redeliverMs` should be
+   * about a second, because the suite waits for it.
    */
   connect(): LedgerStream | Promise<LedgerStream>;
-  /** From now on nothing gets through, until the returned function is called. */
+  /** Blocks all traffic until the returned function is called. */
   block(): Promise<() => Promise<void>>;
   /** Ends the subject; the suite has closed what it connected. */
   dispose(): Promise<void>;
 }
 
-/** In which runner the tests run. @publicApi */
+/** Options of the suite. @publicApi */
 export interface StreamConformanceOptions {
   /** Default: the global `describe` and `it`. */
   readonly runner?: TestRunner;
@@ -27,8 +27,8 @@ export interface StreamConformanceOptions {
 export type StreamTest = (trial: StreamTrial) => Promise<void>;
 
 /**
- * What every stream must do, as a suite of tests: no message lost, each with one writer at a time, delivered
- * again when that one gives it up, failures as the port says them, unknown layouts left alone.
+ * The conformance suite of streams: no lost message, one writer at a time for each, redelivery when
+ * that writer gives it up, failures as the port requires, and unknown layouts left alone.
  *
  * @param makeSubject called once per test; the stream is empty then
  * @publicApi

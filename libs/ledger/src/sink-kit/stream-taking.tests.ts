@@ -112,7 +112,7 @@ export const TAKING: Readonly<Record<string, StreamTest>> = {
     assert.equal((await trial.contents(writer, 3 - two.length)).length, 3 - two.length);
   },
 
-  'waits no longer than it is told, and ends at once when it is aborted': async (trial) => {
+  'ends a take at its time limit, and at once if it is aborted': async (trial) => {
     const writer = await trial.writer();
     assert.deepEqual(await writer.take({ ...MANY, waitMs: 100 }, trial.signal), []);
     const abort = new AbortController();

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import type {
@@ -10,13 +9,13 @@ import type {
 } from '../ports/ledger-stream.interface.js';
 import type { StreamSubject } from './stream-conformance.js';
 
-/** How long a test waits for a message that must come. */
+/** Time limit for an expected message. */
 export const COMES_MS = 20_000;
-/** How long a test waits for one that must not come. */
+/** Time to wait for an unexpected message. */
 export const QUIET_MS = 300;
-/** Limits that any test's messages fit in. */
+/** Limits large enough for any test's messages. */
 export const MANY = { messages: 1000, bytes: 1_048_576 };
-/** Time of a publish that must succeed. */
+/** Time limit of a publish that must succeed. */
 export const PUBLISH_MS = 10_000;
 /** Between two tries of one. */
 const PAUSE_MS = 50;
@@ -26,22 +25,22 @@ export const KNOWN = '0123456789abcdef';
 export const UNKNOWN = 'fedcba9876543210';
 
 const LEDGER = 'conformance';
-/** Says of which layout a message is; the suite's messages need no more. */
+/** The header of a message's layout, the only one that the suite's messages need. */
 const LAYOUT = 'ledger-fingerprint';
 
-/** What one test works with: its subject, and ways in that are closed at the end. */
+/** The context of one test: its subject, and connections that are closed at the end. */
 export class StreamTrial {
   readonly #open: LedgerStream[] = [];
   readonly #never = new AbortController();
 
   constructor(readonly subject: StreamSubject) {}
 
-  /** A signal that nobody aborts. */
+  /** A signal that is never aborted. */
   get signal(): AbortSignal {
     return this.#never.signal;
   }
 
-  /** A way into the stream that only publishes. */
+  /** A connection that only publishes. */
   async gateway(): Promise<LedgerStream> {
     return this.#connect({ ledger: LEDGER, fingerprint: KNOWN });
   }
@@ -66,14 +65,14 @@ export class StreamTrial {
     await Promise.all(this.#open.map((stream) => stream.close(1000)));
   }
 
-  /** Messages with contents of their own, published one after the other. */
+  /** Messages with distinct contents, published one after another. */
   async publish(stream: LedgerStream, ...contents: string[]): Promise<OutgoingMessage[]> {
     const messages = contents.map((content) => message(content));
     for (const each of messages) await this.#publish(stream, each);
     return messages;
   }
 
-  /** Tries again what a stream refuses for the moment, as a ledger does: a new one may have no leader yet. */
+  /** Retries temporary refusals, like a ledger: a new stream may have no leader yet. */
   async #publish(stream: LedgerStream, message: OutgoingMessage): Promise<void> {
     const until = performance.now() + PUBLISH_MS;
     for (;;) {
@@ -119,15 +118,10 @@ export function contentOf({ payload }: Pick<StreamMessage, 'payload'>): string {
 }
 
 /** A message whose payload is a text, in two pieces. */
-export function message(
-  content: string,
-  fingerprint = KNOWN,
-  id: string = randomUUID(),
-): OutgoingMessage {
+export function message(content: string, fingerprint = KNOWN): OutgoingMessage {
   const bytes = Buffer.from(content);
   const middle = bytes.length >>> 1;
   return {
-    id,
     fingerprint,
     headers: { [LAYOUT]: fingerprint, 'ledger-rows': '1' },
     payload: [bytes.subarray(0, middle), bytes.subarray(middle)],

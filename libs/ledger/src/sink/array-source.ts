@@ -4,7 +4,7 @@ import { columnList, quoteIdentifier } from '../postgres/quote-sql.js';
 import { rowTypes } from './column-arrays.js';
 import type { RowSource } from './table-sql.js';
 
-/** The position of a row in its batch; no column of a definition can have this name. */
+/** The position of a row in its batch; columns of a definition can't have this name. */
 const POSITION = '?position';
 
 /** A batch as one array parameter per column: `$1` is the first column of a row. @internal */

@@ -4,7 +4,7 @@ import { columnArrays } from './column-arrays.js';
 
 const TYPES = ['integer', 'text'] as const;
 
-/** A row as COPY takes it: how many fields, then each one's length and bytes. */
+/** A row in COPY's format: the number of fields, then the length and bytes of each. */
 function row(id: number, text: string): Buffer {
   const head = Buffer.alloc(14);
   head.writeInt16BE(TYPES.length, 0);
@@ -17,7 +17,7 @@ function row(id: number, text: string): Buffer {
 const hex = (int32: number): string => int32.toString(16).padStart(8, '0');
 
 describe('columnArrays', () => {
-  it('gives each column as an array of its own type', async () => {
+  it('returns each column as an array of its type', async () => {
     const [ids, texts] = await columnArrays(rowBatch([row(1, 'ab'), row(2, 'c')], 1), TYPES);
     // One dimension, no NULLs, the type, two elements, counted from 1.
     const header = (oid: number): string => `0000000100000000${hex(oid)}0000000200000001`;
@@ -27,7 +27,7 @@ describe('columnArrays', () => {
     expect(texts!.value.toString('hex')).toBe(`${header(25)}${hex(2)}6162${hex(1)}63`);
   });
 
-  it('gives the event loop a turn every 256 KiB, each time it goes over the rows', async () => {
+  it('gives the event loop a turn every 256 KiB in each pass over the rows', async () => {
     const rows = Array.from({ length: 1024 }, (_, id) => row(id, 'x'.repeat(4096)));
     let turns = 0;
     const count = (): void => {

@@ -20,20 +20,20 @@ const TYPE_OIDS: Readonly<Record<ColumnType | 'bytea', readonly [element: number
 
 /** Dimensions, "has NULLs", element type, length, lower bound: five int32. */
 const ARRAY_HEADER_BYTES = 20;
-/** Bytes that are taken at once before the event loop gets a turn: a millisecond's work. */
+/** Bytes copied between two turns of the event loop: a millisecond's work. */
 const TURN_BYTES = 262_144;
-/** Below this a loop is faster than a call of `copy`. */
+/** Below this size a loop is faster than a call of `copy`. */
 const SHORT_BYTES = 24;
 
-/** Types of a row's columns, in the order of the row. @internal */
+/** Types of a row's columns, in row order. @internal */
 export function rowTypes(table: LedgerTable): ColumnType[] {
   return rowColumnsOf(table).map(({ type }) => type);
 }
 
 /**
- * The batch turned on its side: one binary array per column, in the order of the row. A field of a
- * COPY row, length and bytes, is an array's element as it stands, so nothing is decoded. Gives the
- * event loop a turn every 256 KiB.
+ * The transposed batch: one binary array per column, in row order. A field of a COPY row, length
+ * and bytes, already has the format of an array's element, so nothing is decoded. Gives the event
+ * loop a turn every 256 KiB.
  *
  * @throws Error if the rows don't have these columns
  * @internal
@@ -64,7 +64,7 @@ export async function columnArrays(
   return types.map((type, column) => ({ oid: TYPE_OIDS[type][1], value: arrays[column]! }));
 }
 
-/** @returns the offset behind the copy */
+/** @returns the offset after the copy */
 function copyField(
   slice: Buffer,
   [start, end]: [start: number, end: number],

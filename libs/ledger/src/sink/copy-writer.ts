@@ -8,8 +8,8 @@ import { CopyStatement } from '../postgres/copy-statement.js';
 import { resultOfTag } from './stored-rows.js';
 
 /**
- * Strategy `copy`: binary COPY straight into the table, in one simple query, so it needs nothing that a
- * pooler would take away.
+ * Strategy `copy`: binary COPY directly into the table, in one simple query, so it works behind
+ * poolers.
  *
  * @internal
  */

@@ -56,14 +56,14 @@ describe('TableDeadLetterStore', () => {
     ]);
   });
 
-  it('keeps the same letter once, however often it comes', async () => {
+  it('keeps the same letter once, for any number of calls', async () => {
     const invalid: DeadLetter = { ...LETTER, uuid: undefined, reason: 'invalid' };
     await store.store([LETTER, invalid]);
     await store.store([{ ...LETTER, deadLetteredAt: LETTER.deadLetteredAt + 5 }, invalid]);
     expect(await stored()).toHaveLength(2);
   });
 
-  it('keeps letters apart that only look alike', async () => {
+  it('keeps similar letters separately', async () => {
     const invalid = (): DeadLetter => ({ ...LETTER, uuid: undefined, reason: 'invalid' });
     await store.store([LETTER, { ...LETTER, entry: { userId: '6' } }, invalid(), invalid()]);
     expect(await stored()).toHaveLength(4);
@@ -88,7 +88,7 @@ describe('TableDeadLetterStore', () => {
     });
   });
 
-  it('says nothing of the entry when it fails', async () => {
+  it('reveals nothing of the entry when it fails', async () => {
     const letter = { ...LETTER, attempts: 3_000_000_000, entry: { memo: 'secret' } };
     const error: unknown = await store.store([letter]).catch((e: unknown) => e);
     expect(error).toHaveProperty('sqlState', '22003');
@@ -129,7 +129,7 @@ describe('FallbackDeadLetterStore', () => {
     ]);
   });
 
-  it('goes to the file and back, says each once, and loses no letter', async () => {
+  it('switches to the file and back, reports each once, and loses no letter', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'ledger-letters-'));
     const files = new FileDeadLetterStore({ dir, ledger: 'default' });
     const notices: string[] = [];

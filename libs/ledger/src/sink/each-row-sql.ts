@@ -2,9 +2,9 @@ import type { ColumnType } from '../entry/ledger-definition.js';
 import { columnList, quoteIdentifier } from '../postgres/quote-sql.js';
 import { differsSql } from './table-sql.js';
 
-/** How a column's bytes of a COPY row travel, and how the server makes the value of them. */
+/** The transport of a column's bytes from a COPY row, and the SQL that restores the value. */
 interface Passage {
-  /** Type of the array that carries them. */
+  /** Type of the array. */
   readonly type: ColumnType | 'bytea';
   /** @param field the column as SQL */
   readonly toValue: (field: string) => string;
@@ -13,8 +13,8 @@ interface Passage {
 const asItIs = (field: string): string => field;
 
 /**
- * Text travels as bytes, so that a text that the server's encoding cannot hold fails with its own row
- * and not with the whole parameter. Times travel as numbers: their text depends on settings.
+ * Text is sent as bytes: a text that the server's encoding cannot hold then fails with its row and
+ * not with the whole parameter. Times are sent as numbers, because their text depends on settings.
  * Source: timestamptz_recv and jsonb_recv of PostgreSQL; binary jsonb begins with a version byte.
  */
 const PASSAGES: Readonly<Record<ColumnType, Passage>> = {
@@ -32,22 +32,22 @@ const PASSAGES: Readonly<Record<ColumnType, Passage>> = {
   },
 };
 
-/** The setting of this transaction that carries a column, and the one that carries the answer. */
+/** The transaction's setting that holds a column's array, and the one for the answer. */
 const carrier = (index: number): string => `nestjs_ledger.column_${index + 1}`;
 const ANSWER = 'nestjs_ledger.answer';
 
 /**
- * Classes of errors that are no row's fault: they end the statement, as they end a COPY.
- * Source: `postgres/sql-states.ts`, verdict `transient`.
+ * Classes of errors that are no row's fault: they end the statement, as they end a COPY. Source:
+ * `postgres/sql-states.ts`, verdict `transient`.
  */
 const NOT_OF_A_ROW = ['08', '25', '40', '53', '55', '57', '58', 'F0', 'XX'];
 
-/** Types of the arrays that carry a row's columns. @internal */
+/** Types of the arrays for a row's columns. @internal */
 export function carrierTypes(types: readonly ColumnType[]): (ColumnType | 'bytea')[] {
   return types.map((type) => PASSAGES[type].type);
 }
 
-/** Puts the arrays, as `$1`, `$2`, …, where a DO block can read them: it has no parameters. @internal */
+/** Stores the arrays `$1`, `$2`, … in settings, because a DO block has no parameters. @internal */
 export function carrySql(types: readonly ColumnType[]): string {
   const calls = carrierTypes(types).map(
     (type, index) =>
@@ -56,10 +56,10 @@ export function carrySql(types: readonly ColumnType[]): string {
   return `SELECT ${calls.join(', ')}`;
 }
 
-/** Reads what the DO block said: a JSON array with one text per row. @internal */
+/** Reads the DO block's answer: a JSON array with one text per row. @internal */
 export const ANSWER_SQL = `SELECT current_setting('${ANSWER}')`;
 
-/** What the DO block is made for. @internal */
+/** Target and input of the DO block. @internal */
 export interface EachRowTarget {
   /** Quoted and qualified. */
   readonly sqlTable: string;
@@ -68,19 +68,19 @@ export interface EachRowTarget {
   /** Columns of a row, with their types. */
   readonly columns: readonly string[];
   readonly types: readonly ColumnType[];
-  /** Rows. */
+  /** Number of rows. */
   readonly count: number;
-  /** No row is begun after so many milliseconds. */
+  /** No row begins after this many milliseconds. */
   readonly forMs: number;
 }
 
 /**
- * Inserts row by row, each in a subtransaction of its own, and answers for each: `w` written, `s` taken
- * but not stored, `d` there with equal content, `c` there with other content, `u` no time left, or a
- * JSON array of pass, SQLSTATE, constraint, column and table for a refused row.
+ * Inserts row by row, each in its own subtransaction, and answers for each: `w` written, `s`
+ * accepted but not stored, `d` exists with equal content, `c` exists with different content, `u` no
+ * time left, or a JSON array of pass, SQLSTATE, constraint, column and table for a refused row.
  *
- * Refused rows get a second pass if any row was taken. From the first row that was taken on the table
- * is locked against changes, so a row that the second pass refuses as well is itself at fault.
+ * Refused rows get a second pass if any row was accepted. From the first accepted row on the table
+ * is locked against changes, so a row refused in the second pass too is itself at fault.
  *
  * @internal
  */

@@ -13,13 +13,13 @@ import { PickedRows } from './picked-rows.js';
 import type { TableShape } from './read-table-shape.js';
 import type { BatchAttempt } from './strategy-writer.interface.js';
 
-/** Share of the attempt's time in which rows are begun: the commit and the answer need the rest. */
+/** Share of the attempt's time in which rows may begin: the commit and the answer need the rest. */
 const TIME_SHARE = 0.6;
 
-/** Writes rows that may be in the table, by the columns of its key. @throws StatementError */
+/** Writes rows that the table may contain, by the columns of its key. @throws StatementError */
 type WriteMissing = (attempt: BatchAttempt, key: readonly string[]) => Promise<WriteResult>;
 
-/** What became of each row, as it is collected. */
+/** The outcomes of the rows, as collected. */
 class Collected {
   written = 0;
   notStored = 0;
@@ -30,8 +30,9 @@ class Collected {
 }
 
 /**
- * Tries each row of a batch by itself: on the server, in one statement and one transaction, where it
- * may run a DO block; row by row from here where it may not (no privilege for plpgsql, another server).
+ * Tries each row of a batch separately. If the role may run a DO block, it happens on the server,
+ * in one statement and one transaction. Otherwise (no privilege for plpgsql, another server) each
+ * row is a separate statement.
  *
  * @internal
  */
@@ -48,7 +49,10 @@ export class EachRowWriter {
     this.#writeMissing = writeMissing;
   }
 
-  /** @throws StatementError if no row is at fault: nothing was written, unless it says otherwise */
+  /**
+   * @throws StatementError if no row is at fault: nothing was written, unless the error says
+   *   otherwise
+   */
   async write(attempt: BatchAttempt, shape: TableShape): Promise<EachRowResult> {
     try {
       return await this.#onServer(attempt, shape);
@@ -153,7 +157,9 @@ function resultOf(collected: Collected): EachRowResult {
   };
 }
 
-/** What a row was refused for; a code that names the table or a right may be a trigger's all the same. */
+/**
+ * The reason of a row's refusal. A code about the table or a right may still come from a trigger.
+ */
 function errorOf(failure: PgFailure, { hasRowPolicies }: TableShape): SinkRowError | SinkHaltError {
   const verdict = classifyPgError(failure);
   const isOfTable = verdict === 'halt' || verdict === 'no-copy';

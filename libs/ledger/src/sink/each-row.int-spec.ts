@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => test.dispose());
 
-/** What is told of a refused row: index, SQLSTATE, subject, and whether that is certain. */
+/** The reported refusals: index, SQLSTATE, subject, and whether it is certain. */
 async function refusals(batch: RowBatch): Promise<unknown[]> {
   const { refused } = await test.makeSink().writeEach(batch, ATTEMPT);
   return refused.map(({ index, error, isCertain }) => {
@@ -23,8 +23,8 @@ async function refusals(batch: RowBatch): Promise<unknown[]> {
 
 const FORBID = `ALTER TABLE $T ADD CONSTRAINT nice CHECK (memo NOT LIKE '%poison%')`;
 
-describe('rows that are tried one by one', () => {
-  it('are written as COPY writes them, whatever they hold', async () => {
+describe('rows tried separately', () => {
+  it('are written like by COPY, with any content', async () => {
     const uuids = [randomUUID(), randomUUID()];
     const entry = (uuid: string): Record<string, unknown> => ({
       ...{ uuid, userId: 2n ** 62n, apiKeyId: 7, promptTokens: 5, completionTokens: 6 },
@@ -43,7 +43,7 @@ describe('rows that are tried one by one', () => {
     expect(stored[0]).toEqual(stored[1]);
   });
 
-  it('are duplicates and conflicts where their uuid is taken, in the batch too', async () => {
+  it('are duplicates and conflicts if their uuid exists, even within the batch', async () => {
     const sink = test.makeSink();
     const at = { createdAt: new Date('2026-01-01') };
     const [one, two] = [randomUUID(), randomUUID()];
@@ -56,7 +56,7 @@ describe('rows that are tried one by one', () => {
     });
   });
 
-  it('are duplicates by their key alone, whenever they come again', async () => {
+  it('are duplicates by their key alone, at any later time', async () => {
     const keyed = (): Buffer => test.database.row({ idempotencyKey: 'order-17', memo: 'a' });
     const first = rowBatch([keyed()]);
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -72,7 +72,7 @@ describe('rows that are tried one by one', () => {
     expect(again).toMatchObject({ written: 0, duplicates: [0, 1], conflicts: [] });
   });
 
-  it('are refused for certain where others get in, whatever the kind of refusal', async () => {
+  it('are refused for certain if others are accepted, for any kind of refusal', async () => {
     await test.database.sql(FORBID);
     await test.database.sql('CREATE UNIQUE INDEX own_index ON $T (user_id)');
     const batch = rowBatch(
@@ -87,7 +87,7 @@ describe('rows that are tried one by one', () => {
     expect(await test.count()).toBe(2);
   });
 
-  it('are refused, and nothing is certain, where none gets in', async () => {
+  it('are refused without certainty if none is accepted', async () => {
     await test.database.sql('ALTER TABLE $T ADD COLUMN region text NOT NULL');
     expect(await refusals(test.batchOf(['a', 'b']))).toEqual([
       [0, '23502', 'region', false],
@@ -95,13 +95,13 @@ describe('rows that are tried one by one', () => {
     ]);
   });
 
-  it('name the table where that is missing', async () => {
+  it('name a missing table', async () => {
     await test.database.sql('ALTER TABLE $T RENAME TO elsewhere');
     const { refused } = await test.makeSink().writeEach(test.batchOf(['a']), ATTEMPT);
     expect(refused[0]!.error).toMatchObject({ code: 'SINK_HALT', sqlState: '42P01' });
   });
 
-  it('are found by checks that come at the commit', async () => {
+  it('are found by checks at the commit', async () => {
     await test.createTrigger(
       `RAISE EXCEPTION 'secret %', NEW.memo`,
       'CONSTRAINT TRIGGER t AFTER INSERT ON $T DEFERRABLE INITIALLY DEFERRED',
@@ -121,7 +121,7 @@ describe('rows that are tried one by one', () => {
     },
   );
 
-  it('stop in time, and say which had no turn', async () => {
+  it('stop in time, and report which were not tried', async () => {
     await test.createTrigger('PERFORM pg_sleep(0.3)', 'TRIGGER t BEFORE INSERT ON $T');
     const batch = test.batchOf(Array.from({ length: 10 }, () => 'poison'));
     const result = await test.makeSink().writeEach(batch, { ...ATTEMPT, timeoutMs: 1500 });
@@ -130,7 +130,7 @@ describe('rows that are tried one by one', () => {
     expect(await test.count()).toBe(result.written);
   });
 
-  it('are tried from here where the role may not use plpgsql', async () => {
+  it('are tried by single statements if the role may not use plpgsql', async () => {
     await test.database.sql(FORBID);
     await test.database.admin.query('REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC');
     const role = `writer_${randomUUID().slice(0, 8)}`;
@@ -154,8 +154,8 @@ describe('rows that are tried one by one', () => {
   });
 });
 
-describe('rows that a trigger takes away', () => {
-  it.each(['copy', 'insert'] as const)('are told as not stored, by %s', async (strategy) => {
+describe('rows removed by a trigger', () => {
+  it.each(['copy', 'insert'] as const)('are reported as not stored, by %s', async (strategy) => {
     await test.createTrigger('RETURN NULL', 'TRIGGER t BEFORE INSERT ON $T');
     const sink = test.makeSink(strategy);
     const taken = { written: 4, duplicates: [], conflicts: [], notStored: 1 };
@@ -169,8 +169,8 @@ describe('rows that a trigger takes away', () => {
   });
 });
 
-describe('rows whose key a trigger changes', () => {
-  it('are written, and known to be', async () => {
+describe('rows whose key is changed by a trigger', () => {
+  it('are written, and known to be written', async () => {
     const { schema } = test.database;
     await test.database.sql(`
       CREATE FUNCTION "${schema}".other() RETURNS trigger LANGUAGE plpgsql AS $$

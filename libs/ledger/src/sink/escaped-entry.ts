@@ -1,10 +1,11 @@
-/** Field of a stored entry that is spelled in ASCII; no definition can have a column of this name. */
+/** Field with the ASCII form of a stored entry; columns of a definition can't have this name. */
 const SPELLED = '$json';
 
 /**
- * An entry for a database whose encoding cannot hold it: as the text of its JSON in ASCII, with `\uXXXX`
- * for all else. As JSON itself the server would read the escapes, and refuse them as it refuses the
- * characters. Source: PostgreSQL's manual, "JSON Types", on Unicode escapes in jsonb.
+ * The ASCII form of an entry, for a database whose encoding cannot hold it: the text of its JSON,
+ * with `\uXXXX` for all other characters. In a JSON value the server would interpret the escapes
+ * and refuse them like the characters. Source: PostgreSQL's manual, "JSON Types", on Unicode
+ * escapes in jsonb.
  *
  * @param json the entry as JSON
  * @internal
@@ -17,7 +18,7 @@ export function escapeEntry(json: string): Readonly<Record<string, unknown>> {
   return { [SPELLED]: spelled };
 }
 
-/** The entry as it was recorded, whether it was stored as it is or spelled in ASCII. @internal */
+/** The original entry, stored unchanged or in its ASCII form. @internal */
 export function readStoredEntry(stored: Record<string, unknown>): Record<string, unknown> {
   const spelled = stored[SPELLED];
   if (typeof spelled !== 'string' || Object.keys(stored).length !== 1) return stored;

@@ -10,7 +10,7 @@ const UUID_ARRAY_OID = 2951;
 const UUID_FIELD = [2, 22] as const;
 
 /**
- * Asks which rows are in the table, by uuid alone.
+ * Finds the rows that exist in the table, by uuid alone.
  *
  * @param sqlTable quoted and qualified
  * @returns indexes from 0, ascending

@@ -10,8 +10,8 @@ import { resultOfTag } from './stored-rows.js';
 import type { RowSource } from './table-sql.js';
 
 /**
- * Strategy `insert`: one array per column through `unnest`, for servers and proxies without COPY and
- * for tables with row-level security.
+ * Strategy `insert`: one array per column through `unnest`, for servers and proxies without COPY
+ * and for tables with row-level security.
  *
  * @internal
  */

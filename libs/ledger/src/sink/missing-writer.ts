@@ -10,32 +10,32 @@ import { PickedRows } from './picked-rows.js';
 import type { BatchAttempt } from './strategy-writer.interface.js';
 import { compareSql, findSameSql, readPositions, type RowSource } from './table-sql.js';
 
-/** How rows are written that may be in the table. @internal */
+/** Options for rows that may exist already. @internal */
 export interface MissingOptions {
   /** Columns of the primary key. */
   readonly key: readonly string[];
-  /** Writes rows that are not there. @throws StatementError */
+  /** Writes new rows. @throws StatementError */
   readonly writeNew: (attempt: BatchAttempt) => Promise<WriteResult>;
-  /** The batch may have several rows of one key. */
+  /** The batch may contain several rows with one key. */
   readonly hasCopies: boolean;
 }
 
-/** Rows of a batch by what the table says of them. */
+/** Rows of a batch, compared with the table. */
 interface Compared {
   /** Duplicates and conflicts; nothing is written yet. */
   readonly result: WriteResult;
-  /** Indexes of the others, from 0, ascending. */
+  /** Indexes of the other rows, from 0, ascending. */
   readonly missing: readonly number[];
 }
 
 /**
- * The path for rows that may be in the table, for both strategies: first asks which are there and
- * whether they say the same, then writes the others as if they were new. Another writer may be faster;
- * then the server answers 23505, nothing was written, and the caller begins again.
+ * Writes rows that may exist already, for both strategies. It first reads which exist and whether
+ * their content is equal, then writes the others like new rows. Another writer may insert one of
+ * them in between. The server then answers 23505, nothing was written, and the caller begins again.
  *
- * It needs no ON CONFLICT, which a table with rules refuses, no RETURNING, which a policy may refuse, and
- * no temporary table. Batches that are all there, as after a lost answer or at a second replay, are
- * only read.
+ * It needs no ON CONFLICT, which a table with rules refuses, no RETURNING, which a policy may
+ * refuse, and no temporary table. Batches that exist completely, as after a lost answer or at a
+ * second replay, are only read.
  *
  * @internal
  */
@@ -49,7 +49,7 @@ export class MissingWriter {
   }
 
   /**
-   * Writes the rows that are not there, and compares the others.
+   * Writes the missing rows, and compares the others.
    *
    * @throws StatementError; its row number counts the rows of the batch
    */
@@ -65,7 +65,7 @@ export class MissingWriter {
     return addResults(written, await this.#compareCopies(attempt, copies, key));
   }
 
-  /** Rows whose key the batch itself has just brought in. */
+  /** Compares rows whose key was inserted by the same batch. */
   async #compareCopies(
     attempt: BatchAttempt,
     copies: readonly number[],
@@ -73,7 +73,8 @@ export class MissingWriter {
   ): Promise<WriteResult> {
     try {
       const { missing, result } = await this.#compare(attempt, copies, key);
-      // The first of its key was taken and not stored, or stored elsewhere; so would this one be.
+      // The first row of the key was accepted but not stored, or stored elsewhere; this one would
+      // be too.
       return { ...result, written: missing.length, notStored: missing.length };
     } catch (error) {
       // The rows before it are committed.
@@ -104,7 +105,7 @@ export class MissingWriter {
     return key.map((name) => this.#source.columns.indexOf(name)).filter((field) => field >= 0);
   }
 
-  /** @returns indexes of the rows that are there with equal content @throws StatementError */
+  /** @returns indexes of the rows that exist with equal content @throws StatementError */
   async findSame({ session, sqlTable }: BatchAttempt, batch: RowBatch): Promise<number[]> {
     const parameters = await columnArrays(batch, this.#types);
     const sql = findSameSql(sqlTable, this.#source);
@@ -132,7 +133,7 @@ async function writePicked(
   }
 }
 
-/** What became of all rows of a batch, of what became of its parts. */
+/** The combined result of a batch's parts. */
 function addResults(...results: readonly WriteResult[]): WriteResult {
   const ascending = (one: number, other: number): number => one - other;
   const sum = (of: (result: WriteResult) => number): number =>

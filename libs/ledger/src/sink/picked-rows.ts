@@ -1,10 +1,10 @@
 import type { RowBatch } from '../ports/ledger-sink.interface.js';
 
-/** Some rows of a batch, as a batch; nothing is copied. @internal */
+/** Some rows of a batch, as a batch without copying. @internal */
 export class PickedRows implements RowBatch {
   readonly #rows: readonly Buffer[];
 
-  /** @param indexes of the rows in `batch`, in the order wanted */
+  /** @param indexes of the rows in `batch`, in the desired order */
   constructor(batch: RowBatch, indexes: readonly number[]) {
     this.#rows = indexes.map((index) => batch.row(index));
   }
@@ -17,7 +17,10 @@ export class PickedRows implements RowBatch {
     return this.#rows.reduce((sum, row) => sum + row.length, 0);
   }
 
-  /** Rows that are neighbours in memory are one view: a socket takes few large parts sooner. */
+  /**
+   * Rows that are adjacent in memory form one view, because a socket handles few large parts
+   * faster.
+   */
   slices(): Buffer[] {
     const slices: Buffer[] = [];
     for (const row of this.#rows) {

@@ -18,7 +18,7 @@ afterEach(async () => {
   await test.dispose();
 });
 
-/** A sink on a DataSource that is not its own. */
+/** A sink on another owner's DataSource. */
 function sinkOn(dataSource: DataSource): PostgresSink {
   return new PostgresSink({
     connections: new PgConnections({ dataSource: () => dataSource, ownsDataSource: false }),
@@ -30,8 +30,8 @@ function sinkOn(dataSource: DataSource): PostgresSink {
   });
 }
 
-describe('a pool that gives no connection', () => {
-  it('is asked once, however often the attempts end, and serves when it can', async () => {
+describe('a pool without a free connection', () => {
+  it('gets one request for any number of attempts, and serves when it can', async () => {
     const dataSource = await test.database.dataSource({ poolSize: 1 }).initialize();
     const pool = (dataSource.driver as unknown as { master: { waitingCount: number } }).master;
     const sink = sinkOn(dataSource);
@@ -50,7 +50,7 @@ describe('a pool that gives no connection', () => {
     await dataSource.destroy();
   });
 
-  it('gets a connection back that nobody waits for any more', async () => {
+  it('gets back a connection that no attempt waits for', async () => {
     const dataSource = await test.database.dataSource({ poolSize: 1 }).initialize();
     const sink = sinkOn(dataSource);
     const holder = dataSource.createQueryRunner();
@@ -63,8 +63,8 @@ describe('a pool that gives no connection', () => {
   });
 });
 
-describe('a server that is away', () => {
-  it('is reported by code, and found again by itself', async () => {
+describe('an unreachable server', () => {
+  it('is reported by code, and reconnected automatically', async () => {
     const { port, url } = proxy;
     await proxy.close();
     const sink = test.makeSink('copy', { url, connectTimeoutMS: 1000 });
@@ -78,7 +78,7 @@ describe('a server that is away', () => {
     expect(await test.count()).toBe(1);
   });
 
-  it('that says nothing at all does not hold close() up', async () => {
+  it('that never answers does not delay close()', async () => {
     proxy.isFrozen = true;
     const sink = test.makeSink('copy', { url: proxy.url, connectTimeoutMS: 1000 });
     const told = await refusal(sink.write(test.batchOf(['a']), { ...ATTEMPT, timeoutMs: 100 }));
@@ -88,7 +88,7 @@ describe('a server that is away', () => {
     expect(performance.now() - begin).toBeLessThan(10_000);
   });
 
-  it('behind the log-in of the first connection is not waited for for ever', async () => {
+  it('after the log-in of the first connection is not awaited forever', async () => {
     const dataSource = test.database.dataSource({ url: proxy.url });
     const own = { dataSource: () => dataSource, ownsDataSource: true };
     const connections = new PgConnections({ ...own, initializeMs: 2000 });
@@ -120,7 +120,7 @@ describe('a server that is away', () => {
     await connections.close();
   });
 
-  it('in the middle of a write does not hold close() up either', async () => {
+  it('in the middle of a write does not delay close() either', async () => {
     const sink = test.makeSink('copy', { url: proxy.url, connectTimeoutMS: 1000 });
     await sink.write(test.batchOf(['a']), ATTEMPT);
     proxy.isFrozen = true;
@@ -133,8 +133,8 @@ describe('a server that is away', () => {
   });
 });
 
-describe('a connection that its last user left in a transaction', () => {
-  it('is not written to for nothing', async () => {
+describe('a connection left in a transaction by its last user', () => {
+  it('is not used for a write that would be lost', async () => {
     const dataSource = await test.database.dataSource({ poolSize: 1 }).initialize();
     const sink = sinkOn(dataSource);
     const batch = test.batchOf(['a']);

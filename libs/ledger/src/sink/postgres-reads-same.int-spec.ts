@@ -14,7 +14,7 @@ import { createLedgerDatabase, type LedgerDatabase } from './fixtures/ledger-dat
 import { rowTypes } from './column-arrays.js';
 import { PostgresSink } from './postgres.sink.js';
 
-/** By the issue: a sample of 20,000 rows; the smaller part by the other strategy. */
+/** Sample size; the smaller part uses the other strategy. */
 const ROWS = { copy: 20_000, insert: 4000 } as const;
 const BATCH_ROWS = 1000;
 const ATTEMPT = { timeoutMs: 20_000, isAwaited: false, mayExist: false };
@@ -30,14 +30,14 @@ interface Encoded {
   readonly entry: Record<string, unknown>;
 }
 
-/** Rows of hostile entries that were taken for valid. */
+/** Rows of hostile entries that passed validation. */
 function encodeMany(count: number, seed: number): Encoded[] {
   const hostile = new HostileEntries(database.table, seededRandom(seed));
   const codec = new RowCodec(database.table);
   const rows: Encoded[] = [];
   for (let sequence = 0; rows.length < count; sequence++) {
     if (codec.parser.parse(hostile.next(), Date.now()) !== undefined) continue;
-    // Hostile entries have few uuids of their own; here each must have another.
+    // Hostile entries share few uuids; here each must have its own.
     if (!codec.parser.needsSequence) continue;
     const target = createRowTarget(codec.maxRowBytes);
     const row = target.bytes.subarray(0, codec.encode(target, 0, { run: seed, sequence }));
@@ -46,7 +46,7 @@ function encodeMany(count: number, seed: number): Encoded[] {
   return rows;
 }
 
-/** Each column as PostgreSQL prints it, by entry field. */
+/** Each column as printed by PostgreSQL, by entry field. */
 async function readAll(): Promise<Map<string, Record<string, unknown>>> {
   const columns = rowColumnsOf(database.table).map(({ field, column }): [string, string] => [
     field,

@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => test.dispose());
 
-describe('a row that COPY refuses by name', () => {
+describe("a row named by COPY's refusal", () => {
   it.each([ATTEMPT, AGAIN])('breaks a CHECK (mayExist $mayExist)', async (attempt) => {
     await test.database.sql(`ALTER TABLE $T ADD CONSTRAINT nice CHECK (memo NOT LIKE '%poison%')`);
     const told = await refusal(test.makeSink().write(test.batchOf(MEMOS), attempt));
@@ -25,7 +25,7 @@ describe('a row that COPY refuses by name', () => {
     expect(await test.count()).toBe(0);
   });
 
-  it('is named by its place in the batch, though rows before it are there already', async () => {
+  it('is named by its place in the batch, even after existing rows', async () => {
     const sink = test.makeSink();
     const batch = test.batchOf(MEMOS);
     await sink.write(new PickedRows(batch, [0, 1]), ATTEMPT);
@@ -39,7 +39,7 @@ describe('a row that COPY refuses by name', () => {
     expect(await test.count()).toBe(2);
   });
 
-  it('breaks a unique index of the user’s own, whichever path finds it', async () => {
+  it('breaks a user’s unique index, found by either path', async () => {
     await test.database.sql('CREATE UNIQUE INDEX own_index ON $T (memo)');
     const sink = test.makeSink();
     await sink.write(test.batchOf(['secret poison']), ATTEMPT);
@@ -69,7 +69,7 @@ describe('a row that COPY refuses by name', () => {
     expect(told).toMatchObject({ kind: 'row', sqlState, rowNumber: 3 });
   });
 
-  it('is too long for a column that was narrowed', async () => {
+  it('is too long for a narrowed column', async () => {
     await test.database.sql('ALTER TABLE $T ALTER COLUMN memo TYPE varchar(8)');
     const told = await refusal(
       test.makeSink().write(test.batchOf(['secret', 'much too long']), ATTEMPT),
@@ -91,7 +91,7 @@ describe('a row that COPY refuses by name', () => {
     expect(await test.count()).toBe(4);
   });
 
-  it('looks like poison when a column was added as NOT NULL', async () => {
+  it('looks like poison after a column was added as NOT NULL', async () => {
     const sink = test.makeSink();
     await test.database.sql('ALTER TABLE $T ADD COLUMN region text NOT NULL');
     const added = await refusal(sink.write(test.batchOf(MEMOS), ATTEMPT));
@@ -102,7 +102,7 @@ describe('a row that COPY refuses by name', () => {
   });
 });
 
-describe('a row at fault that nobody names', () => {
+describe('a row at fault that the server does not name', () => {
   it('breaks a foreign key', async () => {
     await test.database.sql(`CREATE TABLE "${test.database.schema}".users (id bigint PRIMARY KEY)`);
     await test.database.sql(`INSERT INTO "${test.database.schema}".users VALUES (1), (2), (4)`);
@@ -117,7 +117,7 @@ describe('a row at fault that nobody names', () => {
     expect(await test.count()).toBe(0);
   });
 
-  it('is too long for an index of the user’s own', async () => {
+  it('is too long for a user’s index', async () => {
     await test.database.sql('CREATE INDEX own_index ON $T (memo)');
     // Random, or the index would compress it; more than 2,704 bytes don't fit.
     const memos = ['short', randomBytes(3000).toString('hex'), 'short too'];
@@ -163,7 +163,7 @@ describe('a partitioned table', () => {
     );
   });
 
-  it('takes batches, finds duplicates and conflicts by its own key', async () => {
+  it('accepts batches, and finds duplicates and conflicts by its own key', async () => {
     const uuids = [randomUUID(), randomUUID(), randomUUID()];
     const rows = (memo: string): Buffer[] =>
       uuids.map((uuid) => test.database.row({ uuid, memo, createdAt: new Date('2026-03-01') }));

@@ -40,7 +40,7 @@ describe('a table that no batch can be written to', () => {
     expect(told).toMatchObject({ kind: 'halt', sqlState: '42703' });
   });
 
-  it('is in a schema that is gone', async () => {
+  it('is in a dropped schema', async () => {
     const sink = test.makeSink();
     await test.database.admin.query(`DROP SCHEMA "${test.database.schema}" CASCADE`);
     const told = await refusal(sink.write(test.batchOf(MEMOS), ATTEMPT));
@@ -77,7 +77,7 @@ describe('a role with few rights', () => {
     return test.makeSink(strategy, { url: url.href });
   }
 
-  it('may not write, and is told to halt', async () => {
+  it('may not write, and the ledger halts', async () => {
     for (const strategy of ['copy', 'insert'] as const) {
       const told = await refusal(asRole(strategy).write(test.batchOf(MEMOS), ATTEMPT));
       expect(told).toMatchObject({ kind: 'halt', sqlState: '42501' });
@@ -109,7 +109,7 @@ describe('a role with few rights', () => {
     }
   }
 
-  it('goes on with insert under row-level security, and says so once', async () => {
+  it('continues with insert under row-level security, and reports it once', async () => {
     await test.database.sql(`GRANT INSERT, SELECT ON $T TO ${role}`);
     await test.database.sql('ALTER TABLE $T ENABLE ROW LEVEL SECURITY');
     await test.database.sql(

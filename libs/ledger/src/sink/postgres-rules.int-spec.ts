@@ -17,7 +17,7 @@ afterEach(() => test.dispose());
 
 const STRATEGIES = ['copy', 'insert'] as const;
 
-/** What a batch and its repetition must come to, by each way of writing. */
+/** The expected results of a batch and its repetition, by each strategy. */
 async function writeTwice(strategy: 'copy' | 'insert'): Promise<object[]> {
   const sink = test.makeSink(strategy);
   const results: object[] = [];
@@ -41,7 +41,7 @@ const TWICE = [
   ALL_THERE_EACH,
 ];
 
-// PostgreSQL takes no ON CONFLICT there (0A000), and no INSERT in WITH or with RETURNING.
+// PostgreSQL accepts no ON CONFLICT there (0A000), and no INSERT in WITH or with RETURNING.
 describe.each(STRATEGIES)('a table with a rule, by %s', (strategy) => {
   it.each([
     ['ON INSERT TO $T WHERE NEW.user_id = 99 DO INSTEAD NOTHING'],
@@ -64,14 +64,14 @@ describe.each(STRATEGIES)('a table whose trigger puts rows into children, by %s'
       CREATE TRIGGER route BEFORE INSERT ON $T FOR EACH ROW EXECUTE FUNCTION "${schema}".route()`);
   });
 
-  it('takes new rows, which it does not report, and knows them when they come again', async () => {
+  it('accepts new rows, which it does not report, and recognises them later', async () => {
     const [two, rest, ...again] = TWICE;
     const twice = [{ ...two, notStored: 2 }, { ...rest, notStored: 2 }, ...again];
     expect(await writeTwice(strategy)).toEqual([...twice, ...twice]);
     expect(await test.count()).toBe(8);
   });
 
-  it('names other content under a uuid as a conflict', async () => {
+  it('reports different content under a uuid as a conflict', async () => {
     const sink = test.makeSink(strategy);
     const uuid = 'a0000000-0000-4000-8000-000000000001';
     await sink.write(test.batchOf(['one'], { uuid }), ATTEMPT);
@@ -82,20 +82,20 @@ describe.each(STRATEGIES)('a table whose trigger puts rows into children, by %s'
   });
 });
 
-describe.each(STRATEGIES)('a view in the place of the table, by %s', (strategy) => {
+describe.each(STRATEGIES)('a view instead of the table, by %s', (strategy) => {
   beforeEach(async () => {
     const { schema } = test.database;
     await test.database.sql(`ALTER TABLE $T RENAME TO stored`);
     await test.database.sql(`CREATE VIEW $T AS SELECT * FROM "${schema}".stored`);
   });
 
-  it('takes rows where the server can write through it', async () => {
+  it('accepts rows if the server can write through it', async () => {
     expect(await writeTwice(strategy)).toEqual([...TWICE, ...TWICE]);
     expect(await test.count()).toBe(8);
     expect(test.notices).toHaveLength(strategy === 'copy' ? 1 : 0);
   });
 
-  it('takes rows where a trigger writes them', async () => {
+  it('accepts rows if a trigger writes them', async () => {
     const { schema } = test.database;
     await test.database.sql(`
       CREATE FUNCTION "${schema}".route() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -111,7 +111,7 @@ describe.each(STRATEGIES)('a view in the place of the table, by %s', (strategy) 
     expect(test.notices).toEqual([]);
   });
 
-  it('halts where the view takes no rows', async () => {
+  it('halts if the view accepts no rows', async () => {
     await test.database.sql('DROP VIEW $T');
     await test.database.sql(
       `CREATE VIEW $T AS SELECT DISTINCT * FROM "${test.database.schema}".stored`,
@@ -123,8 +123,8 @@ describe.each(STRATEGIES)('a view in the place of the table, by %s', (strategy) 
   });
 });
 
-describe('rows that two writers have at once', () => {
-  it('are written once, and each writer knows which ones were not its own', async () => {
+describe('rows that two writers write at once', () => {
+  it('are written once, and each writer knows which were not its own', async () => {
     const sinks = STRATEGIES.flatMap((strategy) => [
       test.makeSink(strategy),
       test.makeSink(strategy),
@@ -153,7 +153,7 @@ describe('rows that two writers have at once', () => {
   });
 });
 
-describe('a row whose uuid is taken by one that the role cannot see', () => {
+describe('a row with the uuid of one that the role cannot see', () => {
   it('is refused with the reason, and does not keep the writer busy', async () => {
     const { database } = test;
     const role = `blind_${database.schema}`;
@@ -172,7 +172,7 @@ describe('a row whose uuid is taken by one that the role cannot see', () => {
       for (const attempt of [ATTEMPT, AGAIN]) {
         const told = await refusal(sink.write(test.batchOf(['ours'], { uuid }), attempt));
         expect(told).toMatchObject({ kind: 'row', sqlState: '23505' });
-        // No RETURNING: the policy lets the role write what it cannot read.
+        // No RETURNING: the policy lets the role write rows that it cannot read.
         expect(await sink.write(test.batchOf(MEMOS), attempt)).toMatchObject({ written: 4 });
       }
       const each = await sink.writeEach(test.batchOf(['ours'], { uuid }), AGAIN);

@@ -35,12 +35,12 @@ afterEach(async () => {
   await test.dispose();
 });
 
-/** Of the role: sessions that have begun keep what they have. */
+/** Sets a property of the role; existing sessions keep their settings. */
 async function set(name: string, value: string): Promise<void> {
   await test.database.sql(`ALTER ROLE ${role} SET ${name} = ${value}`);
 }
 
-/** Whose table is where the search path says. */
+/** A sink whose table is found by the search path. */
 function makeSink(strategy: 'copy' | 'insert' = 'copy'): PostgresSink {
   const table = { ...test.database.table, schema: undefined };
   const prepare = (): Promise<void> =>
@@ -52,7 +52,7 @@ function makeSink(strategy: 'copy' | 'insert' = 'copy'): PostgresSink {
   return new PostgresSink({ connections, table, strategy, prepare, onNotice: () => {} });
 }
 
-describe('a setting of the role that keeps the ledger from its table', () => {
+describe("a setting of the role that hides the ledger's table", () => {
   it.each([
     ['copy', ATTEMPT],
     ['insert', AGAIN],
@@ -65,7 +65,7 @@ describe('a setting of the role that keeps the ledger from its table', () => {
     await expect(sink.write(test.batchOf(MEMOS), attempt)).resolves.toMatchObject({ written: 4 });
   });
 
-  it('leads to another schema until it is mended', async () => {
+  it('leads to another schema until it is corrected', async () => {
     await set('search_path', 'pg_catalog');
     const sink = makeSink();
     await expect(sink.prepare()).rejects.toThrow('is missing');
@@ -73,7 +73,7 @@ describe('a setting of the role that keeps the ledger from its table', () => {
     await sink.prepare();
   });
 
-  it('leads the writers and readers of a session away until it is mended', async () => {
+  it('misleads the writers and readers of a session until it is corrected', async () => {
     await set('search_path', 'pg_catalog');
     const sink = makeSink();
     const read = (): Promise<unknown> =>

@@ -12,7 +12,7 @@ beforeAll(async () => {
   const columns = { model: 'text', costNanos: 'bigint', weight: 'numeric' } as const;
   plain = await createLedgerDatabase(inject('databaseUrl'), { columns });
   partitioned = await createLedgerDatabase(inject('databaseUrl'), { columns, partition: 'month' });
-  // Random uuids fall on both sides of this one, whatever time they are.
+  // Random uuids of any time fall on both sides of this one.
   const half = '80000000-0000-0000-0000-000000000000';
   await partitioned.sql(
     `CREATE TABLE "${partitioned.schema}".half PARTITION OF $T FOR VALUES FROM (MINVALUE) TO ('${half}')`,

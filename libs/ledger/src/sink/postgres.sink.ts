@@ -31,17 +31,17 @@ import type { Verdict } from '../postgres/sql-states.js';
 
 /** @internal */
 export interface PostgresSinkOptions {
-  /** Where each attempt takes its connection from. */
+  /** Source of each attempt's connection. */
   readonly connections: PgConnections;
-  /** `close` ends the connections too. Default: false. */
+  /** Whether `close` also ends the connections. Default: false. */
   readonly closesConnections?: boolean;
   readonly table: LedgerTable;
   readonly strategy: WriteStrategy;
-  /** Migrates or verifies the table; its ledger errors go through as they are. */
+  /** Migrates or verifies the table; its ledger errors are passed on unchanged. */
   readonly prepare: (connections: PgConnections, signal?: AbortSignal) => Promise<void>;
-  /** Told once if the sink had to change its ways, in words for a log line. */
+  /** Called once if the sink had to change its strategy, with words for a log line. */
   readonly onNotice: (text: string) => void;
-  /** Asked on connections that take batches; undefined: nobody needs to know. */
+  /** Asked on connections before a batch; undefined if the answer is not needed. */
   readonly question?: ServerQuestion | undefined;
 }
 
@@ -53,9 +53,9 @@ const COPY_REFUSED =
   'continuing with strategy insert';
 
 /**
- * How often a batch is compared and written before its rows are at fault. Each further round takes
- * another writer that commits a row of the batch between the two; a row that a policy hides from the
- * ledger's role takes them all.
+ * Maximum rounds in which a batch is compared and written before its rows are at fault. Each
+ * further round requires another writer to commit a row of the batch between the two; a row that a
+ * policy hides from the ledger's role uses all of them.
  */
 const MOST_ROUNDS = 8;
 
@@ -65,7 +65,7 @@ const MOST_ROUNDS = 8;
  * @internal
  */
 export class PostgresSink implements LedgerSink {
-  /** For others that write beside the batches: dead letters. */
+  /** For other writers, such as dead letters. */
   readonly connections: PgConnections;
   readonly #writers: Readonly<Record<WriteStrategy, StrategyWriter>>;
   readonly #missing: MissingWriter;
@@ -81,7 +81,7 @@ export class PostgresSink implements LedgerSink {
     this.#strategy = strategy;
   }
 
-  /** `insert` also after the server refused COPY. */
+  /** Also `insert` after the server refused COPY. */
   get strategy(): WriteStrategy {
     return this.#strategy;
   }
@@ -164,7 +164,7 @@ export class PostgresSink implements LedgerSink {
     if (this.options.closesConnections === true) await this.connections.close(timeoutMs);
   }
 
-  /** What earlier runs left may be of another server than this one. */
+  /** Rows left by earlier runs may belong to a different server. */
   async #askServer(): Promise<void> {
     const { question } = this.options;
     if (question === undefined) return;
@@ -197,7 +197,7 @@ export class PostgresSink implements LedgerSink {
     }
   }
 
-  /** @param mayExist an earlier attempt may have written the rows, whatever becomes of this one */
+  /** @param mayExist an earlier attempt may have written the rows, independent of this one */
   async #writeMissing(attempt: BatchAttempt, mayExist: boolean): Promise<WriteResult> {
     try {
       const { key } = await this.#readShape(attempt);
@@ -232,7 +232,7 @@ export class PostgresSink implements LedgerSink {
     return shape.key.length > 0 ? shape : { ...shape, key: ['uuid'] };
   }
 
-  /** Whether the key of a row is taken, and not another unique index of the table's. */
+  /** Whether a row's key exists, as opposed to a value in another unique index. */
   async #isTaken(attempt: BatchAttempt, error: unknown): Promise<boolean> {
     if (!(error instanceof StatementError) || verdictOf(error) !== 'exists') return false;
     try {
@@ -242,7 +242,10 @@ export class PostgresSink implements LedgerSink {
     }
   }
 
-  /** A policy that refuses a row says 42501, as a missing privilege does; the catalog tells which. */
+  /**
+   * A policy that refuses a row answers 42501, like a missing privilege; the catalog distinguishes
+   * them.
+   */
   async #explain(attempt: BatchAttempt, error: unknown, isNew: boolean): Promise<unknown> {
     if (!(error instanceof StatementError) || error.failure.code !== '42501') {
       return this.#translate(error, isNew);
@@ -259,7 +262,7 @@ export class PostgresSink implements LedgerSink {
       : this.#translate(error, isNew);
   }
 
-  /** @param isNew false if rows may be in the table from an earlier attempt */
+  /** @param isNew false if rows may exist from an earlier attempt */
   #translate(error: unknown, isNew: boolean): unknown {
     if (isLedgerError(error)) return error;
     if (!(error instanceof StatementError)) {
@@ -271,7 +274,7 @@ export class PostgresSink implements LedgerSink {
   }
 }
 
-/** A pooler that answers is not away. */
+/** A pooler that answers is reachable. */
 function transientWords(error: unknown, { isAnswer }: PgFailure): string {
   const isRefusal = error instanceof ConnectError && isAnswer;
   return isRefusal ? 'the connection was refused' : 'the database is away';

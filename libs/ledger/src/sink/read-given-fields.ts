@@ -5,15 +5,15 @@ import type { ColumnType, LedgerTable } from '../entry/ledger-definition.js';
 import type { PgConnections } from '../postgres/pg-connections.js';
 import { tableNames } from '../postgres/table-names.js';
 
-/** Milliseconds that the question may take, its connection included. */
+/** Milliseconds for the query, including its connection. */
 const ASK_MS = 10_000;
-/** A role may have another `DateStyle`, in which days and months change places. */
+/** A role may have another `DateStyle`, with days and months swapped. */
 const ISO = /^\d{4}-\d{2}-\d{2} /;
 
 /**
- * The values that `ADD COLUMN … DEFAULT` gave to the rows that were in the table. PostgreSQL keeps them beside the
- * column instead of writing all rows anew (`attmissingval`), and forgets them when it does; a partitioned table has
- * them at its partitions.
+ * The values that `ADD COLUMN … DEFAULT` gave to existing rows. PostgreSQL stores them with the
+ * column instead of rewriting all rows (`attmissingval`), and removes them when it rewrites the
+ * table. A partitioned table has them at its partitions.
  */
 const GIVEN = `
 SELECT DISTINCT ON (a.attname) a.attname AS column, (a.attmissingval::text::text[])[1] AS value
@@ -27,9 +27,10 @@ WHERE a.atthasmissing AND NOT a.attisdropped AND (
 ORDER BY a.attname, a.attrelid`;
 
 /**
- * Fields by column, in the form of COPY, that rows from before the column got when it was added with a default.
+ * Fields by column, in COPY's format, that existing rows got when a column was added with a
+ * default.
  *
- * @throws the error of pg if the server can't be asked
+ * @throws the error of pg if the query fails
  * @internal
  */
 export async function readGivenFields(
@@ -51,7 +52,7 @@ export async function readGivenFields(
   });
 }
 
-/** @param text as PostgreSQL spells the value */
+/** @param text the value as printed by PostgreSQL */
 function fieldOf(type: ColumnType, text: string): Buffer | undefined {
   if (type === 'integer') return encodeField(type, Number(text));
   if (type === 'boolean') return encodeField(type, text === 't');

@@ -4,25 +4,28 @@ import type { PgConnections } from '../postgres/pg-connections.js';
 import { sqlStateOf } from '../postgres/read-pg-error.js';
 import { tableNames } from '../postgres/table-names.js';
 
-/** Milliseconds that the question may take, its connection included. */
+/** Milliseconds for the query, including its connection. */
 const ASK_MS = 10_000;
 
-/** What the table says of itself. @internal */
+/** The identity stored with a table. @internal */
 export interface TableIdentity {
   /** Undefined: the migration that stores it has not run, or this role may not read it. */
   readonly id: string | undefined;
   readonly database: string;
-  /** Where the table is; undefined: there is none. */
+  /** Schema of the table; undefined if there is none. */
   readonly schema: string | undefined;
 }
 
-/** Undefined table, insufficient privilege. Source: PostgreSQL's manual, appendix A. */
+/**
+ * Undefined table, insufficient privilege, invalid schema name. Source: PostgreSQL's manual,
+ * appendix A.
+ */
 const UNREADABLE = new Set(['42P01', '42501', '3F000']);
 
 /**
- * Reads the id that a migration stored beside the entries, and where they are.
+ * Reads the id that a migration stored next to the entries, and their location.
  *
- * @throws the error of pg if the server can't be asked
+ * @throws the error of pg if the query fails
  * @internal
  */
 export async function readIdentity(

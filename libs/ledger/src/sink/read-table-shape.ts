@@ -4,13 +4,13 @@ import type { PgSession } from '../postgres/pg-session.js';
 
 const TEXT_OID = 25;
 
-/** What the catalog says of a table now. @internal */
+/** A table's properties in the catalog. @internal */
 export interface TableShape {
   /** Columns of the primary key, in its order; empty if there is no table or no key. */
   readonly key: readonly string[];
-  /** True if the constraint that was asked about is a primary key, of a partition perhaps. */
+  /** True if the given constraint is a primary key, possibly of a partition. */
   readonly isPrimaryKey: boolean;
-  /** True if the role may insert as such, but policies decide row by row. */
+  /** True if the role has the privilege to insert, but policies decide row by row. */
   readonly hasRowPolicies: boolean;
 }
 
@@ -32,9 +32,9 @@ const SHAPE_SQL = `
   AND has_table_privilege(to_regclass($1), 'INSERT')`;
 
 /**
- * Asks the catalog; takes no lock on the table.
+ * Reads the catalog, without a lock on the table.
  *
- * @param constraint the one that an error named
+ * @param constraint the one named by an error
  * @throws StatementError
  * @internal
  */

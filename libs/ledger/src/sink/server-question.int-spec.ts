@@ -11,7 +11,7 @@ import { ServerQuestion } from './server-question.js';
 
 const NAME = `question_${randomUUID().slice(0, 8)}`;
 let admin: pg.Client;
-/** Those of a role without any right beyond logging in. */
+/** Connections of a role whose only right is to log in. */
 let connections: PgConnections;
 let clock: ManualClock;
 let answers: ServerHistory[];
@@ -21,7 +21,7 @@ let question: ServerQuestion;
 beforeAll(async () => {
   admin = new pg.Client(inject('databaseUrl'));
   await admin.connect();
-  // Rights on functions are a database's own.
+  // Rights on functions belong to a database.
   await admin.query(`CREATE DATABASE ${NAME}`);
   await admin.query(`CREATE ROLE ${NAME} LOGIN PASSWORD 'known'`);
   const url = Object.assign(new URL(inject('databaseUrl')), { username: NAME, password: 'known' });
@@ -41,7 +41,7 @@ beforeEach(() => {
   question.listen((history) => answers.push(history));
 });
 
-/** Asks, and shows that the session can take a batch afterwards. */
+/** Asks, and shows that the session can write a batch afterwards. */
 async function ask(): Promise<void> {
   await connections.use(new Deadline(5_000), async (session) => {
     await question.ask(session);
@@ -61,7 +61,7 @@ describe('ServerQuestion', () => {
     expect(notices).toEqual([]);
   });
 
-  it('asks once a second, however many batches there are', async () => {
+  it('asks once a second, for any number of batches', async () => {
     for (let i = 0; i < 3; i++) await ask();
     expect(answers).toHaveLength(1);
     await clock.advance(999);
@@ -72,7 +72,7 @@ describe('ServerQuestion', () => {
     expect(answers).toHaveLength(2);
   });
 
-  it('asks once more behind the last batch, and then no more', async () => {
+  it('asks once more after the last batch, and then stops', async () => {
     await ask();
     await ask();
     expect(clock.pendingTimers).toBe(1);
@@ -84,7 +84,7 @@ describe('ServerQuestion', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('says once that a server refuses, asks it again a minute later, and spoils no batch', async () => {
+  it('reports a refusing server once, asks again a minute later, and fails no batch', async () => {
     const inDatabase = new pg.Client({ ...connectionOf(), database: NAME });
     await inDatabase.connect();
     try {
@@ -105,7 +105,7 @@ describe('ServerQuestion', () => {
     }
   });
 
-  it('leaves a connection that fails to the batch, and asks the next one at once', async () => {
+  it('leaves a failing connection to the batch, and asks the next one at once', async () => {
     const failing = { texts: () => Promise.reject(new Error('lost')) } as unknown as PgSession;
     await expect(question.ask(failing)).resolves.toBeUndefined();
     expect(notices).toEqual([]);

@@ -6,29 +6,36 @@ import type { SessionLender } from '../postgres/session-lender.interface.js';
 import { readServerHistory } from '../postgres/server-history.js';
 import { UNKNOWN_SERVER, type ServerHistory } from '../segments/settled-frame.js';
 
-/** The server is asked with one batch a second at most. Source: the journal's design. */
+/** The server is asked with at most one batch a second. Source: the journal's design. */
 const EVERY_MS = 1000;
-/** So long after a question is due it is asked without a batch: one that comes meanwhile takes it along. */
+/**
+ * Milliseconds after a question is due until it is asked without a batch; a batch in between asks
+ * it first.
+ */
 const LATER_MS = 500;
 /** Milliseconds for such a question. */
 const ASK_MS = 10_000;
-/** A server that refuses the question is asked again after so long: the next one may answer. */
+/**
+ * Milliseconds until a server that refuses the question is asked again: the next server may answer.
+ */
 const REST_MS = 60_000;
-/** object_not_in_prerequisite_state: a standby, which refuses the batch as well. Source: appendix A. */
+/**
+ * object_not_in_prerequisite_state: a standby, which also refuses the batch. Source: appendix A.
+ */
 const STANDBY = '55000';
 
-/** What a question is made of. @internal */
+/** Dependencies of a question. @internal */
 export interface ServerQuestionParts {
   readonly clock: Clock;
-  /** Where a question without a batch takes its connection from. */
+  /** Source of connections for a question without a batch. */
   readonly connections: SessionLender;
-  /** Told once if the server refuses to say. */
+  /** Called once if the server refuses to answer. */
   readonly onNotice: (text: string) => void;
 }
 
 /**
- * Asks which history the server is on that takes the batches, on a connection that is about to take one. So
- * a pooler or an address that leads elsewhere by now hides nothing.
+ * Asks for the history of the server that gets the batches, on a connection about to write one. A
+ * pooler or an address that now leads to another server is therefore detected.
  *
  * @internal
  */
@@ -46,21 +53,21 @@ export class ServerQuestion {
     this.#parts = parts;
   }
 
-  /** @param listener gets every answer; must not throw */
+  /** @param listener called with every answer; must not throw */
   listen(listener: (history: ServerHistory) => void): void {
     this.#listener = listener;
   }
 
   /**
-   * Asks if a second has passed; if not, soon, since the batch of this session may be the last for long.
-   * Never rejects: a batch does not fail because of it.
+   * Asks if a second has passed, otherwise soon, because this session's batch may be the last for
+   * long. Never rejects: a batch does not fail because of it.
    */
   async ask(session: PgSession): Promise<void> {
     const { clock } = this.#parts;
     if (clock.monotonic() < this.#dueAt) return this.#askLater();
     this.#timer?.cancel();
     this.#timer = undefined;
-    // Workers that come meanwhile do not ask as well.
+    // Other workers do not ask meanwhile.
     this.#dueAt = clock.monotonic() + EVERY_MS;
     try {
       const history = await readServerHistory(session);
@@ -69,12 +76,12 @@ export class ServerQuestion {
     } catch (error) {
       const { code, isAnswer, text } = readPgError(error);
       if (isAnswer && code !== STANDBY) return this.#refused(text);
-      // The batch fails as well, and its next attempt asks.
+      // The batch fails too, and its next attempt asks.
       this.#dueAt = Number.NEGATIVE_INFINITY;
     }
   }
 
-  /** Asks no more. */
+  /** Stops asking. */
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
@@ -86,7 +93,7 @@ export class ServerQuestion {
     const ms = this.#dueAt - clock.monotonic() + LATER_MS;
     this.#timer = clock.after(ms, () => {
       this.#timer = undefined;
-      // A server that is away is asked by the next batch.
+      // If the server is unreachable, the next batch asks.
       connections.use(new Deadline(ASK_MS), (session) => this.ask(session)).catch(() => undefined);
     });
   }

@@ -23,7 +23,7 @@ it('splits rows by the fields of their key alone, in order', () => {
   expect(splitCopies(batch, [2], [0])).toEqual({ firsts: [2], copies: [] });
 });
 
-it('takes no two keys for one because their bytes together are the same', () => {
+it('distinguishes keys whose concatenated bytes are equal', () => {
   const batch = rowBatch([row('a', 'bc'), row('ab', 'c'), row(null, 'abc'), row('', 'abc')]);
   const { copies } = splitCopies(batch, [0, 1, 2, 3], [0, 1]);
   expect(copies).toEqual([]);

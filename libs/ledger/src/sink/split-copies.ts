@@ -1,15 +1,15 @@
 import type { RowBatch } from '../ports/ledger-sink.interface.js';
 
-/** Rows of a batch that are the first of their key, and the others: indexes in the batch. @internal */
+/** Indexes of the first rows of each key in a batch, and of the others. @internal */
 export interface SplitRows {
   readonly firsts: number[];
   readonly copies: number[];
 }
 
 /**
- * Tells rows of one key apart, by the bytes of the key's fields.
+ * Separates repeated keys by the bytes of the key's fields.
  *
- * @param indexes of the rows in question
+ * @param indexes of the rows to split
  * @param fields positions of the key's columns in a row, from 0
  * @internal
  */

@@ -2,9 +2,9 @@ import type { WriteResult } from '../ports/ledger-sink.interface.js';
 import type { StatementResult } from '../postgres/pg-statement.js';
 
 /**
- * The result of a batch that the server took whole, by the number in its answer: `COPY 17`,
- * `INSERT 0 17`. Rows that a trigger or rule takes away are not in that number.
- * Source: PostgreSQL's manual, "Message Formats", CommandComplete.
+ * The result of a batch that the server accepted completely, from the number in its answer: `COPY
+ * 17`, `INSERT 0 17`. Rows removed by a trigger or rule are not in that number. Source:
+ * PostgreSQL's manual, "Message Formats", CommandComplete.
  *
  * @param count rows of the batch
  * @internal

@@ -10,7 +10,7 @@ export interface BatchAttempt {
   readonly sqlTable: string;
 }
 
-/** One way of writing rows that are not there, in one transaction: a strategy of the options. @internal */
+/** One strategy of the options: writes new rows in one transaction. @internal */
 export interface StrategyWriter {
   /** @throws StatementError */
   writeNew(attempt: BatchAttempt): Promise<WriteResult>;

@@ -14,7 +14,7 @@ import { StatementError } from '../postgres/pg-lease.js';
 import { readPgError } from '../postgres/read-pg-error.js';
 
 const TEXT_OID = 25;
-/** Class of texts that the server cannot read or hold. Source: PostgreSQL 18, appendix A. */
+/** Class of texts that the server cannot read or store. Source: PostgreSQL 18, appendix A. */
 const DATA_EXCEPTION = '22';
 
 /** @internal */
@@ -26,9 +26,9 @@ export interface TableDeadLetterStoreOptions {
 }
 
 /**
- * Keeps dead letters in the ledger's second table. The same letter is kept once, however often it
- * comes: its id is a hash of what it says, or random per object if it has no uuid. Entries that the
- * database's encoding cannot hold are kept spelled in ASCII.
+ * Keeps dead letters in the ledger's second table. The same letter is kept once, for any number of
+ * calls: its id is a hash of its content, or random per object if it has no uuid. Entries that the
+ * database's encoding cannot hold are kept in ASCII form.
  *
  * @internal
  */
@@ -50,7 +50,7 @@ export class TableDeadLetterStore implements LedgerDeadLetterStore {
     } catch (error) {
       if (!isLedgerError(error, 'SINK_ROW') || error.sqlState?.startsWith(DATA_EXCEPTION) !== true)
         throw error;
-      // The database's encoding may not hold what the entries say.
+      // The database's encoding may not hold the entries' text.
       const escaped = rows.map(({ entry, ...row }) => {
         const json = storableJson(JSON.stringify(entry, bigintAsString));
         return { ...row, entry: isAscii(json) ? (JSON.parse(json) as unknown) : escapeEntry(json) };
@@ -119,8 +119,8 @@ function bigintAsString(_key: string, value: unknown): unknown {
 }
 
 /**
- * jsonb takes neither U+0000 nor half a surrogate pair, both of which JSON can spell; each becomes
- * U+FFFD. `JSON.stringify` writes a surrogate as an escape only if its other half is missing.
+ * jsonb accepts neither U+0000 nor half a surrogate pair, both valid in JSON; each becomes U+FFFD.
+ * `JSON.stringify` writes a surrogate as an escape only if its other half is missing.
  */
 function storableJson(json: string): string {
   return json.replaceAll(/\\(?:u(0000|d[89a-f][0-9a-f]{2})|.)/gs, (escape, unfit) =>

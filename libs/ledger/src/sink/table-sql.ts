@@ -1,7 +1,7 @@
 import { quoteIdentifier, columnList } from '../postgres/quote-sql.js';
 import type { StatementResult } from '../postgres/pg-statement.js';
 
-/** Rows to be written, as a source in FROM. @internal */
+/** Rows to write, as a source in FROM. @internal */
 export interface RowSource {
   /** With alias `s`. */
   readonly from: string;
@@ -12,10 +12,10 @@ export interface RowSource {
 }
 
 /**
- * Whether a row says something else than the one of its key in the table (`t`). A `created_at` that is
- * no whole millisecond is the time of one try at a keyed entry, and is not compared.
+ * Whether a row's content differs from the row of its key in the table (`t`). A `created_at` that
+ * is not a whole millisecond is the time of one try at a keyed entry, and is not compared.
  *
- * @param given the values of the row to be written, as SQL, in the order of `columns`
+ * @param given the values of the row to write, as SQL, in the order of `columns`
  * @internal
  */
 export function differsSql(columns: readonly string[], given: readonly string[]): string {
@@ -33,8 +33,9 @@ function givenBy(columns: readonly string[]): string[] {
 }
 
 /**
- * Asks which rows are in the table, by the whole key. One row of two texts: the positions (from 1) of those
- * with equal content and of those with other content, so that an answer of many rows is read at once.
+ * Finds the rows that exist, by the whole key. Returns one row of two texts: the positions (from 1)
+ * of those with equal content and of those with different content. One row keeps long answers fast
+ * to read.
  *
  * @internal
  */
@@ -51,7 +52,7 @@ FROM (
 ) AS compared`;
 }
 
-/** @returns for each text of the one row of an answer, the positions in it, from 0 @internal */
+/** @returns the positions in each text of the answer's one row, from 0 @internal */
 export function readPositions(result: StatementResult | undefined): number[][] {
   const [texts = []] = result?.rows ?? [];
   return texts.map((text) =>
@@ -59,7 +60,7 @@ export function readPositions(result: StatementResult | undefined): number[][] {
   );
 }
 
-/** Asks which rows are in the table with equal content: their positions, from 1. @internal */
+/** Finds the rows that exist with equal content: their positions, from 1. @internal */
 export function findSameSql(sqlTable: string, { columns, from, order }: RowSource): string {
   return `
 SELECT ${order}

@@ -10,7 +10,7 @@ import {
 import { defineLedger } from '../define-ledger.js';
 import { runMigrations } from '../migrations/fixtures/wired-migrations.fixture.js';
 
-/** Milliseconds that transactions of the role may take, and of a pause that is longer. */
+/** Milliseconds allowed for the role's transactions, and a longer pause. */
 const LIMIT_MS = 1_000;
 const PAUSE_MS = 2_000;
 
@@ -19,7 +19,7 @@ const role = `role_${randomUUID().slice(0, 8)}`;
 const url = new URL(inject('databaseUrl'));
 const admin = new pg.Client({ connectionString: url.href });
 await admin.connect();
-/** PostgreSQL has it from 17 on. */
+/** PostgreSQL has the setting from 17 on. */
 const { rowCount } = await admin.query(
   `SELECT FROM pg_settings WHERE name = 'transaction_timeout'`,
 );

@@ -1,8 +1,8 @@
 import type { Counters } from './counters.js';
 
 /**
- * Calls the application back. What it throws is counted, also where it is an async function that
- * throws later: its rejection would end the process otherwise. Never throws.
+ * Calls the application back. Its errors are counted, including rejections of an async function,
+ * which would otherwise end the process. Never throws.
  *
  * @internal
  */

@@ -10,7 +10,7 @@ import {
 } from '../testing/ledger-under-test.js';
 
 describe('onLoss', () => {
-  it('tells of each kind at most once a second, with all that were lost', async () => {
+  it('reports each kind at most once a second, with the total lost', async () => {
     const reports: LossReport[] = [];
     const onLoss = (report: LossReport): void => void reports.push(report);
     const test = ledgerUnderTest({ bufferSize: 2, batchSize: 2, flushMs: 60_000, onLoss });
@@ -28,7 +28,7 @@ describe('onLoss', () => {
     expect(test.ledger.stats()).toMatchObject({ dropped: 148, invalid: 21 });
   });
 
-  it('carries reason and SQLSTATE of dead letters, and the file of spills', async () => {
+  it('has reason and SQLSTATE of dead letters, and the file of spills', async () => {
     const reports: LossReport[] = [];
     const onLoss = (report: LossReport): void => void reports.push(report);
     const test = ledgerUnderTest({ batchSize: 1, shutdownTimeoutMs: 1000, onLoss });
@@ -36,7 +36,7 @@ describe('onLoss', () => {
     test.sink.failNext({ kind: 'row', rowNumber: 1, sqlState: '23514' });
     test.ledger.intake.offer({ userId: 1 });
     await test.clock.advance(1000);
-    // Another row gets in, so the table is not at fault.
+    // The server accepts another row, so the table is not at fault.
     test.ledger.intake.offer({ userId: 3 });
     await test.clock.advance(1000);
     expect(reports).toMatchObject([{ kind: 'deadLettered', count: 1, sqlState: '23514' }]);
@@ -48,7 +48,7 @@ describe('onLoss', () => {
     expect(reports.at(-1)).toMatchObject({ kind: 'spilled', count: 1, reason: 'spill.ndjson' });
   });
 
-  it('carries reason and SQLSTATE of the same dead letter, where there are several', async () => {
+  it('has reason and SQLSTATE of the same dead letter if there are several', async () => {
     const reports: LossReport[] = [];
     const onLoss = (report: LossReport): void => void reports.push(report);
     const test = ledgerUnderTest({ batchSize: 1, onLoss });
@@ -75,7 +75,7 @@ describe('onLoss', () => {
     return { test, reports };
   }
 
-  it('tells of entries that came after the seal and went into a file', async () => {
+  it('reports entries that came after the seal and were spilled to a file', async () => {
     const { test, reports } = await stopped();
     const { intake, awaited } = test.ledger;
     expect(intake.offerMany([{ userId: 1 }, { userId: 2 }])).toMatchObject({ queued: 2 });
@@ -101,7 +101,7 @@ describe('onLoss', () => {
     expect(test.ledger.stats()).toMatchObject({ queued: 4, spilled: 4, sealed: 0 });
   });
 
-  it('tells of entries that came after the seal and that no file took', async () => {
+  it('reports entries that came after the seal and that no file took', async () => {
     const { test, reports } = await stopped();
     test.spillFault.error = new Error('no disk');
     for (let i = 0; i < 3; i++) test.ledger.intake.offer({ userId: 1 });
@@ -113,7 +113,7 @@ describe('onLoss', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('measures how long by a clock that nobody sets', async () => {
+  it('measures durations with a monotonic clock', async () => {
     const test = ledgerUnderTest({ bufferSize: 2, batchSize: 2, flushMs: 60_000 });
     for (let i = 0; i < 5; i++) test.ledger.intake.offer({ userId: 1 });
     test.clock.setNow(test.clock.now() - 3_600_000);
@@ -125,7 +125,7 @@ describe('onLoss', () => {
     expect(test.lines.at(-1)).toBe('channel has room again after 2.0s, 3 entries dropped');
   });
 
-  it('may throw: it is counted, and nothing else happens', async () => {
+  it('may throw: the error is counted, and has no other effect', async () => {
     const onLoss = (): void => {
       throw new Error('of the application');
     };
@@ -136,7 +136,7 @@ describe('onLoss', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('may be an async function that throws: it is counted, and the process goes on', async () => {
+  it('may be an async function that throws: the error is counted, and the process continues', async () => {
     const onLoss: () => unknown = async () => {
       throw new Error('of the application');
     };
@@ -148,7 +148,7 @@ describe('onLoss', () => {
 });
 
 describe('onState', () => {
-  it('tells of a change at once, of more within the second as one, of the stop always', async () => {
+  it('reports a change at once, more within the second as one, and the stop always', async () => {
     const changes: [string, string][] = [];
     const onState = (from: string, to: string): void => void changes.push([from, to]);
     const test = ledgerUnderTest({ batchSize: 1, retryMinMs: 1, retryMaxMs: 10, onState });
@@ -169,7 +169,7 @@ describe('onState', () => {
     ]);
   });
 
-  it('may throw: it is counted', async () => {
+  it('may throw: the error is counted', async () => {
     const onState = (): void => {
       throw new Error('of the application');
     };
@@ -178,7 +178,7 @@ describe('onState', () => {
     expect(test.ledger.stats()).toMatchObject({ callbackErrors: 1, state: 'running' });
   });
 
-  it('may be an async function that throws: it is counted', async () => {
+  it('may be an async function that throws: the error is counted', async () => {
     const onState: () => unknown = async () => {
       throw new Error('of the application');
     };

@@ -2,7 +2,7 @@ import type { LedgerCounters } from '../ports/ledger-stats.interface.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** The run's counters, all at 0; each only grows. @internal */
+/** The run's counters, all initially 0; each only grows. @internal */
 export class Counters implements Mutable<LedgerCounters> {
   offered = 0;
   queued = 0;

@@ -1,8 +1,8 @@
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
 /**
- * A logger that never throws. The application's own may (a transport that has ended at shutdown,
- * say), and a line that is lost must not take a worker or a response along.
+ * A logger that never throws. The application's logger may throw, for example if its transport has
+ * ended at shutdown, and a lost line must not affect a worker or a response.
  *
  * @internal
  */
@@ -11,7 +11,7 @@ export function guardLogger(logger: LedgerLogger): LedgerLogger {
     try {
       log();
     } catch {
-      // Whoever owns the logger must notice; there is no other place to tell it.
+      // The owner of the logger must notice the error; there is no other place to report it.
     }
   };
   return {

@@ -4,7 +4,7 @@ import { callBack } from './call-back.js';
 import type { Counters } from './counters.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
-/** `late`: spilled since it came after the seal; the application hears of it as `spilled`. */
+/** `late`: spilled because it came after the seal; reported to the application as `spilled`. */
 type LossKind = LossReport['kind'] | 'late';
 
 interface Episode {
@@ -17,21 +17,22 @@ interface Episode {
   sqlState: string | undefined;
 }
 
-/** What the reporter writes to and calls. */
+/** Dependencies of the reporter. */
 export interface LossReporterParts {
   readonly clock: Clock;
   readonly logger: LedgerLogger;
   readonly counters: Counters;
   readonly onLoss: ((loss: LossReport) => void) | undefined;
-  /** Whether the channel has no room now. */
+  /** Whether the channel is full now. */
   readonly isFull: () => boolean;
 }
 
-/** Losses of one kind are told at most this often, by the contract. */
+/** By the contract, losses of one kind are reported at most this often. */
 const WINDOW_MS = 1000;
 
 /**
- * Tells losses in the log and to the application, at most once a second and kind, never per entry.
+ * Reports losses in the log and to the application, at most once a second and kind, never per
+ * entry.
  *
  * @internal
  */
@@ -46,7 +47,7 @@ export class LossReporter {
     this.#parts = parts;
   }
 
-  /** Counts lost entries towards the next report; costs a map look-up. */
+  /** Adds lost entries to the next report; costs a map look-up. */
   note(kind: LossKind, count: number, why: { reason?: string; sqlState?: string } = {}): void {
     const episode = this.#episodes.get(kind);
     if (episode === undefined) {
@@ -55,7 +56,8 @@ export class LossReporter {
       this.#episodes.set(kind, { count, ...at, reason: why.reason, sqlState: why.sqlState });
     } else {
       episode.count += count;
-      // Both are of the latest loss: a conflict has no SQLSTATE, and must not be told with another's.
+      // Both belong to the latest loss: a conflict has no SQLSTATE, and must not be reported with
+      // another's.
       episode.reason = why.reason;
       episode.sqlState = why.sqlState;
     }
@@ -63,7 +65,7 @@ export class LossReporter {
     this.#timer ??= this.#parts.clock.after(WINDOW_MS, () => this.#tell());
   }
 
-  /** Counts an entry that came after the seal. @param file that holds it */
+  /** Counts an entry that came after the seal. @param file that contains it */
   noteLate(file: string): void {
     this.note('late', 1, { reason: file });
   }
@@ -73,7 +75,7 @@ export class LossReporter {
     this.#droppedWhileFull += count;
   }
 
-  /** Tells what is left now; for the end of the process. */
+  /** Reports the remaining losses now, at the end of the process. */
   flush(): void {
     if (this.#timer !== undefined || this.#fullSince !== undefined) this.#tell();
   }
@@ -131,7 +133,7 @@ export class LossReporter {
   }
 }
 
-/** Seconds with one digit behind the point: `1.0`. */
+/** Seconds with one decimal: `1.0`. */
 function seconds1(ms: number): string {
   return (ms / 1000).toFixed(1);
 }

@@ -22,14 +22,14 @@ describe('classifyRetry', () => {
     expect(classifyRetry(error, false)).toBe(retryClass);
   });
 
-  it('puts whatever stops all batches into halted', () => {
+  it('classifies failures of all batches as halted', () => {
     expect(classifyRetry(new SinkHaltError('no table', { sqlState: '42P01' }), true)).toBe(
       'halted',
     );
     expect(classifyRetry(new SinkRowError('17 rows refused', {}), true)).toBe('halted');
   });
 
-  it('puts what no sink should throw into other', () => {
+  it('classifies errors that no sink should throw as other', () => {
     expect(classifyRetry(new TypeError('a fault of ours'), false)).toBe('other');
     expect(classifyRetry('no error at all', false)).toBe('other');
   });

@@ -1,7 +1,7 @@
 import type { RetryClass } from '../ports/ledger-stats.interface.js';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 
-/** All classes, so that each is there from the start, at 0. @internal */
+/** All classes, so that each exists from the start, at 0. @internal */
 export const RETRY_CLASSES = [
   'connection',
   'too_many_connections',
@@ -13,7 +13,7 @@ export const RETRY_CLASSES = [
   'other',
 ] as const satisfies readonly RetryClass[];
 
-/** Source: PostgreSQL 18, appendix A. Five characters go before the class of two. */
+/** Source: PostgreSQL 18, appendix A. Five characters take precedence over the class of two. */
 const CLASSES: Readonly<Record<string, RetryClass>> = {
   '53300': 'too_many_connections',
   '53': 'resources',
@@ -25,13 +25,13 @@ const CLASSES: Readonly<Record<string, RetryClass>> = {
   '25': 'read_only',
 };
 
-/** A SQLSTATE; what else an error carries is a code of Node's sockets. */
+/** A SQLSTATE; other codes of errors are Node's socket codes. */
 const SQL_STATE = /^[0-9A-Z]{5}$/;
 
 /**
- * Names the class of a failed attempt, by SQLSTATE and never by message text.
+ * The class of a failed attempt, by SQLSTATE and never by message text.
  *
- * @param isHalt the attempt counts as a refusal of every batch, whatever the error itself says
+ * @param isHalt the attempt counts as a refusal of every batch, independent of the error
  * @internal
  */
 export function classifyRetry(error: unknown, isHalt: boolean): RetryClass {

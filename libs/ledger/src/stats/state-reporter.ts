@@ -4,7 +4,7 @@ import type { Counters } from './counters.js';
 import type { LedgerState } from '../ports/ledger-stats.interface.js';
 import type { StateListener } from './status.js';
 
-/** Changes are told at most this often, by the contract. */
+/** By the contract, changes are reported at most this often. */
 const WINDOW_MS = 1000;
 
 interface Change {
@@ -13,7 +13,7 @@ interface Change {
   reason: string | null;
 }
 
-/** What the reporter counts in and calls. */
+/** Dependencies of the reporter. */
 export interface StateReporterParts {
   readonly clock: Clock;
   readonly counters: Counters;
@@ -21,8 +21,8 @@ export interface StateReporterParts {
 }
 
 /**
- * Tells the application of changes of the state, at most once a second: the first at once, those
- * within the second after it as one, from the state told last to the latest.
+ * Reports changes of the state to the application, at most once a second: the first at once, those
+ * within the next second as one, from the last reported state to the latest.
  *
  * @internal
  */
@@ -40,7 +40,7 @@ export class StateReporter {
     this.#change ??= { from, to, reason };
     this.#change.to = to;
     this.#change.reason = reason;
-    // The process may be gone within a second of these.
+    // The process may end within a second of these.
     if (!this.#isPausing || to === 'draining' || to === 'sealed') this.#tell();
   }
 

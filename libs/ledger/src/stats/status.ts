@@ -1,19 +1,19 @@
 import type { LedgerState } from '../ports/ledger-stats.interface.js';
 
-/** Told of each change of the state. */
+/** Called after each change of the state. */
 export type StateListener = (from: LedgerState, to: LedgerState, reason: string | null) => void;
 
 /**
- * The ledger's state. `starting`: from the beginning until the table was reached and checked.
- * `running`: entered when it was, or when a halt ends. `halted`: entered when the server refuses
- * every batch, left when one is written. `draining`: entered by the first shutdown hook, whatever
- * was before. `sealed`: entered by the second, never left.
+ * The ledger's state. `starting`: until the table was reached and checked. `running`: from then on,
+ * and after a halt. `halted`: while the server refuses every batch, until one is written.
+ * `draining`: from the first shutdown hook on, after any state. `sealed`: from the second on,
+ * permanently.
  *
  * @internal
  */
 export class Status {
   state: LedgerState = 'starting';
-  /** Why the state, or the last attempt, is as it is; null if all is well. */
+  /** Reason for the state or the last failed attempt; null if there is none. */
   reason: string | null = null;
   /** Milliseconds since 1970 when `state` began. */
   since: number;
@@ -26,7 +26,7 @@ export class Status {
     this.since = now();
   }
 
-  /** Goes to a state unless shutdown has gone further already. */
+  /** Enters a state unless shutdown is already further. */
   enter(to: LedgerState, reason: string | null = null): void {
     if (this.isStopping && to !== 'sealed' && to !== 'draining') {
       this.reason = reason;

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { assertConservation, ledgerUnderTest, start } from '../testing/ledger-under-test.js';
 import type { FlushListener } from '../writer/batch-writer.js';
 
-describe('what is counted of batches', () => {
-  it('counts each batch once by why it was due, and each write with its entries', async () => {
+describe('the counts of batches', () => {
+  it('count each batch once by the reason why it was due, and each write with its entries', async () => {
     const test = ledgerUnderTest({ batchSize: 2, flushMs: 100 });
     await start(test);
     for (let i = 0; i < 5; i++) test.ledger.intake.offer({ userId: 1 });
@@ -20,7 +20,7 @@ describe('what is counted of batches', () => {
     expect(batches.draining, 'an earlier snapshot stays as it was').toBe(0);
   });
 
-  it('adds the time of writes that were committed, and retries to their class', async () => {
+  it('add the time of committed writes, and retries by class', async () => {
     const test = ledgerUnderTest({ batchSize: 1, retryMinMs: 10, retryMaxMs: 10 });
     await start(test);
     test.sink.failNext({ kind: 'transient', sqlState: '53300' }, 2);
@@ -41,7 +41,7 @@ describe('what is counted of batches', () => {
 });
 
 describe('listeners of flushes', () => {
-  it('hear of each write until they end it', async () => {
+  it('are called after each write until they are removed', async () => {
     const heard: Parameters<FlushListener>[0][] = [];
     const test = ledgerUnderTest({ batchSize: 3, flushMs: 50 });
     const end = test.ledger.writer.onFlush((flush) => void heard.push(flush));
@@ -58,7 +58,7 @@ describe('listeners of flushes', () => {
     expect(heard).toHaveLength(2);
   });
 
-  it('may throw: it is counted, the batch is written once, and the others hear of it', async () => {
+  it('may throw: the error is counted, the batch is written once, and the others are called', async () => {
     const test = ledgerUnderTest({ batchSize: 1 });
     let heard = 0;
     test.ledger.writer.onFlush(() => {
@@ -74,7 +74,7 @@ describe('listeners of flushes', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('may be async functions that throw: it is counted, and the process goes on', async () => {
+  it('may be async functions that throw: the error is counted, and the process continues', async () => {
     const test = ledgerUnderTest({ batchSize: 1 });
     const listener: () => unknown = async () => {
       throw new Error('of the application');

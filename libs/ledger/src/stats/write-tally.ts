@@ -1,7 +1,7 @@
 import type { DueReason, RetryClass, WriteCounts } from '../ports/ledger-stats.interface.js';
 import { classifyRetry, RETRY_CLASSES } from './retry-class.js';
 
-/** Counts what workers do, once a batch. @internal */
+/** Counts batches, flushes and retries of workers, once a batch. @internal */
 export class WriteTally {
   readonly #batches: Record<DueReason, number> = {
     full: 0,
@@ -27,7 +27,7 @@ export class WriteTally {
     this.#retries[classifyRetry(error, isHalt)]++;
   }
 
-  /** Copies, which later counts don't change. */
+  /** Copies that do not change later. */
   snapshot(): WriteCounts {
     return {
       batches: Object.freeze({ ...this.#batches }),

@@ -1,17 +1,17 @@
 import type { RowBlock } from '../channel/batch.js';
 import type { StreamMessage } from '../ports/ledger-stream.interface.js';
 
-/** The rows of one message. The message is done when the last of them is settled. @internal */
+/** The rows of one message. The message is done when the last row is settled. @internal */
 export class MessageBlock implements RowBlock {
-  /** Rows that have no final fate yet. */
+  /** Rows without a final fate. */
   unsettled: number;
-  /** A row of it is to be delivered again, and so the message is. */
+  /** One of its rows, and thus the message, must be delivered again. */
   isLeftBehind = false;
 
   /**
-   * @param bytes the payload, or the rows made anew of it
-   * @param ends where each row ends in `bytes`
-   * @param takenAt monotonic milliseconds when the message came: each row counts as that old
+   * @param bytes the payload, or the rows converted from it
+   * @param ends end of each row in `bytes`
+   * @param takenAt monotonic milliseconds of the message's arrival, used as the age of each row
    */
   constructor(
     readonly message: StreamMessage,

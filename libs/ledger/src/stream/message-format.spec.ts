@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Batch, type RowBlock } from '../channel/batch.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 import { createRowEncoder } from '../sink-kit/row-encoder.js';
 import { rowBatch } from '../sink-kit/sink-trial.js';
@@ -23,8 +24,18 @@ function messageOf(memos: readonly string[]) {
   return encodeMessage(batch, { from: 0, to: batch.count }, layout);
 }
 
+/** A block of memory, like those of the channel. */
+function blockOf(bytes: Buffer, ends: readonly number[]): RowBlock {
+  return {
+    bytes,
+    startOf: (row) => ends[row - 1] ?? 0,
+    endOf: (row) => ends[row]!,
+    appendedAt: () => 0,
+  };
+}
+
 describe('a message', () => {
-  it('has the rows of a batch as they are, whatever its slices and cuts', () => {
+  it('contains the rows of a batch unchanged, for any slices and cuts', () => {
     const memos = fc.array(fc.string({ maxLength: 300 }), { minLength: 1, maxLength: 40 });
     fc.assert(
       fc.property(
@@ -55,16 +66,30 @@ describe('a message', () => {
     );
   });
 
-  it('has the same id for the same rows, and another one for others that begin alike', () => {
-    const all = rows(['a', 'b', 'c']);
-    const id = (...some: Buffer[]): string =>
-      encodeMessage(rowBatch(some), { from: 0, to: some.length }, layout).id;
-    expect(id(all[0]!, all[1]!)).toBe(id(all[0]!, all[1]!));
-    expect(id(all[0]!, all[1]!)).not.toBe(id(all[0]!, all[2]!));
-    expect(id(all[0]!)).toMatch(/^[0-9a-f-]{36}-1-[0-9a-f]{8}$/);
+  it("contains a worker's rows in one view for each block, with the same cuts and id as row by row", () => {
+    const all = rows(['a', 'bb', 'c'.repeat(99), 'd', 'e', 'ff', 'g']);
+    const ends: number[] = [];
+    for (const { length } of all) ends.push((ends.at(-1) ?? 0) + length);
+    const block = blockOf(Buffer.concat(all), ends);
+    const batch = new Batch([
+      { slab: block, from: 1, to: 4, position: 1 },
+      { slab: block, from: 4, to: 7, position: 4 },
+    ]);
+    const same = rowBatch(all.slice(1));
+    for (const max of [1, all[0]!.length * 2, 300, 100_000]) {
+      const spans = cutBatch(batch, max);
+      expect(spans).toEqual(cutBatch(same, max));
+      for (const span of spans) {
+        const { payload, headers, bytes } = encodeMessage(batch, span, layout);
+        const expected = encodeMessage(same, span, layout);
+        expect({ headers, bytes }).toEqual({ headers: expected.headers, bytes: expected.bytes });
+        expect(Buffer.concat(payload).equals(Buffer.concat(expected.payload))).toBe(true);
+        expect(payload).toHaveLength(span.from < 3 && span.to > 3 ? 2 : 1);
+      }
+    }
   });
 
-  it('is refused with a reason where its bytes or headers are not what was published', () => {
+  it('is refused with a reason if its bytes or headers were changed', () => {
     const { headers, payload } = messageOf(['one', 'two']);
     const bytes = Buffer.concat(payload);
     const faultOf = (changed: Record<string, string>, of = bytes): string | undefined => {
@@ -75,19 +100,19 @@ describe('a message', () => {
     for (let at = 0; at < bytes.length; at += 7) {
       const flipped = Buffer.from(bytes);
       flipped[at]! ^= 1;
-      expect(faultOf({}, flipped)).toBe('its bytes are not those that were published');
+      expect(faultOf({}, flipped)).toBe('wrong checksum');
     }
     expect(faultOf({}, bytes.subarray(1))).toBeDefined();
-    expect(faultOf({ 'ledger-format': '2' })).toBe('its format is not known');
-    expect(faultOf({ 'ledger-rows': '3' })).toBe('it holds no whole rows');
+    expect(faultOf({ 'ledger-format': '2' })).toBe('unknown format');
+    expect(faultOf({ 'ledger-rows': '3' })).toBe('incomplete rows');
     for (const count of ['0', '-1', '1.5', 'many', '1e300']) {
-      expect(faultOf({ 'ledger-rows': count })).toBe('it does not say how many rows it has');
+      expect(faultOf({ 'ledger-rows': count })).toBe('the number of rows is missing or invalid');
     }
     const otherColumns = { 'ledger-columns': '[["uuid","uuid","uuid"]]' };
-    expect(faultOf(otherColumns)).toBe('its columns are not those of its fingerprint');
+    expect(faultOf(otherColumns)).toBe('the columns do not match the fingerprint');
   });
 
-  it('is taken or left by its headers, whatever they are', () => {
+  it('is taken or left by its headers, for any headers', () => {
     const { headers } = messageOf(['one']);
     expect(isForReader(headers, layout.columns)).toBe(true);
     const more = layoutOf({ ...TABLE, columns: { model: 'text', price: 'numeric' } });
@@ -108,7 +133,7 @@ describe('a message', () => {
 });
 
 describe('a fingerprint', () => {
-  it('is of the columns in their order, and not of the name of the table', () => {
+  it("depends on the columns and their order, and not on the table's name", () => {
     const fingerprint = (more: Partial<LedgerTable>): string =>
       layoutOf({ ...TABLE, ...more }).fingerprint;
     expect(fingerprint({ name: 'other', table: 'others', schema: 's' })).toBe(layout.fingerprint);

@@ -1,15 +1,15 @@
 import { crc32 } from 'node:zlib';
-import { RowCodec } from '../codec/row-codec.js';
+import { Batch } from '../channel/batch.js';
 import type { OutgoingMessage, StreamHeaders } from '../ports/ledger-stream.interface.js';
 import type { RowBatch } from '../ports/ledger-sink.interface.js';
 import { rowEndsOf } from '../segments/row-frame.js';
 import type { SegmentColumn } from '../segments/segment-description.js';
 import { fingerprintOf, formatColumns, parseColumns, type RowLayout } from './row-layout.js';
 
-/** Version of headers and payload; a message of another one is not read. */
+/** Version of headers and payload; messages of other versions are not read. */
 const FORMAT = '1';
 
-/** Names of the headers. Lower case, so that no engine's spelling makes another name of them. */
+/** Names of the headers. Lower case, so that no engine changes their spelling. */
 const HEADER = {
   format: 'ledger-format',
   rows: 'ledger-rows',
@@ -18,15 +18,16 @@ const HEADER = {
   columns: 'ledger-columns',
 } as const;
 
-/** Rows `from` to `to` - 1 of a batch, which make one message. @internal */
+/** Rows `from` to `to` - 1 of a batch, for one message. @internal */
 export interface RowSpan {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * Parts of a batch that are at most so large, each as large as it can be. A row that is larger alone is a
- * part of its own. The same batch is always cut in the same way, so that its messages keep their ids.
+ * Divides a batch into parts of at most `maxBytes`, each as large as possible. A larger row forms
+ * its own part. The same batch is always divided in the same way, so that its messages keep their
+ * ids.
  *
  * @internal
  */
@@ -35,8 +36,7 @@ export function cutBatch(batch: RowBatch, maxBytes: number): RowSpan[] {
   const spans: RowSpan[] = [];
   let from = 0;
   let bytes = 0;
-  for (let row = 0; row < batch.count; row++) {
-    const { length } = batch.row(row);
+  for (const [row, length] of lengthsOf(batch).entries()) {
     if (row > from && bytes + length > maxBytes) {
       spans.push({ from, to: row });
       from = row;
@@ -49,8 +49,7 @@ export function cutBatch(batch: RowBatch, maxBytes: number): RowSpan[] {
 }
 
 /**
- * Rows of a batch as a message: their bytes as they are, without a copy. Its id is made of the first uuid,
- * the number of rows and their checksum, so that it never stands for other rows.
+ * Rows of a batch as a message: their unchanged bytes, without a copy.
  *
  * @internal
  */
@@ -59,15 +58,13 @@ export function encodeMessage(
   { from, to }: RowSpan,
   layout: RowLayout,
 ): OutgoingMessage {
-  const isWhole = from === 0 && to === batch.count;
-  const payload = isWhole ? batch.slices() : rowViews(batch, from, to);
+  const payload = viewsOf(batch, { from, to });
   const rows = to - from;
   const checksum = payload
     .reduce((sum, slice) => crc32(slice, sum), 0)
     .toString(16)
     .padStart(8, '0');
   return {
-    id: `${RowCodec.uuidOf(batch.row(from))}-${rows}-${checksum}`,
     fingerprint: layout.fingerprint,
     headers: {
       [HEADER.format]: FORMAT,
@@ -81,24 +78,43 @@ export function encodeMessage(
   };
 }
 
-function rowViews(batch: RowBatch, from: number, to: number): Buffer[] {
+/**
+ * Bytes of each row. For a worker's batch without a view of each row, which would cost more than
+ * encoding the row.
+ */
+function lengthsOf(batch: RowBatch): Uint32Array {
+  const lengths = new Uint32Array(batch.count);
+  if (!(batch instanceof Batch)) return lengths.map((_, row) => batch.row(row).length);
+  let index = 0;
+  for (const { slab, from, to } of (batch as Batch).ranges) {
+    for (let row = from; row < to; row++) lengths[index++] = slab.endOf(row) - slab.startOf(row);
+  }
+  return lengths;
+}
+
+/**
+ * Rows of a batch in as few views as possible, because checksum and copy cost time for each view.
+ */
+function viewsOf(batch: RowBatch, { from, to }: RowSpan): Buffer[] {
+  if (from === 0 && to === batch.count) return batch.slices();
+  if (batch instanceof Batch) return (batch as Batch).part(from, to)!.slices();
   return Array.from({ length: to - from }, (_, index) => batch.row(from + index));
 }
 
-/** A message that was read: whole rows, as its headers say. @internal */
+/** A message that was read: whole rows, according to its headers. @internal */
 export interface ReadableRows {
   readonly columns: readonly SegmentColumn[];
   readonly bytes: Buffer;
-  /** Where each row ends in `bytes`. */
+  /** End of each row in `bytes`. */
   readonly ends: Uint32Array;
 }
 
-/** Why a message can't be read, in words without its values. @internal */
+/** The reason why a message can't be read, without its values. @internal */
 export interface UnreadableRows {
   readonly fault: string;
 }
 
-/** The columns that a message's rows have, by its headers; undefined if they don't say. */
+/** The columns of a message's rows, from its headers; undefined if these are inconsistent. */
 function columnsOf(headers: StreamHeaders): readonly SegmentColumn[] | undefined {
   const columns = parseColumns(headers[HEADER.columns]);
   const isSure = columns !== undefined && fingerprintOf(columns) === headers[HEADER.fingerprint];
@@ -106,8 +122,9 @@ function columnsOf(headers: StreamHeaders): readonly SegmentColumn[] | undefined
 }
 
 /**
- * Whether a writer is to take a message: one of a newer format, or with a column that its table does not have,
- * waits for a newer writer. Headers that nobody can have written are taken, and become a dead letter.
+ * Whether a writer should take a message. One of a newer format, or with a column that its table
+ * lacks, waits for a newer writer. Invalid headers are taken, and the message becomes a dead
+ * letter.
  *
  * @param own columns of the writer's table
  * @internal
@@ -122,22 +139,20 @@ export function isForReader(headers: StreamHeaders, own: readonly SegmentColumn[
   );
 }
 
-/** Reads a message, whatever its bytes. Never throws. @internal */
+/** Reads a message with any bytes. Never throws. @internal */
 export function decodeMessage(
   headers: StreamHeaders,
   payload: Buffer,
 ): ReadableRows | UnreadableRows {
-  if (headers[HEADER.format] !== FORMAT) return { fault: 'its format is not known' };
+  if (headers[HEADER.format] !== FORMAT) return { fault: 'unknown format' };
   const columns = columnsOf(headers);
-  if (columns === undefined) return { fault: 'its columns are not those of its fingerprint' };
+  if (columns === undefined) return { fault: 'the columns do not match the fingerprint' };
   const rows = Number(headers[HEADER.rows]);
   if (!Number.isSafeInteger(rows) || rows < 1)
-    return { fault: 'it does not say how many rows it has' };
+    return { fault: 'the number of rows is missing or invalid' };
   if (crc32(payload) !== Number.parseInt(headers[HEADER.checksum] ?? '', 16)) {
-    return { fault: 'its bytes are not those that were published' };
+    return { fault: 'wrong checksum' };
   }
   const ends = rowEndsOf(payload, rows, columns.length);
-  return ends === undefined
-    ? { fault: 'it holds no whole rows' }
-    : { columns, bytes: payload, ends };
+  return ends === undefined ? { fault: 'incomplete rows' } : { columns, bytes: payload, ends };
 }

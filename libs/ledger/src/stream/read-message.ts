@@ -5,11 +5,11 @@ import { MessageBlock } from './message-block.js';
 import { decodeMessage, type ReadableRows, type UnreadableRows } from './message-format.js';
 
 /**
- * The rows of a message as rows of a table: views on the payload, or, where the message has other columns,
- * in memory of their own. Never throws.
+ * The rows of a message as rows of a table: views on the payload, or separate memory if the message
+ * has other columns. Never throws.
  *
  * @param now monotonic milliseconds
- * @param given for columns that the message does not have; those that are not in it are NULL
+ * @param given values for columns that the message lacks; columns without a value are NULL
  * @internal
  */
 export function readMessage(

@@ -3,14 +3,14 @@ import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
 import { Fleet, REDELIVER_MS } from './fixtures/fleet.fixture.js';
 
 describe('a writer', () => {
-  it('gives signs of life for all messages while a dead letter waits for its place', async () => {
+  it('sends signs of life for all messages while a dead letter waits for its store', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     let keep = (): void => {};
     const store = (): Promise<void> => new Promise((resolve) => (keep = resolve));
     await fleet.record(gateway, 5);
     const headers = { 'ledger-format': '1' };
-    fleet.log.inject('default', { id: 'x', fingerprint: 'f', headers, payload: [] });
+    fleet.log.inject('default', { fingerprint: 'f', headers, payload: [] });
     await fleet.record(gateway, 5);
     const options = { batchSize: 50, numWorkers: 2, writeTimeoutMs: 60_000 };
     const writer = await fleet.writer(options, PLAIN_TABLE, {

@@ -1,12 +1,14 @@
 import type { Clock, Timer } from '../clock/clock.js';
 import type { LedgerStream, StreamMessage } from '../ports/ledger-stream.interface.js';
 
-/** In the time after which a stream delivers a message again. Source: two of them may be lost or late. */
+/**
+ * Signs within the time after which a stream delivers a message again: two of them may be lost or
+ * late.
+ */
 const SIGNS = 3;
 
 /**
- * Tells the stream of every message that is worked on, whatever is done with it, so that it is not delivered
- * again meanwhile.
+ * Reports every message in progress to the stream, so that it is not delivered again meanwhile.
  *
  * @internal
  */
@@ -19,7 +21,7 @@ export class SignsOfLife {
     private readonly clock: Clock,
   ) {}
 
-  /** Messages that are worked on. */
+  /** Messages in progress. */
   get size(): number {
     return this.#messages.size;
   }

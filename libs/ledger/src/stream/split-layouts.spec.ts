@@ -25,7 +25,7 @@ function block(rows: readonly Buffer[], absent?: ReadonlySet<string>) {
 }
 
 describe('rows that are older than a column', () => {
-  it('are published without it, beside rows that have it', () => {
+  it('are published without it, next to rows that have it', () => {
     const whole = [encode({ userId: 1, model: 'm' })];
     const old = [encode({ userId: 2 }), encode({ userId: 3, memo: 'old' })];
     const batch = new Batch([block(whole), block(old, new Set(['model']))]);
@@ -42,7 +42,7 @@ describe('rows that are older than a column', () => {
     expect(Buffer.concat(parts[1]!.batch.slices())).toHaveLength(parts[1]!.batch.bytes);
   });
 
-  it('leave a batch alone in which every row has all columns', () => {
+  it('do not change a batch in which every row has all columns', () => {
     const batch = new Batch([block([encode({ userId: 1 })])]);
     const parts = splitLayouts(batch, layoutOf(MODEL));
     expect(parts).toHaveLength(1);

@@ -3,18 +3,18 @@ import { narrowRow } from '../journal/fit-row.js';
 import type { RowBatch } from '../ports/ledger-sink.interface.js';
 import { fingerprintOf, type RowLayout } from './row-layout.js';
 
-/** Rows of a batch that follow each other and have one layout. @internal */
+/** Contiguous rows of a batch with one layout. @internal */
 export interface LayoutPart {
   readonly batch: RowBatch;
   readonly layout: RowLayout;
-  /** Index in the whole batch of its first row. */
+  /** Index of its first row in the whole batch. */
   readonly from: number;
 }
 
 /**
- * A batch as it is to be published. Rows of an earlier run may be older than a column of the definition: they
- * are published without it, so that writers give them what the table gave its own rows. With a NULL in its
- * place they would say that they have no value.
+ * Divides a batch for publishing. Rows of an earlier run may be older than a column of the
+ * definition. They are published without it, so that writers use the value that the table gave to
+ * existing rows. A NULL would mean that the entry has no value.
  *
  * @param layout of the definition
  * @internal
@@ -53,7 +53,7 @@ function narrowed(
   return { batch, layout: { fingerprint: fingerprintOf(columns), columns }, from };
 }
 
-/** Rows in memory of their own. */
+/** Rows in separate memory. */
 class NarrowBlock implements RowBlock {
   readonly bytes: Buffer;
   readonly #ends: number[] = [];
@@ -72,7 +72,7 @@ class NarrowBlock implements RowBlock {
     return this.#ends[row]!;
   }
 
-  /** Nobody asks how old they are: the batch that they come from is asked. */
+  /** Not used: the age is read from the original batch. */
   appendedAt(): number {
     return 0;
   }

@@ -3,7 +3,7 @@ import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
 import { Fleet, REDELIVER_MS } from './fixtures/fleet.fixture.js';
 
 describe('figures of a stream', () => {
-  it('count what a gateway publishes, and show what waits for writers', async () => {
+  it('count the messages that a gateway publishes, and show those waiting for writers', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     expect(gateway.ledger.stats().stream).toMatchObject({ role: 'gateway', published: 0 });
@@ -20,7 +20,7 @@ describe('figures of a stream', () => {
     fleet.assertLaw();
   });
 
-  it('are not known while the stream does not answer', async () => {
+  it('are unknown while the stream does not answer', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     await fleet.record(gateway, 1);
@@ -34,7 +34,22 @@ describe('figures of a stream', () => {
     fleet.assertLaw();
   });
 
-  it('count what a writer has, and what came again', async () => {
+  it('are missed aloud, once, while a person has to permit looking', async () => {
+    const fleet = new Fleet();
+    const gateway = await fleet.gateway();
+    const missed = 'WARNING: the waiting messages are not known: the stream refuses every message';
+    for (let refusal = 1; refusal <= 2; refusal++) {
+      fleet.log.failAlways('halt');
+      await fleet.clock.advance(32_000);
+      expect(fleet.lines).toEqual(Array<string>(refusal).fill(missed));
+      fleet.log.failAlways(undefined);
+      await fleet.clock.advance(12_000);
+      expect(gateway.ledger.stats().stream!.waiting).toMatchObject({ messages: 0 });
+    }
+    fleet.assertLaw();
+  });
+
+  it('count the messages that a writer has, and redeliveries', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const { signal } = new AbortController();

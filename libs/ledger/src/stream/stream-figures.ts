@@ -1,7 +1,7 @@
 import type { StreamStats } from '../ports/ledger-stats.interface.js';
 import type { StreamWatch } from './stream-watch.js';
 
-/** Counts what one process did with its stream. @internal */
+/** Counts one process's use of its stream. @internal */
 export class StreamFigures {
   readonly #role: StreamStats['role'];
   readonly #watch: StreamWatch;
@@ -31,7 +31,7 @@ export class StreamFigures {
     this.#redelivered += messages;
   }
 
-  /** @param count messages that this process took and is not done with */
+  /** @param count messages that this process took and has not finished */
   countUnacknowledged(count: () => number): void {
     this.#unacknowledged = count;
   }

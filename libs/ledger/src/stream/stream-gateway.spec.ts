@@ -4,7 +4,7 @@ import { PLAIN_TABLE } from '../testing/ledger-under-test.js';
 import { Fleet } from './fixtures/fleet.fixture.js';
 
 describe('a gateway', () => {
-  it('keeps entries while the stream is away, and publishes them once it is back', async () => {
+  it('keeps entries while the stream is unreachable, and publishes them afterwards', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     fleet.log.failAlways('transient');
@@ -20,7 +20,7 @@ describe('a gateway', () => {
     fleet.assertLaw();
   });
 
-  it('publishes in smaller messages what the stream has come to refuse', async () => {
+  it('publishes smaller messages once the stream refuses the size', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway({ batchSize: 200 }, PLAIN_TABLE, (stream) => {
       const publish = stream.publish.bind(stream);
@@ -39,7 +39,7 @@ describe('a gateway', () => {
     fleet.assertLaw();
   });
 
-  it('answers who waits once the stream has acknowledged', async () => {
+  it('answers waiting callers once the stream has acknowledged', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const answer = gateway.ledger.awaited.record({ userId: 1 }, { until: 'durable' });

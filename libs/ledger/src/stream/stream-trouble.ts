@@ -2,9 +2,13 @@ import type { Clock } from '../clock/clock.js';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
-/** Tells in the log when the stream can't be read, and when it can again; never per attempt. @internal */
+/**
+ * Logs when the stream can't be read, and when it can be read again; never per attempt.
+ *
+ * @internal
+ */
 export class StreamTrouble {
-  /** Why no message comes, free of users' values; undefined if all is well. */
+  /** The reason why no message arrives, without users' values; undefined if there is none. */
   reason: string | undefined;
   #since: number | undefined;
 

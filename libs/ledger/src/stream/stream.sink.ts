@@ -15,14 +15,15 @@ import type { StreamFigures } from './stream-figures.js';
 import { splitLayouts, type LayoutPart } from './split-layouts.js';
 
 /**
- * Bytes of one message's payload, unless the server allows less. Source: JetStream with three replicas on two
- * cores, 64 KiB: 482,000 rows/s with a p99 of 12 ms; 256 KiB: 522,000 rows/s with a p99 of 69 ms.
+ * Bytes of one message's payload, unless the server's limit is lower. Source: JetStream with three
+ * replicas on two cores, 64 KiB: 482,000 rows/s with a p99 of 12 ms; 256 KiB: 522,000 rows/s with a
+ * p99 of 69 ms.
  */
 const MESSAGE_BYTES = 131_072;
-/** Messages of one batch that are published at once. Source: the same measurement. */
+/** Messages of one batch published at once. Source: the same measurement. */
 const MESSAGES_AT_ONCE = 4;
 
-/** What a stream sink is made of. */
+/** Dependencies of a stream sink. */
 export interface StreamSinkParts {
   readonly stream: LedgerStream;
   readonly table: LedgerTable;
@@ -31,8 +32,9 @@ export interface StreamSinkParts {
 }
 
 /**
- * Publishes batches to a stream, from which writers take them. A row counts as published once the stream
- * acknowledged its message: at least once there, and once in the table by its uuid.
+ * Publishes batches to a stream, from which writers take them. A row counts as published once the
+ * stream acknowledged its message. It is in the stream at least once, and in the table exactly once
+ * by its uuid.
  *
  * Nothing is read back: `find` finds no row, and no answer has duplicates.
  *
@@ -44,6 +46,7 @@ export class StreamSink implements LedgerSink {
   readonly #ledger: string;
   readonly #layout: RowLayout;
   readonly #figures: StreamFigures;
+  #isClosed = false;
 
   constructor({ stream, table, clock, figures }: StreamSinkParts) {
     this.#stream = stream;
@@ -54,15 +57,18 @@ export class StreamSink implements LedgerSink {
   }
 
   async prepare(signal?: AbortSignal): Promise<void> {
+    if (this.#isClosed)
+      throw new SinkTransientError('the gateway has stopped', { outcomeKnown: true });
     const { fingerprint } = this.#layout;
     await this.#stream.open({ ledger: this.#ledger, fingerprint }, signal);
     this.#figures.watch.start();
   }
 
   /**
-   * @throws SinkRowError, before anything is published, if a row is too large for a message; also if the stream refuses
-   * a message, when others may be in it
-   * @throws SinkTransientError with `outcomeKnown: false` as soon as one message may be in the stream
+   * @throws SinkRowError before anything is published if a row is too large for a message; also if
+   *   the stream refuses a message, when others may be in it
+   * @throws SinkTransientError with `outcomeKnown: false` as soon as one message may be in the
+   *   stream
    */
   async write(batch: RowBatch, { timeoutMs }: WriteAttempt): Promise<WriteResult> {
     const { maxPayloadBytes } = this.#stream;
@@ -107,6 +113,7 @@ export class StreamSink implements LedgerSink {
   }
 
   async close(timeoutMs?: number): Promise<void> {
+    this.#isClosed = true;
     this.#figures.watch.stop();
     await this.#stream.close(timeoutMs);
   }
@@ -120,7 +127,7 @@ interface Cut {
 
 function checkSizes(cuts: readonly Cut[], maxBytes: number): void {
   for (const { part, span } of cuts) {
-    // One with more than one row fits: it was cut so.
+    // A cut of several rows always fits.
     if (span.to - span.from > 1 || part.batch.row(span.from).length <= maxBytes) continue;
     throw new SinkRowError(
       `a row is larger than a message of the stream may be (${maxBytes} bytes)`,
@@ -130,8 +137,9 @@ function checkSizes(cuts: readonly Cut[], maxBytes: number): void {
 }
 
 /**
- * A halt needs a person, whatever else failed. A message that is refused would be refused each time, so the batch is
- * to be halved. Else what is in the stream in part is published again.
+ * The combined error. A halt needs a person, independent of other failures. A refused message would
+ * be refused each time, so the batch must be halved. In all other cases a partly published batch is
+ * published again.
  */
 function failureOf(failures: readonly unknown[], published: number): unknown {
   const halt = failures.find((error) => isLedgerError(error, 'SINK_HALT'));

@@ -11,7 +11,7 @@ const UUID = '01890a5d-ac96-774b-bcce-b302099a8057';
 const MODEL: LedgerTable = { ...PLAIN_TABLE, columns: { model: 'text' } };
 
 describe('a gateway and a writer on one stream', () => {
-  it('put each entry into the table once, and each process counts by the law', async () => {
+  it('write each entry to the table once, and each process satisfies the law', async () => {
     const fleet = new Fleet();
     const gateways = [await fleet.gateway(), await fleet.gateway()];
     const writers = [await fleet.writer({ batchSize: 20 }), await fleet.writer({ batchSize: 20 })];
@@ -29,19 +29,19 @@ describe('a gateway and a writer on one stream', () => {
     fleet.assertLaw();
   });
 
-  it('make one batch of the messages that wait, up to batchSize rows', async () => {
+  it('make one batch of the waiting messages, up to batchSize rows', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     await fleet.record(gateway, 100);
     const { sink } = await fleet.writer({ batchSize: 20 });
     await fleet.clock.turn();
-    // Of the first message alone nobody knows how many rows the others have.
+    // The first message alone does not show how many rows the others have.
     expect(sink.calls.map(({ count }) => count)).toEqual([5, 20, 20, 20, 20, 15]);
     expect(sink.calls.every(({ isAwaited, mayExist }) => isAwaited && !mayExist)).toBe(true);
     fleet.assertLaw();
   });
 
-  it('leave in the stream what no worker has time for', async () => {
+  it('leave messages in the stream that no worker has time for', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const writer = await fleet.writer({ batchSize: 5, numWorkers: 1 });
@@ -57,7 +57,7 @@ describe('a gateway and a writer on one stream', () => {
     fleet.assertLaw();
   });
 
-  it('keep messages while the database is away, however long, and write them once', async () => {
+  it('keep messages during any outage of the database, and write them once', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const writer = await fleet.writer({ batchSize: 5 });
@@ -91,7 +91,7 @@ describe('a gateway and a writer on one stream', () => {
     fleet.assertLaw();
   });
 
-  it('make dead letters of rows that the table refuses, and acknowledge their message', async () => {
+  it('dead-letter rows that the table refuses, and acknowledge their message', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const writer = await fleet.writer({ batchSize: 5 });
@@ -107,7 +107,7 @@ describe('a gateway and a writer on one stream', () => {
     fleet.assertLaw();
   });
 
-  it('end with a duplicate where an acknowledgement was lost', async () => {
+  it('end with a duplicate if an acknowledgement was lost', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const stream = fleet.log.connect();
@@ -127,7 +127,7 @@ describe('a gateway and a writer on one stream', () => {
 });
 
 describe('a writer', () => {
-  it('refuses entries of its own', async () => {
+  it('refuses its own entries', async () => {
     const fleet = new Fleet();
     const { ledger } = await fleet.writer();
     ledger.handoff.late = undefined;
@@ -135,7 +135,7 @@ describe('a writer', () => {
     fleet.assertLaw();
   });
 
-  it('says with profile auto which figures it has, though it tunes none', async () => {
+  it('reports the figures of profile auto, although it tunes none', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const writer = await fleet.writer({ profile: 'auto' });
@@ -185,7 +185,7 @@ describe('a writer', () => {
     fleet.assertLaw();
   });
 
-  it('gives rows of an older layout what the table gave its own rows', async () => {
+  it('gives rows of an older layout the values that the table gave to existing rows', async () => {
     const fleet = new Fleet();
     const older = await fleet.gateway();
     await fleet.record(older, 5);
@@ -204,7 +204,7 @@ describe('a writer', () => {
     const fleet = new Fleet();
     const payload = Buffer.from('no rows');
     const headers = { 'ledger-format': '1', 'ledger-rows': '5' };
-    fleet.log.inject('default', { id: 'x', fingerprint: 'f', headers, payload: [payload] });
+    fleet.log.inject('default', { fingerprint: 'f', headers, payload: [payload] });
     const writer = await fleet.writer();
     await fleet.clock.turn();
     expect(writer.letters).toMatchObject([{ reason: 'unreadable', uuid: undefined }]);
@@ -247,7 +247,7 @@ describe('a writer', () => {
     },
   );
 
-  it('writes what it has at a stop, and takes no more', async () => {
+  it('writes its messages at a stop, and takes no more', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const writer = await fleet.writer({ batchSize: 5, numWorkers: 2 });
@@ -265,7 +265,7 @@ describe('a writer', () => {
     fleet.assertLaw();
   });
 
-  it('gives back at its deadline what the table did not take, and spills nothing', async () => {
+  it('returns at its deadline the messages that the table did not take, and spills nothing', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const writer = await fleet.writer({ batchSize: 5, numWorkers: 2, shutdownTimeoutMs: 1000 });
@@ -284,7 +284,7 @@ describe('a writer', () => {
     expect(fleet.waiting).toBe(0);
   });
 
-  it('says soon that the stream is there again, though no message comes', async () => {
+  it('reports soon that the stream is reachable again, even without a message', async () => {
     const fleet = new Fleet();
     const { ledger } = await fleet.writer({ retryMaxMs: 1000 });
     fleet.log.failAlways('transient');
@@ -295,7 +295,7 @@ describe('a writer', () => {
     expect(ledger.source.trouble).toBeUndefined();
   });
 
-  it('goes on after the stream was away, and leaves no timer', async () => {
+  it('continues after an outage of the stream, and leaves no timer', async () => {
     const fleet = new Fleet();
     const gateway = await fleet.gateway();
     const writer = await fleet.writer();

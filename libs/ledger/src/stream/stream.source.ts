@@ -14,7 +14,7 @@ import { retryDelayMs, type RetryBounds } from '../writer/retry-policy.js';
 import { isForReader } from './message-format.js';
 import { MessageBlock } from './message-block.js';
 import { readMessage } from './read-message.js';
-import { layoutOf } from './row-layout.js';
+import { formatColumns, layoutOf } from './row-layout.js';
 import type { StreamFigures } from './stream-figures.js';
 import { SignsOfLife } from './signs-of-life.js';
 import type { StreamTrouble } from './stream-trouble.js';
@@ -22,26 +22,29 @@ import type { UnreadableKeeper } from './unreadable-keeper.js';
 
 /** Milliseconds that one `take` waits for a message; a stop ends it early. */
 const WAIT_MS = 30_000;
-/** The same behind a failure: until it ends health says that the stream is away. */
+/** The same after a failure, until whose end health reports an unreachable stream. */
 const WAIT_BEHIND_FAILURE_MS = 1000;
-/** Messages that one `take` asks for at most, however few rows they have. */
+/** Maximum messages that one `take` requests, however few rows they have. */
 const MOST_MESSAGES = 1000;
 /** Weight of the last messages in the average of rows per message. */
 const NEW_WEIGHT = 0.2;
 
-/** What a stream source is made of. */
+/** Dependencies of a stream source. */
 export interface StreamSourceParts {
   readonly stream: LedgerStream;
   readonly table: LedgerTable;
-  /** For columns that messages of an older definition don't have; asked once the server was reached. */
+  /**
+   * Values for columns that messages of an older definition lack; called once the server was
+   * reached.
+   */
   readonly given: () => GivenFields;
   readonly clock: Clock;
   readonly counters: Counters;
-  /** Rows that one batch is to have. */
+  /** Target rows of one batch. */
   readonly batchSize: number;
-  /** Pauses after a `take` that failed. */
+  /** Pauses after a failed `take`. */
   readonly retry: RetryBounds;
-  /** 0 up to 1. */
+  /** A number from 0 up to, but not including, 1. */
   readonly random: () => number;
   readonly unreadable: UnreadableKeeper;
   readonly trouble: StreamTrouble;
@@ -49,9 +52,9 @@ export interface StreamSourceParts {
 }
 
 /**
- * Batches that gateways published. It takes messages only while a worker is idle, so that what this
- * process holds is what its workers write; the rest stays where any other writer can take it. A message is
- * done after its last row has its final fate, so a writer may die at any moment.
+ * Batches published by gateways. It takes messages only while a worker is idle, so this process
+ * holds only rows that its workers write; any other writer can take the rest. A message is done
+ * after its last row has its final fate, so a writer may die at any time.
  *
  * @internal
  */
@@ -61,9 +64,11 @@ export class StreamSource implements BatchSource {
   head = 0;
   readonly #parts: StreamSourceParts;
   readonly #idle: ((assignment: Assignment | undefined) => void)[] = [];
-  /** Messages beyond those of the idle workers: they had more rows than the last ones. */
+  /**
+   * Messages beyond those of the idle workers, taken because they had more rows than the last ones.
+   */
   readonly #ready: MessageBlock[][] = [];
-  /** Messages that are not done: with a worker, or ready. */
+  /** Unfinished messages: with a worker, or ready. */
   readonly #unsettled = new Set<MessageBlock>();
   readonly #signs: SignsOfLife;
   readonly #end = new AbortController();
@@ -80,12 +85,12 @@ export class StreamSource implements BatchSource {
     parts.figures.countUnacknowledged(() => this.#signs.size);
   }
 
-  /** No worker waits for what is still in the stream. */
+  /** No worker waits for messages in the stream. */
   get tail(): number {
     return this.head;
   }
 
-  /** Why no message comes. */
+  /** The reason why no message arrives. */
   get trouble(): string | undefined {
     return this.#parts.trouble.reason;
   }
@@ -113,7 +118,7 @@ export class StreamSource implements BatchSource {
     accept(undefined);
   }
 
-  /** Gives assignments to idle workers. */
+  /** Assigns batches to idle workers. */
   #hand(): void {
     while (this.#idle.length > 0 && this.#ready.length > 0) {
       const assignment = this.#assign(this.#ready.shift()!);
@@ -121,7 +126,7 @@ export class StreamSource implements BatchSource {
     }
   }
 
-  /** Takes messages while a worker has nothing to do. Never rejects. */
+  /** Takes messages while a worker is idle. Never rejects. */
   async #take(): Promise<void> {
     if (this.#isTaking) return;
     this.#isTaking = true;
@@ -147,7 +152,8 @@ export class StreamSource implements BatchSource {
     const { stream, table } = this.#parts;
     const { fingerprint, columns } = layoutOf(table);
     const reads = (headers: StreamHeaders): boolean => isForReader(headers, columns);
-    await stream.open({ ledger: table.name, fingerprint, reads }, signal);
+    const topic = { ledger: table.name, fingerprint, reads, columns: formatColumns(columns) };
+    await stream.open(topic, signal);
     this.#isOpen = true;
     this.#parts.figures.watch.start();
   }
@@ -193,7 +199,7 @@ export class StreamSource implements BatchSource {
       this.#ready.push(...this.#grouped(blocks));
       this.#hand();
     }
-    // Behind the others: a dead letter may wait for the database, and nobody else waits for it.
+    // After the others: a dead letter may wait for the database, and must not delay other messages.
     for (const [message, fault] of faults) await this.#keepUnreadable(message, fault);
   }
 
@@ -209,7 +215,7 @@ export class StreamSource implements BatchSource {
       before === Number.POSITIVE_INFINITY ? rows : before + NEW_WEIGHT * (rows - before);
   }
 
-  /** Messages of up to `batchSize` rows together, or one that alone has more. */
+  /** Messages of up to `batchSize` rows together, or a single one with more. */
   #grouped(blocks: readonly MessageBlock[]): MessageBlock[][] {
     const groups: MessageBlock[][] = [];
     let rows = Number.POSITIVE_INFINITY;
@@ -234,17 +240,18 @@ export class StreamSource implements BatchSource {
     const batch = new Batch(ranges);
     counters.received += batch.count;
     this.held += batch.count;
-    // It was delivered before, so another writer, or this one, may have written it.
+    // A redelivered message may have been written by another writer or this one.
     const mayExist = blocks.some(({ message }) => message.redeliveries > 0);
     const due = batch.count >= batchSize ? 'full' : 'old';
-    // The stream forgets the rows with the commit, so that must be durable whatever the server's default.
+    // The stream removes the rows after the commit, so the commit must be durable with any default
+    // of the server.
     return { batch, due, awaited: [], isAwaited: true, mayExist };
   }
 
   settle(batch: Batch): void {
     this.held -= batch.count;
     for (const { slab, from, to } of batch.ranges) {
-      // All batches of this source are made of these.
+      // All batches of this source consist of message blocks.
       const block = slab as MessageBlock;
       block.unsettled -= to - from;
       if (block.unsettled > 0) continue;
@@ -259,7 +266,7 @@ export class StreamSource implements BatchSource {
     this.#signs.delete(block.message);
   }
 
-  /** The whole message comes again: its other rows are duplicates then. */
+  /** The whole message is delivered again; its other rows are then duplicates. */
   leaveBehind({ ranges }: Batch): string {
     for (const { slab } of ranges) (slab as MessageBlock).isLeftBehind = true;
     return 'the stream';
@@ -267,10 +274,10 @@ export class StreamSource implements BatchSource {
 
   done(): void {}
 
-  /** What was taken is written as soon as it can be. */
+  /** Taken messages are always written as soon as possible. */
   flushUntil(): void {}
 
-  /** The stream keeps the rest, and other writers go on with it. */
+  /** The stream keeps the rest, and other writers continue with it. */
   drain(): void {
     this.seal();
   }
@@ -279,7 +286,7 @@ export class StreamSource implements BatchSource {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
     this.#parts.figures.watch.stop();
-    // No worker had them: another writer need not wait for this one's end.
+    // No worker had them, so another writer need not wait for this one's end.
     for (const block of this.#ready.splice(0).flat()) {
       this.#forget(block);
       block.message.later(0);
@@ -296,7 +303,7 @@ export class StreamSource implements BatchSource {
     return [];
   }
 
-  /** Rows that are not settled go back to the stream at once; they stay `held` here. */
+  /** Returns unsettled rows to the stream at once; they stay `held` here. */
   leave(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;

@@ -5,19 +5,19 @@ import type { Counters } from '../stats/counters.js';
 import type { LossReporter } from '../stats/loss-reporter.js';
 import type { DeadLetterKeeper } from '../writer/dead-letter-keeper.js';
 
-/** What the keeper is made of. */
+/** Dependencies of the keeper. */
 export interface UnreadableKeeperParts {
   readonly keeper: DeadLetterKeeper;
   readonly counters: Counters;
   readonly losses: LossReporter;
   readonly clock: Clock;
-  /** Milliseconds until a message comes again whose dead letter could not be kept. */
+  /** Milliseconds until redelivery of a message whose dead letter could not be kept. */
   readonly laterMs: number;
 }
 
 /**
- * Keeps messages that are no batch as dead letters, with all their bytes. The stream forgets one only
- * once its letter is kept.
+ * Keeps messages that are not batches as dead letters, with all their bytes. The stream removes one
+ * only after its letter is kept.
  *
  * @internal
  */
@@ -34,7 +34,7 @@ export class UnreadableKeeper {
     if (!(await keeper.tryKeep(letterOf(message, fault, clock.now())))) {
       return message.later(laterMs);
     }
-    // Nobody knows how many entries it has.
+    // Its number of entries is unknown, so it counts as one.
     counters.received++;
     counters.deadLettered++;
     losses.note('deadLettered', 1, { reason: 'unreadable' });

@@ -8,7 +8,7 @@ type FakeTimerOptions = NonNullable<Parameters<typeof vi.useFakeTimers>[0]>;
 
 const NOW = new Date('2030-01-01T00:00:00.000Z');
 
-/** What the runners fake by themselves, and what people choose. */
+/** Timers that the runners fake by default, and common choices. */
 const KINDS: readonly (readonly [string, FakeTimerOptions['toFake']])[] = [
   ['all that Vitest fakes', undefined],
   [
@@ -69,7 +69,7 @@ describe.each(KINDS)('the testing module under fake timers: %s', (_what, toFake)
 });
 
 describe('a faked date', () => {
-  it('that moves on is followed, by entries and by what is summed up', async () => {
+  it('that advances applies to entries and to sums', async () => {
     fake(undefined);
     const testing = await boot();
     const ledger = module!.get(LedgerService);
@@ -88,7 +88,7 @@ describe('a faked date', () => {
     expect(await ledger.summary({ userId: 1, from })).toMatchObject({ consumedTokens: 6 });
   });
 
-  it('keeps failing batches repeated while timers stand still', async () => {
+  it('keeps retrying failing batches while timers stand still', async () => {
     fake(undefined);
     const testing = await boot();
     testing.sink().failNext({ kind: 'transient' });

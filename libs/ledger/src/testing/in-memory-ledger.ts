@@ -13,10 +13,10 @@ import { InMemorySink } from './in-memory.sink.js';
 import { ManualClock } from './manual-clock.js';
 import { sameEntry } from './same-entry.js';
 
-/** Milliseconds that a manual clock is moved on at once, at the end of a test. */
+/** Step in milliseconds by which a manual clock advances at the end of a test. */
 const STEP_MS = 100;
 
-/** One ledger over a sink in memory, at work from the start. @internal */
+/** One ledger over a sink in memory, started at once. @internal */
 export class InMemoryLedger {
   readonly sink: InMemorySink;
   readonly ledger: Ledger;
@@ -46,23 +46,23 @@ export class InMemoryLedger {
     void this.ledger.writer.start(() => undefined);
   }
 
-  /** All entries, in the order they were written, once what was accepted so far is in. */
+  /** All entries in the order they were written, after a flush. */
   async entries(): Promise<StoredEntry<LedgerDefinition>[]> {
     const { writer, options } = this.ledger;
     const flushed = writer.flush(options.commitTimeoutMs);
-    // Time that stands still gives no turns by itself.
+    // A manual clock runs no turns by itself.
     if (this.#manual !== undefined) await this.#manual.turn();
     await flushed;
     return this.#stored();
   }
 
-  /** Drains as the real lifecycle does. A manual clock is moved on until it is done. */
+  /** Drains like the real lifecycle. A manual clock is advanced until it is done. */
   drain(): Promise<void> {
     this.ledger.auto?.stop();
     return this.#moved(this.ledger.shutdown.drain());
   }
 
-  /** Seals and ends. A manual clock is moved on until it is done. */
+  /** Seals and ends. A manual clock is advanced until it is done. */
   async finish(): Promise<void> {
     const { shutdown, openCalls } = this.ledger;
     if (openCalls.size > 0 && !(await this.#moved(shutdown.waitFor(openCalls.idle())))) {
@@ -92,7 +92,7 @@ export class InMemoryLedger {
   }
 }
 
-/** Entries that a test leaves behind are gone with it. */
+/** Unwritten entries of a test are discarded. */
 async function spillNowhere(
   entries: Iterable<unknown>,
 ): Promise<{ file: string; entries: number }> {
@@ -100,8 +100,8 @@ async function spillNowhere(
 }
 
 /**
- * A test is to see what is wrong with an entry, and waits for nothing: a refused entry that is alone
- * becomes a dead letter at once.
+ * A test must see the fault of an entry without waiting, so a single refused entry becomes a dead
+ * letter at once.
  */
 function testDefaults({ retryMinMs = 1 }: LedgerOptions = {}): LedgerOptions {
   const strict = { onInvalid: 'throw', unknownFields: 'reject' } as const;

@@ -8,7 +8,7 @@ type Entry = StoredEntry<LedgerTable>;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-/** The first moment of a day in the report's zone; a Date as it is. */
+/** The start of a day in the report's zone; a Date is returned unchanged. */
 export function startOf(moment: Date | string, { timeZone }: CheckedReport): Date {
   if (typeof moment !== 'string') return moment;
   const midnight = Date.parse(`${moment}T00:00:00Z`);
@@ -47,7 +47,7 @@ function keyOf(field: string, entry: Entry, timeZone: string): string | null {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** Made once for a zone: making one takes longer than all that it is used for. */
+/** Created once for each zone, because creating one takes longer than using it. */
 const FORMATS = new Map<string, Intl.DateTimeFormat>();
 
 function formatOf(timeZone: string): Intl.DateTimeFormat {
@@ -75,13 +75,13 @@ function localTime(moment: Date, timeZone: string): { text: string; offset: stri
   return { text: `${day}T${of('hour')}:${of('minute')}`, offset };
 }
 
-/** Null last, as PostgreSQL has it. */
+/** Null last, like PostgreSQL. */
 function compareKeys(a: readonly (string | null)[], b: readonly (string | null)[]): number {
   for (const [index, key] of a.entries()) {
     const other = b[index] ?? null;
     if (key === other) continue;
     if (key === null || other === null) return key === null ? 1 : -1;
-    // Of two hours of one spelling the first is the one that is further ahead of UTC.
+    // Of two hours with the same local time, the first is further ahead of UTC.
     const isDouble = key.length === 25 && key.slice(0, 19) === other.slice(0, 19);
     return (isDouble ? Date.parse(key) < Date.parse(other) : key < other) ? -1 : 1;
   }
@@ -106,7 +106,7 @@ function rowOf(
   return row as ReportRow;
 }
 
-/** Exact, with as many decimals as the longest value has. */
+/** Exact, with as many decimals as the longest value. */
 function sumOf(entries: readonly Entry[], field: string): string | null {
   const values = entries
     .map((entry) => (entry as Record<string, string | number | null | undefined>)[field] ?? null)

@@ -28,7 +28,7 @@ function entryOf(number: number, more: object = {}): WrittenEntry {
   };
 }
 
-/** As a caller without types meets it. */
+/** As seen by a caller without types. */
 interface Untyped {
   summary(query: unknown): Promise<{ entries: number }>;
   listRecent(query: unknown): Promise<{ entries: { uuid: string }[]; nextCursor: string | null }>;
@@ -98,7 +98,7 @@ describe('recent entries in memory', () => {
     expect(await refused(readerOf([]).listRecent({ userId: USER, ...query }))).toBe(field);
   });
 
-  it('come in pages without gap or repetition, also of one moment', async () => {
+  it('come in pages without gap or repetition, even with equal times', async () => {
     const late = { createdAt: '2026-01-05T00:00:00.001Z' };
     const reader = readerOf([entryOf(2), entryOf(1, late), entryOf(4), entryOf(3)]);
     const pages: string[][] = [];
@@ -115,7 +115,7 @@ describe('recent entries in memory', () => {
     ]);
   });
 
-  it('of a bigint ledger are asked for by number or text', async () => {
+  it('of a bigint ledger are requested by number or text', async () => {
     const reader = readerOf([entryOf(1, { userId: '7' })], plain);
     for (const userId of [7, 7n, '7', '007']) {
       expect((await reader.listRecent({ userId })).entries).toHaveLength(1);
@@ -125,7 +125,7 @@ describe('recent entries in memory', () => {
 });
 
 describe('an entry in memory', () => {
-  it('is found by its uuid, and by nothing else', async () => {
+  it('is found only by its uuid', async () => {
     const reader = readerOf([entryOf(1, { uuid: USER })]);
     expect(await reader.find(USER.toUpperCase())).toMatchObject({ uuid: USER });
     expect(await reader.find(uuidOf(9))).toBeUndefined();

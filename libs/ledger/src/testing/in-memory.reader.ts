@@ -19,14 +19,13 @@ import type { UsageReading } from '../ports/usage-reading.interface.js';
 import { reportRows, startOf } from './in-memory-report.js';
 import { withoutTrailingZeros } from './same-entry.js';
 
-/** An entry with the moment when it was written, as the table has it. @internal */
+/** An entry with the time at which it was written, like a row of the table. @internal */
 export type WrittenEntry = StoredEntry<LedgerDefinition> & { readonly writtenAt: string };
 
 type Entry = WrittenEntry;
 
 /**
- * Reads entries that are in memory as the real reader reads the table: it refuses the same queries,
- * in the same words.
+ * Reads entries in memory like the real reader: it refuses the same queries with the same texts.
  *
  * @internal
  */
@@ -51,7 +50,7 @@ export class InMemoryReader implements UsageReading<LedgerDefinition> {
     return { consumedTokens, suppliedTokens, netTokens, entries: entries.length, asOf };
   }
 
-  /** As the real one, by the rules of this machine's time zones. */
+  /** Like the real one, but by the rules of this machine's time zones. */
   async *report(query: object): AsyncGenerator<ReportRow, void, undefined> {
     const report = parseReportQuery(this.#definition, query);
     const { filters, writtenBefore } = report;
@@ -92,10 +91,10 @@ function meets(entry: Entry, { filters, from, to }: SummaryFilter): boolean {
   );
 }
 
-/** What a column of any type but jsonb has. */
+/** A value of any type except jsonb. */
 type Scalar = string | number | boolean;
 
-/** As PostgreSQL compares; null asks for NULL. @param asked as PostgreSQL reads it */
+/** Compares like PostgreSQL; null matches NULL. @param asked in PostgreSQL's text format */
 function isEqual(stored: unknown, asked: string | null, type: string): boolean {
   if (stored === null || stored === undefined || asked === null) {
     return asked === null && (stored === null || stored === undefined);
@@ -107,7 +106,9 @@ function isEqual(stored: unknown, asked: string | null, type: string): boolean {
   );
 }
 
-/** Digits of a uuid may be of either case, an integer may begin with zeros, and a decimal end with them. */
+/**
+ * A uuid may have digits in either case, an integer leading zeros, and a decimal trailing zeros.
+ */
 function spelledAlike(text: string, type: string): string {
   if (type === 'uuid') return text.toLowerCase();
   if (type === 'numeric') return withoutTrailingZeros(text);
@@ -124,7 +125,7 @@ function positionOf({ createdAt, uuid }: Entry): PagePosition {
   return { micros: BigInt(Date.parse(createdAt)) * 1000n, uuid };
 }
 
-/** In the order of pages, where uuids are compared byte by byte, as their digits are. */
+/** The order of pages, in which uuids are compared byte by byte. */
 function isOlder(one: PagePosition, other: PagePosition): boolean {
   return one.micros === other.micros ? one.uuid < other.uuid : one.micros < other.micros;
 }

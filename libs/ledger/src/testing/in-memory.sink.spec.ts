@@ -6,7 +6,7 @@ import { rowBatch } from '../sink-kit/sink-trial.js';
 const ATTEMPT = { timeoutMs: 1000, isAwaited: false, mayExist: false };
 const UUIDS = ['00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002'];
 
-/** A row as far as this sink looks: field count, length of the uuid, uuid, content. */
+/** The part of a row that this sink reads: field count, length of the uuid, uuid, content. */
 function row(uuid: string, content = ''): Buffer {
   const head = Buffer.from([0, 11, 0, 0, 0, 16]);
   return Buffer.concat([head, Buffer.from(uuid.replaceAll('-', ''), 'hex'), Buffer.from(content)]);
@@ -15,7 +15,7 @@ function row(uuid: string, content = ''): Buffer {
 const batch = () => rowBatch(UUIDS.map((uuid) => row(uuid)));
 
 describe('InMemorySink', () => {
-  it('fails as often as it was told, then writes', async () => {
+  it('fails as often as requested, then writes', async () => {
     const sink = new InMemorySink();
     sink.failNext({ kind: 'transient', sqlState: '53300' }, 2);
     for (let i = 0; i < 2; i += 1) {
@@ -36,7 +36,7 @@ describe('InMemorySink', () => {
     expect(again).toEqual({ written: 0, duplicates: [0, 1], conflicts: [] });
   });
 
-  it('lets the rows of a timed-out attempt come in after its repetition', async () => {
+  it('can write the rows of a timed-out attempt after its repetition', async () => {
     const sink = new InMemorySink();
     sink.failNext({ kind: 'transient', rows: 'late' });
     await expect(sink.write(batch(), ATTEMPT)).rejects.toHaveProperty('outcomeKnown', false);
@@ -72,7 +72,7 @@ describe('InMemorySink', () => {
     expect(sink.held).toEqual([]);
   });
 
-  it('can be away for prepare and ping too', async () => {
+  it('can be unreachable for prepare and ping too', async () => {
     const sink = new InMemorySink();
     sink.failAlways({ kind: 'transient' });
     await expect(sink.prepare()).rejects.toSatisfy((error) =>
@@ -84,7 +84,7 @@ describe('InMemorySink', () => {
     await sink.ping(1);
   });
 
-  it('keeps copies, since the channel reuses its memory', async () => {
+  it('keeps copies, because the channel reuses its memory', async () => {
     const sink = new InMemorySink();
     const rows = [row(UUIDS[0]!, 'before')];
     await sink.write(rowBatch(rows), ATTEMPT);

@@ -9,18 +9,18 @@ import type {
   WriteResult,
 } from '../ports/ledger-sink.interface.js';
 
-/** Where a row's uuid begins: field count (2 bytes) and the field's length (4) stand before it. */
+/** Offset of a row's uuid, after the field count (2 bytes) and the field's length (4). */
 const UUID_OFFSET = 6;
 
 /**
  * How an attempt fails.
  *
- * - `transient`: `rows` says what becomes of the batch: `none` of it is in (default), it is `in`
- *   though the answer was lost, or it comes in `late`, with `landLate()`. The outcome counts as
- *   known only if none is in and `outcomeKnown` does not say otherwise.
- * - `row`: nothing is in; `rowNumber` from 1, or undefined if the server names none. A row that is named
- *   or alone is refused from then on, as by `refuse`.
- * - `halt`: nothing is in.
+ * - `transient`: `rows` says what becomes of the batch: `none` is written (default), it is `in`
+ *   although the answer was lost, or it is written `late`, by `landLate()`. The outcome counts as
+ *   known only for `none`, and if `outcomeKnown` is not false.
+ * - `row`: nothing is written; `rowNumber` from 1, or undefined if the server names none. A row
+ *   that is named or alone is refused from then on, as by `refuse`.
+ * - `halt`: nothing is written.
  *
  * @publicApi
  */
@@ -34,26 +34,26 @@ export type SinkFault =
   | { readonly kind: 'row'; readonly rowNumber?: number; readonly sqlState?: string }
   | { readonly kind: 'halt'; readonly sqlState?: string };
 
-/** One call of `write`, as it was made. @publicApi */
+/** One recorded call of `write`. @publicApi */
 export interface WriteCall extends WriteAttempt {
   /** Rows of the batch. */
   readonly count: number;
   /** Their uuids, in order. */
   readonly uuids: readonly string[];
-  /** It was a call of `writeEach`. */
+  /** True for a call of `writeEach`. */
   readonly isEach?: true;
 }
 
-/** A write that waits; it ends when the test says so. @publicApi */
+/** A held write; the test ends it. @publicApi */
 export interface HeldWrite {
   readonly call: WriteCall;
-  /** Lets it go on: it succeeds, or fails as told. */
+  /** Continues it: the write succeeds, or fails with the given fault. */
   release(fault?: SinkFault): void;
 }
 
 /**
- * A sink in memory that knows duplicates and conflicts, and fails as it is told. It has no timers,
- * so it also runs in virtual time.
+ * A sink in memory that detects duplicates and conflicts, and fails on request. It has no timers,
+ * so it also works in virtual time.
  *
  * @publicApi
  */
@@ -85,12 +85,12 @@ export class InMemorySink implements LedgerSink {
     this.#isSame = isSame;
   }
 
-  /** Committed rows by uuid, in the order they were committed; live, don't change it. */
+  /** Committed rows by uuid, in commit order. A live map; do not change it. */
   get rows(): ReadonlyMap<string, Buffer> {
     return this.#rows;
   }
 
-  /** When a row was committed, in milliseconds since 1970; undefined if it was not. */
+  /** Milliseconds since 1970 at which a row was committed; undefined if it was not. */
   writtenAt(uuid: string): number | undefined {
     return this.#writtenAt.get(uuid);
   }
@@ -100,17 +100,20 @@ export class InMemorySink implements LedgerSink {
     return this.#isClosed;
   }
 
-  /** The next `times` attempts (default 1) fail so; calls add up. */
+  /** Makes the next `times` attempts (default 1) fail; calls add up. */
   failNext(fault: SinkFault, times = 1): void {
     for (let i = 0; i < times; i += 1) this.#faults.push(fault);
   }
 
-  /** Every attempt, `prepare` and `ping` included, fails so until told `undefined`. */
+  /** Makes every attempt fail, `prepare` and `ping` included, until called with `undefined`. */
   failAlways(fault: SinkFault | undefined): void {
     this.#lasting = fault;
   }
 
-  /** From now on batches with this uuid are refused and name its row. @param sqlState default 23514 */
+  /**
+   * From now on, batches with this uuid are refused, and the error names its row. @param sqlState
+   * default 23514
+   */
   refuse(uuid: string, sqlState = '23514'): void {
     this.#refused.set(uuid, sqlState);
   }
@@ -120,12 +123,12 @@ export class InMemorySink implements LedgerSink {
     this.#refused.delete(uuid);
   }
 
-  /** From now on writes wait in `held`, until `hold(false)`; those that wait go on waiting. */
+  /** From now on, writes wait in `held`, until `hold(false)`. Held writes remain held. */
   hold(isHolding = true): void {
     this.#isHolding = isHolding;
   }
 
-  /** Commits what failed attempts left under way. @returns number of attempts */
+  /** Commits the `late` batches of failed attempts. @returns number of attempts */
   landLate(): number {
     const landed = this.#late.splice(0);
     for (const rows of landed) this.#insert(rows);
@@ -258,19 +261,19 @@ function errorOf(fault: SinkFault): Error {
     case 'transient': {
       const outcomeKnown = (fault.rows ?? 'none') === 'none' && fault.outcomeKnown !== false;
       const sqlState = fault.sqlState ?? '57P01';
-      return new SinkTransientError('the sink was told to fail', { outcomeKnown, sqlState });
+      return new SinkTransientError('the test made the sink fail', { outcomeKnown, sqlState });
     }
     case 'row':
       return refusal(fault);
     case 'halt':
-      return new SinkHaltError('the sink was told to halt', {
+      return new SinkHaltError('the test made the sink halt', {
         sqlState: fault.sqlState ?? '42P01',
       });
   }
 }
 
 function refusal({ rowNumber, sqlState = '23514' }: Omit<RowFault, 'kind'>): SinkRowError {
-  return new SinkRowError('the sink was told to refuse a row', {
+  return new SinkRowError('the test made the sink refuse a row', {
     sqlState,
     ...(rowNumber === undefined ? {} : { rowNumber }),
   });

@@ -21,12 +21,12 @@ describeStreamConformance(
 );
 
 describe('InMemoryStream', () => {
-  it('delivers again by the clock that it is given', async () => {
+  it('redelivers by the given clock', async () => {
     const clock = new ManualClock();
     const stream = new InMemoryStream({ clock, redeliverMs: 1000 });
     const writer = stream.connect();
     await writer.open({ ledger: 'usage', fingerprint: 'f', reads: () => true });
-    stream.inject('usage', { id: 'a', fingerprint: 'f', headers: {}, payload: [Buffer.from('a')] });
+    stream.inject('usage', { fingerprint: 'f', headers: {}, payload: [Buffer.from('a')] });
     const limits = { messages: 1, bytes: 100, waitMs: 10_000 };
     const { signal } = new AbortController();
     expect(await writer.take(limits, signal)).toMatchObject([{ redeliveries: 0 }]);
@@ -36,7 +36,7 @@ describe('InMemoryStream', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('refuses every call while it is told to', async () => {
+  it('refuses every call while requested', async () => {
     const stream = new InMemoryStream();
     stream.failAlways('halt');
     const error: unknown = await stream

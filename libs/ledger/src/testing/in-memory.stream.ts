@@ -11,37 +11,37 @@ import type {
   TakeLimits,
 } from '../ports/ledger-stream.interface.js';
 
-/** How a stream in memory behaves. @publicApi */
+/** Options of a stream in memory. @publicApi */
 export interface InMemoryStreamOptions {
   /** Default: the machine's. */
   readonly clock?: Clock;
-  /** Milliseconds until a message that nobody is done with is delivered again. Default: 30,000. */
+  /** Milliseconds until an unfinished message is delivered again. Default: 30,000. */
   readonly redeliverMs?: number;
-  /** Bytes of one payload. Default: 1 MiB. */
+  /** Maximum bytes of one payload. Default: 1 MiB. */
   readonly maxPayloadBytes?: number;
 }
 
-/** A message as the log has it. */
+/** A message in the log. */
 interface LoggedMessage {
-  readonly id: string;
   readonly ledger: string;
   readonly fingerprint: string;
   readonly headers: StreamHeaders;
   readonly payload: Buffer;
+  /** Monotonic milliseconds. */
   readonly publishedAt: number;
   deliveries: number;
-  /** Monotonic milliseconds from which on it may be delivered. */
+  /** Earliest delivery, in monotonic milliseconds. */
   readyAt: number;
-  /** Who has it; undefined: nobody. */
+  /** The connection that holds it; undefined: none. */
   taker: InMemoryStreamClient | undefined;
 }
 
-/** Why a stream in memory answers nothing. @publicApi */
+/** Why a stream in memory does not answer. @publicApi */
 export type StreamFault = 'transient' | 'halt';
 
 /**
- * A stream in memory that several gateways and writers of one process share: `connect()` for each. It
- * delivers messages in their order, once more after `redeliverMs`, and fails as it is told.
+ * A stream in memory, shared by gateways and writers of one process: call `connect()` for each. It
+ * delivers messages in order, delivers them again after `redeliverMs`, and fails on request.
  *
  * @publicApi
  */
@@ -50,7 +50,6 @@ export class InMemoryStream {
   readonly maxPayloadBytes: number;
   readonly #clock: Clock;
   readonly #messages: LoggedMessage[] = [];
-  readonly #ids = new Set<string>();
   readonly #takers = new Set<() => void>();
   readonly #clients = new Set<InMemoryStreamClient>();
   #fault: StreamFault | undefined;
@@ -62,14 +61,19 @@ export class InMemoryStream {
     this.maxPayloadBytes = maxPayloadBytes;
   }
 
-  /** A gateway's or a writer's own way to the stream. */
+  /** Connects a gateway or a writer. */
   connect(): LedgerStream {
     const client = new InMemoryStreamClient(this, this.#clock);
-    this.#clients.add(client);
+    this.enter(client);
     return client;
   }
 
-  /** From now on nothing gets through, until told `undefined`. */
+  /** @internal */
+  enter(client: InMemoryStreamClient): void {
+    this.#clients.add(client);
+  }
+
+  /** From now on every call fails, until called with `undefined`. */
   failAlways(fault: StreamFault | undefined): void {
     this.#fault = fault;
     this.wake();
@@ -80,7 +84,7 @@ export class InMemoryStream {
     return this.#messages.map(({ payload }) => Buffer.from(payload));
   }
 
-  /** Puts a message into the log that no gateway would have published. */
+  /** Adds a message to the log that no gateway would publish. */
   inject(ledger: string, message: Omit<OutgoingMessage, 'bytes'>): void {
     this.append(ledger, message);
   }
@@ -94,14 +98,8 @@ export class InMemoryStream {
   }
 
   /** @internal */
-  append(
-    ledger: string,
-    { id, fingerprint, headers, payload }: Omit<OutgoingMessage, 'bytes'>,
-  ): void {
-    if (this.#ids.has(id)) return;
-    this.#ids.add(id);
+  append(ledger: string, { fingerprint, headers, payload }: Omit<OutgoingMessage, 'bytes'>): void {
     this.#messages.push({
-      id,
       ledger,
       fingerprint,
       headers: { ...headers },
@@ -166,7 +164,7 @@ export class InMemoryStream {
     }
   }
 
-  /** Monotonic milliseconds of the next delivery that is put off. @internal */
+  /** Monotonic milliseconds of the next delayed delivery. @internal */
   get nextReadyAt(): number {
     const now = this.#clock.monotonic();
     const later = this.#messages.map(({ readyAt }) => readyAt).filter((at) => at > now);
@@ -187,7 +185,11 @@ export class InMemoryStream {
   /** @internal */
   stored(ledger: string): StoredMessage[] {
     const own = this.#messages.filter((each) => each.ledger === ledger);
-    return own.map(({ headers, payload }) => ({ headers, payload: Buffer.from(payload) }));
+    const { now, monotonic } = { now: this.#clock.now(), monotonic: this.#clock.monotonic() };
+    return own.map(({ headers, payload, publishedAt }) => ({
+      ...{ headers, payload: Buffer.from(payload) },
+      publishedAt: now - (monotonic - publishedAt),
+    }));
   }
 
   /** @internal */
@@ -208,7 +210,7 @@ export class InMemoryStream {
   }
 }
 
-/** One process's way to a stream in memory. */
+/** One process's connection to a stream in memory. */
 class InMemoryStreamClient implements LedgerStream {
   readonly redeliverMs: number;
   readonly maxPayloadBytes: number;
@@ -228,8 +230,16 @@ class InMemoryStreamClient implements LedgerStream {
   }
 
   async open(topic: StreamTopic): Promise<void> {
+    if (this.#isClosed) this.#reopen();
     this.#check();
     this.#topic ??= topic;
+  }
+
+  /** For another ledger, after the one that had it closed it. */
+  #reopen(): void {
+    this.#isClosed = false;
+    this.#topic = undefined;
+    this.stream.enter(this);
   }
 
   async publish(message: OutgoingMessage, _timeoutMs: number): Promise<void> {
@@ -255,7 +265,7 @@ class InMemoryStreamClient implements LedgerStream {
     }
   }
 
-  /** Resolves when something changed, or after some time, or when the signal says so. */
+  /** Resolves at a change, after some time, or when the signal is aborted. */
   #change(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {

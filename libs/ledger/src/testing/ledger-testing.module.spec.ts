@@ -63,7 +63,7 @@ describe('LedgerTestingModule', () => {
     await module.close();
   });
 
-  it('gives back what was recorded, without a database', async () => {
+  it('returns the recorded entries, without a database', async () => {
     const module = await createModule();
     const ledgers = module.get(LedgerTestingModule);
     module.get(Chat).answer(7);
@@ -85,7 +85,7 @@ describe('LedgerTestingModule', () => {
     await module.close();
   });
 
-  it('reads, waits and tells its health as the real one does', async () => {
+  it('reads, waits and reports its health like the real one', async () => {
     const module = await createModule();
     const ledger = module.get(LedgerService);
     const other = { userId: 2, promptTokens: 9 };
@@ -109,7 +109,7 @@ describe('LedgerTestingModule', () => {
     await expect(ledger.recordAndWait(other)).rejects.toMatchObject({ code: 'LEDGER_SPILLED' });
   });
 
-  it('refuses what is no query with the rule', async () => {
+  it('refuses an invalid query with the rule', async () => {
     const module = await createModule();
     const ledger = module.get(LedgerService);
     const nothing = null as never;
@@ -156,7 +156,7 @@ describe('LedgerTestingModule', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('tells when an entry was written, which a report can ask for', async () => {
+  it('knows when an entry was written, for use in reports', async () => {
     const clock = new ManualClock();
     const module = await Test.createTestingModule({
       imports: [LedgerTestingModule.forRoot({ clock })],
@@ -185,7 +185,7 @@ describe('LedgerTestingModule', () => {
     await module.close();
   });
 
-  it('takes for a duplicate, and for a conflict, what the table takes for one', async () => {
+  it('detects the same duplicates and conflicts as the table', async () => {
     const priced = defineLedger({ columns: { price: 'numeric', details: 'jsonb' } });
     const module = await Test.createTestingModule({
       imports: [LedgerTestingModule.forRoot({ ledgers: [priced] })],
@@ -250,7 +250,7 @@ describe('LedgerTestingModule', () => {
     await module.close();
   });
 
-  it('has the entry of a client that left as the application was closed', async () => {
+  it('has the entry of a client that left when the application was closed', async () => {
     const module = await Test.createTestingModule({
       imports: [LedgerTestingModule.forRoot()],
       controllers: [Words],
@@ -267,7 +267,7 @@ describe('LedgerTestingModule', () => {
     expect(module.get(LedgerService).stats()).toMatchObject({ written: 1, sealed: 0 });
   });
 
-  it('fails as it is told', async () => {
+  it('fails on request', async () => {
     const module = await createModule();
     const ledger = module.get(LedgerService);
     module.get(LedgerTestingModule).sink().failNext({ kind: 'row', rowNumber: 1 });

@@ -7,7 +7,7 @@ import { defaultLedger, type LedgerDefinition } from '../define-ledger.js';
 import type { StoredEntry } from '../entry/usage-entry.interface.js';
 import { LedgerHealthIndicator } from '../health/ledger-health.indicator.js';
 import { LedgerInterceptor } from '../metering/ledger.interceptor.js';
-import { prepareApplication } from '../metering/metered-classes.js';
+import { checkMeteredMethods, prepareApplication } from '../metering/metered-classes.js';
 import { OpenConnections } from '../metering/open-connections.js';
 import { LedgerService } from '../ledger.service.js';
 import { getLedgerHealthToken, getLedgerToken } from '../ledger.tokens.js';
@@ -15,13 +15,19 @@ import type { Clock } from '../clock/clock.js';
 import { InMemoryLedger } from './in-memory-ledger.js';
 import type { InMemorySink } from './in-memory.sink.js';
 
-/** What ledgers under test may be told. @publicApi */
+/** Options of ledgers under test. @publicApi */
 export interface LedgerTestingOptions {
   /** Default: the default ledger alone. */
   readonly ledgers?: readonly LedgerDefinition[];
-  /** Settings as for `forRoot`; by default entries are written at once, and invalid ones throw, also those with unknown fields. */
+  /**
+   * Settings as for `forRoot`. By default entries are written at once, and invalid entries throw,
+   * including those with unknown fields.
+   */
   readonly options?: Omit<LedgerOptions, 'connection' | 'dataSource' | 'sink' | 'reader'>;
-  /** Default: the machine's own. `entries()` gives a `ManualClock` its turns, the stop its time. */
+  /**
+   * Default: the machine's clock. `entries()` runs the turns of a `ManualClock`, and the shutdown
+   * advances it.
+   */
   readonly clock?: Clock;
 }
 
@@ -29,8 +35,8 @@ export interface LedgerTestingOptions {
 const LEDGERS = Symbol('nestjs-ledger/testing/ledgers');
 
 /**
- * Stands in for `LedgerModule` in unit tests: real ledgers, from the interceptor to the batch, over
- * sinks in memory. No database, no files. Invalid entries throw, so that a test sees them.
+ * Replaces `LedgerModule` in unit tests: real ledgers, from the interceptor to the batch, over
+ * sinks in memory. No database, no files. Invalid entries throw, so tests notice them.
  *
  * @example
  * const module = await Test.createTestingModule({
@@ -43,7 +49,7 @@ const LEDGERS = Symbol('nestjs-ledger/testing/ledgers');
  */
 @Module({})
 export class LedgerTestingModule {
-  /** Ledgers of their own for each call; injectable everywhere. */
+  /** Each call creates separate ledgers; injectable everywhere. */
   static forRoot(options: LedgerTestingOptions = {}): DynamicModule {
     const ledgers = options.ledgers ?? [defaultLedger];
     const tokens = ledgers.flatMap((ledger) => [
@@ -78,18 +84,19 @@ export class LedgerTestingModule {
     @Inject(ModulesContainer) modules: ModulesContainer,
   ) {
     prepareApplication(modules);
+    checkMeteredMethods(modules);
     this.#ledgers = ledgers;
     this.#host = host;
   }
 
-  /** All entries of a ledger, oldest first, after what was accepted so far was written. */
+  /** All entries of a ledger, oldest first, after a flush. */
   entries<T extends LedgerDefinition = typeof defaultLedger>(
     ledger?: T,
   ): Promise<StoredEntry<T>[]> {
     return this.#of(ledger).entries() as Promise<StoredEntry<T>[]>;
   }
 
-  /** The sink of a ledger; it fails as it is told. */
+  /** The sink of a ledger; it fails on request. */
   sink(ledger?: LedgerDefinition): InMemorySink {
     return this.#of(ledger).sink;
   }
@@ -112,12 +119,12 @@ export class LedgerTestingModule {
     return server && OpenConnections.of(server);
   }
 
-  /** Drains as the real lifecycle does, so that a test of a shutdown sees the same. */
+  /** Drains like the real lifecycle, so that tests of a shutdown see the same behaviour. */
   async onModuleDestroy(): Promise<void> {
     for (const ledger of this.#ledgers.values()) await ledger.drain();
   }
 
-  /** Seals, and settles what came since, calls of clients that left last among it. */
+  /** Seals, and settles the latest entries, including those of clients that left last. */
   async onApplicationShutdown(): Promise<void> {
     await this.#connections()?.allGone();
     for (const ledger of this.#ledgers.values()) await ledger.finish();

@@ -16,13 +16,13 @@ export interface LedgerUnderTest {
   readonly letters: DeadLetter[];
   readonly spilled: SpilledEntry[];
   readonly lines: string[];
-  /** Rows that were spilled as bytes: after the seal, and at the exit. */
+  /** Rows that were spilled as bytes after the seal and at the exit. */
   readonly rows: SpilledRows[];
   /** Set to make the next spills fail, of entries and of rows. */
   readonly spillFault: { error: Error | undefined };
 }
 
-/** bigint ids, no columns of its own. */
+/** bigint ids, no declared columns. */
 export const PLAIN_TABLE: LedgerTable = {
   name: 'default',
   schema: undefined,
@@ -61,7 +61,7 @@ export function ledgerUnderTest(
     rowSpill: {
       keep: ({ slices, count, position }) => {
         if (spillFault.error !== undefined) return undefined;
-        // Slabs are used again.
+        // Slabs are reused.
         rows.push({ slices: slices.map((slice) => Buffer.from(slice)), count, position });
         return 'spill.wal';
       },
@@ -81,7 +81,7 @@ export async function start({ ledger, clock }: LedgerUnderTest): Promise<void> {
   await clock.turn();
 }
 
-/** The two sums of the conservation law, each with what it must be equal to. */
+/** The two sums of the conservation law, each with its expected value. */
 export function conservation(stats: LedgerStats): Record<'offered' | 'queued', [number, number]> {
   const { queued, recovered, received, dropped, sealed, invalid, waiting } = stats;
   const { written, published, duplicate, deadLettered, spilled, depth, inFlight } = stats;

@@ -7,8 +7,8 @@ interface Alarm {
 }
 
 /**
- * Time that stands still until a test moves it. Timers and turns of the event loop run when the
- * test says so, in the order in which they are due; promises settle in between.
+ * A clock that a test advances. Timers and turns of the event loop run only on request, in the
+ * order in which they are due, and promises settle between them.
  *
  * @publicApi
  */
@@ -54,22 +54,22 @@ export class ManualClock implements Clock {
     return { cancel };
   }
 
-  /** Timers that wait; 0 once everything is over. */
+  /** Number of pending timers; 0 once everything has ended. */
   get pendingTimers(): number {
     return this.#alarms.size;
   }
 
-  /** Holds on the process that were not cancelled. */
+  /** Number of references that keep the process alive. */
   get pendingHolds(): number {
     return this.#holds;
   }
 
-  /** Sets the wall clock, as an administrator would; timers don't notice. */
+  /** Sets the wall clock, like an administrator; timers are not affected. */
   setNow(now: number): void {
     this.#now = now;
   }
 
-  /** Runs turns of the event loop, and lets promises settle, until there is nothing left to run. */
+  /** Runs turns of the event loop, and lets promises settle, until none is left. */
   async turn(): Promise<void> {
     do {
       const turns = this.#turns;
@@ -79,7 +79,7 @@ export class ManualClock implements Clock {
     } while (this.#turns.length > 0);
   }
 
-  /** Moves the time on, and runs what becomes due on the way in its order. */
+  /** Advances the time, and runs due timers in order. */
   async advance(ms: number): Promise<void> {
     const until = this.#elapsed + ms;
     await this.turn();
@@ -111,7 +111,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** A few turns of the real loop: more promises in a row than any step here has. */
+/** A few turns of the real event loop, enough for any chain of promises here. */
 async function settlePromises(): Promise<void> {
   for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -3,9 +3,9 @@ import { RowCodec } from '../codec/row-codec.js';
 import type { LedgerTable } from '../entry/ledger-definition.js';
 
 /**
- * Compares the stored row and another as the table does, where a uuid that comes again is a duplicate or a conflict:
- * jsonb knows no order of keys, numeric takes 1.0 for 1.00, and the time of
- * one try at a keyed entry is not compared.
+ * Compares the stored row and another one with the same uuid like the table, to find a duplicate or
+ * a conflict: jsonb ignores the order of keys, numeric 1.0 equals 1.00, and the default time of a
+ * keyed entry is not compared.
  *
  * @internal
  */
@@ -28,7 +28,7 @@ export function sameEntry(table: LedgerTable): (one: Buffer, other: Buffer) => b
   };
 }
 
-/** A decimal in the one spelling that equal ones share. @internal */
+/** A decimal in canonical form. @internal */
 export function withoutTrailingZeros(decimal: string): string {
   if (!decimal.includes('.')) return decimal;
   let end = decimal.length;

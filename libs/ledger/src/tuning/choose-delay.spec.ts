@@ -4,7 +4,7 @@ import { chooseDelay, fixedPartOf, keepSmallFlushes } from './choose-delay.js';
 const flush = (ms: number, entries = 10, at = 0) => ({ at, entries, ms });
 
 describe('the fixed part of a flush', () => {
-  it('is the tenth percentile of the small flushes, so that waits for a core do not raise it', () => {
+  it('is the tenth percentile of the small flushes, which excludes waits for a core', () => {
     const times = [30, 31, 32, 33, 34, 35, 36, 37, 38, 500, 600];
     expect(
       fixedPartOf(

@@ -2,39 +2,40 @@ import { AUTO_LEAST_DELAY_MS, AUTO_MOST_DELAY_MS } from './auto-limits.js';
 import type { SeenFlush } from './tuning.interface.js';
 
 /**
- * The delay is this many times the fixed part of a flush: then nine tenths of the time pass without
- * one. A multiple of the whole flush would feed back, since a longer delay makes a longer flush. Measured:
- * lag p99 471 ms and growing with the whole flush, 34 to 48 ms with the fixed part.
+ * The delay is this many times the fixed part of a flush, so that nine tenths of the time pass
+ * without a flush. A multiple of the whole flush would feed back, because a longer delay makes a
+ * longer flush. Measured: lag p99 471 ms and growing with the whole flush, 34 to 48 ms with the
+ * fixed part.
  */
 const DELAY_PER_FIXED_PART = 9;
 
-/** A flush of more entries says little of its fixed part. */
+/** A flush of more entries shows little of its fixed part. */
 const SMALL_FLUSH = 100;
-/** Small flushes that are kept, and how many of them say enough. */
+/** Kept small flushes, and the minimum for a conclusion. */
 const KEPT = 64;
 const ENOUGH = 8;
-/** Which of them is the fixed part: below the median, since waits for a core only add to it. */
+/** The percentile of the fixed part: below the median, because waits for a core only add time. */
 const FIXED_SHARE = 0.1;
-/** A flush is older than this, in milliseconds, and says nothing of the server as it is. */
+/** Older flushes, in milliseconds, do not show the server's present state. */
 const FORGOTTEN_MS = 600_000;
-/** What a commit takes beside the round trip, in milliseconds, until it was measured. */
+/** Assumed milliseconds of a commit in addition to the round trip, until measured. */
 const COMMIT_MS = 2;
 
 /**
- * Entries a second from which the least delay fills batches well enough. Below it a longer delay saves
- * CPU: it doubles with each tenth of the rate, to 50 ms at 1,000/s and 100 ms at 100/s, about half of
- * the p99 that the profile of that rate has.
+ * From this rate on, in entries a second, the least delay fills batches well enough. Below it a
+ * longer delay saves CPU: it doubles with each tenth of the rate, to 50 ms at 1,000/s and 100 ms at
+ * 100/s, about half of the p99 in that rate's profile.
  */
 const BUSY_RATE = 10_000;
 const QUIET_RATE = 100;
 
-/** The delay, and why, as a clause. @internal */
+/** The delay, and its reason as a clause. @internal */
 export interface ChosenDelay {
   readonly delayMs: number;
   readonly why: string;
 }
 
-/** Adds the small flushes among those that were just seen, and forgets old ones. @internal */
+/** Adds the small ones of the last flushes, and drops old ones. @internal */
 export function keepSmallFlushes(
   kept: readonly SeenFlush[],
   seen: readonly SeenFlush[],
@@ -46,15 +47,15 @@ export function keepSmallFlushes(
   return [...kept, ...small].slice(-KEPT).filter(isFresh);
 }
 
-/** Whether the fixed part is known from flushes; if not, a ping has to do. @internal */
+/** Whether flushes show the fixed part; otherwise a ping is used. @internal */
 export function hasEnoughFlushes(smallFlushes: readonly SeenFlush[]): boolean {
   return smallFlushes.length >= ENOUGH;
 }
 
 /**
- * Milliseconds of a flush that do not depend on the number of its entries.
+ * Milliseconds of a flush that do not depend on its number of entries.
  *
- * @returns undefined if neither flushes nor a ping were seen
+ * @returns undefined without flushes and ping
  * @internal
  */
 export function fixedPartOf(
@@ -67,10 +68,10 @@ export function fixedPartOf(
 }
 
 /**
- * How long the oldest entry waits for company.
+ * The longest wait of the oldest entry for others.
  *
- * @param fixedMs of a flush; undefined: it is not known yet
- * @param perSecond entries that come; undefined: it is not known yet
+ * @param fixedMs fixed part of a flush; undefined if unknown
+ * @param perSecond rate of entries; undefined if unknown
  * @internal
  */
 export function chooseDelay(

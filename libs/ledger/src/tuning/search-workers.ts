@@ -11,40 +11,48 @@ import {
   type WorkerTrial,
 } from './worker-trial.js';
 
-/** Full batches that wait, from which the workers are what binds; and those that keep a trial going. */
+/**
+ * Waiting full batches from which the workers are the bottleneck, and those needed to continue a
+ * trial.
+ */
 const BACKLOG = 2;
 const LEAST_BACKLOG = 1;
-/** After a trial that gained nothing, in milliseconds; twice as long after each, up to an hour. */
+/** Pause after a trial without a gain, in milliseconds; it doubles with each, up to an hour. */
 const FIRST_PAUSE_MS = 300_000;
 const LONGEST_PAUSE_MS = 3_600_000;
-/** After a trial that was interrupted, in milliseconds. */
+/** Pause after an interrupted trial, in milliseconds. */
 const INTERRUPTED_PAUSE_MS = 30_000;
-/** A worker that was not needed for so long, in milliseconds, is removed. */
+/** A worker not needed for this long, in milliseconds, is removed. */
 const IDLE_MS = 600_000;
 
 /** The search for the number of workers. Immutable. @internal */
 export interface WorkerSearch {
   readonly workers: number;
-  /** Undefined: nothing is tried. */
+  /** Undefined if no trial runs. */
   readonly trial: WorkerTrial | undefined;
-  /** Since when, in monotonic milliseconds, the workers bind; undefined: they don't. */
+  /**
+   * Monotonic milliseconds since which the workers are the bottleneck; undefined if they are not.
+   */
   readonly boundSince: number | undefined;
   /** Flushes since then. */
   readonly boundFlushes: number;
-  /** Monotonic milliseconds before which nothing is tried. */
+  /** No trial begins before these monotonic milliseconds. */
   readonly notBefore: number;
-  /** After the next trial that gains nothing. */
+  /** Pause after the next trial without a gain. */
   readonly pauseMs: number;
-  /** Since when workers are counted, and how many were busy at once since then, at most. */
+  /** Start of the count of busy workers, and the most that were busy at once since then. */
   readonly peakSince: number;
   readonly peakBusy: number;
-  /** Why there are so many workers. */
+  /** Reason for the number of workers. */
   readonly why: string;
-  /** Why none is tried although the workers bind; undefined: they don't, or one may be. */
+  /**
+   * Reason why no trial begins although the workers are the bottleneck; undefined if they are not,
+   * or a trial may begin.
+   */
   readonly hindrance: string | undefined;
 }
 
-/** What a look at the search changed. @internal */
+/** The changes made by one look. @internal */
 export interface SearchStep {
   readonly search: WorkerSearch;
   /** A trial that ended with a verdict. */
@@ -87,7 +95,9 @@ function only(search: WorkerSearch): SearchStep {
   return { search, verdict: undefined };
 }
 
-/** No trial runs: begins one under a lasting backlog, and removes a worker that was long idle. */
+/**
+ * Without a trial: begins one under a lasting backlog, and removes a worker that was idle for long.
+ */
 function wait(before: WorkerSearch, window: TuningWindow, bounds: TuningBounds): WorkerSearch {
   const { at, flushes, isAllBusy, waitingBatches, trouble } = window;
   const peakBusy = Math.max(before.peakBusy, window.peakBusy);
@@ -122,7 +132,7 @@ function afterPeak(search: WorkerSearch, at: number, bounds: TuningBounds): Work
   return settled(workers - 1, at, why);
 }
 
-/** A trial runs: counts its flushes, and ends it with a verdict or without one. */
+/** During a trial: counts its flushes, and ends it with or without a verdict. */
 function judge(before: WorkerSearch, trial: WorkerTrial, window: TuningWindow): SearchStep {
   const { at, flushes, isAllBusy, waitingBatches, trouble } = window;
   const next = goOn(trial, flushes, at);
@@ -166,7 +176,7 @@ function interrupted(
   return only({ ...settled(base, at, why), notBefore: at + INTERRUPTED_PAUSE_MS, pauseMs });
 }
 
-/** From now on so many workers. */
+/** Sets the number of workers from now on. */
 function settled(workers: number, at: number, why: string): WorkerSearch {
   return { ...beginSearch(workers, at), why };
 }

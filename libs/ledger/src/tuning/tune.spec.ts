@@ -11,14 +11,14 @@ import {
 import { beginTuning, tune } from './tune.js';
 import type { SeenFlush, Tuning, TuningBounds, TuningWindow } from './tuning.interface.js';
 
-/** More by `npm run soak -- auto`. */
+/** `npm run soak -- auto` draws more. */
 const DRAWS = Number(process.env['LEDGER_AUTO_DRAWS'] ?? 150);
 const SEED = Number(process.env['LEDGER_FAULTS_SEED'] ?? 20_261_129);
-/** Where a soak counts what was drawn. */
+/** File in which a soak counts its draws. */
 const COUNTS = process.env['LEDGER_SOAK_COUNTS'];
-/** As the driver looks. */
+/** The same interval as in production. */
 const LOOK_MS = 1_000;
-/** After so many trials without a gain the search counts as over. */
+/** After this many trials without a gain the search counts as over. */
 const VAIN_TRIALS = 3;
 const GRID_BATCHES = [50, 500, 2_000, 10_000];
 
@@ -43,7 +43,7 @@ function begun(workers = 2): Tuning {
   return beginTuning({ workers }, { at: 0, now: 0, queued: 0 });
 }
 
-/** Between two bounds, alike by their logarithms. */
+/** A value between two bounds, uniform in its logarithm. */
 function between(low: number, high: number, random: () => number): number {
   return low * (high / low) ** random();
 }
@@ -57,19 +57,19 @@ function drawShape(random: () => number): SimulatedShape {
 }
 
 interface Life {
-  /** The decided number of workers at each look, and the number at work. */
+  /** The decided number of workers at each look, and the running ones. */
   readonly decided: readonly number[];
   readonly working: readonly number[];
   readonly last: Tuning;
 }
 
-/** Workers under a backlog that never ends, until the search has tried in vain some times. */
+/** Workers under an endless backlog, until several trials were in vain. */
 function searchUnderBacklog(shape: SimulatedShape, random: () => number): Life {
   const team = new SaturatedWorkers(new SimulatedServer(shape, random), AUTO_BATCH, 2);
   const [decided, working]: [number[], number[]] = [[], []];
   let tuning = begun();
   let pending: SeenFlush[] = [];
-  // While nothing may be tried the server's clock stands still, and only the tuning's goes on.
+  // While no trial may begin, the server's clock stands still and only the tuning's clock advances.
   let skippedMs = 0;
   for (let server = LOOK_MS; server < 3_600_000; server += LOOK_MS) {
     pending.push(...team.run(server));
@@ -149,7 +149,7 @@ function delaysAt(shape: SimulatedShape, perSecond: number, random: () => number
   let taken = 0;
   let lookedAt = 0;
   while (delays.length < 1_000) {
-    // The first entry that nobody has taken came then.
+    // Arrival time of the first entry not yet taken.
     const oldestAt = (taken * 1000) / perSecond;
     const worker = idleAt.indexOf(Math.min(...idleAt));
     const startedAt = Math.max(oldestAt + tuning.delayMs, idleAt[worker]!);
@@ -170,14 +170,14 @@ function delaysAt(shape: SimulatedShape, perSecond: number, random: () => number
   return delays;
 }
 
-/** Looks, once a second, at flushes of a server that writes so much with so many workers. */
+/** Looks, once a second, at flushes of a server with a fixed rate for each number of workers. */
 class Looks {
   tuning = begun();
   at = 0;
 
   constructor(private readonly bounds: TuningBounds = BOUNDS) {}
 
-  /** @param perSecond entries that are written, by the number of workers */
+  /** @param perSecond written entries by number of workers */
   look(perSecond: (workers: number) => number, more: Partial<TuningWindow> = {}): Tuning {
     const { workers } = this.tuning;
     const entries = perSecond(workers) / 20;
@@ -191,7 +191,7 @@ class Looks {
     return this.tuning;
   }
 
-  /** @returns the numbers of workers at work, in the order in which they came */
+  /** @returns the numbers of running workers, in order */
   looks(
     count: number,
     perSecond: (workers: number) => number,
@@ -207,7 +207,7 @@ const GAINS = (workers: number): number => workers * 50_000;
 const GAINS_NOTHING = (): number => 100_000;
 
 describe('tune', () => {
-  it('tries one more worker by turns, and keeps one that writes more', () => {
+  it('tries one more worker in alternating turns, and keeps it if it writes more', () => {
     const looks = new Looks();
     const seen = looks.looks(11, GAINS);
     expect(seen).toEqual([2, 2, 2, 2, 3, 3, 2, 2, 3, 3, 3]);
@@ -256,7 +256,7 @@ describe('tune', () => {
     },
   );
 
-  it('stays within the connections there are, and gives back those that are no longer', () => {
+  it('stays within the available connections, and removes workers when these decrease', () => {
     const few = { ...BOUNDS, mostWorkers: 3 };
     const looks = new Looks(few);
     expect(Math.max(...looks.looks(600, GAINS))).toBe(3);
@@ -274,14 +274,14 @@ describe('tune', () => {
     expect(looks.tuning).toMatchObject({ workers: 3, tried: [{ workers: 3, isKept: true }] });
   });
 
-  it('leaves the trial without a verdict when the backlog ends otherwise', () => {
+  it('ends the trial without a verdict when the backlog ends otherwise', () => {
     const looks = new Looks();
     while (looks.tuning.workers === 2) looks.look(GAINS_NOTHING);
     looks.look(GAINS_NOTHING, { isAllBusy: false, waitingBatches: 0 });
     expect(looks.tuning).toMatchObject({ workers: 2, tried: [] });
   });
 
-  it('removes a worker that was not needed for ten minutes, but none of the first ones', () => {
+  it('removes a worker that was not needed for ten minutes, but no initial one', () => {
     const looks = new Looks();
     looks.looks(14, GAINS);
     expect(looks.tuning.workers).toBe(3);
@@ -302,14 +302,14 @@ describe('tune', () => {
     expect(looks.tuning.workers).toBe(3);
   });
 
-  it('changes nothing that was given as a number', () => {
+  it('changes no configured number', () => {
     const looks = new Looks({ ...BOUNDS, isDelayAuto: false, areWorkersAuto: false });
     const before = looks.tuning.delayMs;
     expect(new Set(looks.looks(600, GAINS, { pingMs: 90 }))).toEqual(new Set([2]));
     expect(looks.tuning.delayMs).toBe(before);
   });
 
-  it('is pure: the same looks give the same decisions, and none changes those before it', () => {
+  it('is pure: the same looks give the same decisions, and none changes earlier ones', () => {
     const one = new Looks();
     one.looks(30, GAINS);
     const before = structuredClone(one.tuning);

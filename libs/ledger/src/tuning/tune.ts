@@ -3,19 +3,22 @@ import { chooseDelay, fixedPartOf, keepSmallFlushes, type ChosenDelay } from './
 import { beginSearch, searchWorkers } from './search-workers.js';
 import type { Tuning, TuningBounds, TuningWindow } from './tuning.interface.js';
 
-/** Trials that are shown. */
+/** Trials shown in the stats. */
 const SHOWN_TRIALS = 8;
-/** The rate of entries is that of the last so many milliseconds, and of no less than a second. */
+/** The rate of entries is measured over the last this many milliseconds, at least a second. */
 const RATE_MS = 5_000;
 const LEAST_RATE_MS = 1_000;
-/** A delay that differs by less stays as it is: a figure that changes each second says nothing. */
+/**
+ * The delay changes only by at least this share, because a figure that changes each second is
+ * useless.
+ */
 const DELAY_STEP = 0.1;
 
 /**
- * What a ledger begins with.
+ * The initial figures of a ledger.
  *
- * @param workers to begin with
- * @param window the first look; it has no flushes yet
+ * @param workers initial number
+ * @param window the first look, without flushes
  * @internal
  */
 export function beginTuning(
@@ -37,10 +40,10 @@ export function beginTuning(
 }
 
 /**
- * The next decision. Pure: the same tuning, window and bounds give the same answer, and nothing but the
- * window's clock is time.
+ * The next decision. Pure: the same tuning, window and bounds give the same answer, and the
+ * window's clock is the only time.
  *
- * @param window later than those before it
+ * @param window later than all before it
  * @internal
  */
 export function tune(before: Tuning, window: TuningWindow, bounds: TuningBounds): Tuning {
@@ -75,14 +78,14 @@ function delayOf(
 
 type Mark = Tuning['marks'][number];
 
-/** The youngest of those that are old enough, and all after it. */
+/** The youngest mark that is old enough, and all after it. */
 function marksUntil(marks: readonly Mark[], mark: Mark): readonly Mark[] {
   const all = [...marks, mark];
   const first = all.findLastIndex(({ at }) => mark.at - at >= RATE_MS);
   return all.slice(Math.max(0, first));
 }
 
-/** Entries a second; undefined as long as too little was seen. */
+/** Entries a second; undefined while the window is too short. */
 function rateOf(marks: readonly Mark[]): number | undefined {
   const [first] = marks;
   const last = marks.at(-1);

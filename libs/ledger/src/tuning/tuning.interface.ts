@@ -1,15 +1,15 @@
 import type { AutoTrial } from '../ports/ledger-stats.interface.js';
 import type { WorkerSearch } from './search-workers.js';
 
-/** A flush that was committed. @internal */
+/** A committed flush. @internal */
 export interface SeenFlush {
-  /** Monotonic milliseconds when it was committed. */
+  /** Monotonic milliseconds of the commit. */
   readonly at: number;
   readonly entries: number;
   readonly ms: number;
 }
 
-/** What happened since the last look, and how things stand now. @internal */
+/** Events since the last look, and the present state. @internal */
 export interface TuningWindow {
   /** Monotonic milliseconds. */
   readonly at: number;
@@ -17,38 +17,41 @@ export interface TuningWindow {
   readonly now: number;
   /** Since the last look, oldest first. */
   readonly flushes: readonly SeenFlush[];
-  /** Entries queued up to now; only grows. */
+  /** Entries queued so far; only grows. */
   readonly queued: number;
-  /** Full batches that wait, with their fraction. */
+  /** Waiting full batches, as a fraction. */
   readonly waitingBatches: number;
   /** Each worker has a batch in flight. */
   readonly isAllBusy: boolean;
-  /** Workers that were busy at once since the last look, at most. */
+  /** The most workers busy at once since the last look. */
   readonly peakBusy: number;
-  /** A round trip to the server in milliseconds; undefined: it was not measured yet. */
+  /** A round trip to the server in milliseconds; undefined if not measured yet. */
   readonly pingMs: number | undefined;
-  /** Why nothing is tried now, as a clause: an outage, a halt, a busy event loop; undefined: it may be. */
+  /**
+   * The reason, as a clause, why no trial may run: an outage, a halt, a busy event loop; undefined
+   * if one may.
+   */
   readonly trouble: string | undefined;
 }
 
-/** What may be changed, and how far. @internal */
+/** The figures that may be changed, and their bounds. @internal */
 export interface TuningBounds {
   readonly isDelayAuto: boolean;
   readonly areWorkersAuto: boolean;
-  /** Workers to begin with, and at least. */
+  /** Initial and minimum workers. */
   readonly firstWorkers: number;
-  /** At most: pool, server, 16. Never below `firstWorkers`. */
+  /** Maximum workers: pool, server, 16. Never below `firstWorkers`. */
   readonly mostWorkers: number;
 }
 
-/** A decision, and all that the next one needs. Immutable. @internal */
+/** A decision, and all input for the next one. Immutable. @internal */
 export interface Tuning {
   readonly delayMs: number;
   readonly workers: number;
-  /** Why the delay, and the number of workers, are as they are; a clause each. */
+  /** The reasons for the delay and for the number of workers; a clause each. */
   readonly whyDelay: string;
   readonly whyWorkers: string;
-  /** Milliseconds since 1970 when the delay or the number of workers changed. */
+  /** Milliseconds since 1970 of the last change of the delay or the number of workers. */
   readonly since: number;
   /** Times of the last flushes of few entries, oldest first. */
   readonly smallFlushes: readonly SeenFlush[];

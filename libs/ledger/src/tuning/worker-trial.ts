@@ -1,32 +1,43 @@
 import type { SeenFlush } from './tuning.interface.js';
 
-/** A turn lasts at least so many milliseconds, and so many flushes: then 20 % of noise is 5 %. */
+/** Minimum milliseconds and flushes of a turn: they reduce 20 % of noise to 5 %. */
 export const TURN_MS = 2_000;
 export const TURN_FLUSHES = 20;
-/** A turn that lasts longer than this, in milliseconds, compares two hours of the server, not two numbers of workers. */
+/**
+ * A longer turn, in milliseconds, would compare two periods of the server and not two numbers of
+ * workers.
+ */
 const LONGEST_TURN_MS = 60_000;
-/** Flushes that say something of a turn that was cut short. */
+/** Minimum flushes for a conclusion from a shortened turn. */
 const LEAST_FLUSHES = 8;
-/** A B A B A B: the median of three ratios is not moved by one checkpoint. */
+/** A B A B A B: one checkpoint does not move the median of three ratios. */
 const PAIRS = 3;
-/** One more worker is kept from this ratio on. Below it, it costs a connection and gains what noise would. */
+/**
+ * One more worker is kept from this ratio on. Below it, the worker costs a connection for a gain
+ * within the noise.
+ */
 const WORTHWHILE = 1.08;
 
-/** What was written in one turn by the flushes that began in it. */
+/** Figures of the flushes that began in one turn. */
 interface Turn {
   readonly startedAt: number;
-  /** Flushes that count; the first only starts the watch. */
+  /** Counted flushes; the first only starts the clock. */
   readonly flushes: number;
   readonly entries: number;
   readonly firstAt: number;
   readonly lastAt: number;
 }
 
-/** One more worker by turns: without, with, without, with, without, with. Immutable. @internal */
+/**
+ * A trial of one more worker in alternating turns: without, with, without, with, without, with.
+ * Immutable.
+ *
+ * @internal
+ */
 export interface WorkerTrial {
-  /** Workers without the one that is tried. */
+  /** Workers without the tried one. */
   readonly base: number;
-  /** Entries a second of each turn that is over. */
+  /** Entries a second of each finished turn. */
   readonly rates: readonly number[];
   readonly turn: Turn;
 }
@@ -40,7 +51,7 @@ function newTurn(startedAt: number): Turn {
   return { startedAt, flushes: 0, entries: 0, firstAt: startedAt, lastAt: startedAt };
 }
 
-/** Workers of the turn that runs. @internal */
+/** Workers of the present turn. @internal */
 export function workersOf({ base, rates }: WorkerTrial): number {
   return rates.length % 2 === 0 ? base : base + 1;
 }
@@ -52,7 +63,7 @@ export function goOn(trial: WorkerTrial, flushes: readonly SeenFlush[], at: numb
   return { ...trial, rates: [...trial.rates, rateOf(turn)], turn: newTurn(at) };
 }
 
-/** A flush that began before the turn was written beside another number of workers. */
+/** A flush that began before the turn ran with another number of workers. */
 function count(turn: Turn, { at, ms, entries }: SeenFlush): Turn {
   if (at - ms < turn.startedAt) return turn;
   if (turn.flushes === 0) return { ...turn, flushes: 1, firstAt: at, lastAt: at };
@@ -70,9 +81,9 @@ export function isTooSlow({ turn }: WorkerTrial, at: number): boolean {
 }
 
 /**
- * The median of the ratios, with the worker over without it.
+ * The median of the ratios with the worker to without it.
  *
- * @returns undefined while more turns could change whether it is worthwhile
+ * @returns undefined while further turns could change whether it is worthwhile
  * @internal
  */
 export function verdictOf({ rates }: WorkerTrial): { ratio: number; isKept: boolean } | undefined {
@@ -82,13 +93,13 @@ export function verdictOf({ rates }: WorkerTrial): { ratio: number; isKept: bool
   const isKept = kept > PAIRS / 2;
   if (!isKept && ratios.length - kept <= PAIRS / 2) return undefined;
   const sorted = [...ratios].sort((a, b) => a - b);
-  // Of two ratios that agree the one nearer to no gain: the third can't move the median past it.
+  // Of two ratios that agree, the one nearer to no gain: the third can't move the median past it.
   const ratio = ratios.length < PAIRS ? (isKept ? sorted[0]! : sorted.at(-1)!) : sorted[1]!;
   return { ratio, isKept };
 }
 
 /**
- * The ratio of a turn with the worker that ended early, since nothing waited any more.
+ * The ratio of a turn with the worker that ended early because no batch waited.
  *
  * @returns undefined if the worker is not shown to be worthwhile
  * @internal

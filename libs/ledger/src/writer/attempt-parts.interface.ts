@@ -6,7 +6,7 @@ import type { FaultJudge } from './fault-judge.js';
 import type { Outage } from './outage.js';
 import type { Settler } from './settler.js';
 
-/** What whoever makes attempts shares with the others of the ledger. @internal */
+/** Dependencies shared by all parts of a ledger that make attempts. @internal */
 export interface AttemptParts {
   readonly sink: LedgerSink;
   readonly outage: Outage;
@@ -16,10 +16,10 @@ export interface AttemptParts {
   readonly clock: Clock;
   /** Time limit of an attempt that starts now, in milliseconds. */
   readonly attemptMs: () => number;
-  /** Whether rows may be in the table though no attempt of this ledger's wrote them. */
+  /** Whether the table may contain the rows without an attempt by this ledger. */
   readonly mayExist: (batch: Batch) => boolean;
-  /** Told of each failed attempt. */
+  /** Called after each failed attempt. */
   readonly onFailed: (error: unknown, isHalt: boolean) => void;
-  /** Told whenever the server answered, unless it refuses every batch. */
+  /** Called after each answer of the server, unless it refuses every batch. */
   readonly onReached: () => void;
 }

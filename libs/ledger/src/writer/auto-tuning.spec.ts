@@ -13,7 +13,7 @@ import {
 } from '../testing/ledger-under-test.js';
 import { ManualClock } from '../testing/manual-clock.js';
 
-/** Half of the time nothing to do, unless a test says otherwise. */
+/** Idle for half of the time, unless a test sets another share. */
 function eventLoop(): { share: number } {
   return { share: 0.5 };
 }
@@ -30,7 +30,7 @@ function offer({ ledger }: LedgerUnderTest, count: number): void {
   for (let i = 0; i < count; i++) ledger.intake.offer({ userId: 1 });
 }
 
-/** A server that takes so many milliseconds for each batch, whoever writes it. */
+/** A server that takes a fixed number of milliseconds for each batch. */
 async function serve(test: LedgerUnderTest, flushMs: number, batches: number): Promise<void> {
   for (let i = 0; i < batches; i++) {
     await test.clock.advance(flushMs);
@@ -40,7 +40,7 @@ async function serve(test: LedgerUnderTest, flushMs: number, batches: number): P
 }
 
 describe('a ledger with profile auto', () => {
-  it('says what its figures are, and has none where nothing is auto', async () => {
+  it('reports its figures, and none if nothing is auto', async () => {
     const test = await started();
     expect(test.ledger.stats().auto).toMatchObject({ batch: 10_000, delayMs: 25, tried: [] });
     expect(ledgerUnderTest().ledger.stats().auto).toBeNull();
@@ -54,7 +54,7 @@ describe('a ledger with profile auto', () => {
     });
   });
 
-  it('writes what waits when its delay is over or 1,500 wait, in batches of 10,000 at most', async () => {
+  it('writes after its delay or when 1,500 entries wait, in batches of at most 10,000', async () => {
     const test = await started();
     offer(test, 3);
     await test.clock.advance(24);
@@ -72,7 +72,7 @@ describe('a ledger with profile auto', () => {
     expect(test.sink.calls.map(({ count }) => count)).toEqual([3, 10_000, 1_500]);
   });
 
-  it('is bounded by bytes only, and begins to write long before they are used up', async () => {
+  it('is bounded by bytes only, and begins to write long before the bound', async () => {
     const test = await started({ bufferMaxBytes: 1_048_576 });
     test.sink.hold();
     const rows = test.ledger.stats().capacity;
@@ -87,7 +87,7 @@ describe('a ledger with profile auto', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('leaves a buffer that was given room for batches that wait', async () => {
+  it('leaves room for waiting batches in a configured buffer', async () => {
     const test = await started({ bufferSize: 1_000 });
     expect(test.ledger.stats().capacity).toBe(1_000);
     const { batch, workers } = test.ledger.stats().auto!;
@@ -106,12 +106,12 @@ describe('a ledger with profile auto', () => {
       offer(test, 1_500);
       await test.clock.advance(100);
     }
-    // It stays as it is while it would change by less than a tenth.
+    // Changes of less than a tenth are ignored.
     expect(test.ledger.stats().auto!.delayMs).toBeLessThan(28);
     assertConservation(test.ledger.stats());
   });
 
-  it('makes a shorter delay take effect for entries that wait already', async () => {
+  it('applies a shorter delay to waiting entries', async () => {
     const clock = new ManualClock();
     const options = resolveLedgerOptions({ flushMs: 1_000 });
     const handoff = assembleHandoff(options, clock);
@@ -131,7 +131,7 @@ describe('a ledger with profile auto', () => {
     expect(taken).toEqual([1]);
   });
 
-  it('tries another worker under a lasting backlog, and tells its end in one line a minute', async () => {
+  it('tries another worker under a lasting backlog, and logs the result at most once a minute', async () => {
     const test = await started({ numWorkers: 'auto', batchSize: 10, flushMs: 1_000 });
     test.sink.hold();
     offer(test, 50_000);
@@ -174,7 +174,7 @@ describe('a ledger with profile auto', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('looks no more once the process stops, and leaves no timer', async () => {
+  it('stops looking when the process stops, and leaves no timer', async () => {
     const test = await started();
     offer(test, 5);
     const drained = test.ledger.shutdown.drain();
@@ -231,7 +231,7 @@ describe('the number of workers', () => {
     expect(test.ledger.stats()).toMatchObject({ written: 20, workers: { total: 2, busy: 0 } });
   });
 
-  it('changes nothing at a stop: a removed worker that still writes is waited for, and its rows are not lost', async () => {
+  it('does not affect a stop: it waits for a removed worker that still writes, and its rows are not lost', async () => {
     const test = ledgerUnderTest({ numWorkers: 2, batchSize: 2, flushMs: 10_000, bufferSize: 100 });
     await start(test);
     test.sink.hold();

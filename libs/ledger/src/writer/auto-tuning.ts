@@ -13,29 +13,32 @@ import type { BatchWriter } from './batch-writer.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Outage } from './outage.js';
 
-/** Between two looks. A turn of a trial is two of them at least. */
+/** Between two looks. Each turn of a trial takes at least two. */
 const LOOK_MS = 1_000;
-/** A change is logged at most once in so many milliseconds: then as it is by then. */
+/** Changes are logged at most once in this many milliseconds, with the figures of that time. */
 const LOG_MS = 60_000;
-/** The server is pinged again after so many milliseconds, as long as flushes don't show their fixed part. */
+/** The server is pinged again after this many milliseconds, until flushes show their fixed cost. */
 const PING_EVERY_MS = 60_000;
 const PING_TIMEOUT_MS = 5_000;
-/** The first ping may open a connection; the shortest counts. */
+/** The first ping may open a connection, so the shortest counts. */
 const PINGS = 3;
-/** From here on the process is the limit: more workers would only take more of its time. Source: advice. */
+/**
+ * From this share on the process is the bottleneck, and more workers would only use more of its
+ * time. Source: advice.
+ */
 const BUSY_EVENT_LOOP = 0.9;
 
-/** Milliseconds in which the event loop had nothing to do and something, and the share of these. */
+/** Milliseconds in which the event loop was idle and active, and the active share. */
 interface Utilization {
   readonly idle: number;
   readonly active: number;
   readonly utilization: number;
 }
 
-/** As Node's `performance.eventLoopUtilization`: of all its time, or of that since another. */
+/** Like Node's `performance.eventLoopUtilization`: since the start, or since another reading. */
 export type ReadUtilization = (since?: Utilization) => Utilization;
 
-/** What the tuning looks at, and what it changes. */
+/** The inputs of the tuning, and the parts that it changes. */
 export interface AutoTuningParts {
   readonly clock: Clock;
   readonly logger: LedgerLogger;
@@ -47,17 +50,17 @@ export interface AutoTuningParts {
   readonly dispatcher: Dispatcher;
   readonly isDelayAuto: boolean;
   readonly areWorkersAuto: boolean;
-  /** Entries of a batch at most. */
+  /** Maximum entries of a batch. */
   readonly batchSize: number;
-  /** Workers at most, as far as the connections reach. */
+  /** Maximum workers, as far as the connections allow. */
   readonly mostWorkers: number;
-  /** Default: Node's own. */
+  /** Default: Node's function. */
   readonly utilization?: ReadUtilization | undefined;
 }
 
 /**
- * Keeps the delay and the number of workers as `tune` decides: looks once a second, from the moment the
- * workers begin until the process stops. It does not touch what was given as a number.
+ * Sets the delay and the number of workers as `tune` decides. It looks once a second, from the
+ * start of the workers until the process stops. It never changes a configured number.
  *
  * @internal
  */
@@ -97,7 +100,7 @@ export class AutoTuning {
     return beginTuning({ delayMs, workers }, { at: clock.monotonic(), now: clock.now(), queued });
   }
 
-  /** The figures that hold now. */
+  /** The present figures. */
   get stats(): AutoStats {
     const { batchSize, writer, dispatcher } = this.#parts;
     const { since, tried } = this.#tuning;
@@ -118,23 +121,23 @@ export class AutoTuning {
     return clauses.length === 0 ? 'a batch is what waits' : clauses.join('; ');
   }
 
-  /** Workers that there may be at most. */
+  /** Maximum workers. */
   get mostWorkers(): number {
     const { writer, areWorkersAuto } = this.#parts;
     return areWorkersAuto ? this.#mostWorkers : writer.numWorkers;
   }
 
-  /** Connections of the pool that its workers may take; called again, the least counts. */
+  /** Limits the workers to the pool's connections; repeated calls keep the lowest limit. */
   limitToPool(connections: number): void {
     this.#limit(connections);
   }
 
-  /** What the server said of its `max_connections`: a tenth is for the workers of this process. */
+  /** Limits the workers by the server's `max_connections`: a tenth is for this process. */
   limitToServer(maxConnections: number): void {
     this.#limit(mostWorkers(maxConnections));
   }
 
-  /** Before the start the number of workers is cut at once; later the next look does it. */
+  /** Before the start the number of workers is reduced at once; later the next look reduces it. */
   #limit(workers: number): void {
     const { writer, areWorkersAuto } = this.#parts;
     if (!areWorkersAuto) return;
@@ -155,7 +158,7 @@ export class AutoTuning {
     this.#lookLater();
   }
 
-  /** Looks no more; the figures stay as they are. May be called again. */
+  /** Stops looking; the figures keep their values. May be called again. */
   stop(): void {
     this.#stopListening();
     this.#timer?.cancel();
@@ -200,7 +203,7 @@ export class AutoTuning {
     };
   }
 
-  /** A figure of such a time says nothing of the number of workers. */
+  /** Figures measured during trouble say nothing about the number of workers. */
   #trouble(): string | undefined {
     const { status, outage, counters } = this.#parts;
     const hasRetried = counters.retries !== this.#retries;
@@ -222,7 +225,7 @@ export class AutoTuning {
     if (areWorkersAuto && writer.numWorkers !== workers) writer.resize(workers);
   }
 
-  /** A trial changes the workers every few seconds: its end is told, not its turns. */
+  /** A trial changes the workers every few seconds, so only its end is logged. */
   #tell(at: number): void {
     const figures = figuresOf(this.#tuning);
     const isTrying = this.#tuning.search.trial !== undefined;
@@ -234,14 +237,16 @@ export class AutoTuning {
     this.#parts.logger.log(`auto: ${counted}, batch ${batch}, delay ${delayMs} ms (${why})`);
   }
 
-  /** Not while nothing is written: a database that sleeps when it is not used is let sleep. */
+  /**
+   * Only while entries are written: an idle database may suspend itself, and a ping would wake it.
+   */
   #pingAgain({ at, flushes, trouble }: TuningWindow): void {
     const isKnown = hasEnoughFlushes(this.#tuning.smallFlushes);
     if (isKnown || flushes.length === 0 || trouble !== undefined) return;
     if (at - this.#pingedAt >= PING_EVERY_MS) void this.#ping();
   }
 
-  /** Never rejects: attempts say by themselves when the server is away. */
+  /** Never rejects: attempts report an unreachable server themselves. */
   async #ping(): Promise<void> {
     const { clock, sink, isDelayAuto } = this.#parts;
     if (!isDelayAuto) return;
@@ -255,12 +260,12 @@ export class AutoTuning {
       }
       this.#pingMs = shortest;
     } catch {
-      // As it was.
+      // Keeps the last value.
     }
   }
 }
 
-/** What is worth a line of its own: a delay moves a little with each look. */
+/** Figures whose change is logged; the delay is not, because it changes a little with each look. */
 function figuresOf({ workers, tried }: Tuning): string {
   return `${workers} ${tried.length} ${tried.at(-1)?.at ?? ''}`;
 }

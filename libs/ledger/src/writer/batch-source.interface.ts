@@ -2,131 +2,135 @@ import type { Batch } from '../channel/batch.js';
 import type { AwaitedEntry } from '../channel/commit-line.js';
 import type { DueReason } from '../ports/ledger-stats.interface.js';
 
-/** A batch handed to a worker. @internal */
+/** A batch assigned to a worker. @internal */
 export interface Assignment {
   readonly batch: Batch;
   readonly due: DueReason;
-  /** Entries of the batch whose callers wait, by position. */
+  /** The batch's entries with waiting callers, by position. */
   readonly awaited: readonly AwaitedEntry[];
-  /** Somebody waits for the commit: an entry's caller, or a flush. */
+  /** A caller waits for the commit of an entry, or a flush does. */
   readonly isAwaited: boolean;
-  /** Rows that may be in the table already go the way that skips those from the start. Default: false. */
+  /**
+   * Rows that the table may contain already use the statement that skips existing rows. Default:
+   * false.
+   */
   readonly mayExist?: boolean;
-  /** The folder that has the rows, and keeps them: they are on disk only, and can't be read here. */
+  /** The folder that keeps the rows: they are on disk only, and can't be read in this process. */
   readonly keptIn?: string;
-  /** Somebody removed that folder: nothing has the rows. */
+  /** The folder was removed: the rows are lost. */
   readonly isGone?: boolean;
 }
 
-/** Rows that were taken out of files, which keep them until they are settled. @internal */
+/** Rows read from files. The files keep them until they are settled. @internal */
 export interface RecoveredRows {
   readonly batch: Batch;
   readonly mayExist: boolean;
 }
 
 /**
- * Rows of earlier runs, which are written beside those of the channel. Their positions are behind all
- * that a channel gives, so nobody who waits for the channel's entries waits for them.
+ * Rows of earlier runs, written in addition to those of the channel. Their positions are higher
+ * than all of the channel's, so no caller who waits for the channel's entries waits for them.
  *
  * @internal
  */
 export interface RecoverySource {
-  /** Rows with a worker. */
+  /** Rows that a worker has. */
   readonly inFlight: number;
-  /** Files whose last frame is cut off; default: 0. */
+  /** Files with an incomplete last frame; default: 0. */
   readonly torn?: number;
-  /** Files whose rows are all settled, and that can't be removed; default: 0. */
+  /** Files whose rows are all settled but that can't be removed; default: 0. */
   readonly stuck?: number;
-  /** Files that are damaged, or that can't be read; default: 0. */
+  /** Files that are damaged or unreadable; default: 0. */
   readonly damaged?: number;
-  /** Counts rows from now on, and gives none before `start`. Never rejects. */
+  /** Starts counting rows; gives none before `start`. Never rejects. */
   watch?(): Promise<void>;
-  /** Looks for rows from now on; the sink was reached. */
+  /** Starts looking for rows; called when the sink was reached. */
   start(): void;
-  /** The next rows; undefined: none is ready. */
+  /** The next rows; undefined if none is ready. */
   take(): RecoveredRows | undefined;
-  /** Whether a batch is one of these. */
+  /** Whether a batch came from this source. */
   owns(batch: Batch): boolean;
-  /** Rows have their final fate. */
+  /** The rows of a batch have their final fate. */
   settle(batch: Batch): void;
   /**
-   * Rows are to be settled that nothing else keeps: their file stays for the next start.
+   * Called before rows are settled that have no other copy: their file stays for the next start.
    * @returns its path
    */
   leave(batch: Batch): string;
-  /** Calls back when rows became ready; must not throw. */
+  /** Calls back when rows are ready; must not throw. */
   whenReady(callback: () => void): void;
-  /** Gives no more rows, and keeps the files of those that are not settled by now. */
+  /** Stops giving rows, and keeps the files of unsettled ones. */
   stop(): void;
-  /** Ends for good: leaves what is left to the next run. Never rejects. */
+  /** Ends permanently and leaves the remaining rows to the next run. Never rejects. */
   close(): Promise<void>;
-  /** Where the rows of a batch stay when they are not settled: a path. */
+  /** The path of the file with a batch's rows, for rows that are not settled. */
   fileOf(batch: Batch): string;
 }
 
 /**
- * Where the writer half gets its batches from. In one process with the intake half that is the
- * channel, behind the dispatcher; a process that only writes takes them from a stream.
+ * The writer half's source of batches. In one process with the intake half it is the channel,
+ * through the dispatcher. A process that only writes reads from a stream.
  *
- * Entries have positions, which only grow. All before `head` were handed to a worker.
+ * Entries have ascending positions. All before `head` were assigned to a worker.
  *
  * @internal
  */
 export interface BatchSource {
-  /** Entries that wait or are with a worker. */
+  /** Entries that wait or that a worker has. */
   readonly held: number;
-  /** Position of the first entry that no worker has. */
+  /** Position of the first entry without a worker. */
   readonly head: number;
-  /** Position that the next entry will get. */
+  /** Position of the next entry. */
   readonly tail: number;
-  /** Why no batch comes from elsewhere, in words without values; undefined: all is well. */
+  /** The reason why no batch arrives, without values; undefined if there is none. */
   readonly trouble?: string | undefined;
-  /** What needs a person though batches come; undefined: nothing does. */
+  /** A problem that needs a person although batches arrive; undefined if there is none. */
   readonly notice?: string | undefined;
-  /** Monotonic milliseconds when a worker should have had an entry at the latest; undefined: none. */
+  /** Monotonic milliseconds by which a worker should have an entry; undefined if no entry waits. */
   readonly dueAt: number | undefined;
   /**
-   * Asks for the next due batch.
-   * @param accept called once, in the turn in which the batch leaves the source; with undefined once
-   * the source is stopped
+   * Requests the next due batch.
+   * @param accept called once, in the same turn in which the batch leaves the source; with
+   *   undefined after the source is stopped
    */
   next(accept: (assignment: Assignment | undefined) => void): void;
-  /** Takes back what was asked by `next`: calls `accept` with undefined, unless it was called already. */
+  /** Cancels a call of `next`: calls `accept` with undefined, unless it was called already. */
   withdraw(accept: (assignment: Assignment | undefined) => void): void;
   /** Rows of an assignment have their final fate; called once for each row. */
   settle(batch: Batch): void;
-  /** Whether rows may be in the table by another process's doing; default: no. Asked before each attempt. */
+  /** Whether another process may have written the rows; default: no. Asked before each attempt. */
   mayExist?(batch: Batch): boolean;
   /**
-   * Takes callers who began to wait for rows that a worker had already. Asked before the rows are settled.
+   * Takes the callers who began to wait after a worker got their rows. Called before the rows are
+   * settled.
    */
   takeWatchers?(batch: Batch): readonly AwaitedEntry[];
   /**
-   * Rows are to be settled that nothing else keeps: a source that can gives them again later. Asked before they are
-   * settled.
-   * @returns where they stay, in words; undefined: they are lost
+   * Called before rows are settled that have no other copy; some sources can deliver them again
+   * later.
+   * @returns their location, in words; undefined if they are lost
    */
   leaveBehind?(batch: Batch): string | undefined;
-  /** A worker is done with an assignment. */
+  /** A worker has finished an assignment. */
   done(assignment: Assignment): void;
   /** Makes the entries before a position due. */
   flushUntil(position: number): void;
-  /** From now on each entry is due at once. */
+  /** Makes each entry due at once from now on. */
   drain(): void;
-  /** Takes in no entry from now on. */
+  /** Accepts no entry from now on. */
   seal(): void;
-  /** Sends idle workers home; entries stay where they are. */
+  /** Ends idle workers; entries stay in the source. */
   stop(): void;
   /**
-   * Calls back with rows that were on disk only and can't be read back: they stay in the file that `keptIn` names,
-   * and have their final fate once the callback settles them. Must not throw.
+   * Calls back with rows that were on disk only and can't be read. They stay in the file in
+   * `keptIn`, and are final once the callback settles them. Must not throw.
    */
   whenUnreadable?(callback: (assignment: Assignment) => void): void;
   /**
-   * Leaves rows that are not settled where the source has them from. Where a source can, these are neither spilled
-   * nor reported as lost; no row is settled afterwards. May be called again.
+   * Leaves unsettled rows where the source read them, if it can. They are then neither spilled nor
+   * reported as lost, and no row is settled afterwards. May be called again.
    */
   leave?(): void;
-  /** Takes all entries that no worker has, in batches; for what is left at the drain deadline. */
+  /** Takes all entries without a worker, in batches; for the drain deadline. */
   takeAll(): Assignment[];
 }

@@ -59,7 +59,7 @@ describe('a batch is due', () => {
     expect(batchSizes(test)).toEqual([1, 1]);
   });
 
-  it('when somebody waits for its commit: a hundred callers make a handful of batches', async () => {
+  it('when a caller waits for its commit: a hundred callers make a handful of batches', async () => {
     const test = await started({ batchSize: 1000, numWorkers: 4, flushMs: 10_000 });
     const waits: Promise<unknown>[] = [];
     const call = (): void => void waits.push(test.ledger.awaited.record({ userId: 1 }, {}));
@@ -77,7 +77,7 @@ describe('a batch is due', () => {
     expect(await Promise.all(waits)).toHaveLength(100);
   });
 
-  it('at 16 MiB, whatever its count', async () => {
+  it('at 16 MiB, for any count', async () => {
     const test = await started({ batchSize: 100_000, bufferSize: 100_000 });
     offer(test, 2200, { memo: 'm'.repeat(8192) });
     await test.clock.turn();
@@ -108,7 +108,7 @@ describe('when writing fails for a while', () => {
     expect(probes.length).toBeLessThan(30);
     expect(new Set(probes.map(({ uuids }) => readUuid(uuids[0]!)?.sequence))).toEqual(new Set([0]));
     expect(test.ledger.stats()).toMatchObject({ inFlight: 9, state: 'running', written: 0 });
-    expect(test.ledger.stats().reason).toContain('told to fail');
+    expect(test.ledger.stats().reason).toContain('made the sink fail');
     test.sink.failAlways(undefined);
     await test.clock.advance(1000);
     expect(test.ledger.stats()).toMatchObject({ inFlight: 0, written: 9, reason: null });
@@ -117,7 +117,7 @@ describe('when writing fails for a while', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('writes a batch of unknown outcome through the skipping path: what is in is a duplicate', async () => {
+  it('writes a batch of unknown outcome with the skipping statement: existing rows are duplicates', async () => {
     const test = await started();
     test.sink.failNext({ kind: 'transient', rows: 'in' });
     const wait = test.ledger.awaited.record({ userId: 1 }, {});
@@ -137,7 +137,7 @@ describe('when writing fails for a while', () => {
     expect(test.ledger.stats()).toMatchObject({ written: 3, duplicate: 0 });
   });
 
-  it('halts while the server refuses all, and goes on by itself', async () => {
+  it('halts while the server refuses all batches, and continues by itself', async () => {
     const test = await started({ retryMaxMs: 1000 });
     test.sink.failAlways({ kind: 'halt' });
     offer(test, 3);
@@ -163,7 +163,7 @@ describe('when writing fails for a while', () => {
 });
 
 describe('a poison entry', () => {
-  it('is set aside after the rest is in, with its reason, and its caller hears of it', async () => {
+  it('is dead-lettered after the rest is written, with its reason, and its caller is notified', async () => {
     const test = await started({ batchSize: 5 });
     const bad = '01890a5d-ac96-774b-bcce-b302099a8058';
     test.sink.refuse(bad, '23514');
@@ -187,7 +187,7 @@ describe('a poison entry', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('is found by halving where the server names no row', async () => {
+  it('is found by halving if the server names no row', async () => {
     const test = await started({ batchSize: 8 });
     test.sink.failNext({ kind: 'row', sqlState: '23503' });
     test.sink.failNext({ kind: 'row', sqlState: '23503' });
@@ -200,7 +200,7 @@ describe('a poison entry', () => {
     expect(test.letters[0]!.sqlState).toBe('23503');
   });
 
-  it('whose outcome was unknown is looked for: once found in, the trouble is over', async () => {
+  it('of unknown outcome is looked up: once found, the trouble is over', async () => {
     const test = await started({ batchSize: 1, retryMinMs: 1, retryMaxMs: 1 });
     const uuid = '01890a5d-ac96-774b-bcce-b302099a8058';
     test.sink.failNext({ kind: 'transient', rows: 'in' });
@@ -221,7 +221,7 @@ describe('a poison entry', () => {
     expect(test.ledger.stats()).toMatchObject({ state: 'running', reason: null });
   });
 
-  it('whose outcome was unknown is no duplicate of an entry with other content', async () => {
+  it('of unknown outcome is no duplicate of an entry with other content', async () => {
     const test = await started({ batchSize: 1, retryMinMs: 1, retryMaxMs: 1 });
     const uuid = '01890a5d-ac96-774b-bcce-b302099a8058';
     offer(test, 1, { uuid, memo: 'first' });

@@ -21,23 +21,23 @@ import type { Settler } from './settler.js';
 import { TroubleReporter } from './trouble-reporter.js';
 import { flushOf, Worker } from './worker.js';
 
-/** Grace on top of one attempt and one pause before workers without progress count as stuck. */
+/** Extra time, after one attempt and one pause, before workers without progress count as stuck. */
 const STUCK_GRACE_MS = 5000;
-/** Time that an abandoned attempt gets to notice before its rows are taken over. */
+/** Time for an abandoned attempt to end before its rows are taken over. */
 const ABANDON_GRACE_MS = 100;
 
 /**
- * Told of each flush, for histograms: entries, duration and why the batch was due. Called once for
- * each write that was committed, after its entries are settled.
+ * Receives each flush, for histograms: entries, duration and why the batch was due. Called once for
+ * each committed write, after its entries are settled.
  *
  * @publicApi
  */
 export type FlushListener = (flush: LastFlush & { readonly due: DueReason }) => void;
 
-/** What the batch writer is made of. */
+/** Dependencies of the batch writer. */
 export interface BatchWriterParts {
   readonly source: BatchSource;
-  /** Rows of earlier runs, which `source` gives beside its own. */
+  /** Rows of earlier runs, which `source` delivers in addition to its own. */
   readonly recovery?: RecoverySource | undefined;
   readonly outage: Outage;
   readonly settler: Settler;
@@ -52,24 +52,24 @@ export interface BatchWriterParts {
 }
 
 /**
- * The workers and what they share: starts them once the sink is ready, waits for what they settle,
- * and takes their rows back at the drain deadline.
+ * The workers and their shared state: starts them once the sink is ready, waits until entries are
+ * settled, and takes their rows back at the drain deadline.
  *
  * @internal
  */
 export class BatchWriter {
   lastFlush: LastFlush | null = null;
-  /** Workers that there are, or will be. */
+  /** Number of workers, before and after the start. */
   get numWorkers(): number {
     return this.#numWorkers;
   }
 
-  /** Whether the sink was ready once. */
+  /** Whether the sink was ever ready. */
   isPrepared = false;
-  /** Batches, flushes and retries up to now. */
+  /** Batches, flushes and retries so far. */
   readonly tally = new WriteTally();
   readonly #parts: BatchWriterParts;
-  /** Those that retire are among them until their batch is settled. */
+  /** Includes retired workers until their batch is settled. */
   readonly #workers: Worker[] = [];
   readonly #onStarted: (() => void)[] = [];
   #peakBusy = 0;
@@ -85,7 +85,7 @@ export class BatchWriter {
   #isAbandoned = false;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
-  /** Deliveries that were ended, whose rows are to be taken back. */
+  /** Ended deliveries whose rows will be taken back. */
   #ended: readonly Delivery[] = [];
 
   constructor(parts: BatchWriterParts) {
@@ -117,7 +117,7 @@ export class BatchWriter {
     });
   }
 
-  /** What workers and held rows share. */
+  /** Parts shared by workers and held rows. */
   #attemptParts(): AttemptParts {
     const { clock, sink, source, outage, settler, counters } = this.#parts;
     return {
@@ -142,7 +142,7 @@ export class BatchWriter {
     };
   }
 
-  /** Rows that were taken back are not settled: whoever took them tells what became of them. */
+  /** Rows that were taken back are not settled here: their new owner reports their fate. */
   #checkSettled(): void {
     if (!this.#isAbandoned) this.#settled.check();
   }
@@ -172,18 +172,18 @@ export class BatchWriter {
     this.lastFlush = flush;
     this.tally.noteFlush(entries, ms);
     for (const listener of this.#listeners) {
-      // The batch is written, and nothing of its delivery may fail for a listener's sake.
+      // The batch is written, so a listener's error must not fail its delivery.
       callBack(this.#parts.counters, () => listener({ ...flush, due: assignment.due }));
     }
   }
 
-  /** Tells a listener of each flush from now on. @returns a function that ends it */
+  /** Calls a listener after each flush from now on. @returns a function that removes it */
   onFlush(listener: FlushListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Workers that have a batch in flight. */
+  /** Workers with a batch in flight. */
   get busyWorkers(): number {
     return this.#workers.filter((worker) => worker.delivery !== undefined).length;
   }
@@ -197,12 +197,14 @@ export class BatchWriter {
     return oldest === Number.POSITIVE_INFINITY ? undefined : oldest;
   }
 
-  /** The last attempt failed, and none succeeded since. */
+  /** Whether the last attempt failed. */
   get isRetrying(): boolean {
     return this.#parts.outage.isOn;
   }
 
-  /** Entries are due or in flight, but no attempt has ended for longer than one may take. */
+  /**
+   * Whether entries are due or in flight, but no attempt has ended for longer than one may take.
+   */
   get isStuck(): boolean {
     const { source, clock, writeTimeoutMs, retryMaxMs } = this.#parts;
     const { dueAt } = source;
@@ -212,9 +214,9 @@ export class BatchWriter {
   }
 
   /**
-   * Makes the sink ready, however long it takes, then sets the workers to work.
-   * @param onFailed told of each try that failed
-   * @returns resolves when the workers work, or when the drain deadline came first
+   * Waits without a limit until the sink is ready, then starts the workers.
+   * @param onFailed called after each failed try
+   * @returns resolves when the workers run, or at the drain deadline
    */
   async start(onFailed: (error: unknown) => void): Promise<void> {
     const { sink, outage } = this.#parts;
@@ -240,14 +242,14 @@ export class BatchWriter {
     for (const callback of this.#onStarted.splice(0)) callback();
   }
 
-  /** Calls back once, when the workers work; must not throw. */
+  /** Calls back once, when the workers run; must not throw. */
   whenStarted(callback: () => void): void {
     this.#onStarted.push(callback);
   }
 
   /**
-   * Changes the number of workers, before the start or later. New ones begin at once; those that are too
-   * many take no further batch and end when theirs is settled.
+   * Changes the number of workers, before the start or later. New workers begin at once. Surplus
+   * workers take no further batch and end when theirs is settled.
    *
    * @param numWorkers at least 1
    */
@@ -256,14 +258,17 @@ export class BatchWriter {
     if (this.isPrepared && !this.#isAbandoned) this.#match();
   }
 
-  /** Starts or retires workers until there are as many as there should be. */
+  /** Starts or retires workers until their number is right. */
   #match(): void {
     const working = this.#workers.filter(({ isRetired }) => !isRetired);
     for (const worker of working.slice(this.#numWorkers)) worker.retire();
     for (let missing = this.#numWorkers - working.length; missing > 0; missing--) this.#addWorker();
   }
 
-  /** One that retires and is not gone yet goes on: no more connections are in use than there are workers. */
+  /**
+   * Reuses a retiring worker if there is one, so that there are never more connections than
+   * workers.
+   */
   #addWorker(): void {
     const retiring = this.#workers.find(
       ({ isRetired, delivery }) => isRetired && delivery !== undefined,
@@ -284,7 +289,7 @@ export class BatchWriter {
     return index;
   }
 
-  /** Workers that had a batch in flight at once, at most, since this was asked last. */
+  /** The most workers with a batch in flight at once, since the last call. */
   takePeakBusy(): number {
     const peak = Math.max(this.#peakBusy, this.busyWorkers);
     this.#peakBusy = 0;
@@ -293,7 +298,7 @@ export class BatchWriter {
 
   /**
    * Waits until every entry accepted so far is settled.
-   * @returns false if `timeoutMs` came first
+   * @returns false if `timeoutMs` passed first
    */
   flush(timeoutMs: number): Promise<boolean> {
     const { source } = this.#parts;
@@ -302,19 +307,19 @@ export class BatchWriter {
     return this.#settled.wait(tail, timeoutMs);
   }
 
-  /** From now on each entry is due at once, and a server that is away is tried at once. */
+  /** From now on each entry is due at once, and an unreachable server is tried at once. */
   drainFrom(): void {
     this.#parts.outage.hurry();
     this.#held.look();
     this.#parts.source.drain();
   }
 
-  /** Cuts the attempts that begin from now on to the time left. @param deadline monotonic */
+  /** Limits attempts that begin from now on to the time left. @param deadline monotonic */
   limit(deadline: number): void {
     this.#deadline = deadline;
   }
 
-  /** Ends all deliveries and takes back what is not settled, oldest first. Never rejects. */
+  /** Ends all deliveries and takes back unsettled rows, oldest first. Never rejects. */
   async abandon(): Promise<Leftover[]> {
     const { source, outage, clock } = this.#parts;
     this.#isAbandoned = true;
@@ -333,10 +338,11 @@ export class BatchWriter {
     return this.#workers.flatMap(({ delivery }) => delivery ?? []);
   }
 
-  /** Takes back at once what is not settled, oldest first: deliveries settle no row from now on. */
+  /** Takes back unsettled rows at once, oldest first: deliveries settle no row from now on. */
   takeBack(): Leftover[] {
     this.#isAbandoned = true;
-    // A recovery that goes on would take rows for written that are only counted as left, and remove their file.
+    // A recovery that continues would treat rows as written that are only counted as left, and
+    // remove their file.
     this.#parts.source.stop();
     const deliveries = new Set([...this.#ended, ...this.#deliveries]);
     for (const delivery of deliveries) delivery.abandon();
@@ -361,7 +367,7 @@ export class BatchWriter {
       .sort((a, b) => a.batch.position - b.batch.position);
   }
 
-  /** Ends every flush that still waits. @param isSettled whether all rows taken back were kept */
+  /** Ends every waiting flush. @param isSettled whether all rows taken back were kept */
   endFlushes(isSettled: boolean): void {
     this.#settled.end(isSettled);
   }

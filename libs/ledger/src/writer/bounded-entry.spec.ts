@@ -46,7 +46,7 @@ describe('record() of a huge value', () => {
     expect(Math.min(...times)).toBeLessThan(2);
   });
 
-  it('takes no longer where it is reported and kept as a dead letter', () => {
+  it('takes no longer if it is reported and kept as a dead letter', () => {
     const kept: unknown[] = [];
     const reporter = new InvalidReporter({
       keeper: { hasRoom: true, keepLater: ({ entry }: { entry: unknown }) => kept.push(entry) },

@@ -12,7 +12,7 @@ const BATCH = rowBatch([1, 2, 3].map((userId) => encode({ userId })));
 const ATTEMPT = { timeoutMs: 1000, isAwaited: false, mayExist: false };
 const NONE: readonly number[] = [];
 
-/** A checked sink, one method of which answers with this. */
+/** A checked sink with one method that returns this answer. */
 function sinkThat(method: 'write' | 'find', answer: unknown): CheckedSink {
   const sink: LedgerSink = new InMemorySink();
   Object.assign(sink, { [method]: async () => answer });
@@ -54,14 +54,14 @@ describe('CheckedSink', () => {
     expect(await failureOf(sinkThat('write', result).write(BATCH, ATTEMPT))).toBe(false);
   });
 
-  it('checks the rows that were found, too', async () => {
+  it('also checks the found rows', async () => {
     expect(await sinkThat('find', [0, 2]).find(BATCH, 1000)).toEqual([0, 2]);
     for (const answer of [undefined, [3], [2, 0], [0, 0]]) {
       expect(await failureOf(sinkThat('find', answer).find(BATCH, 1000))).toBe(false);
     }
   });
 
-  it('reports a sink that can not be closed, and goes on', async () => {
+  it('reports a sink that cannot be closed, and continues', async () => {
     const lines: string[] = [];
     const sink = new InMemorySink();
     sink.close = async () => Promise.reject(new TypeError('a secret'));

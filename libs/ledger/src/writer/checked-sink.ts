@@ -10,9 +10,9 @@ import type {
 } from '../ports/ledger-sink.interface.js';
 
 /**
- * A sink of the application's own. Its answers are checked before anything is counted: an answer
- * that does not account for each row once would break the conservation law, so the outcome counts
- * as unknown and the batch is written again.
+ * The application's own sink. Its answers are checked before anything is counted. An answer that
+ * does not account for each row exactly once would break the conservation law, so the outcome
+ * counts as unknown and the batch is written again.
  *
  * @internal
  */
@@ -92,7 +92,7 @@ function isEachResultOf({ count }: RowBatch, result: unknown): result is EachRow
   return new Set(named).size === named.length && written === count - named.length;
 }
 
-/** Ascending, each once. */
+/** Whether indexes are ascending and unique. */
 function isIndexes(indexes: unknown, count: number): indexes is readonly number[] {
   if (!Array.isArray(indexes)) return false;
   return (indexes as unknown[]).every((index, i) => {

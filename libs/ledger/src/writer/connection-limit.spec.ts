@@ -4,7 +4,7 @@ import { assertConservation, ledgerUnderTest, start } from '../testing/ledger-un
 const FULL = { kind: 'transient', sqlState: '53300' } as const;
 
 describe('a server out of connections', () => {
-  it('is asked for fewer of them for a while, and the log says so', async () => {
+  it('gets fewer connection requests for a while, and the log reports it', async () => {
     const test = ledgerUnderTest({ batchSize: 1, flushMs: 10, numWorkers: 4, retryMaxMs: 200 });
     await start(test);
     const { sink, clock, ledger, lines } = test;
@@ -36,7 +36,7 @@ describe('a server out of connections', () => {
     assertConservation(ledger.stats());
   });
 
-  it('does not hold up a drain: what waits for its turn is spilled at the deadline', async () => {
+  it('does not delay a drain: waiting batches are spilled at the deadline', async () => {
     const test = ledgerUnderTest({
       ...{ batchSize: 1, flushMs: 10, numWorkers: 4 },
       ...{ retryMaxMs: 200, shutdownTimeoutMs: 1000 },

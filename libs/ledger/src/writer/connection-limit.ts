@@ -2,9 +2,12 @@ import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { Clock, Timer } from '../clock/clock.js';
 
-/** After this long without a refusal one more worker may try. Source: pg-pool closes a connection that is idle for 10 s. */
+/**
+ * After this long without a refusal one more worker may try. Source: pg-pool closes a connection
+ * after 10 s without use.
+ */
 const RAISE_MS = 10_000;
-/** SQLSTATE of a server that takes no more connections. Source: PostgreSQL 18, appendix A. */
+/** SQLSTATE of a server without a free connection. Source: PostgreSQL 18, appendix A. */
 const TOO_MANY_CONNECTIONS = '53300';
 
 interface Waiter {
@@ -12,18 +15,18 @@ interface Waiter {
   readonly go: () => void;
 }
 
-/** What the limit is made of. */
+/** Dependencies of the limit. */
 export interface ConnectionLimitParts {
   readonly clock: Clock;
   readonly logger: LedgerLogger;
-  /** Asked for anew: the pool's size may lower it until the start. */
+  /** Read each time, because the pool's size may lower it until the start. */
   readonly numWorkers: () => number;
 }
 
 /**
- * How many attempts may be under way at once. No limit -> limited (`refused`: half of what was
- * tried, at least one) -> one more after each ten seconds without a refusal -> no limit. A server
- * out of connections is not asked for `numWorkers` of them again and again.
+ * Bounds the concurrent attempts. No limit -> limited (`refused`: half of the attempted
+ * connections, at least one) -> one more after each ten seconds without a refusal -> no limit. A
+ * server without free connections is thus not asked for `numWorkers` of them repeatedly.
  *
  * @internal
  */
@@ -39,7 +42,10 @@ export class ConnectionLimit {
     this.#parts = parts;
   }
 
-  /** Never above one for each worker: held rows are tried on a connection that a worker leaves free. */
+  /**
+   * At most one attempt for each worker: held rows are tried on a connection that a worker does not
+   * use.
+   */
   get #limit(): number {
     return this.#isLifted
       ? Number.POSITIVE_INFINITY
@@ -48,7 +54,7 @@ export class ConnectionLimit {
 
   /**
    * Resolves when an attempt may be made; `leave` ends it.
-   * @param position of the batch: the lowest that waits goes first
+   * @param position of the batch: the lowest waiting position goes first
    */
   enter(position: number): Promise<void> {
     if (this.#underWay < this.#limit) {
@@ -64,7 +70,10 @@ export class ConnectionLimit {
     this.#admit();
   }
 
-  /** An attempt failed, perhaps since the server has no connection left; called before `leave`. */
+  /**
+   * Notes a failed attempt, which may mean that the server has no free connection; called before
+   * `leave`.
+   */
   noteFailure(error: unknown): void {
     if (isLedgerError(error, 'SINK_TRANSIENT') && error.sqlState === TOO_MANY_CONNECTIONS)
       this.#refused();
@@ -99,7 +108,10 @@ export class ConnectionLimit {
     });
   }
 
-  /** Ends all waits and the limit: the process stops, and each attempt finds out by itself. */
+  /**
+   * Ends all waits and the limit: the process stops, and each attempt meets the server's limit
+   * itself.
+   */
   lift(): void {
     this.#isLifted = true;
     this.#most = Number.POSITIVE_INFINITY;

@@ -5,25 +5,25 @@ import type { DeadLetter, LedgerDeadLetterStore } from '../ports/dead-letter-sto
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 
 /**
- * Invalid entries that wait to be kept, at most: a caller with a bug in a loop must not fill the
- * memory. Those above it are counted as invalid like the others, and only not kept.
+ * Maximum invalid entries that wait for the store, because a caller's bug in a loop must not fill
+ * the memory. Further ones count as invalid too, but are not kept.
  */
 const MAX_INVALID_WAITING = 1000;
-/** Letters handed to the store at once. */
+/** Maximum letters in one call of the store. */
 const LETTERS_AT_ONCE = 100;
 
-/** What a keeper is made of. @internal */
+/** Dependencies of a keeper. @internal */
 export interface DeadLetterKeeperParts {
   readonly store: LedgerDeadLetterStore;
   readonly logger: LedgerLogger;
   readonly clock: Clock;
-  /** Milliseconds after which a store that has not answered has failed. */
+  /** Milliseconds after which a store without an answer counts as failed. */
   readonly timeoutMs: number;
 }
 
 /**
- * Hands dead letters to their store. Letters of refused entries are waited for; those of invalid
- * entries are kept in the background, since their caller waits for nothing.
+ * Passes dead letters to their store. The ledger waits for letters of refused entries. Letters of
+ * invalid entries are kept in the background, because no caller waits for them.
  *
  * @internal
  */
@@ -37,17 +37,17 @@ export class DeadLetterKeeper {
   }
 
   /**
-   * Keeps letters; ends when they are durable, or reported as lost. A store that does not answer is waited
-   * for once, however many letters there are. Never rejects.
+   * Keeps letters; ends when they are durable or reported as lost. The wait for a silent store
+   * happens once, for any number of letters. Never rejects.
    *
-   * @returns the letters that are kept nowhere
+   * @returns the letters that were not kept
    */
   async keep(letters: readonly DeadLetter[]): Promise<ReadonlySet<DeadLetter>> {
     const lost = new Set<DeadLetter>();
     for (let i = 0; i < letters.length; i += LETTERS_AT_ONCE) {
       const error = await this.#tryStore(letters.slice(i, i + LETTERS_AT_ONCE));
       if (error === undefined) continue;
-      // A store that is silent now would be silent for each of the others as well.
+      // A store that does not answer now would not answer for the others either.
       const end = error instanceof DeadlineError ? letters.length : i + LETTERS_AT_ONCE;
       const failed = letters.slice(i, end);
       for (const letter of failed) lost.add(letter);
@@ -57,12 +57,15 @@ export class DeadLetterKeeper {
     return lost;
   }
 
-  /** Keeps a letter that another place has as long as it is not kept. @returns whether it is. Never rejects. */
+  /**
+   * Keeps a letter that has another copy until it is kept. @returns whether it was kept. Never
+   * rejects.
+   */
   async tryKeep(letter: DeadLetter): Promise<boolean> {
     return (await this.keep([letter])).size === 0;
   }
 
-  /** @returns what the store rejected with, or that it did not answer; undefined: the letters are kept */
+  /** @returns the store's error, or that it did not answer; undefined if the letters are kept */
   async #tryStore(letters: readonly DeadLetter[]): Promise<unknown> {
     const { store, clock, timeoutMs } = this.#parts;
     let timer: Timer | undefined;
@@ -93,20 +96,20 @@ export class DeadLetterKeeper {
     return this.#waiting.length < MAX_INVALID_WAITING;
   }
 
-  /** Keeps a letter in the background; only to be called while there is room. */
+  /** Keeps a letter in the background; call it only while `hasRoom`. */
   keepLater(letter: DeadLetter): void {
     this.#waiting.push(letter);
     this.#background ??= this.#keepWaiting();
   }
 
   async #keepWaiting(): Promise<void> {
-    // One turn, so that letters of one loop go together.
+    // Wait one turn, so that letters from one loop are stored together.
     await new Promise((resolve) => realTimers.setImmediate(resolve));
     while (this.#waiting.length > 0) await this.keep(this.#waiting.splice(0, LETTERS_AT_ONCE));
     this.#background = undefined;
   }
 
-  /** Resolves when nothing is kept in the background any more. Never rejects. */
+  /** Resolves when no letter is being kept in the background. Never rejects. */
   async settled(): Promise<void> {
     while (this.#background !== undefined) await this.#background;
   }

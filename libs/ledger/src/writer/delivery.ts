@@ -9,26 +9,26 @@ import type { HeldRows } from './held-rows.js';
 import type { LetterCandidate } from './settler.js';
 import { tableFault } from './table-fault.js';
 
-/** Rows of an assignment that are still to be written. */
+/** Rows of an assignment that are not yet written. */
 export interface Rest {
   readonly batch: Batch;
-  /** An attempt with unknown outcome held these rows. */
+  /** An attempt of unknown outcome contained these rows. */
   readonly mayExist: boolean;
 }
 
-/** What a delivery is made of; shared by all of a ledger's. */
+/** Dependencies of a delivery, shared by all of a ledger's. */
 export interface DeliveryParts extends AttemptParts {
   readonly held: HeldRows;
 }
 
-/** Hears of each part of the batch that was written, with the attempt's milliseconds. */
+/** Called for each written part of the batch, with the attempt's milliseconds. */
 export type OnWritten = (result: WriteResult, ms: number) => void;
 
 /**
- * One batch on its way to the table: attempts until each of its rows is settled or held. Transient
- * failures are repeated without end; a refused row is held, and the rest written again. Where finding
- * the refused rows takes too many attempts, or the table is under suspicion, each row of the rest is
- * tried by itself.
+ * Delivers one batch to the table: attempts until each of its rows is settled or held. Transient
+ * failures are repeated without a limit. A refused row is held, and the rest is written again. If
+ * the search for refused rows takes too many attempts, or the table is under suspicion, each
+ * remaining row is tried separately.
  *
  * @internal
  */
@@ -74,13 +74,13 @@ export class Delivery {
     if (held.searching.delete(this.assignment)) held.look();
   }
 
-  /** Ends the delivery as soon as possible; `takeRows` has what is not settled then. */
+  /** Ends the delivery as soon as possible; `takeRows` then returns the unsettled rows. */
   abandon(): void {
     this.#isAbandoned = true;
     this.#giveUp();
   }
 
-  /** Takes over the rows that are not settled; the delivery itself settles none from now on. */
+  /** Takes over the unsettled rows; the delivery settles none from now on. */
   takeRows(): Rest[] {
     this.#isClosed = true;
     return this.#rest.splice(0);
@@ -93,7 +93,7 @@ export class Delivery {
     return judge.isTableSuspect || this.#searches >= this.#mostSearches;
   }
 
-  /** Tries each row by itself: all of the rest, or a few of them while the ledger is halted. */
+  /** Tries each row separately: all of the rest, or a few while the ledger is halted. */
   async #tryEach(isProbe: boolean): Promise<void> {
     const { judge, held } = this.#parts;
     const most = judge.isHalted ? held.probeRows : Number.POSITIVE_INFINITY;
@@ -146,18 +146,18 @@ export class Delivery {
     }
   }
 
-  /** The deadline came before the answer: the rows may be in the table. */
+  /** The deadline came before the answer, so the table may contain the rows. */
   #leaveUnknown(write: Promise<WriteResult>, rest: Rest): void {
     write.catch(() => undefined);
     this.#rest[0] = { ...rest, mayExist: true };
   }
 
-  /** The server took a batch. */
+  /** The server accepted a batch. */
   #reached(beganAt: number, isProbe: boolean): void {
     const { judge, outage, held, onReached } = this.#parts;
     judge.taken(beganAt);
     held.look();
-    // It had begun before the table was found at fault: its answer was late.
+    // The attempt began before the table was found at fault: its answer was late.
     if (judge.isHalted) return outage.failed(isProbe, true);
     outage.reached();
     onReached();
@@ -181,7 +181,8 @@ export class Delivery {
   }
 
   /**
-   * Rows whose uuid somebody else took get another and are written again; `#rest` begins with the others.
+   * Rows whose uuid another writer used get a new uuid and are written again; `#rest` begins with
+   * the others.
    * @returns the others; no batch if there are none
    */
   #setForeignAside(
@@ -215,7 +216,7 @@ export class Delivery {
     onFailed(error, isHalt);
   }
 
-  /** Narrows the rest to the row at fault, and says whether the table is. */
+  /** Narrows the rest to the row at fault, and reports whether the table is at fault. */
   #refused(error: SinkRowError, rest: Rest, isProbe: boolean): void {
     const { judge, outage, onFailed, onReached, sink, held } = this.#parts;
     this.#searches ||= 1;
@@ -249,8 +250,8 @@ export class Delivery {
 }
 
 /**
- * Attempts at the parts of a batch of n rows before each row is tried by itself: enough to find one row
- * by halving, or some that the server names. Source: contract, "Row fault or table fault".
+ * Attempts at parts of a batch of n rows before each row is tried separately: enough to find one
+ * row by halving, or several that the server names. Source: contract, "Row fault or table fault".
  */
 function mostSearches(count: number): number {
   return 2 * Math.ceil(Math.log2(Math.max(2, count))) + 32;
@@ -264,7 +265,7 @@ function restOf(rows: readonly HeldRow[], mayExist: boolean): Rest[] {
   return ranges.length === 0 ? [] : [{ batch: new Batch(ranges), mayExist }];
 }
 
-/** The result of a batch without some rows in conflict. @param left their indexes, ascending */
+/** The result of a batch without some conflicting rows. @param left their indexes, ascending */
 function withoutRows(result: WriteResult, left: readonly number[]): WriteResult {
   const isLeft = new Set(left);
   const indexes = (of: readonly number[]): number[] =>

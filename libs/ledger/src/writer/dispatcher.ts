@@ -8,29 +8,32 @@ import type { StoredSlab } from '../channel/stored-slab.js';
 import type { Slab } from '../codec/slab.js';
 import type { Assignment, BatchSource, RecoverySource } from './batch-source.interface.js';
 
-/** What the dispatcher is made of. */
+/** Dependencies of the dispatcher. */
 export interface DispatcherParts {
   readonly handoff: Handoff;
   readonly clock: Clock;
-  /** Entries of a batch at most. */
+  /** Maximum entries of a batch. */
   readonly batchSize: number;
-  /** A batch is due when so many entries wait; default, and at most: `batchSize`. */
+  /** A batch is due when this many entries wait; default and maximum: `batchSize`. */
   readonly enough?: number;
-  /** A batch is due when so many bytes wait; default: 16 MiB, which is also the most. */
+  /** A batch is due when this many bytes wait; default and maximum: 16 MiB. */
   readonly batchBytes?: number | undefined;
-  /** To begin with. */
+  /** The initial value. */
   readonly flushMs: number;
-  /** Rows of earlier runs; undefined: there is no journal. */
+  /** Rows of earlier runs; undefined without a journal. */
   readonly recovery?: RecoverySource | undefined;
 }
 
-/** Rows of earlier runs wait while the channel is as full as this, 0 to 1. Source: the journal's design. */
+/**
+ * Rows of earlier runs wait while the channel's saturation is at least this, 0 to 1. Source: the
+ * journal's design.
+ */
 const BUSY_SATURATION = 0.5;
 
 /**
- * Decides when a batch is due and hands it to an idle worker. There is one channel for all
- * workers, so a trickle makes one batch each `flushMs`, not one a worker; at most one part-filled
- * awaited batch is in flight, so callers who wait are grouped instead of sent one by one.
+ * Decides when a batch is due and assigns it to an idle worker. All workers share one channel, so
+ * few entries make one batch each `flushMs` and not one a worker. At most one part-filled awaited
+ * batch is in flight, so waiting callers share batches.
  *
  * @internal
  */
@@ -58,7 +61,7 @@ export class Dispatcher implements BatchSource, QueueListener {
     parts.handoff.whenLoaded(() => this.#schedule());
   }
 
-  /** Looks whether something became due; called for each entry, so it costs next to nothing. */
+  /** Checks whether a batch became due; called for each entry, so it must cost almost nothing. */
   noteQueued(): void {
     const { channel, commits } = this.#parts.handoff;
     if (
@@ -93,7 +96,7 @@ export class Dispatcher implements BatchSource, QueueListener {
     return oldestAt === undefined ? undefined : oldestAt + this.#flushMs;
   }
 
-  /** Ms that the oldest entry waits at most; may be changed at any time. */
+  /** Maximum milliseconds that the oldest entry waits; may be changed at any time. */
   get flushMs(): number {
     return this.#flushMs;
   }
@@ -106,7 +109,7 @@ export class Dispatcher implements BatchSource, QueueListener {
     this.#armTimer();
   }
 
-  /** Full batches that wait, with their fraction: by entries or by bytes, whichever is more. */
+  /** Waiting batches as a fraction, by entries or by bytes, whichever is more. */
   get waitingBatches(): number {
     const { handoff, batchSize } = this.#parts;
     const { depth, waitingBytes } = handoff.channel;
@@ -127,7 +130,7 @@ export class Dispatcher implements BatchSource, QueueListener {
     this.#parts.handoff.seal();
   }
 
-  /** Looks for due batches after one turn of the event loop. */
+  /** Checks for due batches after one turn of the event loop. */
   #schedule(): void {
     if (this.#isScheduled || this.#isStopped) return;
     this.#isScheduled = true;
@@ -150,11 +153,11 @@ export class Dispatcher implements BatchSource, QueueListener {
     accept(undefined);
   }
 
-  /** Gives the memory of the rows back. */
+  /** Releases the memory of the rows. */
   settle(batch: Batch): void {
     const { handoff, recovery } = this.#parts;
     if (recovery?.owns(batch) === true) return recovery.settle(batch);
-    // All others were taken out of the channel.
+    // All other batches came from the channel.
     handoff.channel.settle(batch as Batch<Slab | StoredSlab>);
     handoff.admitWaiting();
   }
@@ -202,7 +205,7 @@ export class Dispatcher implements BatchSource, QueueListener {
     this.#onUnreadable = callback;
   }
 
-  /** Rows at the head that nobody can read must not keep those behind them. */
+  /** Unreadable rows at the head must not block those after them. */
   #skipUnreadable(): void {
     while (this.#parts.handoff.channel.lostIn !== undefined)
       this.#onUnreadable(this.#assignStored());
@@ -231,7 +234,10 @@ export class Dispatcher implements BatchSource, QueueListener {
     return { batch, due, awaited, isAwaited: awaited.length > 0 || isFlushed };
   }
 
-  /** The last idle worker is left to the channel's next entries, unless it is empty. */
+  /**
+   * The last idle worker is reserved for the channel's next entries, unless the channel is empty or
+   * no recovered rows are in flight.
+   */
   #recovered(): Assignment | undefined {
     const { handoff, recovery } = this.#parts;
     if (recovery === undefined || this.#isDraining) return undefined;
@@ -253,7 +259,7 @@ export class Dispatcher implements BatchSource, QueueListener {
     return clock.monotonic() - channel.oldestAt! >= this.#flushMs ? 'old' : undefined;
   }
 
-  /** One timer for the oldest entry, however many come after it. */
+  /** One timer for the oldest entry, however many entries follow. */
   #armTimer(): void {
     const { handoff, clock } = this.#parts;
     if (this.#timer !== undefined || this.#isStopped || this.#idle.length === 0) return;

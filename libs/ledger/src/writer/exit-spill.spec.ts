@@ -5,9 +5,11 @@ import type { LossReport } from '../ports/ledger-settings.interface.js';
 import type { SpilledRows } from '../ports/spill-store.interface.js';
 import { SHARED } from '../segments/at-exit.js';
 import { rowsOf } from '../segments/row-frame.js';
+import { createRowSpill, watchExit } from '../create-row-spill.js';
 import {
   assertConservation,
   ledgerUnderTest,
+  PLAIN_TABLE,
   start,
   type LedgerUnderTest,
 } from '../testing/ledger-under-test.js';
@@ -18,7 +20,7 @@ function offer({ ledger }: LedgerUnderTest, count: number): void {
   for (let i = 0; i < count; i++) expect(ledger.intake.offer({ userId: i + 1 })).toBe('queued');
 }
 
-/** Sequences of the rows that were spilled, with the position of each. */
+/** Sequences of the spilled rows, each with its position. */
 function spilledOf(rows: readonly SpilledRows[]): [position: number, sequence: number][] {
   return rows.flatMap(({ slices, count, position }) => {
     const all = [...rowsOf(Buffer.concat(slices), COLUMNS)];
@@ -29,11 +31,19 @@ function spilledOf(rows: readonly SpilledRows[]): [position: number, sequence: n
   });
 }
 
+/** Ledgers of other tests in this process may already share a listener. */
+function ownListener(): void {
+  const host = process as { [SHARED]?: unknown };
+  const others = host[SHARED];
+  delete host[SHARED];
+  onTestFinished(() => void (host[SHARED] = others));
+}
+
 const range = (count: number): [number, number][] =>
   Array.from({ length: count }, (_, index) => [index, index]);
 
 describe('ExitSpill', () => {
-  it('spills what waits, is in flight or waits for room, each row once, and the law holds', async () => {
+  it('spills entries that wait, are in flight or wait for room, each once, and the law holds', async () => {
     const reports: LossReport[] = [];
     const onLoss = (report: LossReport): void => void reports.push(report);
     const test = ledgerUnderTest({ batchSize: 3, bufferSize: 10, numWorkers: 2, onLoss });
@@ -63,7 +73,23 @@ describe('ExitSpill', () => {
     expect(test.ledger.stats(), 'an answer that comes all the same').toMatchObject({ written: 0 });
   });
 
-  it('keeps what another listener of the exit records behind it', async () => {
+  it('records open calls first, as at the deadline of a stop', async () => {
+    const test = ledgerUnderTest();
+    await start(test);
+    offer(test, 2);
+    const { openCalls } = test.ledger;
+    for (let i = 0; i < 3; i++) openCalls.add({ abort: () => offer(test, 1) });
+    test.ledger.exit.run();
+    expect(spilledOf(test.rows)).toEqual(range(5));
+    expect(openCalls.size).toBe(0);
+    expect(test.ledger.stats()).toMatchObject({ queued: 5, spilled: 5 });
+    assertConservation(test.ledger.stats());
+    expect(test.lines).toContain(
+      'WARNING: the process exits while 3 calls are still running: they are recorded as aborted',
+    );
+  });
+
+  it('keeps entries that a later exit listener records', async () => {
     const test = ledgerUnderTest();
     await start(test);
     offer(test, 2);
@@ -73,7 +99,7 @@ describe('ExitSpill', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('writes nothing when all is written, nor when it is asked twice', async () => {
+  it('writes nothing if all is written, or if it is called twice', async () => {
     const test = ledgerUnderTest();
     await start(test);
     offer(test, 3);
@@ -87,7 +113,7 @@ describe('ExitSpill', () => {
     expect(test.lines).toHaveLength(lines);
   });
 
-  it('spills what a shutdown was about to spill', async () => {
+  it('spills entries that a shutdown was about to spill', async () => {
     const test = ledgerUnderTest({ shutdownTimeoutMs: 1000 });
     await start(test);
     test.sink.failAlways({ kind: 'transient' });
@@ -99,7 +125,7 @@ describe('ExitSpill', () => {
     expect(spilledOf(test.rows)).toEqual(range(4));
   });
 
-  it('is another chance for what neither database nor disk took at a stop', async () => {
+  it('retries entries that neither database nor disk took at a stop', async () => {
     const test = ledgerUnderTest({ shutdownTimeoutMs: 1000 });
     await start(test);
     test.sink.failAlways({ kind: 'transient' });
@@ -116,7 +142,7 @@ describe('ExitSpill', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('says how many are lost where no file takes them, and the law holds', async () => {
+  it('reports how many are lost if no file takes them, and the law holds', async () => {
     const test = ledgerUnderTest();
     await start(test);
     test.spillFault.error = new Error('no disk');
@@ -130,12 +156,37 @@ describe('ExitSpill', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('has one listener for all ledgers, which goes with the last that ends', async () => {
-    // Ledgers of other tests in this process may share a listener already.
-    const host = process as { [SHARED]?: unknown };
-    const others = host[SHARED];
-    delete host[SHARED];
-    onTestFinished(() => void (host[SHARED] = others));
+  it('listens from the first call on, which may end the process before any entry', async () => {
+    ownListener();
+    const test = ledgerUnderTest();
+    await start(test);
+    const target = (): { table: string } => ({ table: 'usage_entries' });
+    watchExit(test.ledger, createRowSpill(PLAIN_TABLE, 'not-made', target));
+    const before = process.listenerCount('exit');
+    test.ledger.openCalls.begin()();
+    expect(process.listenerCount('exit')).toBe(before + 1);
+    const finish = test.ledger.shutdown.finish();
+    await test.clock.advance(200);
+    await finish;
+    expect(process.listenerCount('exit')).toBe(before);
+  });
+
+  it('does not listen for a first call after the end', async () => {
+    ownListener();
+    const test = ledgerUnderTest();
+    await start(test);
+    const target = (): { table: string } => ({ table: 'usage_entries' });
+    watchExit(test.ledger, createRowSpill(PLAIN_TABLE, 'not-made', target));
+    const finish = test.ledger.shutdown.finish();
+    await test.clock.advance(200);
+    await finish;
+    const before = process.listenerCount('exit');
+    test.ledger.openCalls.begin()();
+    expect(process.listenerCount('exit')).toBe(before);
+  });
+
+  it('has one listener for all ledgers, removed with the last ledger', async () => {
+    ownListener();
     const before = process.listenerCount('exit');
     const tests = [ledgerUnderTest(), ledgerUnderTest()];
     for (const test of tests) {

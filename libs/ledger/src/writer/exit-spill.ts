@@ -1,4 +1,5 @@
 import type { RowRange } from '../channel/batch.js';
+import type { OpenCalls } from '../channel/open-calls.js';
 import type { Journal } from '../journal/journal.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { RowSpill } from '../ports/spill-store.interface.js';
@@ -10,27 +11,30 @@ import { countOf, type Leftover } from './leftover.js';
 import type { Settler } from './settler.js';
 import type { Shutdown } from './shutdown.js';
 
-/** Rows are handed to the file in blocks of about this size: a slab's. */
+/** Rows are written to the file in blocks of about this size: a slab's. */
 const BLOCK_BYTES = 1_048_576;
 
-/** What the exit spill is made of. */
+/** Dependencies of the exit spill. */
 export interface ExitSpillParts {
+  /** Undefined: entries come from a source without calls. */
+  readonly openCalls: OpenCalls | undefined;
   readonly source: BatchSource;
   readonly writer: BatchWriter;
   readonly shutdown: Shutdown;
   readonly settler: Settler;
-  /** Has every accepted row on disk already; undefined: they are in memory only. */
+  /** Has every accepted row on disk already; undefined if they are in memory only. */
   readonly journal: Journal | undefined;
-  /** Takes what no journal has. Undefined: it is lost with the process. */
+  /** Takes rows without a journal; undefined if they are lost with the process. */
   readonly spill: RowSpill | undefined;
   readonly losses: LossReporter;
   readonly logger: LedgerLogger;
 }
 
 /**
- * Spills what a ledger holds when the process exits without a shutdown: `process.exit()`, an
- * exception, an event loop with nothing left to do. Rows that are in flight may be in the table
- * already: they are spilled as well, and a replay skips them by their uuids.
+ * Spills a ledger's entries when the process exits without a shutdown: `process.exit()`, an
+ * exception, or an event loop with nothing left to do. Nest also exits so, before its last hooks, if
+ * a transport fails to close. Open calls are recorded with the data known so far. The table may already contain rows in
+ * flight. They are spilled too, and a replay skips them by their uuids.
  *
  * @internal
  */
@@ -48,12 +52,13 @@ export class ExitSpill {
     });
   }
 
-  /** From now on an exit of the process is heard, until the ledger has ended with nothing left. */
+  /** Listens for an exit of the process until the ledger has ended and holds nothing. */
   arm(): void {
+    if (this.#hasEnded && !this.#isFileOpen) return;
     this.#takeBack ??= atExit(() => this.run());
   }
 
-  /** After the end there is something to do at the exit again while a file of late rows is open. */
+  /** While a file of late rows is open, an exit has work to do even after the ledger's end. */
   noteFile(isOpen: boolean): void {
     this.#isFileOpen = isOpen;
     if (isOpen) this.arm();
@@ -65,16 +70,17 @@ export class ExitSpill {
     this.#takeBack = undefined;
   }
 
-  /** Spills all that is held, in one go. Never throws. */
+  /** Records open calls as aborted, then spills all held rows, synchronously. Never throws. */
   run(): void {
     const { source, shutdown, writer, settler, journal, spill, losses } = this.#parts;
-    // Waiting callers' rows, and what another listener records behind this one, are late from here.
+    this.#abortCalls();
+    // From here rows of waiting callers, and those recorded by later exit listeners, are late.
     source.seal();
     const all = [...shutdown.takeBack(), ...writer.takeBack()];
-    // Before any of them counts as settled.
+    // Called before any row counts as settled.
     const folder = all.length === 0 ? undefined : journal?.leave();
     const leftovers = settler.settleKept(all);
-    // An open file is finished; a file system that refused a row a moment ago is tried again.
+    // Finish the open file, and try again a file system that refused a row a moment ago.
     spill?.close();
     if (folder !== undefined) this.#leave(leftovers, folder, countOf(all));
     else if (leftovers.length > 0) this.#spill(leftovers);
@@ -83,7 +89,19 @@ export class ExitSpill {
     losses.flush();
   }
 
-  /** @param count rows that stay in the journal: those on disk only, and of earlier runs, as well */
+  #abortCalls(): void {
+    const { openCalls, logger } = this.#parts;
+    if (openCalls === undefined || openCalls.size === 0) return;
+    logger.warn(
+      `WARNING: the process exits while ${openCalls.size} calls are still running: they are recorded as aborted`,
+    );
+    openCalls.abortAll();
+  }
+
+  /**
+   * @param count rows that stay in the journal, including those on disk only and those of earlier
+   *   runs
+   */
   #leave(leftovers: readonly Leftover[], folder: string, count: number): void {
     if (leftovers.length > 0) this.#settle(leftovers, folder);
     this.#parts.logger.log(`the process exits with ${count} entries left in the journal ${folder}`);
@@ -110,7 +128,7 @@ export class ExitSpill {
     losses.note('spilled', countOf(kept), { reason: file });
   }
 
-  /** @returns the first file, and the leftovers of which a row could not be kept */
+  /** @returns the first file, and the leftovers with a row that could not be kept */
   #keep(leftovers: readonly Leftover[]): { file: string | undefined; failed: Set<Leftover> } {
     const { spill } = this.#parts;
     const failed = new Set<Leftover>();
@@ -130,7 +148,7 @@ export class ExitSpill {
   }
 }
 
-/** Ranges that follow each other, and the leftovers that they are of. */
+/** Contiguous ranges, and the leftovers that they belong to. */
 interface Block {
   readonly ranges: RowRange[];
   readonly owners: Set<Leftover>;

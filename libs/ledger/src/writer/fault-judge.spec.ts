@@ -13,7 +13,7 @@ function refuse(judge: FaultJudge, count: number, error = NOT_NULL): Suspect[] {
 }
 
 describe('the judge of faults', () => {
-  it('suspects the table at the sixteenth distinct row that is refused alike', () => {
+  it('suspects the table at the sixteenth distinct row refused for the same reason', () => {
     const judge = new FaultJudge();
     refuse(judge, ROWS_OF_A_TABLE_FAULT - 1);
     expect(judge.isTableSuspect).toBe(false);
@@ -28,7 +28,7 @@ describe('the judge of faults', () => {
     expect(judge.isTableSuspect).toBe(false);
   });
 
-  it('takes refusals for alike by SQLSTATE and constraint or column', () => {
+  it('groups refusals by SQLSTATE and constraint or column', () => {
     const judge = new FaultJudge();
     refuse(judge, 15, NOT_NULL);
     refuse(judge, 15, CHECK);
@@ -38,7 +38,7 @@ describe('the judge of faults', () => {
     expect(judge.isTableSuspect).toBe(true);
   });
 
-  it('begins to count again when the server takes a row', () => {
+  it('restarts the count when the server accepts a row', () => {
     const judge = new FaultJudge();
     refuse(judge, 15);
     judge.taken(judge.begin());
@@ -46,7 +46,7 @@ describe('the judge of faults', () => {
     expect(judge.isTableSuspect).toBe(false);
   });
 
-  it('gives a row company only by an attempt that began after its refusal', () => {
+  it('grants company only from an attempt that began after its refusal', () => {
     const judge = new FaultJudge();
     const early = judge.begin();
     const [row] = refuse(judge, 1);
@@ -69,7 +69,7 @@ describe('the judge of faults', () => {
     expect(judge).toMatchObject({ isHalted: false, isTableSuspect: false });
   });
 
-  it('acquits the table when a row is found at fault by itself', () => {
+  it('acquits the table when a row itself is found at fault', () => {
     const judge = new FaultJudge();
     refuse(judge, 16);
     judge.halt();

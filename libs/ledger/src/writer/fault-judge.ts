@@ -1,13 +1,13 @@
 import type { SinkRowError } from '../errors/sink.errors.js';
 
 /**
- * Distinct rows in succession that the server may refuse alike before the table must be at fault.
- * Source: contract, "Row fault or table fault": a fault of the schema looks like a poison row that is
- * found again and again.
+ * Distinct rows in succession with the same refusal before the table is considered at fault.
+ * Source: contract, "Row fault or table fault": a fault of the schema looks like a poison row that
+ * is found again and again.
  */
 export const ROWS_OF_A_TABLE_FAULT = 16;
 
-/** What the judge keeps of a row that was refused; it belongs to the caller. @internal */
+/** The judge's state of a refused row; it belongs to the caller. @internal */
 export interface Suspect {
   /** The judge's time of the last refusal; 0 before the first. */
   refusedAt: number;
@@ -17,41 +17,41 @@ export interface Suspect {
 interface Refusals {
   /** The judge's times, ascending. */
   readonly times: readonly number[];
-  /** The first of them. */
+  /** The first refusal's error. */
   readonly error: SinkRowError;
 }
 
 /**
- * Decides for all workers of a ledger whether refused rows or the table are at fault. It knows nothing
- * but the order of events: attempts that begin, are taken, or are refused.
+ * Decides for all workers of a ledger whether refused rows or the table are at fault. It uses only
+ * the order of events: attempts that begin, are accepted, or are refused.
  *
- * A row has company once another row got in by an attempt that began after the row was refused: the
- * server took rows then. Whether the row is at fault itself one more attempt says.
+ * A row has company once an attempt that began after its refusal wrote another row: the server
+ * accepted rows at that time. One more attempt then shows whether the row itself is at fault.
  *
  * @internal
  */
 export class FaultJudge {
-  /** While halted: rows were refused, so that the next try should be row by row. */
+  /** While halted: rows were refused, so the next try should be row by row. */
   isRowByRow = false;
   #time = 0;
-  /** When the latest attempt began that the server took. */
+  /** Start time of the latest attempt that the server accepted. */
   #takenAt = 0;
-  /** When the table was last found at fault; undefined: it is not. */
+  /** Time when the table was last found at fault; undefined if it is not. */
   #haltedAt: number | undefined;
-  /** First refusals since the server took a row, by their kind. */
+  /** First refusals since the server last accepted a row, by kind. */
   readonly #refusals = new Map<string, Refusals>();
 
-  /** True from the moment when the table is found at fault until the server takes a row again. */
+  /** True from the moment the table is found at fault until the server accepts a row. */
   get isHalted(): boolean {
     return this.#haltedAt !== undefined;
   }
 
-  /** True if so many rows in succession were refused alike that the table must be at fault. */
+  /** True if so many rows in succession had the same refusal that the table must be at fault. */
   get isTableSuspect(): boolean {
     return this.tableError !== undefined;
   }
 
-  /** What those rows were refused for; undefined if the table is not under suspicion. */
+  /** The error of those rows; undefined if the table is not under suspicion. */
   get tableError(): SinkRowError | undefined {
     for (const { times, error } of this.#refusals.values()) {
       if (times.length >= ROWS_OF_A_TABLE_FAULT) return error;
@@ -65,10 +65,10 @@ export class FaultJudge {
   }
 
   /**
-   * The server took rows of an attempt. One that began before a refusal says nothing of it: its answer
-   * may have been under way.
+   * The server accepted rows of an attempt. An attempt that began before a refusal proves nothing
+   * about it, because its answer may have been under way.
    *
-   * @param beganAt what `begin` returned
+   * @param beganAt the return value of `begin`
    */
   taken(beganAt: number): void {
     this.#takenAt = Math.max(this.#takenAt, beganAt);
@@ -93,21 +93,21 @@ export class FaultJudge {
     this.#refusals.set(kind, { times, error: before.error });
   }
 
-  /** Whether the server took another row since this one was refused. */
+  /** Whether the server accepted another row since this one was refused. */
   hasCompany({ refusedAt }: Suspect): boolean {
     return this.#takenAt > refusedAt;
   }
 
   /**
-   * The table is at fault: the server refuses whatever comes.
-   * @param isRowByRow it does so row by row, so that rows are what to try it with; default: it does not
+   * The table is at fault: the server refuses all rows.
+   * @param isRowByRow it refuses row by row, so that tries should use rows; default: false
    */
   halt({ isRowByRow = false }: { readonly isRowByRow?: boolean } = {}): void {
     this.#haltedAt = ++this.#time;
     this.isRowByRow = isRowByRow;
   }
 
-  /** The table is not at fault: what was refused was refused for its own sake. */
+  /** The table is not at fault: the refused rows are. */
   acquit(): void {
     this.#haltedAt = undefined;
     this.#refusals.clear();

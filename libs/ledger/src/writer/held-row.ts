@@ -3,22 +3,22 @@ import type { SinkRowError } from '../errors/sink.errors.js';
 import type { Assignment } from './batch-source.interface.js';
 import type { Suspect } from './fault-judge.js';
 
-/** A row that no batch may take along any more: it was refused, or is tried by itself. @internal */
+/** A row excluded from batches, because it was refused or is tried separately. @internal */
 export interface HeldRow extends Suspect {
   /** The row alone. */
   readonly batch: Batch;
   readonly assignment: Assignment;
-  /** Attempts that held it. */
+  /** Attempts that contained it. */
   attempts: number;
-  /** An attempt with unknown outcome held it. */
+  /** An attempt of unknown outcome contained it. */
   mayExist: boolean;
-  /** Why it was refused last; undefined before the first refusal. */
+  /** The last refusal; undefined before the first. */
   error: SinkRowError | undefined;
   /** Monotonic milliseconds of the first refusal; undefined before it. */
   heldSince: number | undefined;
 }
 
-/** Rows of a batch, each for itself, none of them refused yet. */
+/** Single rows of a batch, none of them refused yet. */
 export function rowsOf(
   batch: Batch,
   more: Pick<HeldRow, 'assignment' | 'attempts' | 'mayExist'>,

@@ -13,7 +13,7 @@ import {
 const RETRY_MAX_MS = 1000;
 const REFUSED = { kind: 'row', rowNumber: 1, sqlState: '23502' } as const;
 
-/** Uuids of entries that the sink refuses until it is mended. */
+/** Uuids of entries that the sink refuses until it is repaired. */
 const poison = (count: number, from = 0): string[] =>
   Array.from({ length: count }, (_, i) => {
     return `01890a5d-ac96-774b-bcce-${(from + i + 0xb302099a8000).toString(16)}`;
@@ -48,7 +48,7 @@ function mend(test: LedgerUnderTest, uuids: readonly string[]): void {
 const linesOf = ({ lines }: LedgerUnderTest, word: RegExp): string[] =>
   lines.filter((line) => word.test(line));
 
-/** Moves the time on, and checks the conservation law at each step. */
+/** Advances the time, and checks the conservation law at each step. */
 async function pass(test: LedgerUnderTest, ms: number, steps = 10): Promise<void> {
   for (let i = 0; i < steps; i++) {
     await test.clock.advance(ms / steps);
@@ -93,7 +93,7 @@ describe('a fault of the table', () => {
     },
   );
 
-  it('that begins and ends while workers write condemns no row, at any moment', async () => {
+  it('that begins and ends while workers write condemns no row at any moment', async () => {
     for (let ms = 0; ms < 12; ms++) {
       const test = await started({ numWorkers: 2, batchSize: 3, flushMs: 1 });
       for (let i = 0; i < 40; i++) {
@@ -148,7 +148,7 @@ describe('refused rows', () => {
     expect(linesOf(test, /^halted/)).toHaveLength(0);
   });
 
-  it('wait for another row, of whatever worker, and are tried once more then', async () => {
+  it('wait for another row of any worker, and are then tried once more', async () => {
     const test = await started({ numWorkers: 4 });
     offer(test, refuse(test, poison(2)));
     await pass(test, 500);
@@ -159,7 +159,7 @@ describe('refused rows', () => {
     expect(test.ledger.stats()).toMatchObject({ written: 2, deadLettered: 1, inFlight: 0 });
   });
 
-  it('with only each other for company are kept, tried now and then, and told of once', async () => {
+  it('with no other company than each other are kept, tried from time to time, and reported once', async () => {
     const test = await started();
     offer(test, refuse(test, poison(3)));
     await pass(test, 10 * RETRY_MAX_MS);
@@ -184,7 +184,7 @@ describe('refused rows', () => {
     expect(test.letters).toHaveLength(20);
   });
 
-  it('alone, and taken when they are tried once more, are written', async () => {
+  it('alone, and accepted at the second try, are written', async () => {
     const test = await started();
     const [uuid] = refuse(test, poison(1));
     const wait = test.ledger.awaited.record({ userId: 1, uuid }, {});
@@ -194,7 +194,7 @@ describe('refused rows', () => {
     expect(await wait).toMatchObject({ outcome: 'written' });
   });
 
-  it('that nobody names are found within the bound of statements', async () => {
+  it('that the server does not name are found within the bound of statements', async () => {
     for (const [rows, guilty] of [
       [1000, 1],
       [1000, 40],
@@ -236,7 +236,7 @@ describe('refused rows', () => {
     expect(test.ledger.stats()).toMatchObject({ written: 10, deadLettered: 30, state: 'running' });
   });
 
-  it('are spilled at a stop, undecided as they are', async () => {
+  it('are spilled undecided at a stop', async () => {
     const test = await started({ shutdownTimeoutMs: 500 });
     offer(test, refuse(test, poison(2)));
     await pass(test, 100);

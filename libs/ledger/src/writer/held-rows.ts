@@ -6,32 +6,34 @@ import type { HeldRow } from './held-row.js';
 import type { Leftover } from './leftover.js';
 import { RowTrials, type RowTrialsParts } from './row-trial.js';
 
-/** Rows that one statement tries by itself, at most: some tenths of a second on a plain server. */
+/** Maximum rows that one statement tries separately: some tenths of a second on a plain server. */
 const MOST_ROWS = 1000;
-/** Rows of a batch that one probe tries while the ledger is halted, and held rows that go along. */
+/** Maximum rows of a batch in one probe while the ledger is halted, and held rows added to them. */
 const PROBE_ROWS = 16;
 const LENT_ROWS = 4;
 
-/** What the held rows are made of. */
+/** Dependencies of the held rows. */
 export interface HeldRowsParts extends RowTrialsParts {
   readonly source: Pick<BatchSource, 'held'>;
   readonly logger: LedgerLogger;
   readonly retryMaxMs: number;
-  /** Told after rows were settled. */
+  /** Called after rows were settled. */
   readonly onSettled: () => void;
 }
 
 /**
- * The refused rows of all workers, until it is known whether they or the table are at fault. They count
- * as in flight. As soon as the server has taken another row they are tried once more, each by itself;
- * those that it refuses again become dead letters. A row that is the ledger's only one for `retryMaxMs`
- * is tried then, and that decides. Refused rows with no other company than each other are tried every
- * `retryMaxMs`, and decide nothing.
+ * The refused rows of all workers, until it is known whether they or the table are at fault. They
+ * count as in flight. Once the server has accepted another row they are tried again, each
+ * separately; those refused again become dead letters. If one row is the ledger's only row for
+ * `retryMaxMs`, it is tried then, and the result decides. Refused rows with no other company than
+ * each other are tried every `retryMaxMs`, without a decision.
  *
  * @internal
  */
 export class HeldRows {
-  /** Batches in which refused rows are looked for: theirs are tried when the rest is in. */
+  /**
+   * Batches being searched for refused rows: their held rows are tried after the rest is written.
+   */
   readonly searching = new Set<Assignment>();
   readonly #parts: HeldRowsParts;
   readonly #trials: RowTrials;
@@ -48,7 +50,7 @@ export class HeldRows {
     this.#trials = new RowTrials(parts);
   }
 
-  /** Rows of a batch that one probe of a halted ledger may take. */
+  /** Maximum rows of a batch in one probe of a halted ledger. */
   get probeRows(): number {
     return this.#canTryMany ? PROBE_ROWS : 1;
   }
@@ -70,12 +72,14 @@ export class HeldRows {
     this.#keep([row]);
   }
 
-  /** Looks whether something is to be tried now: the server took a row, or the process stops. */
+  /**
+   * Checks whether held rows should be tried now: the server accepted a row, or the process stops.
+   */
   look(): void {
     this.#wake();
   }
 
-  /** Ends all waits and trials as soon as possible; `takeRows` has the rows then. */
+  /** Ends all waits and trials as soon as possible; `takeRows` then returns the rows. */
   abandon(): void {
     this.#isAbandoned = true;
     this.#trials.abandon();
@@ -93,9 +97,9 @@ export class HeldRows {
   }
 
   /**
-   * Tries rows of a batch, each by itself, and some of the held ones with them.
+   * Tries rows of a batch, each separately, together with some held ones.
    *
-   * @returns rows that were neither taken nor refused; they stay the caller's
+   * @returns rows that were neither accepted nor refused; the caller keeps them
    */
   async tryWith(rows: readonly HeldRow[], isProbe: boolean): Promise<HeldRow[]> {
     const most = this.#parts.judge.isHalted ? LENT_ROWS : MOST_ROWS;
@@ -144,7 +148,7 @@ export class HeldRows {
     this.#isRunning = false;
   }
 
-  /** Milliseconds until held rows are to be tried; 0: now. */
+  /** Milliseconds until held rows are tried; 0: now. */
   #waitMs(): number {
     const { judge, clock, retryMaxMs } = this.#parts;
     const [first] = this.#rows;
@@ -158,7 +162,7 @@ export class HeldRows {
     return this.#parts.judge.hasCompany(row) && !this.searching.has(row.assignment);
   }
 
-  /** Waits until the time has come or something has changed. */
+  /** Waits until the time is over or something has changed. */
   async #sleep(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
@@ -168,7 +172,10 @@ export class HeldRows {
     this.#timer?.cancel();
   }
 
-  /** Behind all batches while the ledger is halted: each of these takes some held rows along. */
+  /**
+   * While the ledger is halted, waits behind all batches, because each of them tries some held rows
+   * too.
+   */
   async #retry(): Promise<void> {
     const { connections, outage, judge } = this.#parts;
     const position = judge.isHalted ? Number.POSITIVE_INFINITY : this.position;
@@ -185,7 +192,7 @@ export class HeldRows {
     }
   }
 
-  /** Takes the rows to be tried now out of the held ones. */
+  /** Removes the due rows from the held ones. */
   #take(): HeldRow[] {
     const { judge } = this.#parts;
     if (judge.isHalted) return this.#rows.splice(0, this.#canTryMany ? MOST_ROWS : 1);
@@ -202,7 +209,7 @@ export class HeldRows {
     return clock.monotonic() - (row.heldSince ?? Number.POSITIVE_INFINITY) >= retryMaxMs;
   }
 
-  /** Once an episode. @param tried rows of the last trial */
+  /** Warns once an episode. @param tried rows of the last trial */
   #warnOf(tried: readonly HeldRow[]): void {
     const { judge, logger } = this.#parts;
     const isUndecided = this.#rows.length > 0 && tried.every((row) => this.#rows.includes(row));
@@ -211,7 +218,7 @@ export class HeldRows {
     const { sqlState } = this.#rows[0]!.error!;
     logger.warn(
       `WARNING: ${this.#rows.length} refused rows are kept (SQLSTATE ${sqlState ?? 'unknown'}): the ` +
-        'server has taken no other row since, so the table may be at fault; the next row decides',
+        'server has accepted no other row since, so the table may be at fault; the next row decides',
     );
   }
 }

@@ -5,15 +5,15 @@ import type { LossReporter } from '../stats/loss-reporter.js';
 import type { Clock } from '../clock/clock.js';
 import type { DeadLetterKeeper } from './dead-letter-keeper.js';
 
-/** Characters of one field's value that are kept; the letter is for a person to read. */
+/** Kept characters of one field's value, enough for a human reader. */
 const MAX_VALUE_LENGTH = 8192;
 /**
- * Characters of all values of a letter. A keeper holds 1,000 letters at most, so what callers get
- * wrong holds no more than about 32 MiB beside the channel.
+ * Kept characters of all values of a letter. A keeper holds at most 1,000 letters, so invalid
+ * entries use at most about 32 MiB in addition to the channel.
  */
 const MAX_LETTER_LENGTH = 16_384;
 
-/** What the reporter is made of. */
+/** Dependencies of the reporter. */
 export interface InvalidReporterParts {
   readonly keeper: DeadLetterKeeper;
   readonly losses: LossReporter;
@@ -23,8 +23,8 @@ export interface InvalidReporterParts {
 }
 
 /**
- * Tells of invalid entries, and keeps them as dead letters as far as they can be serialised: each
- * field by itself, so that one that can't be read takes no other along.
+ * Reports invalid entries, and keeps them as dead letters as far as they can be serialised. Each
+ * field is serialised separately, so an unreadable field does not affect the others.
  *
  * @internal
  */
@@ -42,7 +42,7 @@ export class InvalidReporter {
     const { losses, keeper, clock, fields } = this.#parts;
     const detail = `${fault.field} ${fault.rule}`;
     losses.note('invalid', 1, { reason: detail });
-    // A getter that records an invalid entry would be read again, and again.
+    // A getter that records an invalid entry would otherwise recurse without end.
     if (!keeper.hasRoom || this.#isReading) return;
     const now = clock.now();
     this.#isReading = true;
@@ -90,7 +90,7 @@ function readable(
   return kept;
 }
 
-/** No column takes a bigint beyond it; to spell out a huge one takes seconds. */
+/** No column accepts a larger bigint, and converting a huge one to text takes seconds. */
 const LARGEST_BIGINT = 10n ** BigInt(MAX_VALUE_LENGTH);
 
 function bigintText(value: bigint): string | undefined {
@@ -98,8 +98,8 @@ function bigintText(value: bigint): string | undefined {
 }
 
 /**
- * A field's value as JSON text; undefined if it can't be read or is too long. A long string is cut.
- * A text that is parsed again shares no memory with the caller's string, which may be long.
+ * A field's value as JSON text; undefined if it is unreadable or too long. A long string is cut.
+ * Parsing the text again makes a copy that does not retain the caller's string, which may be long.
  */
 function plainText(entry: object, field: string, json: BoundedJson): string | undefined {
   try {

@@ -2,20 +2,20 @@ import type { Batch } from '../channel/batch.js';
 import type { Rest } from './delivery.js';
 import type { Assignment } from './batch-source.interface.js';
 
-/** Rows left at the drain deadline, with the assignment that held them. */
+/** Rows left at the drain deadline, with their assignment. */
 export interface Leftover extends Rest {
   readonly assignment: Assignment;
   readonly attempts: number;
-  /** The file that has these rows already, and keeps them; undefined: they are only here. */
+  /** The file that already has these rows and keeps them; undefined if they are only in memory. */
   readonly keptIn?: string;
 }
 
-/** Rows of all together. */
+/** Total rows. */
 export function countOf(leftovers: readonly Leftover[]): number {
   return leftovers.reduce((sum, { batch }) => sum + batch.count, 0);
 }
 
-/** The first `rows` rows, and those behind them; a batch may be in both. */
+/** The first `rows` rows, and the rows after them; a batch may be in both. */
 export function splitAfter(rows: number, leftovers: readonly Leftover[]): [Leftover[], Leftover[]] {
   const before: Leftover[] = [];
   const behind: Leftover[] = [];

@@ -13,10 +13,10 @@ import {
   type LedgerUnderTest,
 } from '../testing/ledger-under-test.js';
 
-/** More of them in `npm run soak -- faults`. */
+/** `npm run soak -- faults` runs more. */
 const LIVES = process.env['LEDGER_SOAK'] ? 10_000 : 2_000;
 
-/** One step of a random life of a ledger. */
+/** One step of a ledger's random life. */
 type Step =
   | { readonly do: 'record'; readonly entry: { readonly uuid?: string | undefined } }
   | { readonly do: 'wait'; readonly timeoutMs: number | undefined; readonly isAborted: boolean }
@@ -30,7 +30,7 @@ type Step =
   | { readonly do: 'advance'; readonly ms: number }
   | { readonly do: 'drain' };
 
-/** Few uuids, so that duplicates and conflicts happen. */
+/** Few uuids, so that duplicates and conflicts occur. */
 const UUIDS = [1, 2, 3].map((i) => `01890a5d-ac96-774b-bcce-b302099a800${i}`);
 
 const entry = fc.record(
@@ -84,13 +84,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const encodeRow = createRowEncoder(PLAIN_TABLE);
 
-/** What the callers of one life know. */
+/** The callers' knowledge in one life. */
 class Model {
-  /** How often each caller that was promised an answer got one. */
+  /** The number of answers to each caller who was promised one. */
   readonly answers: number[] = [];
-  /** Entries that were queued with one of `UUIDS`; any other has a uuid that nobody else has. */
+  /** Entries queued with one of `UUIDS`; all others have unique uuids. */
   queuedWithChosenUuid = 0;
-  /** Uuids under which somebody else wrote a row. */
+  /** Uuids under which another writer wrote a row. */
   readonly foreign = new Set<string>();
 
   record({ ledger }: LedgerUnderTest, given: { readonly uuid?: string | undefined }): void {
@@ -98,7 +98,10 @@ class Model {
     if (outcome === 'queued' && given.uuid !== undefined) this.queuedWithChosenUuid++;
   }
 
-  /** Somebody who knows the run writes a row under the uuid of its next entry, if that comes at once. */
+  /**
+   * Another writer that knows the run writes a row under the uuid of its next entry, if that entry
+   * comes at once.
+   */
   shadow({ ledger, sink, clock }: LedgerUnderTest): void {
     const sequence = ledger.stats().queued - this.queuedWithChosenUuid;
     const target = createRowTarget(16);
@@ -163,8 +166,8 @@ async function apply(test: LedgerUnderTest, model: Model, step: Step): Promise<v
 }
 
 /**
- * Rows of an attempt that was given up are committed after all. One that was refused meanwhile is a
- * dead letter and in the table then: nobody can know before the server does.
+ * Rows of an abandoned attempt are committed late. A row refused meanwhile is then both a dead
+ * letter and in the table: only the server could prevent that.
  */
 function landLate({ sink, letters }: LedgerUnderTest): void {
   const before = new Set(sink.rows.keys());
@@ -177,13 +180,13 @@ function landLate({ sink, letters }: LedgerUnderTest): void {
 
 const landedAfterRefusal = new Set<string>();
 
-/** Ends the life: the sink answers or not, and the drain comes to its deadline. */
+/** Ends the life: the sink answers or not, and the drain reaches its deadline. */
 async function end(test: LedgerUnderTest, model: Model): Promise<void> {
   model.ask(test.ledger.shutdown.finish());
   await test.clock.advance(60_000);
 }
 
-/** Each uuid that was queued is in the table, dead-lettered or spilled; nowhere twice. */
+/** Each queued uuid is in the table, dead-lettered or spilled, and never twice. */
 function expectNothingLost(test: LedgerUnderTest, model: Model): void {
   const { ledger, sink, letters, spilled } = test;
   const stats = ledger.stats();

@@ -6,19 +6,19 @@ interface Waiter {
   readonly go: (isProbe: boolean) => void;
 }
 
-/** What the outage is made of. */
+/** Dependencies of the outage. */
 export interface OutageParts {
   readonly clock: Clock;
   readonly retry: RetryBounds;
-  /** 0 up to 1. */
+  /** A number from 0 up to, but not including, 1. */
   readonly random: () => number;
 }
 
 /**
- * The gate in front of all attempts. Open: attempts pass at once. It closes when an attempt fails
- * for a reason that is not the batch's own, and lets one probe pass at a time then, the oldest
- * batch first, after a pause that grows; the first attempt that reaches the server opens it for
- * all. So a server that comes back meets one connection, not `numWorkers` of them.
+ * The gate before all attempts. While it is open, attempts pass at once. It closes when an attempt
+ * fails for a reason outside the batch. While it is closed, one probe passes at a time, the oldest
+ * batch first, after a growing pause. The first attempt that reaches the server opens the gate for
+ * all. A recovering server thus gets one connection and not `numWorkers` of them.
  *
  * @internal
  */
@@ -37,8 +37,8 @@ export class Outage {
   }
 
   /**
-   * Resolves when an attempt may be made, to whether it is the probe.
-   * @param position of the batch: the lowest that waits goes first
+   * Resolves when an attempt may be made; the value is whether it is the probe.
+   * @param position of the batch: the lowest waiting position goes first
    */
   pass(position: number): Promise<boolean> {
     if (!this.isOn) return Promise.resolve(false);
@@ -48,7 +48,10 @@ export class Outage {
     });
   }
 
-  /** An attempt failed. @param isSlow the server refuses all: try at the longest pause only */
+  /**
+   * An attempt failed. @param isSlow the server refuses all batches, so try only at the longest
+   * pause
+   */
   failed(isProbe: boolean, isSlow: boolean): void {
     if (isProbe) this.#isProbing = false;
     if (isProbe || !this.isOn) this.#failures++;
@@ -57,14 +60,14 @@ export class Outage {
     this.#elect();
   }
 
-  /** Whoever passed has nothing to try any more. @param isProbe the next that waits goes instead */
+  /** The caller that passed has nothing to try. @param isProbe the next waiter becomes the probe */
   passOn(isProbe: boolean): void {
     if (!isProbe) return;
     this.#isProbing = false;
     this.#probe();
   }
 
-  /** An attempt reached the server, whatever it said of the rows. */
+  /** An attempt reached the server, whatever its answer about the rows. */
   reached(): void {
     this.isOn = false;
     this.#failures = 0;
@@ -75,7 +78,7 @@ export class Outage {
     this.#letAll();
   }
 
-  /** Shortens the pause: the process stops, and there is little time left to try. */
+  /** Shortens the pause, because the process stops and little time is left. */
   hurry(): void {
     this.#failures = Math.min(this.#failures, 1);
     this.#isSlow = false;

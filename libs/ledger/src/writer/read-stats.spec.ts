@@ -7,7 +7,7 @@ function objectsIn(value: unknown): object[] {
 }
 
 describe('a snapshot', () => {
-  it('is frozen through and through', async () => {
+  it('is deeply frozen', async () => {
     const test = ledgerUnderTest({ batchSize: 1 });
     await start(test);
     test.ledger.intake.offer({ userId: 1 });
@@ -17,7 +17,7 @@ describe('a snapshot', () => {
     expect(objectsIn(stats).filter((each) => !Object.isFrozen(each))).toEqual([]);
   });
 
-  it('stays as it was', async () => {
+  it('does not change later', async () => {
     const test = ledgerUnderTest({ batchSize: 1 });
     await start(test);
     const before = test.ledger.stats();

@@ -14,18 +14,18 @@ import type {
 import type { BatchSource, RecoverySource } from './batch-source.interface.js';
 import type { Status } from '../stats/status.js';
 
-/** Where a snapshot is read from. */
+/** Sources of a snapshot. */
 export interface StatsSources {
   readonly counters: Counters;
   readonly handoff: Handoff;
-  /** Where batches come from instead of the channel. */
+  /** The source of batches if it is not the channel. */
   readonly foreign?: Pick<BatchSource, 'held'> | undefined;
   readonly journal: Journal | undefined;
   readonly writer: BatchWriter;
-  /** Undefined: no figure is `auto`. */
+  /** Undefined if no figure is `auto`. */
   readonly auto: { readonly stats: AutoStats } | undefined;
   readonly recovery: RecoverySource | undefined;
-  /** Undefined: there is no stream. */
+  /** Undefined without a stream. */
   readonly stream: { readonly stats: StreamStats } | undefined;
   readonly status: Status;
   readonly clock: Clock;
@@ -33,7 +33,7 @@ export interface StatsSources {
   readonly settings: Readonly<Record<string, SettingInForce>>;
 }
 
-/** Takes an immutable snapshot; all of it in one turn, so the conservation law holds in it. */
+/** Takes an immutable snapshot in one turn, so that it satisfies the conservation law. */
 export function readStats(sources: StatsSources): LedgerStats {
   const { counters, handoff, foreign, writer, auto, recovery, stream } = sources;
   const { status, run, settings } = sources;

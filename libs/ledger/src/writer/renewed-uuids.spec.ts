@@ -19,7 +19,7 @@ async function foreign({ sink }: LedgerUnderTest, uuid: string): Promise<void> {
   sink.calls.length = 0;
 }
 
-/** The uuids that the run gives to its next entries, as anybody can work them out who knows one. */
+/** The uuids of the run's next entries, which follow from any known one. */
 async function nextUuids(test: LedgerUnderTest, count: number): Promise<string[]> {
   const { uuid } = await test.ledger.awaited.record({ userId: 1 }, { until: 'queued' });
   await test.clock.advance(100);
@@ -38,8 +38,8 @@ async function started(options = {}): Promise<LedgerUnderTest> {
 
 const createdAtOf = (test: LedgerUnderTest): Date => new Date(test.clock.now());
 
-describe('entries whose uuid somebody else has taken', () => {
-  it('are written under another uuid, and the others of their batch under their own', async () => {
+describe('entries whose uuid another writer has used', () => {
+  it('are written under a new uuid, and the others of their batch under their own', async () => {
     const test = await started();
     const createdAt = createdAtOf(test);
     const uuids = await nextUuids(test, 4);
@@ -55,7 +55,7 @@ describe('entries whose uuid somebody else has taken', () => {
     assertConservation(stats);
   });
 
-  it('are so one by one, while each row is tried by itself', async () => {
+  it('get new uuids one by one, while each row is tried separately', async () => {
     const test = await started({ retryMaxMs: 100 });
     const createdAt = createdAtOf(test);
     const [taken = ''] = await nextUuids(test, 1);
@@ -63,7 +63,7 @@ describe('entries whose uuid somebody else has taken', () => {
     test.sink.refuse(taken);
     test.ledger.intake.offer({ userId: 10, createdAt });
     await test.clock.advance(60);
-    // It is held, since nothing says yet whether it or the table is at fault.
+    // It is held, because nothing shows yet whether the row or the table is at fault.
     test.sink.accept(taken);
     await test.clock.advance(2_000);
     const stats = test.ledger.stats();
@@ -72,7 +72,7 @@ describe('entries whose uuid somebody else has taken', () => {
     assertConservation(stats);
   });
 
-  it('are told to the caller who waits for the commit by the uuid that they have', async () => {
+  it('report their new uuid to a caller who waits for the commit', async () => {
     const test = await started();
     const createdAt = createdAtOf(test);
     const [taken = ''] = await nextUuids(test, 1);
@@ -83,11 +83,11 @@ describe('entries whose uuid somebody else has taken', () => {
     expect(outcome).toBe('written');
     expect(uuid).not.toBe(taken);
     expect(test.sink.rows.has(uuid)).toBe(true);
-    // The time stays, by which a table may be partitioned.
+    // The time stays, because the table may be partitioned by it.
     expect(uuid.slice(0, 13)).toBe(taken.slice(0, 13));
   });
 
-  it('stay conflicts where a caller has the uuid already, or gave it', async () => {
+  it('stay conflicts if a caller already knows or chose the uuid', async () => {
     const test = await started();
     const createdAt = createdAtOf(test);
     const [taken = ''] = await nextUuids(test, 1);

@@ -45,7 +45,7 @@ describe('an invalid entry', () => {
     );
   });
 
-  it('is kept within a bound, whatever its values hold', async () => {
+  it('is kept within a bound for any values', async () => {
     const test = await started();
     const long = 'x'.repeat(1_000_000);
     test.ledger.intake.offer({ userId: -5, apiKeyId: long, serviceId: long, memo: long });
@@ -57,7 +57,7 @@ describe('an invalid entry', () => {
 });
 
 describe('the log', () => {
-  it('tells of a full channel once a second with the count, and when there is room again', async () => {
+  it('reports a full channel once a second with the count, and the return of room', async () => {
     const test = await started({ bufferSize: 3 });
     test.sink.failAlways(TRANSIENT);
     offer(test, 3);
@@ -93,7 +93,7 @@ describe('the log', () => {
 });
 
 describe("the application's logger", () => {
-  it('may throw at every line: all is written, and the stop comes to its end', async () => {
+  it('may throw at every line: all is written, and the stop completes', async () => {
     const fail = (): never => assert.fail('the transport has ended');
     const logger = { log: fail, warn: fail, error: fail };
     const { clock, sink } = ledgerUnderTest();
@@ -116,7 +116,7 @@ describe("the application's logger", () => {
 });
 
 describe('flush', () => {
-  it('waits for what was accepted before it, and leaves the intake open', async () => {
+  it('waits for entries accepted before it, and leaves the intake open', async () => {
     const test = await started({ batchSize: 10, flushMs: 60_000, numWorkers: 2 });
     offer(test, 25);
     test.sink.hold();

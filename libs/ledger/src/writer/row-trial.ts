@@ -9,35 +9,35 @@ import type { SettledRow } from './settler.js';
 import { tableFault } from './table-fault.js';
 import { writeOneByOne } from './write-one-by-one.js';
 
-/** What trials are made of. @internal */
+/** Dependencies of trials. @internal */
 export interface RowTrialsParts extends AttemptParts {
-  /** Called when rows were written, with the attempt's milliseconds. */
+  /** Called after rows were written, with the attempt's milliseconds. */
   readonly onWritten: (assignment: Assignment, result: WriteResult, ms: number) => void;
 }
 
-/** What is left of a trial. @internal */
+/** Remaining rows of a trial. @internal */
 export interface TrialRest {
-  /** Rows that were neither taken nor refused. */
+  /** Rows that were neither accepted nor refused. */
   readonly undecided: readonly HeldRow[];
-  /** Rows that were refused, and nothing says yet whether they or the table are at fault. */
+  /** Refused rows for which it is unknown whether they or the table are at fault. */
   readonly suspects: readonly HeldRow[];
 }
 
-/** How a trial is made. @internal */
+/** Options of a trial. @internal */
 export interface TrialOptions {
-  /** It is the one attempt that goes out while the gate is closed. */
+  /** Whether it is the one attempt that passes the closed gate. */
   readonly isProbe: boolean;
-  /** The only row of the ledger: what refuses it now decides. */
+  /** The ledger's only row: a refusal now is final. */
   readonly isLone: boolean;
 }
 
-/** Why a row was refused, and whether that is the last word. */
+/** The reason of a row's refusal. */
 interface Refusal {
   readonly row: HeldRow;
   readonly error: SinkRowError;
 }
 
-/** Why the gate closes. */
+/** The reason why the gate closes. */
 interface Failure {
   readonly error: unknown;
   readonly isHalt: boolean;
@@ -47,15 +47,15 @@ interface Failure {
 const NOTHING: TrialRest = { undecided: [], suspects: [] };
 
 /**
- * Tries rows, each by itself, and settles those whose fate is known then.
+ * Tries rows, each separately, and settles those whose fate is then known.
  *
- * A refused row is at fault itself if the server took another row after it had refused this one, and
- * refuses this one still. So a fault of the table that begins or ends meanwhile condemns no row.
+ * A refused row itself is at fault if the server accepted another row after its refusal and still
+ * refuses it. A fault of the table that begins or ends meanwhile therefore condemns no row.
  *
  * @internal
  */
 export class RowTrials {
-  /** Rows under trial now. */
+  /** Rows now under trial. */
   readonly rows = new Set<HeldRow>();
   readonly #parts: RowTrialsParts;
   #isClosed = false;
@@ -112,7 +112,7 @@ export class RowTrials {
       mayExist: rows.some((row) => row.mayExist),
     };
     const write = sink.writeEach?.(batch, attempt) ?? writeOneByOne(sink, batch, attempt);
-    // After the deadline nobody waits for it.
+    // After the deadline nothing waits for the answer.
     write.catch(() => {});
     return write;
   }
@@ -171,7 +171,7 @@ export class RowTrials {
     return { undecided, suspects: [...suspects, ...spared] };
   }
 
-  /** Rows whose uuid somebody else took get another, and count as not tried. */
+  /** Rows whose uuid another writer used get a new one, and count as untried. */
   #setForeignAside(rows: readonly HeldRow[], result: EachRowResult): EachRowResult {
     const { settler } = this.#parts;
     const foreign = result.conflicts.filter((index) => {
@@ -182,7 +182,7 @@ export class RowTrials {
     return { ...result, conflicts, untried: [...result.untried, ...foreign] };
   }
 
-  /** Opens the gate or closes it, by what the server said. */
+  /** Opens or closes the gate according to the server's answer. */
   #note(
     said: {
       readonly isTaken: boolean;
@@ -205,13 +205,13 @@ export class RowTrials {
       });
     }
     if (judge.isHalted && suspect === undefined && !isTaken) judge.acquit();
-    // It had begun before the table was found at fault: its answer was late.
+    // The attempt began before the table was found at fault: its answer was late.
     if (judge.isHalted) return outage.failed(isProbe, true);
     outage.reached();
     onReached();
   }
 
-  /** @returns refused rows that can't be settled now */
+  /** @returns refused rows that can't be settled yet */
   async #settle(
     rows: readonly HeldRow[],
     result: EachRowResult,
@@ -237,8 +237,8 @@ export class RowTrials {
   }
 
   /**
-   * Whether an earlier attempt has written it after all. Its uuid may be another entry's; and what the
-   * server can't even read, it has not taken. Undefined: nobody knows.
+   * Whether an earlier attempt did write the row. Only a match of uuid and content counts. The
+   * server has not stored a row that it can't even parse. Undefined: unknown.
    */
   async #isThere({ batch, mayExist }: HeldRow): Promise<boolean | undefined> {
     if (!(mayExist || this.#parts.mayExist(batch)) || this.#isClosed) return false;
@@ -253,7 +253,7 @@ export class RowTrials {
   }
 }
 
-/** Rows that were taken, or whose uuid was there. */
+/** Rows that were accepted, or whose uuid exists. */
 function settledRows(rows: readonly HeldRow[], result: EachRowResult): SettledRow[] {
   const refused = new Set([...result.refused.map(({ index }) => index), ...result.untried]);
   const duplicates = new Set(result.duplicates);
@@ -276,7 +276,7 @@ function refusedFor({ sqlState }: SinkRowError): SettledRow['settlement'] {
   return { outcome: 'deadLettered', reason: 'refused', sqlState };
 }
 
-/** Of a single row only the row can be meant, whatever the words. */
+/** With a single row any refusal concerns that row. */
 function ofRow(error: SinkRowError | SinkHaltError): SinkRowError {
   if (!isLedgerError(error, 'SINK_HALT')) return error;
   const { message, sqlState, subject, cause } = error;

@@ -15,7 +15,7 @@ export class SettledLine {
   readonly #clock: Clock;
   readonly #settledUntil: () => number;
 
-  /** @param settledUntil the lowest position that is not settled */
+  /** @param settledUntil the lowest unsettled position */
   constructor(clock: Clock, settledUntil: () => number) {
     this.#clock = clock;
     this.#settledUntil = settledUntil;
@@ -29,7 +29,8 @@ export class SettledLine {
     if (this.#settledUntil() >= position) return Promise.resolve(true);
     return new Promise((resolve) => {
       const timer = this.#clock.after(timeoutMs, () => waiter.done(false));
-      // While the server is away nothing else may keep the process, and the wait must end.
+      // While the server is unreachable nothing else may keep the process alive, and the wait must
+      // end.
       const hold = this.#clock.hold();
       const waiter: Waiter = {
         position,
@@ -44,12 +45,12 @@ export class SettledLine {
     });
   }
 
-  /** Ends all waits: nothing will be settled any more. */
+  /** Ends all waits: no further entry will be settled. */
   end(isSettled: boolean): void {
     for (const waiter of [...this.#waiters]) waiter.done(isSettled);
   }
 
-  /** Looks which waits are over; called after entries were settled. */
+  /** Checks which waits are over; called after entries were settled. */
   check(): void {
     if (this.#waiters.size === 0) return;
     const settled = this.#settledUntil();

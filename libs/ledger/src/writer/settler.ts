@@ -13,7 +13,7 @@ import type { Assignment, BatchSource } from './batch-source.interface.js';
 import type { HeldRow } from './held-row.js';
 import type { Leftover } from './leftover.js';
 
-/** A row that is to become a dead letter. */
+/** A row that should become a dead letter. */
 export interface LetterCandidate {
   readonly batch: Batch;
   /** The row's index in the batch. */
@@ -27,16 +27,16 @@ export interface LetterCandidate {
 export interface SettledRow {
   readonly row: Pick<HeldRow, 'batch' | 'assignment' | 'attempts'>;
   readonly settlement: Settlement;
-  /** Why it was refused. */
+  /** The reason of the refusal. */
   readonly error?: SinkRowError;
-  /** It is a dead letter that nothing keeps. */
+  /** It is a dead letter that was not kept. */
   readonly isLetterLost?: boolean;
 }
 
-/** What the settler is made of. */
+/** Dependencies of the settler. */
 export interface SettlerParts {
   readonly source: BatchSource;
-  /** What the rows count as that the sink took. */
+  /** The count for rows that the sink accepted. */
   readonly taken: 'written' | 'published';
   readonly codec: RowCodec;
   readonly counters: Counters;
@@ -44,11 +44,12 @@ export interface SettlerParts {
   readonly keeper: DeadLetterKeeper;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
-  /** Whether this run made the uuid of a row, and nobody was given it yet. */
+  /** Whether this run made the uuid of a row and has given it to no caller. */
   readonly isOwnUnanswered: (row: Buffer) => boolean;
   /**
-   * Keeps rows in the journal for the next start, or in the stream, though they are settled here. Never throws.
-   * @returns where; undefined: nothing has them
+   * Keeps rows in the journal for the next start, or in the stream, although they are settled here.
+   * Never throws.
+   * @returns their location; undefined if they have no other copy
    */
   readonly leaveBehind: (batch: Batch) => string | undefined;
 }
@@ -62,14 +63,14 @@ const RENEWED =
   'these get other uuids and are written; stats().renewedUuids counts them';
 
 /**
- * Gives entries their final fate: counters, callers and memory change in one turn, so that the
- * conservation law holds at any moment.
+ * Gives entries their final fate. Counters, callers and memory change in one turn, so that the
+ * conservation law always holds.
  *
  * @internal
  */
 export class Settler {
   readonly #parts: SettlerParts;
-  /** Uuids of awaited rows that have another than their callers were given a place with, by position. */
+  /** New uuids of awaited rows that differ from those first assigned, by position. */
   readonly #renewed = new Map<number, string>();
 
   constructor(parts: SettlerParts) {
@@ -77,11 +78,12 @@ export class Settler {
   }
 
   /**
-   * Gives rows another uuid where the row in the table must be somebody else's: this run made the uuid, no
-   * caller has it, and no earlier attempt may have written the row. The caller writes them again.
+   * Gives rows a new uuid if the row in the table must be another writer's: this run made the uuid,
+   * no caller has it, and no earlier attempt may have written the row. The caller writes them
+   * again.
    *
-   * @param indexes of rows in conflict
-   * @returns those that have another uuid now
+   * @param indexes of conflicting rows
+   * @returns those that now have a new uuid
    */
   renewUuids(assignment: Assignment, batch: Batch, indexes: readonly number[]): number[] {
     const { counters, logger, isOwnUnanswered } = this.#parts;
@@ -99,8 +101,8 @@ export class Settler {
   }
 
   /**
-   * Rows that were committed, and those of them that were there before.
-   * @param lost indexes of conflicts whose dead letters nothing keeps
+   * Settles committed rows, and those of them that existed before.
+   * @param lost indexes of conflicts whose dead letters were not kept
    */
   settleWritten(
     assignment: Assignment,
@@ -127,21 +129,24 @@ export class Settler {
     if (conflicts > 0) losses.note('deadLettered', conflicts, { reason: 'conflict' });
   }
 
-  /** The only copy of a row must not go with its settlement: it is tried again from there. */
+  /**
+   * A row must not be settled without a copy: a row left in a file or stream is tried again from
+   * there.
+   */
   #leaveBehind(row: Batch): string | undefined {
     const { leaveBehind, logger, losses } = this.#parts;
     const file = leaveBehind(row);
     if (file === undefined) return undefined;
     losses.note('spilled', row.count, { reason: file });
     logger.error(
-      `an entry whose dead letter nothing keeps stays in ${file}, and is tried again from there`,
+      `the dead letter of an entry could not be stored: the entry stays in ${file}, and is tried again from there`,
     );
     return file;
   }
 
   /**
-   * Rows that were tried one by one; those that are dead letters were kept before.
-   * @param notStored of the written rows, those that the table does not hold
+   * Settles rows that were tried separately; dead letters were kept before.
+   * @param notStored number of written rows that the table does not report as stored
    */
   settleRows(settled: readonly SettledRow[], notStored: number): void {
     const { losses, source } = this.#parts;
@@ -185,7 +190,10 @@ export class Settler {
     }
   }
 
-  /** The server took them without an error, so they are settled; that it holds them nobody can say. */
+  /**
+   * The server accepted these rows without an error, so they are settled, although it may not have
+   * stored them.
+   */
   #noteNotStored(count: number): void {
     if (count === 0) return;
     const { counters, logger } = this.#parts;
@@ -194,14 +202,14 @@ export class Settler {
   }
 
   /**
-   * Rows that a file keeps already, which need no place: those of earlier runs, and those on disk only.
+   * Settles rows that a file keeps already: those of earlier runs, and those on disk only.
    *
-   * @returns the other ones
+   * @returns the other rows
    */
   settleKept(leftovers: readonly Leftover[]): Leftover[] {
     return leftovers.filter(({ assignment, batch, keptIn }) => {
       if (keptIn === undefined) return true;
-      // Those of earlier runs were reported when they were left there first.
+      // Rows of earlier runs were reported when they were left in the file.
       if (assignment.keptIn === undefined) this.settleSpilled(assignment, batch, keptIn);
       else this.settleUnreadable(assignment);
       return false;
@@ -209,8 +217,8 @@ export class Settler {
   }
 
   /**
-   * Rows that are in a file only, and can't be read back from it while the process lives. Where somebody removed
-   * the file they are lost, and callers and the application hear so.
+   * Settles rows that are in a file only and can't be read back in this process. If the file was
+   * removed they are lost, and this is reported to callers and the application.
    */
   settleUnreadable(assignment: Assignment): void {
     const { batch, keptIn = '', isGone = false } = assignment;
@@ -222,7 +230,7 @@ export class Settler {
     this.#parts.losses.note(isGone ? 'lost' : 'spilled', batch.count, { reason: keptIn });
   }
 
-  /** Rows that were left in a file. */
+  /** Settles rows that were left in a file. */
   settleSpilled(assignment: Assignment, batch: Batch, file: string): void {
     this.#settleLeft(assignment, batch, { outcome: 'spilled', file });
   }
@@ -234,8 +242,8 @@ export class Settler {
   }
 
   /**
-   * Rows that nothing took at the end of the process: those who wait for them need not any longer.
-   * They stay in the stats as what they are, in flight.
+   * Ends the wait for rows that nothing kept at the end of the process. They stay in flight in the
+   * stats.
    */
   settleLost(assignment: Assignment, batch: Batch): void {
     this.#tell(assignment, batch, new Map(), { outcome: 'lost' });
@@ -265,7 +273,7 @@ export class Settler {
 
   /**
    * Keeps rows as dead letters before they are settled. Never rejects.
-   * @returns those whose letters nothing keeps
+   * @returns those whose letters were not kept
    */
   async keep(candidates: readonly LetterCandidate[]): Promise<LetterCandidate[]> {
     const letters = candidates.map((each) => this.#letter(each));
@@ -273,7 +281,7 @@ export class Settler {
     return candidates.filter((_, index) => lost.has(letters[index]!));
   }
 
-  /** Keeps those rows that are to be dead letters. Never rejects. @returns all, to be settled */
+  /** Keeps the dead letters among these rows. Never rejects. @returns all rows, to be settled */
   async keepRows(settled: readonly SettledRow[]): Promise<readonly SettledRow[]> {
     const candidates = settled.flatMap(({ row, settlement, error }): LetterCandidate[] => {
       if (settlement.outcome !== 'deadLettered') return [];

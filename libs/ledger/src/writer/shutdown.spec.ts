@@ -20,7 +20,7 @@ async function started(options = {}): Promise<LedgerUnderTest> {
   return test;
 }
 
-/** Nothing may be left that would call back or keep the process. */
+/** Nothing may be left that would call back or keep the process alive. */
 function expectNothingLeft({ clock, ledger }: LedgerUnderTest): void {
   expect(clock.pendingHolds).toBe(0);
   expect(clock.pendingTimers).toBe(0);
@@ -46,7 +46,7 @@ describe('Shutdown', () => {
     expectNothingLeft(test);
   });
 
-  it('spills at once what was accepted before a boot that failed', async () => {
+  it('spills entries at once that were accepted before a failed boot', async () => {
     const test = ledgerUnderTest();
     offer(test, 15);
     const failed = test.ledger.shutdown.fail();
@@ -60,7 +60,7 @@ describe('Shutdown', () => {
     expectNothingLeft(test);
   });
 
-  it('says how long a boot that failed really took, and nothing if there was no entry', async () => {
+  it('reports the real duration of a failed boot, and nothing without entries', async () => {
     for (const [entries, lines] of [
       [15, 1],
       [0, 0],
@@ -76,7 +76,7 @@ describe('Shutdown', () => {
     }
   });
 
-  it('writes what was accepted, takes what is served meanwhile, and adds up', async () => {
+  it('writes accepted entries, accepts those of running requests, and the counts add up', async () => {
     const test = await started();
     const { shutdown } = test.ledger;
     offer(test, 25);
@@ -122,7 +122,7 @@ describe('Shutdown', () => {
     expectNothingLeft(test);
   });
 
-  it('spills a batch whose answer never comes, and says that it may be in the table', async () => {
+  it('spills a batch whose answer never comes, and marks that the table may contain it', async () => {
     const test = await started({ shutdownTimeoutMs: 1000 });
     test.sink.hold();
     offer(test, 10);
@@ -146,7 +146,7 @@ describe('Shutdown', () => {
     expectNothingLeft(test);
   });
 
-  it('keeps the process until the rest is spilled, even if nothing else does', async () => {
+  it('keeps the process alive until the rest is spilled, even if nothing else does', async () => {
     const test = ledgerUnderTest({ shutdownTimeoutMs: 1000, batchSize: 1 });
     await start(test);
     test.sink.hold();
@@ -161,7 +161,7 @@ describe('Shutdown', () => {
     expect(test.clock.pendingHolds).toBe(0);
   });
 
-  it('cuts the last attempts to the time that is left', async () => {
+  it('limits the last attempts to the time left', async () => {
     const test = await started({ shutdownTimeoutMs: 2000, writeTimeoutMs: 30_000 });
     test.sink.hold();
     offer(test, 3);
@@ -198,7 +198,7 @@ describe('Shutdown', () => {
     expectNothingLeft(test);
   });
 
-  it('says how many entries are lost if they can be neither written nor spilled', async () => {
+  it('reports how many entries are lost if they can be neither written nor spilled', async () => {
     const told: LossReport[] = [];
     const onLoss = (loss: LossReport): void => void told.push(loss);
     const test = await started({ shutdownTimeoutMs: 1000, onLoss });

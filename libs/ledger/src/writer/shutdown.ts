@@ -14,23 +14,23 @@ import { countOf, splitAfter, type Leftover } from './leftover.js';
 import type { Settler } from './settler.js';
 
 /**
- * Time that the spill of one entry takes, in milliseconds, and of the file itself: what must be
- * left of the time limit when writing ends. Source: spills of 10,000 to 200,000 entries, 10 to 28 µs
- * an entry on a disk and two cores that others used too; nearly all of it is making the line.
+ * Milliseconds to spill one entry, and to create the file: the part of the time limit that must be
+ * left when writing ends. Source: spills of 10,000 to 200,000 entries, 10 to 28 µs an entry on a
+ * shared disk and two shared cores; making the line takes nearly all of it.
  */
 const SPILL_MS_PER_ENTRY = 0.03;
 const SPILL_MS_BASE = 150;
 
-/** Milliseconds kept for writing what open calls record at the very end. */
+/** Milliseconds reserved to write entries that open calls record at the end. */
 const WRITE_MS = 1000;
 
-/** What the shutdown is made of. */
+/** Dependencies of the shutdown. */
 export interface ShutdownParts {
   readonly source: BatchSource;
   readonly codec: RowCodec;
   readonly writer: BatchWriter;
   readonly settler: Settler;
-  /** Has every accepted row on disk already; undefined: they are in memory only. */
+  /** Has every accepted row on disk already; undefined if they are in memory only. */
   readonly journal: Journal | undefined;
   readonly spills: SpillStore;
   readonly keeper: DeadLetterKeeper;
@@ -42,7 +42,7 @@ export interface ShutdownParts {
   readonly shutdownTimeoutMs: number;
 }
 
-/** What became of the entries that were accepted, from the first shutdown hook on. @internal */
+/** Fates of the accepted entries since the first shutdown hook. @internal */
 export interface DrainReport {
   /** On a gateway: published to the stream. */
   readonly written: number;
@@ -53,10 +53,9 @@ export interface DrainReport {
 }
 
 /**
- * The two steps of a stop. `drain`: write what was accepted, at most half of the time; the intake
- * stays open for the requests that are still served. `finish`: seal, write the rest, spill what
- * is left at the deadline. Each may be called twice; all callers share one promise, and none of
- * the two ever rejects.
+ * The two steps of a stop. `drain` writes accepted entries for at most half of the time; the intake
+ * stays open for running requests. `finish` seals, writes the rest, and spills the remainder at the
+ * deadline. Each may be called twice: all callers share one promise. Neither ever rejects.
  *
  * @internal
  */
@@ -69,7 +68,7 @@ export class Shutdown {
   #spentMs = 0;
   #hasFailed = false;
   #inJournal = 0;
-  /** Rows that no worker has any more and that are in no file yet. */
+  /** Rows that no worker has and that are in no file yet. */
   #leaving: readonly Leftover[] = [];
   readonly #onEnded: (() => void)[] = [];
 
@@ -77,27 +76,27 @@ export class Shutdown {
     this.#parts = parts;
   }
 
-  /** Calls back once, when the ledger has ended and holds no entry any more; must not throw. */
+  /** Calls back once, when the ledger has ended and holds no entry; must not throw. */
   whenEnded(callback: () => void): void {
     this.#onEnded.push(callback);
   }
 
-  /** Takes over the rows that it was about to spill: the process exits in the midst of it. */
+  /** Takes over the rows that it was about to spill, because the process exits meanwhile. */
   takeBack(): readonly Leftover[] {
     const leaving = this.#leaving;
     this.#leaving = [];
     return leaving;
   }
 
-  /** Writes what was accepted so far, for at most half of the time limit. */
+  /** Writes the entries accepted so far, for at most half of the time limit. */
   drain(): Promise<void> {
     this.#drain ??= this.#drainHalf();
     return this.#drain;
   }
 
   /**
-   * Ends a ledger whose boot failed: refuses new entries and spills what was accepted, without
-   * waiting for workers that never began.
+   * Ends a ledger whose boot failed: refuses new entries and spills the accepted ones, without
+   * waiting for workers that never started.
    */
   fail(): Promise<DrainReport> {
     this.#drain ??= this.#skipDrain();
@@ -125,8 +124,8 @@ export class Shutdown {
   }
 
   /**
-   * Waits for work that may still record, and takes the wait from the time limit. What is left of it then
-   * is for writing: half of the rest, a second at most.
+   * Waits for work that may still record, and deducts the wait from the time limit. It reserves
+   * half of the remaining time, at most a second, for writing.
    *
    * @returns whether the work ended in time; it never rejects
    */
@@ -143,14 +142,15 @@ export class Shutdown {
     return isDone;
   }
 
-  /** Refuses new entries, writes the rest, and spills what the time limit leaves. */
+  /** Refuses new entries, writes the rest, and spills the remainder at the deadline. */
   finish(): Promise<DrainReport> {
     this.#finish ??= this.#drainAndSeal();
     return this.#finish;
   }
 
   async #drainAndSeal(): Promise<DrainReport> {
-    // While the server is away nothing else may keep the process, and the rest is to be spilled.
+    // While the server is unreachable nothing else may keep the process alive, and the rest must be
+    // spilled.
     const hold = this.#parts.clock.hold();
     try {
       await this.drain();
@@ -167,19 +167,19 @@ export class Shutdown {
     const startedAt = clock.monotonic();
     source.seal();
     status.enter('sealed');
-    // No worker began, so there is nothing to wait for.
+    // No worker started, so there is nothing to wait for.
     const leftMs = this.#hasFailed ? 0 : Math.max(0, shutdownTimeoutMs - this.#spentMs);
     const spillMs = Math.min(leftMs / 2, SPILL_MS_BASE + source.held * SPILL_MS_PER_ENTRY);
     writer.limit(startedAt + leftMs - spillMs);
     await writer.flush(leftMs - spillMs);
     const all = await writer.abandon();
-    // Before any of them counts as settled.
+    // Called before any row counts as settled.
     const folder = all.length === 0 ? undefined : this.#parts.journal?.leave();
     const leftovers = settler.settleKept(all);
     this.#inJournal = countOf(all) - countOf(leftovers);
     this.#leaving = leftovers;
     const isKept = leftovers.length === 0 || (await this.#spill(leftovers, folder));
-    // A flush of the application's would keep the process until its own time limit.
+    // Otherwise a flush of the application would keep the process alive until its own time limit.
     writer.endFlushes(isKept);
     await this.#keepInvalid(startedAt + leftMs);
     this.#spentMs += clock.monotonic() - startedAt;
@@ -222,7 +222,8 @@ export class Shutdown {
     const count = countOf(lost);
     losses.note('lost', count, { reason: why });
     for (const { assignment, batch } of lost) settler.settleLost(assignment, batch);
-    // The exit of the process is another chance; those who waited for these rows were answered.
+    // The exit of the process will try again. The callers who waited for these rows have their
+    // answer.
     this.#leaving = lost.map((each) => {
       return { ...each, assignment: { ...each.assignment, awaited: [] } };
     });
@@ -248,7 +249,7 @@ export class Shutdown {
     }
   }
 
-  /** Letters of invalid entries get the time that is left, and no more. */
+  /** Keeps letters of invalid entries within the remaining time. */
   async #keepInvalid(deadline: number): Promise<void> {
     const { keeper, clock, losses } = this.#parts;
     await atMost(clock, Math.max(0, deadline - clock.monotonic()), keeper.settled());
@@ -266,7 +267,7 @@ export class Shutdown {
       ms: Math.round(this.#spentMs),
     };
     const { written, duplicate, deadLettered, spilled } = report;
-    // A boot that failed is told by its error; of a ledger that held nothing there is no more to say.
+    // The error reports a failed boot. A ledger that held nothing has nothing more to report.
     if (this.#hasFailed && written + duplicate + deadLettered + spilled === 0) return report;
     logger.log(
       `drained: ${report.written} written, ${report.duplicate} duplicate, ` +

@@ -5,7 +5,11 @@ import {
   type SinkRowError,
 } from '../errors/sink.errors.js';
 
-/** The refusal of a row, said of the table: whatever row comes is refused like this one. @internal */
+/**
+ * Turns the refusal of a row into a fault of the table: any row would be refused like this one.
+ *
+ * @internal
+ */
 export function tableFault(error: SinkRowError): SinkHaltError {
   const { message, sqlState, subject } = error;
   const prefix = `${REFUSED_A_ROW}: `;

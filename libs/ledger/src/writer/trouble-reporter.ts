@@ -3,8 +3,8 @@ import type { Status } from '../stats/status.js';
 import type { Clock } from '../clock/clock.js';
 
 /**
- * Tells of failed attempts: in the state, and in the log once when the trouble begins and once
- * when it ends, never per attempt.
+ * Reports failed attempts: in the state, and in the log once when the trouble begins and once when
+ * it ends, never per attempt.
  *
  * @internal
  */
@@ -13,7 +13,9 @@ export class TroubleReporter {
   readonly #logger: LedgerLogger;
   readonly #clock: Clock;
   #since: number | undefined;
-  /** Reasons told since the trouble began: two that take turns are told once each. */
+  /**
+   * Reasons reported since the trouble began, so that alternating reasons are reported once each.
+   */
   readonly #told = new Set<string>();
 
   constructor(status: Status, logger: LedgerLogger, clock: Clock) {
@@ -33,7 +35,7 @@ export class TroubleReporter {
     this.#logger.error(line);
   }
 
-  /** The server took a batch, or refused it for a row's sake. */
+  /** The server accepted a batch, or refused it because of a row. */
   reached(): void {
     this.#status.enter('running');
     if (this.#since === undefined) return;
@@ -44,7 +46,9 @@ export class TroubleReporter {
   }
 }
 
-/** Errors of the ledger have texts free of users' values; of others only the name is told. */
+/**
+ * Texts of the ledger's errors contain no user values; of other errors only the name is reported.
+ */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'an unknown failure';
   return 'isLedgerError' in error ? error.message : `unexpected ${error.name}`;

@@ -2,33 +2,33 @@ import type { EntryFault } from '../codec/entry-parser.js';
 import type { LedgerLogger } from '../ports/ledger-logger.interface.js';
 import type { Counters } from '../stats/counters.js';
 
-/** Names that are told of: they may come from a request, and nobody reads a thousand lines. */
+/** Maximum reported names: they may come from requests, and nobody reads a thousand lines. */
 const MAX_TOLD = 100;
-/** Characters of a name that are shown. */
+/** Shown characters of a name. */
 const MAX_NAME_LENGTH = 80;
 const PLAIN_NAME = /^[A-Za-z_$][\w$]*$/;
 
-/** What the reporter is made of. */
+/** Dependencies of the reporter. */
 export interface UnknownFieldReporterParts {
   readonly counters: Counters;
   readonly logger: LedgerLogger;
   /** Names of the fields that an entry may have. */
   readonly fields: readonly string[];
-  /** Finds the field whose name is closest to another name. */
+  /** Finds the field with the closest name. */
   readonly nearest: (name: string, fields: readonly string[]) => string;
   /** Whether such an entry is invalid: `unknownFields: 'reject'`. */
   readonly isRejecting: boolean;
 }
 
 /**
- * Counts properties that no field has, and tells of each name once. A vendor that adds a figure to its
- * answers does not stop metering, and a misspelt field is not a 0 that nobody sees.
+ * Counts properties that match no field, and reports each name once. Metering thus continues if a
+ * vendor adds a figure to its answers, and a misspelt field does not silently become 0.
  *
  * @internal
  */
 export class UnknownFieldReporter {
   readonly #parts: UnknownFieldReporterParts;
-  /** Rules by name: to look for the closest field takes as long as many entries. */
+  /** Rules by name, because the search for the closest field takes as long as many entries. */
   readonly #rules = new Map<string, string>();
 
   constructor(parts: UnknownFieldReporterParts) {
@@ -60,7 +60,7 @@ export class UnknownFieldReporter {
   }
 }
 
-/** A name can't break a log line, whoever chose it. */
+/** A name as it may appear in a log line, without control characters. */
 function shown(name: string): string {
   if (name.length <= MAX_NAME_LENGTH && PLAIN_NAME.test(name)) return name;
   const short = name.slice(0, MAX_NAME_LENGTH);

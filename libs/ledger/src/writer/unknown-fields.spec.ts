@@ -9,7 +9,7 @@ import {
 const TABLE = { ...PLAIN_TABLE, columns: { model: 'text', costNanos: 'bigint' } as const };
 
 describe('an entry with a property that is not a field', () => {
-  it('is recorded without it, counted, and told of once with the closest field', async () => {
+  it('is recorded without it, counted, and reported once with the closest field', async () => {
     const test = ledgerUnderTest({}, TABLE);
     const { intake } = test.ledger;
     await start(test);
@@ -46,7 +46,7 @@ describe('an entry with a property that is not a field', () => {
     expect(letters.map(({ entry }) => entry)).toEqual([{ userId: 1 }, { userId: 1 }]);
   });
 
-  it('can not fill the log, nor break its lines, whatever the names are', () => {
+  it('cannot fill the log or break its lines with any names', () => {
     const { ledger, lines } = ledgerUnderTest();
     for (let i = 0; i < 1000; i++) ledger.intake.offer({ userId: 1, [`name ${i}\n\u001b[31m`]: 1 });
     ledger.intake.offer({ userId: 1, ['x'.repeat(1_000_000)]: 1 });

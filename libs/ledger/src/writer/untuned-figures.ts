@@ -1,17 +1,18 @@
 import type { Clock } from '../clock/clock.js';
 import type { AutoStats } from '../ports/ledger-stats.interface.js';
 
-/** What figures are read from that nothing tunes. */
+/** Dependencies of the figures without tuning. */
 export interface UntunedFiguresParts {
-  /** Entries of a batch at most. */
+  /** Maximum entries of a batch. */
   readonly batchSize: number;
   readonly writer: { readonly numWorkers: number };
   readonly clock: Pick<Clock, 'now'>;
 }
 
 /**
- * What `stats().auto` says where batches come from a stream. They are written as fast as they can be, so there is no
- * delay, and no backlog in this process by which workers could be tuned: the figures stay as `auto` begins with them.
+ * The figures of `stats().auto` when batches come from a stream. They are written as fast as
+ * possible. There is no delay, and no backlog in this process to tune workers by. The figures
+ * therefore keep the initial values of `auto`.
  *
  * @internal
  */

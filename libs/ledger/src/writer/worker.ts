@@ -5,18 +5,18 @@ import type { Clock } from '../clock/clock.js';
 import { Delivery, type DeliveryParts } from './delivery.js';
 import type { Assignment, BatchSource } from './batch-source.interface.js';
 
-/** A worker's flush lines are at most one a second, by the contract. */
+/** By the contract a worker writes at most one flush line a second. */
 const FLUSH_LINE_MS = 1000;
 
-/** What a worker is made of. */
+/** Dependencies of a worker. */
 export interface WorkerParts {
   readonly source: BatchSource;
   readonly delivery: DeliveryParts;
   readonly clock: Clock;
   readonly logger: LedgerLogger;
-  /** Called when the worker got a batch, with why it was due. */
+  /** Called when the worker got a batch, with the reason why it was due. */
   readonly onAssigned: (due: DueReason) => void;
-  /** Called for each part of a batch that was written, with the attempt's milliseconds. */
+  /** Called for each written part of a batch, with the attempt's milliseconds. */
   readonly onWritten: (assignment: Assignment, result: WriteResult, ms: number) => void;
   /** Called when a batch was settled. */
   readonly onDone: () => void;
@@ -26,7 +26,7 @@ export interface WorkerParts {
 export class Worker {
   /** The batch in flight; undefined while the worker is idle. */
   delivery: Delivery | undefined;
-  /** From 0, as the log names it. */
+  /** From 0, as in the log. */
   readonly index: number;
   readonly #parts: WorkerParts;
   #loggedAt = Number.NEGATIVE_INFINITY;
@@ -38,7 +38,7 @@ export class Worker {
     this.#parts = parts;
   }
 
-  /** Whether it takes no batch after the one that it has. */
+  /** Whether it takes no batch after its present one. */
   get isRetired(): boolean {
     return this.#isRetired;
   }
@@ -49,12 +49,12 @@ export class Worker {
     if (this.#accept !== undefined) this.#parts.source.withdraw(this.#accept);
   }
 
-  /** Goes on after all, while it still has a batch. */
+  /** Revokes `retire` while it still has a batch. */
   stay(): void {
     this.#isRetired = false;
   }
 
-  /** Takes and delivers batches until the source sends it home, or it retires. Never rejects. */
+  /** Takes and delivers batches until the source ends it or it retires. Never rejects. */
   async run(): Promise<void> {
     const { source, onDone } = this.#parts;
     while (!this.#isRetired) {
@@ -67,7 +67,10 @@ export class Worker {
     }
   }
 
-  /** The delivery is there in the turn in which its rows leave the channel: none is overlooked. */
+  /**
+   * The delivery is created in the same turn in which its rows leave the channel, so that no row is
+   * overlooked.
+   */
   #next(): Promise<Delivery | undefined> {
     return new Promise((resolve) => {
       this.#accept = (assignment) => {
@@ -101,7 +104,7 @@ export class Worker {
   }
 }
 
-/** A flush with its rate; less than a tenth of a millisecond counts as that. */
+/** A flush with its rate; the duration counts as at least a tenth of a millisecond. */
 export function flushOf(entries: number, ms: number, at: number): LastFlush {
   const entriesPerSecond = Math.round((entries * 1000) / Math.max(ms, 0.1));
   return Object.freeze({ entries, ms, entriesPerSecond, at });

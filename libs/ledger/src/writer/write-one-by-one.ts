@@ -8,10 +8,11 @@ import type {
 } from '../ports/ledger-sink.interface.js';
 
 /**
- * `writeEach` for a sink that has none: one attempt for each row. Rows that were refused get a second
- * attempt if another row got in.
+ * `writeEach` for a sink without it: one attempt for each row. Refused rows get a second attempt if
+ * another row was written.
  *
- * @throws what `write` throws of no single row; rows before it may be written then
+ * @throws any error of `write` that concerns no single row; rows before it may be written then
+ *
  * @internal
  */
 export async function writeOneByOne(

@@ -4,7 +4,7 @@ import type { AppCommand, EntriesReport } from './protocol.js';
 type LoadCommand = Extract<AppCommand, { do: 'load' }>;
 
 const TICK_MS = 5;
-/** Each so many entries one has a uuid of its own, and another's caller waits for the commit. */
+/** Every tenth entry has its own uuid, and the caller of every 25th waits for the commit. */
 const OWN_EVERY = 10;
 const AWAITED_EVERY = 25;
 const WAIT_MS = 600_000;
@@ -16,7 +16,7 @@ interface Entry {
   readonly uuid?: string;
 }
 
-/** Records entries that can be told apart: user and memo follow from the token count. */
+/** Records distinguishable entries: user and memo follow from the token count. */
 export class Load {
   readonly #ledger: LedgerService;
   #timer: NodeJS.Timeout | undefined;

@@ -1,6 +1,6 @@
 import type { LedgerStats } from 'nestjs-ledger';
 
-/** What the test tells the application. */
+/** Messages from the test to the application. */
 export type AppCommand =
   | {
       readonly do: 'load';
@@ -12,7 +12,7 @@ export type AppCommand =
   | { readonly do: 'report' }
   | { readonly do: 'close'; readonly times: number };
 
-/** What the application tells the test. */
+/** Messages from the application to the test. */
 export type AppReport =
   | { readonly is: 'ready'; readonly run: string }
   | { readonly is: 'closed'; readonly ms: number }
@@ -24,8 +24,8 @@ export interface EntriesReport {
   readonly sequenced: number;
   /** Queued with a uuid of the application's own. */
   readonly own: readonly string[];
-  /** Their callers were told that they are committed. */
+  /** Reported to their callers as committed. */
   readonly acknowledged: readonly string[];
-  /** Their callers were told that they were set aside. */
+  /** Reported to their callers as set aside. */
   readonly setAside: readonly string[];
 }

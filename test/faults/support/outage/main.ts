@@ -4,7 +4,7 @@ import { createLedgerConfig, defineLedger, LedgerModule, LedgerService } from 'n
 import { setImmediate as turn } from 'node:timers/promises';
 import type { OutageCommand, OutageReport } from './protocol.js';
 
-/** An application that records as many entries as it is told to, as fast as it can. */
+/** An application that records a requested number of entries, as fast as it can. */
 const SLICE = 500;
 
 @Module({

@@ -8,10 +8,12 @@ import { jetStream } from 'nestjs-ledger/nats';
 /**
  * A gateway or a writer on a stream that runs until it is killed; a gateway records, and says up to which entry all
  * are durable. Environment: ROLE, ENGINE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST (number of a gateway's first entry),
- * RATE (its entries a second), COLUMN (one more column of text than the default ledger's).
+ * RATE (its entries a second), COLUMN (one more column of text than the default ledger's), STORES (of a stream with several),
+ * STORE (of a writer), SCHEMA (of its table).
  */
 const { ROLE, ENGINE, SERVERS, DATABASE, JOURNAL_DIR, SPILL_DIR, FIRST, RATE, COLUMN } =
   process.env;
+const { STORES, STORE, SCHEMA } = process.env;
 const SLICE_MS = 5;
 /** One entry in so many is waited for; those before it are in the journal then too. */
 const WAITED = 50;
@@ -20,7 +22,7 @@ const servers = SERVERS!.split(',');
 const stream =
   ENGINE === 'kafka'
     ? kafkaStream({ brokers: servers, sessionTimeoutMs: 6000 })
-    : jetStream({ servers, maxBytes: 500_000_000, ackWaitMs: 3000 });
+    : jetStream({ servers, maxBytes: 500_000_000, ackWaitMs: 3000, ...storesOf() });
 const newer = COLUMN === undefined ? {} : { [COLUMN]: 'text' as const };
 const more: object = COLUMN === undefined ? {} : { [COLUMN]: 'new' };
 const common: LedgerOptions = {
@@ -44,7 +46,12 @@ const options: LedgerOptions =
       };
 
 @Module({
-  imports: [LedgerModule.forRoot({ ...options, ledger: defineLedger({ columns: newer }) })],
+  imports: [
+    LedgerModule.forRoot({
+      ...options,
+      ledger: defineLedger({ columns: newer, ...(SCHEMA && { schema: SCHEMA }) }),
+    }),
+  ],
 })
 class AppModule {}
 
@@ -57,7 +64,7 @@ const say = (text: string): void => void writeSync(1, `${text}\n`);
 let next = Number(FIRST);
 let acknowledged = next;
 let isRecording = ROLE === 'gateway';
-// The parent ends the load; the process goes on, and publishes what it has.
+// The parent ends the load; the process continues, and publishes its entries.
 process.on('SIGUSR2', () => (isRecording = false));
 // As Nest's own hooks do it, and then the last figures; entries are recorded until the end.
 process.once('SIGTERM', () => {
@@ -66,6 +73,12 @@ process.once('SIGTERM', () => {
     process.exit(0);
   });
 });
+
+function storesOf(): object {
+  if (STORES === undefined) return {};
+  const stores = STORES.split(',');
+  return { retention: 'interest', stores, ...(STORE && { store: STORE }) };
+}
 
 function record(): void {
   const number = next++;

@@ -2,26 +2,26 @@ import type ts from 'typescript';
 import { CommandError } from '../command.error.js';
 import { importLine, type SourceStyle } from './source-style.js';
 
-/** TypeScript's compiler, as the application has it. @internal */
+/** The application's TypeScript compiler. @internal */
 export type Compiler = typeof ts;
 
-/** A line with the array that would be longer is broken up: Prettier's own width. */
+/** A longer line with the array is broken up. Source: Prettier's default width. */
 const LINE_WIDTH = 80;
 
-/** What an AppModule is to import. @internal */
+/** An import to add to an AppModule. @internal */
 export interface ModuleImport {
-  /** Local name that must be free, and where it comes from. */
+  /** Local name, which must be free, and its module. */
   readonly name: string;
   readonly from: string;
-  /** The element of `imports`; undefined if the name is only needed by another one. */
+  /** The element of `imports`; undefined if only another element needs the name. */
   readonly element?: string;
 }
 
 /**
- * Adds elements to the `imports` of the one `@Module` in a file, and what they import. It changes
- * nothing else of the text.
+ * Adds elements to `imports` of the only `@Module` in a file, and their import declarations.
+ * Changes nothing else in the text.
  *
- * @throws CommandError if the module has a shape in which that can't be done for sure
+ * @throws CommandError if the module's form does not allow a safe edit
  * @internal
  */
 export function editAppModule(
@@ -32,14 +32,15 @@ export function editAppModule(
 ): string {
   const options = moduleOptions(compiler, source);
   for (const { name } of additions) {
-    if (declares(compiler, source, name)) throw new CommandError(`${name} means something else`);
+    if (declares(compiler, source, name))
+      throw new CommandError(`${name} already has another meaning`);
   }
   const elements = additions.flatMap(({ element }) => element ?? []);
   const edits = [
     editImports(compiler, source, style, additions),
     editOptions(compiler, { source, style, options, elements }),
   ];
-  // From the end, so that no edit moves the place of another.
+  // From the end, so that no edit moves the position of another.
   return edits
     .sort((a, b) => b.start - a.start)
     .reduce((text, { start, end, to }) => text.slice(0, start) + to + text.slice(end), source.text);
@@ -105,7 +106,7 @@ function editImports(
   const last = source.statements.filter(compiler.isImportDeclaration).at(-1);
   const { lineEnd } = style;
   const end = last?.getEnd();
-  // `@Module` itself is imported, so there is one; a global would still be served.
+  // `@Module` is imported, so there is an import declaration; a global would work too.
   return end === undefined
     ? { start: 0, end: 0, to: lines.join(lineEnd) + lineEnd + lineEnd }
     : { start: end, end, to: lineEnd + lines.join(lineEnd) };
@@ -127,7 +128,7 @@ function editOptions(compiler: Compiler, edit: OptionsEdit): Edit {
   if (isBroken) {
     const pad = style.lineEnd + indentAt(source, last.getStart(source));
     const to = elements.map((element) => `,${pad}${element}`).join('');
-    // A comma behind the last element stays where it is, behind what is added.
+    // A trailing comma stays after the added elements.
     return { start: last.getEnd(), end: last.getEnd(), to };
   }
   const all = [...value.elements.map((element) => element.getText(source)), ...elements];
@@ -153,7 +154,7 @@ function addProperty({ source, style, options, elements }: OptionsEdit): Edit {
   return { start, end: start, to };
 }
 
-/** @param column where the array begins @param base indentation of the line that it begins in */
+/** @param column column of the array's start @param base indentation of its line */
 function arrayText(
   { indent, lineEnd }: SourceStyle,
   elements: readonly string[],

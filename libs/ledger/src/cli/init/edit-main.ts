@@ -2,9 +2,9 @@ import type ts from 'typescript';
 import type { Compiler } from './edit-app-module.js';
 
 /**
- * Lets the one application that a file makes listen for SIGTERM, right after it is made.
+ * Adds `enableShutdownHooks()` after the creation of a file's only application.
  *
- * @returns the text, the same if it does so already; undefined if it is not clear where that belongs
+ * @returns the text, unchanged if it has the call; undefined if the place is unclear
  * @internal
  */
 export function editMain(compiler: Compiler, source: ts.SourceFile): string | undefined {

@@ -1,6 +1,6 @@
 import type { FileChange } from './app-files.interface.js';
 
-/** Unchanged lines that are shown around a change, as `diff -u` does. */
+/** Unchanged lines around a change, like in `diff -u`. */
 const CONTEXT = 3;
 
 interface Line {
@@ -9,7 +9,7 @@ interface Line {
 }
 
 /**
- * A change as `diff -u` shows it, for people: hunks without line numbers.
+ * A change in the style of `diff -u`, for people: hunks without line numbers.
  *
  * @returns lines without line ends
  * @internal
@@ -35,7 +35,7 @@ function split(text: string): string[] {
 /** By the longest common subsequence; files of an application's wiring are short. */
 function compare(before: readonly string[], after: readonly string[]): Line[] {
   const width = after.length + 1;
-  // Length of the common part of what begins at i in `before` and at j in `after`.
+  // Length of the longest common subsequence from i in `before` and j in `after`.
   const common = new Uint32Array((before.length + 1) * width);
   for (let i = before.length - 1; i >= 0; i -= 1) {
     for (let j = after.length - 1; j >= 0; j -= 1) {

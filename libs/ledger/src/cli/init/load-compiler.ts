@@ -4,7 +4,8 @@ import { CommandError } from '../command.error.js';
 import type { Compiler } from './edit-app-module.js';
 
 /**
- * TypeScript as an application has it: every NestJS application does, so the package needs none.
+ * The application's TypeScript. Every NestJS application has one, so the package does not depend on
+ * it.
  *
  * @param folder the application's
  * @throws CommandError if there is none, or one without a compiler API (version 7)

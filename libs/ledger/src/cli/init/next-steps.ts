@@ -4,7 +4,7 @@ import { asArguments } from './plan-packages.js';
 const ADD = { npm: 'npm install', pnpm: 'pnpm add', yarn: 'yarn add', bun: 'bun add' } as const;
 const RUN = { npm: 'npx', pnpm: 'pnpm exec', yarn: 'yarn', bun: 'bunx' } as const;
 
-/** What comes after `init`, in the order in which it is done. @internal */
+/** The steps after `init`, in order. @internal */
 export function nextSteps({
   missing,
   manager,
@@ -14,20 +14,21 @@ export function nextSteps({
 }: Pick<InitPlan, 'missing' | 'manager' | 'sample' | 'hasEnvironment' | 'hasTypeOrm'>): string[] {
   const run = RUN[manager];
   const otherwise = hasTypeOrm
-    ? `, or leave it out to use the DataSource of TypeOrmModule, whose tables \`${run} nestjs-ledger migrate --database-url …\` makes`
+    ? `, or leave it out to use the DataSource of TypeOrmModule, and create the tables with \`${run} nestjs-ledger migrate --database-url …\``
     : '';
   const steps = [
     ...(missing.length > 0
-      ? [`install what is missing: ${ADD[manager]} ${asArguments(missing)}`]
+      ? [`install the missing packages: ${ADD[manager]} ${asArguments(missing)}`]
       : []),
     // The application's own .env may not be overwritten.
     (hasEnvironment
-      ? `add LEDGER_DATABASE_URL to .env, as ${sample} has it`
+      ? `add LEDGER_DATABASE_URL to .env, like in ${sample}`
       : `copy ${sample} to .env, and set LEDGER_DATABASE_URL there`) + otherwise,
+    'add @RecordUsage(() => ({ userId: 1, promptTokens: 1 })) to a route; later use your user and tokens',
+    'start the application, which creates the table, call the route, and look into usage_entries',
     `check it: ${run} nestjs-ledger doctor`,
-    'put @RecordUsage(() => ({ userId: 1, promptTokens: 1 })) on a route, with your user and tokens later',
-    'start the application, call the route, and look into the table usage_entries',
-    'in tests, LedgerTestingModule of nestjs-ledger/testing stands in for the database',
+    'add ledger-spill/ to .gitignore: it keeps entries that could not be written',
+    'in tests, use LedgerTestingModule of nestjs-ledger/testing, which needs no database',
   ];
   return ['next:', ...steps.map((step, index) => `  ${index + 1}. ${step}`)];
 }

@@ -2,7 +2,7 @@ import { format } from 'prettier';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { CommandError } from '../command.error.js';
-import type { AppFiles } from './app-files.interface.js';
+import { E2E, filesOf } from './fixtures/application-files.fixture.js';
 import { lineDiff } from './line-diff.js';
 import { planInit, type InitPlaces } from './plan-init.js';
 
@@ -14,19 +14,6 @@ async function bootstrap() {
   await app.listen(process.env.PORT ?? 3000);
 }
 void bootstrap();
-`;
-
-const E2E = `import { Test, TestingModule } from '@nestjs/testing';
-import request from 'supertest';
-import { AppModule } from './../src/app.module';
-
-describe('AppController (e2e)', () => {
-  beforeEach(async () => {
-    const moduleFixture: TestingModule = await Test.createTestingModule({
-      imports: [AppModule],
-    }).compile();
-  });
-});
 `;
 
 const HEAD = `import { Module } from '@nestjs/common';\nimport { AppController } from './app.controller';\n`;
@@ -44,10 +31,6 @@ function appOf(module: string, more: Record<string, string> = {}): Map<string, s
       ...more,
     }),
   );
-}
-
-function filesOf(app: ReadonlyMap<string, string>): AppFiles {
-  return { read: (path) => app.get(path) };
 }
 
 /** Applies what is planned. @returns the module's new text */
@@ -105,6 +88,7 @@ describe('a module that has the usual shape', () => {
       ),
     );
     expect(app.get('src/ledger.config.ts')).toContain('from "nestjs-ledger"\r\n');
+    expect(app.get('src/ledger.config.ts')).toContain('profile: "auto"');
   });
 
   it('is written as the formatter of a new application would write it', async () => {
@@ -130,7 +114,7 @@ describe('a module that has the usual shape', () => {
     }
   });
 
-  it('takes few lines of a new application, and few of files of its own', () => {
+  it('adds few lines to a new application, and few in its own files', () => {
     const app = appOf(moduleWith('{\n  imports: [],\n  controllers: [AppController],\n}'));
     const added = planInit(ts, filesOf(app)).changes.map((change) => [
       change.path,
@@ -183,10 +167,10 @@ describe('a module of another shape', () => {
   ])('is refused with instructions, and nothing is planned: %s', (_, module) => {
     const plan = (): unknown => planInit(ts, filesOf(appOf(module)));
     expect(plan).toThrow(CommandError);
-    expect(plan).toThrow(/^src\/app\.module\.ts is left as it is: .*LedgerModule\.forRootAsync/s);
+    expect(plan).toThrow(/^src\/app\.module\.ts is unchanged: .*LedgerModule\.forRootAsync/s);
   });
 
-  it('is refused if there is none, or a configuration of somebody else', () => {
+  it('is refused if there is none, or a foreign configuration', () => {
     expect(() => planInit(ts, filesOf(new Map()))).toThrow('there is no such file');
     const app = appOf(moduleWith('{}'), { 'src/ledger.config.ts': 'export default 1;' });
     expect(() => planInit(ts, filesOf(app))).toThrow('exports no ledgerModule');
@@ -229,6 +213,32 @@ describe('what stands around the module', () => {
     expect(text).toContain('ledgerModule');
   });
 
+  it.each([
+    [undefined, false],
+    ['/dist\n# dotenv\n.env\n.env.local\n', false],
+    ['*.env\r\n', false],
+    ['/.env*\n', false],
+    ['', true],
+    ['dist\n.env.local\n!.env\n', true],
+  ])('warns if git does not ignore .env: %j', (ignored, warns) => {
+    const more: Record<string, string> = ignored === undefined ? {} : { '.gitignore': ignored };
+    const { notes } = planInit(ts, filesOf(appOf(moduleWith('{}'), more)));
+    expect(notes).toEqual(
+      warns ? ['add .env to .gitignore: it holds the password of the database'] : [],
+    );
+  });
+
+  it('leaves a ConfigModule that another module imports alone, but not one of a spec', () => {
+    const text = '@Module({ imports: [ConfigModule.forRoot(options)] })\nexport class Shared {}\n';
+    const head = `${HEAD}import { Shared } from './shared/shared.module';\n`;
+    const own = moduleWith('{ imports: [Shared] }', head);
+    const shared = initialize(appOf(own, { 'src/shared/shared.module.ts': text }));
+    expect(shared).not.toContain('ConfigModule');
+    expect(shared).toContain('imports: [Shared, ledgerModule]');
+    const inSpec = initialize(appOf(own, { 'src/shared/shared.module.spec.ts': text }));
+    expect(inSpec).toContain('ConfigModule.forRoot()');
+  });
+
   it('finds nothing to do in a module that earlier versions wrote', () => {
     const head =
       `${HEAD}import { LedgerModule } from 'nestjs-ledger';\n` +
@@ -239,42 +249,6 @@ describe('what stands around the module', () => {
     );
     const paths = planInit(ts, filesOf(app)).changes.map(({ path }) => path);
     expect(paths).toEqual(['src/main.ts', '.env.example']);
-  });
-});
-
-describe('the test of a new application', () => {
-  const mended = (text: string): Map<string, string> => {
-    const app = appOf(moduleWith('{}'), { 'test/app.e2e-spec.ts': text });
-    initialize(app);
-    return app;
-  };
-
-  it.each([
-    ['of Nest 11', E2E, "'./../src/ledger.config'"],
-    ['of Nest 12', E2E.replace('app.module', 'app.module.js'), "'./../src/ledger.config.js'"],
-    ['in double quotes', E2E.replaceAll("'", '"'), '"./../src/ledger.config"'],
-    ['with Windows line ends', E2E.replaceAll('\n', '\r\n'), "'./../src/ledger.config'"],
-  ])('gets the ledger over memory, once: %s', (_what, text, config) => {
-    const app = mended(text);
-    const after = app.get('test/app.e2e-spec.ts')!;
-    expect(parses(after)).toBe(true);
-    expect(after).toContain(`import { ledgerModule } from ${config};`);
-    expect(after).toMatch(
-      /\}\)\r?\n {6}\.overrideModule\(ledgerModule\)\r?\n {6}\.useModule\(LedgerTestingModule\.forRoot\(\)\)\r?\n {6}\.compile\(\);/,
-    );
-    expect(/\r\n/.test(text)).toBe(!/[^\r]\n/.test(after));
-    expect(planInit(ts, filesOf(app)).changes).toEqual([]);
-  });
-
-  it.each([
-    ['more modules', E2E.replace('[AppModule]', '[AppModule, Other]')],
-    ['a builder', E2E.replace('.compile()', '.overrideProvider(A).useValue(1).compile()')],
-    ['another way', 'import { AppModule } from "./../src/app.module";\nboot(AppModule);\n'],
-  ])('is left alone, with a word, where it has another shape: %s', (_what, text) => {
-    const app = appOf(moduleWith('{}'), { 'test/app.e2e-spec.ts': text });
-    const { changes, notes } = planInit(ts, filesOf(app));
-    expect(changes.map(({ path }) => path)).not.toContain('test/app.e2e-spec.ts');
-    expect(notes.join()).toContain('.overrideModule(ledgerModule)');
   });
 });
 

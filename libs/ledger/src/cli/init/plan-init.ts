@@ -2,14 +2,14 @@ import { CommandError } from '../command.error.js';
 import type { AppFiles, FileChange } from './app-files.interface.js';
 import { editAppModule, type Compiler, type ModuleImport } from './edit-app-module.js';
 import { editMain } from './edit-main.js';
-import { editE2eSpec } from './edit-end-to-end-test.js';
+import { planApplicationTests } from './plan-application-tests.js';
 import {
   missingPeers,
   packageManagerOf,
   parseManifest,
   type NeededPackage,
 } from './plan-packages.js';
-import { importLine, readSourceStyle, styleOf, type SourceStyle } from './source-style.js';
+import { importLine, readSourceStyle, type SourceStyle } from './source-style.js';
 
 const ENV_SAMPLES = ['.env.example', '.env.sample', '.env.dist'];
 const ENV_LINES = [
@@ -21,40 +21,38 @@ const ENV_LINES = [
 ];
 
 const LEDGER_PACKAGE: NeededPackage = { name: 'nestjs-ledger', range: '^0.1.0' };
-/** Where the Nest CLI puts the test of a new application. */
-const E2E_SPEC = 'test/app.e2e-spec.ts';
 
-/** Where an application's wiring is. @internal */
+/** Paths of an application's wiring. @internal */
 export interface InitPlaces {
-  /** Default: what nest-cli.json says, else `src`. */
+  /** Default: from nest-cli.json, else `src`. */
   readonly sourceRoot?: string | undefined;
-  /** The module that imports the ledger; default: `app.module.ts` there. */
+  /** The module that imports the ledger; default: `app.module.ts` in this folder. */
   readonly module?: string | undefined;
 }
 
-/** What `init` would do. @internal */
+/** The plan of `init`. @internal */
 export interface InitPlan {
-  /** Empty if all is there already. */
+  /** Empty if nothing has to change. */
   readonly changes: readonly FileChange[];
-  /** What is left to a person, in sentences. */
+  /** Remaining manual steps, in sentences. */
   readonly notes: readonly string[];
-  /** Packages that the manifest does not name. */
+  /** Packages missing from the manifest. */
   readonly missing: readonly NeededPackage[];
   readonly manager: ReturnType<typeof packageManagerOf>;
   /** The file with a sample of the environment. */
   readonly sample: string;
-  /** Whether there is a `.env` already, which holds what the application needs. */
+  /** Whether there is a `.env` already. */
   readonly hasEnvironment: boolean;
   /** Whether the application has a DataSource that the ledger could use. */
   readonly hasTypeOrm: boolean;
 }
 
 /**
- * Plans how the ledger comes into an application: the module line, a file with its configuration,
- * shutdown hooks, a sample of its environment. After the changes were written, a second plan is
- * empty.
+ * Plans the changes that add the ledger to an application: the module line, a file with its
+ * configuration, shutdown hooks, a sample of its environment. Once they are written, a second plan
+ * is empty.
  *
- * @throws CommandError with instructions, if the module has a shape that could be broken
+ * @throws CommandError with instructions, if an edit could break the module
  * @internal
  */
 export function planInit(compiler: Compiler, files: AppFiles, places: InitPlaces = {}): InitPlan {
@@ -64,13 +62,14 @@ export function planInit(compiler: Compiler, files: AppFiles, places: InitPlaces
   const module = planModule(compiler, files, {
     path: places.module ?? `${root}/app.module.ts`,
     isEsm,
+    hasConfigModule: hasConfigModule(files, root),
   });
   const main = planMain(compiler, files, `${root}/main.ts`);
-  const e2e = planE2eSpec(files, root, module);
-  const changes = [...module, ...main.changes, ...e2e.changes, ...planEnvironment(files)];
+  const tests = planTests(files, root, module);
+  const changes = [...module, ...main.changes, ...tests.changes, ...planEnvironment(files)];
   return {
     changes: changes.filter(({ before, after }) => before !== after),
-    notes: [...main.notes, ...e2e.notes],
+    notes: [...main.notes, ...tests.notes, ...notIgnored(files)],
     missing: [
       ...(manifest.dependencies?.['nestjs-ledger'] === undefined ? [LEDGER_PACKAGE] : []),
       ...missingPeers(manifest),
@@ -87,7 +86,7 @@ function sourceRootOf(files: AppFiles): string {
   return typeof sourceRoot === 'string' ? sourceRoot : 'src';
 }
 
-/** A broken file of another tool is that tool's to tell. */
+/** The other tool reports its broken file. */
 function parse(text: string | undefined): object {
   try {
     return (JSON.parse(text ?? '{}') ?? {}) as object;
@@ -99,12 +98,14 @@ function parse(text: string | undefined): object {
 interface ModulePlace {
   readonly path: string;
   readonly isEsm: boolean;
+  /** Whether another module loads the environment. */
+  readonly hasConfigModule: boolean;
 }
 
 function planModule(
   compiler: Compiler,
   files: AppFiles,
-  { path, isEsm }: ModulePlace,
+  { path, isEsm, hasConfigModule }: ModulePlace,
 ): FileChange[] {
   const before = files.read(path);
   if (before === undefined) throw refusal(path, 'there is no such file; --module names another');
@@ -124,7 +125,12 @@ function planModule(
     if (found !== undefined && !/\bexport const ledgerModule\b/.test(found)) {
       throw new CommandError(`${config} exists, but exports no ledgerModule`);
     }
-    const after = editAppModule(compiler, source, style, additionsTo(style, before));
+    const after = editAppModule(
+      compiler,
+      source,
+      style,
+      additionsTo(style, hasConfigModule || /\bConfigModule\b/.test(before)),
+    );
     return [
       { path, before, after },
       { path: config, before: found, after: found ?? configText(style) },
@@ -134,24 +140,29 @@ function planModule(
   }
 }
 
-/** @param module its text: one that names ConfigModule has its own way to the environment */
-function additionsTo({ extension }: SourceStyle, module: string): ModuleImport[] {
+/** Whether a module of the application imports `ConfigModule.forRoot()`, which loads `.env`. */
+function hasConfigModule(files: AppFiles, root: string): boolean {
+  const sources = files.list(root).filter((path) => /\.ts$/.test(path) && !/\bspec\b/.test(path));
+  return sources.some((path) => /\bConfigModule\s*\.\s*forRoot\b/.test(files.read(path) ?? ''));
+}
+
+function additionsTo({ extension }: SourceStyle, hasEnvironment: boolean): ModuleImport[] {
   const config = {
     name: 'ConfigModule',
     from: '@nestjs/config',
     element: 'ConfigModule.forRoot()',
   };
   return [
-    // What loads `.env`, before the ledger asks for its settings.
-    ...(/\bConfigModule\b/.test(module) ? [] : [config]),
+    // Loads `.env` before the ledger reads its settings.
+    ...(hasEnvironment ? [] : [config]),
     { name: 'ledgerModule', from: `./ledger.config${extension}`, element: 'ledgerModule' },
   ];
 }
 
-/** A constant, so that tests can put another module in its place. No line has 80 columns. */
+/** A constant, so that tests can override the module. No line exceeds 80 columns. */
 function configText(style: SourceStyle): string {
   const { quote, semicolon, lineEnd } = style;
-  const options = `{ defaults: { profile: ${quote}low${quote} } }`;
+  const options = `{ defaults: { profile: ${quote}auto${quote} } }`;
   return [
     importLine(style, ['createLedgerConfig', 'LedgerModule'], 'nestjs-ledger'),
     '',
@@ -177,27 +188,27 @@ function planMain(compiler: Compiler, files: AppFiles, path: string): PlannedPar
   return { changes: [{ path, before, after }], notes: [] };
 }
 
-/** @param module what is planned for the module and its configuration; empty if that is done */
-function planE2eSpec(files: AppFiles, root: string, module: readonly FileChange[]): PlannedPart {
-  const before = files.read(E2E_SPEC);
-  const config = module.find(({ path }) => path === `${root}/ledger.config.ts`);
-  if (before === undefined || config === undefined || !/\bAppModule\b/.test(before)) return NOTHING;
-  const reached = /from\s+['"]([^'"]*\/)app\.module(\.[jt]s)?['"]/.exec(before);
-  const [, folder, extension = ''] = reached ?? [];
-  const style = { ...styleOf(before), extension: extension as SourceStyle['extension'] };
-  const after =
-    folder === undefined
-      ? undefined
-      : editE2eSpec(before, { config: `${folder}ledger.config${extension}`, style });
-  if (after !== undefined) return { changes: [{ path: E2E_SPEC, before, after }], notes: [] };
+/** @param module planned changes of the module and its configuration; empty if there are none */
+function planTests(files: AppFiles, root: string, module: readonly FileChange[]): PlannedPart {
+  if (!module.some(({ path }) => path === `${root}/ledger.config.ts`)) return NOTHING;
+  const { changes, unclear } = planApplicationTests(files, root);
+  if (unclear.length === 0) return { changes, notes: [] };
+  const [start, build] = unclear.length === 1 ? ['starts', 'it'] : ['start', 'them'];
   const note =
-    `${E2E_SPEC} starts the application, which now needs a database: build it with ` +
+    `${unclear.join(', ')} ${start} the application, which now needs a database: build ${build} with ` +
     '.overrideModule(ledgerModule).useModule(LedgerTestingModule.forRoot()), from nestjs-ledger/testing';
-  return { changes: [], notes: [note] };
+  return { changes, notes: [note] };
 }
 
 type PlannedPart = Pick<InitPlan, 'changes' | 'notes'>;
 const NOTHING: PlannedPart = { changes: [], notes: [] };
+
+/** The database's password belongs in `.env`, and not into a repository. */
+function notIgnored(files: AppFiles): string[] {
+  const ignored = files.read('.gitignore');
+  if (ignored === undefined || /^[*/]*\.env(\*|\.\*)?\s*$/m.test(ignored)) return [];
+  return ['add .env to .gitignore: it holds the password of the database'];
+}
 
 function samplePath(files: AppFiles): string {
   return ENV_SAMPLES.find((name) => files.read(name) !== undefined) ?? '.env.example';
@@ -214,7 +225,7 @@ function planEnvironment(files: AppFiles): FileChange[] {
 function refusal(path: string, reason: string): CommandError {
   return new CommandError(
     [
-      `${path} is left as it is: ${reason}. Add these lines by hand:`,
+      `${path} is unchanged: ${reason}. Add these lines by hand:`,
       "  import { ledgerConfig, LedgerModule } from 'nestjs-ledger';",
       '  export const ledgerModule = LedgerModule.forRootAsync(ledgerConfig.asProvider());',
       '  imports: [ConfigModule.forRoot(), ledgerModule]',

@@ -9,7 +9,7 @@ const MODULE = `import { Module } from '@nestjs/common';\n\n@Module({})\nexport 
 
 function planWith(files: Readonly<Record<string, string>>): InitPlan {
   const all = new Map(Object.entries({ 'src/app.module.ts': MODULE, ...files }));
-  return planInit(ts, { read: (path) => all.get(path) });
+  return planInit(ts, { read: (path) => all.get(path), list: () => [] });
 }
 
 describe('packages', () => {
@@ -35,7 +35,9 @@ describe('packages', () => {
     ['nothing.txt', 'npm install', 'npx nestjs-ledger doctor'],
   ])('are installed by whom the lock file belongs to: %s', (file, add, doctor) => {
     const steps = nextSteps(planOf({}, { [file]: '' })).join('\n');
-    expect(steps).toContain(`1. install what is missing: ${add} nestjs-ledger@0 @nestjs/config@12`);
+    expect(steps).toContain(
+      `1. install the missing packages: ${add} nestjs-ledger@0 @nestjs/config@12`,
+    );
     expect(steps).toContain(doctor);
     expect(steps).toContain('@RecordUsage');
     expect(steps).toContain('copy .env.example to .env');
@@ -43,7 +45,7 @@ describe('packages', () => {
 
   it('are followed by a step that leaves an .env of the application alone', () => {
     const steps = nextSteps(planOf({}, { '.env': 'SECRET=1' })).join('\n');
-    expect(steps).toContain('2. add LEDGER_DATABASE_URL to .env, as .env.example has it\n');
+    expect(steps).toContain('2. add LEDGER_DATABASE_URL to .env, like in .env.example\n');
     expect(steps).not.toContain('copy');
   });
 

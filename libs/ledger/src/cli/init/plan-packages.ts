@@ -1,6 +1,6 @@
 import type { AppFiles, FileChange } from './app-files.interface.js';
 
-/** What a manifest says that counts here. @internal */
+/** The relevant parts of a manifest. @internal */
 export interface Manifest {
   readonly type?: string;
   readonly packageManager?: string;
@@ -8,8 +8,8 @@ export interface Manifest {
 }
 
 /**
- * Packages that an application must have beside the ledger, with the range for each major version of
- * Nest: the newest of these are ES modules alone, which Jest in an application of Nest 11 can't load.
+ * Packages that an application needs besides the ledger, with a range for each major version of
+ * Nest. The newest versions are ES modules only, which Jest in a Nest 11 application can't load.
  */
 const PEERS: readonly { readonly name: string; readonly range: (nest: number) => string }[] = [
   { name: '@nestjs/config', range: (nest) => (nest < 12 ? '^4.0.0' : '^12.0.0') },
@@ -18,7 +18,9 @@ const PEERS: readonly { readonly name: string; readonly range: (nest: number) =>
   { name: 'pg', range: () => '^8.11.0' },
 ];
 
-/** Packages that an application must have; npm brings some along as peers, of any version. @internal */
+/**
+ * Packages that an application needs; npm installs some of them as peers, in any version. @internal
+ */
 export const NEEDED_PACKAGES: readonly string[] = [
   'nestjs-ledger',
   ...PEERS.map(({ name }) => name),
@@ -33,7 +35,7 @@ export interface NeededPackage {
   readonly range: string;
 }
 
-/** Peers that the manifest does not name. @internal */
+/** Peers that are missing from the manifest. @internal */
 export function missingPeers({ dependencies = {} }: Manifest): NeededPackage[] {
   const nest = majorOf(dependencies['@nestjs/core'] ?? dependencies['@nestjs/common']);
   return PEERS.filter(({ name }) => dependencies[name] === undefined).map(({ name, range }) => ({
@@ -48,12 +50,12 @@ function majorOf(range: string | undefined): number {
   return major === undefined ? NEWEST_NEST : Number(major);
 }
 
-/** As a package manager takes them: `pg@8`, since a `^` means something to some shells. @internal */
+/** Arguments of a package manager: `pg@8`, because `^` has a meaning in some shells. @internal */
 export function asArguments(packages: readonly NeededPackage[]): string {
   return packages.map(({ name, range }) => `${name}@${majorOf(range)}`).join(' ');
 }
 
-/** Lock files, by whose they are. */
+/** Lock files by package manager. */
 const LOCK_FILES = {
   'pnpm-lock.yaml': 'pnpm',
   'yarn.lock': 'yarn',
@@ -61,10 +63,12 @@ const LOCK_FILES = {
   'bun.lockb': 'bun',
   'package-lock.json': 'npm',
 } as const;
-/** Of a workspace the lock file is in a folder above. */
+/** In a workspace the lock file is in a parent folder. */
 const LEVELS = 4;
 
-/** The package manager that an application uses: by its manifest, then by the nearest lock file. @internal */
+/**
+ * The application's package manager, from its manifest, else from the nearest lock file. @internal
+ */
 export function packageManagerOf(
   manifest: Manifest,
   hasFile: (path: string) => boolean,
@@ -80,12 +84,12 @@ export function packageManagerOf(
 }
 
 /**
- * The manifest with the peers that it lacks, in the order and indentation that it has.
+ * The manifest with its missing peers, in its order and indentation.
  *
- * @returns undefined if nothing is missing, or there is no manifest that could be read
+ * @returns undefined if nothing is missing or the manifest can't be read
  * @internal
  */
-export function addPeers(files: AppFiles): FileChange | undefined {
+export function addPeers(files: Pick<AppFiles, 'read'>): FileChange | undefined {
   const before = files.read(MANIFEST);
   if (before === undefined) return undefined;
   const manifest = parseManifest(before);

@@ -1,17 +1,17 @@
 import type ts from 'typescript';
 
-/** How an application writes its sources; what is added is written the same. @internal */
+/** The style of an application's sources, used for added code. @internal */
 export interface SourceStyle {
   readonly quote: "'" | '"';
   readonly semicolon: ';' | '';
   readonly lineEnd: '\n' | '\r\n';
   /** One step of indentation. */
   readonly indent: string;
-  /** What a relative import ends with: `.js` in ES modules, nothing in CommonJS. */
+  /** Ending of a relative import: `.js` in ES modules, empty in CommonJS. */
   readonly extension: '' | '.js' | '.ts';
 }
 
-/** @param isEsm what package.json says; counts where no relative import shows it @internal */
+/** @param isEsm from package.json; used if no relative import shows it @internal */
 export function readSourceStyle({ text }: ts.SourceFile, isEsm: boolean): SourceStyle {
   const relative = [...text.matchAll(/from\s+['"](\.[^'"]*)['"]/g)].map(([, path]) => path ?? '');
   const [sample] = relative;
@@ -19,7 +19,7 @@ export function readSourceStyle({ text }: ts.SourceFile, isEsm: boolean): Source
   return { ...styleOf(text), extension: (ending ?? '') as SourceStyle['extension'] };
 }
 
-/** How a text is written, whatever its relative imports end with. @internal */
+/** The style of a text, except the ending of its relative imports. @internal */
 export function styleOf(text: string): Omit<SourceStyle, 'extension'> {
   const [, quote, target, semicolon] =
     /^import\b[^;'"]*(['"])([^'"]*)['"](;?)/m.exec(text) ?? ([] as string[]);

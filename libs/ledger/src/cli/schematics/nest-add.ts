@@ -11,6 +11,7 @@ export interface SchematicTree {
   readText(path: string): string;
   create(path: string, text: string): void;
   overwrite(path: string, text: string): void;
+  getDir(path: string): { visit(visitor: (path: string) => void): void };
 }
 
 /** What of a schematic's context is used here. @internal */
@@ -41,6 +42,7 @@ export function nestAdd(
     const { logger } = context;
     const files = {
       read: (path: string) => readFrom(tree, path),
+      list: (folder: string) => listIn(tree, folder),
     };
     const plan = planInit(loadCompiler(process.cwd()), files, options);
     const peers = addPeers(files);
@@ -52,7 +54,7 @@ export function nestAdd(
     }
     if (changes.length === 0) logger.info('nothing to change');
     for (const note of plan.notes) logger.info(note);
-    // The CLI itself has installed the ledger just now, unless it was told not to.
+    // The CLI itself has just installed the ledger, unless this was disabled.
     const installs = peers !== undefined && plan.missing.every(({ name }) => name !== LEDGER);
     if (installs) context.addTask(installTask(plan.manager));
     const left = peers === undefined || installs ? [] : plan.missing;
@@ -65,6 +67,13 @@ export function nestAdd(
 function readFrom(tree: SchematicTree, path: string): string | undefined {
   if (path.startsWith('../')) return existsSync(path) ? '' : undefined;
   return tree.exists(path) ? tree.readText(path) : undefined;
+}
+
+/** The tree's own paths are absolute. */
+function listIn(tree: SchematicTree, folder: string): string[] {
+  const paths: string[] = [];
+  tree.getDir(folder).visit((path) => paths.push(path.replace(/^\//, '')));
+  return paths;
 }
 
 /** As `NodePackageInstallTask` has it. Source: @angular-devkit/schematics/tasks/package-manager. */

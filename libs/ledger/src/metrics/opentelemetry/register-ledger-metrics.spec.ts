@@ -12,7 +12,7 @@ import type { LedgerStats, StreamStats } from '../../ports/ledger-stats.interfac
 import { ledgerUnderTest, start, type LedgerUnderTest } from '../../testing/ledger-under-test.js';
 import { registerLedgerMetrics } from './register-ledger-metrics.js';
 
-/** Longer than any test: nothing is exported but what `collect` asks for. */
+/** Longer than any test, so that only `collect` exports. */
 const NEVER_MS = 1_000_000;
 
 let provider: MeterProvider | undefined;
@@ -63,7 +63,7 @@ describe('registerLedgerMetrics for OpenTelemetry', () => {
     expect(pointsOf(collected.get('ledger.state'))).toMatchObject({ 'default starting': 1 });
   });
 
-  it('gives names from which an exporter makes those of Prometheus', () => {
+  it('uses names from which an exporter derives those of Prometheus', () => {
     const suffixes: Record<string, string> = { s: '_seconds', '1': '_ratio' };
     for (const { instrument, unit, kind, name } of LEDGER_METRICS) {
       const made = instrument.replaceAll('.', '_') + (suffixes[unit] ?? '');
@@ -71,7 +71,7 @@ describe('registerLedgerMetrics for OpenTelemetry', () => {
     }
   });
 
-  it('collects all figures of a ledger from one moment, and histograms once a flush', async () => {
+  it('collects all figures of a ledger at one time, and histograms once a flush', async () => {
     const test = ledgerUnderTest({ batchSize: 100, flushMs: 50 });
     await start(test);
     const { meter, collect } = sdk();
@@ -95,7 +95,7 @@ describe('registerLedgerMetrics for OpenTelemetry', () => {
     });
   });
 
-  it('may be called twice, and tells several ledgers apart by their attribute', async () => {
+  it('may be called twice, and distinguishes ledgers by their attribute', async () => {
     const [one, two] = [ledgerUnderTest({ batchSize: 1 }), ledgerUnderTest()];
     await start(one);
     const { meter, collect } = sdk();

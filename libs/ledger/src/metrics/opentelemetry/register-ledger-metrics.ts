@@ -10,20 +10,20 @@ interface Instruments {
   readonly feed: (name: string) => FlushListener;
 }
 
-/** A meter has each instrument once, however many ledgers come to it. */
+/** A meter has each instrument once, for any number of ledgers. */
 const instrumentsOf = new WeakMap<Meter, Instruments>();
 
 /**
  * Registers the instruments of a ledger with a meter. They are read from `stats()` when they are
- * collected, all from one snapshot; only the two histograms are fed in between, once a flush.
- * Several ledgers share a meter, told apart by the attribute `ledger`. Registering one again
- * changes nothing; another of the same label takes its place.
+ * collected, all from one snapshot. Only the two histograms are updated in between, once a flush.
+ * Several ledgers can share a meter; the attribute `ledger` distinguishes them. Registering one
+ * again changes nothing; another with the same label replaces it.
  *
- * Names follow OpenTelemetry (`ledger.entries`); its exporters for Prometheus make the names of
- * `nestjs-ledger/prometheus` of them, so dashboards and alerts fit both.
+ * Names follow OpenTelemetry (`ledger.entries`). Its exporters for Prometheus derive the names of
+ * `nestjs-ledger/prometheus` from them, so dashboards and alerts fit both.
  *
- * @returns takes this ledger out again; the instruments stay with the meter, and the SDK may go on
- * to export the figures that it last heard
+ * @returns removes this ledger; the instruments stay with the meter, and the SDK may continue to
+ *   export the last figures
  * @example
  * registerLedgerMetrics(metrics.getMeter('nestjs-ledger'), ledger);
  * @publicApi

@@ -16,7 +16,7 @@ function offer(test: LedgerUnderTest, count: number): void {
 }
 
 describe('registerLedgerMetrics for Prometheus', () => {
-  it('has every metric of the ledger at 0 before anything happened', async () => {
+  it('has every metric of the ledger at 0 at the start', async () => {
     const registry = new Registry();
     registerLedgerMetrics(registry, metered(ledgerUnderTest()));
     const read = await readMetrics(registry);
@@ -58,7 +58,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
     ]);
   });
 
-  it('has what auto has found, where something is auto', async () => {
+  it('has the figures of auto, if something is auto', async () => {
     const registry = new Registry();
     registerLedgerMetrics(registry, metered(await running({ profile: 'auto' })));
     const read = await readMetrics(registry);
@@ -140,7 +140,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
     expect(read.get('ledger_entries_total{ledger="default",outcome="written"}')).toBe(3);
   });
 
-  it('tells several ledgers of one registry apart by their label', async () => {
+  it('distinguishes ledgers of one registry by their label', async () => {
     const [one, two] = [await running(), await running()];
     const registry = new Registry();
     registerLedgerMetrics(registry, metered(one, 'billing'));
@@ -152,7 +152,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
     expect(read.get('ledger_channel_depth{ledger="billing-2"}')).toBe(2);
   });
 
-  it('lets a ledger take the place of one of its label, as after a restart', async () => {
+  it('replaces a ledger with the same label, as after a restart', async () => {
     const [old, next] = [await running({ batchSize: 1 }), await running({ batchSize: 1 })];
     const registry = new Registry();
     const removeOld = registerLedgerMetrics(registry, metered(old));
@@ -166,7 +166,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
     expect(read.get('ledger_batch_entries_count{ledger="default"}')).toBe(1);
   });
 
-  it('leaves nothing of a ledger that is taken out', async () => {
+  it('leaves nothing of a removed ledger', async () => {
     const test = await running({ batchSize: 1 });
     const registry = new Registry();
     const remove = registerLedgerMetrics(registry, metered(test));
@@ -186,7 +186,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
     expect((await readMetrics(registry)).has('ledger_channel_depth{ledger="default"}')).toBe(true);
   });
 
-  it("refuses to write into somebody else's metric of the same name", () => {
+  it('refuses to write into a foreign metric of the same name', () => {
     const registry = new Registry();
     new Counter({ name: 'ledger_entries_total', help: 'not ours', registers: [registry] });
     const register = (): unknown => registerLedgerMetrics(registry, metered(ledgerUnderTest()));
@@ -194,7 +194,7 @@ describe('registerLedgerMetrics for Prometheus', () => {
   });
 });
 
-/** What prom-client's primary makes of the answers of its workers, which come as JSON. */
+/** The aggregation by prom-client's primary of its workers' answers, which are JSON. */
 async function aggregated(ledgers: readonly LedgerUnderTest[]): Promise<Map<string, number>> {
   const answers = ledgers.map(async (test) => {
     const registry = new Registry();
@@ -205,7 +205,7 @@ async function aggregated(ledgers: readonly LedgerUnderTest[]): Promise<Map<stri
 }
 
 describe('metrics of several processes behind one page', () => {
-  it('say how full the fullest channel is, and how many entries are in all of them', async () => {
+  it('show the saturation of the fullest channel, and the entries in all of them', async () => {
     const options = { bufferSize: 10, batchSize: 10, flushMs: 60_000 };
     const ledgers = await Promise.all([1, 2, 3, 4].map(() => running(options)));
     for (const [index, test] of ledgers.entries()) offer(test, index + 3);
@@ -218,7 +218,7 @@ describe('metrics of several processes behind one page', () => {
     expect(read.get('ledger_workers{ledger="default",state="idle"}')).toBe(4);
   });
 
-  it('give the age of the oldest entry of any', async () => {
+  it('show the age of the oldest entry of any', async () => {
     const [young, old] = [await running({ flushMs: 60_000 }), await running({ flushMs: 60_000 })];
     offer(old, 1);
     await old.clock.advance(5000);

@@ -5,7 +5,7 @@ import { LEDGER_METRICS, type MeteredLedger } from '../ledger-metrics.js';
 import { MeteredLedgers, type LedgerMetricsOptions } from '../metered-ledgers.js';
 
 /**
- * The ledgers behind a metric, kept by the metric itself: so a registry that was cleared is filled
+ * The ledgers of a metric, stored on the metric itself. A cleared registry is therefore filled
  * again, and two copies of the package in one process share their metrics.
  */
 const LEDGERS = Symbol.for('nestjs-ledger/prometheus');
@@ -14,15 +14,16 @@ type LedgerOwned<M> = M & { [LEDGERS]: MeteredLedgers };
 type Metric = Counter | Gauge | Histogram;
 
 /**
- * Registers the metrics of a ledger. They are read from `stats()` when they are scraped, in one
- * turn, so that the terms of the conservation law add up in each scrape; only the two histograms
- * are fed in between, once a flush. Several ledgers share a registry, told apart by the label
- * `ledger`. Registering one again changes nothing; another of the same label takes its place.
- * Under prom-client's cluster registry amounts add up over the workers; saturation, age and state
- * are those of the worker that is worst off.
+ * Registers the metrics of a ledger. They are read from `stats()` at a scrape, in one turn, so that
+ * the terms of the conservation law add up in each scrape. Only the two histograms are updated in
+ * between, once a flush. Several ledgers can share a registry; the label `ledger` distinguishes
+ * them. Registering one again changes nothing; another with the same label replaces it. Under
+ * prom-client's cluster registry amounts are added over the workers; saturation, age and state are
+ * those of the worst worker.
  *
- * @param registry where they go; the ledger never uses prom-client's global one by itself
- * @returns takes this ledger out again; the metrics themselves stay
+ * @param registry destination of the metrics; the ledger never uses prom-client's global one by
+ *   itself
+ * @returns removes this ledger; the metrics themselves stay
  * @throws Error if the registry has a metric of one of these names that is not a ledger's
  * @example
  * registerLedgerMetrics(registry, ledger);
@@ -64,7 +65,7 @@ function feed(
   const ledgers = histogram[LEDGERS];
   const labels = { ledger: label };
   if (!ledgers.has(label, ledger)) {
-    // From the start, and from 0, so that a rate has the first flush in it.
+    // Begins at 0 from the start, so that a rate includes the first flush.
     histogram.zero(labels);
     ledgers.add(label, ledger, (flush) => histogram.observe(labels, of(flush)));
   }
@@ -115,7 +116,7 @@ function scraped(registry: Registry, metric: LedgerMetric, ledgers: MeteredLedge
   }
   return new Counter({
     ...common,
-    // The ledger counts itself: the counter is set to what it says, which never falls in a run.
+    // The ledger counts itself: the counter is set to its value, which never falls within a run.
     collect() {
       this.reset();
       readInto((labels, value) => this.inc(labels, value));

@@ -1,6 +1,6 @@
 import type { SqlMigration } from '../../postgres/sql-migration.interface.js';
 
-/** Indexes that reads go by, and what they are of. @internal */
+/** Indexes for reads, with their columns. @internal */
 export const ENTRY_INDEXES = [
   {
     columns: 'user_id,created_at',

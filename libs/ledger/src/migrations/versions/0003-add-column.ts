@@ -1,7 +1,7 @@
 import type { SqlMigration } from '../../postgres/sql-migration.interface.js';
 
 /**
- * One declared column. It runs once for each, under a name of its own, so that columns may be declared
+ * One declared column. It runs once for each, under its own name, so that columns may be declared
  * in any order; all of them share its number.
  *
  * @internal

@@ -1,8 +1,8 @@
 import type { SqlMigration } from '../../postgres/sql-migration.interface.js';
 
 /**
- * Once made the trigger of an immutable table, by a function without a number. Migration 6 makes both
- * in any case, so only the name is left, which older databases have on record.
+ * Formerly made the trigger of an immutable table, with a function without a number. Migration 6
+ * always makes both, so only the name remains, which older databases have recorded.
  *
  * @internal
  */

@@ -3,8 +3,8 @@ import type { SqlMigration } from '../../postgres/sql-migration.interface.js';
 const effect = 'entries may be changed and removed';
 
 /**
- * The trigger by which an immutable table refuses to change or remove entries, with SQLSTATE 23001. It
- * fires once a statement, and never for an INSERT or COPY.
+ * The trigger with which an immutable table refuses to change or remove entries, with SQLSTATE
+ * 23001. It fires once a statement, and never for an INSERT or COPY.
  *
  * @internal
  */

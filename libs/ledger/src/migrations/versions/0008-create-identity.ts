@@ -1,8 +1,8 @@
 import type { SqlMigration } from '../../postgres/sql-migration.interface.js';
 
 /**
- * One random id beside the entries, by which a journal knows the table that its rows are for: names and
- * addresses are those of a test database as well.
+ * One random id next to the entries, by which a journal recognises the table of its rows: names and
+ * addresses may equal those of a test database.
  *
  * @internal
  */

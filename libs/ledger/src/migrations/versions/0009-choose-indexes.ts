@@ -1,15 +1,16 @@
 import type { SqlMigration } from '../../postgres/sql-migration.interface.js';
 
 /**
- * Bytes of a table above which this makes no index on it: writers wait for that, at this size for a fifth
- * of a second. Larger ones get it from `nestjs-ledger migrate`, for which nobody waits.
+ * Bytes of a table above which this migration makes no index on it, because writers wait for that:
+ * at this size for a fifth of a second. Larger tables get it from `nestjs-ledger migrate`, which
+ * blocks no writer.
  */
 const LARGE_BYTES = 32 * 1024 * 1024;
 
 /**
- * The indexes that the definition asks for. It runs once for each set of them, under a name of its own.
- * A table without entries loses those of migration 1 that the definition does not ask for. One with
- * entries keeps them, since somebody may read by them.
+ * The indexes that the definition requests. It runs once for each set of them, under its own name.
+ * A table without entries loses those of migration 1 that the definition does not request. A table
+ * with entries keeps them, because queries may use them.
  *
  * @internal
  */

@@ -1,12 +1,12 @@
 import type { SqlMigration } from '../../postgres/sql-migration.interface.js';
 import { BRIN_COLUMNS, LATE_COLUMNS } from '../rollup-layout.js';
 
-/** Bytes of a table above which no migration makes an index on it, since writers would wait. */
+/** Bytes of a table above which no migration makes an index on it, because writers would wait. */
 const LARGE_BYTES = 256 * 1024 * 1024;
 
 /**
- * The tables of the rollups with their indexes, and the two indexes of the entries. It runs once for each
- * set of dimensions, under a name of its own. With other dimensions the rollups start again.
+ * The tables of the rollups with their indexes, and the two indexes of the entries. It runs once
+ * for each set of dimensions, under its own name. With other dimensions the rollups start again.
  *
  * A large table gets the indexes of its entries from `nestjs-ledger rollup` instead.
  *

@@ -1,7 +1,10 @@
 import type { SqlMigration, StoredFunction } from '../../postgres/sql-migration.interface.js';
 import { SUMMARY_BODY, SUMMARY_HEAD } from '../summary-function-sql.js';
 
-/** One trigger for each event: an earlier version of the package looks for these names, and copies them. */
+/**
+ * One trigger for each event: an earlier version of the package looks for these names, and copies
+ * them.
+ */
 const GUARDS = [
   { ending: 'rollupUpdate', event: 'UPDATE' },
   { ending: 'rollupDelete', event: 'DELETE' },
@@ -9,7 +12,7 @@ const GUARDS = [
 ] as const;
 const EFFECT = 'entries may be changed, and rollups miss it';
 
-/** With its owner's rights: others can't lock the state. */
+/** Runs with its owner's rights, because other roles can't lock the state. */
 const guard: Omit<StoredFunction, 'ending'> = {
   head: '() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER',
   body: `
@@ -44,12 +47,12 @@ END`,
 };
 
 /**
- * The guard of a table with rollups, and the function behind `summary()`. The guard takes the place of
- * the triggers of an earlier version, which noted in `_rollup_marks` what was changed: those notes stay,
- * and refreshes take them in.
+ * The guard of a table with rollups, and the function of `summary()`. The guard replaces the
+ * triggers of an earlier version, which recorded changes in `_rollup_marks`. Those records stay,
+ * and refreshes process them.
  *
- * Rollups start again if the table or one of its partitions lacks a trigger of either kind, since it may
- * have been changed. So it is if they name the table of a schema that was renamed.
+ * Rollups start again if the table or one of its partitions lacks a trigger of either kind, because
+ * it may have been changed. They also start again if they name the table of a renamed schema.
  *
  * @internal
  */
