@@ -6,14 +6,16 @@ import { hostListOf } from './host-list.js';
 import { listeningVerify, trackStreams, type PostgresOptions } from './open.js';
 import { classifyPgError, toSinkError } from './classify-pg-error.js';
 import { Deadline, DeadlineError } from '../clock/deadline.js';
+import { realTimers } from '../clock/real-timers.js';
 import type { PgClient } from './pg-client.js';
 import { ConnectError, NoServerError } from './connect-error.js';
 import { connectionSchema } from './connection-schema.js';
-import { PgLease, StatementError } from './pg-lease.js';
-import { PgSession } from './pg-session.js';
+import { PgLease } from './pg-lease.js';
+import { PgSession, type TransactionOptions } from './pg-session.js';
 import type { SessionLender } from './session-lender.interface.js';
 import { PoolWatch } from './pool-watch.js';
 import { readPgError } from './read-pg-error.js';
+import { hadEnded, isToBeMended, mayBeOfSession } from './session-faults.js';
 
 /** Time for the server to receive the end of the connections; then the sockets are destroyed. */
 const CLOSE_WAIT_MS = 1_000;
@@ -29,8 +31,11 @@ const INITIALIZE_MS = 60_000;
 /** Time for TypeORM to detect that its sockets are destroyed; that takes a few turns. */
 const ABANDON_MS = 1_000;
 
-/** SQLSTATE read_only_sql_transaction. Source: PostgreSQL 18, appendix A. */
-const READ_ONLY = '25006';
+/**
+ * A session that had ended fails its first statement within this time. A statement that ran longer
+ * is not repeated: it may be the one that an administrator ended, or that brought the server down.
+ */
+const PROMPT_MS = 1_000;
 
 /** The source of connections. @internal */
 export interface PgConnectionsOptions {
@@ -139,20 +144,51 @@ export class PgConnections implements SessionLender {
 
   /**
    * Runs `work` with a connection, and always returns it afterwards. A connection is not used again
-   * if its own session may be the cause of a refusal.
+   * if its own session may be the cause of a refusal. `work` is run a second time if the session had
+   * ended in the pool, which a process finds out late if it was held up.
    *
    * @throws SinkTransientError, SinkHaltError if there was no connection; else any error of `work`
    */
-  async use<T>(deadline: Deadline, work: (session: PgSession) => Promise<T>): Promise<T> {
+  async use<T>(
+    deadline: Deadline,
+    work: (session: PgSession) => Promise<T>,
+    { isRead = false, isRepeated = false } = {},
+  ): Promise<T> {
     const session = await this.take(deadline);
+    const takenAt = realTimers.monotonic();
     try {
       return await work(session);
     } catch (error) {
       if (mayBeOfSession(error)) await session.discard();
-      throw error;
+      const isPrompt = realTimers.monotonic() - takenAt < PROMPT_MS;
+      const hasEnded = !session.hasAnswered && isPrompt && hadEnded(error, isRead);
+      if (isRepeated || !hasEnded) throw error;
     } finally {
       await session.giveBack();
     }
+    return this.use(deadline, work, { isRead, isRepeated: true });
+  }
+
+  /**
+   * A connection in a new transaction, which the caller must always return or discard. A second one
+   * is taken if the session had ended in the pool.
+   *
+   * @throws SinkTransientError, SinkHaltError if there was no connection; else the error of BEGIN
+   */
+  async begin(
+    deadline: Deadline,
+    options: TransactionOptions,
+    isRepeated = false,
+  ): Promise<PgSession> {
+    const session = await this.take(deadline);
+    try {
+      await session.begin(options);
+      return session;
+    } catch (error) {
+      await session.giveBack();
+      if (isRepeated || !hadEnded(error, true)) throw error;
+    }
+    return this.begin(deadline, options, true);
   }
 
   /** Closes its own connections; takes at most about a second. Never rejects. */
@@ -241,20 +277,4 @@ export class PgConnections implements SessionLender {
 function connectError(error: unknown, { options }: DataSource): ConnectError {
   const place = hostListOf(options)?.placeOf(error);
   return new ConnectError(error, options as PostgresOptions, place);
-}
-
-function isToBeMended(error: unknown): boolean {
-  return classifyPgError(readPgError(error)) === 'halt';
-}
-
-/**
- * A session keeps the settings of role and database with which it began (`search_path`,
- * `default_transaction_read_only`), and its server, which may have become a standby. Retries would
- * keep it in use forever, so that no new session would be made after the cause is corrected.
- */
-function mayBeOfSession(error: unknown): boolean {
-  if (isLedgerError(error, 'SINK_HALT')) return true;
-  const failure = error instanceof StatementError ? error.failure : readPgError(error);
-  const sqlState = isLedgerError(error, 'SINK_TRANSIENT') ? error.sqlState : failure.code;
-  return sqlState === READ_ONLY || (failure.isAnswer && classifyPgError(failure) === 'halt');
 }

@@ -2,6 +2,7 @@ import type { Deadline } from '../clock/deadline.js';
 import type { QueryFunction } from './load-catalog.js';
 import type { PgLease } from './pg-lease.js';
 import type { PgStatement, StatementResult, TextRow } from './pg-statement.js';
+import { isUsableAfter } from './session-faults.js';
 import { LIFT_TRANSACTION_TIMEOUT } from './transaction-timeout.js';
 
 /** Options of one transaction. @internal */
@@ -29,6 +30,7 @@ const TIMEOUT_SHARE = 0.9;
  */
 export class PgSession {
   #onReturned: () => void = () => {};
+  #hasAnswered = false;
 
   /**
    * @param deadline of all statements together
@@ -40,6 +42,11 @@ export class PgSession {
     readonly schema: string | undefined,
   ) {}
 
+  /** Whether a statement on it has been answered with success. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
+  }
+
   /** True while statements can be run. */
   get isHeld(): boolean {
     return this.lease.isHeld;
@@ -50,7 +57,7 @@ export class PgSession {
    * the server's text, independent of the application's type parsers.
    *
    * @throws the error of `pg`, or DeadlineError; the connection is reused only if the server
-   *   answered
+   *   answered and did not end the session
    */
   async rows<T = Record<string, string | null>>(
     sql: string,
@@ -76,8 +83,10 @@ export class PgSession {
    * @param copyTarget unquoted name of the table that rows are copied to
    * @throws StatementError
    */
-  run(statement: PgStatement, copyTarget?: string): Promise<readonly StatementResult[]> {
-    return this.lease.run(statement, this.deadline, copyTarget);
+  async run(statement: PgStatement, copyTarget?: string): Promise<readonly StatementResult[]> {
+    const results = await this.lease.run(statement, this.deadline, copyTarget);
+    this.#hasAnswered = true;
+    return results;
   }
 
   /**
@@ -158,9 +167,10 @@ export class PgSession {
       // After the deadline nothing waits for the answer.
       query.catch(() => {});
       const answer = await this.deadline.race(query);
+      this.#hasAnswered = true;
       return (Array.isArray(answer) ? answer.at(-1)! : answer).rows;
     } catch (error) {
-      if (!isAnswer(error)) await this.discard();
+      if (!isUsableAfter(error)) await this.discard();
       throw error;
     }
   }
@@ -207,8 +217,3 @@ interface QueryAnswer {
 
 /** Type parsers of `pg` that return the text. */
 const AS_TEXT = { getTypeParser: () => (text: unknown) => text };
-
-/** Whether the error is the server's answer, after which the connection remains usable. */
-function isAnswer(error: unknown): boolean {
-  return typeof (error as { severity?: unknown }).severity === 'string';
-}

@@ -1,5 +1,5 @@
 import type { Deadline } from '../clock/deadline.js';
-import type { PgSession } from './pg-session.js';
+import type { PgSession, TransactionOptions } from './pg-session.js';
 
 /** Lends connections of a pool, or of a share of it. @internal */
 export interface SessionLender {
@@ -9,6 +9,6 @@ export interface SessionLender {
    * @param deadline of everything, including the wait for the connection
    */
   use<T>(deadline: Deadline, work: (session: PgSession) => Promise<T>): Promise<T>;
-  /** A connection that the caller must always return or discard. */
-  take(deadline: Deadline): Promise<PgSession>;
+  /** A connection in a new transaction; the caller must always return or discard it. */
+  begin(deadline: Deadline, options: TransactionOptions): Promise<PgSession>;
 }

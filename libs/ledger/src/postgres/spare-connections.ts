@@ -1,7 +1,7 @@
 import { Deadline, DeadlineError } from '../clock/deadline.js';
 import { LedgerReadError } from '../errors/ledger-read.error.js';
 import type { PgConnections } from './pg-connections.js';
-import type { PgSession } from './pg-session.js';
+import type { PgSession, TransactionOptions } from './pg-session.js';
 import type { SessionLender } from './session-lender.interface.js';
 import { Turnstile, TurnstileFullError, type Leave, type TurnstileWait } from './turnstile.js';
 
@@ -73,9 +73,9 @@ class UpkeepShare implements SessionLender {
     }
   }
 
-  async take(deadline: Deadline): Promise<PgSession> {
+  async begin(deadline: Deadline, options: TransactionOptions): Promise<PgSession> {
     const leave = await this.options.turnstiles().all.enter({ deadline, isUrgent: true });
-    return takeAfter([leave], this.options.connections, deadline);
+    return beginAfter([leave], this.options.connections, deadline, options);
   }
 }
 
@@ -87,7 +87,7 @@ class ReadShare implements SessionLender {
   async use<T>(deadline: Deadline, work: (session: PgSession) => Promise<T>): Promise<T> {
     const leave = await this.#enter(this.options.turnstiles().all, deadline);
     try {
-      return await this.options.connections.use(deadline, work);
+      return await this.options.connections.use(deadline, work, { isRead: true });
     } finally {
       leave();
     }
@@ -97,13 +97,13 @@ class ReadShare implements SessionLender {
    * For a read that holds its connection: waits at most ten seconds, and leaves one connection to
    * the others.
    */
-  async take(deadline: Deadline): Promise<PgSession> {
+  async begin(deadline: Deadline, options: TransactionOptions): Promise<PgSession> {
     const { all, reports } = this.options.turnstiles();
     const wait = new Deadline(Math.min(REPORT_WAIT_MS, deadline.remainingMs));
     const leaveReports = await this.#enter(reports, wait);
     try {
       const leave = await this.#enter(all, wait);
-      return await takeAfter([leave, leaveReports], this.options.connections, deadline);
+      return await beginAfter([leave, leaveReports], this.options.connections, deadline, options);
     } catch (error) {
       leaveReports();
       throw error;
@@ -133,14 +133,15 @@ function busy(what: string): LedgerReadError {
 }
 
 /** The places become free when the session is returned. */
-async function takeAfter(
+async function beginAfter(
   leaves: readonly Leave[],
   connections: PgConnections,
   deadline: Deadline,
+  options: TransactionOptions,
 ): Promise<PgSession> {
   const leaveAll = (): void => leaves.forEach((leave) => leave());
   try {
-    const session = await connections.take(deadline);
+    const session = await connections.begin(deadline, options);
     session.whenReturned(leaveAll);
     return session;
   } catch (error) {

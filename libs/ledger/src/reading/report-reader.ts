@@ -30,14 +30,13 @@ export function streamReport(
   async function* stream(): AsyncGenerator<ReportRow, void, undefined> {
     const deadline = new Deadline(TIMEOUT_MS);
     try {
-      const session = await connections.take(deadline);
+      const session = await connections.begin(deadline, {
+        isReadOnly: true,
+        timeoutMs: TIMEOUT_MS,
+        settings: { idle_in_transaction_session_timeout: String(IDLE_MS) },
+      });
       try {
         const { text, values } = reportSql(definition, session.schema, report);
-        await session.begin({
-          isReadOnly: true,
-          timeoutMs: TIMEOUT_MS,
-          settings: { idle_in_transaction_session_timeout: String(IDLE_MS) },
-        });
         for await (const page of session.pages(text, values, FETCH_ROWS)) {
           for (const row of page) yield reportRow(definition, report, row);
         }
