@@ -146,21 +146,6 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
     });
   });
 
-  it('halts on a stream that could lose messages, and names the required settings', async () => {
-    const subjects = ['ledger.conformance.*'];
-    for (const [config, needed] of [
-      [{ retention: 'limits', discard: 'new' }, 'it needs workqueue'],
-      [{ retention: 'workqueue', discard: 'old' }, 'it needs discard: new'],
-    ] as const) {
-      await withStream({}, async (gateway, name) => {
-        await manager.streams.add({ name, subjects, storage: 'file', ...config } as never);
-        const error = await failure(gateway.open(TOPIC));
-        expect(isLedgerError(error, 'SINK_HALT')).toBe(true);
-        expect((error as Error).message).toContain(needed);
-      });
-    }
-  });
-
   it('halts while a person lets the stream lose messages', async () => {
     await withStream({}, async (gateway, name) => {
       await gateway.open(TOPIC);

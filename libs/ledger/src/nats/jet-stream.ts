@@ -1,4 +1,4 @@
-import { headers as natsHeaders, type NatsConnection } from '@nats-io/transport-node';
+import { headers as natsHeaders } from '@nats-io/transport-node';
 import type { StreamInfo } from '@nats-io/jetstream';
 import { atMost, systemClock as clock } from '../clock/clock.js';
 import { SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
@@ -13,6 +13,7 @@ import type {
   TakeLimits,
 } from '../ports/ledger-stream.interface.js';
 import { browseMessages, browseStore } from './browse-messages.js';
+import { checkStream } from './check-settings.js';
 import { classifyNatsError } from './classify-nats-error.js';
 import {
   resolveJetStreamOptions,
@@ -27,7 +28,7 @@ import { publishToStores } from './publish-to-stores.js';
 import { pullMessages, type Pulled } from './pull-messages.js';
 import { safetyOf } from './read-safety.js';
 import { StoreConsumers } from './store-consumers.js';
-import { checkConfig, consumerOf, ensureStream, subjectsOf } from './stream-config.js';
+import { consumerOf, ensureStream, subjectsOf } from './stream-config.js';
 import { isUnanswered, openFailureOf, streamFailureOf } from './stream-failure.js';
 
 /**
@@ -35,6 +36,8 @@ import { isUnanswered, openFailureOf, streamFailureOf } from './stream-failure.j
  * it.
  */
 const HEADER_BYTES = 8192;
+/** A server's default limit. Source: `MAX_PAYLOAD_SIZE` in nats-server's const.go. */
+const MAX_PAYLOAD = 1_048_576;
 /** Milliseconds of one wait for a message; other layouts are requested between two waits. */
 const WAIT_MS = 1000;
 /** Default time for a connection to send the last acknowledgements. */
@@ -55,13 +58,14 @@ const NOTHING: ReadonlySet<number> = new Set([404, 408]);
  * @internal
  */
 export class JetStream implements LedgerStream {
-  maxPayloadBytes = 0;
   readonly #options: ResolvedJetStreamOptions;
   #link: NatsLink;
   #topic: StreamTopic | undefined;
   #consumers: LayoutConsumers | undefined;
   /** Undefined with one store. */
   #stores: StoreConsumers | undefined;
+  /** The stream's limit of a message, or -1. A person may change it, so every look reads it. */
+  #maxMessageBytes = -1;
   /** Whether the stream could lose messages when it was looked at last. */
   #isUnfit = false;
   /** Index of the consumer to ask first the next time. */
@@ -70,6 +74,13 @@ export class JetStream implements LedgerStream {
   constructor(options: JetStreamOptions) {
     this.#options = resolveJetStreamOptions(options);
     this.#link = new NatsLink(this.#options);
+  }
+
+  /** The lower of the servers' limit and the stream's, both of which may change meanwhile. */
+  get maxPayloadBytes(): number {
+    const most = this.#link.maxPayload ?? MAX_PAYLOAD;
+    const limit = this.#maxMessageBytes > 0 ? Math.min(most, this.#maxMessageBytes) : most;
+    return Math.max(1, limit - HEADER_BYTES);
   }
 
   /** Consumers that existed before keep their time. */
@@ -84,10 +95,10 @@ export class JetStream implements LedgerStream {
     const link = this.#link;
     try {
       const session = await link.session();
-      const { nc, manager } = session;
+      const { manager } = session;
       const name = this.#nameFor(topic);
       const { config } = await ensureStream(manager, name, topic.ledger, this.#options);
-      this.maxPayloadBytes = payloadBytes(nc, config.max_msg_size);
+      this.#maxMessageBytes = config.max_msg_size;
       const consumers = this.#consumersOf(topic, name);
       await consumers?.look(session);
       const stores = this.#storesOf(topic, name);
@@ -161,10 +172,14 @@ export class JetStream implements LedgerStream {
     }
   }
 
-  /** Without an answer the stream may have been deleted, which requires a person. */
+  /**
+   * Without an answer the stream may have been deleted, which requires a person. Its limit is lower
+   * than before if a message was too large, and is read for the next messages.
+   */
   async #explained(error: unknown): Promise<Error> {
     const known = this.#failure(error);
-    if (!(known instanceof SinkTransientError) || !isUnanswered(error)) return known;
+    const isSilent = known instanceof SinkTransientError && isUnanswered(error);
+    if (!isSilent && !(known instanceof SinkRowError)) return known;
     try {
       await this.#info(DIAGNOSIS_MS);
     } catch (reason) {
@@ -318,8 +333,9 @@ export class JetStream implements LedgerStream {
     const info = await this.#within(timeoutMs, ({ manager }) =>
       manager.streams.info(this.#nameFor(topic), query),
     );
+    this.#maxMessageBytes = info.config.max_msg_size;
     this.#isUnfit = true;
-    checkConfig(info, subjectsOf(topic.ledger).all, this.#options.retention);
+    checkStream(info, subjectsOf(topic.ledger).all, this.#options.retention);
     this.#isUnfit = false;
     return info;
   }
@@ -357,9 +373,4 @@ export class JetStream implements LedgerStream {
     if (this.#topic !== undefined) return this.#topic;
     throw new SinkTransientError('the stream is not open yet', { outcomeKnown: true });
   }
-}
-
-function payloadBytes(nc: NatsConnection, streamMax: number): number {
-  const most = nc.info?.max_payload ?? 1_048_576;
-  return Math.max(1, (streamMax > 0 ? Math.min(most, streamMax) : most) - HEADER_BYTES);
 }

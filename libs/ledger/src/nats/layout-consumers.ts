@@ -1,5 +1,6 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { StreamHeaders, StreamTopic } from '../ports/ledger-stream.interface.js';
+import { checkConsumer } from './check-settings.js';
 import { headersOf } from './nats-message.js';
 import { listConsumers } from './list-consumers.js';
 import type { NatsSession } from './nats-link.js';
@@ -85,6 +86,7 @@ export class LayoutConsumers {
     });
     const name = consumerOf(fingerprint, store);
     const { config } = made ?? (await listConsumers(session, stream)).get(name) ?? {};
+    if (config !== undefined) checkConsumer(config, name, stream);
     this.#found.set(fingerprint, (config?.ack_wait ?? ackWaitMs * 1_000_000) / 1_000_000);
   }
 

@@ -50,6 +50,11 @@ export class NatsLink {
     return this.#number;
   }
 
+  /** Bytes of a message that the connected server takes, and changes at run time; undefined before. */
+  get maxPayload(): number | undefined {
+    return this.#nc?.info?.max_payload;
+  }
+
   /** The connected session. @throws SinkTransientError, SinkHaltError */
   async session(): Promise<NatsSession> {
     if (this.#isClosed) throw away('the connection is closed');

@@ -1,17 +1,11 @@
 import type { ConsumerInfo } from '@nats-io/jetstream';
 import { systemClock as clock } from '../clock/clock.js';
 import { SinkHaltError, SinkTransientError } from '../errors/sink.errors.js';
+import { checkStream } from './check-settings.js';
 import { listConsumers, type ListedConsumers } from './list-consumers.js';
 import type { NatsSession } from './nats-link.js';
 import { SharedQuestion } from './shared-question.js';
-import {
-  checkConfig,
-  consumerOf,
-  ensureConsumer,
-  READ,
-  storeOf,
-  subjectsOf,
-} from './stream-config.js';
+import { consumerOf, ensureConsumer, READ, storeOf, subjectsOf } from './stream-config.js';
 
 /** Maximum milliseconds for a new consumer to reach all copies of the stream. */
 const SPREAD_MS = 2000;
@@ -113,7 +107,7 @@ export class StoreConsumers {
   async #createdAt({ manager: { streams } }: NatsSession): Promise<string> {
     const { stream, ledger } = this.#parts;
     const info = await streams.info(stream);
-    return String(checkConfig(info, subjectsOf(ledger).all, 'interest').created);
+    return String(checkStream(info, subjectsOf(ledger).all, 'interest').created);
   }
 }
 

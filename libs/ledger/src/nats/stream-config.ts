@@ -1,13 +1,13 @@
 import {
   AckPolicy,
   DiscardPolicy,
-  RetentionPolicy,
   StorageType,
   type ConsumerInfo,
   type JetStreamManager,
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { SinkHaltError } from '../errors/sink.errors.js';
+import { checkStream } from './check-settings.js';
 import type { ResolvedJetStreamOptions } from './jet-stream.options.js';
 
 /** Error of a single server that is asked for more than one copy. */
@@ -53,7 +53,7 @@ export async function ensureStream(
   const subject = subjectsOf(ledger).all;
   const { retention } = options;
   try {
-    return checkConfig(await streams.info(name), subject, retention);
+    return checkStream(await streams.info(name), subject, retention);
   } catch (error) {
     if (!isNotFound(error) || !options.create) throw error;
   }
@@ -76,38 +76,8 @@ export async function ensureStream(
       );
     }
     if (!IN_USE.has(codeOf(error))) throw error;
-    return checkConfig(await streams.info(name), subject, retention);
+    return checkStream(await streams.info(name), subject, retention);
   }
-}
-
-/** @returns the stream @throws SinkHaltError that names what it needs, if it could lose messages @internal */
-export function checkConfig(
-  info: StreamInfo,
-  subject: string,
-  asked: ResolvedJetStreamOptions['retention'],
-): StreamInfo {
-  const { name, retention, discard, subjects } = info.config;
-  if (retention === RetentionPolicy.Limits) {
-    throw unfit(name, `has the retention ${retention}`, asked);
-  }
-  if (retention !== asked) {
-    throw new SinkHaltError(
-      `the stream ${name} has the retention ${retention}, and this process asks for ${asked}: set ` +
-        `retention: '${retention}' in all processes, or let the writers finish, delete the stream ` +
-        'and restart a gateway',
-    );
-  }
-  if (discard !== DiscardPolicy.New) {
-    throw unfit(name, `discards ${discard} messages when it is full`, 'discard: new');
-  }
-  if (!subjects.some((each) => each === subject || each === '>' || each === 'ledger.>')) {
-    throw unfit(name, `does not take ${subject}`, `the subject ${subject}`);
-  }
-  return info;
-}
-
-function unfit(name: string, what: string, needed: string): SinkHaltError {
-  return new SinkHaltError(`the stream ${name} ${what}: entries would be lost; it needs ${needed}`);
 }
 
 /** Description of a store's consumer once a writer reads it: gateways make them without. */

@@ -128,7 +128,7 @@ export interface LedgerStream {
    * Infinity: only once its writer is gone.
    */
   readonly redeliverMs: number;
-  /** Maximum bytes of one message's payload; known once `open` has resolved. */
+  /** Maximum bytes of one message's payload; known once `open` has resolved, and may change later. */
   readonly maxPayloadBytes: number;
   /**
    * Connects to the stream and creates the objects it needs there. Called before all other methods.
