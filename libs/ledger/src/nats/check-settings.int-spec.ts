@@ -110,6 +110,24 @@ describe.each(programs)('settings of another hand, nats-server $version', (progr
     },
   );
 
+  it.each(isNewer ? [1] : [])('let a writer wait behind max_waiting of %d', async (max_waiting) => {
+    const stream = await made({});
+    await manager.consumers.add(stream, {
+      ...{ durable_name: KNOWN, ack_policy: AckPolicy.Explicit, max_waiting },
+      filter_subject: `ledger.conformance.${KNOWN}`,
+    });
+    const writers = [connectTo(stream), connectTo(stream)];
+    for (const each of writers) await each.open({ ...TOPIC, reads: () => true });
+    let requests = 0;
+    const callback = (): void => void requests++;
+    nc.subscribe(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${KNOWN}`, { callback });
+    const { signal } = new AbortController();
+    const limits = { messages: 10, bytes: 100_000, waitMs: 2000 };
+    await Promise.all(writers.map((each) => each.take(limits, signal)));
+    expect(requests).toBeGreaterThan(6);
+    expect(requests).toBeLessThan(100);
+  });
+
   it('do not halt if they lose nothing', async () => {
     const refusing = { max_msgs_per_subject: 1000, discard_new_per_subject: true };
     const stream = await made({ max_msgs: 5000, allow_direct: true, ...refusing });

@@ -1,6 +1,6 @@
 import { headers as natsHeaders } from '@nats-io/transport-node';
 import type { StreamInfo } from '@nats-io/jetstream';
-import { atMost, systemClock as clock } from '../clock/clock.js';
+import { atMost, pause, systemClock as clock } from '../clock/clock.js';
 import { SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
 import type {
   LedgerStream,
@@ -40,6 +40,8 @@ const HEADER_BYTES = 8192;
 const MAX_PAYLOAD = 1_048_576;
 /** Milliseconds of one wait for a message; other layouts are requested between two waits. */
 const WAIT_MS = 1000;
+/** A request that ended sooner was refused: more writers wait than the consumer's `max_waiting`. */
+const REFUSED_MS = 100;
 /** Default time for a connection to send the last acknowledgements. */
 const CLOSE_MS = 1000;
 /** Time limit for finding the reason of a refusal. */
@@ -200,8 +202,10 @@ export class JetStream implements LedgerStream {
         const there = await this.#takeThere(session, limits, signal);
         const leftMs = until - clock.monotonic();
         if (there.length > 0 || leftMs <= 0 || signal.aborted) return there;
+        const askedAt = clock.monotonic();
         const come = await this.#takeNext(session, limits, { signal, leftMs });
         if (come.length > 0) return come;
+        if (clock.monotonic() - askedAt < REFUSED_MS) await pause(clock, REFUSED_MS);
       }
     } catch (error) {
       throw this.#failure(error);
