@@ -36,7 +36,8 @@ const BODIES = {
 };
 for (const name of Object.keys(BODIES)) BODIES[name] = Buffer.from(BODIES[name]);
 
-const agent = new Agent({ keepAlive: true });
+/** A connection for each request: one that the gateway closed meanwhile would lose it unseen, and unbooked. */
+const agent = new Agent({ keepAlive: false });
 
 /** Sends a body; its status, or null if none came. */
 function send(body) {
