@@ -56,6 +56,30 @@ describe('verifyTable', () => {
     expect(statements).toBe(1);
   });
 
+  it('warns of tables that a crash empties', async () => {
+    await client.query(`ALTER TABLE ${entries} SET UNLOGGED;
+      ALTER TABLE "${schema}".entries_dead_letters SET UNLOGGED`);
+    const warnings = await verify();
+    expect(warnings.map(({ kind, problem }) => [kind, problem.split(':')[0]])).toEqual([
+      ['warning', `"${schema}".entries is UNLOGGED`],
+      ['warning', `"${schema}".entries_dead_letters is UNLOGGED`],
+    ]);
+    for (const { remedy } of warnings) await client.query(remedy);
+    expect(await verify()).toEqual([]);
+  });
+
+  it('warns of a partition that a crash empties', async () => {
+    const monthly = defineLedger({ schema, table: 'monthly', partition: 'month' });
+    await runMigrations({ type: 'postgres', url: inject('databaseUrl') }, monthly);
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT inhrelid::regclass::text AS name FROM pg_inherits
+         WHERE inhparent = '"${schema}".monthly'::regclass LIMIT 1`,
+    );
+    const { name } = rows[0]!;
+    await client.query(`ALTER TABLE ${name} SET UNLOGGED`);
+    expect((await verify(monthly)).map(({ subject }) => subject)).toEqual([name]);
+  });
+
   it('warns of rules that COPY does not run, and of children that can contain an entry twice', async () => {
     await client.query(`CREATE TABLE "${schema}".old (LIKE ${entries}) INHERITS (${entries});
       CREATE TABLE "${schema}".kept (LIKE ${entries} INCLUDING INDEXES) INHERITS (${entries});

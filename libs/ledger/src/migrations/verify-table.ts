@@ -156,6 +156,7 @@ function compare(comparison: Comparison, found: FoundTable | null): TableFault[]
   faults.push(...unknownColumns(sqlName, expected, found), ...privileges(comparison, found));
   faults.push(...leftCheck(sqlName, expected, found));
   faults.push(...insertRules(sqlName, found), ...openChildren(expected, found));
+  faults.push(...unloggedTables(found));
   return faults;
 }
 
@@ -181,6 +182,16 @@ function insertRules(sqlName: string, { insertRules: rules }: FoundTable): Table
     subject: name,
     problem: `rule ${name} of ${sqlName} is not run by COPY, only with strategy: 'insert'`,
     remedy: 'make it a trigger',
+  }));
+}
+
+/** Source: PostgreSQL's manual, CREATE TABLE: it is truncated after a crash, and not replicated. */
+function unloggedTables({ unlogged }: FoundTable): TableFault[] {
+  return unlogged.map((name) => ({
+    kind: 'warning',
+    subject: name,
+    problem: `${name} is UNLOGGED: a crash of the server deletes its entries, and no standby has them`,
+    remedy: `ALTER TABLE ${name} SET LOGGED`,
   }));
 }
 

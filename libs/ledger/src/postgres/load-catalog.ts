@@ -74,6 +74,8 @@ export interface FoundTable {
   readonly insertRules: readonly string[];
   /** Children by inheritance, without partitions. */
   readonly children: readonly FoundChild[];
+  /** Those of the table, its partitions and children that are UNLOGGED, as named in SQL. */
+  readonly unlogged: readonly string[];
   /** Names of its CHECK constraints. */
   readonly checks: readonly string[];
   /** The table and its partitions, as named in SQL with the present search path. */
@@ -174,6 +176,10 @@ SELECT pg_catalog.json_build_object(
               WHERE i.indrelid = h.inhrelid AND i.indisunique AND i.indisvalid
                 AND i.indpred IS NULL), '[]'::json)) ORDER BY h.inhrelid)
           FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid AND c.relkind = 'r'), '[]'::json),
+        'unlogged', coalesce((
+          SELECT pg_catalog.json_agg(u.oid::pg_catalog.regclass::text ORDER BY u.oid)
+          FROM pg_catalog.pg_class u
+          WHERE u.oid IN (SELECT r.oid FROM (${RELATIONS}) r) AND u.relpersistence = 'u'), '[]'::json),
         'checks', coalesce((
           SELECT pg_catalog.json_agg(k.conname) FROM pg_catalog.pg_constraint k
           WHERE k.conrelid = c.oid AND k.contype = 'c'), '[]'::json),

@@ -100,8 +100,9 @@ describe('the argument of a read', () => {
     expect(refused({ reason: 'é'.repeat(4096), keep: ['seats'], bookedAt: 'now' })).toBeUndefined();
   });
 
+  // Reading all of it would take seconds.
   it('is checked quickly at any length', () => {
-    const long = 'x'.repeat(50_000_000);
+    const long = 'x'.repeat(500_000_000);
     const startedAt = performance.now();
     for (const parse of [
       () => decodeCursor(long),
@@ -111,6 +112,6 @@ describe('the argument of a read', () => {
     ]) {
       expect(refusedField(parse)).toBeDefined();
     }
-    expect(performance.now() - startedAt).toBeLessThan(50);
+    expect(performance.now() - startedAt).toBeLessThan(500);
   });
 });
