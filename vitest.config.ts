@@ -35,7 +35,7 @@ export default defineConfig({
   },
   test: {
     globalSetup: './test/support/global-setup.ts',
-    // One module graph for all files of a worker: starting Nest and TypeORM anew in each costs 0.5 s.
+    // One module graph for all files of a worker: loading Nest and TypeORM again for each takes 0.5 s.
     isolate: false,
     pool: ownServerPool,
     maxWorkers: processes(process.env),

@@ -2,7 +2,7 @@
  * Records what an outage costs, from a real run, as an animated picture: load on the gateway, its
  * database killed and started again, SIGTERM, and what `verify` then says. Writes
  * `docs/images/outage.json` (what was measured) and `docs/images/outage.svg`.
- * `--draw` makes the picture anew from the figures that are there.
+ * `--draw` only redraws the picture from the recorded figures.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';

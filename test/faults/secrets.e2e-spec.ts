@@ -81,7 +81,7 @@ async function health(app: INestApplicationContext): Promise<void> {
 }
 
 describe('what a ledger says', { timeout: 60_000 }, () => {
-  it('contains no password, memo or attribute, whatever fails and whoever logs', async () => {
+  it('contains no password, memo or attribute for any failure and any logger', async () => {
     const { password } = new URL(database.url);
     const stop = listen();
     try {

@@ -57,8 +57,8 @@ export async function tryPrisma(folder, { tarball, url }) {
     join(folder, 'tsconfig.json'),
     JSON.stringify({ ...TSCONFIG, exclude: ['dist', 'prisma.config.ts'] }),
   );
-  // `generate` has no use for Prisma's engine of migrations, yet fetches it from a host of
-  // Prisma's, which a CI machine may not reach, unless it is told of a file.
+  // `generate` does not use Prisma's migration engine, but downloads it unless this variable names
+  // a file. CI machines may not reach Prisma's server.
   const env = { DATABASE_URL: url, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath };
   const bin = join('node_modules', '.bin');
   const where = { cwd: folder, env };

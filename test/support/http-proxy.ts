@@ -2,8 +2,8 @@ import { createServer, request } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 
 /**
- * A proxy that knows names which nobody else does: whatever is asked for, it goes to one port of this
- * machine. Forwards plain requests, and tunnels unless it is told not to.
+ * A proxy that resolves every host name to one port of this machine, including names that do not
+ * exist. It forwards plain requests, and opens tunnels unless `mayTunnel` is false.
  */
 export class HttpProxy {
   /** `GET http://host/path` or `CONNECT host:443`, in order. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const OWN_IMAGES = new Set(['ledger-gateway:latest', 'ledger-gateway', 'metered-app:latest']);
 const BY_COMMIT = /@[0-9a-f]{40}$/;
 const BY_DIGEST = /@sha256:[0-9a-f]{64}$/;
-/** A variable of Compose without a default: whoever starts it names the image. */
+/** A variable of Compose without a default: the user names the image at the start. */
 const BY_PERSON = /^\$\{\w+:\?/;
 
 /** Options of `docker run` that take a value as the next word. */
@@ -31,8 +31,8 @@ export async function readTree(
 }
 
 /**
- * Actions that are named by a tag or branch, and images without a digest: whoever may move the tag
- * decides what runs.
+ * Actions named by a tag or branch, and images without a digest. Anyone who can move the tag can
+ * change what runs.
  *
  * @returns one line for each: place and name
  */
