@@ -5,8 +5,8 @@ import { SlowKindsFirst } from './test/support/slow-kinds-first.js';
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** Many files wait for a server, a timer or a process, so there are more than the two processors of CI. */
-const PROCESSES = 4;
+/** The processors of a small machine: with more, fault tests of seconds take minutes there. */
+const PROCESSES = 2;
 
 /** A server that is given is one for all files, and some of them look at every transaction in it. */
 function processes(env: NodeJS.ProcessEnv): number {
@@ -44,7 +44,7 @@ export default defineConfig({
     // Applications of other versions, which test/matrix/run.js installs and tests.
     exclude: ['**/node_modules/**', 'test/matrix/**'],
     // Processes share the processors, so a test may take several times as long as it does alone.
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
   },
 });

@@ -46,7 +46,7 @@ async function queuedBy(url: string): Promise<number> {
 
 describe('the gateway as a process', { timeout: 60_000 }, () => {
   it('keeps what it took before SIGTERM on its own database, and leaves no server', async () => {
-    const url = await start({});
+    const url = await start({ LEDGER_ASYNC_FLUSH_MS: '600000' });
     await ask(url, 'kept');
     const end = await gateway?.end('SIGTERM');
     expect(end).toMatchObject({ code: 0, signal: null });
