@@ -73,7 +73,7 @@ interface Report {
   readonly advice: readonly Finding[];
 }
 
-describe('npx nestjs-ledger advise', { timeout: 60_000 }, () => {
+describe('npx nestjs-ledger advise', () => {
   it('says what the dashboard says, with what is known of machine and server', async () => {
     const schema = await OwnSchema.create(inject('databaseUrl'));
     try {

@@ -44,7 +44,7 @@ async function queuedBy(url: string): Promise<number> {
   return Number(/^ledger_entries_total\{.*outcome="queued".*\} (\d+)/m.exec(text)?.[1]);
 }
 
-describe('the gateway as a process', { timeout: 60_000 }, () => {
+describe('the gateway as a process', () => {
   it('keeps what it took before SIGTERM on its own database, and leaves no server', async () => {
     const url = await start({ LEDGER_ASYNC_FLUSH_MS: '600000' });
     await ask(url, 'kept');

@@ -99,7 +99,7 @@ async function load<T>(name: string): Promise<T> {
   return (await import(pathToFileURL(join(FOLDER, 'dist', `${name}.js`)).href)) as T;
 }
 
-describe('the examples of the pages', { timeout: 60_000 }, () => {
+describe('the examples of the pages', () => {
   beforeAll(async () => {
     await writeFile(join(FOLDER, 'tsconfig.json'), JSON.stringify(APP_TSCONFIG));
     await writeFile(join(FOLDER, 'package.json'), JSON.stringify({ type: 'module' }));

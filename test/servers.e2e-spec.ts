@@ -22,7 +22,7 @@ const WAIT = { timeout: 30_000, interval: 20 };
 /** The user that the policy forbids. */
 const FORBIDDEN = 3;
 
-describe.each(SERVERS)('%s', { timeout: 60_000 }, (server) => {
+describe.each(SERVERS)('%s', (server) => {
   const isMissing = server === 'PostgreSQL 15' && !HAS_POSTGRES_15;
   const suffix = randomUUID().slice(0, 8);
   const database = `servers_${suffix}`;

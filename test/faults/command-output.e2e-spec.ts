@@ -34,7 +34,7 @@ async function spill(name: string): Promise<void> {
   await writeFile(join(folder, name), `${JSON.stringify(line)}\n`);
 }
 
-describe('npx nestjs-ledger', { timeout: 60_000 }, () => {
+describe('npx nestjs-ledger', () => {
   it('goes on when nobody reads its output any more, as behind `| head -1`', async () => {
     const command = new LedgerCommand(folder, database.url);
     expect(await command.run('migrate')).toMatchObject({ code: 0 });

@@ -61,7 +61,7 @@ async function definitionFile(name: string, from: string): Promise<string> {
   return path;
 }
 
-describe('the definition of a command', { timeout: 30_000 }, () => {
+describe('the definition of a command', () => {
   it.each([
     ['ES module with the command’s copy', 'same.mjs', 'esm'],
     ['ES module with another copy', 'other.mjs', 'cjs'],
@@ -115,7 +115,7 @@ it('the environment of a command is completed by the .env of its folder', async 
   expect(stdout).toContain('0 missing');
 });
 
-describe('npx nestjs-ledger', { timeout: 30_000 }, () => {
+describe('npx nestjs-ledger', () => {
   it('verifies, replays and verifies again', async () => {
     const at = [...own, '--grace', '0'];
     const { spilled, run: id } = app.stats!;

@@ -33,7 +33,7 @@ function linesOf(check: string, text: string): string[] {
   return lines.filter((line) => new RegExp(`^(ok|warning|FAULT) +${check}:`).test(line));
 }
 
-describe('npx nestjs-ledger doctor', { timeout: 60_000 }, () => {
+describe('npx nestjs-ledger doctor', () => {
   it('says that all is well where it is, and leaves no file and no folder', async () => {
     const { code, text } = await doctor.run('doctor', '--spill-dir', 'deep/down/spill');
     expect(code).toBe(0);

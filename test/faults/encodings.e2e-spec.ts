@@ -52,7 +52,7 @@ async function query<T extends pg.QueryResultRow>(sql: string): Promise<T[]> {
 
 const plain: UsageEntry = { userId: 1, memo: 'plain' };
 
-describe('entries that the encoding of the database cannot hold', { timeout: 30_000 }, () => {
+describe('entries that the encoding of the database cannot hold', () => {
   it.each<[string, UsageEntry, LedgerOptions]>([
     ['LATIN1', { userId: 2, memo: 'hand \u{1f44b}' }, {}],
     ['LATIN1', { userId: 2, memo: 'hand \u{1f44b}' }, { strategy: 'insert' }],

@@ -128,7 +128,7 @@ describe('a process that ends without a shutdown', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a process that goes on after its shutdown', { timeout: 60_000 }, () => {
+describe('a process that goes on after its shutdown', () => {
   it('keeps what it records then, and takes the listener away before', async () => {
     const ended = await run('late');
     expect(ended.code, ended.text).toBe(0);

@@ -48,7 +48,7 @@ async function makeSite(test: TestContext, shared?: JournalSite): Promise<Journa
 const isEmpty = (names: string[]): boolean => names.length === 0;
 
 // Each test mostly waits, and has its own database.
-describe.concurrent('the owner of a journal', { timeout: 60_000 }, () => {
+describe.concurrent('the owner of a journal', { timeout: 240_000 }, () => {
   it('may be stopped for 15 s, and go on or be killed, while two others adopt', async (test) => {
     const site = await makeSite(test);
     const [goesOn, unlock] = await site.startLocked({ rate: RATE });

@@ -51,7 +51,7 @@ async function insert(count: number): Promise<void> {
   );
 }
 
-describe('PgBouncer in transaction mode', { timeout: 60_000 }, () => {
+describe('PgBouncer in transaction mode', () => {
   it.skipIf(PG_BOUNCER === undefined)(
     'in front of summary(), of many at once and of refreshes: every sum is that of the rows',
     async () => {

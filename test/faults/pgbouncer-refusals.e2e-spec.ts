@@ -34,7 +34,7 @@ async function refusalOf(query: string, extra: object): Promise<string> {
   }
 }
 
-describe('a startup parameter that PgBouncer refuses', { timeout: 60_000 }, () => {
+describe('a startup parameter that PgBouncer refuses', () => {
   it.skipIf(PG_BOUNCER === undefined).each([
     ['statement_timeout', '', { statement_timeout: 5_000 }],
     ['lock_timeout', '?lock_timeout=5000', {}],

@@ -118,7 +118,7 @@ const GUILTY_ROWS: PoisonCase[] = [
   },
 ];
 
-describe('an entry that the server refuses', { timeout: 30_000 }, () => {
+describe('an entry that the server refuses', () => {
   it.each(GUILTY_ROWS)(
     'for $fault takes no other along, and is replayed once that is mended',
     async (given) => {
@@ -187,7 +187,7 @@ const SCHEMA_FAULTS: PoisonCase[] = [
   },
 ];
 
-describe('a fault of the schema is no poison', { timeout: 30_000 }, () => {
+describe('a fault of the schema is no poison', () => {
   it.each(SCHEMA_FAULTS)(
     '$fault: halted, nothing set aside, and written once that is mended',
     async (given) => {
@@ -227,7 +227,7 @@ describe('a fault of the schema is no poison', { timeout: 30_000 }, () => {
   });
 });
 
-describe('a poison row at the start of a batch of 16 MB', { timeout: 60_000 }, () => {
+describe('a poison row at the start of a batch of 16 MB', () => {
   it.each([
     { way: 'directly', bytesPerSecond: undefined },
     { way: 'through a slow network', bytesPerSecond: 8_000_000 },

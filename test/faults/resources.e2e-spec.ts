@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 afterAll(() => database?.dispose());
 
-describe('dead letters that neither the table nor the disk takes', { timeout: 30_000 }, () => {
+describe('dead letters that neither the table nor the disk takes', () => {
   it('are counted and told by uuid, in health, and the process goes on', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'nestjs-ledger-disk-'));
     const spillDir = join(folder, 'disk');
@@ -61,7 +61,7 @@ describe('dead letters that neither the table nor the disk takes', { timeout: 30
   });
 });
 
-describe('a pool of the application whose connections others hold', { timeout: 30_000 }, () => {
+describe('a pool of the application whose connections others hold', () => {
   const WRITE_MS = 300;
 
   async function startOnPool(

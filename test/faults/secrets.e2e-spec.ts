@@ -80,7 +80,7 @@ async function health(app: INestApplicationContext): Promise<void> {
   said.push(JSON.stringify(app.get<LedgerService>(LedgerService).stats()));
 }
 
-describe('what a ledger says', { timeout: 60_000 }, () => {
+describe('what a ledger says', () => {
   it('contains no password, memo or attribute for any failure and any logger', async () => {
     const { password } = new URL(database.url);
     const stop = listen();

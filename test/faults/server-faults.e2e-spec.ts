@@ -152,7 +152,7 @@ describe('a server at fault', { timeout: 60_000 * ROUNDS }, () => {
   });
 });
 
-describe('a lock held on the table', { timeout: 60_000 }, () => {
+describe('a lock held on the table', () => {
   it('ends 20 attempts in time, and never has more backends than workers', async () => {
     const locked = await FaultApp.start(database.url, { WRITE_TIMEOUT_MS: 250 });
     const holder = database.client();

@@ -44,7 +44,7 @@ async function underLoad(settings: Record<string, string | number> = {}): Promis
   return app;
 }
 
-describe('a process that is stopped under load', { timeout: 60_000 }, () => {
+describe('a process that is stopped under load', () => {
   it('by SIGTERM writes all that it took', async () => {
     const app = await underLoad();
     const { signal, ms } = await app.end('SIGTERM');
@@ -73,7 +73,7 @@ describe('a process that is stopped under load', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a process that is stopped while the database is away', { timeout: 60_000 }, () => {
+describe('a process that is stopped while the database is away', () => {
   it('spills in time what it holds, and the replay brings it in', async () => {
     const app = await underLoad();
     await database.kill();
@@ -131,7 +131,7 @@ describe('a process that is stopped while the database is away', { timeout: 60_0
   });
 });
 
-describe('a process that can neither write nor spill', { timeout: 60_000 }, () => {
+describe('a process that can neither write nor spill', () => {
   it('ends in time all the same, and says how many entries that cost', async () => {
     const app = await underLoad({ SPILL_DIR: '/dev/null/spill' });
     expect(app.output).toContain("spillDir can't be used (ENOTDIR)");
@@ -149,7 +149,7 @@ describe('a process that can neither write nor spill', { timeout: 60_000 }, () =
   });
 });
 
-describe('two processes on one table, one of them killed', { timeout: 60_000 }, () => {
+describe('two processes on one table, one of them killed', () => {
   it('leave the other’s entries whole, and all that was said to be committed', async () => {
     const killed = await underLoad();
     const app = await underLoad();

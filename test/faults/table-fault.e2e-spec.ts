@@ -80,7 +80,7 @@ const SIZES = [
   { numWorkers: 2, batchSize: 1 },
 ];
 
-describe('a fault of the table that comes and goes under load', { timeout: 60_000 }, () => {
+describe('a fault of the table that comes and goes under load', () => {
   it.each(FAULTS.flatMap((fault) => SIZES.map((size) => ({ ...fault, ...size }))))(
     '$fault, $numWorkers workers, batches of $batchSize: halted once, and no good row is set aside',
     async ({ breaks, mends, numWorkers, batchSize }) => {
@@ -111,7 +111,7 @@ describe('a fault of the table that comes and goes under load', { timeout: 60_00
   );
 });
 
-describe('rows of one tenant that a policy refuses', { timeout: 30_000 }, () => {
+describe('rows of one tenant that a policy refuses', () => {
   it.each(SIZES)(
     'are set aside, and all others written: $numWorkers workers, batches of $batchSize',
     async ({ numWorkers, batchSize }) => {

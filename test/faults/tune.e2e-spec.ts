@@ -40,7 +40,7 @@ async function isWriting(): Promise<void> {
   );
 }
 
-describe('npx nestjs-ledger tune', { timeout: 60_000 }, () => {
+describe('npx nestjs-ledger tune', () => {
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],

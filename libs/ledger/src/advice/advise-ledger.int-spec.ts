@@ -62,7 +62,7 @@ async function watch(
   return { findings, facts: summarizeWindow(window.samples)! };
 }
 
-describe('advice for a ledger on a real server', { timeout: 60_000 }, () => {
+describe('advice for a ledger on a real server', () => {
   it('begins with batches of one and ends, each step taken, where nothing is dropped', async () => {
     let options: LedgerOptions = { batchSize: 1, bufferSize: 5_000 };
     const first = await watch(options, RATE);

@@ -131,7 +131,7 @@ const EXPECTED = {
   models: ['m'],
 };
 
-describe('options of pg and TypeORM with other values', { timeout: 60_000 }, () => {
+describe('options of pg and TypeORM with other values', () => {
   it.each(MORE)('writes and reads the same with %s', async (_, of) => {
     expect(await useLedger({ connection: { url, ...of({ url }) } })).toEqual(EXPECTED);
   });
@@ -161,7 +161,7 @@ describe('options of pg and TypeORM with other values', { timeout: 60_000 }, () 
   });
 });
 
-describe.each(DRIVERS)('pg %s', { timeout: 60_000 }, (_, driver) => {
+describe.each(DRIVERS)('pg %s', (_, driver) => {
   it.each(EXTRAS)('writes and reads the same with %s', async (_, extra) => {
     expect(await useLedger({ connection: { url, driver, extra } })).toEqual(EXPECTED);
   });

@@ -114,7 +114,7 @@ const EXPECTED = {
   law: true,
 };
 
-describe.each(DEFINITIONS)('%s', { timeout: 60_000 }, (_, definition, strategy) => {
+describe.each(DEFINITIONS)('%s', (_, definition, strategy) => {
   it.each(SETTINGS)(
     'stores and reads what was recorded where sessions have %s',
     async (setting) => {
@@ -124,7 +124,7 @@ describe.each(DEFINITIONS)('%s', { timeout: 60_000 }, (_, definition, strategy) 
   );
 });
 
-describe("the application's DataSource", { timeout: 60_000 }, () => {
+describe("the application's DataSource", () => {
   it.each(SETTINGS.slice(0, 4))('has its text stored as recorded with %s', async (setting) => {
     const options = { type: 'postgres', poolSize: 3, ...poolOf(setting) } as const;
     const dataSource = await new DataSource(options).initialize();

@@ -83,7 +83,7 @@ function readMany(ledger: LedgerService, count: number) {
   return { all, of };
 }
 
-describe('many reads of a large user', { timeout: 60_000 }, () => {
+describe('many reads of a large user', () => {
   it.each([
     ['of its own', () => Promise.resolve({ connection: { url } })],
     ['of the application', async () => ({ dataSource: await dataSourceOf(4) })],
@@ -134,7 +134,7 @@ describe('many reads of a large user', { timeout: 60_000 }, () => {
   });
 });
 
-describe('reports', { timeout: 60_000 }, () => {
+describe('reports', () => {
   const query = {
     from: new Date('2026-01-01'),
     to: new Date('2026-02-01'),
@@ -164,7 +164,7 @@ describe('reports', { timeout: 60_000 }, () => {
   });
 });
 
-describe('several ledgers on one DataSource', { timeout: 60_000 }, () => {
+describe('several ledgers on one DataSource', () => {
   it('share the connections that their workers and the application leave to reads', async () => {
     const dataSource = await dataSourceOf(6);
     const other = defineLedger({ name: 'other', schema, table: 'other_entries' });
