@@ -13,7 +13,7 @@ class Server {
         info: async () => ({ state: { subjects: { 'ledger.usage.older': 1 } } }),
         getMessage: async () => (this.hasMessage ? { header: headers() } : null),
       },
-      consumers: { add: async () => ({ config: {} }) },
+      consumers: { add: async () => ({ config: { ack_policy: 'explicit' } }) },
     },
   } as unknown as NatsSession;
 }
