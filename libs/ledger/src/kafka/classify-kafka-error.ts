@@ -73,9 +73,8 @@ export function classifyKafkaError(error: unknown): Error {
   if (isLedgerError(error)) return error;
   const cause = { cause: error };
   const reasons = [...reasonsOf(error)];
-  if (reasons.some(({ apiId }) => TOO_LARGE.has(apiId ?? ''))) {
-    const limit = 'set its max.message.bytes to 1048588, or restart the gateways';
-    return new SinkHaltError(`the topic takes smaller messages than before: ${limit}`, cause);
+  if (isTooLarge(error)) {
+    return new SinkHaltError('the topic takes smaller messages than before', cause);
   }
   const halting = reasons.find(isHalting);
   if (halting !== undefined)
@@ -99,6 +98,11 @@ export function classifyKafkaError(error: unknown): Error {
 /** Whether a broker gave this answer to the request, or to a part of it. @internal */
 export function isAnswer(error: unknown, apiId: string): boolean {
   return [...reasonsOf(error)].some((each) => each.apiId === apiId);
+}
+
+/** Whether the limit of a message is lower than when it was read. @internal */
+export function isTooLarge(error: unknown): boolean {
+  return [...reasonsOf(error)].some(({ apiId }) => TOO_LARGE.has(apiId ?? ''));
 }
 
 /** Whether a topic is missing, or another one has its name; a broker may know of neither yet. @internal */

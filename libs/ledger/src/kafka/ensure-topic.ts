@@ -44,7 +44,7 @@ export async function ensureTopic(
 }
 
 /**
- * Checks a topic that was missing, because a person may have made it again, in another way.
+ * Checks a topic again, because a person may have changed it, or deleted it and made it again.
  *
  * @throws SinkHaltError if it does not fit, or is still missing; the client's errors
  * @internal
@@ -53,9 +53,9 @@ export async function checkTopic(
   admin: Admin,
   topic: string,
   options: ResolvedKafkaOptions,
-): Promise<void> {
+): Promise<TopicFacts> {
   await admin.metadata({ topics: [topic], forceUpdate: true });
-  checked(await readTopicSettings(admin, topic), topic, options);
+  return checked(await readTopicSettings(admin, topic), topic, options);
 }
 
 /** Brokers learn of a new topic one after the other. */

@@ -1,6 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Admin, Producer } from '@platformatic/kafka';
+import {
+  Admin,
+  ConfigResourceTypes,
+  IncrementalAlterConfigOperationTypes,
+  Producer,
+} from '@platformatic/kafka';
 import { isLedgerError } from '../errors/is-ledger-error.js';
 import type { LedgerStream, StreamMessage } from '../ports/ledger-stream.interface.js';
 import { describeStreamConformance } from '../sink-kit/stream-conformance.js';
@@ -108,6 +113,44 @@ describe.runIf(lacking === undefined)('Kafka', () => {
       expect(isLedgerError(error, 'SINK_HALT')).toBe(true);
       expect((error as Error).message).toContain(`${name}=${value}`);
       expect((error as Error).message).toContain(needed);
+    });
+  });
+
+  async function set(topic: string, name: string, value: string): Promise<void> {
+    const configOperation = IncrementalAlterConfigOperationTypes.SET;
+    const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: topic };
+    const resources = [{ ...resource, configs: [{ name, value, configOperation }] }];
+    await admin.incrementalAlterConfigs({ resources });
+  }
+
+  it('halts while a person lets the topic lose messages', async () => {
+    await withStream({}, async (gateway, topic) => {
+      await gateway.open(TOPIC);
+      await set(topic, 'retention.ms', '3600000');
+      const halt = {
+        code: 'SINK_HALT',
+        message: expect.stringContaining('set it to -1') as string,
+      };
+      await expect
+        .poll(() => failure(gateway.backlog(5000)), { timeout: 10_000 })
+        .toMatchObject(halt);
+      expect(await failure(gateway.publish(message('lost'), 5000))).toMatchObject(halt);
+      await set(topic, 'retention.ms', '-1');
+      await publish(gateway, 'kept');
+      expect(await gateway.backlog(5000)).toMatchObject({ messages: 1 });
+    });
+  });
+
+  it('publishes smaller messages once the topic takes no larger ones', async () => {
+    await withStream({}, async (gateway, topic) => {
+      await gateway.open(TOPIC);
+      const before = gateway.maxPayloadBytes;
+      await set(topic, 'max.message.bytes', '32768');
+      const large = message('x'.repeat(50_000));
+      const refusal = async (): Promise<unknown> => failure(gateway.publish(large, 5000));
+      await expect.poll(refusal, { timeout: 10_000 }).toMatchObject({ code: 'SINK_ROW' });
+      expect([before, gateway.maxPayloadBytes]).toEqual([1_048_588 - 8192, 32_768 - 8192]);
+      await publish(gateway, 'x'.repeat(gateway.maxPayloadBytes));
     });
   });
 

@@ -1,5 +1,6 @@
 import { ProduceAcks, type Admin, type Consumer, type Producer } from '@platformatic/kafka';
 import { atMost, systemClock as clock } from '../clock/clock.js';
+import { isLedgerError } from '../errors/is-ledger-error.js';
 import { SinkHaltError, SinkRowError, SinkTransientError } from '../errors/sink.errors.js';
 import type {
   LedgerStream,
@@ -12,7 +13,7 @@ import type {
   TakeLimits,
 } from '../ports/ledger-stream.interface.js';
 import { browsePartitions } from './browse-partitions.js';
-import { classifyKafkaError, isUnknownTopic } from './classify-kafka-error.js';
+import { classifyKafkaError, isTooLarge, isUnknownTopic } from './classify-kafka-error.js';
 import { checkTopic, ensureTopic } from './ensure-topic.js';
 import { readGroupReads } from './group-reads.js';
 import { KafkaClients } from './kafka-clients.js';
@@ -55,8 +56,8 @@ export class KafkaStream implements LedgerStream {
   #probing: Promise<unknown> = Promise.resolve();
   /** Partition of the next message, before the modulo by the number of partitions. */
   #turn = Math.floor(Math.random() * 1000);
-  /** The topic was missing, and its settings were not checked since. */
-  #wasMissing = false;
+  /** A person changed the topic, and nothing is published until its settings are found to fit. */
+  #mustCheck = false;
   #isClosed = false;
 
   constructor(options: KafkaStreamOptions) {
@@ -71,7 +72,7 @@ export class KafkaStream implements LedgerStream {
     try {
       const name = this.#nameFor(topic);
       const { maxMessageBytes } = await ensureTopic(this.#admin, name, this.#options);
-      this.maxPayloadBytes = Math.max(1, maxMessageBytes - HEADER_BYTES);
+      this.maxPayloadBytes = payloadBytes(maxMessageBytes);
       if (topic.reads !== undefined) {
         this.#writer ??= new KafkaWriter(this.#clients, this.#admin, this.#options, {
           ...{ topic: name, group: this.#groupFor(topic), reads: topic.reads },
@@ -96,6 +97,8 @@ export class KafkaStream implements LedgerStream {
   async publish(message: OutgoingMessage, timeoutMs: number): Promise<void> {
     const topic = this.#nameFor(this.#opened());
     const { fingerprint, headers, payload, bytes } = message;
+    const until = clock.monotonic() + timeoutMs;
+    if (this.#mustCheck) await this.#check(topic, timeoutMs);
     if (bytes > this.maxPayloadBytes) {
       throw new SinkRowError(`a message of the stream may have ${this.maxPayloadBytes} bytes`);
     }
@@ -110,20 +113,26 @@ export class KafkaStream implements LedgerStream {
     const partition = this.#turn++;
     const record = { topic, partition, key: Buffer.from(fingerprint), value, headers: named };
     const sent = { messages: [record], acks: ProduceAcks.ALL };
-    const until = clock.monotonic() + timeoutMs;
     try {
-      if (this.#wasMissing) await this.#check(topic, timeoutMs);
       const leftMs = Math.max(1, until - clock.monotonic());
       await within(leftMs, this.#producer.send(sent), false);
     } catch (error) {
-      if (isUnknownTopic(error)) this.#wasMissing = true;
+      if (isUnknownTopic(error) || isTooLarge(error)) this.#mustCheck = true;
       throw error;
     }
   }
 
+  /** @throws SinkHaltError if the topic could lose messages; SinkTransientError */
   async #check(topic: string, timeoutMs: number): Promise<void> {
-    await within(timeoutMs, checkTopic(this.#admin, topic, this.#options), true);
-    this.#wasMissing = false;
+    try {
+      const checked = checkTopic(this.#admin, topic, this.#options);
+      const { maxMessageBytes } = await within(timeoutMs, checked, true);
+      this.maxPayloadBytes = payloadBytes(maxMessageBytes);
+      this.#mustCheck = false;
+    } catch (error) {
+      if (isLedgerError(error, 'SINK_HALT')) this.#mustCheck = true;
+      throw error;
+    }
   }
 
   async take(limits: TakeLimits, signal: AbortSignal): Promise<readonly StreamMessage[]> {
@@ -137,6 +146,7 @@ export class KafkaStream implements LedgerStream {
 
   async backlog(timeoutMs: number): Promise<StreamBacklog> {
     const topic = this.#opened();
+    await this.#check(this.#nameFor(topic), timeoutMs);
     await this.#writer?.commit();
     const earlier = this.#probing.catch(() => undefined);
     const probing = earlier.then(async () => {
@@ -187,6 +197,10 @@ export class KafkaStream implements LedgerStream {
     if (this.#topic !== undefined) return this.#topic;
     throw away('the stream is not open yet');
   }
+}
+
+function payloadBytes(maxMessageBytes: number): number {
+  return Math.max(1, maxMessageBytes - HEADER_BYTES);
 }
 
 /** @throws SinkTransientError also without an answer in time; SinkHaltError */
