@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FaultApp } from './support/fault-app.js';
 import { FaultDatabase } from './support/fault-database.js';
@@ -11,6 +12,11 @@ import { waitUntil } from './support/replica.js';
 const LOAD = 1000;
 /** Committed by the primary alone, at least. */
 const LOST = 500;
+/**
+ * Longer than the pause between two questions about the server, and shorter than an attempt: a
+ * question waits for its answer when the server dies.
+ */
+const FROZEN_MS = 1200;
 
 /** What a test has started, ended in reverse order. */
 const started: (() => Promise<void>)[] = [];
@@ -82,22 +88,27 @@ async function loseRows({ standby }: Pair, app: FaultApp): Promise<number> {
 describe.each(['directly', 'through PgBouncer'] as const)('a standby is promoted, %s', (way) => {
   const isSkipped = way === 'through PgBouncer' && PG_BOUNCER === undefined;
 
-  it.skipIf(isSkipped)(
-    'while the application runs: what only the old primary had is written again',
+  it.skipIf(isSkipped).each(['dies', 'freezes and dies'])(
+    'while the application runs: what only the old primary had is written again (it %s)',
     { timeout: 240_000 },
-    async () => {
+    async (death) => {
       const pair = await startPair(way);
       const app = await startApp(pair.address, await makeJournalDir());
       const before = await loseRows(pair, app);
       const { written } = await app.report();
+      if (death !== 'dies') {
+        await pair.primary.freeze();
+        await delay(FROZEN_MS);
+      }
       await pair.failOver();
       await app.until((stats) => stats.written > written + LOST);
       app.pause();
       const { queued } = await app.report();
       await waitUntil(
-        'is every entry there?',
+        () => `is every entry there?\n${app.output}`,
         async () => (await countOn(pair.standby)) === queued,
       );
+      expect(app.output).not.toContain('journalKeepMs has no effect');
       const stats = await app.settled();
       expect(stats).toMatchObject({ dropped: 0, deadLettered: 0, spilled: 0 });
       expect(stats.written + stats.duplicate).toBe(stats.queued + stats.recovered);

@@ -73,8 +73,15 @@ export class FaultDatabase {
   async kill(): Promise<void> {
     const backends = await childrenOf(this.server.pid);
     const isGone = this.server.kill();
-    for (const pid of backends) killIfAlive(pid);
+    for (const pid of backends) signal(pid, 'SIGKILL');
     await isGone;
+  }
+
+  /** Stops the server and each of its backends, as a disk that does not answer: it can only be killed. */
+  async freeze(): Promise<void> {
+    for (const pid of [this.server.pid, ...(await childrenOf(this.server.pid))]) {
+      signal(pid, 'SIGSTOP');
+    }
   }
 
   restart(): Promise<void> {
@@ -121,9 +128,9 @@ async function childrenOf(parent: number): Promise<number[]> {
   return found;
 }
 
-function killIfAlive(pid: number): void {
+function signal(pid: number, name: 'SIGKILL' | 'SIGSTOP'): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, name);
   } catch {
     // It ended by itself.
   }

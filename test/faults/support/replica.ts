@@ -42,10 +42,15 @@ export async function copyAsStandby(url: string, from: string, to: string): Prom
 }
 
 /** Asks again until the answer is true. @throws Error with the question after 20 s */
-export async function waitUntil(question: string, ask: () => Promise<boolean>): Promise<void> {
+export async function waitUntil(
+  question: string | (() => string),
+  ask: () => Promise<boolean>,
+): Promise<void> {
   const end = performance.now() + WAIT_MS;
   while (!(await ask())) {
-    if (performance.now() > end) throw new Error(`not in time: ${question}`);
+    if (performance.now() > end) {
+      throw new Error(`not in time: ${typeof question === 'string' ? question : question()}`);
+    }
     await delay(20);
   }
 }

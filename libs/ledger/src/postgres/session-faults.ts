@@ -20,6 +20,12 @@ const IDLE_SESSION_TIMEOUT = '57P05';
  */
 const SESSION_ENDS = ['57P01', '57P02', '57P04', IDLE_SESSION_TIMEOUT, '25P03', '25P04'];
 
+/**
+ * Class connection exception: a pooler that lost its server answers with it, and closes the
+ * connection. Source: PostgreSQL 18, appendix A; disconnect_client in PgBouncer's objects.c.
+ */
+const CONNECTION_EXCEPTION = '08';
+
 /** Whether every server would refuse, until a person corrects the cause. @internal */
 export function isToBeMended(error: unknown): boolean {
   return classifyPgError(readPgError(error)) === 'halt';
@@ -53,7 +59,9 @@ export function hadEnded(error: unknown, isRead: boolean): boolean {
 
 /** Whether the connection can be used after the error: the server has answered, and goes on. @internal */
 export function isUsableAfter(error: unknown): boolean {
-  return failureOf(error).isAnswer && !SESSION_ENDS.includes(codeOf(error) ?? '');
+  const code = codeOf(error) ?? '';
+  const isOver = SESSION_ENDS.includes(code) || code.startsWith(CONNECTION_EXCEPTION);
+  return failureOf(error).isAnswer && !isOver;
 }
 
 function failureOf(error: unknown): PgFailure {

@@ -112,7 +112,7 @@ export class PostgresSink implements LedgerSink {
     const deadline = new Deadline(attempt.timeoutMs);
     const { isAwaited, mayExist } = attempt;
     return this.connections.use(deadline, async (session) => {
-      await this.options.question?.ask(session);
+      await this.#ask(session, !mayExist);
       const sqlTable = this.#sqlTable(session);
       const attempted = { session, batch, isAwaited, sqlTable };
       return mayExist ? this.#writeMissing(attempted, true) : this.#writeNew(attempted);
@@ -123,7 +123,7 @@ export class PostgresSink implements LedgerSink {
     const deadline = new Deadline(attempt.timeoutMs);
     const { isAwaited, mayExist } = attempt;
     return this.connections.use(deadline, async (session) => {
-      await this.options.question?.ask(session);
+      await this.#ask(session, !mayExist);
       const attempted = { session, batch, isAwaited, sqlTable: this.#sqlTable(session) };
       try {
         return await this.#each.write(attempted, await this.#readShape(attempted));
@@ -170,6 +170,15 @@ export class PostgresSink implements LedgerSink {
     if (question === undefined) return;
     const deadline = new Deadline(ASK_MS);
     await this.connections.use(deadline, (session) => question.ask(session));
+  }
+
+  /** @throws SinkTransientError if the session ended, with nothing of the batch sent */
+  async #ask(session: PgSession, isNew: boolean): Promise<void> {
+    try {
+      await this.options.question?.ask(session);
+    } catch (error) {
+      throw this.#translate(error, isNew);
+    }
   }
 
   #sqlTable({ schema }: PgSession): string {

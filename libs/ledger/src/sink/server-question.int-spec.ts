@@ -10,6 +10,9 @@ import { ManualClock } from '../testing/manual-clock.js';
 import { ServerQuestion } from './server-question.js';
 
 const NAME = `question_${randomUUID().slice(0, 8)}`;
+/** Milliseconds after which the server ends an idle session, and for which the process is held. */
+const IDLE_MS = 100;
+const HELD_MS = 300;
 let admin: pg.Client;
 /** Connections of a role whose only right is to log in. */
 let connections: PgConnections;
@@ -105,14 +108,33 @@ describe('ServerQuestion', () => {
     }
   });
 
-  it('leaves a failing connection to the batch, and asks the next one at once', async () => {
-    const failing = { texts: () => Promise.reject(new Error('lost')) } as unknown as PgSession;
-    await expect(question.ask(failing)).resolves.toBeUndefined();
+  it('asks the next session at once, if this one ended before the question', async () => {
+    await connections.use(new Deadline(5_000), async (session) => {
+      await session.rows(`SET idle_session_timeout = '${IDLE_MS}ms'`);
+      hold();
+      await expect(question.ask(session)).rejects.toMatchObject({ code: '57P05' });
+      expect(session.isHeld).toBe(false);
+    });
+    expect(notices).toEqual([]);
+    await ask();
+    expect(answers).toHaveLength(1);
+  });
+
+  it.each(['55000', '53200', '57014', '58030'])('takes %s for no refusal', async (code) => {
+    const answer = Object.assign(new Error('passing'), { code, severity: 'ERROR' });
+    const passing = { isHeld: true, texts: () => Promise.reject(answer) };
+    await question.ask(passing as unknown as PgSession);
     expect(notices).toEqual([]);
     await ask();
     expect(answers).toHaveLength(1);
   });
 });
+
+/** Nothing of the process runs meanwhile, so that it does not know that the session ended. */
+function hold(): void {
+  const end = performance.now() + HELD_MS;
+  while (performance.now() < end);
+}
 
 function connectionOf(): pg.ClientConfig {
   const { hostname: host, port, username: user, password } = new URL(inject('databaseUrl'));

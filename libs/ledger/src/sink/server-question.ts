@@ -20,9 +20,11 @@ const ASK_MS = 10_000;
  */
 const REST_MS = 60_000;
 /**
- * object_not_in_prerequisite_state: a standby, which also refuses the batch. Source: appendix A.
+ * Classes of answers that say nothing of the question: object not in prerequisite state (a standby),
+ * insufficient resources, operator intervention (a cancelled statement, a shutdown) and system
+ * error. Source: PostgreSQL 18, appendix A.
  */
-const STANDBY = '55000';
+const PASSING = ['55', '53', '57', '58'];
 
 /** Dependencies of a question. @internal */
 export interface ServerQuestionParts {
@@ -60,7 +62,9 @@ export class ServerQuestion {
 
   /**
    * Asks if a second has passed, otherwise soon, because this session's batch may be the last for
-   * long. Never rejects: a batch does not fail because of it.
+   * long. A batch does not fail because the server refuses.
+   *
+   * @throws the error of `pg`, or DeadlineError, if the session ended: it can take no batch either
    */
   async ask(session: PgSession): Promise<void> {
     const { clock } = this.#parts;
@@ -74,10 +78,12 @@ export class ServerQuestion {
       if (history === undefined) this.#refused('it names no timeline');
       else this.#note(history);
     } catch (error) {
-      const { code, isAnswer, text } = readPgError(error);
-      if (isAnswer && code !== STANDBY) return this.#refused(text);
-      // The batch fails too, and its next attempt asks.
+      const { code = '', text } = readPgError(error);
+      // A pooler that lost its server answers too, and ends the session.
+      if (session.isHeld && !PASSING.includes(code.slice(0, 2))) return this.#refused(text);
+      // The next session asks.
       this.#dueAt = Number.NEGATIVE_INFINITY;
+      if (!session.isHeld) throw error;
     }
   }
 
