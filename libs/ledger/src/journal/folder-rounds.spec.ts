@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,16 @@ function folder(number: number, files: Readonly<Record<string, string>> = {}): s
   return name;
 }
 
+/** Looks once; nothing is refused. */
+function look(
+  rounds: FolderRounds,
+  wants: (path: string) => boolean | 'always' = () => true,
+): ReturnType<FolderRounds['look']> {
+  return rounds.look(wants, (path, error) => {
+    throw new Error(path, { cause: error });
+  });
+}
+
 const namesOf = (folders: readonly FoundFolder[]): string[] => folders.map(({ name }) => name);
 
 describe('rounds through folders', () => {
@@ -27,8 +37,8 @@ describe('rounds through folders', () => {
     const rounds = new FolderRounds(dir);
     for (let round = 0; round < 2; round++) {
       const seen = new Set<string>();
-      for (let look = 0; look < 16; look++) {
-        const { folders, paths } = await rounds.look(() => true);
+      for (let turn = 0; turn < 16; turn++) {
+        const { folders, paths } = await look(rounds);
         expect(folders.length).toBeLessThanOrEqual(64);
         expect(paths.size).toBe(1000);
         for (const name of namesOf(folders)) seen.add(name);
@@ -43,37 +53,57 @@ describe('rounds through folders', () => {
     const rounds = new FolderRounds(dir);
     const wants = (path: string): boolean | 'always' =>
       path.endsWith(own) ? 'always' : !path.endsWith(unwanted);
-    for (let look = 0; look < 8; look++) {
-      const names = namesOf((await rounds.look(wants)).folders);
+    for (let turn = 0; turn < 8; turn++) {
+      const names = namesOf((await look(rounds, wants)).folders);
       expect(names).toContain(own);
       expect(names).not.toContain(unwanted);
     }
     const fresh = folder(0xcccc);
-    expect(namesOf((await rounds.look(wants)).folders)).toContain(fresh);
+    expect(namesOf((await look(rounds, wants)).folders)).toContain(fresh);
   });
 
   it('read again only files that may have changed', async () => {
     const name = folder(1, { '000001.wal': 'one', '000002.wal': 'two', 'owner.json': 'none' });
     const rounds = new FolderRounds(dir);
-    const look = async (): Promise<FoundFolder> => (await rounds.look(() => true)).folders[0]!;
-    const before = await look();
+    const first = async (): Promise<FoundFolder> => (await look(rounds)).folders[0]!;
+    const before = await first();
     // Only the last file of a folder grows.
     appendFileSync(join(dir, name, '000001.wal'), 'more');
-    expect((await look()).print).toBe(before.print);
+    expect((await first()).print).toBe(before.print);
     appendFileSync(join(dir, name, '000002.wal'), 'more');
-    const after = await look();
+    const after = await first();
     expect(after.print).not.toBe(before.print);
     expect(after.files.map(({ bytes }) => bytes)).toEqual([3, 7]);
     writeFileSync(join(dir, name, '000003.wal'), 'three');
     rmSync(join(dir, name, '000001.wal'));
-    expect((await look()).files.map((file) => [file.name, file.bytes])).toEqual([
+    expect((await first()).files.map((file) => [file.name, file.bytes])).toEqual([
       ['000002.wal', 7],
       ['000003.wal', 5],
     ]);
   });
 
+  it('report a folder that can not be read, and look into all others in their turn', async () => {
+    const all = Array.from({ length: 100 }, (_, index) => folder(0x1000 + index));
+    // Each of them leads to itself.
+    const loops = Array.from({ length: 70 }, (_, index) => index.toString(16).padStart(8, '0'));
+    for (const name of loops) symlinkSync(name, join(dir, name));
+    const rounds = new FolderRounds(dir);
+    const seen = new Set<string>();
+    const refused = new Map<string, unknown>();
+    for (let turn = 0; turn < 3; turn++) {
+      const { folders, paths } = await rounds.look(
+        () => true,
+        (path, error) => refused.set(path, (error as NodeJS.ErrnoException).code),
+      );
+      expect(paths.size).toBe(170);
+      for (const name of namesOf(folders)) seen.add(name);
+    }
+    expect([...seen].sort()).toEqual(all);
+    expect([...refused].sort()).toEqual(loops.map((name) => [join(dir, name), 'ELOOP']));
+  });
+
   it('find nothing if the ledger has no folder', async () => {
-    const { folders, paths } = await new FolderRounds(join(dir, 'none')).look(() => true);
+    const { folders, paths } = await look(new FolderRounds(join(dir, 'none')));
     expect([folders, paths.size]).toEqual([[], 0]);
   });
 });

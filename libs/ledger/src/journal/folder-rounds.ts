@@ -15,18 +15,20 @@ const MOST_A_LOOK = 64;
  * @internal
  */
 export class FolderRounds {
-  /** The last results by path; the longest unseen first. */
-  readonly #known = new Map<string, FoundFolder>();
+  /** The last results by path, undefined if there was none; the longest unseen first. */
+  readonly #known = new Map<string, FoundFolder | undefined>();
 
   constructor(private readonly dir: string) {}
 
   /**
    * @param wants whether to look into a folder, by its name; `always`: in each look
+   * @param onRefused called for a folder that the file system refuses to read
    * @returns the folders of this look, by name, and the paths of all wanted ones
    * @throws the file system's error, except if the ledger has no folder
    */
   async look(
     wants: (path: string, name: FolderName) => boolean | 'always',
+    onRefused: (path: string, error: unknown) => void,
   ): Promise<{ folders: FoundFolder[]; paths: ReadonlySet<string> }> {
     const names = new Map<string, string>();
     const always: string[] = [];
@@ -42,13 +44,15 @@ export class FolderRounds {
     const inTurn = [...unseen, ...this.#known.keys()].slice(0, MOST_A_LOOK);
     const paths = [...new Set([...always, ...inTurn])].sort();
     const found = await Promise.all(
-      paths.map((path) => lookIntoFolder(this.dir, names.get(path)!, this.#known.get(path))),
+      paths.map(async (path) => {
+        const looking = lookIntoFolder(this.dir, names.get(path)!, this.#known.get(path));
+        // One folder must not keep the others out of the table.
+        const folder = await looking.catch((error: unknown) => void onRefused(path, error));
+        this.#known.delete(path);
+        this.#known.set(path, folder);
+        return folder;
+      }),
     );
-    const folders = found.filter((folder) => folder !== undefined);
-    for (const folder of folders) {
-      this.#known.delete(folder.path);
-      this.#known.set(folder.path, folder);
-    }
-    return { folders, paths: new Set(names.keys()) };
+    return { folders: found.filter((each) => each !== undefined), paths: new Set(names.keys()) };
   }
 }

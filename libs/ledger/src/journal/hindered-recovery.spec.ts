@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -53,6 +53,23 @@ describe('a recovery', () => {
     const said = test.lines.filter((line) => line.includes("can't be read (ENOTFILE)"));
     expect(said).toHaveLength(1);
     expect(faultsOf(test)).toEqual({ torn: 0, damaged: 1 });
+    assertConservation(test.ledger.stats());
+  });
+
+  it('writes the rows of all other folders if one can not be read, and names that one once', async () => {
+    const rows = rowsOfRun(PLAIN_TABLE, RUN, 10);
+    bench.folder({ files: [[rows]] });
+    const unreadable = join(bench.dir, '0000abcd');
+    symlinkSync('0000abcd', unreadable);
+    const test = bench.ledger();
+    await start(test);
+    await until(test, () => hasReplayed(test));
+    await test.clock.advance(10_000);
+    expect([...test.sink.rows.keys()].sort()).toEqual(uuidsOf(rows).sort());
+    const said = test.lines.filter((line) =>
+      line.includes(`${unreadable} can't be replayed (ELOOP)`),
+    );
+    expect(said).toHaveLength(1);
     assertConservation(test.ledger.stats());
   });
 

@@ -191,11 +191,14 @@ export class Recovery {
 
   async #lookOnce(): Promise<void> {
     try {
-      const { folders, paths } = await this.#rounds.look((path, { run, adopter }) => {
-        const isOwn = run === this.#parts.run && adopter === undefined;
-        if (isOwn || this.#done.has(path)) return false;
-        return adopter === this.#parts.run ? 'always' : true;
-      });
+      const { folders, paths } = await this.#rounds.look(
+        (path, { run, adopter }) => {
+          const isOwn = run === this.#parts.run && adopter === undefined;
+          if (isOwn || this.#done.has(path)) return false;
+          return adopter === this.#parts.run ? 'always' : true;
+        },
+        (path, error) => this.#log.failed(path, error),
+      );
       this.#watch.keepOnly(paths);
       for (const path of this.#waiting) if (!paths.has(path)) this.#waiting.delete(path);
       for (const folder of folders) {

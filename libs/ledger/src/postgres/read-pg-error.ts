@@ -9,6 +9,8 @@ export interface PgFailure {
   readonly code: string | undefined;
   /** True if the server sent it as an ErrorResponse. */
   readonly isAnswer: boolean;
+  /** True if the answer certainly ended the session; a server may translate the word for it. */
+  readonly isFatal: boolean;
   readonly schema: string | undefined;
   readonly table: string | undefined;
   readonly constraint: string | undefined;
@@ -47,12 +49,14 @@ export function readPgError(error: unknown, target?: string): PgFailure {
   if (error instanceof ConnectError) return readConnectError(error);
   const raw = unwrap(error);
   const code = text(raw.code);
-  // The server translates `severity`, so only its presence is meaningful.
-  const isAnswer = code?.length === 5 && text(raw.severity) !== undefined;
+  const severity = text(raw.severity);
+  const isAnswer = code?.length === 5 && severity !== undefined;
   const place = isAnswer && target ? readPlace(text(raw.where), target) : undefined;
   const failure = {
     code,
     isAnswer,
+    // The server translates it, a pooler does not.
+    isFatal: isAnswer && (severity === 'FATAL' || severity === 'PANIC'),
     schema: isAnswer ? text(raw.schema) : undefined,
     table: isAnswer ? text(raw.table) : undefined,
     isElsewhere: isAnswer && target !== undefined && (text(raw.table) ?? target) !== target,

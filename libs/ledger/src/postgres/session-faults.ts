@@ -60,8 +60,9 @@ export function hadEnded(error: unknown, isRead: boolean): boolean {
 /** Whether the connection can be used after the error: the server has answered, and goes on. @internal */
 export function isUsableAfter(error: unknown): boolean {
   const code = codeOf(error) ?? '';
-  const isOver = SESSION_ENDS.includes(code) || code.startsWith(CONNECTION_EXCEPTION);
-  return failureOf(error).isAnswer && !isOver;
+  const { isAnswer, isFatal } = failureOf(error);
+  const isOver = SESSION_ENDS.includes(code) || code.startsWith(CONNECTION_EXCEPTION) || isFatal;
+  return isAnswer && !isOver;
 }
 
 function failureOf(error: unknown): PgFailure {
