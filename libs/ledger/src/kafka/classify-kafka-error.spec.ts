@@ -45,6 +45,20 @@ describe('an error of Kafka', () => {
     expect(isLedgerError(classifyKafkaError(wrapped), 'SINK_HALT')).toBe(true);
   });
 
+  it.each(['PLT_KFK_NETWORK', 'PLT_KFK_TIMEOUT', 'ECONNRESET'])(
+    'is transient if the login ended with its connection (%s)',
+    (code) => {
+      const cause = Object.assign(new Error('Connection closed'), { code });
+      const login = Object.assign(new Error('Cannot find a suitable SASL mechanism.', { cause }), {
+        code: 'PLT_KFK_AUTHENTICATION',
+      });
+      const error = classifyKafkaError(
+        new Error('Connection to k1:9092 failed.', { cause: login }),
+      );
+      expect(isLedgerError(error, 'SINK_TRANSIENT')).toBe(true);
+    },
+  );
+
   it('names the socket, and reports that nothing was sent', () => {
     const cause = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
     const error = classifyKafkaError(new Error('Connection to k1:9092 failed.', { cause }));

@@ -23,7 +23,10 @@ const HALTING = new Set([
   'INVALID_RECORD',
 ]);
 /** Codes and texts of the client's own errors of that kind. */
-const HALTING_CODES = new Set(['PLT_KFK_AUTHENTICATION', 'PLT_KFK_UNSUPPORTED_API']);
+const AUTHENTICATION = 'PLT_KFK_AUTHENTICATION';
+const HALTING_CODES = new Set([AUTHENTICATION, 'PLT_KFK_UNSUPPORTED_API']);
+/** The client's codes of a connection that was cut, or is silent. */
+const CUT_CODES = new Set(['PLT_KFK_NETWORK', 'PLT_KFK_TIMEOUT']);
 const HALTING_TEXTS =
   /^(Broker requires TLS|TLS handshake failed|SASL mechanism \S+ not supported)/;
 
@@ -122,10 +125,16 @@ function* reasonsOf(error: unknown): Iterable<Reason> {
     yield* reasonsOf(reason.cause);
 }
 
-function isHalting({ apiId, code, message }: Reason): boolean {
+function isHalting({ apiId, code, message, cause }: Reason): boolean {
+  // A broker that restarts during the login refuses nobody.
+  if (code === AUTHENTICATION && [...reasonsOf(cause)].some(isCut)) return false;
   return (
     HALTING.has(apiId ?? '') || HALTING_CODES.has(code ?? '') || HALTING_TEXTS.test(message ?? '')
   );
+}
+
+function isCut(reason: Reason): boolean {
+  return CUT_CODES.has(reason.code ?? '') || socketCodeOf(reason) !== undefined;
 }
 
 function isKnown(reason: Reason): boolean {

@@ -1,7 +1,7 @@
 import type { Admin } from '@platformatic/kafka';
 import type { Clock } from '../clock/clock.js';
 import { SinkHaltError } from '../errors/sink.errors.js';
-import { classifyKafkaError } from './classify-kafka-error.js';
+import { classifyKafkaError, isUnknownTopic } from './classify-kafka-error.js';
 import type { PartitionLog } from './partition-log.js';
 
 /**
@@ -9,6 +9,8 @@ import type { PartitionLog } from './partition-log.js';
  * nothing.
  */
 const PURGE_MS = 10_000;
+/** After a refusal, which a person may have ended meanwhile. */
+const REFUSED_MS = 600_000;
 
 /**
  * Deletes written messages from the topic, so that it only contains the backlog, like a queue.
@@ -16,9 +18,11 @@ const PURGE_MS = 10_000;
  * @internal
  */
 export class Purge {
-  #purgedAt = Number.NEGATIVE_INFINITY;
+  /** Monotonic milliseconds of the next purge. */
+  #dueAt = Number.NEGATIVE_INFINITY;
   #refusal: SinkHaltError | undefined;
-  #isRefused = false;
+  /** From a refusal on, until a purge succeeds. */
+  #isTold = false;
 
   constructor(
     private readonly admin: Admin,
@@ -26,7 +30,7 @@ export class Purge {
     private readonly clock: Clock,
   ) {}
 
-  /** @throws SinkHaltError once, if it may not delete */
+  /** @throws SinkHaltError if it may not delete; once until it may again */
   check(): void {
     const refusal = this.#refusal;
     this.#refusal = undefined;
@@ -39,15 +43,19 @@ export class Purge {
    */
   async run(logs: readonly PartitionLog[]): Promise<void> {
     const { admin, topic, clock } = this;
-    if (this.#isRefused || clock.monotonic() - this.#purgedAt < PURGE_MS) return;
-    this.#purgedAt = clock.monotonic();
+    if (clock.monotonic() < this.#dueAt) return;
+    this.#dueAt = clock.monotonic() + PURGE_MS;
     const partitions = logs.map(({ partition, committed: offset }) => ({ partition, offset }));
     try {
       await admin.deleteRecords({ topics: [{ name: topic, partitions }] });
+      this.#isTold = false;
     } catch (error) {
       const known = classifyKafkaError(error);
-      if (!(known instanceof SinkHaltError)) return;
-      this.#isRefused = true;
+      // A missing topic is reported by those who read it.
+      if (!(known instanceof SinkHaltError) || isUnknownTopic(error)) return;
+      this.#dueAt = clock.monotonic() + REFUSED_MS;
+      if (this.#isTold) return;
+      this.#isTold = true;
       this.#refusal = new SinkHaltError(
         `what was written can't be deleted from ${topic}, which grows: allow DELETE on it, or set ` +
           `purge: false and its retention.ms (${known.message})`,
