@@ -29,6 +29,8 @@ import {
 
 /** Milliseconds between two checks for missing partitions; a period lasts at least a day. */
 const LOOK_MS = 3_600_000;
+/** After a failed check, or one that left the work to another process, which may have died. */
+const AGAIN_MS = 60_000;
 /** A claim is renewed before it expires, even if one renewal fails. */
 const RENEW_MS = CLAIM_MS / 3;
 /** Time limit of one connection, including waits for locks. */
@@ -50,7 +52,8 @@ export interface PartitionKeeperParts {
  * keeper; they alternate. A failure causes only a warning, because entries without their own
  * partition go to the default one.
  *
- * Idle -> looking (`look`) -> waiting for the next look -> looking …, until `stop`.
+ * Idle -> looking (`look`) -> waiting for the next look -> looking …, until `stop`. The work of an
+ * `onRetire` delays no look.
  *
  * @internal
  */
@@ -60,8 +63,9 @@ export class PartitionKeeper {
   /** Known once a connection was lent; remedies contain it. */
   #connectionSchema: string | undefined;
   #timer: Timer | undefined;
-  #looking: Promise<void> | undefined;
-  #making: Promise<void> = Promise.resolve();
+  /** The check under way; resolves to whether the table has partitions made by the ledger. */
+  #making: Promise<boolean> | undefined;
+  #retiring: Promise<void> | undefined;
   /** Identifies this keeper's claims on retired partitions. */
   readonly #id = randomUUID();
   readonly #end = new AbortController();
@@ -71,26 +75,17 @@ export class PartitionKeeper {
   }
 
   /** Looks now, and then every hour. Concurrent callers share one look. Never rejects. */
-  look(): Promise<void> {
-    if (this.#end.signal.aborted) return Promise.resolve();
-    this.#timer?.cancel();
-    this.#looking ??= this.#begin()
-      .catch((error: unknown) => this.#tellFailure(error))
-      .finally(() => {
-        this.#looking = undefined;
-        if (this.#end.signal.aborted) return;
-        this.#timer = this.#parts.clock.after(LOOK_MS, () => void this.look());
-      });
-    return this.#looking;
+  async look(): Promise<void> {
+    if (await this.#makeOnce()) await this.#retireOnce();
   }
 
   /**
    * Looks, and resolves when partitions are created, without waiting for `onRetire`, which may take
    * long.
    */
-  make(): Promise<void> {
+  async make(): Promise<void> {
     void this.look();
-    return this.#making;
+    await this.#making;
   }
 
   /** Stops looking; work under way ends by itself. Stopping twice is allowed. */
@@ -99,28 +94,56 @@ export class PartitionKeeper {
     this.#timer?.cancel();
   }
 
-  async #begin(): Promise<void> {
-    const ready = this.#work();
-    this.#making = ready.then(
-      () => undefined,
-      () => undefined,
-    );
-    const { retention } = this.#parts;
-    if ((await ready) && retention !== undefined) await this.#endRetirements(retention);
+  #makeOnce(): Promise<boolean> {
+    if (this.#end.signal.aborted) return Promise.resolve(false);
+    this.#timer?.cancel();
+    this.#making ??= this.#make().finally(() => {
+      this.#making = undefined;
+    });
+    return this.#making;
   }
 
-  /** @returns whether the table has partitions made by the ledger */
-  async #work(): Promise<boolean> {
+  async #make(): Promise<boolean> {
+    let result = { isOurs: false, isBusy: true };
+    try {
+      result = await this.#work();
+    } catch (error) {
+      this.#tellFailure(error);
+    }
+    if (!this.#end.signal.aborted) {
+      const nextMs = result.isBusy ? AGAIN_MS : LOOK_MS;
+      this.#timer = this.#parts.clock.after(nextMs, () => void this.look());
+    }
+    return result.isOurs;
+  }
+
+  #retireOnce(): Promise<void> {
+    const { retention } = this.#parts;
+    if (retention === undefined) return Promise.resolve();
+    this.#retiring ??= this.#endRetirements(retention)
+      .catch((error: unknown) => this.#tellFailure(error))
+      .finally(() => {
+        this.#retiring = undefined;
+      });
+    return this.#retiring;
+  }
+
+  /**
+   * `isOurs`: the table has partitions made by the ledger. `isBusy`: another process creates some.
+   */
+  async #work(): Promise<{ isOurs: boolean; isBusy: boolean }> {
     const { definition, clock, retention } = this.#parts;
-    if (definition.partition === undefined) return false;
+    if (definition.partition === undefined) return { isOurs: false, isBusy: false };
     return this.#use(async (session, sqlTable) => {
       const table = await listPartitions(session, sqlTable);
-      if (table === undefined || !this.#isOurs(table, sqlTable)) return false;
-      await this.#create(session, sqlTable, table);
+      if (table === undefined || !this.#isOurs(table, sqlTable)) {
+        return { isOurs: false, isBusy: false };
+      }
+      const isBusy = await this.#create(session, sqlTable, table);
       if (retention !== undefined) {
         await this.#detach(session, { sqlTable, table, retention, now: clock.now() });
       }
-      return true;
+      return { isOurs: true, isBusy };
     });
   }
 
@@ -134,16 +157,19 @@ export class PartitionKeeper {
     return false;
   }
 
-  async #create(session: PgSession, sqlTable: string, table: PartitionedTable): Promise<void> {
+  /** @returns whether another process creates partitions */
+  async #create(session: PgSession, sqlTable: string, table: PartitionedTable): Promise<boolean> {
     const { definition, clock, logger } = this.#parts;
     const wanted = wantedPeriods(definition.partition!, clock.now());
     // The usual look: all partitions exist, and no lock is taken.
-    if (missingPeriods(table, wanted).length === 0) return;
+    if (missingPeriods(table, wanted).length === 0) return false;
     const patience = { withinMs: WORK_MS / 4, signal: this.#end.signal };
-    const { created, moved } = await createPartitions(session, sqlTable, wanted, patience);
-    if (created.length === 0) return;
-    const rows = moved === 0 ? '' : `, ${moved} rows moved out of the default partition`;
-    logger.log(`created partitions: ${created.join(', ')}${rows}`);
+    const { created, moved, isBusy } = await createPartitions(session, sqlTable, wanted, patience);
+    if (created.length > 0) {
+      const rows = moved === 0 ? '' : `, ${moved} rows moved out of the default partition`;
+      logger.log(`created partitions: ${created.join(', ')}${rows}`);
+    }
+    return isBusy;
   }
 
   async #detach(

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { newEntryUuid } from '../codec/uuid.js';
 import { UsageReader } from '../reading/usage-reader.js';
+import { ManualClock } from '../testing/manual-clock.js';
 import { PartitionedDatabase } from './fixtures/partitioned-database.fixture.js';
 import { uuidBound } from './period.js';
 
@@ -91,6 +92,44 @@ describe('PartitionKeeper', () => {
       await writer.destroy();
       await test.database.sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
     }
+  });
+
+  it('looks again after a minute if the server was away', async () => {
+    const clock = new ManualClock(NOW);
+    const later = test.database.dataSource();
+    const keeper = test.keeperOf(undefined, later, clock);
+    await keeper.look();
+    expect(test.lines).toEqual([
+      expect.stringContaining('WARNING: partitions could not be created'),
+    ]);
+    await later.initialize();
+    try {
+      await clock.advance(60_000);
+      await vi.waitFor(async () => expect(await test.names()).toEqual(MADE), 30_000);
+    } finally {
+      keeper.stop();
+      await later.destroy();
+    }
+  });
+
+  it('makes partitions each hour, however long onRetire takes', async () => {
+    await test.makeMonths(JANUARY, JANUARY + 1);
+    const clock = new ManualClock(NOW);
+    const retired: string[] = [];
+    let end = (): void => {};
+    const onRetire = ({ table }: { table: string }): Promise<void> => {
+      retired.push(table);
+      return new Promise((resolve) => (end = resolve));
+    };
+    const keeper = test.keeperOf({ keep: 1, onRetire }, undefined, clock);
+    await keeper.make();
+    await vi.waitFor(() => expect(retired).toEqual(['usage_entries_p202601']), 30_000);
+    await test.database.sql(`DROP TABLE "${test.database.schema}".usage_entries_p202608`);
+    await clock.advance(3_600_000);
+    await vi.waitFor(async () => expect(await test.names()).toEqual(MADE), 30_000);
+    end();
+    await keeper.look();
+    expect(retired).toHaveLength(1);
   });
 
   it('makes and retires partitions although some were moved to another schema', async () => {

@@ -83,4 +83,15 @@ describe('RollupSchedule', () => {
       ),
     ]);
   });
+
+  it('looks for rollups again later, although the definition requests none and they are gone', async () => {
+    failure = Object.assign(new Error('gone'), { code: '42P01', severity: 'ERROR' });
+    warnings.length = 0;
+    start();
+    await clock.advance(MINUTE_MS);
+    expect(await refreshesIn(4 * MINUTE_MS)).toBe(0);
+    failure = undefined;
+    expect(await refreshesIn(20 * MINUTE_MS)).toBeGreaterThan(5);
+    expect(warnings).toEqual([]);
+  });
 });

@@ -122,11 +122,8 @@ export class RollupSchedule {
   #report(error: unknown): number {
     const { definition, logger } = this.#parts;
     const { code, text } = readPgError(error);
-    // Rollups that the definition does not request may be dropped at any time.
-    if (code === UNDEFINED_TABLE && !definition.rollup) {
-      this.stop();
-      return BLOCKED_MS;
-    }
+    // Rollups that the definition does not request may be dropped at any time, and made again.
+    if (code === UNDEFINED_TABLE && !definition.rollup) return BLOCKED_MS;
     if (code !== undefined && BLOCKED.includes(code)) return this.#reportBlocked(code);
     const isSlow = code === QUERY_CANCELED || error instanceof DeadlineError;
     if (!this.#isTroubled) {
