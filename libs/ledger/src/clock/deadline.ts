@@ -32,11 +32,10 @@ export class Deadline {
     if (this.#endsAt === Number.POSITIVE_INFINITY) return work;
     let timer: NodeJS.Timeout | undefined;
     const timeUp = new Promise<never>((_, reject) => {
-      // Keeps the process alive: the timer ends by itself, and a drain must not end before it.
-      timer = realTimers.setTimeout(
-        () => reject(new DeadlineError(this.limitMs)),
-        this.remainingMs,
-      );
+      const end = (): void => reject(new DeadlineError(this.limitMs));
+      // If the process was held up, the answer may have arrived: Node reads it after the timers, and
+      // before `setImmediate`. The timer keeps the process alive, because a drain must not end before it.
+      timer = realTimers.setTimeout(() => realTimers.setImmediate(end), this.remainingMs);
     });
     try {
       return await Promise.race([work, timeUp]);

@@ -14,6 +14,7 @@ function standingClock(): ProbeClock & { advance(ms: number): void; readonly tim
       waiting.add(timer);
       return { cancel: () => void waiting.delete(timer) };
     },
+    nextTurn: setImmediate,
     get timers() {
       return waiting.size;
     },

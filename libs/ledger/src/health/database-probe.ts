@@ -17,7 +17,7 @@ export interface DatabaseAnswer {
 }
 
 /** The part of the clock that health needs. @internal */
-export type ProbeClock = Pick<Clock, 'monotonic' | 'after'>;
+export type ProbeClock = Pick<Clock, 'monotonic' | 'after' | 'nextTurn'>;
 
 /** Pings the database, one call at a time and at most once a second, for all probes. @internal */
 export class DatabaseProbe {
@@ -64,7 +64,9 @@ export class DatabaseProbe {
   #pingOnce(): Promise<DatabaseAnswer> {
     this.#isPinging = true;
     return new Promise((resolve) => {
-      const timer = this.#clock.after(PING_TIMEOUT_MS, () => resolve({ database: 'away' }));
+      const end = (): void => resolve({ database: 'away' });
+      // The answer may have arrived while the process was held up: a turn later it is read.
+      const timer = this.#clock.after(PING_TIMEOUT_MS, () => this.#clock.nextTurn(end));
       void this.#settledPing().then((answer) => {
         timer.cancel();
         this.#isPinging = false;

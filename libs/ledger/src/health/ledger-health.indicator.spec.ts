@@ -82,6 +82,7 @@ class Patient implements LedgerVitals {
   readonly clock: ProbeClock = {
     monotonic: () => (this.time += 2000),
     after: () => ({ cancel: () => undefined }),
+    nextTurn: () => undefined,
   };
 }
 
