@@ -1,7 +1,11 @@
+import { systemClock, type Clock, type Timer } from '../clock/clock.js';
 import { findLeftFiles, type LeftFiles } from './find-left-files.js';
 import { FileDeadLetterStore } from './file-dead-letter-store.js';
 import { FileSpillStore } from './file-spill-store.js';
 import { UnsafeFolderError } from './private-folder.js';
+
+/** Milliseconds until a directory that failed is tested again: it may be writable now. */
+const AGAIN_MS = 60_000;
 
 /** The state of a directory for files. @internal */
 export interface ProbedFolder {
@@ -24,14 +28,16 @@ export class LedgerFiles {
 
   readonly #dir: string;
   readonly #ledger: string;
+  readonly #clock: Pick<Clock, 'after'>;
+  #timer: Timer | undefined;
+  #isClosed = false;
 
   /** @param dir relative to the working directory; created when first needed */
-  constructor(dir: string, ledger: string) {
+  constructor(dir: string, ledger: string, clock: Pick<Clock, 'after'> = systemClock) {
     this.#dir = dir;
     this.#ledger = ledger;
-    const onWrite = (isTaken: boolean): void => {
-      this.isUnavailable = !isTaken;
-    };
+    this.#clock = clock;
+    const onWrite = (isTaken: boolean): void => this.#note(isTaken);
     this.spills = new FileSpillStore({ dir, ledger, onWrite });
     this.deadLetters = new FileDeadLetterStore({ dir, ledger, onWrite });
   }
@@ -40,10 +46,10 @@ export class LedgerFiles {
   async probe(): Promise<ProbedFolder> {
     try {
       const risk = await this.spills.probe();
-      this.isUnavailable = false;
+      this.#note(true);
       return { fault: undefined, risk };
     } catch (error) {
-      this.isUnavailable = true;
+      this.#note(false);
       return { fault: faultOf(error), risk: undefined };
     }
   }
@@ -53,8 +59,17 @@ export class LedgerFiles {
     return findLeftFiles(this.#dir, this.#ledger);
   }
 
+  #note(isAvailable: boolean): void {
+    this.isUnavailable = !isAvailable;
+    this.#timer?.cancel();
+    if (isAvailable || this.#isClosed) return;
+    this.#timer = this.#clock.after(AGAIN_MS, () => void this.probe());
+  }
+
   /** Gives open files their final names. Never rejects. */
   close(): Promise<void> {
+    this.#isClosed = true;
+    this.#timer?.cancel();
     return this.deadLetters.close();
   }
 }

@@ -16,7 +16,8 @@ import {
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ManualClock } from '../testing/manual-clock.js';
 import { createFile, createFileSync } from './create-file.js';
 import { fileNameOf, isBeingWritten, isOfOther } from './file-names.js';
 import { FileSpillStore } from './file-spill-store.js';
@@ -98,6 +99,27 @@ describe('the folder of a ledger’s files', () => {
     expect(found.fault).toBeUndefined();
     if (risk === undefined) expect(found.risk).toBeUndefined();
     else expect(found.risk).toMatch(risk);
+  });
+
+  it('is tested again every minute while it can not be used, until the ledger ends', async () => {
+    const clock = new ManualClock();
+    const folder = join(dir, 'given');
+    await writeFile(folder, 'a file is in the way');
+    const files = new LedgerFiles(folder, 'default', clock);
+    await files.probe();
+    expect([files.isUnavailable, clock.pendingTimers]).toEqual([true, 1]);
+    await clock.advance(60_000);
+    await vi.waitFor(() => expect(clock.pendingTimers).toBe(1), 25_000);
+    expect(files.isUnavailable).toBe(true);
+    await rm(folder);
+    await clock.advance(60_000);
+    await vi.waitFor(() => expect(files.isUnavailable).toBe(false), 25_000);
+    expect(clock.pendingTimers).toBe(0);
+    await files.close();
+    await rm(folder, { recursive: true });
+    await writeFile(folder, 'a file is in the way again');
+    await files.probe();
+    expect([files.isUnavailable, clock.pendingTimers]).toEqual([true, 0]);
   });
 
   it.skipIf(!isRoot)('of another user is used, and named', async () => {

@@ -81,8 +81,7 @@ class Patient implements LedgerVitals {
 
   readonly clock: ProbeClock = {
     monotonic: () => (this.time += 2000),
-    after: () => ({ cancel: () => undefined }),
-    nextTurn: () => undefined,
+    ...{ after: () => ({ cancel: () => undefined }), nextTurn: () => undefined },
   };
 }
 

@@ -16,6 +16,11 @@ const AGAIN_MS = 1000;
  * Maximum of attempts. After them the rows stay on disk, because later rows must not wait forever.
  */
 const MOST_TRIES = 5;
+/**
+ * Shortages of the whole process or machine, which end by themselves and say nothing of the file: too
+ * many open files, no memory. Tries do not count. Source: `errno(3)`.
+ */
+const SHORTAGES = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
 
 /** Parts of a journal's store. @internal */
 export interface JournalStoreParts {
@@ -89,7 +94,7 @@ export class JournalStore implements RowStore {
     take: () => Slab,
     giveBack: (slab: Slab) => void,
   ): Promise<readonly (Slab | StoredSlab)[]> {
-    for (let tries = 1; ; tries++) {
+    for (let tries = 0; ;) {
       const taken: Slab[] = [];
       try {
         const pieces = await this.#rows.load(stored, () => {
@@ -102,7 +107,11 @@ export class JournalStore implements RowStore {
         return pieces;
       } catch (error) {
         for (const slab of taken) giveBack(slab);
-        if (this.#hasGivenUp || tries === MOST_TRIES) return [this.#giveUp(stored, error)];
+        const isShortage = SHORTAGES.has((error as NodeJS.ErrnoException).code ?? '');
+        if (!isShortage) tries++;
+        if (!isShortage && (this.#hasGivenUp || tries === MOST_TRIES)) {
+          return [this.#giveUp(stored, error)];
+        }
         this.#tellRefused(error);
         await pause(this.#parts.clock, AGAIN_MS);
       }

@@ -173,6 +173,19 @@ describe("overflow: 'disk'", () => {
     expect(test.lines.some((line) => line.includes("can't be read back"))).toBe(true);
   });
 
+  it.each(['EMFILE', 'ENOMEM'])('tries again for as long as the process has %s', async (code) => {
+    const test = diskTest();
+    await fill(test, 12);
+    test.files.refuse = (operation) => (operation === 'read' ? fileError(code) : undefined);
+    while (test.channel.isReady) test.channel.settle(test.channel.take(500)!);
+    await test.clock.advance(60_000);
+    expect(test.channel.lostIn).toBeUndefined();
+    test.files.refuse = () => undefined;
+    await test.clock.advance(1000);
+    expect(await drain(test)).toBe(0);
+    expect(test.channel.settledUntil).toBe(12_000);
+  });
+
   it('leaves rows without a copy in memory on disk at the end', async () => {
     const test = diskTest();
     await fill(test, 12);
