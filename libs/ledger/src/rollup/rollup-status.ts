@@ -36,8 +36,9 @@ export interface RollupStatus {
 
 /**
  * A transaction's `written_at` is its start time, and it holds its own number until its end. VACUUM
- * writes no entries. Source: the wait of CREATE INDEX CONCURRENTLY in PostgreSQL's indexcmds.c;
- * columns visible to every role, in pgstatfuncs.c.
+ * writes no entries, and neither does an autovacuum worker, which alone has no user, also while it
+ * analyzes or looks for tables. Source: the wait of CREATE INDEX CONCURRENTLY in PostgreSQL's
+ * indexcmds.c; columns visible to every role, in pgstatfuncs.c; `st_userid` in backend_status.c.
  */
 const READ_STATUS = `
 SELECT {closedMs}, {writtenMs}, array_to_string(s.dimensions, ','),
@@ -50,7 +51,7 @@ SELECT {closedMs}, {writtenMs}, array_to_string(s.dimensions, ','),
       AND EXISTS (
         SELECT FROM pg_catalog.pg_stat_activity a
         JOIN pg_catalog.pg_database d ON d.oid = a.datid AND d.datname = current_database()
-        WHERE a.pid = l.pid
+        WHERE a.pid = l.pid AND a.usesysid IS NOT NULL
       )
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_vacuum v WHERE v.pid = l.pid)
   ),
