@@ -1,5 +1,10 @@
 import { afterEach, describe, expect, inject, it } from 'vitest';
-import { openRollupBench, ownSchema, type RollupBench } from './fixtures/rollup-bench.fixture.js';
+import {
+  openRollupBench,
+  ownSchema,
+  refreshFully,
+  type RollupBench,
+} from './fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import type { UsageSummary } from '../ports/read-query.interface.js';
 import { partitionHistory } from '../partitions/fixtures/partition-history.fixture.js';
@@ -91,13 +96,8 @@ describe('summary from rollups', () => {
     bench = await openRollupBench(inject('databaseUrl'), deep!);
     const history = new RollupHistory(bench, seeded(1));
     const sizes = { bucketEntries: 2, fanOut: 2, changes: 12 };
-    const refreshAll = async (check = async (): Promise<void> => {}): Promise<void> => {
-      const refresher = bench!.refresher({ sizes });
-      for (let rounds = 0, isBehind = true; isBehind || rounds < 2; rounds++) {
-        ({ isBehind } = await refresher.refresh());
-        await check();
-      }
-    };
+    const refreshAll = (check?: () => Promise<void>): Promise<void> =>
+      refreshFully(bench!.refresher({ sizes }), check);
     const insert = (from: string, minutes: number): Promise<unknown> =>
       bench!.client.query(
         `INSERT INTO ${bench!.table} (uuid, user_id, api_key_id, prompt_tokens, completion_tokens,

@@ -1,7 +1,12 @@
 import { sessionOfClient } from '../postgres/fixtures/session-of-client.fixture.js';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
-import { openRollupBench, ownSchema, type RollupBench } from './fixtures/rollup-bench.fixture.js';
+import {
+  openRollupBench,
+  ownSchema,
+  refreshNow,
+  type RollupBench,
+} from './fixtures/rollup-bench.fixture.js';
 import { defineLedger } from '../define-ledger.js';
 import { createPartitions } from '../partitions/create-partitions.js';
 import { periodsBetween } from '../partitions/period.js';
@@ -77,7 +82,7 @@ async function refresh(change: (sql: string) => string = (sql) => sql): Promise<
     });
   });
   try {
-    expect((await refresher.refresh()).outcome).toBe('refreshed');
+    expect((await refreshNow(refresher)).outcome).toBe('refreshed');
   } finally {
     spy.mockRestore();
   }
