@@ -60,7 +60,7 @@ describe('a read', () => {
     const [{ pid }] = await dataSource.query('SELECT pg_backend_pid() AS pid');
     const unlock = await lockTable();
     try {
-      await expect(readerOf(dataSource, 300).summary({})).rejects.toMatchObject({
+      await expect(readerOf(dataSource, 3_000).summary({})).rejects.toMatchObject({
         code: 'LEDGER_READ',
         reason: 'timeout',
         sqlState: '55P03',

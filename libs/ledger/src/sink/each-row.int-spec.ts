@@ -123,10 +123,10 @@ describe('rows tried separately', () => {
 
   it('stop in time, and report which were not tried', async () => {
     await test.createTrigger('PERFORM pg_sleep(0.3)', 'TRIGGER t BEFORE INSERT ON $T');
-    const batch = test.batchOf(Array.from({ length: 10 }, () => 'poison'));
-    const result = await test.makeSink().writeEach(batch, { ...ATTEMPT, timeoutMs: 1500 });
+    const batch = test.batchOf(Array.from({ length: 20 }, () => 'poison'));
+    const result = await test.makeSink().writeEach(batch, { ...ATTEMPT, timeoutMs: 5000 });
     expect(result.untried.length).toBeGreaterThan(3);
-    expect(result.written).toBe(10 - result.untried.length);
+    expect(result.written).toBe(20 - result.untried.length);
     expect(await test.count()).toBe(result.written);
   });
 

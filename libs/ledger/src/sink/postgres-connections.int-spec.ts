@@ -14,6 +14,8 @@ import { PostgresSink } from './postgres.sink.js';
 const ATTEMPT: WriteAttempt = { timeoutMs: 5000, isAwaited: false, mayExist: false };
 const AGAIN: WriteAttempt = { ...ATTEMPT, mayExist: true };
 const SHORT: WriteAttempt = { ...ATTEMPT, timeoutMs: 400 };
+/** So long that the server's limit, a share of it, ends well before it on a busy machine. */
+const LOCKED: WriteAttempt = { ...ATTEMPT, timeoutMs: 3_000 };
 const STRATEGIES = ['copy', 'insert'] as const;
 const MIB = 1_048_576;
 
@@ -134,9 +136,10 @@ async function lockTable(): Promise<() => Promise<void>> {
 describe.each(STRATEGIES)('a lock held on the table (%s)', (strategy) => {
   it("reaches the server's limit first, and leaves no backend", async () => {
     const sink = makeSink(strategy);
+    await sink.ping(ATTEMPT.timeoutMs);
     const unlock = await lockTable();
     for (let i = 0; i < 3; i += 1) {
-      const told = await transient(sink.write(largeBatch(1000), { ...SHORT, timeoutMs: 1000 }));
+      const told = await transient(sink.write(largeBatch(1000), LOCKED));
       expect(told).toEqual({ outcomeKnown: true, sqlState: '55P03' });
       expect(await busyBackends()).toEqual([]);
     }
@@ -155,9 +158,10 @@ describe.each(STRATEGIES)('a lock held on the table (%s)', (strategy) => {
        completion_tokens, direction, created_at) VALUES ('${uuid}', 1, 0, 0, 'consume', now())`,
     );
     const batch = rowBatch([database.row({ uuid: randomUUID() }), database.row({ uuid })]);
-    for (const attempt of [SHORT, { ...SHORT, mayExist: true }]) {
+    await sink.ping(ATTEMPT.timeoutMs);
+    for (const attempt of [LOCKED, { ...LOCKED, mayExist: true }]) {
       const told = await transient(sink.write(batch, attempt));
-      expect(told).toEqual({ outcomeKnown: attempt === SHORT, sqlState: '55P03' });
+      expect(told).toEqual({ outcomeKnown: attempt === LOCKED, sqlState: '55P03' });
     }
     await runner.rollbackTransaction();
     await runner.release();
