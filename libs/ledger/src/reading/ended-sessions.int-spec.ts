@@ -36,10 +36,21 @@ function hold(): void {
   while (performance.now() < end);
 }
 
-async function connect(options = ''): Promise<void> {
-  const extra = { options };
-  const named = { type: 'postgres', url, applicationName: schema, extra } as const;
+async function connect(): Promise<void> {
+  const named = { type: 'postgres', url, applicationName: schema } as const;
   dataSource = await new DataSource(named).initialize();
+}
+
+/** Holds the process, while the server ends the pooled sessions: no others, so the boot may pause. */
+async function holdBeyondLimit(): Promise<void> {
+  const pool = (dataSource.driver as unknown as { master: pg.Pool }).master;
+  await expect.poll(() => pool.idleCount).toBe(pool.totalCount);
+  const runners = Array.from({ length: pool.totalCount }, () => dataSource.createQueryRunner());
+  for (const runner of runners) await runner.connect();
+  const set = `SET idle_session_timeout = '${IDLE_MS}ms'`;
+  await Promise.all(runners.map((runner) => runner.query(set)));
+  await Promise.all(runners.map((runner) => runner.release()));
+  hold();
 }
 
 async function start(): Promise<LedgerService<typeof usage>> {
@@ -66,11 +77,11 @@ const ENTRY = { createdAt: new Date('2026-02-03'), userId: 1, promptTokens: 7 };
 
 describe('a session that ended in the pool while the process was held up', () => {
   it.each(Object.entries(READS))('does not fail %s (idle_session_timeout)', async (_, read) => {
-    await connect(`-c idle_session_timeout=${IDLE_MS}`);
+    await connect();
     const ledger = await start();
     await ledger.recordAndWait(ENTRY);
     expect(await read(ledger)).toBe(1);
-    hold();
+    await holdBeyondLimit();
     expect(await read(ledger)).toBe(1);
   });
 
@@ -89,18 +100,18 @@ describe('a session that ended in the pool while the process was held up', () =>
   });
 
   it('does not fail the boot', async () => {
-    await connect(`-c idle_session_timeout=${IDLE_MS}`);
+    await connect();
     await dataSource.query('SELECT 1');
-    hold();
+    await holdBeyondLimit();
     await expect(start()).resolves.toBeDefined();
   });
 
   it('writes a batch at the first attempt, because the statement was not run', async () => {
-    await connect(`-c idle_session_timeout=${IDLE_MS}`);
+    await connect();
     const ledger = await start();
     await ledger.recordAndWait(ENTRY);
     for (let i = 0; i < 3; i++) {
-      hold();
+      await holdBeyondLimit();
       expect(await ledger.recordAndWait(ENTRY)).toMatchObject({ outcome: 'written' });
     }
     expect(ledger.stats()).toMatchObject({ written: 4, retries: 0 });
