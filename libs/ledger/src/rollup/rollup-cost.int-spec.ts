@@ -110,15 +110,17 @@ describe('a refresh of the last minutes', () => {
     await add(bench, { entries: 100, seconds: 1, ago: '20 seconds' });
     const vacuum = await bench.connect();
     await vacuum.query('SET vacuum_cost_delay = 100; SET vacuum_cost_limit = 1');
+    const [{ pid }] = (await vacuum.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'))
+      .rows as [{ pid: number }];
     const vacuumed = vacuum.query(`VACUUM ${bench.table}`).catch((error: unknown) => error);
     const running = async (): Promise<unknown> =>
-      (await client.query('SELECT FROM pg_stat_progress_vacuum')).rowCount;
+      (await client.query('SELECT FROM pg_stat_progress_vacuum WHERE pid = $1', [pid])).rowCount;
     await expect.poll(running, { timeout: 10_000 }).toBe(1);
     const refresher = bench.refresher({ timeoutMs: 20_000 });
     const outcome = async (): Promise<string> => (await refresher.refresh()).outcome;
     await expect.poll(outcome, { timeout: 10_000 }).toBe('refreshed');
     expect(await running()).toBe(1);
-    await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_progress_vacuum');
+    await client.query('SELECT pg_terminate_backend($1)', [pid]);
     await vacuumed;
     expect((await bench.reader.summary({})).entries).toBe(10_100);
   });
