@@ -46,5 +46,7 @@ export default defineConfig({
     // Processes share the processors, so a test may take several times as long as it does alone.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // What a server does in its own time, like ending a session, may take seconds then.
+    expect: { poll: { timeout: 25_000 } },
   },
 });

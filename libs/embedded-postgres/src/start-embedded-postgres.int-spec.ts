@@ -160,7 +160,9 @@ describe('startEmbeddedPostgres', () => {
     END LOOP; END $$`;
     const writers = [1, 2, 3, 4].map(() => query(dying.url, tables).catch(() => []));
     const made = `SELECT FROM pg_class WHERE relname LIKE 't_%'`;
-    await vi.waitFor(async () => expect(await query(dying.url, made)).not.toHaveLength(0));
+    const isMade = async (): Promise<void> =>
+      expect(await query(dying.url, made)).not.toHaveLength(0);
+    await vi.waitFor(isMade, { timeout: 25_000 });
     const asked = `SELECT pid FROM pg_stat_activity WHERE query LIKE 'DO %'`;
     const backends = await query<{ pid: number }>(dying.url, asked);
     await dying.kill();

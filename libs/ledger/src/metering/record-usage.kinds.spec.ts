@@ -263,7 +263,8 @@ describe('RecordUsage on a route', () => {
     await gone;
     work.open();
     const ledger = app.get(LedgerTestingModule);
-    await vi.waitFor(async () => expect(await ledger.entries()).toHaveLength(1));
+    const isKept = async (): Promise<void> => expect(await ledger.entries()).toHaveLength(1);
+    await vi.waitFor(isKept, { timeout: 25_000 });
     expect((await ledger.entries())[0]).toMatchObject({
       completionTokens: 7,
       memo: 'aborted "to nobody" 1 http',

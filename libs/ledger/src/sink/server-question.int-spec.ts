@@ -80,7 +80,7 @@ describe('ServerQuestion', () => {
     await ask();
     expect(clock.pendingTimers).toBe(1);
     await clock.advance(1500);
-    await vi.waitFor(() => expect(answers).toHaveLength(2));
+    await vi.waitFor(() => expect(answers).toHaveLength(2), { timeout: 25_000 });
     expect(clock.pendingTimers).toBe(0);
     await ask();
     question.close();
