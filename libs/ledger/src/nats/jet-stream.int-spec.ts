@@ -194,7 +194,7 @@ describe.each(programs)('JetStream, nats-server $version', (program) => {
       await servers.signal(0, 'SIGSTOP');
       const taking = writer.take(limits, new AbortController().signal);
       // Longer than a request waits for its answer, shorter than the look for the reason.
-      await delay(2000);
+      await delay(1_300);
       await servers.signal(0, 'SIGCONT');
       const [taken] = await taking;
       expect(taken?.payload.toString()).toBe('one');
