@@ -49,7 +49,7 @@ describe('the time limit of runMigrations', () => {
   it('holds for a network that goes silent after the request for the lock', async () => {
     const proxy = await keep(startTcpProxy(inject('databaseUrl')));
     const startedAt = performance.now();
-    const failure = runMigrations(options(proxy.url), usage, { timeoutMs: 1_000 });
+    const failure = runMigrations(options(proxy.url), usage, { timeoutMs: 5_000 });
     const rejection = expect(failure).rejects.toSatisfy((error) =>
       isLedgerError(error, 'SINK_TRANSIENT'),
     );
