@@ -61,6 +61,7 @@ function addressOf(
   return `postgres://${username}:${password}@${hosts.join(',')}/postgres?${parameters}`;
 }
 
+/** Also a server that is slow to log a client in is reached within the limit. */
 function connectionsTo(options: Omit<PostgresOptions, 'type'>): PgConnections {
   const dataSource = open(
     { connectTimeoutMS: 2_000, ...options },
@@ -94,7 +95,7 @@ describe('an address with several hosts', () => {
     ['the next where the name is unknown', () => ['no-such-host.invalid', UP]],
     ['one behind a unix socket', () => [AWAY, encodeURIComponent(folder)]],
   ])('connects to %s', async (_, hosts) => {
-    expect(await metBy({ url: addressOf(hosts()), connectTimeoutMS: 300 })).toBe(reached);
+    expect(await metBy({ url: addressOf(hosts()) })).toBe(reached);
   });
 
   it("takes hosts and ports of the address's parameters", async () => {
@@ -113,16 +114,13 @@ describe('an address with several hosts', () => {
   it('gives each host the whole time limit of a connection', async () => {
     met = 0;
     const hosts = [silentHost(), silentHost(), UP];
-    expect(await metBy({ url: addressOf(hosts), connectTimeoutMS: 200 })).toBe(reached);
+    expect(await metBy({ url: addressOf(hosts) })).toBe(reached);
     expect(met).toBe(2);
   });
 
   it('tries a silent host once, and not for each connection', async () => {
     met = 0;
-    const connections = connectionsTo({
-      url: addressOf([silentHost(), UP]),
-      connectTimeoutMS: 200,
-    });
+    const connections = connectionsTo({ url: addressOf([silentHost(), UP]) });
     const sessions = [];
     for (let i = 0; i < 3; i++) sessions.push(await connections.take(new Deadline(5_000)));
     await Promise.all(sessions.map((session) => session.giveBack()));
