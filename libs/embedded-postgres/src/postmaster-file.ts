@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -7,8 +9,10 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 /** Pause between two looks at the file. */
 const POLL_MS = 10;
-/** A server that was just told to stop still reads `ready` for some milliseconds. */
+/** A server whose watchdog has yet to tell it to stop still reads `ready`, for some milliseconds. */
 const STEADY_MS = 250;
+/** SSLRequest of the protocol: https://www.postgresql.org/docs/18/protocol-message-formats.html */
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 /** What a server says of itself in `postmaster.pid`. */
 export interface Postmaster {
@@ -54,13 +58,36 @@ export async function findLivePostmaster(
     }
     if (found.status !== 'ready') readySince = undefined;
     else readySince ??= Date.now();
-    if (readySince !== undefined && Date.now() - readySince >= STEADY_MS) {
-      return { ...found, port: found.port ?? 0 };
+    const isSteady = readySince !== undefined && Date.now() - readySince >= STEADY_MS;
+    if (isSteady && (await hasAnswered(found.port, deadline - Date.now()))) {
+      // A signal to stop comes before connections: if it was there, the file says so by now.
+      const now = await readPostmaster(dataDir);
+      if (now?.pid === found.pid && now.status === 'ready') return { ...now, port: now.port ?? 0 };
     }
     if (Date.now() > deadline) {
       throw new Error(`a server (pid ${found.pid}) holds ${dataDir} and is ${found.status}`);
     }
     await delay(POLL_MS);
+  }
+}
+
+/**
+ * Whether somebody answers at this port in time. A server does so once its postmaster has run, which may
+ * be long after it was sent a signal. Never rejects.
+ */
+async function hasAnswered(port: number | undefined, timeoutMs: number): Promise<boolean> {
+  if (port === undefined) return false;
+  const socket = connect(port, '127.0.0.1');
+  try {
+    socket.write(SSL_REQUEST);
+    const signal = AbortSignal.timeout(Math.max(timeoutMs, 0));
+    const answer = once(socket, 'data', { signal }).then(() => true);
+    const end = once(socket, 'close', { signal }).then(() => false);
+    return await Promise.race([answer, end]);
+  } catch {
+    return false;
+  } finally {
+    socket.on('error', () => {}).destroy();
   }
 }
 

@@ -14,6 +14,7 @@ import {
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { transpileLibrary } from './fixtures/transpile-library.fixture.js';
@@ -213,6 +214,20 @@ describe('startEmbeddedPostgres', () => {
     parent.kill('SIGKILL');
     await once(parent, 'exit');
     const next = await start();
+    expect(next.isForeign).toBe(false);
+    expect(next.pid).not.toBe(pid);
+    expect(await query(next.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('does not use a server that was told to stop and had no time for it yet', async () => {
+    const { parent, pid } = await startInParent(chooseLifeline());
+    process.kill(pid, 'SIGSTOP');
+    parent.kill('SIGKILL');
+    await once(parent, 'exit');
+    const starting = start();
+    await delay(1000);
+    process.kill(pid, 'SIGCONT');
+    const next = await starting;
     expect(next.isForeign).toBe(false);
     expect(next.pid).not.toBe(pid);
     expect(await query(next.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
