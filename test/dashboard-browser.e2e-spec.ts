@@ -1,3 +1,4 @@
+import { findFreePort } from '@app/embedded-postgres';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,11 +51,12 @@ async function start(database: string, more: Record<string, string> = {}): Promi
     DATA_DIR: folder,
     // So that the page, once opened, lives through a restart.
     LEDGER_DASHBOARD_TOKEN: TOKEN,
+    // Nobody else gets it while the gateway is away.
+    PORT: `${await findFreePort()}`,
     ...more,
   };
   gateway = await GatewayProcess.spawn(environment);
-  const url = await gateway.url();
-  return { url, environment: { ...environment, PORT: new URL(url).port } };
+  return { url: await gateway.url(), environment };
 }
 
 async function look(url: string, options?: Parameters<DashboardBrowser['open']>[1]) {
@@ -247,8 +249,8 @@ describe.skipIf(!hasChromium)('the dashboard in Chromium', { timeout: 300_000 },
   });
 
   it('tells a full channel, a database that is away, and a drain, and lives through a restart', async () => {
-    let proxy: TcpProxy = await startTcpProxy(inject('databaseUrl'));
-    const { port } = proxy;
+    const port = await findFreePort();
+    let proxy: TcpProxy = await startTcpProxy(inject('databaseUrl'), port);
     const { url, environment } = await start(proxy.url, {
       LEDGER_ASYNC_BUFFER_SIZE: '400',
       // The gateway has a journal, and with one a channel reaches to the disk.
