@@ -11,6 +11,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { defaultLedger } from '../../libs/ledger/src/define-ledger.js';
 import { RowCodec } from '../../libs/ledger/src/codec/row-codec.js';
 import { InMemorySink } from '../../libs/ledger/src/testing/in-memory.sink.js';
+import { PATIENCE } from '../support/patience.js';
 
 const codec = new RowCodec(defaultLedger);
 let sink: InMemorySink;
@@ -80,11 +81,11 @@ describe('A message that outlives shutdownTimeoutMs', () => {
     const client = ClientProxyFactory.create(tcp);
     await client.connect();
     void firstValueFrom(client.send('ask', {})).catch(() => undefined);
-    await vi.waitFor(() => expect(hasBegun).toBe(true));
+    await vi.waitFor(() => expect(hasBegun).toBe(true), PATIENCE);
     await app.close();
     client.close();
     finish();
-    await vi.waitFor(() => expect(outcomes).toEqual(['queued']));
+    await vi.waitFor(() => expect(outcomes).toEqual(['queued']), PATIENCE);
     expect(rows()).toEqual([]);
     expect(await readdir(spillDir)).toEqual([expect.stringMatching(/\.wal\.open$/)]);
     await rm(spillDir, { recursive: true });

@@ -28,6 +28,7 @@ import WebSocket from 'ws';
 import { defaultLedger } from '../../libs/ledger/src/define-ledger.js';
 import { InMemorySink } from '../../libs/ledger/src/testing/in-memory.sink.js';
 import { RowCodec } from '../../libs/ledger/src/codec/row-codec.js';
+import { PATIENCE } from '../support/patience.js';
 import { hasRedis, RedisServer } from '../support/redis-server.js';
 
 /** Long enough for a stop to come in between. */
@@ -254,11 +255,11 @@ describe('GraphQL', () => {
       if (++events === 1) expect([event.errors, rows()]).toEqual([undefined, []]);
     }
     expect(events).toBe(3);
-    await vi.waitFor(() => expect(rows()).toEqual(['graphql completed 3']));
+    await vi.waitFor(() => expect(rows()).toEqual(['graphql completed 3']), PATIENCE);
     const left = client.iterate({ query: 'subscription { words }' });
     await left.next();
     await left.return?.();
-    await vi.waitFor(() => expect(rows()).toHaveLength(2));
+    await vi.waitFor(() => expect(rows()).toHaveLength(2), PATIENCE);
     expect(rows()[1]).toMatch(/^graphql aborted [12]$/);
     await client.dispose();
     await app.close();
