@@ -214,9 +214,10 @@ describe('GET /v1/usage', () => {
   it('takes a period as half-open', async () => {
     await complete({ messages: say('Hi'), user: 'period' });
     await app.get(LedgerService).flush();
-    const today = new Date().toISOString().slice(0, 10);
-    const until = await get(`/v1/usage/summary?userId=period&to=${today}`);
-    const since = await get(`/v1/usage/summary?userId=period&from=${today}`);
+    const { entries } = (await get('/v1/usage/entries?userId=period')).body;
+    const day = String(entries[0].createdAt).slice(0, 10);
+    const until = await get(`/v1/usage/summary?userId=period&to=${day}`);
+    const since = await get(`/v1/usage/summary?userId=period&from=${day}`);
     expect([until.body.entries, since.body.entries]).toEqual([0, 1]);
   });
 
@@ -236,10 +237,10 @@ describe('GET /health and /', () => {
   it.each(['/health', '/health/ready', '/health/live', '/health/startup'])(
     'answers %s with 200 and the figures of the ledger',
     async (path) => {
-      const { status, body } = await get(path);
-      expect(status).toBe(200);
-      expect(body).toMatchObject({ status: 'ok', details: { ledger: { status: 'up' } } });
-      expect(body.details.ledger).toMatchObject({ state: 'running', depth: 0, dropped: 0 });
+      // A ping of the database that takes too long shows until the next.
+      const ledger = { status: 'up', state: 'running', depth: 0, dropped: 0 };
+      const healthy = { status: 200, body: { status: 'ok', details: { ledger } } };
+      await expect.poll(() => get(path), PATIENCE).toMatchObject(healthy);
     },
   );
 
