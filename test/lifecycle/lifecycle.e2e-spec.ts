@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { LedgerStats } from 'nestjs-ledger';
+import { PATIENCE } from '../support/patience.js';
 import { transpileFolder } from '../support/transpile.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -115,11 +116,20 @@ async function client(app: SlowApp, seen: Seen, path: string): Promise<void> {
   agent.destroy();
 }
 
-async function stream(app: SlowApp, seen: Seen): Promise<number> {
+/** Resolves when the answer has begun. @returns `status`: at its end, or 0 if it was cut */
+async function stream(app: SlowApp, seen: Seen): Promise<{ status: Promise<number> }> {
   const uuid = randomUUID();
-  const status = await send(`${app.url}/stream?uuid=${uuid}`, 'GET', new Agent());
-  if (status === 200) seen.ok(uuid);
-  return status;
+  const sent = request(`${app.url}/stream?uuid=${uuid}`, { agent: new Agent() }).end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  const ended = once(response.resume(), 'end').then(
+    () => response.statusCode ?? 0,
+    () => 0,
+  );
+  const status = ended.then((code) => {
+    if (code === 200) seen.ok(uuid);
+    return code;
+  });
+  return { status };
 }
 
 /** A connection on which this was sent. */
@@ -167,13 +177,12 @@ describe.each([
     const clients = Array.from({ length: CLIENTS }, (_, i) =>
       client(app, seen, i % 2 === 0 ? 'record' : 'decorated'),
     );
-    await pause(700);
-    const streaming = stream(app, seen);
-    await pause(300);
+    await expect.poll(() => seen.answered.size, PATIENCE).toBeGreaterThan(CLIENTS * 2);
+    const streaming = await stream(app, seen);
     if (environment.END === 'signal') app.child.kill('SIGTERM');
     else app.child.stdin!.write('close');
     await Promise.all(clients);
-    expect(await streaming).toBe(200);
+    expect(await streaming.status).toBe(200);
     await app.exited;
     const afterLastAnswerMs = Date.now() - seen.lastAnswerAt;
 
@@ -267,7 +276,8 @@ describe.each(['fastify', 'express'])('a stop whose last client leaves (%s)', (A
 describe('an application without shutdown hooks', () => {
   it('is warned once, some seconds after its start', async () => {
     const app = await SlowApp.start({ ADAPTER: 'fastify', POOL: 'own', HOOKS: 'off' });
-    await pause(6000);
+    await expect.poll(() => app.output, PATIENCE).toContain('nobody listens for SIGTERM');
+    await pause(1000);
     app.child.kill('SIGKILL');
     await app.exited;
     expect(app.output.match(/nobody listens for SIGTERM/g)).toHaveLength(1);
