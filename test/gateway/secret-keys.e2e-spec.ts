@@ -30,7 +30,7 @@ beforeAll(async () => {
     GATEWAY_API_KEYS: `alice:laptop:${SECRETS.caller}`,
     UPSTREAM_BASE_URL: await upstream.listen(),
     UPSTREAM_API_KEY: SECRETS.upstream,
-    UPSTREAM_TIMEOUT_MS: '1000',
+    UPSTREAM_TIMEOUT_MS: '5000',
     // The gateway logs on every level, and so do packages with a verbose mode.
     NODE_DEBUG: 'undici,fetch',
     DEBUG: '*',
