@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { PATIENCE } from '../support/patience.js';
 import { FaultApp } from './support/fault-app.js';
 import { FaultDatabase } from './support/fault-database.js';
 import { expectNothingLost, tally } from './support/nothing-lost.js';
@@ -72,7 +73,8 @@ const FAULTS: Record<string, (seed: Seed) => Promise<void>> = {
     try {
       await takeAllConnections(held);
       await failing(seed.integer(2, 6));
-      await vi.waitFor(() => expect(app.output).toContain('using 1 of 3 workers for now'));
+      const isSaid = (): void => expect(app.output).toContain('using 1 of 3 workers for now');
+      await vi.waitFor(isSaid, PATIENCE);
     } finally {
       await Promise.all(held.map((client) => client.end()));
     }
@@ -125,7 +127,7 @@ async function takeAllConnections(held: Client[]): Promise<void> {
   }
 }
 
-describe('a server at fault', { timeout: 60_000 * ROUNDS }, () => {
+describe('a server at fault', { timeout: 120_000 * ROUNDS }, () => {
   it(`in ${Object.keys(FAULTS).length} ways, ${ROUNDS} times each, loses nothing`, async () => {
     const seed = Seed.print('server faults');
     const before = tally.checks;
@@ -160,8 +162,10 @@ describe('a lock held on the table', () => {
       await holder.connect();
       await holder.query('BEGIN; LOCK TABLE faults.usage_entries');
       locked.load(LOAD);
-      const stats = await locked.until(({ retries }) => retries >= 20);
-      expect(stats.reason).toContain('55P03');
+      // On a busy machine an attempt may end by its own limit before the server gives up on the lock.
+      await locked.until(({ retries, reason }) => {
+        return retries >= 20 && (reason?.includes('55P03') ?? false);
+      });
       const { rows } = await holder.query<{ n: number }>(
         `SELECT count(*)::int AS n FROM pg_stat_activity
          WHERE ${OURS} AND (state <> 'idle' OR wait_event_type = 'Lock')`,
