@@ -126,6 +126,8 @@ describe.each(['directly', 'through PgBouncer'] as const)('a standby is promoted
       const killed = await startApp(pair.address, journalDir);
       const before = await loseRows(pair, killed);
       const { written, queued } = await killed.report();
+      // Entries of a turn are on file after it, and on a slow disk later.
+      await killed.until((stats) => stats.queued - stats.journal!.unsyncedRows >= queued);
       await killed.end('SIGKILL');
       await pair.failOver();
       const next = await startApp(pair.address, journalDir);
