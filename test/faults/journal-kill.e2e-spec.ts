@@ -75,7 +75,8 @@ async function liveAndDie(
   child = start(sync, first, RATE);
   await child.says(/^ready/);
   let mend = (): Promise<void> => database.restart();
-  if (weather !== 'away') {
+  if (weather === 'away') await child.hasStats('its run', () => true);
+  else {
     await child.hasStats('a first batch', ({ written }) => written > 0);
     mend = await spoil(weather);
   }

@@ -49,6 +49,7 @@ describe.skipIf(nats === undefined)(
       await place.database.sql('DROP SCHEMA IF EXISTS archive CASCADE');
       await withFleet(place, start, async (fleet) => {
         const main = fleet.all[MAIN]!;
+        await main.hasStats('its first figures', () => true);
         for (let kill = 0; kill < 3; kill++) {
           await fleet.all[ARCHIVE]!.kill();
           const before = main.stats!.written ?? 0;

@@ -1,6 +1,5 @@
 import { ConsoleLogger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { writeSync } from 'node:fs';
 import { LedgerModule, LedgerService } from 'nestjs-ledger';
 
 /**
@@ -37,7 +36,8 @@ const app = await NestFactory.createApplicationContext(AppModule, {
   logger: new ConsoleLogger({ colors: false }),
 });
 const ledger = app.get(LedgerService);
-const say = (text: string): void => void writeSync(1, `${text}\n`);
+/** Node makes a pipe non-blocking: `writeSync` would throw while the reader is held up. */
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 let next = Number(FIRST);
 let acknowledged = next;

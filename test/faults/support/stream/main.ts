@@ -1,6 +1,5 @@
 import { ConsoleLogger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { writeSync } from 'node:fs';
 import { defineLedger, LedgerModule, LedgerService, type LedgerOptions } from 'nestjs-ledger';
 import { kafkaStream } from 'nestjs-ledger/kafka';
 import { jetStream } from 'nestjs-ledger/nats';
@@ -59,7 +58,8 @@ const app = await NestFactory.createApplicationContext(AppModule, {
   logger: new ConsoleLogger({ colors: false }),
 });
 const ledger = app.get(LedgerService);
-const say = (text: string): void => void writeSync(1, `${text}\n`);
+/** Node makes a pipe non-blocking: `writeSync` would throw while the reader is held up. */
+const say = (text: string, then?: () => void): void => void process.stdout.write(`${text}\n`, then);
 
 let next = Number(FIRST);
 let acknowledged = next;
@@ -69,8 +69,8 @@ process.on('SIGUSR2', () => (isRecording = false));
 // As Nest's own hooks do it, and then the last figures; entries are recorded until the end.
 process.once('SIGTERM', () => {
   void app.close().then(() => {
-    say(`stats ${JSON.stringify(ledger.stats())}`);
-    process.exit(0);
+    isRecording = false;
+    say(`stats ${JSON.stringify(ledger.stats())}`, () => process.exit(0));
   });
 });
 
