@@ -1,15 +1,15 @@
 import { chooseServerAccount, findFreePort } from '@app/embedded-postgres';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Debian puts it where only root looks. */
 const PROGRAMS = ['pgbouncer', '/usr/sbin/pgbouncer'];
-const START_TIMEOUT_MS = 5000;
+const START_TIMEOUT_MS = 20_000;
 
 /** The program, if it is installed. */
 export const PG_BOUNCER = PROGRAMS.find((program) => {
@@ -41,6 +41,7 @@ export class PgBouncer {
     const { hostname, port: serverPort, username, password } = new URL(databaseUrl);
     const config = join(folder, 'pgbouncer.ini');
     const userList = join(folder, 'users.txt');
+    const pidFile = join(folder, 'pgbouncer.pid');
     const login = users ? '' : ` user=${username} password=${password}`;
     const lines = [
       '[databases]',
@@ -51,6 +52,7 @@ export class PgBouncer {
       ...[`pool_mode = ${poolMode}`, `default_pool_size = ${poolSize}`],
       // Back at once when the server is: a person would wait for the default of 15 s.
       ...['server_login_retry = 1', 'ignore_startup_parameters = extra_float_digits'],
+      `pidfile = ${pidFile}`,
     ];
     await writeFile(config, `${lines.join('\n')}\n`, { mode: 0o600 });
     const names = Object.entries(users ?? {}).map(([name, secret]) => `"${name}" "${secret}"\n`);
@@ -67,7 +69,12 @@ export class PgBouncer {
     const url = new URL(databaseUrl);
     url.port = String(port);
     const bouncer = new PgBouncer(url.href, child, folder);
-    await waitForPort(port);
+    try {
+      await waitUntilItListens(child, pidFile);
+    } catch (error) {
+      await bouncer.dispose();
+      throw error;
+    }
     return bouncer;
   }
 
@@ -84,7 +91,7 @@ export class PgBouncer {
   }
 
   async dispose(): Promise<void> {
-    if (this.child.exitCode === null) {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
       this.child.kill('SIGKILL');
       await once(this.child, 'exit');
     }
@@ -92,17 +99,14 @@ export class PgBouncer {
   }
 }
 
-async function waitForPort(port: number): Promise<void> {
+/** It writes its file as soon as it listens; whoever answers on its port may be another process. */
+async function waitUntilItListens(child: ChildProcess, pidFile: string): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS;
-  for (;;) {
-    const socket = connect(port, '127.0.0.1');
-    const isOpen = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (isOpen) return;
-    if (performance.now() > deadline) throw new Error('PgBouncer did not start');
+  while (!existsSync(pidFile)) {
+    const { exitCode, signalCode } = child;
+    const end = exitCode ?? signalCode;
+    if (end !== null) throw new Error(`PgBouncer ended by ${end}: its port may be taken`);
+    if (performance.now() > deadline) throw new Error('PgBouncer did not start in time');
     await delay(20);
   }
 }
