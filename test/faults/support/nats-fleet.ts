@@ -6,6 +6,7 @@ import {
 } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { NatsServers } from '../../../libs/ledger/src/nats/fixtures/nats-servers.fixture.js';
+import { fingerprintOf } from '../../../libs/ledger/src/nats/stream-config.js';
 import { StreamFleet, type StreamFleetParts } from './stream-fleet.js';
 
 /** Name of the fleet's stream. */
@@ -42,6 +43,10 @@ export class NatsFleet extends StreamFleet<NatsServers> {
       return { name, num_pending, num_ack_pending, ack_floor, delivered };
     });
     return JSON.stringify({ state, consumers });
+  }
+
+  override async consumedLayouts(): Promise<string[]> {
+    return (await this.#consumers()).map(({ name }) => fingerprintOf(name));
   }
 
   #consumers(): Promise<ConsumerInfo[]> {

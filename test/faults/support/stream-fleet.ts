@@ -94,6 +94,11 @@ export abstract class StreamFleet<Brokers extends StreamBrokers = StreamBrokers>
     return `${await this.waiting()} messages`;
   }
 
+  /** Layouts of which writers have made consumers; none where one group reads all. */
+  async consumedLayouts(): Promise<string[]> {
+    return [];
+  }
+
   /** Index of the broker that leads the stream, or a part of it; undefined while there is none. */
   abstract leader(): Promise<number | undefined>;
 

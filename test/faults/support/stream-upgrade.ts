@@ -62,7 +62,7 @@ async function reachesTheTable(
     return;
   }
   if (!fleet.stopsAtUnread) for (const gateway of olderGateways) await isWritten(gateway, place);
-  for (const writer of olderWriters) await leavesAlone(writer);
+  for (const writer of olderWriters) await leavesAlone(writer, fleet);
   if (olderWriters.length === fleet.writers.length) await isNamedByDoctor(fleet);
 }
 
@@ -75,7 +75,7 @@ async function isWritten({ first, durable }: JournalProcess, { database }: Fleet
 }
 
 /** A writer names the layout that it can't read, and takes no message of it, which it would get again and again. */
-async function leavesAlone(writer: JournalProcess): Promise<void> {
+async function leavesAlone(writer: JournalProcess, fleet: StreamFleet): Promise<void> {
   await writer.says(
     new RegExp(`messages wait in the stream for a writer .* \\(layout ${fingerprint}\\)`),
   );
@@ -84,7 +84,9 @@ async function leavesAlone(writer: JournalProcess): Promise<void> {
   const [{ at }, before] = [look(writer.stats!)!, writer.stats!.stream!.redelivered];
   await writer.hasStats('another look', (stats) => (look(stats)?.at ?? at) > at);
   expect(look(writer.stats!)!.unread).toBeGreaterThan(0);
-  expect(writer.stats!.stream!.redelivered).toBe(before);
+  expect(await fleet.consumedLayouts()).not.toContain(fingerprint);
+  // A pull that a busy machine holds up returns messages that it can read, and gets them again.
+  if (fleet.stopsAtUnread) expect(writer.stats!.stream!.redelivered).toBe(before);
 }
 
 async function isNamedByDoctor({ url }: StreamFleet): Promise<void> {
