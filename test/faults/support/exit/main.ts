@@ -44,11 +44,6 @@ const app = await NestFactory.createApplicationContext(AppModule, {
   logger: new ConsoleLogger({ colors: false }),
   abortOnError: false,
 });
-// A listener of the library may stand between this one and the one above.
-process.once('exit', () => {
-  const { user, system } = process.cpuUsage(before);
-  say(`exit took ${Math.round((user + system) / 1000)} ms of processor time`);
-});
 
 const ledgers = [
   app.get(library.LedgerService),
@@ -91,12 +86,16 @@ function end(): void {
   }
 }
 
+record();
+// The listener of the library stands between this one and the one above: it comes with the first entry.
+process.once('exit', () => {
+  const { user, system } = process.cpuUsage(before);
+  say(`exit took ${Math.round((user + system) / 1000)} ms of processor time`);
+});
 if (END === 'worker' && isMainThread) {
-  record();
   const worker = new Worker(new URL(import.meta.url), { env: { ...process.env, END: 'exit' } });
   worker.once('exit', () => process.exit(3));
 } else {
-  record();
   say(`exit listeners: ${listeners()}`);
   end();
 }
