@@ -5,7 +5,7 @@
  * Processes that come at the same time (test files do) build once.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -29,7 +29,8 @@ const INPUTS = [
   'CHANGELOG.md',
 ];
 const LOCK = join(ROOT, '.tmp', 'build.lock');
-const LOCK_LIMIT_MS = 120_000;
+/** Longer than a build on a busy machine: the process of an older lock has another's number. */
+const LOCK_LIMIT_MS = 900_000;
 const LOCK_PAUSE_MS = 100;
 const OUTPUTS = [
   ...(script === 'build' ? ['libs/ledger/dist/cjs/index.js'] : []),
@@ -67,10 +68,22 @@ function takeLock() {
   } catch (error) {
     if (error.code !== 'EEXIST') throw error;
   }
-  // A build takes seconds: an older lock is of a process that was killed.
-  const age = Date.now() - (statSync(LOCK, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-  if (age > LOCK_LIMIT_MS) rmSync(LOCK, { force: true });
+  if (isLeft()) rmSync(LOCK, { force: true });
   return false;
+}
+
+/** Whether the lock is of a process that was killed. */
+function isLeft() {
+  const lockedAt = statSync(LOCK, { throwIfNoEntry: false })?.mtimeMs;
+  if (lockedAt === undefined) return false;
+  if (Date.now() - lockedAt > LOCK_LIMIT_MS) return true;
+  try {
+    // Empty for a moment: 0 is this process's group.
+    process.kill(Number(readFileSync(LOCK, 'utf8')), 0);
+    return false;
+  } catch (error) {
+    return error.code === 'ESRCH';
+  }
 }
 
 while (isStale()) {
