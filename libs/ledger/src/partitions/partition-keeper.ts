@@ -31,6 +31,11 @@ import {
 const LOOK_MS = 3_600_000;
 /** After a failed check, or one that left the work to another process, which may have died. */
 const AGAIN_MS = 60_000;
+/**
+ * SQLSTATEs insufficient_privilege and query_canceled: a check a minute later would fail too, and one
+ * that runs out of time makes all writers wait meanwhile. Source: PostgreSQL 18, appendix A.
+ */
+const LASTING = ['42501', '57014'];
 /** A claim is renewed before it expires, even if one renewal fails. */
 const RENEW_MS = CLAIM_MS / 3;
 /** Time limit of one connection, including waits for locks. */
@@ -104,14 +109,16 @@ export class PartitionKeeper {
   }
 
   async #make(): Promise<boolean> {
-    let result = { isOurs: false, isBusy: true };
+    let result = { isOurs: false, isBusy: false };
+    let nextMs = LOOK_MS;
     try {
       result = await this.#work();
+      if (result.isBusy) nextMs = AGAIN_MS;
     } catch (error) {
       this.#tellFailure(error);
+      if (!isLasting(error)) nextMs = AGAIN_MS;
     }
     if (!this.#end.signal.aborted) {
-      const nextMs = result.isBusy ? AGAIN_MS : LOOK_MS;
       this.#timer = this.#parts.clock.after(nextMs, () => void this.look());
     }
     return result.isOurs;
@@ -278,6 +285,10 @@ export class PartitionKeeper {
     this.#told.add(text);
     this.#parts.logger.warn(`WARNING: ${text}`);
   }
+}
+
+function isLasting(error: unknown): boolean {
+  return error instanceof DeadlineError || LASTING.includes(sqlStateOf(error) ?? '');
 }
 
 function awaitedBy({ schema, table }: RetiredPartition): string {

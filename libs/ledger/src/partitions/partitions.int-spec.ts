@@ -76,9 +76,13 @@ describe('PartitionKeeper', () => {
     Object.assign(url, { username: role, password: 'it' });
     const writer = await test.database.dataSource({ url: url.href }).initialize();
     try {
-      const keeper = test.keeperOf(undefined, writer);
+      const clock = new ManualClock(NOW);
+      const keeper = test.keeperOf(undefined, writer, clock);
       await keeper.look();
       await keeper.look();
+      // The next look is not due within the minute of other failures.
+      await clock.advance(60_000);
+      expect(clock.pendingTimers).toBe(1);
       const command = 'npx nestjs-ledger partitions create -d <file with the definition>';
       expect(test.lines).toEqual([expect.stringContaining(command)]);
       const uuid = newEntryUuid(new Date(NOW));
