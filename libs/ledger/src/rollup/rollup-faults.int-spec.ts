@@ -5,6 +5,7 @@ import {
   openRollupBench,
   ownSchema,
   refreshFully,
+  holdRefreshes,
   refreshNow,
   type RollupBench,
 } from './fixtures/rollup-bench.fixture.js';
@@ -46,18 +47,8 @@ describe('a refresh that is killed half-way', () => {
     await insert(bench.client, 100);
     const refresher = bench.refresher();
     await refresher.refresh();
-    // The refresh has done its work, and waits here when it moves the watermarks.
     const blocker = await bench.connect();
-    await blocker.query(`CREATE OR REPLACE FUNCTION pg_temp.wait() RETURNS trigger LANGUAGE plpgsql
-      AS $$ BEGIN
-        -- Otherwise a slow test finds that the refresh has ended itself.
-        PERFORM set_config('lock_timeout', '0', true);
-        PERFORM pg_advisory_xact_lock(77);
-        RETURN NULL;
-      END $$`);
-    await blocker.query(`CREATE TRIGGER wait AFTER UPDATE ON ${bench.names.sqlState}
-      FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.wait()`);
-    await blocker.query('SELECT pg_advisory_lock(77)');
+    await holdRefreshes(blocker, bench.names.sqlState, 77);
     const running = refreshNow(refresher).then(
       () => 'ended',
       () => 'failed',

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import {
   openRollupBench,
   ownSchema,
+  holdRefreshes,
   refreshNow,
   type RollupBench,
 } from './fixtures/rollup-bench.fixture.js';
@@ -86,16 +87,7 @@ describe('retiring a partition', () => {
 
   it('waits for a refresh, and every concurrent read sees the state before or after', async () => {
     const blocker = await bench.connect();
-    await blocker.query(`CREATE OR REPLACE FUNCTION pg_temp.wait() RETURNS trigger LANGUAGE plpgsql
-      AS $$ BEGIN
-        -- Otherwise a slow test finds that the refresh has ended itself.
-        PERFORM set_config('lock_timeout', '0', true);
-        PERFORM pg_advisory_xact_lock(78);
-        RETURN NULL;
-      END $$`);
-    await blocker.query(`CREATE TRIGGER wait AFTER UPDATE ON ${bench.names.sqlState}
-      FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.wait()`);
-    await blocker.query('SELECT pg_advisory_lock(78)');
+    await holdRefreshes(blocker, bench.names.sqlState, 78);
     const refresher = bench.refresher();
     await refresher.refresh();
     const refreshing = refreshNow(refresher);
