@@ -2,20 +2,21 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /**
- * Linux gives ports from 32768 on to whoever asks for any, and to outgoing connections; of those below,
- * nobody gets one unasked between the look for it and its use, or while its server is away. `fetch`
- * refuses 10080.
+ * Below the ephemeral range of Linux (32768 and up), from which the kernel picks ports for outgoing
+ * connections and for listeners without a port. A port outside it stays free between the search and
+ * its use, and while its server is being restarted. Starts above 10080, which `fetch` blocks.
+ * Source: ip_local_port_range in https://docs.kernel.org/networking/ip-sysctl.html
  */
 const LOWEST = 10_081;
 const HIGHEST = 32_000;
 const MAX_TRIES = 50;
 
-/** What this process found before, so that nothing gets the port of another. */
+/** Ports that this process was given, so that no two servers get the same one. */
 const given = new Set<number>();
 
 /**
  * A port of the loopback interface that nobody listens on at this moment: the wanted one if it is
- * free, else any other, which is never one that this process got before.
+ * free, else any other that this process was not given before.
  *
  * @param wanted 0 for any
  */
@@ -27,7 +28,7 @@ export async function findFreePort(wanted = 0): Promise<number> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const port = randomInt(LOWEST, HIGHEST + 1);
     if (given.has(port)) continue;
-    // Before the look, so that two calls at once don't find the same.
+    // Added before the attempt, so that concurrent calls never share a port.
     given.add(port);
     if ((await tryPort(port)) !== undefined) return port;
   }

@@ -60,7 +60,7 @@ export async function findLivePostmaster(
     else readySince ??= Date.now();
     const isSteady = readySince !== undefined && Date.now() - readySince >= STEADY_MS;
     if (isSteady && (await hasAnswered(found.port, deadline - Date.now()))) {
-      // A signal to stop comes before connections: if it was there, the file says so by now.
+      // The postmaster handles pending signals before connections, so a stop is in the file by now.
       const now = await readPostmaster(dataDir);
       if (now?.pid === found.pid && now.status === 'ready') return { ...now, port: now.port ?? 0 };
     }
@@ -72,8 +72,8 @@ export async function findLivePostmaster(
 }
 
 /**
- * Whether somebody answers at this port in time. A server does so once its postmaster has run, which may
- * be long after it was sent a signal. Never rejects.
+ * Whether a server answers on this port in time. On a busy machine its postmaster may run only long
+ * after it was sent a signal. Never rejects.
  */
 async function hasAnswered(port: number | undefined, timeoutMs: number): Promise<boolean> {
   if (port === undefined) return false;

@@ -219,7 +219,7 @@ describe('startEmbeddedPostgres', () => {
     expect(await query(next.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
-  it('does not use a server that was told to stop and had no time for it yet', async () => {
+  it('does not use a server that has yet to handle its signal to stop', async () => {
     const { parent, pid } = await startInParent(chooseLifeline());
     process.kill(pid, 'SIGSTOP');
     parent.kill('SIGKILL');

@@ -99,7 +99,7 @@ export class PgBouncer {
   }
 }
 
-/** It writes its file as soon as it listens; whoever answers on its port may be another process. */
+/** Waits for the pid file, written once it listens: an answer on the port may be another process's. */
 async function waitUntilItListens(child: ChildProcess, pidFile: string): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (!existsSync(pidFile)) {

@@ -101,7 +101,7 @@ describe('the folder of a ledger’s files', () => {
     else expect(found.risk).toMatch(risk);
   });
 
-  it('is tested again every minute while it can not be used, until the ledger ends', async () => {
+  it("is tested again every minute while it can't be used, until the ledger ends", async () => {
     const clock = new ManualClock();
     const folder = join(dir, 'given');
     await writeFile(folder, 'a file is in the way');

@@ -82,7 +82,7 @@ describe('rounds through folders', () => {
     ]);
   });
 
-  it('report a folder that can not be read, and look into all others in their turn', async () => {
+  it("report a folder that can't be read, and look into all others in their turn", async () => {
     const all = Array.from({ length: 100 }, (_, index) => folder(0x1000 + index));
     // Each of them leads to itself.
     const loops = Array.from({ length: 70 }, (_, index) => index.toString(16).padStart(8, '0'));

@@ -56,7 +56,7 @@ describe('a recovery', () => {
     assertConservation(test.ledger.stats());
   });
 
-  it('writes the rows of all other folders if one can not be read, and names that one once', async () => {
+  it("writes the rows of all other folders if one can't be read, and names it once", async () => {
     const rows = rowsOfRun(PLAIN_TABLE, RUN, 10);
     bench.folder({ files: [[rows]] });
     const unreadable = join(bench.dir, '0000abcd');

@@ -126,7 +126,7 @@ function* reasonsOf(error: unknown): Iterable<Reason> {
 }
 
 function isHalting({ apiId, code, message, cause }: Reason): boolean {
-  // A broker that restarts during the login refuses nobody.
+  // A connection that is cut during the login is not a refusal.
   if (code === AUTHENTICATION && [...reasonsOf(cause)].some(isCut)) return false;
   return (
     HALTING.has(apiId ?? '') || HALTING_CODES.has(code ?? '') || HALTING_TEXTS.test(message ?? '')

@@ -9,7 +9,7 @@ import type { PartitionLog } from './partition-log.js';
  * nothing.
  */
 const PURGE_MS = 10_000;
-/** After a refusal, which a person may have ended meanwhile. */
+/** Pause after a refusal; by then the right may have been granted. */
 const REFUSED_MS = 600_000;
 
 /**
@@ -21,7 +21,7 @@ export class Purge {
   /** Monotonic milliseconds of the next purge. */
   #dueAt = Number.NEGATIVE_INFINITY;
   #refusal: SinkHaltError | undefined;
-  /** From a refusal on, until a purge succeeds. */
+  /** Whether a refusal was reported, and no purge has succeeded since. */
   #isTold = false;
 
   constructor(
@@ -30,7 +30,7 @@ export class Purge {
     private readonly clock: Clock,
   ) {}
 
-  /** @throws SinkHaltError if it may not delete; once until it may again */
+  /** @throws SinkHaltError if it may not delete; only once until a purge succeeds */
   check(): void {
     const refusal = this.#refusal;
     this.#refusal = undefined;
